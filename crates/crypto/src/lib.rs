@@ -1,0 +1,21 @@
+//! The only user of the FIPS module (AWS-LC 3.x through `aws-lc-rs`).
+//!
+//! Everything that the DEA rule asks of cryptography passes through here: the passcode HMAC, the
+//! sealing of seeds, the passphrase key derivation, signatures and randomness. Nothing here reads
+//! a clock, opens a file or knows a word of the domain.
+
+mod aead;
+mod fips;
+mod hash;
+mod kdf;
+mod rng;
+mod secret;
+mod sign;
+
+pub use aead::{DataKey, KeyProvider, LocalMasterKey, OpenError, SEAL_OVERHEAD};
+pub use fips::{EXPECTED_MODULE_MAJOR, FipsError, FipsStatus, fips_status};
+pub use hash::{HmacAlgorithm, HmacKey, HmacTag, sha256};
+pub use kdf::{PBKDF2_MIN_ITERATIONS, PBKDF2_OUTPUT_BYTES, pbkdf2_hmac_sha512};
+pub use rng::{Rng, RngError, SystemRng, random_array};
+pub use secret::{SecretBytes, SecretText, constant_time_eq};
+pub use sign::{SignError, SigningKey, VerifyingKey};

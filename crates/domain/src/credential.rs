@@ -1,0 +1,416 @@
+use std::{fmt, str::FromStr};
+
+use countersign_crypto::{Rng, RngError, random_array};
+use thiserror::Error;
+
+use crate::npi::{luhn_check_digit, luhn_holds};
+
+/// Who made a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Manufacturer {
+    /// This product.
+    Countersign,
+    /// Symantec (VIP).
+    Symantec,
+    /// `OneSpan` (Digipass).
+    OneSpan,
+    /// RSA (`SecurID`).
+    Rsa,
+}
+
+impl Manufacturer {
+    /// All, in the order of the form.
+    pub const ALL: [Self; 4] = [Self::Countersign, Self::Symantec, Self::OneSpan, Self::Rsa];
+
+    /// Stable word for configuration, forms and rows.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Countersign => "countersign",
+            Self::Symantec => "symantec",
+            Self::OneSpan => "onespan",
+            Self::Rsa => "rsa",
+        }
+    }
+
+    /// Name for people.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Countersign => "Countersign",
+            Self::Symantec => "Symantec",
+            Self::OneSpan => "OneSpan",
+            Self::Rsa => "RSA",
+        }
+    }
+
+    /// What an ID of this maker looks like, for the hint beside the field.
+    pub const fn format_hint(self) -> &'static str {
+        match self {
+            Self::Countersign => "CNST and 8 digits, for example CNST 1234 5674",
+            Self::Symantec => {
+                "App: SYMC, SYMD, SYMZ, VSMT, VSMB, SYDC or VSST and 8 digits. Key fob: AVT and 9 digits, or FT and 10 digits"
+            }
+            Self::OneSpan => "7 to 12 digits from the back of the fob; dashes may stay",
+            Self::Rsa => "9 to 12 digits from the back of the fob",
+        }
+    }
+}
+
+impl FromStr for Manufacturer {
+    type Err = CredentialIdError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|m| m.code() == text).ok_or(CredentialIdError::UnknownMaker)
+    }
+}
+
+/// What kind of device shows the passcode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenKind {
+    /// An app on a phone or tablet.
+    OtpSoft,
+    /// A key fob or card.
+    OtpHard,
+}
+
+impl TokenKind {
+    /// Stable word for forms and rows.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::OtpSoft => "otp_soft",
+            Self::OtpHard => "otp_hard",
+        }
+    }
+
+    /// The words of the form.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::OtpSoft => "OTP SOFT TOKEN",
+            Self::OtpHard => "OTP HARD TOKEN",
+        }
+    }
+}
+
+impl FromStr for TokenKind {
+    type Err = CredentialIdError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::OtpSoft, Self::OtpHard]
+            .into_iter()
+            .find(|k| k.code() == text)
+            .ok_or(CredentialIdError::UnknownMaker)
+    }
+}
+
+/// The shape of the IDs of one family of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CredentialFormat {
+    /// Letters in front; empty for IDs of digits only.
+    pub prefix: &'static str,
+    /// Fewest and most digits after the prefix.
+    pub digits: (usize, usize),
+    /// Who makes them.
+    pub manufacturer: Manufacturer,
+    /// What they are.
+    pub kind: TokenKind,
+    /// Whether the last digit is a Luhn check digit over all digits.
+    pub check_digit: bool,
+}
+
+const fn format(
+    prefix: &'static str,
+    digits: usize,
+    manufacturer: Manufacturer,
+    kind: TokenKind,
+) -> CredentialFormat {
+    CredentialFormat { prefix, digits: (digits, digits), manufacturer, kind, check_digit: false }
+}
+
+/// Every family of IDs that is recognized.
+pub const FORMATS: [CredentialFormat; 13] = [
+    CredentialFormat {
+        check_digit: true,
+        ..format("CNST", 8, Manufacturer::Countersign, TokenKind::OtpSoft)
+    },
+    CredentialFormat {
+        check_digit: true,
+        ..format("CNHT", 8, Manufacturer::Countersign, TokenKind::OtpHard)
+    },
+    format("SYMC", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
+    format("SYMD", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
+    format("SYMZ", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
+    format("VSMT", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
+    format("VSMB", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
+    format("SYDC", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
+    format("VSST", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
+    format("AVT", 9, Manufacturer::Symantec, TokenKind::OtpHard),
+    format("FT", 10, Manufacturer::Symantec, TokenKind::OtpHard),
+    CredentialFormat {
+        digits: (7, 12),
+        ..format("", 0, Manufacturer::OneSpan, TokenKind::OtpHard)
+    },
+    CredentialFormat { digits: (9, 12), ..format("", 0, Manufacturer::Rsa, TokenKind::OtpHard) },
+];
+
+/// What is wrong with a typed ID; says which part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum CredentialIdError {
+    /// Nothing was typed.
+    #[error("Enter the credential ID or serial number shown by the token.")]
+    Empty,
+    /// A character that no ID has.
+    #[error("An ID has only letters and digits. Check what you typed.")]
+    BadCharacter,
+    /// The letters in front are not those of a token that is known here.
+    #[error("The letters at the front are not known. Check the first four characters.")]
+    UnknownPrefix,
+    /// The number of digits is wrong for the letters in front.
+    #[error(
+        "The number of digits is not right for this kind of ID. Check for a missing or extra digit."
+    )]
+    WrongLength,
+    /// The check digit does not fit.
+    #[error("One digit is not right. Compare the ID with the token, digit by digit.")]
+    BadCheckDigit,
+    /// Only digits, and the maker was not chosen.
+    #[error("Choose the token manufacturer; an ID of digits alone does not say who made it.")]
+    MakerNeeded,
+    /// The ID is of another maker than chosen.
+    #[error("This ID belongs to another manufacturer than the one chosen.")]
+    OtherMaker,
+    /// A maker or type that does not exist.
+    #[error("Choose one from the list.")]
+    UnknownMaker,
+}
+
+/// The public name of a token as printed on it or shown by it, normalized: 7 to 12 of `A-Z0-9`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CredentialId {
+    text: String,
+    format: usize,
+}
+
+impl CredentialId {
+    /// Reads what a person typed: case, spaces, dashes and dots are forgiven, and the letters O, I
+    /// and L where only digits can stand. `maker` is needed for IDs of digits alone.
+    pub fn parse(typed: &str, maker: Option<Manufacturer>) -> Result<Self, CredentialIdError> {
+        let text = clean(typed)?;
+        if text.is_empty() {
+            return Err(CredentialIdError::Empty);
+        }
+        let (index, digits) = match split_prefix(&text) {
+            Some(found) => found,
+            None => digits_only(&text, maker)?,
+        };
+        let format = FORMATS.get(index).ok_or(CredentialIdError::UnknownPrefix)?;
+        if maker.is_some_and(|chosen| chosen != format.manufacturer) {
+            return Err(CredentialIdError::OtherMaker);
+        }
+        let digits: String = digits.chars().map(digit_for).collect();
+        if !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(CredentialIdError::BadCharacter);
+        }
+        if digits.len() < format.digits.0 || digits.len() > format.digits.1 {
+            return Err(CredentialIdError::WrongLength);
+        }
+        if format.check_digit && !luhn_holds(digits.bytes().map(|b| b - b'0')) {
+            return Err(CredentialIdError::BadCheckDigit);
+        }
+        Ok(Self { text: format!("{}{digits}", format.prefix), format: index })
+    }
+
+    /// A new ID of our own: `CNST` or `CNHT`, seven random digits and a check digit.
+    pub fn random(kind: TokenKind, rng: &mut dyn Rng) -> Result<Self, RngError> {
+        let index = usize::from(kind == TokenKind::OtpHard);
+        Self::random_in(index, rng)
+    }
+
+    /// A new ID in the family with this prefix, for the built-in authority of another maker's IDs.
+    pub fn random_with_prefix(prefix: &str, rng: &mut dyn Rng) -> Result<Option<Self>, RngError> {
+        match FORMATS.iter().position(|f| !f.prefix.is_empty() && f.prefix == prefix) {
+            Some(index) => Self::random_in(index, rng).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn random_in(index: usize, rng: &mut dyn Rng) -> Result<Self, RngError> {
+        let format = FORMATS.get(index).ok_or(RngError)?;
+        let bytes: [u8; 16] = random_array(rng)?;
+        let mut number = u128::from_be_bytes(bytes);
+        let mut digits: Vec<u8> = Vec::with_capacity(format.digits.0);
+        let random = if format.check_digit { format.digits.0 - 1 } else { format.digits.0 };
+        for _ in 0..random {
+            #[expect(clippy::cast_possible_truncation, reason = "a remainder below ten")]
+            digits.push((number % 10) as u8);
+            number /= 10;
+        }
+        if format.check_digit {
+            digits.push(luhn_check_digit(digits.iter().copied()));
+        }
+        let text = digits.iter().map(|d| char::from(b'0' + d)).collect::<String>();
+        Ok(Self { text: format!("{}{text}", format.prefix), format: index })
+    }
+
+    /// The normalized text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    fn family(&self) -> &'static CredentialFormat {
+        // The index was made by this module; the fallback only keeps the compiler from asking for a panic.
+        FORMATS.get(self.format).unwrap_or(const { &FORMATS[0] })
+    }
+
+    /// Who makes tokens with such IDs.
+    pub fn manufacturer(&self) -> Manufacturer {
+        self.family().manufacturer
+    }
+
+    /// What tokens with such IDs are.
+    pub fn kind(&self) -> TokenKind {
+        self.family().kind
+    }
+
+    /// `CNST••••5674`: enough to tell one's own tokens apart.
+    pub fn masked(&self) -> String {
+        mask(&self.text)
+    }
+}
+
+fn mask(text: &str) -> String {
+    let length = text.len();
+    text.chars().enumerate().map(|(i, c)| if i >= 4 && i + 4 < length { '•' } else { c }).collect()
+}
+
+impl fmt::Display for CredentialId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The family that an ID, perhaps half typed, plainly belongs to; none where several fit.
+pub fn infer_format(typed: &str) -> Option<&'static CredentialFormat> {
+    let text = clean(typed).ok()?;
+    split_prefix(&text).and_then(|(index, _)| FORMATS.get(index))
+}
+
+fn clean(typed: &str) -> Result<String, CredentialIdError> {
+    let mut text = String::with_capacity(12);
+    for c in typed.chars() {
+        match c {
+            ' ' | '-' | '.' | '\u{a0}' | '\t' | '\u{2010}'..='\u{2014}' => {}
+            c if c.is_ascii_alphanumeric() => text.push(c.to_ascii_uppercase()),
+            _ => return Err(CredentialIdError::BadCharacter),
+        }
+        // No ID is longer; stop before a long input costs anything.
+        if text.len() > 32 {
+            return Err(CredentialIdError::WrongLength);
+        }
+    }
+    Ok(text)
+}
+
+fn split_prefix(text: &str) -> Option<(usize, &str)> {
+    FORMATS
+        .iter()
+        .enumerate()
+        .filter(|(_, f)| !f.prefix.is_empty())
+        .find_map(|(index, f)| text.strip_prefix(f.prefix).map(|rest| (index, rest)))
+}
+
+fn digits_only(
+    text: &str,
+    maker: Option<Manufacturer>,
+) -> Result<(usize, &str), CredentialIdError> {
+    if !text.starts_with(|c: char| digit_for(c).is_ascii_digit()) {
+        return Err(CredentialIdError::UnknownPrefix);
+    }
+    let maker = maker.ok_or(CredentialIdError::MakerNeeded)?;
+    FORMATS
+        .iter()
+        .position(|f| f.prefix.is_empty() && f.manufacturer == maker)
+        .map(|index| (index, text))
+        .ok_or(CredentialIdError::UnknownPrefix)
+}
+
+fn digit_for(c: char) -> char {
+    match c {
+        'O' => '0',
+        'I' | 'L' => '1',
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign_crypto::SystemRng;
+    use proptest::prelude::*;
+
+    #[test]
+    fn forgives_what_people_type() {
+        let wanted = CredentialId::parse("SYMC26070843", None).unwrap();
+        for typed in ["symc 2607 0843", "SYMC-2607-0843", "SYMC26O7O843", " symc.26070843 "] {
+            assert_eq!(
+                CredentialId::parse(typed, Some(Manufacturer::Symantec)).unwrap(),
+                wanted,
+                "{typed}"
+            );
+        }
+        assert_eq!(wanted.masked(), "SYMC••••0843");
+        assert_eq!(
+            (wanted.manufacturer(), wanted.kind()),
+            (Manufacturer::Symantec, TokenKind::OtpSoft)
+        );
+    }
+
+    #[test]
+    fn says_which_part_is_wrong() {
+        use CredentialIdError as E;
+        let cases = [
+            ("", None, E::Empty),
+            ("--", None, E::Empty),
+            ("SYMC2607084", None, E::WrongLength),
+            ("SYMC260708433", None, E::WrongLength),
+            ("SYMC2607084x", None, E::BadCharacter),
+            ("SYMC2607_843", None, E::BadCharacter),
+            ("QQQQ26070843", None, E::UnknownPrefix),
+            ("1234567", None, E::MakerNeeded),
+            ("SYMC26070843", Some(Manufacturer::OneSpan), E::OtherMaker),
+            ("1234567", Some(Manufacturer::Symantec), E::UnknownPrefix),
+            ("SYMC２６０７０８４３", None, E::BadCharacter),
+        ];
+        for (typed, maker, error) in cases {
+            assert_eq!(CredentialId::parse(typed, maker), Err(error), "{typed}");
+        }
+        assert_eq!(CredentialId::parse(&"1".repeat(100_000), None), Err(E::WrongLength));
+    }
+
+    #[test]
+    fn own_ids_carry_a_check_digit() {
+        for _ in 0..200 {
+            let id = CredentialId::random(TokenKind::OtpSoft, &mut SystemRng).unwrap();
+            assert_eq!(id.as_str().len(), 12);
+            assert_eq!(CredentialId::parse(id.as_str(), None).unwrap(), id);
+            let mut wrong = id.as_str().as_bytes().to_vec();
+            wrong[7] = if wrong[7] == b'9' { b'0' } else { wrong[7] + 1 };
+            let wrong = String::from_utf8(wrong).unwrap();
+            assert_eq!(CredentialId::parse(&wrong, None), Err(CredentialIdError::BadCheckDigit));
+        }
+    }
+
+    #[test]
+    fn fobs_of_digits_need_their_maker() {
+        let id = CredentialId::parse("27-7123456-2", Some(Manufacturer::OneSpan)).unwrap();
+        assert_eq!(id.as_str(), "2771234562");
+        assert_eq!(id.kind(), TokenKind::OtpHard);
+        assert_eq!(infer_format("avt").map(|f| f.kind), Some(TokenKind::OtpHard));
+        assert_eq!(infer_format("27"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_answered_and_a_parsed_id_is_stable(text in ".{0,64}") {
+            if let Ok(id) = CredentialId::parse(&text, None) {
+                prop_assert_eq!(CredentialId::parse(id.as_str(), None).unwrap(), id);
+            }
+        }
+    }
+}

@@ -1,0 +1,393 @@
+use std::fmt;
+
+use countersign_crypto::{Rng, RngError, random_array};
+
+use crate::{ApiKeyId, EhrId, PracticeId, PrescriberId, Refusal, StaffId, TokenId};
+
+/// What happened; one word per kind, the same in route, use case, event and row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// NPI and passphrase were tried.
+    PassphraseTried,
+    /// A passcode was tried.
+    PasscodeTried,
+    /// Two codes were given to resynchronize a token.
+    TokenResynced,
+    /// A token was tested without counting against it.
+    TokenTested,
+    /// A token was made by the built-in authority.
+    TokenProvisioned,
+    /// A token was added to a prescriber, or that was refused.
+    TokenAdded,
+    /// A token was disabled, or that was refused.
+    TokenDisabled,
+    /// A token was enabled, or that was refused.
+    TokenEnabled,
+    /// A token got another name.
+    TokenRenamed,
+    /// An EHR launched the e-prescribing app, or that was refused.
+    EhrLaunched,
+    /// A session ended.
+    SessionEnded,
+    /// A practice was made.
+    PracticeCreated,
+    /// A prescriber was made.
+    PrescriberCreated,
+    /// A member of staff was made.
+    StaffCreated,
+    /// An EHR was registered.
+    EhrRegistered,
+    /// A key for an integrating system was made.
+    ApiKeyCreated,
+    /// A request was refused because of where or how it came.
+    RequestRefused,
+}
+
+impl EventKind {
+    /// All kinds, for the documentation and its test.
+    pub const ALL: [Self; 17] = [
+        Self::PassphraseTried,
+        Self::PasscodeTried,
+        Self::TokenResynced,
+        Self::TokenTested,
+        Self::TokenProvisioned,
+        Self::TokenAdded,
+        Self::TokenDisabled,
+        Self::TokenEnabled,
+        Self::TokenRenamed,
+        Self::EhrLaunched,
+        Self::SessionEnded,
+        Self::PracticeCreated,
+        Self::PrescriberCreated,
+        Self::StaffCreated,
+        Self::EhrRegistered,
+        Self::ApiKeyCreated,
+        Self::RequestRefused,
+    ];
+
+    /// Stable word for the row.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::PassphraseTried => "passphrase_tried",
+            Self::PasscodeTried => "passcode_tried",
+            Self::TokenResynced => "token_resynced",
+            Self::TokenTested => "token_tested",
+            Self::TokenProvisioned => "token_provisioned",
+            Self::TokenAdded => "token_added",
+            Self::TokenDisabled => "token_disabled",
+            Self::TokenEnabled => "token_enabled",
+            Self::TokenRenamed => "token_renamed",
+            Self::EhrLaunched => "ehr_launched",
+            Self::SessionEnded => "session_ended",
+            Self::PracticeCreated => "practice_created",
+            Self::PrescriberCreated => "prescriber_created",
+            Self::StaffCreated => "staff_created",
+            Self::EhrRegistered => "ehr_registered",
+            Self::ApiKeyCreated => "api_key_created",
+            Self::RequestRefused => "request_refused",
+        }
+    }
+
+    /// Words for the history on a page.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::PassphraseTried => "Sign-in with passphrase",
+            Self::PasscodeTried => "Passcode",
+            Self::TokenResynced => "Resync",
+            Self::TokenTested => "Test",
+            Self::TokenProvisioned => "Set up on a device",
+            Self::TokenAdded => "Added",
+            Self::TokenDisabled => "Disabled",
+            Self::TokenEnabled => "Enabled",
+            Self::TokenRenamed => "Renamed",
+            Self::EhrLaunched => "Opened from the EHR",
+            Self::SessionEnded => "Signed out",
+            Self::PracticeCreated => "Practice created",
+            Self::PrescriberCreated => "Account created",
+            Self::StaffCreated => "Staff account created",
+            Self::EhrRegistered => "EHR registered",
+            Self::ApiKeyCreated => "API key created",
+            Self::RequestRefused => "Request refused",
+        }
+    }
+
+    /// The kind with that word.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+}
+
+/// Whether it went through (21 CFR 1311.120(b)(24) wants the outcome of each event).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did.
+    Success,
+    /// It was refused, and nothing but counters changed.
+    Refused,
+}
+
+impl Outcome {
+    /// Stable word for the row.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Who did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// Nobody who has proved who they are.
+    Unknown,
+    /// A prescriber.
+    Prescriber(PrescriberId),
+    /// A member of staff.
+    Staff(StaffId),
+    /// Somebody with a shell on the host.
+    Operator,
+    /// An integrating system.
+    ApiKey(ApiKeyId),
+    /// An EHR.
+    Ehr(EhrId),
+    /// The server itself.
+    System,
+}
+
+impl Actor {
+    /// Stable word for the row.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Prescriber(_) => "prescriber",
+            Self::Staff(_) => "staff",
+            Self::Operator => "operator",
+            Self::ApiKey(_) => "api_key",
+            Self::Ehr(_) => "ehr",
+            Self::System => "system",
+        }
+    }
+
+    /// The 16 bytes that name them, where they have a row.
+    pub fn id_bytes(&self) -> Option<&[u8; 16]> {
+        match self {
+            Self::Unknown | Self::Operator | Self::System => None,
+            Self::Prescriber(id) => Some(id.as_bytes()),
+            Self::Staff(id) => Some(id.as_bytes()),
+            Self::ApiKey(id) => Some(id.as_bytes()),
+            Self::Ehr(id) => Some(id.as_bytes()),
+        }
+    }
+}
+
+/// What a passcode is given for. One given for one purpose is spent for all (question A15).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// To sign in.
+    Login,
+    /// To confirm a change of tokens.
+    ManageTokens,
+    /// To show that a new token is at hand.
+    AddToken,
+    /// To enable a token again.
+    EnableToken,
+    /// To sign a prescription.
+    Sign,
+}
+
+impl Purpose {
+    /// All purposes.
+    pub const ALL: [Self; 5] =
+        [Self::Login, Self::ManageTokens, Self::AddToken, Self::EnableToken, Self::Sign];
+
+    /// Stable word for the row and the API.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::ManageTokens => "manage_tokens",
+            Self::AddToken => "add_token",
+            Self::EnableToken => "enable_token",
+            Self::Sign => "sign",
+        }
+    }
+
+    /// The purpose with that word.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|purpose| purpose.code() == code)
+    }
+}
+
+/// Eight letters and digits that stand on the page and in the log, for a call to the help desk.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SupportCode([u8; 8]);
+
+impl SupportCode {
+    /// A new code of 40 random bits, without letters that are read wrongly.
+    pub fn new(rng: &mut dyn Rng) -> Result<Self, RngError> {
+        const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+        let bytes: [u8; 8] = random_array(rng)?;
+        Ok(Self(bytes.map(|b| ALPHABET.get(usize::from(b & 31)).copied().unwrap_or(b'0'))))
+    }
+}
+
+impl fmt::Display for SupportCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, byte) in self.0.iter().enumerate() {
+            if index == 4 {
+                f.write_str("-")?;
+            }
+            write!(f, "{}", char::from(*byte))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for SupportCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One audit event: date and time are added by the transaction that writes it.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// Whether it went through.
+    pub outcome: Outcome,
+    /// Who did it.
+    pub actor: Actor,
+    /// In which practice.
+    pub practice: Option<PracticeId>,
+    /// To whom.
+    pub prescriber: Option<PrescriberId>,
+    /// To which token.
+    pub token: Option<TokenId>,
+    /// What a passcode was given for.
+    pub purpose: Option<Purpose>,
+    /// The code of the refusal, or of the reason given.
+    pub reason: Option<&'static str>,
+    /// More for the reader: no secret, no patient data, at most 200 characters.
+    pub detail: Option<String>,
+    /// The code on the page and in the log.
+    pub support: SupportCode,
+}
+
+impl Event {
+    /// An event that went through.
+    pub const fn success(kind: EventKind, actor: Actor, support: SupportCode) -> Self {
+        Self {
+            kind,
+            outcome: Outcome::Success,
+            actor,
+            practice: None,
+            prescriber: None,
+            token: None,
+            purpose: None,
+            reason: None,
+            detail: None,
+            support,
+        }
+    }
+
+    /// An event that was refused.
+    pub const fn refused(
+        kind: EventKind,
+        actor: Actor,
+        refusal: &Refusal,
+        support: SupportCode,
+    ) -> Self {
+        let mut event = Self::success(kind, actor, support);
+        event.outcome = Outcome::Refused;
+        event.reason = Some(refusal.code());
+        event
+    }
+
+    /// Success or refusal, as `result` says.
+    pub fn of<T>(
+        kind: EventKind,
+        actor: Actor,
+        result: &Result<T, Refusal>,
+        support: SupportCode,
+    ) -> Self {
+        match result {
+            Ok(_) => Self::success(kind, actor, support),
+            Err(refusal) => Self::refused(kind, actor, refusal, support),
+        }
+    }
+
+    /// Names practice and prescriber.
+    #[must_use]
+    pub const fn about(mut self, practice: PracticeId, prescriber: PrescriberId) -> Self {
+        self.practice = Some(practice);
+        self.prescriber = Some(prescriber);
+        self
+    }
+
+    /// Names the token.
+    #[must_use]
+    pub fn token(mut self, token: impl Into<Option<TokenId>>) -> Self {
+        self.token = token.into();
+        self
+    }
+
+    /// Names the purpose.
+    #[must_use]
+    pub const fn purpose(mut self, purpose: Purpose) -> Self {
+        self.purpose = Some(purpose);
+        self
+    }
+
+    /// Names the reason.
+    #[must_use]
+    pub const fn reason(mut self, reason: &'static str) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// Adds words for the reader, cut at 200 characters: a long input must not keep an event from
+    /// being written.
+    #[must_use]
+    pub fn detail(mut self, detail: &str) -> Self {
+        self.detail = Some(detail.chars().take(200).collect());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign_crypto::SystemRng;
+
+    #[test]
+    fn codes_are_unique_and_read_back() {
+        for kind in EventKind::ALL {
+            assert_eq!(EventKind::from_code(kind.code()), Some(kind));
+        }
+        for purpose in Purpose::ALL {
+            assert_eq!(Purpose::from_code(purpose.code()), Some(purpose));
+        }
+        assert_eq!(EventKind::from_code("nothing"), None);
+    }
+
+    #[test]
+    fn support_codes_are_readable() {
+        let code = SupportCode::new(&mut SystemRng).unwrap().to_string();
+        assert_eq!(code.len(), 9);
+        assert!(code.chars().all(|c| c == '-'
+            || c.is_ascii_digit()
+            || (c.is_ascii_uppercase() && !"ILOU".contains(c))));
+    }
+
+    #[test]
+    fn a_detail_is_cut_not_refused() {
+        let event = Event::success(
+            EventKind::TokenRenamed,
+            Actor::System,
+            SupportCode::new(&mut SystemRng).unwrap(),
+        )
+        .detail(&"x".repeat(100_000));
+        assert_eq!(event.detail.unwrap().chars().count(), 200);
+    }
+}

@@ -1,0 +1,39 @@
+//! The rules of Countersign as pure code: no I/O, clock and randomness handed in.
+//!
+//! A value of a type from this crate has passed its check; a decision made here says what changes,
+//! what is recorded and what the person may be told. Nothing here knows a database, a socket or
+//! the time of day.
+
+mod credential;
+mod event;
+mod failures;
+mod ids;
+mod npi;
+pub mod otp;
+mod passphrase;
+mod policy;
+mod refusal;
+mod time;
+mod token;
+
+pub use credential::{
+    CredentialFormat, CredentialId, CredentialIdError, FORMATS, Manufacturer, TokenKind,
+    infer_format,
+};
+pub use event::{Actor, Event, EventKind, Outcome, Purpose, SupportCode};
+pub use failures::{Blocked, FailureLimits, Failures};
+pub use ids::{
+    ApiKeyId, EhrId, EventId, IdError, PracticeId, PrescriberId, SessionRowId, StaffId, TokenId,
+};
+pub use npi::{Npi, NpiError, luhn_check_digit, luhn_holds};
+pub use passphrase::{
+    Passphrase, PassphraseError, PassphraseHash, PassphraseHashError, SALT_BYTES,
+};
+pub use policy::{Policy, PolicyError};
+pub use refusal::Refusal;
+pub use time::Timestamp;
+pub use token::{
+    AddCheck, DisableReason, NewToken, PasscodeCheck, Token, TokenName, TokenNameError, TokenState,
+    add_token, check_any, check_passcode, check_resync, disable_token, enable_token,
+    explain_wrong_passcode, test_token,
+};

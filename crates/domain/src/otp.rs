@@ -1,0 +1,750 @@
+//! One-time passcodes: RFC 4226 (HOTP), RFC 6238 (TOTP), and how a passcode is looked for.
+
+use std::{fmt, str::FromStr};
+
+use countersign_crypto::{HmacAlgorithm, HmacKey, Rng, RngError, SecretBytes, constant_time_eq};
+use thiserror::Error;
+use zeroize::Zeroize;
+
+use crate::Timestamp;
+
+/// Fewest bytes of a seed: 112 bits (SP 800-63B-4, 3.1.4.1; the classic 80-bit seed is refused).
+pub const SEED_MIN_BYTES: usize = 14;
+/// Most bytes of a seed: two blocks of SHA-512.
+pub const SEED_MAX_BYTES: usize = 256;
+/// Steps accepted on either side of the expected one (RFC 6238, 5.2 advises one).
+pub const WINDOW_STEPS: i64 = 1;
+/// Steps that drift may be learned away from where two codes last fixed it.
+pub const DRIFT_CAP_STEPS: i64 = 4;
+/// Steps searched on either side for two consecutive codes (RFC 4226, 7.4).
+pub const RESYNC_STEPS: i64 = 120;
+
+/// A time step: the moving factor of RFC 6238, 4.2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Step(i64);
+
+impl Step {
+    /// The step with this number.
+    pub const fn new(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+
+    const fn plus(self, steps: i64) -> Self {
+        Self(self.0.saturating_add(steps))
+    }
+
+    const fn minus(self, other: Self) -> i64 {
+        self.0.saturating_sub(other.0)
+    }
+}
+
+/// Why OTP parameters or a seed are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum OtpError {
+    /// Other than 6, 7 or 8 digits.
+    #[error("a passcode has 6, 7 or 8 digits")]
+    Digits,
+    /// A period of no seconds, or above two minutes (SP 800-63B-4, 3.1.4.1).
+    #[error("a period is 1 to 120 seconds")]
+    Period,
+    /// A hash that is not known.
+    #[error("the algorithm is SHA1, SHA256 or SHA512")]
+    Algorithm,
+    /// A seed of fewer than 14 or more than 256 bytes.
+    #[error("a seed has 14 to 256 bytes")]
+    Seed,
+    /// Not 6 to 8 digits.
+    #[error("Enter the 6 digits that the token shows.")]
+    Passcode,
+}
+
+/// Hash, number of digits and period of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OtpParams {
+    algorithm: HmacAlgorithm,
+    digits: u8,
+    period: u16,
+}
+
+impl OtpParams {
+    /// Checks digits (6 to 8) and period (1 to 120 seconds).
+    pub const fn new(algorithm: HmacAlgorithm, digits: u8, period: u16) -> Result<Self, OtpError> {
+        if digits < 6 || digits > 8 {
+            return Err(OtpError::Digits);
+        }
+        if period < 1 || period > 120 {
+            return Err(OtpError::Period);
+        }
+        Ok(Self { algorithm, digits, period })
+    }
+
+    /// Our own tokens: SHA-256, 6 digits, 30 seconds.
+    pub const OWN: Self = Self { algorithm: HmacAlgorithm::Sha256, digits: 6, period: 30 };
+
+    /// The hash under the HMAC.
+    pub const fn algorithm(&self) -> HmacAlgorithm {
+        self.algorithm
+    }
+
+    /// `SHA1`, `SHA256` or `SHA512`, as `otpauth` writes them.
+    pub const fn algorithm_code(&self) -> &'static str {
+        match self.algorithm {
+            HmacAlgorithm::Sha1 => "SHA1",
+            HmacAlgorithm::Sha256 => "SHA256",
+            HmacAlgorithm::Sha512 => "SHA512",
+        }
+    }
+
+    /// The hash with that name.
+    pub fn algorithm_from_code(code: &str) -> Result<HmacAlgorithm, OtpError> {
+        match code {
+            "SHA1" => Ok(HmacAlgorithm::Sha1),
+            "SHA256" => Ok(HmacAlgorithm::Sha256),
+            "SHA512" => Ok(HmacAlgorithm::Sha512),
+            _ => Err(OtpError::Algorithm),
+        }
+    }
+
+    /// Digits of a passcode.
+    pub const fn digits(&self) -> u8 {
+        self.digits
+    }
+
+    /// Seconds of a step.
+    pub const fn period(&self) -> u16 {
+        self.period
+    }
+
+    /// The step that `now` lies in (T0 = 0).
+    pub const fn step_at(&self, now: Timestamp) -> Step {
+        Step(now.seconds().div_euclid(self.period as i64))
+    }
+
+    /// Seconds until the next step begins, 1 to the period.
+    pub const fn seconds_left(&self, now: Timestamp) -> i64 {
+        self.period as i64 - now.seconds().rem_euclid(self.period as i64)
+    }
+}
+
+/// The shared secret of a token: 14 to 256 bytes, never shown.
+#[derive(Clone)]
+pub struct TokenSeed(SecretBytes);
+
+impl TokenSeed {
+    /// Takes seed bytes over, if there are enough.
+    pub fn new(bytes: SecretBytes) -> Result<Self, OtpError> {
+        if bytes.len() < SEED_MIN_BYTES || bytes.len() > SEED_MAX_BYTES {
+            return Err(OtpError::Seed);
+        }
+        Ok(Self(bytes))
+    }
+
+    /// A new seed as long as the hash output (RFC 6238, 5.1): 20, 32 or 64 bytes.
+    pub fn generate(algorithm: HmacAlgorithm, rng: &mut dyn Rng) -> Result<Self, RngError> {
+        let length = match algorithm {
+            HmacAlgorithm::Sha1 => 20,
+            HmacAlgorithm::Sha256 => 32,
+            HmacAlgorithm::Sha512 => 64,
+        };
+        let mut bytes = vec![0; length];
+        rng.fill(&mut bytes)?;
+        Ok(Self(SecretBytes::new(bytes)))
+    }
+
+    /// The bytes, to be sealed or handed to the token.
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose()
+    }
+}
+
+impl fmt::Debug for TokenSeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenSeed")
+    }
+}
+
+/// A passcode as typed: 6 to 8 ASCII digits, never shown.
+#[derive(Clone)]
+pub struct OneTimePasscode {
+    digits: [u8; 8],
+    length: u8,
+}
+
+impl OneTimePasscode {
+    fn as_bytes(&self) -> &[u8] {
+        self.digits.get(..usize::from(self.length)).unwrap_or(&[])
+    }
+}
+
+impl FromStr for OneTimePasscode {
+    type Err = OtpError;
+
+    /// Spaces and dashes between digits are forgiven. Digits of other scripts are not: what is
+    /// compared, counted and remembered must have one form only.
+    fn from_str(text: &str) -> Result<Self, OtpError> {
+        if text.len() > 32 {
+            return Err(OtpError::Passcode);
+        }
+        let mut digits = [0; 8];
+        let mut length = 0u8;
+        for byte in text.bytes().filter(|b| !matches!(b, b' ' | b'-')) {
+            let slot = digits.get_mut(usize::from(length)).ok_or(OtpError::Passcode)?;
+            if !byte.is_ascii_digit() {
+                return Err(OtpError::Passcode);
+            }
+            *slot = byte;
+            length += 1;
+        }
+        if length < 6 {
+            return Err(OtpError::Passcode);
+        }
+        Ok(Self { digits, length })
+    }
+}
+
+impl Drop for OneTimePasscode {
+    fn drop(&mut self) {
+        self.digits.zeroize();
+    }
+}
+
+impl fmt::Debug for OneTimePasscode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OneTimePasscode")
+    }
+}
+
+/// How far a token's clock is from ours, in steps: positive when it is ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Drift {
+    base: i64,
+    current: i64,
+}
+
+impl Drift {
+    /// From the two numbers of a row; values out of range are brought back into it.
+    pub fn from_parts(base: i64, current: i64) -> Self {
+        let base = base.clamp(-RESYNC_STEPS, RESYNC_STEPS);
+        Self { base, current: current.clamp(base - DRIFT_CAP_STEPS, base + DRIFT_CAP_STEPS) }
+    }
+
+    /// Fixed by two consecutive codes.
+    pub fn fixed(steps: i64) -> Self {
+        Self::from_parts(steps, steps)
+    }
+
+    /// Where two codes last fixed it, in steps.
+    pub const fn base(self) -> i64 {
+        self.base
+    }
+
+    /// What is expected now, in steps.
+    pub const fn current(self) -> i64 {
+        self.current
+    }
+
+    fn learned(self, steps: i64) -> Self {
+        Self::from_parts(self.base, steps)
+    }
+}
+
+/// What looking for a passcode found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// A step that was never accepted, and the drift it shows.
+    Fresh {
+        /// The step to consume.
+        step: Step,
+        /// The drift to remember.
+        drift: Drift,
+    },
+    /// The right digits of a step already accepted, or of an older one.
+    Used {
+        /// That step.
+        step: Step,
+    },
+    /// Not the digits of any step in the window.
+    Nothing,
+}
+
+/// The HOTP value (RFC 4226, 5.3) as `digits` decimal digits in ASCII; bytes beyond are zero.
+pub fn hotp(seed: &TokenSeed, algorithm: HmacAlgorithm, digits: u8, counter: u64) -> [u8; 8] {
+    decimal(&HmacKey::new(algorithm, seed.expose()), digits, counter)
+}
+
+/// The passcode for `step`, as text.
+pub fn passcode(seed: &TokenSeed, params: &OtpParams, step: Step) -> String {
+    let code = hotp(seed, params.algorithm, params.digits, counter_of(step));
+    code.iter().take(usize::from(params.digits)).map(|b| char::from(*b)).collect()
+}
+
+fn counter_of(step: Step) -> u64 {
+    // Steps before 1970 have no passcode; they only arise at the edge of a search.
+    u64::try_from(step.0).unwrap_or(0)
+}
+
+fn decimal(key: &HmacKey, digits: u8, counter: u64) -> [u8; 8] {
+    let tag = key.tag(&counter.to_be_bytes());
+    let mac = tag.as_ref();
+    let offset = usize::from(mac.last().copied().unwrap_or(0) & 0x0f);
+    let mut value = 0u32;
+    for byte in mac.iter().skip(offset).take(4) {
+        value = (value << 8) | u32::from(*byte);
+    }
+    value &= 0x7fff_ffff;
+    let digits = usize::from(digits.min(8));
+    let mut out = [0; 8];
+    for slot in out.iter_mut().take(digits).rev() {
+        #[expect(clippy::cast_possible_truncation, reason = "a remainder below ten")]
+        let digit = (value % 10) as u8;
+        *slot = b'0' + digit;
+        value /= 10;
+    }
+    out
+}
+
+/// Looks for `code` in the window around the expected step.
+///
+/// All steps of the window are computed and compared in constant time, whatever is found. Where
+/// several steps have the same digits the latest is taken, so that the digits can't be used again.
+pub fn find(
+    seed: &TokenSeed,
+    params: &OtpParams,
+    code: &OneTimePasscode,
+    last_step: Option<Step>,
+    drift: Drift,
+    now: Timestamp,
+) -> Found {
+    let here = params.step_at(now);
+    let key = HmacKey::new(params.algorithm, seed.expose());
+    let mut best: Option<Step> = None;
+    for offset in -WINDOW_STEPS..=WINDOW_STEPS {
+        let step = here.plus(drift.current + offset);
+        if matches(&key, params, code, step) {
+            best = Some(step);
+        }
+    }
+    match best {
+        None => Found::Nothing,
+        Some(step) if last_step.is_some_and(|last| step <= last) => Found::Used { step },
+        Some(step) => Found::Fresh { step, drift: drift.learned(step.minus(here)) },
+    }
+}
+
+/// Looks for two consecutive codes within 120 steps (RFC 4226, 7.4), neither of them used before.
+/// The second step is the one to consume.
+pub fn find_pair(
+    seed: &TokenSeed,
+    params: &OtpParams,
+    first: &OneTimePasscode,
+    second: &OneTimePasscode,
+    last_step: Option<Step>,
+    now: Timestamp,
+) -> Option<(Step, Drift)> {
+    let here = params.step_at(now);
+    let key = HmacKey::new(params.algorithm, seed.expose());
+    let mut found = None;
+    let mut first_matched = false;
+    for offset in -RESYNC_STEPS..=RESYNC_STEPS {
+        let step = here.plus(offset);
+        let second_matches = matches(&key, params, second, step);
+        let unused = last_step.is_none_or(|last| step.plus(-1) > last);
+        if first_matched & second_matches & unused {
+            found = Some((step, Drift::fixed(offset)));
+        }
+        first_matched = matches(&key, params, first, step);
+    }
+    found
+}
+
+/// How many seconds ago `code` was the right one, for codes older than the window.
+///
+/// Only the past is searched: to say that a code will be right later would tell a guesser when to
+/// come back.
+pub fn age_of_late_code(
+    seed: &TokenSeed,
+    params: &OtpParams,
+    code: &OneTimePasscode,
+    last_step: Option<Step>,
+    drift: Drift,
+    now: Timestamp,
+) -> Option<i64> {
+    let here = params.step_at(now);
+    let key = HmacKey::new(params.algorithm, seed.expose());
+    let mut age = None;
+    for back in (WINDOW_STEPS + 1)..=RESYNC_STEPS {
+        let step = here.plus(drift.current - back);
+        let unused = last_step.is_none_or(|last| step > last);
+        if matches(&key, params, code, step) & unused & age.is_none() {
+            age = Some(back * i64::from(params.period));
+        }
+    }
+    age
+}
+
+fn matches(key: &HmacKey, params: &OtpParams, code: &OneTimePasscode, step: Step) -> bool {
+    let expected = decimal(key, params.digits, counter_of(step));
+    let expected = expected.get(..usize::from(params.digits)).unwrap_or(&[]);
+    // No step before 1970 exists, though its counter would read as zero.
+    constant_time_eq(expected, code.as_bytes()) & (step.0 >= 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::process::Command;
+
+    const T0: i64 = 1_700_000_010;
+
+    fn seed(bytes: &[u8]) -> TokenSeed {
+        TokenSeed::new(SecretBytes::new(bytes.to_vec())).unwrap()
+    }
+
+    fn repeated(length: usize) -> TokenSeed {
+        seed(&b"1234567890".iter().copied().cycle().take(length).collect::<Vec<_>>())
+    }
+
+    fn params(algorithm: HmacAlgorithm, digits: u8) -> OtpParams {
+        OtpParams::new(algorithm, digits, 30).unwrap()
+    }
+
+    #[test]
+    fn rfc_4226_appendix_d() {
+        let expected = [
+            "755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583",
+            "399871", "520489",
+        ];
+        for (counter, code) in (0..).zip(expected) {
+            let value = hotp(&repeated(20), HmacAlgorithm::Sha1, 6, counter);
+            assert_eq!(&value[..6], code.as_bytes());
+        }
+    }
+
+    #[test]
+    fn rfc_6238_appendix_b() {
+        let rows = [
+            (59, "94287082", "46119246", "90693936"),
+            (1_111_111_109, "07081804", "68084774", "25091201"),
+            (1_111_111_111, "14050471", "67062674", "99943326"),
+            (1_234_567_890, "89005924", "91819424", "93441116"),
+            (2_000_000_000, "69279037", "90698825", "38618901"),
+            (20_000_000_000, "65353130", "77737706", "47863826"),
+        ];
+        for (time, sha1, sha256, sha512) in rows {
+            let now = Timestamp::from_seconds(time);
+            for (algorithm, length, code) in [
+                (HmacAlgorithm::Sha1, 20, sha1),
+                (HmacAlgorithm::Sha256, 32, sha256),
+                (HmacAlgorithm::Sha512, 64, sha512),
+            ] {
+                let params = params(algorithm, 8);
+                assert_eq!(passcode(&repeated(length), &params, params.step_at(now)), code);
+            }
+        }
+    }
+
+    #[test]
+    fn short_seeds_and_odd_parameters_are_refused() {
+        assert_eq!(TokenSeed::new(SecretBytes::new(vec![1; 13])).unwrap_err(), OtpError::Seed);
+        assert_eq!(TokenSeed::new(SecretBytes::new(vec![1; 10])).unwrap_err(), OtpError::Seed);
+        assert!(TokenSeed::new(SecretBytes::new(vec![1; 14])).is_ok());
+        assert_eq!(OtpParams::new(HmacAlgorithm::Sha1, 5, 30), Err(OtpError::Digits));
+        assert_eq!(OtpParams::new(HmacAlgorithm::Sha1, 9, 30), Err(OtpError::Digits));
+        assert_eq!(OtpParams::new(HmacAlgorithm::Sha1, 6, 0), Err(OtpError::Period));
+        assert_eq!(OtpParams::new(HmacAlgorithm::Sha1, 6, 121), Err(OtpError::Period));
+        assert_eq!(OtpParams::algorithm_from_code("MD5"), Err(OtpError::Algorithm));
+    }
+
+    #[test]
+    fn passcodes_have_one_form() {
+        for text in ["123456", "123 456", "123-456", " 123456 "] {
+            assert_eq!(text.parse::<OneTimePasscode>().unwrap().as_bytes(), b"123456");
+        }
+        for text in [
+            "",
+            "12345",
+            "123456789",
+            "12345a",
+            "１２３４５６",
+            "١٢٣٤٥٦",
+            "123456\u{200b}",
+            "123\t456",
+        ] {
+            assert_eq!(
+                text.parse::<OneTimePasscode>().unwrap_err(),
+                OtpError::Passcode,
+                "{text:?}"
+            );
+        }
+        assert!("1".repeat(1 << 20).parse::<OneTimePasscode>().is_err());
+        assert_eq!(
+            format!("{:?}", "123456".parse::<OneTimePasscode>().unwrap()),
+            "OneTimePasscode"
+        );
+    }
+
+    fn code_at(seed: &TokenSeed, params: &OtpParams, step: i64) -> OneTimePasscode {
+        passcode(seed, params, Step(step)).parse().unwrap()
+    }
+
+    #[test]
+    fn one_step_either_side_and_no_further() {
+        let (seed, params) = (repeated(20), params(HmacAlgorithm::Sha1, 6));
+        let now = Timestamp::from_seconds(T0);
+        let here = params.step_at(now).0;
+        for offset in -3..=3 {
+            let found = find(
+                &seed,
+                &params,
+                &code_at(&seed, &params, here + offset),
+                None,
+                Drift::default(),
+                now,
+            );
+            if offset.abs() <= 1 {
+                assert_eq!(
+                    found,
+                    Found::Fresh { step: Step(here + offset), drift: Drift::from_parts(0, offset) }
+                );
+            } else {
+                assert_eq!(found, Found::Nothing, "{offset}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_accepted_step_and_all_older_ones_are_used() {
+        let (seed, params) = (repeated(20), params(HmacAlgorithm::Sha1, 6));
+        let now = Timestamp::from_seconds(T0);
+        let here = params.step_at(now).0;
+        for last in [here, here + 1] {
+            for step in here - 1..=here {
+                let found = find(
+                    &seed,
+                    &params,
+                    &code_at(&seed, &params, step),
+                    Some(Step(last)),
+                    Drift::default(),
+                    now,
+                );
+                assert_eq!(found, Found::Used { step: Step(step) });
+            }
+        }
+        let next = find(
+            &seed,
+            &params,
+            &code_at(&seed, &params, here + 1),
+            Some(Step(here)),
+            Drift::default(),
+            now,
+        );
+        assert!(matches!(next, Found::Fresh { .. }));
+    }
+
+    #[test]
+    fn drift_is_learned_up_to_the_cap_and_no_further() {
+        let (seed, params) = (repeated(20), params(HmacAlgorithm::Sha1, 6));
+        let mut drift = Drift::default();
+        let mut last = None;
+        for minute in 0..20 {
+            let now = Timestamp::from_seconds(T0 + minute * 60);
+            let here = params.step_at(now).0;
+            // A clock that runs away by one step at each use.
+            let token_step = here + minute + 1;
+            match find(&seed, &params, &code_at(&seed, &params, token_step), last, drift, now) {
+                Found::Fresh { step, drift: learned } => {
+                    assert!(minute + 1 <= DRIFT_CAP_STEPS + WINDOW_STEPS);
+                    assert!(learned.current() <= DRIFT_CAP_STEPS);
+                    (last, drift) = (Some(step), learned);
+                }
+                other => {
+                    assert_eq!(other, Found::Nothing);
+                    assert!(minute + 1 > DRIFT_CAP_STEPS + WINDOW_STEPS, "{minute}");
+                }
+            }
+        }
+        assert_eq!(drift.current(), DRIFT_CAP_STEPS);
+    }
+
+    #[test]
+    fn two_consecutive_codes_resynchronize_and_lone_or_used_ones_do_not() {
+        let (seed, params) = (repeated(32), params(HmacAlgorithm::Sha256, 6));
+        let now = Timestamp::from_seconds(T0);
+        let here = params.step_at(now).0;
+        let pair = |first: i64, second: i64, last: Option<i64>| {
+            find_pair(
+                &seed,
+                &params,
+                &code_at(&seed, &params, first),
+                &code_at(&seed, &params, second),
+                last.map(Step),
+                now,
+            )
+        };
+        assert_eq!(pair(here + 60, here + 61, None), Some((Step(here + 61), Drift::fixed(61))));
+        assert_eq!(
+            pair(here - 119, here - 118, None),
+            Some((Step(here - 118), Drift::fixed(-118)))
+        );
+        assert_eq!(pair(here + 60, here + 62, None), None, "not consecutive");
+        assert_eq!(pair(here + 61, here + 60, None), None, "wrong order");
+        assert_eq!(pair(here + 120, here + 121, None), None, "too far");
+        assert_eq!(pair(here - 10, here - 9, Some(here - 10)), None, "the first was used");
+        assert_eq!(pair(here - 10, here - 9, Some(here)), None, "both are old");
+        assert_eq!(
+            pair(here - 10, here - 9, Some(here - 11)),
+            Some((Step(here - 9), Drift::fixed(-9)))
+        );
+    }
+
+    #[test]
+    fn a_late_code_is_named_and_a_future_one_never() {
+        let (seed, params) = (repeated(20), params(HmacAlgorithm::Sha1, 6));
+        let now = Timestamp::from_seconds(T0);
+        let here = params.step_at(now).0;
+        let age = |step: i64, last: Option<Step>| {
+            age_of_late_code(
+                &seed,
+                &params,
+                &code_at(&seed, &params, step),
+                last,
+                Drift::default(),
+                now,
+            )
+        };
+        assert_eq!(age(here - 8, None), Some(240));
+        assert_eq!(age(here - 8, Some(Step(here - 8))), None);
+        for ahead in 2..=RESYNC_STEPS {
+            assert_eq!(age(here + ahead, None), None);
+        }
+    }
+
+    /// A token with the same digits in two steps of one window, found by searching seeds.
+    fn token_with_twin_steps(params: &OtpParams, here: i64) -> TokenSeed {
+        (0u32..)
+            .map(|n| {
+                let mut bytes = [7u8; 20];
+                bytes[..4].copy_from_slice(&n.to_be_bytes());
+                seed(&bytes)
+            })
+            .find(|seed| {
+                passcode(seed, params, Step(here)) == passcode(seed, params, Step(here + 1))
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn twin_digits_consume_the_later_step() {
+        let params = params(HmacAlgorithm::Sha1, 6);
+        let now = Timestamp::from_seconds(T0);
+        let here = params.step_at(now).0;
+        let seed = token_with_twin_steps(&params, here);
+        let code = code_at(&seed, &params, here);
+        let found = find(&seed, &params, &code, None, Drift::default(), now);
+        assert!(matches!(found, Found::Fresh { step, .. } if step == Step(here + 1)));
+        let again = find(&seed, &params, &code, Some(Step(here + 1)), Drift::default(), now);
+        assert_eq!(again, Found::Used { step: Step(here + 1) });
+    }
+
+    #[test]
+    fn agrees_with_oathtool() {
+        if Command::new("oathtool").arg("--version").output().is_err() {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "oathtool is missing: make setup-test installs it"
+            );
+            return;
+        }
+        let bytes: Vec<u8> = (0..32u8).map(|b| b.wrapping_mul(37).wrapping_add(11)).collect();
+        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        for (algorithm, word) in [
+            (HmacAlgorithm::Sha1, "sha1"),
+            (HmacAlgorithm::Sha256, "sha256"),
+            (HmacAlgorithm::Sha512, "sha512"),
+        ] {
+            for digits in [6u8, 7, 8] {
+                for period in [30u16, 60] {
+                    let params = OtpParams::new(algorithm, digits, period).unwrap();
+                    for time in [0, 1_700_000_000, 4_000_000_000i64] {
+                        let out = Command::new("oathtool")
+                            .args([
+                                &format!("--totp={word}"),
+                                &format!("--digits={digits}"),
+                                &format!("--time-step-size={period}s"),
+                                &format!("--now=@{time}"),
+                                &hex,
+                            ])
+                            .output()
+                            .unwrap();
+                        let theirs = String::from_utf8(out.stdout).unwrap();
+                        let step = params.step_at(Timestamp::from_seconds(time));
+                        assert_eq!(
+                            passcode(&seed(&bytes), &params, step),
+                            theirs.trim(),
+                            "{word} {digits} {period}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_totp_rs(bytes in proptest::collection::vec(any::<u8>(), 16..64), time in 0i64..10_000_000_000, digits in 6u8..=8) {
+            for (ours, theirs) in [
+                (HmacAlgorithm::Sha1, totp_rs::Algorithm::SHA1),
+                (HmacAlgorithm::Sha256, totp_rs::Algorithm::SHA256),
+                (HmacAlgorithm::Sha512, totp_rs::Algorithm::SHA512),
+            ] {
+                let params = params(ours, digits);
+                let code = passcode(&seed(&bytes), &params, params.step_at(Timestamp::from_seconds(time)));
+                let oracle = oracle(theirs, digits, &bytes, u64::try_from(time).unwrap());
+                prop_assert_eq!(code, oracle);
+            }
+        }
+
+        #[test]
+        fn no_step_is_ever_accepted_twice(offsets in proptest::collection::vec((0i64..40, -2i64..=2), 1..60)) {
+            let (seed, params) = (repeated(20), params(HmacAlgorithm::Sha1, 6));
+            let mut time = T0;
+            let (mut last, mut drift) = (None, Drift::default());
+            let mut accepted = std::collections::HashSet::new();
+            for (wait, offset) in offsets {
+                time += wait;
+                let now = Timestamp::from_seconds(time);
+                let step = params.step_at(now).0 + offset;
+                let code = code_at(&seed, &params, step);
+                if let Found::Fresh { step, drift: learned } = find(&seed, &params, &code, last, drift, now) {
+                    prop_assert!(accepted.insert(step));
+                    prop_assert!(last.is_none_or(|l| step > l));
+                    (last, drift) = (Some(step), learned);
+                }
+            }
+        }
+
+        #[test]
+        fn any_text_is_answered(text in ".{0,40}") {
+            if let Ok(code) = text.parse::<OneTimePasscode>() {
+                prop_assert!((6..=8).contains(&code.as_bytes().len()));
+            }
+        }
+    }
+
+    fn oracle(algorithm: totp_rs::Algorithm, digits: u8, bytes: &[u8], time: u64) -> String {
+        totp_rs::Builder::new()
+            .with_algorithm(algorithm)
+            .with_digits(digits)
+            .with_step_duration(30)
+            .with_secret(totp_rs::Secret::from(bytes))
+            .build_noncompliant()
+            .generate(time)
+            .to_string()
+    }
+}

@@ -1,0 +1,167 @@
+use thiserror::Error;
+
+use crate::{Blocked, CredentialIdError};
+
+/// What a person may be told when something is refused, each with a stable code.
+///
+/// The texts are for someone who has proved the passphrase. Before that, only
+/// [`Refusal::SignIn`] and [`Refusal::Paused`] are shown (see `docs/threat-model.md`, "no oracle").
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// NPI, passphrase or both are wrong; never says which.
+    #[error("That NPI and passphrase do not match. Check both and try again.")]
+    SignIn,
+    /// Too many tries for this NPI, known or not.
+    #[error("Too many tries. Wait until the pause ends; trying earlier does not make it longer.")]
+    Paused(Blocked),
+    /// The passcode is wrong.
+    #[error("That passcode is not right. Wait for a fresh code and type it as shown.")]
+    WrongPasscode,
+    /// The passcode, or a later one, was used before.
+    #[error("That passcode was already used. Each one works once: wait for the next code.")]
+    PasscodeUsed {
+        /// Seconds until the token shows the next code.
+        wait_seconds: i64,
+    },
+    /// The passcode belongs to another token of the same prescriber.
+    #[error(
+        "That passcode is from your token \u{201c}{name}\u{201d}. Choose that token, wait for its next code and try again."
+    )]
+    OtherToken {
+        /// Name of that token.
+        name: String,
+    },
+    /// The passcode was right some time ago.
+    #[error("That passcode was right {} ago. If you typed it at once, the clock of that device is slow: set its time to automatic, or resync the token with two codes.", minutes(*age_seconds))]
+    LatePasscode {
+        /// How long ago, in seconds.
+        age_seconds: i64,
+    },
+    /// The two codes are not consecutive codes of this token.
+    #[error(
+        "Those are not two codes in a row from this token. Wait for a new code, type it, then type the one that follows."
+    )]
+    NotConsecutive,
+    /// Tries with this token pause.
+    #[error(
+        "This token is paused after several wrong passcodes. Trying earlier does not make it longer, and your other tokens still work."
+    )]
+    TokenBlocked(Blocked),
+    /// All passcodes of this prescriber pause.
+    #[error("Passcodes are paused after many wrong ones. Trying earlier does not make it longer.")]
+    PasscodesBlocked(Blocked),
+    /// Too many failures: the token was just disabled for good.
+    #[error(
+        "This token is now disabled for good, because of too many wrong passcodes in a row. Use another token."
+    )]
+    TokenExhausted,
+    /// The token is not active.
+    #[error("This token is not active, so its passcodes are not accepted.")]
+    TokenNotActive,
+    /// No token can be used for "any of my tokens".
+    #[error("None of your tokens can be used right now.")]
+    NoUsableToken,
+    /// Too many tests of a token in a short time.
+    #[error("Too many tests in a short time. Try again in a few minutes.")]
+    TooManyTests,
+    /// The ID is malformed.
+    #[error("{0}")]
+    BadCredentialId(CredentialIdError),
+    /// No token with this ID is known here.
+    #[error(
+        "No token with this ID is known here. Compare the ID with the token. A soft token that was set up more than a day ago must be set up again."
+    )]
+    UnknownCredential,
+    /// The ID belongs to this prescriber already.
+    #[error("This token is already on your list.")]
+    AlreadyYours,
+    /// The ID belongs to somebody else.
+    #[error(
+        "This token belongs to another account. A token is for one person only and cannot be shared."
+    )]
+    BoundToAnother,
+    /// Manufacturer or type does not fit the ID.
+    #[error("This ID belongs to a {label} token. Choose that in the list.")]
+    TypeMismatch {
+        /// What the ID says.
+        label: &'static str,
+    },
+    /// As many active tokens as allowed.
+    #[error(
+        "You have {most} active tokens, which is the limit. Disable one that you no longer use, then add this one."
+    )]
+    TokenLimit {
+        /// The limit.
+        most: u32,
+    },
+    /// A fresh passcode of an active token is needed first.
+    #[error("Confirm that it is you: enter a passcode of one of your active tokens.")]
+    StepUpNeeded,
+    /// The passcode that confirms and the new token's own must come from two tokens.
+    #[error("Confirm with a token that is already active, not with the new one.")]
+    SelfVouching,
+    /// The last active token would go.
+    #[error(
+        "This is your last active token. Without one you must prove your identity again before you can sign. Add another token first, or type DISABLE to confirm."
+    )]
+    LastToken,
+    /// Only a temporarily disabled token can be enabled.
+    #[error(
+        "This token was disabled for good and cannot be enabled again. Add a new token instead."
+    )]
+    NotReversible,
+    /// The token is active already, or disabled already.
+    #[error("Nothing to change: the token is already in that state.")]
+    NoChange,
+    /// The prescriber may not sign in.
+    #[error("This account is closed. Call your practice's support contact.")]
+    AccountClosed,
+}
+
+impl Refusal {
+    /// Stable code for logs, audit events and the API.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::SignIn => "sign_in_refused",
+            Self::Paused(_) => "sign_in_paused",
+            Self::WrongPasscode => "passcode_wrong",
+            Self::PasscodeUsed { .. } => "passcode_used",
+            Self::OtherToken { .. } => "passcode_of_other_token",
+            Self::LatePasscode { .. } => "passcode_late",
+            Self::NotConsecutive => "passcodes_not_consecutive",
+            Self::TokenBlocked(_) => "token_blocked",
+            Self::PasscodesBlocked(_) => "passcodes_blocked",
+            Self::TokenExhausted => "token_exhausted",
+            Self::TokenNotActive => "token_not_active",
+            Self::NoUsableToken => "no_usable_token",
+            Self::TooManyTests => "too_many_tests",
+            Self::BadCredentialId(_) => "credential_id_malformed",
+            Self::UnknownCredential => "credential_unknown",
+            Self::AlreadyYours => "credential_already_yours",
+            Self::BoundToAnother => "credential_bound_to_another",
+            Self::TypeMismatch { .. } => "token_type_mismatch",
+            Self::TokenLimit { .. } => "token_limit",
+            Self::StepUpNeeded => "step_up_needed",
+            Self::SelfVouching => "self_vouching",
+            Self::LastToken => "last_token",
+            Self::NotReversible => "not_reversible",
+            Self::NoChange => "no_change",
+            Self::AccountClosed => "account_closed",
+        }
+    }
+
+    /// Until when tries are refused, where that is the reason.
+    pub const fn blocked(&self) -> Option<Blocked> {
+        match self {
+            Self::Paused(b) | Self::TokenBlocked(b) | Self::PasscodesBlocked(b) => Some(*b),
+            _ => None,
+        }
+    }
+}
+
+fn minutes(seconds: i64) -> String {
+    match seconds {
+        ..=90 => format!("{seconds} seconds"),
+        _ => format!("{} minutes", (seconds + 30) / 60),
+    }
+}

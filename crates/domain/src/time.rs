@@ -1,0 +1,106 @@
+/// A point in time: microseconds since 1970-01-01T00:00:00Z, without leap seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+const MICROS: i64 = 1_000_000;
+
+impl Timestamp {
+    /// From microseconds since the epoch.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// From whole seconds since the epoch; saturates at the ends of the range.
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(MICROS))
+    }
+
+    /// Microseconds since the epoch.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch, rounded down.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(MICROS)
+    }
+
+    /// This time plus `seconds` (may be negative); saturates.
+    #[must_use]
+    pub const fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(MICROS)))
+    }
+
+    /// Seconds from this time until `later`, rounded up; zero when `later` has passed.
+    pub const fn seconds_until(self, later: Self) -> i64 {
+        let micros = later.0.saturating_sub(self.0);
+        if micros <= 0 { 0 } else { micros.saturating_add(MICROS - 1) / MICROS }
+    }
+
+    /// Year, month, day, hour, minute, second in UTC (proleptic Gregorian calendar).
+    pub const fn civil(self) -> (i64, u32, u32, u32, u32, u32) {
+        let seconds = self.seconds();
+        let days = seconds.div_euclid(86_400);
+        let second_of_day = seconds.rem_euclid(86_400);
+        // Days are counted from 0000-03-01, so that the leap day ends the year and months have a regular rhythm.
+        let shifted = days + 719_468;
+        let era = shifted.div_euclid(146_097);
+        let day_of_era = shifted.rem_euclid(146_097);
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_shifted = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_shifted + 2) / 5 + 1;
+        let month = if month_shifted < 10 { month_shifted + 3 } else { month_shifted - 9 };
+        let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "each part is a remainder between 0 and 59, 23, 31 or 12"
+        )]
+        let parts = (
+            year,
+            month as u32,
+            day as u32,
+            (second_of_day / 3_600) as u32,
+            (second_of_day / 60 % 60) as u32,
+            (second_of_day % 60) as u32,
+        );
+        parts
+    }
+
+    /// `2026-05-25 14:03 UTC`, for pages.
+    pub fn minute_text(self) -> String {
+        let (year, month, day, hour, minute, _) = self.civil();
+        format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+    }
+
+    /// `14:03:09 UTC`, for a time of today.
+    pub fn clock_text(self) -> String {
+        let (_, _, _, hour, minute, second) = self.civil();
+        format!("{hour:02}:{minute:02}:{second:02} UTC")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn civil_times() {
+        assert_eq!(Timestamp::from_seconds(0).civil(), (1970, 1, 1, 0, 0, 0));
+        assert_eq!(Timestamp::from_seconds(1_234_567_890).civil(), (2009, 2, 13, 23, 31, 30));
+        assert_eq!(Timestamp::from_seconds(951_782_400).civil(), (2000, 2, 29, 0, 0, 0));
+        assert_eq!(Timestamp::from_seconds(-1).civil(), (1969, 12, 31, 23, 59, 59));
+        assert_eq!(Timestamp::from_seconds(20_000_000_000).minute_text(), "2603-10-11 11:33 UTC");
+    }
+
+    #[test]
+    fn waiting_is_rounded_up_and_never_negative() {
+        let now = Timestamp::from_micros(1);
+        assert_eq!(now.seconds_until(Timestamp::from_micros(2)), 1);
+        assert_eq!(now.seconds_until(now), 0);
+        assert_eq!(now.seconds_until(Timestamp::from_micros(0)), 0);
+        assert_eq!(Timestamp::from_micros(i64::MAX).plus_seconds(1).micros(), i64::MAX);
+    }
+}

@@ -1,0 +1,859 @@
+use std::{fmt, str::FromStr};
+
+use thiserror::Error;
+
+use crate::{
+    CredentialId, Failures, Policy, PracticeId, PrescriberId, Refusal, Timestamp, TokenId,
+    otp::{self, Drift, Found, OneTimePasscode, OtpParams, Step, TokenSeed},
+};
+
+/// The state of a token. The data of a state lives in it, so that no second flag can disagree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenState {
+    /// Made by an authority, not added by anyone yet.
+    Unassociated {
+        /// When it is discarded.
+        expires: Timestamp,
+    },
+    /// Its passcodes are accepted.
+    Active {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Its passcodes are not accepted.
+    Disabled {
+        /// Why.
+        reason: DisableReason,
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
+/// Why a token is disabled. Only the first can be undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DisableReason {
+    /// Left at home; comes back with a passcode of that very token.
+    TemporarilyUnavailable,
+    /// Lost.
+    Lost,
+    /// Stolen.
+    Stolen,
+    /// Somebody else may know its seed or codes.
+    Compromised,
+    /// Broken.
+    Damaged,
+    /// Another token took its place.
+    Replaced,
+    /// Too many wrong passcodes in a row (SP 800-63B-4, 3.2.2).
+    TooManyFailures,
+    /// The operator stopped it in an emergency.
+    Emergency,
+}
+
+impl DisableReason {
+    /// What a person can choose, in the order of the form.
+    pub const CHOICES: [Self; 6] = [
+        Self::TemporarilyUnavailable,
+        Self::Lost,
+        Self::Stolen,
+        Self::Compromised,
+        Self::Damaged,
+        Self::Replaced,
+    ];
+
+    /// Stable word for forms and rows.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::Lost => "lost",
+            Self::Stolen => "stolen",
+            Self::Compromised => "compromised",
+            Self::Damaged => "damaged",
+            Self::Replaced => "replaced",
+            Self::TooManyFailures => "too_many_failures",
+            Self::Emergency => "emergency",
+        }
+    }
+
+    /// Words for pages.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::TemporarilyUnavailable => "Temporarily unavailable",
+            Self::Lost => "Lost",
+            Self::Stolen => "Stolen",
+            Self::Compromised => "Compromised",
+            Self::Damaged => "Damaged",
+            Self::Replaced => "Replaced",
+            Self::TooManyFailures => "Too many wrong passcodes",
+            Self::Emergency => "Stopped by the operator",
+        }
+    }
+
+    /// Whether the token can be enabled again.
+    pub const fn is_reversible(self) -> bool {
+        matches!(self, Self::TemporarilyUnavailable)
+    }
+
+    /// Reasons that the passphrase alone is enough for (SP 800-63B-4, 4.3: one factor reports a loss).
+    pub const fn is_loss(self) -> bool {
+        matches!(self, Self::Lost | Self::Stolen | Self::Compromised)
+    }
+
+    /// The reason with that word, whoever may give it.
+    pub fn from_code(code: &str) -> Option<Self> {
+        [Self::TooManyFailures, Self::Emergency]
+            .into_iter()
+            .chain(Self::CHOICES)
+            .find(|reason| reason.code() == code)
+    }
+}
+
+/// Why a token name is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum TokenNameError {
+    /// Nothing but blanks.
+    #[error(
+        "Give the token a name that you will recognize, such as \u{201c}iPhone\u{201d} or \u{201c}key fob\u{201d}."
+    )]
+    Empty,
+    /// More than 40 characters.
+    #[error("Use at most 40 characters.")]
+    TooLong,
+    /// A character that can't be shown.
+    #[error("Use letters, digits, spaces and common signs only.")]
+    BadCharacter,
+}
+
+/// The name a prescriber gave a token: 1 to 40 characters, no control characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenName(String);
+
+impl TokenName {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TokenName {
+    type Err = TokenNameError;
+    fn from_str(text: &str) -> Result<Self, TokenNameError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(TokenNameError::Empty);
+        }
+        // 40 characters have at most 160 bytes; a long input is refused before it is read.
+        if text.len() > 160 || text.chars().count() > 40 {
+            return Err(TokenNameError::TooLong);
+        }
+        // Characters that reorder or hide text could make one token look like another.
+        let hidden = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if text.chars().any(|c| c.is_control() || hidden(c)) {
+            return Err(TokenNameError::BadCharacter);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for TokenName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A token with everything that a decision about it needs. The store reads and writes it whole.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// Our own identifier.
+    pub id: TokenId,
+    /// Its practice, once added.
+    pub practice: Option<PracticeId>,
+    /// Its prescriber, once added. Never changes afterwards (21 CFR 1311.102(a): sole possession).
+    pub prescriber: Option<PrescriberId>,
+    /// What is printed on it or shown by it.
+    pub credential: CredentialId,
+    /// What its owner calls it.
+    pub name: TokenName,
+    /// Hash, digits and period.
+    pub params: OtpParams,
+    /// The shared secret.
+    pub seed: TokenSeed,
+    /// Whether its passcodes count.
+    pub state: TokenState,
+    /// The last step accepted, for whatever purpose.
+    pub last_step: Option<Step>,
+    /// How far its clock is off.
+    pub drift: Drift,
+    /// Wrong passcodes in a row.
+    pub failures: Failures,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was added.
+    pub added: Option<Timestamp>,
+    /// When a passcode of it was last accepted.
+    pub last_used: Option<Timestamp>,
+}
+
+impl Token {
+    /// Whether its passcodes count, apart from pauses.
+    pub const fn is_active(&self) -> bool {
+        matches!(self.state, TokenState::Active { .. })
+    }
+
+    /// Whether its owner can enable it again.
+    pub const fn is_temporarily_disabled(&self) -> bool {
+        matches!(self.state, TokenState::Disabled { reason, .. } if reason.is_reversible())
+    }
+
+    fn find(&self, code: &OneTimePasscode, now: Timestamp) -> Found {
+        otp::find(&self.seed, &self.params, code, self.last_step, self.drift, now)
+    }
+
+    fn accept(&mut self, step: Step, drift: Drift, now: Timestamp) {
+        self.last_step = Some(step);
+        self.drift = drift;
+        self.failures = Failures::NONE;
+        self.last_used = Some(now);
+    }
+
+    fn used(&self, now: Timestamp) -> Refusal {
+        Refusal::PasscodeUsed { wait_seconds: self.seconds_to_fresh_code(now) }
+    }
+
+    /// Seconds until the token shows a code that was not used yet.
+    pub fn seconds_to_fresh_code(&self, now: Timestamp) -> i64 {
+        let shown = self.params.step_at(now).number() + self.drift.current();
+        let used = self.last_step.map_or(shown, Step::number);
+        let steps_to_wait = (used - shown + 1).clamp(0, otp::DRIFT_CAP_STEPS + 1);
+        let period = i64::from(self.params.period());
+        if steps_to_wait == 0 {
+            0
+        } else {
+            self.params.seconds_left(now) + (steps_to_wait - 1) * period
+        }
+    }
+
+    fn count_failure(
+        &mut self,
+        owner: &mut Failures,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Option<Refusal> {
+        self.failures = self.failures.failed(&policy.token, now);
+        *owner = owner.failed(&policy.prescriber, now);
+        if self.failures.exhausted(&policy.token) {
+            self.state =
+                TokenState::Disabled { reason: DisableReason::TooManyFailures, since: now };
+            return Some(Refusal::TokenExhausted);
+        }
+        None
+    }
+}
+
+/// Outcome of a passcode check: the step consumed, or why not.
+pub type PasscodeCheck = Result<Step, Refusal>;
+
+/// Outcome of adding a token.
+pub type AddCheck = Result<(), Refusal>;
+
+fn pauses(token: &Token, owner: &Failures, policy: &Policy, now: Timestamp) -> Result<(), Refusal> {
+    if let Some(blocked) = owner.blocked(&policy.prescriber, now) {
+        return Err(Refusal::PasscodesBlocked(blocked));
+    }
+    if let Some(blocked) = token.failures.blocked(&policy.token, now) {
+        return Err(Refusal::TokenBlocked(blocked));
+    }
+    Ok(())
+}
+
+/// Checks a passcode of the chosen token and consumes its step.
+///
+/// A failure counts on this token and on its prescriber (`owner`), and on nothing else. The codes of
+/// the window are computed before any state is looked at, so that time tells nothing.
+pub fn check_passcode(
+    token: &mut Token,
+    owner: &mut Failures,
+    code: &OneTimePasscode,
+    now: Timestamp,
+    policy: &Policy,
+) -> PasscodeCheck {
+    let found = token.find(code, now);
+    if !token.is_active() {
+        return Err(Refusal::TokenNotActive);
+    }
+    settle(token, owner, found, now, policy)
+}
+
+fn settle(
+    token: &mut Token,
+    owner: &mut Failures,
+    found: Found,
+    now: Timestamp,
+    policy: &Policy,
+) -> PasscodeCheck {
+    pauses(token, owner, policy, now)?;
+    match found {
+        Found::Fresh { step, drift } => {
+            token.accept(step, drift, now);
+            *owner = Failures::NONE;
+            Ok(step)
+        }
+        // A replay is a failure too (question A16): it may be somebody who looked over a shoulder.
+        Found::Used { .. } => {
+            let used = token.used(now);
+            Err(token.count_failure(owner, policy, now).unwrap_or(used))
+        }
+        Found::Nothing => {
+            Err(token.count_failure(owner, policy, now).unwrap_or(Refusal::WrongPasscode))
+        }
+    }
+}
+
+/// Checks a passcode against all usable tokens of one prescriber; says which one matched.
+///
+/// One failure counts once, on the prescriber: no token is named, so none is blamed.
+pub fn check_any(
+    tokens: &mut [Token],
+    owner: &mut Failures,
+    code: &OneTimePasscode,
+    now: Timestamp,
+    policy: &Policy,
+) -> Result<(TokenId, Step), Refusal> {
+    if let Some(blocked) = owner.blocked(&policy.prescriber, now) {
+        return Err(Refusal::PasscodesBlocked(blocked));
+    }
+    let mut usable = 0;
+    let mut fresh = None;
+    let mut used = None;
+    for (index, token) in tokens.iter().enumerate() {
+        let found = token.find(code, now);
+        if !token.is_active() || token.failures.blocked(&policy.token, now).is_some() {
+            continue;
+        }
+        usable += 1;
+        match found {
+            Found::Fresh { step, drift } if fresh.is_none() => fresh = Some((index, step, drift)),
+            Found::Used { .. } => used = Some(token.used(now)),
+            _ => {}
+        }
+    }
+    if usable == 0 {
+        return Err(Refusal::NoUsableToken);
+    }
+    match fresh
+        .and_then(|(index, step, drift)| tokens.get_mut(index).map(|token| (token, step, drift)))
+    {
+        Some((token, step, drift)) => {
+            token.accept(step, drift, now);
+            *owner = Failures::NONE;
+            Ok((token.id, step))
+        }
+        None => {
+            *owner = owner.failed(&policy.prescriber, now);
+            Err(used.unwrap_or(Refusal::WrongPasscode))
+        }
+    }
+}
+
+/// Looks for what went wrong with a wrong passcode, for someone who has proved the passphrase.
+///
+/// A code of another token is burned there: to name the token must not help anyone use the code.
+pub fn explain_wrong_passcode(
+    tokens: &mut [Token],
+    chosen: TokenId,
+    code: &OneTimePasscode,
+    now: Timestamp,
+) -> Option<Refusal> {
+    let mut late = None;
+    let mut other = None;
+    for token in tokens.iter_mut().filter(|token| token.is_active()) {
+        if token.id == chosen {
+            late = otp::age_of_late_code(
+                &token.seed,
+                &token.params,
+                code,
+                token.last_step,
+                token.drift,
+                now,
+            );
+        } else if let Found::Fresh { step, .. } = token.find(code, now) {
+            token.last_step = Some(step);
+            other = Some(Refusal::OtherToken { name: token.name.as_str().to_owned() });
+        }
+    }
+    other.or(late.map(|age_seconds| Refusal::LatePasscode { age_seconds }))
+}
+
+/// Resynchronizes a token by two consecutive codes. It is no login: the next code must follow, so
+/// that two codes seen over a shoulder stay worthless.
+pub fn check_resync(
+    token: &mut Token,
+    owner: &mut Failures,
+    first: &OneTimePasscode,
+    second: &OneTimePasscode,
+    now: Timestamp,
+    policy: &Policy,
+) -> PasscodeCheck {
+    let found = otp::find_pair(&token.seed, &token.params, first, second, token.last_step, now);
+    if !token.is_active() {
+        return Err(Refusal::TokenNotActive);
+    }
+    pauses(token, owner, policy, now)?;
+    match found {
+        Some((step, drift)) => {
+            token.accept(step, drift, now);
+            *owner = Failures::NONE;
+            Ok(step)
+        }
+        None => Err(token.count_failure(owner, policy, now).unwrap_or(Refusal::NotConsecutive)),
+    }
+}
+
+/// Tests a token: a right code is consumed, a wrong one costs no try.
+pub fn test_token(
+    token: &mut Token,
+    code: &OneTimePasscode,
+    now: Timestamp,
+    policy: &Policy,
+) -> PasscodeCheck {
+    let found = token.find(code, now);
+    if !token.is_active() {
+        return Err(Refusal::TokenNotActive);
+    }
+    pauses(token, &Failures::NONE, policy, now)?;
+    match found {
+        Found::Fresh { step, drift } => {
+            token.last_step = Some(step);
+            token.drift = drift;
+            token.last_used = Some(now);
+            Ok(step)
+        }
+        Found::Used { .. } => Err(token.used(now)),
+        Found::Nothing => Err(otp::age_of_late_code(
+            &token.seed,
+            &token.params,
+            code,
+            token.last_step,
+            token.drift,
+            now,
+        )
+        .map_or(Refusal::WrongPasscode, |age_seconds| Refusal::LatePasscode { age_seconds })),
+    }
+}
+
+/// Who adds a token, and what they said of it.
+#[derive(Debug, Clone)]
+pub struct NewToken {
+    /// The practice.
+    pub practice: PracticeId,
+    /// The prescriber.
+    pub prescriber: PrescriberId,
+    /// The name.
+    pub name: TokenName,
+    /// How many active tokens there are already.
+    pub active: u32,
+}
+
+/// Adds a provisioned token to a prescriber, if its own passcode verifies.
+///
+/// The caller has made sure that the same session proved a fresh passcode of an active token, or
+/// does so in the same transaction. The step is consumed: the code that adds can't be a login code.
+pub fn add_token(
+    token: &mut Token,
+    owner: &mut Failures,
+    new: &NewToken,
+    code: &OneTimePasscode,
+    now: Timestamp,
+    policy: &Policy,
+) -> AddCheck {
+    let found = token.find(code, now);
+    match token.prescriber {
+        Some(id) if id == new.prescriber => return Err(Refusal::AlreadyYours),
+        Some(_) => return Err(Refusal::BoundToAnother),
+        None => {}
+    }
+    match token.state {
+        TokenState::Unassociated { expires } if now < expires => {}
+        _ => return Err(Refusal::UnknownCredential),
+    }
+    if new.active >= policy.max_active_tokens {
+        return Err(Refusal::TokenLimit { most: policy.max_active_tokens });
+    }
+    let wrong = matches!(found, Found::Nothing);
+    if let Err(refusal) = settle(token, owner, found, now, policy) {
+        if wrong && refusal == Refusal::WrongPasscode {
+            let late = otp::age_of_late_code(
+                &token.seed,
+                &token.params,
+                code,
+                token.last_step,
+                token.drift,
+                now,
+            );
+            return Err(late.map_or(refusal, |age_seconds| Refusal::LatePasscode { age_seconds }));
+        }
+        return Err(refusal);
+    }
+    token.practice = Some(new.practice);
+    token.prescriber = Some(new.prescriber);
+    token.name = new.name.clone();
+    token.state = TokenState::Active { since: now };
+    token.added = Some(now);
+    Ok(())
+}
+
+/// Disables a token. `other_active` is how many more active tokens its owner has; without one the
+/// loss must be `confirmed` in writing.
+pub fn disable_token(
+    token: &mut Token,
+    reason: DisableReason,
+    other_active: u32,
+    confirmed: bool,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    match token.state {
+        TokenState::Active { .. } => {
+            if other_active == 0 && !confirmed && reason != DisableReason::Emergency {
+                return Err(Refusal::LastToken);
+            }
+        }
+        // What was left at home may turn out to be lost.
+        TokenState::Disabled { reason: was, .. }
+            if was.is_reversible() && !reason.is_reversible() => {}
+        TokenState::Disabled { .. } | TokenState::Unassociated { .. } => {
+            return Err(Refusal::NoChange);
+        }
+    }
+    token.state = TokenState::Disabled { reason, since: now };
+    Ok(())
+}
+
+/// Enables a temporarily disabled token by a passcode of that very token.
+pub fn enable_token(
+    token: &mut Token,
+    owner: &mut Failures,
+    active: u32,
+    code: &OneTimePasscode,
+    now: Timestamp,
+    policy: &Policy,
+) -> PasscodeCheck {
+    let found = token.find(code, now);
+    match token.state {
+        TokenState::Disabled { reason, .. } if reason.is_reversible() => {}
+        TokenState::Disabled { .. } => return Err(Refusal::NotReversible),
+        TokenState::Active { .. } | TokenState::Unassociated { .. } => {
+            return Err(Refusal::NoChange);
+        }
+    }
+    if active >= policy.max_active_tokens {
+        return Err(Refusal::TokenLimit { most: policy.max_active_tokens });
+    }
+    let step = settle(token, owner, found, now, policy)?;
+    token.state = TokenState::Active { since: now };
+    Ok(step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{TokenKind, otp::passcode};
+    use countersign_crypto::SystemRng;
+    use proptest::prelude::*;
+
+    const POLICY: Policy = Policy::STANDARD;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(1_700_000_010 + seconds)
+    }
+
+    fn token(state: TokenState) -> Token {
+        let rng = &mut SystemRng;
+        let now = at(0);
+        let owned = !matches!(state, TokenState::Unassociated { .. });
+        Token {
+            id: TokenId::new(now, rng).unwrap(),
+            practice: owned.then(|| PracticeId::new(now, rng).unwrap()),
+            prescriber: owned.then(|| PrescriberId::new(now, rng).unwrap()),
+            credential: CredentialId::random(TokenKind::OtpSoft, rng).unwrap(),
+            name: "phone".parse().unwrap(),
+            params: OtpParams::OWN,
+            seed: TokenSeed::generate(OtpParams::OWN.algorithm(), rng).unwrap(),
+            state,
+            last_step: None,
+            drift: Drift::default(),
+            failures: Failures::NONE,
+            created: now,
+            added: owned.then_some(now),
+            last_used: None,
+        }
+    }
+
+    fn active() -> Token {
+        token(TokenState::Active { since: at(0) })
+    }
+
+    fn code(token: &Token, now: Timestamp) -> OneTimePasscode {
+        passcode(&token.seed, &token.params, token.params.step_at(now)).parse().unwrap()
+    }
+
+    fn wrong(token: &Token, now: Timestamp) -> OneTimePasscode {
+        let here = token.params.step_at(now).number();
+        let near: Vec<String> = (here - 130..here + 130)
+            .map(|step| passcode(&token.seed, &token.params, Step::new(step)))
+            .collect();
+        (0..).map(|n| format!("{n:06}")).find(|c| !near.contains(c)).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn a_code_works_once_whatever_it_is_for() {
+        let (mut t, mut owner) = (active(), Failures::NONE);
+        let code = code(&t, at(0));
+        check_passcode(&mut t, &mut owner, &code, at(0), &POLICY).unwrap();
+        for seconds in [0, 5, 29] {
+            let again =
+                check_passcode(&mut t, &mut owner, &code, at(seconds), &POLICY).unwrap_err();
+            assert_eq!(again.code(), "passcode_used");
+        }
+        assert_eq!(t.failures.count, 3, "replays are failures");
+        let mut t2 = t.clone();
+        t2.failures = Failures::NONE;
+        assert_eq!(test_token(&mut t2, &code, at(5), &POLICY).unwrap_err().code(), "passcode_used");
+    }
+
+    #[test]
+    fn wrong_codes_slow_lock_and_end_only_that_token() {
+        let (mut t, mut owner) = (active(), Failures::NONE);
+        let mut now = at(0);
+        let mut refusals = vec![];
+        for _ in 0..1_000 {
+            let guess = wrong(&t, now);
+            let refusal = check_passcode(&mut t, &mut owner, &guess, now, &POLICY).unwrap_err();
+            refusals.push(refusal.code());
+            if refusal == Refusal::TokenExhausted {
+                break;
+            }
+            owner = Failures::NONE;
+            now = now.plus_seconds(29);
+        }
+        assert_eq!(refusals.last(), Some(&"token_exhausted"));
+        assert_eq!(refusals.iter().filter(|code| **code != "token_blocked").count(), 30);
+        let guess = code(&t, now.plus_seconds(100_000));
+        let refusal =
+            check_passcode(&mut t, &mut owner, &guess, now.plus_seconds(100_000), &POLICY);
+        assert_eq!(refusal, Err(Refusal::TokenNotActive));
+    }
+
+    #[test]
+    fn tries_during_a_pause_change_nothing_even_right_ones() {
+        let (mut t, mut owner) = (active(), Failures::NONE);
+        for _ in 0..3 {
+            let guess = wrong(&t, at(0));
+            check_passcode(&mut t, &mut owner, &guess, at(0), &POLICY).unwrap_err();
+        }
+        let before = (t.failures, owner, t.last_step);
+        for guess in [code(&t, at(1)), wrong(&t, at(1))] {
+            let refusal = check_passcode(&mut t, &mut owner, &guess, at(1), &POLICY).unwrap_err();
+            assert_eq!(refusal.blocked().unwrap().until, at(30));
+            assert_eq!((t.failures, owner, t.last_step), before);
+        }
+        let right = code(&t, at(30));
+        check_passcode(&mut t, &mut owner, &right, at(30), &POLICY).unwrap();
+        assert_eq!((t.failures, owner), (Failures::NONE, Failures::NONE));
+    }
+
+    #[test]
+    fn any_of_my_tokens_counts_once_and_blames_none() {
+        let mut tokens = [
+            active(),
+            active(),
+            token(TokenState::Disabled { reason: DisableReason::Lost, since: at(0) }),
+        ];
+        let mut owner = Failures::NONE;
+        let guess = code(&tokens[1], at(0));
+        assert_eq!(
+            check_any(&mut tokens, &mut owner, &guess, at(0), &POLICY).unwrap().0,
+            tokens[1].id
+        );
+        let lost = code(&tokens[2], at(0));
+        assert_eq!(
+            check_any(&mut tokens, &mut owner, &lost, at(0), &POLICY),
+            Err(Refusal::WrongPasscode)
+        );
+        assert_eq!(owner.count, 1);
+        assert!(tokens.iter().all(|t| t.failures == Failures::NONE));
+        assert_eq!(
+            check_any(&mut tokens[2..], &mut owner, &lost, at(0), &POLICY),
+            Err(Refusal::NoUsableToken)
+        );
+    }
+
+    #[test]
+    fn a_code_of_another_token_is_named_and_burned() {
+        let mut tokens = [active(), active()];
+        tokens[1].name = "key fob".parse().unwrap();
+        let guess = code(&tokens[1], at(0));
+        let chosen = tokens[0].id;
+        let hint = explain_wrong_passcode(&mut tokens, chosen, &guess, at(0)).unwrap();
+        assert_eq!(hint, Refusal::OtherToken { name: "key fob".into() });
+        let mut owner = Failures::NONE;
+        let refusal =
+            check_passcode(&mut tokens[1], &mut owner, &guess, at(0), &POLICY).unwrap_err();
+        assert_eq!(refusal.code(), "passcode_used");
+        let late = code(&tokens[0], at(-120));
+        let hint = explain_wrong_passcode(&mut tokens, chosen, &late, at(0)).unwrap();
+        assert_eq!(hint, Refusal::LatePasscode { age_seconds: 120 });
+        let early = code(&tokens[0], at(120));
+        assert_eq!(explain_wrong_passcode(&mut tokens, chosen, &early, at(0)), None);
+    }
+
+    fn new_token(active: u32) -> NewToken {
+        let rng = &mut SystemRng;
+        NewToken {
+            practice: PracticeId::new(at(0), rng).unwrap(),
+            prescriber: PrescriberId::new(at(0), rng).unwrap(),
+            name: "iPhone".parse().unwrap(),
+            active,
+        }
+    }
+
+    #[test]
+    fn adding_needs_the_new_tokens_own_code_and_burns_it() {
+        let mut owner = Failures::NONE;
+        let new = new_token(1);
+        let mut t = token(TokenState::Unassociated { expires: at(60) });
+        let guess = wrong(&t, at(0));
+        assert_eq!(
+            add_token(&mut t, &mut owner, &new, &guess, at(0), &POLICY),
+            Err(Refusal::WrongPasscode)
+        );
+        assert!(t.prescriber.is_none());
+        let late = code(&t, at(-90));
+        let refusal = add_token(&mut t, &mut owner, &new, &late, at(0), &POLICY);
+        assert_eq!(refusal, Err(Refusal::LatePasscode { age_seconds: 90 }));
+        let right = code(&t, at(0));
+        add_token(&mut t, &mut owner, &new, &right, at(0), &POLICY).unwrap();
+        assert!(t.is_active() && t.prescriber == Some(new.prescriber));
+        let login = check_passcode(&mut t, &mut owner, &right, at(1), &POLICY).unwrap_err();
+        assert!(matches!(login, Refusal::PasscodeUsed { wait_seconds: 1..=30 }));
+        assert_eq!(
+            add_token(&mut t, &mut owner, &new, &right, at(1), &POLICY),
+            Err(Refusal::AlreadyYours)
+        );
+        assert_eq!(
+            add_token(&mut t, &mut owner, &new_token(0), &right, at(1), &POLICY),
+            Err(Refusal::BoundToAnother)
+        );
+    }
+
+    #[test]
+    fn adding_is_refused_when_late_or_too_many() {
+        let mut owner = Failures::NONE;
+        let mut t = token(TokenState::Unassociated { expires: at(60) });
+        let right = code(&t, at(60));
+        assert_eq!(
+            add_token(&mut t, &mut owner, &new_token(0), &right, at(60), &POLICY),
+            Err(Refusal::UnknownCredential)
+        );
+        let right = code(&t, at(0));
+        let refusal = add_token(&mut t, &mut owner, &new_token(5), &right, at(0), &POLICY);
+        assert_eq!(refusal, Err(Refusal::TokenLimit { most: 5 }));
+    }
+
+    #[test]
+    fn only_the_temporary_reason_comes_back_and_only_by_its_own_code() {
+        for reason in DisableReason::CHOICES {
+            let (mut t, mut owner) = (active(), Failures::NONE);
+            disable_token(&mut t, reason, 1, false, at(0)).unwrap();
+            let right = code(&t, at(0));
+            assert_eq!(
+                check_passcode(&mut t, &mut owner, &right, at(0), &POLICY),
+                Err(Refusal::TokenNotActive)
+            );
+            let guess = wrong(&t, at(0));
+            let result = enable_token(&mut t, &mut owner, 1, &guess, at(0), &POLICY);
+            assert!(result.is_err());
+            let result = enable_token(&mut t, &mut owner, 1, &right, at(0), &POLICY);
+            assert_eq!(
+                result.is_ok(),
+                reason == DisableReason::TemporarilyUnavailable,
+                "{reason:?}"
+            );
+            if !reason.is_reversible() {
+                assert_eq!(result, Err(Refusal::NotReversible));
+                assert_eq!(
+                    disable_token(&mut t, DisableReason::TemporarilyUnavailable, 1, false, at(0)),
+                    Err(Refusal::NoChange)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_token_needs_a_confirmation() {
+        let mut t = active();
+        assert_eq!(
+            disable_token(&mut t, DisableReason::Lost, 0, false, at(0)),
+            Err(Refusal::LastToken)
+        );
+        disable_token(&mut t, DisableReason::TemporarilyUnavailable, 0, true, at(0)).unwrap();
+        disable_token(&mut t, DisableReason::Lost, 0, false, at(0)).unwrap();
+        assert!(!t.is_temporarily_disabled());
+    }
+
+    #[test]
+    fn resync_fixes_a_wrong_clock_and_is_no_login() {
+        let (mut t, mut owner) = (active(), Failures::NONE);
+        let (first, second) = (code(&t, at(1_200)), code(&t, at(1_230)));
+        check_resync(&mut t, &mut owner, &first, &second, at(0), &POLICY).unwrap();
+        assert_eq!(t.drift.current(), 41);
+        let again = check_resync(&mut t, &mut owner, &first, &second, at(0), &POLICY);
+        assert_eq!(again, Err(Refusal::NotConsecutive));
+        let next = code(&t, at(1_260));
+        check_passcode(&mut t, &mut owner, &next, at(30), &POLICY).unwrap();
+    }
+
+    #[test]
+    fn a_test_costs_no_try() {
+        let mut t = active();
+        for _ in 0..50 {
+            let guess = wrong(&t, at(0));
+            assert_eq!(test_token(&mut t, &guess, at(0), &POLICY), Err(Refusal::WrongPasscode));
+        }
+        assert_eq!(t.failures, Failures::NONE);
+        let right = code(&t, at(0));
+        test_token(&mut t, &right, at(0), &POLICY).unwrap();
+    }
+
+    #[test]
+    fn names_are_short_and_honest() {
+        assert_eq!(" iPhone 15 ".parse::<TokenName>().unwrap().as_str(), "iPhone 15");
+        assert_eq!("  ".parse::<TokenName>(), Err(TokenNameError::Empty));
+        assert_eq!("x".repeat(41).parse::<TokenName>(), Err(TokenNameError::TooLong));
+        for text in ["a\u{202e}b", "a\u{0}b", "a\nb"] {
+            assert_eq!(text.parse::<TokenName>(), Err(TokenNameError::BadCharacter));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_out_of_a_final_state(actions in proptest::collection::vec(0u8..6, 1..30)) {
+            let (mut t, mut owner) = (active(), Failures::NONE);
+            disable_token(&mut t, DisableReason::Stolen, 0, true, at(0)).unwrap();
+            let state = t.state;
+            for (n, action) in actions.into_iter().enumerate() {
+                let now = at(i64::try_from(n).unwrap() * 30);
+                let right = code(&t, now);
+                let next = code(&t, now.plus_seconds(30));
+                match action {
+                    0 => { let _ = check_passcode(&mut t, &mut owner, &right, now, &POLICY); }
+                    1 => { let _ = enable_token(&mut t, &mut owner, 0, &right, now, &POLICY); }
+                    2 => { let _ = check_resync(&mut t, &mut owner, &right, &next, now, &POLICY); }
+                    3 => { let _ = disable_token(&mut t, DisableReason::TemporarilyUnavailable, 1, true, now); }
+                    4 => { let _ = add_token(&mut t, &mut owner, &new_token(0), &right, now, &POLICY); }
+                    _ => { let _ = test_token(&mut t, &right, now, &POLICY); }
+                }
+                prop_assert_eq!(t.state, state);
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Use cases, JSON API and pages of Countersign.

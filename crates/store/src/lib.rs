@@ -1,0 +1,1 @@
+//! The only holder of SQL: one concrete store over SQLite and PostgreSQL.
