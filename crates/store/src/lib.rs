@@ -1,1 +1,268 @@
-//! The only holder of SQL: one concrete store over SQLite and PostgreSQL.
+//! The only holder of SQL: one concrete store over `SQLite` and `PostgreSQL`.
+//!
+//! A use case hands [`Store::write`] a plain closure over a [`Tx`]. The closure runs on a database
+//! thread, inside one transaction, and its reply leaves only after the commit is durable. On
+//! `SQLite` one writer thread commits many waiting closures together, each under a savepoint of its
+//! own; on `PostgreSQL` a closure may run again after a serialization failure, so it touches
+//! nothing but its `Tx`.
+
+mod audit;
+mod error;
+mod keys;
+mod migrate;
+mod people;
+mod postgres;
+mod queue;
+mod session;
+mod sqlite;
+mod token;
+mod tx;
+mod value;
+
+use std::{panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
+
+use countersign_crypto::{KeyProvider, Rng};
+use countersign_domain::Timestamp;
+use tokio::sync::oneshot;
+
+pub use audit::AuditRow;
+pub use error::Error;
+pub use migrate::{SCHEMA_VERSION, SchemaState};
+pub use people::{ApiKey, EhrRow, Identity, Prescriber, Staff};
+pub use session::{Patient, Session, Stage};
+pub use token::TokenRow;
+pub use tx::Tx;
+
+use crate::{
+    keys::Keys,
+    postgres::{PgPool, PgSession},
+    queue::Queue,
+    sqlite::SqlitePool,
+};
+
+/// How long a request waits for its transaction before it is told that nobody knows. The
+/// transaction itself is never canceled.
+const REPLY_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Makes a generator for each transaction.
+pub type RngSource = fn() -> Box<dyn Rng>;
+
+/// Which database, and where.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// One file, in this process.
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+    },
+    /// `PostgreSQL` 15 or newer.
+    Postgres {
+        /// Connection string; may name several hosts.
+        url: String,
+        /// Connections to hold.
+        connections: usize,
+    },
+}
+
+/// The store. Cheap to clone.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    backend: Backend,
+    shared: Shared,
+}
+
+enum Backend {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// What every transaction needs besides its connection.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) rng: RngSource,
+}
+
+impl Store {
+    /// Connects, migrates where asked, and checks schema and master key.
+    pub async fn open(
+        database: &Database,
+        provider: Arc<dyn KeyProvider>,
+        rng: RngSource,
+        migrate: bool,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let shared = Shared { keys: Arc::new(Keys::new(provider)), rng };
+        let backend = match database {
+            Database::Sqlite { path } => Backend::Sqlite(SqlitePool::open(path, &shared)?),
+            Database::Postgres { url, connections } => {
+                Backend::Postgres(PgPool::open(url, *connections, &shared)?)
+            }
+        };
+        let store = Self(Arc::new(Inner { backend, shared }));
+        if migrate {
+            store.migrate(now).await?;
+        }
+        let state = store.schema_state().await?;
+        state.check()?;
+        store.write("instance", move |tx| tx.unlock_instance(now)).await?;
+        Ok(store)
+    }
+
+    /// Opens without touching anything, for `doctor`: neither migrates nor needs the schema.
+    pub fn open_bare(
+        database: &Database,
+        provider: Arc<dyn KeyProvider>,
+        rng: RngSource,
+    ) -> Result<Self, Error> {
+        let shared = Shared { keys: Arc::new(Keys::new(provider)), rng };
+        let backend = match database {
+            Database::Sqlite { path } => Backend::Sqlite(SqlitePool::open_existing(path, &shared)?),
+            Database::Postgres { url, .. } => Backend::Postgres(PgPool::open(url, 1, &shared)?),
+        };
+        Ok(Self(Arc::new(Inner { backend, shared })))
+    }
+
+    /// Runs `work` in one transaction and answers once it is durable.
+    pub async fn write<R, F>(&self, name: &'static str, mut work: F) -> Result<R, Error>
+    where
+        R: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<R, Error> + Send + 'static,
+    {
+        let (send, receive) = oneshot::channel();
+        match &self.0.backend {
+            Backend::Sqlite(pool) => {
+                let shared = self.0.shared.clone();
+                pool.write(Box::new(move |session| {
+                    let out =
+                        session.savepoint(|| guarded(|| work(&mut Tx::sqlite(session, &shared))));
+                    Box::new(move |commit: Result<(), Error>| {
+                        // The receiver may be gone: the client left. The commit stands all the same.
+                        let _ = send.send(out.and_then(|value| commit.map(|()| value)));
+                    })
+                }))?;
+            }
+            Backend::Postgres(pool) => {
+                let shared = self.0.shared.clone();
+                pool.run(Box::new(move |session: &mut PgSession| {
+                    let _ = send.send(session.transaction(&shared, &mut work));
+                }))?;
+            }
+        }
+        Self::reply(name, receive).await
+    }
+
+    /// Runs `work` without writing.
+    pub async fn read<R, F>(&self, name: &'static str, mut work: F) -> Result<R, Error>
+    where
+        R: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<R, Error> + Send + 'static,
+    {
+        let (send, receive) = oneshot::channel();
+        let shared = self.0.shared.clone();
+        match &self.0.backend {
+            Backend::Sqlite(pool) => pool.read(Box::new(move |session| {
+                let _ = send
+                    .send(session.snapshot(|| guarded(|| work(&mut Tx::sqlite(session, &shared)))));
+            }))?,
+            Backend::Postgres(pool) => pool.run(Box::new(move |session: &mut PgSession| {
+                let _ = send.send(session.transaction(&shared, &mut work));
+            }))?,
+        }
+        Self::reply(name, receive).await
+    }
+
+    /// A lane for a hot path: many waiting requests are decided and written in one transaction.
+    ///
+    /// `run` gets the requests in the order they came and answers each. On `SQLite` each request
+    /// runs under its own savepoint among all other writes; on `PostgreSQL` up to 128 of them share
+    /// one transaction with statements on many rows.
+    pub fn lane<Q, A>(
+        &self,
+        name: &'static str,
+        run: fn(&mut Tx<'_>, &[Q]) -> Result<Vec<A>, Error>,
+    ) -> Lane<Q, A>
+    where
+        Q: Send + 'static,
+        A: Send + 'static,
+    {
+        let queue = Arc::new(Queue::new());
+        if let Backend::Postgres(pool) = &self.0.backend {
+            for _ in 0..postgres::LANE_THREADS {
+                pool.lane(self.0.shared.clone(), Arc::clone(&queue), run);
+            }
+        }
+        Lane { store: self.clone(), name, run, queue }
+    }
+
+    /// Microseconds that the database's clock is ahead of `now`; `None` where it has none of its own.
+    pub async fn clock_offset(&self, now: Timestamp) -> Result<Option<i64>, Error> {
+        match &self.0.backend {
+            Backend::Sqlite(_) => Ok(None),
+            Backend::Postgres(_) => self
+                .read("clock", |tx| tx.database_micros())
+                .await
+                .map(|micros| Some(micros - now.micros())),
+        }
+    }
+
+    async fn reply<R>(
+        name: &'static str,
+        receive: oneshot::Receiver<Result<R, Error>>,
+    ) -> Result<R, Error> {
+        match tokio::time::timeout(REPLY_DEADLINE, receive).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => {
+                Err(Error::OutcomeUnknown(format!("the database thread ended in {name}")))
+            }
+            Err(_) => Err(Error::OutcomeUnknown(format!("no answer in time from {name}"))),
+        }
+    }
+}
+
+/// See [`Store::lane`].
+pub struct Lane<Q, A> {
+    store: Store,
+    name: &'static str,
+    run: fn(&mut Tx<'_>, &[Q]) -> Result<Vec<A>, Error>,
+    queue: Arc<Queue<Waiting<Q, A>>>,
+}
+
+pub(crate) struct Waiting<Q, A> {
+    pub(crate) request: Q,
+    pub(crate) reply: oneshot::Sender<Result<A, Error>>,
+}
+
+impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
+    /// Hands a request in and waits until its answer is durable.
+    pub async fn submit(&self, request: Q) -> Result<A, Error> {
+        if let Backend::Sqlite(_) = &self.store.0.backend {
+            let run = self.run;
+            return self
+                .store
+                .write(self.name, move |tx| {
+                    run(tx, std::slice::from_ref(&request))?.pop().ok_or(Error::Retry)
+                })
+                .await;
+        }
+        let (reply, receive) = oneshot::channel();
+        self.queue
+            .push(Waiting { request, reply })
+            .map_err(|_| Error::Unavailable("the store is closed".into()))?;
+        Store::reply(self.name, receive).await
+    }
+}
+
+impl<Q, A> Drop for Lane<Q, A> {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// Keeps a panic in a closure from ending the database thread with everyone's requests.
+pub(crate) fn guarded<R>(work: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
+    std::panic::catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Error::Driver("a transaction panicked".into())))
+}

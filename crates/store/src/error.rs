@@ -1,0 +1,101 @@
+use thiserror::Error;
+
+/// What the store can fail with. The caller is told nothing of it; the log is told all.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A row with this key exists already.
+    #[error("a row with this key exists already")]
+    Conflict,
+    /// A row does not read back as what was written.
+    #[error("the value of {column} is damaged")]
+    Corrupt {
+        /// Table and column.
+        column: &'static str,
+    },
+    /// The database can't be reached or does not take writes.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// Nobody knows whether the transaction was committed. What it consumed must count as consumed.
+    #[error("the outcome of the commit is unknown: {0}")]
+    OutcomeUnknown(String),
+    /// Another transaction was in the way; running this one again may go through.
+    #[error("another transaction was in the way")]
+    Retry,
+    /// The driver refused something that should have worked.
+    #[error("database driver: {0}")]
+    Driver(String),
+    /// The schema is not the one that this version works with.
+    #[error("{0}")]
+    Schema(String),
+    /// The master key is not the one that this database was made with.
+    #[error(
+        "the master key file holds another key ({found}) than the one this database was made with ({wanted}): put the right key file back"
+    )]
+    WrongKey {
+        /// Name of the key in the file.
+        found: String,
+        /// Name of the key that is needed.
+        wanted: String,
+    },
+    /// The generator or the module failed.
+    #[error("the FIPS module failed")]
+    Crypto,
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode as Code;
+        match &error {
+            rusqlite::Error::SqliteFailure(cause, text) => match cause.code {
+                Code::ConstraintViolation => Self::Conflict,
+                Code::DatabaseBusy | Code::DatabaseLocked => {
+                    Self::Unavailable("another process holds it; close that process".into())
+                }
+                Code::DiskFull => {
+                    Self::Unavailable("the disk is full; make room and try again".into())
+                }
+                Code::ReadOnly => Self::Unavailable(
+                    "it is read-only; check the owner and mode of the data folder".into(),
+                ),
+                Code::CannotOpen => Self::Unavailable(
+                    "the file cannot be opened; check path, owner and mode".into(),
+                ),
+                Code::NotADatabase => Self::Unavailable("the file is not a SQLite database".into()),
+                Code::SystemIoFailure => {
+                    Self::Unavailable("reading or writing the disk failed".into())
+                }
+                _ => Self::Driver(text.clone().unwrap_or_else(|| error.to_string())),
+            },
+            _ => Self::Driver(error.to_string()),
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        use tokio_postgres::error::SqlState;
+        match error.code() {
+            Some(&SqlState::UNIQUE_VIOLATION) => Self::Conflict,
+            Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED) => {
+                Self::Retry
+            }
+            Some(code)
+                if code.code().starts_with("57")
+                    || code.code().starts_with("53")
+                    || code.code() == "25006" =>
+            {
+                Self::Unavailable(error.to_string())
+            }
+            Some(_) => Self::Driver(
+                error.as_db_error().map_or_else(|| error.to_string(), |e| e.message().to_owned()),
+            ),
+            None => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<countersign_crypto::RngError> for Error {
+    fn from(_: countersign_crypto::RngError) -> Self {
+        Self::Crypto
+    }
+}

@@ -1,0 +1,203 @@
+use countersign_crypto::sha256;
+use countersign_domain::Timestamp;
+
+use crate::{Backend, Error, Store, Tx, tx::sql};
+
+/// The schema that this version works with.
+pub const SCHEMA_VERSION: i64 = 1;
+
+/// How long a migration lock holds if its holder died.
+const LOCK_SECONDS: i64 = 600;
+
+struct Migration {
+    version: i64,
+    name: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+/// Append only: a released file never changes (its checksum is in every database).
+const MIGRATIONS: [Migration; 1] = [Migration {
+    version: 1,
+    name: "first",
+    sqlite: include_str!("../migrations/sqlite/0001_first.sql"),
+    postgres: include_str!("../migrations/postgres/0001_first.sql"),
+}];
+
+const SQLITE_TABLES: &str = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied INTEGER NOT NULL) STRICT; CREATE TABLE IF NOT EXISTS schema_lock (id INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;";
+const POSTGRES_TABLES: &str = "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied BIGINT NOT NULL); CREATE TABLE IF NOT EXISTS schema_lock (id BIGINT PRIMARY KEY, until BIGINT NOT NULL);";
+
+fn checksum(text: &str) -> String {
+    sha256(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// What the database says of its schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaState {
+    applied: Vec<(i64, String)>,
+    ours: Vec<(i64, String)>,
+}
+
+impl SchemaState {
+    /// The newest migration in the database; zero for an empty one.
+    pub fn version(&self) -> i64 {
+        self.applied.iter().map(|(version, _)| *version).max().unwrap_or(0)
+    }
+
+    /// Whether this version can work with it.
+    pub fn check(&self) -> Result<(), Error> {
+        let found = self.version();
+        if found > SCHEMA_VERSION {
+            return Err(Error::Schema(format!(
+                "the database has schema {found}, made by a newer version; this one knows {SCHEMA_VERSION}: use the newer program"
+            )));
+        }
+        for (version, sum) in &self.applied {
+            if !self.ours.contains(&(*version, sum.clone())) {
+                return Err(Error::Schema(format!(
+                    "migration {version} in the database is not the one this program has: use the program that made it"
+                )));
+            }
+        }
+        if found < SCHEMA_VERSION {
+            return Err(Error::Schema(format!(
+                "the database has schema {found}, this program needs {SCHEMA_VERSION}: run countersign migrate"
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// The state of the schema; an empty database has none.
+    pub async fn schema_state(&self) -> Result<SchemaState, Error> {
+        let postgres = matches!(self.0.backend, Backend::Postgres(_));
+        let ours = MIGRATIONS
+            .iter()
+            .map(|m| (m.version, checksum(if postgres { m.postgres } else { m.sqlite })))
+            .collect();
+        let applied = self
+            .read("schema_state", |tx| {
+                let there = tx.row(
+                    crate::tx::Sql {
+                        sqlite: "SELECT COUNT(*) FROM sqlite_master WHERE name = 'schema_version'",
+                        postgres: "SELECT COUNT(*) FROM information_schema.tables WHERE table_name = 'schema_version' AND table_schema = current_schema()",
+                    },
+                    &[],
+                )?;
+                if there.is_none_or(|row| row.int(0, "count").unwrap_or(0) == 0) {
+                    return Ok(Vec::new());
+                }
+                tx.rows(sql!("SELECT version, checksum FROM schema_version ORDER BY version"), &[])?
+                    .iter()
+                    .map(|row| {
+                        Ok((
+                            row.int(0, "schema_version.version")?,
+                            row.text(1, "schema_version.checksum")?.to_owned(),
+                        ))
+                    })
+                    .collect()
+            })
+            .await?;
+        Ok(SchemaState { applied, ours })
+    }
+
+    /// Brings the schema up to this version; says how many steps that took. One process at a time.
+    pub async fn migrate(&self, now: Timestamp) -> Result<usize, Error> {
+        self.batch(SQLITE_TABLES, POSTGRES_TABLES).await?;
+        let state = self.schema_state().await?;
+        match state.check() {
+            Ok(()) => return Ok(0),
+            Err(_) if state.version() < SCHEMA_VERSION => {}
+            Err(error) => return Err(error),
+        }
+        let mut locked = false;
+        for _ in 0..300 {
+            locked = self.write("migration_lock", move |tx| tx.take_migration_lock(now)).await?;
+            if locked {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        if !locked {
+            return Err(Error::Schema(
+                "another process is migrating this database: wait and start again".into(),
+            ));
+        }
+        let done = self.migrate_locked(now).await;
+        self.write("migration_unlock", |tx| {
+            tx.run(sql!("DELETE FROM schema_lock WHERE id = 1"), &[]).map(drop)
+        })
+        .await?;
+        done
+    }
+
+    async fn migrate_locked(&self, now: Timestamp) -> Result<usize, Error> {
+        // The one before us may have done it while we waited.
+        let have = self.schema_state().await?.version();
+        let mut steps = 0;
+        for migration in MIGRATIONS.iter().filter(|m| m.version > have) {
+            self.batch(migration.sqlite, migration.postgres).await?;
+            let postgres = matches!(self.0.backend, Backend::Postgres(_));
+            let sum = checksum(if postgres { migration.postgres } else { migration.sqlite });
+            self.write("migrate", move |tx| {
+                tx.run(
+                    sql!("INSERT INTO schema_version (version, name, checksum, applied) VALUES ($1, $2, $3, $4)"),
+                    &[migration.version.into(), migration.name.into(), sum.as_str().into(), now.micros().into()],
+                )
+                .map(drop)
+            })
+            .await?;
+            steps += 1;
+        }
+        Ok(steps)
+    }
+
+    /// Runs several statements that can be repeated: on PostgreSQL outside a transaction, since some
+    /// of its relatives do not mix definitions with rows.
+    async fn batch(&self, sqlite: &'static str, postgres: &'static str) -> Result<(), Error> {
+        match &self.0.backend {
+            Backend::Sqlite(pool) => {
+                let (send, receive) = tokio::sync::oneshot::channel();
+                pool.write(Box::new(move |session| {
+                    let out = session.savepoint(|| session.batch(sqlite));
+                    Box::new(move |commit: Result<(), Error>| {
+                        let _ = send.send(out.and(commit));
+                    })
+                }))?;
+                Self::reply("batch", receive).await
+            }
+            Backend::Postgres(pool) => {
+                let (send, receive) = tokio::sync::oneshot::channel();
+                pool.run(Box::new(move |session| {
+                    // Two processes that make the same table at once can collide in the catalog.
+                    let out =
+                        session.batch_alone(postgres).or_else(|_| session.batch_alone(postgres));
+                    let _ = send.send(out);
+                }))?;
+                Self::reply("batch", receive).await
+            }
+        }
+    }
+}
+
+impl Tx<'_> {
+    fn take_migration_lock(&mut self, now: Timestamp) -> Result<bool, Error> {
+        self.run(sql!("DELETE FROM schema_lock WHERE until < $1"), &[now.micros().into()])?;
+        let taken = self.run(
+            sql!("INSERT INTO schema_lock (id, until) VALUES (1, $1) ON CONFLICT (id) DO NOTHING"),
+            &[now.plus_seconds(LOCK_SECONDS).micros().into()],
+        )?;
+        Ok(taken == 1)
+    }
+
+    /// Pretends that a newer program was here, for tests of the refusal.
+    #[doc(hidden)]
+    pub fn pretend_newer_schema(&mut self) -> Result<(), Error> {
+        self.run(
+            sql!("INSERT INTO schema_version (version, name, checksum, applied) VALUES (999, 'later', 'x', 0)"),
+            &[],
+        )
+        .map(drop)
+    }
+}

@@ -1,0 +1,269 @@
+use std::{
+    collections::HashMap,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Statement, types::ToSql};
+
+use crate::{
+    Error, Shared, Tx, Waiting, guarded,
+    queue::Queue,
+    sqlite::spawn,
+    value::{P, Row},
+};
+
+/// Most requests of a lane under one commit.
+const LANE_GROUP: usize = 128;
+/// Two transactions of a lane at a time: one waits for the disk while the other is decided.
+pub(crate) const LANE_THREADS: usize = 2;
+const TRIES: u32 = 8;
+
+pub(crate) type PgJob = Box<dyn FnOnce(&mut PgSession) + Send>;
+
+pub(crate) struct PgPool {
+    jobs: Arc<Queue<PgJob>>,
+    config: Config,
+    _threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl PgPool {
+    pub(crate) fn open(url: &str, connections: usize, _shared: &Shared) -> Result<Self, Error> {
+        let mut config = Config::from_str(url)
+            .map_err(|error| Error::Unavailable(format!("database.url cannot be read: {error}")))?;
+        config
+            .application_name("countersign")
+            .target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite)
+            .connect_timeout(Duration::from_secs(5));
+        let jobs: Arc<Queue<PgJob>> = Arc::new(Queue::new());
+        let threads = (0..connections.max(1))
+            .map(|_| {
+                let (queue, mut session) = (Arc::clone(&jobs), PgSession::new(&config)?);
+                spawn("postgres", move || {
+                    loop {
+                        let jobs = queue.take(1);
+                        if jobs.is_empty() {
+                            return;
+                        }
+                        jobs.into_iter().for_each(|job| job(&mut session));
+                    }
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { jobs, config, _threads: threads })
+    }
+
+    pub(crate) fn run(&self, job: PgJob) -> Result<(), Error> {
+        self.jobs.push(job).map_err(|_| Error::Unavailable("the store is closed".into()))
+    }
+
+    pub(crate) fn lane<Q: Send + 'static, A: Send + 'static>(
+        &self,
+        shared: Shared,
+        queue: Arc<Queue<Waiting<Q, A>>>,
+        run: fn(&mut Tx<'_>, &[Q]) -> Result<Vec<A>, Error>,
+    ) {
+        let config = self.config.clone();
+        let started = spawn("postgres-lane", move || {
+            let Ok(mut session) = PgSession::new(&config) else { return };
+            loop {
+                let waiting = queue.take(LANE_GROUP);
+                if waiting.is_empty() {
+                    return;
+                }
+                let (requests, replies): (Vec<Q>, Vec<_>) =
+                    waiting.into_iter().map(|w| (w.request, w.reply)).unzip();
+                let mut answers = session
+                    .transaction(&shared, &mut |tx: &mut Tx<'_>| run(tx, &requests))
+                    .map(Vec::into_iter);
+                for (request, reply) in requests.iter().zip(replies) {
+                    let answer = match &mut answers {
+                        Ok(answers) => {
+                            answers.next().ok_or(Error::Driver("an answer is missing".into()))
+                        }
+                        Err(Error::OutcomeUnknown(why)) => Err(Error::OutcomeUnknown(why.clone())),
+                        Err(Error::Unavailable(why)) => Err(Error::Unavailable(why.clone())),
+                        // One request must not fail the others: each gets a transaction of its own.
+                        Err(_) => session.transaction(&shared, &mut |tx: &mut Tx<'_>| {
+                            run(tx, std::slice::from_ref(request))?.pop().ok_or(Error::Retry)
+                        }),
+                    };
+                    let _ = reply.send(answer);
+                }
+            }
+        });
+        if let Err(error) = started {
+            tracing::error!(%error, "no thread for a database lane");
+        }
+    }
+}
+
+impl Drop for PgPool {
+    fn drop(&mut self) {
+        self.jobs.close();
+    }
+}
+
+/// One connection, driven by the thread that uses it.
+pub(crate) struct PgSession {
+    runtime: Runtime,
+    config: Config,
+    client: Option<Client>,
+    statements: HashMap<(usize, usize), Statement>,
+    /// The server said that a commit was not replicated as it must be (warning 01000).
+    warned: Arc<AtomicBool>,
+}
+
+impl PgSession {
+    fn new(config: &Config) -> Result<Self, Error> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::Unavailable(format!("no runtime for the database: {error}")))?;
+        Ok(Self {
+            runtime,
+            config: config.clone(),
+            client: None,
+            statements: HashMap::new(),
+            warned: Arc::new(AtomicBool::new(false)),
+        })
+    }
+
+    fn connect(&mut self) -> Result<(), Error> {
+        if self.client.as_ref().is_some_and(|client| !client.is_closed()) {
+            return Ok(());
+        }
+        self.forget();
+        let (client, mut connection) =
+            self.runtime.block_on(self.config.connect(NoTls)).map_err(Error::from)?;
+        let warned = Arc::clone(&self.warned);
+        self.runtime.spawn(async move {
+            while let Some(message) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {
+                match message {
+                    Ok(AsyncMessage::Notice(notice)) => {
+                        if notice.code().code() == "01000" {
+                            warned.store(true, Ordering::SeqCst);
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(_) => return,
+                }
+            }
+        });
+        self.client = Some(client);
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.client = None;
+        self.statements.clear();
+    }
+
+    /// Runs `work` in a transaction; again where another one was in the way.
+    pub(crate) fn transaction<R>(
+        &mut self,
+        shared: &Shared,
+        work: &mut dyn FnMut(&mut Tx<'_>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                let pause = Duration::from_millis(1 << attempt.min(6));
+                self.runtime.block_on(async { tokio::time::sleep(pause).await });
+            }
+            self.connect()?;
+            self.warned.store(false, Ordering::SeqCst);
+            if let Err(error) = self.batch("BEGIN") {
+                // A connection that died while idle is replaced once without a word.
+                self.forget();
+                if attempt == 0 {
+                    continue;
+                }
+                return Err(error);
+            }
+            let out = {
+                let mut tx = Tx::postgres(self, shared);
+                let out = guarded(|| work(&mut tx));
+                match out {
+                    // The server would turn the commit into a rollback without an error.
+                    Ok(_) if tx.failed() => {
+                        Err(Error::Driver("a statement failed unnoticed".into()))
+                    }
+                    out => out,
+                }
+            };
+            match out {
+                Ok(value) => match self.batch("COMMIT") {
+                    Ok(()) if self.warned.load(Ordering::SeqCst) => {
+                        self.forget();
+                        return Err(Error::OutcomeUnknown("the commit was not replicated".into()));
+                    }
+                    Ok(()) => return Ok(value),
+                    Err(Error::Retry) => {}
+                    Err(Error::Conflict) => return Err(Error::Conflict),
+                    Err(error) => {
+                        self.forget();
+                        return Err(Error::OutcomeUnknown(error.to_string()));
+                    }
+                },
+                Err(error) => {
+                    if self.batch("ROLLBACK").is_err() {
+                        self.forget();
+                    }
+                    if !matches!(error, Error::Retry) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Err(Error::Unavailable("other transactions were in the way too often".into()))
+    }
+
+    pub(crate) fn batch(&mut self, sql: &str) -> Result<(), Error> {
+        let client = self.client.as_ref().ok_or_else(away)?;
+        self.runtime.block_on(client.batch_execute(sql)).map_err(Error::from)
+    }
+
+    /// Runs statements outside a transaction, for migrations.
+    pub(crate) fn batch_alone(&mut self, sql: &str) -> Result<(), Error> {
+        self.connect()?;
+        self.batch(sql)
+    }
+
+    fn statement(&mut self, sql: &'static str) -> Result<Statement, Error> {
+        let key = (sql.as_ptr() as usize, sql.len());
+        if let Some(statement) = self.statements.get(&key) {
+            return Ok(statement.clone());
+        }
+        let client = self.client.as_ref().ok_or_else(away)?;
+        let statement = self.runtime.block_on(client.prepare(sql))?;
+        self.statements.insert(key, statement.clone());
+        Ok(statement)
+    }
+
+    pub(crate) fn run(&mut self, sql: &'static str, params: &[P<'_>]) -> Result<u64, Error> {
+        let statement = self.statement(sql)?;
+        let client = self.client.as_ref().ok_or_else(away)?;
+        Ok(self.runtime.block_on(client.execute(&statement, &borrowed(params)))?)
+    }
+
+    pub(crate) fn rows(&mut self, sql: &'static str, params: &[P<'_>]) -> Result<Vec<Row>, Error> {
+        let statement = self.statement(sql)?;
+        let client = self.client.as_ref().ok_or_else(away)?;
+        let rows = self.runtime.block_on(client.query(&statement, &borrowed(params)))?;
+        rows.iter().map(Row::from_postgres).collect()
+    }
+}
+
+fn borrowed<'a>(params: &'a [P<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
+    params.iter().map(|param| param as &(dyn ToSql + Sync)).collect()
+}
+
+fn away() -> Error {
+    Error::Unavailable("the connection is gone".into())
+}

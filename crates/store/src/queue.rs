@@ -1,0 +1,63 @@
+use std::{
+    collections::VecDeque,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+/// A queue between the async side and the database threads; closed when the store is dropped.
+pub(crate) struct Queue<T> {
+    inner: Mutex<Inner<T>>,
+    wake: Condvar,
+}
+
+struct Inner<T> {
+    items: VecDeque<T>,
+    closed: bool,
+}
+
+impl<T> Queue<T> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            inner: Mutex::new(Inner { items: VecDeque::new(), closed: false }),
+            wake: Condvar::new(),
+        }
+    }
+
+    /// Puts an item in; gives it back when the queue is closed.
+    pub(crate) fn push(&self, item: T) -> Result<(), T> {
+        let mut inner = self.lock();
+        if inner.closed {
+            return Err(item);
+        }
+        inner.items.push_back(item);
+        drop(inner);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Waits for at least one item and takes up to `most`; empty once closed and drained.
+    pub(crate) fn take(&self, most: usize) -> Vec<T> {
+        let mut inner = self.lock();
+        while inner.items.is_empty() && !inner.closed {
+            inner = self.wake.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        let count = inner.items.len().min(most);
+        inner.items.drain(..count).collect()
+    }
+
+    /// Takes what is there, up to `most`, without waiting.
+    pub(crate) fn take_now(&self, most: usize) -> Vec<T> {
+        let mut inner = self.lock();
+        let count = inner.items.len().min(most);
+        inner.items.drain(..count).collect()
+    }
+
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.wake.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
+        // Nothing that can panic runs under this lock.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

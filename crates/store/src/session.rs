@@ -1,0 +1,203 @@
+use countersign_domain::{PracticeId, PrescriberId, SessionRowId, StaffId, Timestamp};
+
+use crate::{
+    Error, Identity, Tx,
+    tx::{locking, sql},
+};
+
+/// How far somebody has come in proving who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Came by a launch from the EHR; has proved nothing to us.
+    Launched,
+    /// Proved the passphrase.
+    Passphrase {
+        /// Who.
+        prescriber: PrescriberId,
+    },
+    /// Proved passphrase and passcode.
+    Full {
+        /// Who.
+        prescriber: PrescriberId,
+        /// When the last passcode of an active token was proved.
+        passcode_at: Timestamp,
+    },
+}
+
+/// The patient whose chart the launch came from.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Patient {
+    /// The EHR's identifier.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Date of birth.
+    pub birth_date: String,
+    /// Medical record number.
+    pub mrn: String,
+}
+
+/// A session as the server keeps it. The secret in the cookie is not here, only its hash is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Names the row.
+    pub id: SessionRowId,
+    /// The practice.
+    pub practice: PracticeId,
+    /// How far it has come.
+    pub stage: Stage,
+    /// Who the EHR said it is.
+    pub launched_as: Option<Identity>,
+    /// The patient in context.
+    pub patient: Option<Patient>,
+    /// When it began.
+    pub created: Timestamp,
+    /// When it was last used.
+    pub seen: Timestamp,
+    /// When it ends in any case.
+    pub expires: Timestamp,
+}
+
+fn patient_place(id: SessionRowId) -> Vec<u8> {
+    [b"session|".as_slice(), id.as_bytes(), b"|patient_sealed"].concat()
+}
+
+impl Tx<'_> {
+    /// Makes a session that is found by the hash of its secret.
+    pub fn create_session(
+        &mut self,
+        session: &Session,
+        secret_hash: &[u8; 32],
+    ) -> Result<(), Error> {
+        let (stage, prescriber, passcode_at) = match &session.stage {
+            Stage::Launched => ("launched", None, None),
+            Stage::Passphrase { prescriber } => ("passphrase", Some(prescriber.as_bytes()), None),
+            Stage::Full { prescriber, passcode_at } => {
+                ("full", Some(prescriber.as_bytes()), Some(passcode_at.micros()))
+            }
+        };
+        let (launch_prescriber, launch_staff) = match &session.launched_as {
+            Some(Identity::Prescriber(id)) => (Some(id.as_bytes()), None),
+            Some(Identity::Staff(id)) => (None, Some(id.as_bytes())),
+            None => (None, None),
+        };
+        let patient = match &session.patient {
+            Some(patient) => {
+                let plain = serde_json::to_vec(patient)
+                    .map_err(|_| Error::Corrupt { column: "session.patient_sealed" })?;
+                let key = self.data_key(Some(session.practice))?;
+                Some(key.seal(&patient_place(session.id), &plain).map_err(|_| Error::Crypto)?)
+            }
+            None => None,
+        };
+        self.run(
+            sql!("INSERT INTO session (id, secret_hash, practice, stage, prescriber, launch_prescriber, launch_staff, "
+                "patient_sealed, passcode_at, created, seen, expires) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"),
+            &[
+                session.id.as_bytes().into(),
+                secret_hash.into(),
+                session.practice.as_bytes().into(),
+                stage.into(),
+                prescriber.into(),
+                launch_prescriber.into(),
+                launch_staff.into(),
+                patient.as_deref().into(),
+                passcode_at.into(),
+                session.created.micros().into(),
+                session.seen.micros().into(),
+                session.expires.micros().into(),
+            ],
+        )
+        .map(drop)
+    }
+
+    /// The session with this secret's hash.
+    pub fn session(&mut self, secret_hash: &[u8; 32]) -> Result<Option<Session>, Error> {
+        let row = self.row(
+            sql!("SELECT id, practice, stage, prescriber, launch_prescriber, launch_staff, patient_sealed, "
+                "passcode_at, created, seen, expires FROM session WHERE secret_hash = $1"),
+            &[secret_hash.into()],
+        )?;
+        let Some(row) = row else { return Ok(None) };
+        let id = row.id(0, "session.id", SessionRowId::from_slice)?;
+        let practice = row.id(1, "session.practice", PracticeId::from_slice)?;
+        let prescriber = row.opt_id(3, "session.prescriber", PrescriberId::from_slice)?;
+        let passcode_at = row.opt_int(7, "session.passcode_at")?.map(Timestamp::from_micros);
+        let stage = match (row.text(2, "session.stage")?, prescriber, passcode_at) {
+            ("launched", None, None) => Stage::Launched,
+            ("passphrase", Some(prescriber), None) => Stage::Passphrase { prescriber },
+            ("full", Some(prescriber), Some(passcode_at)) => {
+                Stage::Full { prescriber, passcode_at }
+            }
+            _ => return Err(Error::Corrupt { column: "session.stage" }),
+        };
+        let launch_prescriber =
+            row.opt_id(4, "session.launch_prescriber", PrescriberId::from_slice)?;
+        let launch_staff = row.opt_id(5, "session.launch_staff", StaffId::from_slice)?;
+        let patient = match row.opt_blob(6, "session.patient_sealed")? {
+            Some(sealed) => {
+                let corrupt = || Error::Corrupt { column: "session.patient_sealed" };
+                let plain = self
+                    .data_key(Some(practice))?
+                    .open(&patient_place(id), sealed)
+                    .map_err(|_| corrupt())?;
+                Some(serde_json::from_slice(plain.expose()).map_err(|_| corrupt())?)
+            }
+            None => None,
+        };
+        Ok(Some(Session {
+            id,
+            practice,
+            stage,
+            launched_as: launch_prescriber
+                .map(Identity::Prescriber)
+                .or(launch_staff.map(Identity::Staff)),
+            patient,
+            created: Timestamp::from_micros(row.int(8, "session.created")?),
+            seen: Timestamp::from_micros(row.int(9, "session.seen")?),
+            expires: Timestamp::from_micros(row.int(10, "session.expires")?),
+        }))
+    }
+
+    /// Notes that a session was used.
+    pub fn touch_session(&mut self, id: SessionRowId, now: Timestamp) -> Result<(), Error> {
+        self.run(
+            sql!("UPDATE session SET seen = $2 WHERE id = $1 AND seen < $2"),
+            &[id.as_bytes().into(), now.micros().into()],
+        )
+        .map(drop)
+    }
+
+    /// Notes that a passcode was proved again in a full session.
+    pub fn renew_passcode(&mut self, id: SessionRowId, now: Timestamp) -> Result<(), Error> {
+        self.run_one(
+            sql!("UPDATE session SET passcode_at = $2, seen = $2 WHERE id = $1 AND stage = 'full'"),
+            &[id.as_bytes().into(), now.micros().into()],
+        )
+    }
+
+    /// Whether the session still stands; locks it, so that it can't end under a change.
+    pub fn session_stands(&mut self, id: SessionRowId) -> Result<bool, Error> {
+        Ok(self
+            .row(locking!("SELECT created FROM session WHERE id = $1"), &[id.as_bytes().into()])?
+            .is_some())
+    }
+
+    /// Ends a session.
+    pub fn end_session(&mut self, id: SessionRowId) -> Result<(), Error> {
+        self.run(sql!("DELETE FROM session WHERE id = $1"), &[id.as_bytes().into()]).map(drop)
+    }
+
+    /// Ends every session of a prescriber but one.
+    pub fn end_other_sessions(
+        &mut self,
+        prescriber: PrescriberId,
+        keep: SessionRowId,
+    ) -> Result<u64, Error> {
+        self.run(
+            sql!("DELETE FROM session WHERE prescriber = $1 AND id <> $2"),
+            &[prescriber.as_bytes().into(), keep.as_bytes().into()],
+        )
+    }
+}

@@ -1,0 +1,219 @@
+use std::{cell::RefCell, collections::HashMap, path::Path, sync::Arc, thread, time::Duration};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::{
+    Error, Shared,
+    queue::Queue,
+    value::{P, Row},
+};
+
+/// Most closures under one commit: enough for every connection of a busy server.
+const GROUP: usize = 512;
+const READERS: usize = 2;
+
+pub(crate) type Finish = Box<dyn FnOnce(Result<(), Error>) + Send>;
+pub(crate) type WriteJob = Box<dyn FnOnce(&SqliteSession) -> Finish + Send>;
+pub(crate) type ReadJob = Box<dyn FnOnce(&SqliteSession) + Send>;
+
+pub(crate) struct SqlitePool {
+    writes: Arc<Queue<WriteJob>>,
+    reads: Arc<Queue<ReadJob>>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl SqlitePool {
+    pub(crate) fn open(path: &Path, shared: &Shared) -> Result<Self, Error> {
+        Self::start(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, shared)
+    }
+
+    pub(crate) fn open_existing(path: &Path, shared: &Shared) -> Result<Self, Error> {
+        Self::start(path, OpenFlags::SQLITE_OPEN_READ_WRITE, shared)
+    }
+
+    fn start(path: &Path, flags: OpenFlags, _shared: &Shared) -> Result<Self, Error> {
+        let writer = SqliteSession::open(path, flags)?;
+        // Setting the mode proves at once that the folder takes writes.
+        writer.conn.pragma_update(None, "journal_mode", "WAL")?;
+        let writes = Arc::new(Queue::new());
+        let reads = Arc::new(Queue::new());
+        let mut threads = Vec::new();
+        let queue = Arc::clone(&writes);
+        threads.push(spawn("sqlite-writer", move || run_writer(&writer, &queue))?);
+        for _ in 0..READERS {
+            let reader = SqliteSession::open(path, flags)?;
+            reader.conn.pragma_update(None, "query_only", true)?;
+            let queue: Arc<Queue<ReadJob>> = Arc::clone(&reads);
+            threads.push(spawn("sqlite-reader", move || {
+                loop {
+                    let jobs = queue.take(1);
+                    if jobs.is_empty() {
+                        return;
+                    }
+                    jobs.into_iter().for_each(|job| job(&reader));
+                }
+            })?);
+        }
+        Ok(Self { writes, reads, threads })
+    }
+
+    pub(crate) fn write(&self, job: WriteJob) -> Result<(), Error> {
+        self.writes.push(job).map_err(|_| Error::Unavailable("the store is closed".into()))
+    }
+
+    pub(crate) fn read(&self, job: ReadJob) -> Result<(), Error> {
+        self.reads.push(job).map_err(|_| Error::Unavailable("the store is closed".into()))
+    }
+}
+
+impl Drop for SqlitePool {
+    fn drop(&mut self) {
+        self.writes.close();
+        self.reads.close();
+        for thread in self.threads.drain(..) {
+            // A database thread may hold the last handle of the store; it must not wait for itself.
+            if thread.thread().id() != thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+pub(crate) fn spawn(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<thread::JoinHandle<()>, Error> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|error| Error::Unavailable(format!("no thread for the database: {error}")))
+}
+
+/// Group commit: whatever waits is run, each under its savepoint, and one commit makes it durable.
+fn run_writer(session: &SqliteSession, queue: &Queue<WriteJob>) {
+    loop {
+        let mut jobs = queue.take(GROUP);
+        if jobs.is_empty() {
+            return;
+        }
+        let mut finished = Vec::with_capacity(jobs.len());
+        let begun = session.execute("BEGIN IMMEDIATE");
+        if begun.is_ok() {
+            loop {
+                finished.extend(jobs.into_iter().map(|job| job(session)));
+                if finished.len() >= GROUP {
+                    break;
+                }
+                // What came while these ran can share their commit.
+                jobs = queue.take_now(GROUP - finished.len());
+                if jobs.is_empty() {
+                    break;
+                }
+            }
+            let result = session.execute("COMMIT");
+            if result.is_err() {
+                // A full disk may have ended the transaction already; then there is nothing to undo.
+                let _ = session.execute("ROLLBACK");
+            }
+            let failure = result.err().map(|error| error.to_string());
+            for finish in finished {
+                finish(failure.clone().map_or(Ok(()), |why| Err(Error::Unavailable(why))));
+            }
+        } else {
+            // Nothing began, so each closure fails on its own at its savepoint outside a transaction.
+            let why = begun.err().map_or_else(String::new, |error| error.to_string());
+            for job in jobs {
+                session.refuse.replace(true);
+                let finish = job(session);
+                session.refuse.replace(false);
+                finish(Err(Error::Unavailable(why.clone())));
+            }
+        }
+    }
+}
+
+/// One connection with its statements.
+pub(crate) struct SqliteSession {
+    conn: Connection,
+    texts: RefCell<HashMap<(usize, usize), String>>,
+    /// Set while closures are turned away because no transaction could begin.
+    refuse: RefCell<bool>,
+}
+
+impl SqliteSession {
+    fn open(path: &Path, flags: OpenFlags) -> Result<Self, Error> {
+        let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        conn.busy_timeout(Duration::from_secs(5))?;
+        conn.pragma_update(None, "synchronous", "FULL")?;
+        conn.pragma_update(None, "foreign_keys", true)?;
+        conn.set_prepared_statement_cache_capacity(256);
+        Ok(Self { conn, texts: RefCell::default(), refuse: RefCell::new(false) })
+    }
+
+    /// Runs `work` so that its changes are all kept or all undone, whatever becomes of others.
+    pub(crate) fn savepoint<R>(&self, work: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
+        if *self.refuse.borrow() {
+            return Err(Error::Unavailable("no transaction could begin".into()));
+        }
+        self.execute("SAVEPOINT work")?;
+        let out = work();
+        if out.is_err() {
+            self.execute("ROLLBACK TO work")?;
+        }
+        self.execute("RELEASE work")?;
+        out
+    }
+
+    /// Runs `work` on one unchanging view of the data.
+    pub(crate) fn snapshot<R>(&self, work: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
+        self.execute("BEGIN DEFERRED")?;
+        let out = work();
+        self.execute("COMMIT")?;
+        out
+    }
+
+    pub(crate) fn execute(&self, sql: &'static str) -> Result<(), Error> {
+        self.conn.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    pub(crate) fn batch(&self, sql: &str) -> Result<(), Error> {
+        self.conn.execute_batch(sql).map_err(Error::from)
+    }
+
+    pub(crate) fn run(&self, sql: &'static str, params: &[P<'_>]) -> Result<u64, Error> {
+        self.with_text(sql, |text| {
+            let mut statement = self.conn.prepare_cached(text)?;
+            Ok(statement.execute(rusqlite::params_from_iter(params))? as u64)
+        })
+    }
+
+    pub(crate) fn rows(&self, sql: &'static str, params: &[P<'_>]) -> Result<Vec<Row>, Error> {
+        self.with_text(sql, |text| {
+            let mut statement = self.conn.prepare_cached(text)?;
+            let columns = statement.column_count();
+            let mut rows = statement.query(rusqlite::params_from_iter(params))?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(Row::from_sqlite(row, columns)?);
+            }
+            Ok(found)
+        })
+    }
+
+    /// `$1` is a name to this driver, bound by first appearance: only `?1` is a number.
+    fn with_text<R>(
+        &self,
+        sql: &'static str,
+        work: impl FnOnce(&str) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let key = (sql.as_ptr() as usize, sql.len());
+        if let Some(text) = self.texts.borrow().get(&key) {
+            return work(text);
+        }
+        let text = sql.replace('$', "?");
+        let out = work(&text);
+        self.texts.borrow_mut().insert(key, text);
+        out
+    }
+}

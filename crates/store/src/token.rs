@@ -1,0 +1,298 @@
+use std::collections::HashMap;
+
+use countersign_crypto::SecretBytes;
+use countersign_domain::{
+    CredentialId, DisableReason, Failures, Manufacturer, PracticeId, PrescriberId, Timestamp,
+    Token, TokenId, TokenState,
+    otp::{Drift, OtpParams, Step, TokenSeed},
+};
+
+use crate::{
+    Error, Tx,
+    tx::{Sql, locking, sql},
+    value::{P, Row},
+};
+
+/// A token with the number that its row had when it was read; [`Tx::save_token`] needs it back.
+#[derive(Debug, Clone)]
+pub struct TokenRow {
+    /// The token.
+    pub token: Token,
+    read_step: i64,
+}
+
+/// What a row holds for "no step was ever accepted".
+const NO_STEP: i64 = -1;
+
+fn seed_place(id: TokenId) -> Vec<u8> {
+    [b"token|".as_slice(), id.as_bytes(), b"|seed_sealed"].concat()
+}
+
+fn step_number(token: &Token) -> i64 {
+    token.last_step.map_or(NO_STEP, Step::number)
+}
+
+fn state_columns(token: &Token) -> (&'static str, Option<&'static str>, i64) {
+    match token.state {
+        TokenState::Unassociated { expires } => ("unassociated", None, expires.micros()),
+        TokenState::Active { since } => ("active", None, since.micros()),
+        TokenState::Disabled { reason, since } => ("disabled", Some(reason.code()), since.micros()),
+    }
+}
+
+impl Tx<'_> {
+    fn read_token(&mut self, row: &Row) -> Result<TokenRow, Error> {
+        let id = row.id(0, "token.id", TokenId::from_slice)?;
+        let practice = row.opt_id(1, "token.practice", PracticeId::from_slice)?;
+        let maker: Manufacturer = row
+            .text(4, "token.manufacturer")?
+            .parse()
+            .map_err(|_| Error::Corrupt { column: "token.manufacturer" })?;
+        let credential = CredentialId::parse(row.text(3, "token.credential")?, Some(maker))
+            .map_err(|_| Error::Corrupt { column: "token.credential" })?;
+        let number = |index, column| -> Result<_, Error> {
+            u32::try_from(row.int(index, column)?).map_err(|_| Error::Corrupt { column })
+        };
+        let params = OtpParams::new(
+            OtpParams::algorithm_from_code(row.text(6, "token.algorithm")?)
+                .map_err(|_| Error::Corrupt { column: "token.algorithm" })?,
+            u8::try_from(number(7, "token.digits")?).unwrap_or(0),
+            u16::try_from(number(8, "token.period")?).unwrap_or(0),
+        )
+        .map_err(|_| Error::Corrupt { column: "token.digits" })?;
+        let at = Timestamp::from_micros(row.int(12, "token.state_at")?);
+        let reason = row.opt_text(11, "token.state_reason")?.and_then(DisableReason::from_code);
+        let state = match (row.text(10, "token.state")?, reason) {
+            ("unassociated", None) => TokenState::Unassociated { expires: at },
+            ("active", None) => TokenState::Active { since: at },
+            ("disabled", Some(reason)) => TokenState::Disabled { reason, since: at },
+            _ => return Err(Error::Corrupt { column: "token.state" }),
+        };
+        let read_step = row.int(13, "token.last_step")?;
+        let key = self.data_key(practice)?;
+        let seed = key
+            .open(&seed_place(id), row.blob(9, "token.seed_sealed")?)
+            .ok()
+            .and_then(|bytes: SecretBytes| TokenSeed::new(bytes).ok())
+            .ok_or(Error::Corrupt { column: "token.seed_sealed" })?;
+        let token = Token {
+            id,
+            practice,
+            prescriber: row.opt_id(2, "token.prescriber", PrescriberId::from_slice)?,
+            credential,
+            name: row
+                .text(5, "token.name")?
+                .parse()
+                .map_err(|_| Error::Corrupt { column: "token.name" })?,
+            params,
+            seed,
+            state,
+            last_step: (read_step != NO_STEP).then(|| Step::new(read_step)),
+            drift: Drift::from_parts(row.int(14, "token.drift_base")?, row.int(15, "token.drift")?),
+            failures: Failures {
+                count: number(16, "token.failures")?,
+                blocked_until: row.opt_int(17, "token.blocked_until")?.map(Timestamp::from_micros),
+            },
+            created: Timestamp::from_micros(row.int(18, "token.created")?),
+            added: row.opt_int(19, "token.added")?.map(Timestamp::from_micros),
+            last_used: row.opt_int(20, "token.last_used")?.map(Timestamp::from_micros),
+        };
+        Ok(TokenRow { token, read_step })
+    }
+
+    /// Makes a token. `false` when the credential ID is taken.
+    pub fn create_token(&mut self, token: &Token) -> Result<bool, Error> {
+        let sealed = self
+            .data_key(token.practice)?
+            .seal(&seed_place(token.id), token.seed.expose())
+            .map_err(|_| Error::Crypto)?;
+        let (state, reason, at) = state_columns(token);
+        let made = self.run(
+            sql!("INSERT INTO token (id, practice, prescriber, credential, manufacturer, name, algorithm, digits, "
+                "period, seed_sealed, state, state_reason, state_at, last_step, drift_base, drift, failures, "
+                "blocked_until, created, added, last_used) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
+                "$12, $13, $14, $15, $16, $17, $18, $19, $20, $21) ON CONFLICT (credential) DO NOTHING"),
+            &[
+                token.id.as_bytes().into(),
+                token.practice.as_ref().map(|id| id.as_bytes()).into(),
+                token.prescriber.as_ref().map(|id| id.as_bytes()).into(),
+                token.credential.as_str().into(),
+                token.credential.manufacturer().code().into(),
+                token.name.as_str().into(),
+                token.params.algorithm_code().into(),
+                i64::from(token.params.digits()).into(),
+                i64::from(token.params.period()).into(),
+                sealed.as_slice().into(),
+                state.into(),
+                reason.into(),
+                at.into(),
+                step_number(token).into(),
+                token.drift.base().into(),
+                token.drift.current().into(),
+                i64::from(token.failures.count).into(),
+                token.failures.blocked_until.map(Timestamp::micros).into(),
+                token.created.micros().into(),
+                token.added.map(Timestamp::micros).into(),
+                token.last_used.map(Timestamp::micros).into(),
+            ],
+        )?;
+        Ok(made == 1)
+    }
+
+    /// The token with this credential ID; nobody else may change it until the commit.
+    pub fn token_by_credential(
+        &mut self,
+        credential: &CredentialId,
+    ) -> Result<Option<TokenRow>, Error> {
+        let row = self.row(
+            locking!("SELECT id, practice, prescriber, credential, manufacturer, name, algorithm, digits, period, "
+                "seed_sealed, state, state_reason, state_at, last_step, drift_base, drift, failures, blocked_until, "
+                "created, added, last_used FROM token WHERE credential = $1"),
+            &[credential.as_str().into()],
+        )?;
+        row.map(|row| self.read_token(&row)).transpose()
+    }
+
+    /// The tokens with these credential IDs; nobody else may change them until the commit.
+    pub fn tokens_by_credential(
+        &mut self,
+        credentials: &[&CredentialId],
+    ) -> Result<HashMap<CredentialId, TokenRow>, Error> {
+        if !self.is_postgres() || credentials.len() < 2 {
+            let mut found = HashMap::with_capacity(credentials.len());
+            for credential in credentials {
+                if let Some(row) = self.token_by_credential(credential)? {
+                    found.insert((*credential).clone(), row);
+                }
+            }
+            return Ok(found);
+        }
+        let texts: Vec<&str> = credentials.iter().map(|c| c.as_str()).collect();
+        // In one order everywhere, so that two transactions do not wait for each other.
+        let many = Sql {
+            sqlite: "",
+            postgres: "SELECT id, practice, prescriber, credential, manufacturer, name, algorithm, digits, period, \
+                seed_sealed, state, state_reason, state_at, last_step, drift_base, drift, failures, blocked_until, \
+                created, added, last_used FROM token WHERE credential = ANY($1) ORDER BY credential FOR UPDATE",
+        };
+        self.rows(many, &[P::Texts(&texts)])?
+            .iter()
+            .map(|row| self.read_token(row).map(|found| (found.token.credential.clone(), found)))
+            .collect()
+    }
+
+    /// All tokens ever bound to a prescriber, oldest first. Lock the prescriber before changing any.
+    pub fn tokens_of(&mut self, prescriber: PrescriberId) -> Result<Vec<TokenRow>, Error> {
+        let rows = self.rows(
+            sql!("SELECT id, practice, prescriber, credential, manufacturer, name, algorithm, digits, period, "
+                "seed_sealed, state, state_reason, state_at, last_step, drift_base, drift, failures, blocked_until, "
+                "created, added, last_used FROM token WHERE prescriber = $1 ORDER BY added, id"),
+            &[prescriber.as_bytes().into()],
+        )?;
+        rows.iter().map(|row| self.read_token(row)).collect()
+    }
+
+    /// Writes everything about a token that a decision may have changed but its seed.
+    ///
+    /// The write holds only if nobody has consumed a step since it was read (compare and set): two
+    /// requests that race for one step can't both win, on one server or on many.
+    pub fn save_token(&mut self, row: &TokenRow) -> Result<(), Error> {
+        let token = &row.token;
+        let (state, reason, at) = state_columns(token);
+        self.run_one(
+            sql!("UPDATE token SET name = $2, state = $3, state_reason = $4, state_at = $5, last_step = $6, "
+                "drift_base = $7, drift = $8, failures = $9, blocked_until = $10, last_used = $11 "
+                "WHERE id = $1 AND last_step = $12"),
+            &[
+                token.id.as_bytes().into(),
+                token.name.as_str().into(),
+                state.into(),
+                reason.into(),
+                at.into(),
+                step_number(token).into(),
+                token.drift.base().into(),
+                token.drift.current().into(),
+                i64::from(token.failures.count).into(),
+                token.failures.blocked_until.map(Timestamp::micros).into(),
+                token.last_used.map(Timestamp::micros).into(),
+                row.read_step.into(),
+            ],
+        )
+    }
+
+    /// Writes many tokens after passcode checks, in one statement where the database is away.
+    pub fn save_tokens(&mut self, rows: &[&TokenRow]) -> Result<(), Error> {
+        if !self.is_postgres() || rows.len() < 2 {
+            return rows.iter().try_for_each(|row| self.save_token(row));
+        }
+        let ids: Vec<&[u8]> = rows.iter().map(|r| r.token.id.as_bytes().as_slice()).collect();
+        let columns: Vec<_> = rows.iter().map(|r| state_columns(&r.token)).collect();
+        let states: Vec<&str> = columns.iter().map(|c| c.0).collect();
+        let reasons: Vec<Option<&str>> = columns.iter().map(|c| c.1).collect();
+        let ats: Vec<i64> = columns.iter().map(|c| c.2).collect();
+        let steps: Vec<i64> = rows.iter().map(|r| step_number(&r.token)).collect();
+        let bases: Vec<i64> = rows.iter().map(|r| r.token.drift.base()).collect();
+        let drifts: Vec<i64> = rows.iter().map(|r| r.token.drift.current()).collect();
+        let failures: Vec<i64> = rows.iter().map(|r| i64::from(r.token.failures.count)).collect();
+        let blocked: Vec<Option<i64>> =
+            rows.iter().map(|r| r.token.failures.blocked_until.map(Timestamp::micros)).collect();
+        let used: Vec<Option<i64>> =
+            rows.iter().map(|r| r.token.last_used.map(Timestamp::micros)).collect();
+        let read: Vec<i64> = rows.iter().map(|r| r.read_step).collect();
+        let many = Sql {
+            sqlite: "",
+            postgres: "UPDATE token AS t SET state = v.state, state_reason = v.reason, state_at = v.at, \
+                last_step = v.step, drift_base = v.base, drift = v.drift, failures = v.failures, \
+                blocked_until = v.blocked, last_used = v.used FROM unnest($1::BYTEA[], $2::TEXT[], $3::TEXT[], \
+                $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[], $9::BIGINT[], $10::BIGINT[], \
+                $11::BIGINT[]) AS v (id, state, reason, at, step, base, drift, failures, blocked, used, read) \
+                WHERE t.id = v.id AND t.last_step = v.read",
+        };
+        let saved = self.run(
+            many,
+            &[
+                P::Blobs(&ids),
+                P::Texts(&states),
+                P::OptTexts(&reasons),
+                P::Ints(&ats),
+                P::Ints(&steps),
+                P::Ints(&bases),
+                P::Ints(&drifts),
+                P::Ints(&failures),
+                P::OptInts(&blocked),
+                P::OptInts(&used),
+                P::Ints(&read),
+            ],
+        )?;
+        if saved == rows.len() as u64 { Ok(()) } else { Err(Error::Retry) }
+    }
+
+    /// Binds a token to the prescriber that it names now, its seed sealed anew under the key of the
+    /// practice. Holds only if nobody has bound it before.
+    pub fn associate_token(&mut self, row: &TokenRow) -> Result<(), Error> {
+        let token = &row.token;
+        let sealed = self
+            .data_key(token.practice)?
+            .seal(&seed_place(token.id), token.seed.expose())
+            .map_err(|_| Error::Crypto)?;
+        self.run_one(
+            sql!("UPDATE token SET practice = $2, prescriber = $3, seed_sealed = $4, added = $5 "
+                "WHERE id = $1 AND prescriber IS NULL AND state = 'unassociated'"),
+            &[
+                token.id.as_bytes().into(),
+                token.practice.as_ref().map(|id| id.as_bytes()).into(),
+                token.prescriber.as_ref().map(|id| id.as_bytes()).into(),
+                sealed.as_slice().into(),
+                token.added.map(Timestamp::micros).into(),
+            ],
+        )?;
+        self.save_token(row)
+    }
+
+    /// How many provisioned tokens wait to be added.
+    pub fn unassociated_tokens(&mut self) -> Result<i64, Error> {
+        self.row(sql!("SELECT COUNT(*) FROM token WHERE prescriber IS NULL"), &[])?
+            .ok_or(Error::Corrupt { column: "token" })?
+            .int(0, "token")
+    }
+}

@@ -1,0 +1,111 @@
+use countersign_crypto::Rng;
+
+use crate::{
+    Error, Shared,
+    keys::Keys,
+    postgres::PgSession,
+    sqlite::SqliteSession,
+    value::{P, Row},
+};
+
+/// A transaction that is open. Dropped with an error it leaves nothing behind.
+pub struct Tx<'s> {
+    conn: Conn<'s>,
+    pub(crate) keys: &'s Keys,
+    rng: Box<dyn Rng>,
+    failed: bool,
+}
+
+enum Conn<'s> {
+    Sqlite(&'s SqliteSession),
+    Postgres(&'s mut PgSession),
+}
+
+/// A statement: one text for both databases, or a named pair where they truly differ.
+#[derive(Clone, Copy)]
+pub(crate) struct Sql {
+    pub(crate) sqlite: &'static str,
+    pub(crate) postgres: &'static str,
+}
+
+/// One text for both.
+macro_rules! sql {
+    ($($text:literal)+) => {
+        $crate::tx::Sql { sqlite: concat!($($text),+), postgres: concat!($($text),+) }
+    };
+}
+
+/// A query whose rows nobody else may change until the commit. `SQLite` has one writer anyway.
+macro_rules! locking {
+    ($($text:literal)+) => {
+        $crate::tx::Sql { sqlite: concat!($($text),+), postgres: concat!($($text),+, " FOR UPDATE") }
+    };
+}
+
+pub(crate) use {locking, sql};
+
+impl<'s> Tx<'s> {
+    pub(crate) fn sqlite(session: &'s SqliteSession, shared: &'s Shared) -> Self {
+        Self { conn: Conn::Sqlite(session), keys: &shared.keys, rng: (shared.rng)(), failed: false }
+    }
+
+    pub(crate) fn postgres(session: &'s mut PgSession, shared: &'s Shared) -> Self {
+        Self {
+            conn: Conn::Postgres(session),
+            keys: &shared.keys,
+            rng: (shared.rng)(),
+            failed: false,
+        }
+    }
+
+    /// The generator of this transaction.
+    pub fn rng(&mut self) -> &mut dyn Rng {
+        self.rng.as_mut()
+    }
+
+    pub(crate) const fn failed(&self) -> bool {
+        self.failed
+    }
+
+    pub(crate) const fn is_postgres(&self) -> bool {
+        matches!(self.conn, Conn::Postgres(_))
+    }
+
+    pub(crate) fn run(&mut self, sql: Sql, params: &[P<'_>]) -> Result<u64, Error> {
+        let out = match &mut self.conn {
+            Conn::Sqlite(session) => session.run(sql.sqlite, params),
+            Conn::Postgres(session) => session.run(sql.postgres, params),
+        };
+        self.failed |= out.is_err();
+        out
+    }
+
+    pub(crate) fn rows(&mut self, sql: Sql, params: &[P<'_>]) -> Result<Vec<Row>, Error> {
+        let out = match &mut self.conn {
+            Conn::Sqlite(session) => session.rows(sql.sqlite, params),
+            Conn::Postgres(session) => session.rows(sql.postgres, params),
+        };
+        self.failed |= out.is_err();
+        out
+    }
+
+    pub(crate) fn row(&mut self, sql: Sql, params: &[P<'_>]) -> Result<Option<Row>, Error> {
+        Ok(self.rows(sql, params)?.pop())
+    }
+
+    /// One row must be touched; none means that what was read has changed meanwhile.
+    pub(crate) fn run_one(&mut self, sql: Sql, params: &[P<'_>]) -> Result<(), Error> {
+        match self.run(sql, params)? {
+            1 => Ok(()),
+            _ => Err(Error::Retry),
+        }
+    }
+
+    pub(crate) fn database_micros(&mut self) -> Result<i64, Error> {
+        let sql = Sql {
+            sqlite: "SELECT 0",
+            postgres: "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
+        };
+        self.row(sql, &[])?.ok_or(Error::Corrupt { column: "clock" })?.int(0, "clock")
+    }
+}

@@ -1,0 +1,210 @@
+use bytes::BytesMut;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use tokio_postgres::types::{IsNull, ToSql, Type};
+
+use crate::Error;
+
+/// A value handed to a statement: the common subset of both databases.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum P<'a> {
+    Null,
+    Int(i64),
+    Text(&'a str),
+    Blob(&'a [u8]),
+    /// Arrays exist on PostgreSQL only, for statements on many rows.
+    Ints(&'a [i64]),
+    OptInts(&'a [Option<i64>]),
+    Texts(&'a [&'a str]),
+    OptTexts(&'a [Option<&'a str>]),
+    Blobs(&'a [&'a [u8]]),
+    OptBlobs(&'a [Option<&'a [u8]>]),
+}
+
+impl<'a, T: Into<P<'a>>> From<Option<T>> for P<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(P::Null, Into::into)
+    }
+}
+
+impl From<i64> for P<'_> {
+    fn from(value: i64) -> Self {
+        P::Int(value)
+    }
+}
+
+impl<'a> From<&'a str> for P<'a> {
+    fn from(value: &'a str) -> Self {
+        P::Text(value)
+    }
+}
+
+impl<'a> From<&'a [u8]> for P<'a> {
+    fn from(value: &'a [u8]) -> Self {
+        P::Blob(value)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for P<'a> {
+    fn from(value: &'a [u8; N]) -> Self {
+        P::Blob(value)
+    }
+}
+
+impl rusqlite::ToSql for P<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            P::Null => ValueRef::Null,
+            P::Int(value) => ValueRef::Integer(*value),
+            P::Text(value) => ValueRef::Text(value.as_bytes()),
+            P::Blob(value) => ValueRef::Blob(value),
+            _ => return Err(rusqlite::Error::ToSqlConversionFailure("an array on SQLite".into())),
+        }))
+    }
+}
+
+impl ToSql for P<'_> {
+    fn to_sql(
+        &self,
+        ty: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            P::Null => Ok(IsNull::Yes),
+            P::Int(value) if *ty == Type::INT8 => value.to_sql(ty, out),
+            P::Text(value) if *ty == Type::TEXT => value.to_sql(ty, out),
+            P::Blob(value) if *ty == Type::BYTEA => value.to_sql(ty, out),
+            P::Ints(values) if *ty == Type::INT8_ARRAY => values.to_sql(ty, out),
+            P::OptInts(values) if *ty == Type::INT8_ARRAY => values.to_sql(ty, out),
+            P::Texts(values) if *ty == Type::TEXT_ARRAY => values.to_sql(ty, out),
+            P::OptTexts(values) if *ty == Type::TEXT_ARRAY => values.to_sql(ty, out),
+            P::Blobs(values) if *ty == Type::BYTEA_ARRAY => values.to_sql(ty, out),
+            P::OptBlobs(values) if *ty == Type::BYTEA_ARRAY => values.to_sql(ty, out),
+            _ => Err(format!("a value of another kind than the column's {ty}").into()),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    tokio_postgres::types::to_sql_checked!();
+}
+
+/// A value of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Value {
+    Null,
+    Int(i64),
+    Text(String),
+    Blob(Vec<u8>),
+}
+
+/// A row, whichever database it came from. A value of another kind than asked for is damage, not
+/// a default.
+#[derive(Debug)]
+pub(crate) struct Row(Vec<Value>);
+
+impl Row {
+    pub(crate) fn from_sqlite(row: &rusqlite::Row<'_>, columns: usize) -> Result<Self, Error> {
+        (0..columns)
+            .map(|index| {
+                Ok(match row.get_ref(index)? {
+                    ValueRef::Null => Value::Null,
+                    ValueRef::Integer(value) => Value::Int(value),
+                    ValueRef::Text(value) => {
+                        Value::Text(String::from_utf8_lossy(value).into_owned())
+                    }
+                    ValueRef::Blob(value) => Value::Blob(value.to_vec()),
+                    ValueRef::Real(_) => return Err(Error::Corrupt { column: "a real number" }),
+                })
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    pub(crate) fn from_postgres(row: &tokio_postgres::Row) -> Result<Self, Error> {
+        row.columns()
+            .iter()
+            .enumerate()
+            .map(|(index, column)| {
+                Ok(match *column.type_() {
+                    Type::INT8 => {
+                        row.try_get::<_, Option<i64>>(index)?.map_or(Value::Null, Value::Int)
+                    }
+                    Type::TEXT => {
+                        row.try_get::<_, Option<String>>(index)?.map_or(Value::Null, Value::Text)
+                    }
+                    Type::BYTEA => {
+                        row.try_get::<_, Option<Vec<u8>>>(index)?.map_or(Value::Null, Value::Blob)
+                    }
+                    _ => return Err(Error::Corrupt { column: "an unknown type" }),
+                })
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    pub(crate) fn int(&self, index: usize, column: &'static str) -> Result<i64, Error> {
+        self.opt_int(index, column)?.ok_or(Error::Corrupt { column })
+    }
+
+    pub(crate) fn opt_int(&self, index: usize, column: &'static str) -> Result<Option<i64>, Error> {
+        match self.0.get(index) {
+            Some(Value::Int(value)) => Ok(Some(*value)),
+            Some(Value::Null) => Ok(None),
+            _ => Err(Error::Corrupt { column }),
+        }
+    }
+
+    pub(crate) fn text(&self, index: usize, column: &'static str) -> Result<&str, Error> {
+        self.opt_text(index, column)?.ok_or(Error::Corrupt { column })
+    }
+
+    pub(crate) fn opt_text(
+        &self,
+        index: usize,
+        column: &'static str,
+    ) -> Result<Option<&str>, Error> {
+        match self.0.get(index) {
+            Some(Value::Text(value)) => Ok(Some(value)),
+            Some(Value::Null) => Ok(None),
+            _ => Err(Error::Corrupt { column }),
+        }
+    }
+
+    pub(crate) fn blob(&self, index: usize, column: &'static str) -> Result<&[u8], Error> {
+        self.opt_blob(index, column)?.ok_or(Error::Corrupt { column })
+    }
+
+    pub(crate) fn opt_blob(
+        &self,
+        index: usize,
+        column: &'static str,
+    ) -> Result<Option<&[u8]>, Error> {
+        match self.0.get(index) {
+            Some(Value::Blob(value)) => Ok(Some(value)),
+            Some(Value::Null) => Ok(None),
+            _ => Err(Error::Corrupt { column }),
+        }
+    }
+
+    /// An id column.
+    pub(crate) fn id<T>(
+        &self,
+        index: usize,
+        column: &'static str,
+        read: impl FnOnce(&[u8]) -> Result<T, countersign_domain::IdError>,
+    ) -> Result<T, Error> {
+        read(self.blob(index, column)?).map_err(|_| Error::Corrupt { column })
+    }
+
+    /// An id column that may be empty.
+    pub(crate) fn opt_id<T>(
+        &self,
+        index: usize,
+        column: &'static str,
+        read: impl FnOnce(&[u8]) -> Result<T, countersign_domain::IdError>,
+    ) -> Result<Option<T>, Error> {
+        self.opt_blob(index, column)?.map(read).transpose().map_err(|_| Error::Corrupt { column })
+    }
+}
