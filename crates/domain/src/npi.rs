@@ -28,10 +28,10 @@ fn luhn_sum(digits: impl DoubleEndedIterator<Item = u8>, mut double: bool) -> u3
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NpiError {
     /// Not ten ASCII digits.
-    #[error("an NPI has 10 digits")]
+    #[error("An NPI has 10 digits. Check for a missing or extra one.")]
     NotTenDigits,
     /// The last digit does not fit the others.
-    #[error("this NPI has a wrong digit")]
+    #[error("One digit of this NPI is not right. Check it digit by digit.")]
     BadCheckDigit,
 }
 

@@ -1,1 +1,32 @@
 //! Use cases, JSON API and pages of Countersign.
+
+mod api;
+pub mod app;
+pub mod ehr;
+pub mod launch;
+mod limits;
+mod listen;
+mod portal;
+mod respond;
+pub mod views;
+
+use std::sync::Arc;
+
+use app::App;
+use axum::Router;
+
+pub use limits::Limits;
+pub use listen::{Listening, listen};
+
+/// What every handler needs.
+#[derive(Clone)]
+pub struct Shared {
+    pub(crate) app: Arc<App>,
+    pub(crate) limits: Arc<Limits>,
+}
+
+/// Every route of the server.
+pub fn router(app: Arc<App>, limits: Arc<Limits>) -> Router {
+    let shared = Shared { app, limits };
+    api::routes().merge(portal::routes(&shared)).with_state(shared)
+}

@@ -30,7 +30,7 @@ pub use error::Error;
 pub use migrate::{SCHEMA_VERSION, SchemaState};
 pub use people::{ApiKey, EhrRow, Identity, Prescriber, Staff};
 pub use session::{Patient, Session, Stage};
-pub use token::TokenRow;
+pub use token::{ReadMark, TokenRow};
 pub use tx::Tx;
 
 use crate::{

@@ -13,13 +13,18 @@ use crate::{
     value::{P, Row},
 };
 
-/// A token with the number that its row had when it was read; [`Tx::save_token`] needs it back.
+/// A token with the mark of its row when it was read; [`Tx::save_token`] needs it back.
 #[derive(Debug, Clone)]
 pub struct TokenRow {
     /// The token.
     pub token: Token,
-    read_step: i64,
+    /// What the row said when it was read.
+    pub mark: ReadMark,
 }
+
+/// The step that a row held when it was read: a write holds only while it still does.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadMark(i64);
 
 /// What a row holds for "no step was ever accepted".
 const NO_STEP: i64 = -1;
@@ -97,7 +102,7 @@ impl Tx<'_> {
             added: row.opt_int(19, "token.added")?.map(Timestamp::from_micros),
             last_used: row.opt_int(20, "token.last_used")?.map(Timestamp::from_micros),
         };
-        Ok(TokenRow { token, read_step })
+        Ok(TokenRow { token, mark: ReadMark(read_step) })
     }
 
     /// Makes a token. `false` when the credential ID is taken.
@@ -196,8 +201,7 @@ impl Tx<'_> {
     ///
     /// The write holds only if nobody has consumed a step since it was read (compare and set): two
     /// requests that race for one step can't both win, on one server or on many.
-    pub fn save_token(&mut self, row: &TokenRow) -> Result<(), Error> {
-        let token = &row.token;
+    pub fn save_token(&mut self, token: &Token, mark: ReadMark) -> Result<(), Error> {
         let (state, reason, at) = state_columns(token);
         self.run_one(
             sql!("UPDATE token SET name = $2, state = $3, state_reason = $4, state_at = $5, last_step = $6, "
@@ -215,7 +219,7 @@ impl Tx<'_> {
                 i64::from(token.failures.count).into(),
                 token.failures.blocked_until.map(Timestamp::micros).into(),
                 token.last_used.map(Timestamp::micros).into(),
-                row.read_step.into(),
+                mark.0.into(),
             ],
         )
     }
@@ -223,7 +227,7 @@ impl Tx<'_> {
     /// Writes many tokens after passcode checks, in one statement where the database is away.
     pub fn save_tokens(&mut self, rows: &[&TokenRow]) -> Result<(), Error> {
         if !self.is_postgres() || rows.len() < 2 {
-            return rows.iter().try_for_each(|row| self.save_token(row));
+            return rows.iter().try_for_each(|row| self.save_token(&row.token, row.mark));
         }
         let ids: Vec<&[u8]> = rows.iter().map(|r| r.token.id.as_bytes().as_slice()).collect();
         let columns: Vec<_> = rows.iter().map(|r| state_columns(&r.token)).collect();
@@ -238,7 +242,7 @@ impl Tx<'_> {
             rows.iter().map(|r| r.token.failures.blocked_until.map(Timestamp::micros)).collect();
         let used: Vec<Option<i64>> =
             rows.iter().map(|r| r.token.last_used.map(Timestamp::micros)).collect();
-        let read: Vec<i64> = rows.iter().map(|r| r.read_step).collect();
+        let read: Vec<i64> = rows.iter().map(|r| r.mark.0).collect();
         let many = Sql {
             sqlite: "",
             postgres: "UPDATE token AS t SET state = v.state, state_reason = v.reason, state_at = v.at, \
@@ -269,8 +273,7 @@ impl Tx<'_> {
 
     /// Binds a token to the prescriber that it names now, its seed sealed anew under the key of the
     /// practice. Holds only if nobody has bound it before.
-    pub fn associate_token(&mut self, row: &TokenRow) -> Result<(), Error> {
-        let token = &row.token;
+    pub fn associate_token(&mut self, token: &Token, mark: ReadMark) -> Result<(), Error> {
         let sealed = self
             .data_key(token.practice)?
             .seal(&seed_place(token.id), token.seed.expose())
@@ -286,7 +289,7 @@ impl Tx<'_> {
                 token.added.map(Timestamp::micros).into(),
             ],
         )?;
-        self.save_token(row)
+        self.save_token(token, mark)
     }
 
     /// How many provisioned tokens wait to be added.

@@ -1,0 +1,206 @@
+//! The JSON API for integrating systems, and provisioning for token apps.
+
+use axum::{
+    Json,
+    extract::{DefaultBodyLimit, State},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use countersign_domain::{CredentialId, Manufacturer, Purpose, otp::OneTimePasscode};
+use data_encoding::BASE32_NOPAD;
+use http::{HeaderMap, StatusCode, header};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Shared,
+    app::{CheckAnswer, ProvisionRefusal},
+    portal::Peer,
+    respond::{error_problem, problem},
+};
+
+/// Most bytes of a body: an ID, a passcode and a purpose.
+const MOST_BYTES: usize = 4 * 1024;
+
+pub(crate) fn routes() -> axum::Router<Shared> {
+    axum::Router::new()
+        .route("/api/v1/passcode-checks", post(check_passcode))
+        .route("/provision/v1/credentials", post(provision))
+        .route("/provision/v1/time", get(time))
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CheckBody {
+    credential_id: String,
+    passcode: String,
+    purpose: String,
+}
+
+#[derive(Serialize)]
+struct CheckReply {
+    verified: bool,
+}
+
+type JsonBody<T> = Result<Json<T>, axum::extract::rejection::JsonRejection>;
+
+fn bad_body(rejection: &axum::extract::rejection::JsonRejection) -> Response {
+    problem(
+        rejection.status(),
+        "body_malformed",
+        "Send a JSON object with exactly the documented fields.",
+    )
+}
+
+async fn check_passcode(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: JsonBody<CheckBody>,
+) -> Response {
+    let key = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .filter(|key| key.len() <= 128);
+    let Some(key) = key else { return unauthorized() };
+    let Json(body) = match body {
+        Ok(body) => body,
+        Err(rejection) => return bad_body(&rejection),
+    };
+    let Ok(passcode) = body.passcode.parse::<OneTimePasscode>() else {
+        return problem(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "passcode_malformed",
+            "A passcode has 6 to 8 digits.",
+        );
+    };
+    let Some(purpose) = Purpose::from_code(&body.purpose) else {
+        return problem(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "purpose_unknown",
+            "The purpose is not known.",
+        );
+    };
+    let at = match shared.app.at() {
+        Ok(at) => at,
+        Err(_) => {
+            return problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something went wrong on our side.",
+            );
+        }
+    };
+    // A malformed ID is answered like an unknown one; IDs of digits alone need their maker and
+    // are looked up as OneSpan's, the only such maker whose IDs cover all lengths.
+    let credential = CredentialId::parse(&body.credential_id, None)
+        .or_else(|_| CredentialId::parse(&body.credential_id, Some(Manufacturer::OneSpan)))
+        .ok();
+    match shared.app.check_passcode(key, credential, passcode, purpose, at).await {
+        Ok(CheckAnswer::UnknownKey) => unauthorized(),
+        Ok(answer) => {
+            Json(CheckReply { verified: answer == CheckAnswer::Verified }).into_response()
+        }
+        Err(error) => error_problem(&error, at),
+    }
+}
+
+fn unauthorized() -> Response {
+    let mut response =
+        problem(StatusCode::UNAUTHORIZED, "key_unknown", "Send a valid API key as a bearer token.");
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
+    response
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProvisionBody {
+    #[serde(default)]
+    family: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ProvisionReply {
+    credential_id: String,
+    seed: String,
+    algorithm: &'static str,
+    digits: u8,
+    period: u16,
+    server_time_ms: i64,
+    expires_at_ms: i64,
+}
+
+async fn provision(
+    State(shared): State<Shared>,
+    Peer(address): Peer,
+    body: JsonBody<ProvisionBody>,
+) -> Response {
+    let Json(body) = match body {
+        Ok(body) => body,
+        Err(rejection) => return bad_body(&rejection),
+    };
+    if !shared.limits.provision(address) {
+        return problem(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many",
+            "Too many new tokens from this address. Wait a minute.",
+        );
+    }
+    let Ok(maker) = body.family.as_deref().unwrap_or("countersign").parse::<Manufacturer>() else {
+        return problem(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "family_unknown",
+            "The family is not known.",
+        );
+    };
+    let at = match shared.app.at() {
+        Ok(at) => at,
+        Err(_) => {
+            return problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something went wrong on our side.",
+            );
+        }
+    };
+    match shared.app.provision(maker, at).await {
+        Ok(Ok(made)) => {
+            let reply = ProvisionReply {
+                credential_id: made.credential.as_str().to_owned(),
+                seed: BASE32_NOPAD.encode(made.seed.expose()),
+                algorithm: made.params.algorithm_code(),
+                digits: made.params.digits(),
+                period: made.params.period(),
+                server_time_ms: at.now.micros() / 1_000,
+                expires_at_ms: made.expires.micros() / 1_000,
+            };
+            (StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(reply))
+                .into_response()
+        }
+        Ok(Err(ProvisionRefusal::NotOffered)) => problem(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "family_not_offered",
+            "This server does not make tokens of that family.",
+        ),
+        Ok(Err(ProvisionRefusal::Full)) => problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "full",
+            "Too many new tokens wait to be added. Try again later.",
+        ),
+        Err(error) => error_problem(&error, at),
+    }
+}
+
+async fn time(State(shared): State<Shared>) -> Response {
+    match shared.app.at() {
+        Ok(at) => {
+            Json(serde_json::json!({ "unix_time_ms": at.now.micros() / 1_000 })).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "no time");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Passcode checks for integrating systems: the hot path.
+
+use std::{collections::HashMap, sync::PoisonError};
+
+use countersign_crypto::sha256;
+use countersign_domain::{
+    Actor, CredentialId, Event, EventKind, Failures, PasscodeCheck, Policy, PrescriberId, Purpose,
+    Refusal, check_passcode, otp::OneTimePasscode,
+};
+use countersign_store::{ApiKey, Tx};
+
+use super::{App, At, Burned, Error, apply_burned};
+
+/// A check asked for by an integrating system.
+#[derive(Debug, Clone)]
+pub struct CheckRequest {
+    key_hash: [u8; 32],
+    credential: Option<CredentialId>,
+    passcode: OneTimePasscode,
+    purpose: Purpose,
+    at: At,
+    policy: Policy,
+    burned: Burned,
+    consumed: Burned,
+}
+
+/// What it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckAnswer {
+    /// The key is not known, or was revoked.
+    UnknownKey,
+    /// The passcode holds and is used up.
+    Verified,
+    /// It does not; never says why.
+    NotVerified,
+}
+
+impl App {
+    /// Checks a passcode for the system that holds `key`. A malformed credential ID is given as
+    /// `None` and answered like an unknown one.
+    pub async fn check_passcode(
+        &self,
+        key: &str,
+        credential: Option<CredentialId>,
+        passcode: OneTimePasscode,
+        purpose: Purpose,
+        at: At,
+    ) -> Result<CheckAnswer, Error> {
+        let consumed = Burned::default();
+        let request = CheckRequest {
+            key_hash: sha256(key.as_bytes()),
+            credential,
+            passcode,
+            purpose,
+            at,
+            policy: self.options.policy,
+            burned: self.burned.clone(),
+            consumed: consumed.clone(),
+        };
+        let answer = self.checks.submit(request).await;
+        if let Err(countersign_store::Error::OutcomeUnknown(_)) = &answer {
+            self.burn(&consumed);
+        }
+        Ok(answer?)
+    }
+}
+
+/// Decides a group of checks in one transaction, in the order they came.
+pub(super) fn run(
+    tx: &mut Tx<'_>,
+    requests: &[CheckRequest],
+) -> Result<Vec<CheckAnswer>, countersign_store::Error> {
+    let mut keys: HashMap<[u8; 32], Option<ApiKey>> = HashMap::new();
+    for request in requests {
+        if !keys.contains_key(&request.key_hash) {
+            keys.insert(request.key_hash, tx.api_key(&request.key_hash)?);
+        }
+    }
+    let mut wanted: Vec<&CredentialId> =
+        requests.iter().filter_map(|r| r.credential.as_ref()).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut owners: HashMap<PrescriberId, Owner> = tx
+        .owners_by_credential(&wanted)?
+        .into_iter()
+        .map(|(id, failures)| (id, Owner { before: failures, now: failures }))
+        .collect();
+    let mut rows = tx.tokens_by_credential(&wanted)?;
+    if let Some(first) = requests.first() {
+        apply_burned(&first.burned, rows.values_mut().map(|row| &mut row.token));
+    }
+    let mut events = Vec::with_capacity(requests.len());
+    let mut answers = Vec::with_capacity(requests.len());
+    let mut touched: Vec<&CredentialId> = Vec::with_capacity(requests.len());
+    for request in requests {
+        let Some(key) = keys.get(&request.key_hash).copied().flatten() else {
+            answers.push(CheckAnswer::UnknownKey);
+            continue;
+        };
+        let now = request.at.now;
+        let actor = Actor::ApiKey(key.id);
+        let known = request
+            .credential
+            .as_ref()
+            .and_then(|id| rows.get_mut(id).map(|row| (id, &mut row.token)))
+            .filter(|(_, token)| token.practice == Some(key.practice))
+            .and_then(|(id, token)| {
+                let prescriber = token.prescriber?;
+                owners.get_mut(&prescriber).map(|owner| (id, token, prescriber, owner))
+            });
+        let Some((credential, token, prescriber, owner)) = known else {
+            let refusal = Refusal::UnknownCredential;
+            let mut event =
+                Event::refused(EventKind::PasscodeTried, actor, &refusal, request.at.support)
+                    .purpose(request.purpose);
+            event.practice = Some(key.practice);
+            events.push(event);
+            answers.push(CheckAnswer::NotVerified);
+            continue;
+        };
+        let result: PasscodeCheck =
+            check_passcode(token, &mut owner.now, &request.passcode, now, &request.policy);
+        if let Ok(step) = result {
+            request.consumed.lock().unwrap_or_else(PoisonError::into_inner).insert(token.id, step);
+        }
+        let event = Event::of(EventKind::PasscodeTried, actor, &result, request.at.support)
+            .about(key.practice, prescriber)
+            .token(token.id)
+            .purpose(request.purpose);
+        events.push(event);
+        answers.push(if result.is_ok() { CheckAnswer::Verified } else { CheckAnswer::NotVerified });
+        touched.push(credential);
+    }
+    touched.sort_unstable();
+    touched.dedup();
+    let changed: Vec<_> = touched.iter().filter_map(|id| rows.get(id)).collect();
+    tx.save_tokens(&changed)?;
+    for (prescriber, owner) in owners {
+        if owner.before != owner.now {
+            tx.save_prescriber_failures(prescriber, &owner.now)?;
+        }
+    }
+    if let Some(first) = requests.first() {
+        tx.append_all(&events, first.at.now)?;
+    }
+    Ok(answers)
+}
+
+struct Owner {
+    before: Failures,
+    now: Failures,
+}

@@ -1,0 +1,119 @@
+use countersign_crypto::{VerifyingKey, sha256};
+use countersign_domain::{Actor, Event, EventKind, PrescriberId, StaffId};
+use countersign_store::{Identity, Patient, Session, Stage};
+
+use super::{App, At, Error, SessionSecret, new_session};
+use crate::launch::{LaunchClaims, peek_issuer, verify_launch};
+
+/// Why a launch from an EHR was refused; a stable code for the audit event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaunchRefusal(pub &'static str);
+
+impl App {
+    /// Takes a signed launch: checks it, uses it up and begins a session for who it names.
+    pub async fn accept_launch(
+        &self,
+        token: &str,
+        old: Option<Session>,
+        at: At,
+    ) -> Result<Result<SessionSecret, LaunchRefusal>, Error> {
+        let checked = self.check_launch(token, at).await?;
+        let policy = self.options.policy;
+        let answer = self
+            .store
+            .write("accept_launch", move |tx| {
+                let (claims, ehr) = match &checked {
+                    Ok(found) => found,
+                    Err(refusal) => {
+                        let mut event =
+                            Event::success(EventKind::EhrLaunched, Actor::Unknown, at.support);
+                        event.outcome = countersign_domain::Outcome::Refused;
+                        tx.append(&event.reason(refusal.0), at.now)?;
+                        return Ok(Err(*refusal));
+                    }
+                };
+                let actor = Actor::Ehr(ehr.id);
+                let expires = countersign_domain::Timestamp::from_seconds(claims.exp);
+                let identity = tx.ehr_user(ehr.id, &claims.sub)?;
+                let fresh = tx.use_launch(&sha256(claims.jti.as_bytes()), expires)?;
+                let refusal = match identity {
+                    _ if !fresh => Some("launch_used"),
+                    None => Some("launch_unknown_user"),
+                    Some(_) => None,
+                };
+                let mut event = Event::success(EventKind::EhrLaunched, actor, at.support);
+                event.practice = Some(ehr.practice);
+                if let Some(Identity::Prescriber(id)) = identity {
+                    event.prescriber = Some(id);
+                }
+                if let Some(code) = refusal {
+                    event.outcome = countersign_domain::Outcome::Refused;
+                    tx.append(&event.reason(code), at.now)?;
+                    return Ok(Err(LaunchRefusal(code)));
+                }
+                tx.append(&event, at.now)?;
+                // A launch starts anew: what an older session had proved does not carry over.
+                if let Some(old) = &old {
+                    tx.end_session(old.id)?;
+                }
+                let context = Session {
+                    id: countersign_domain::SessionRowId::new(at.now, tx.rng())?,
+                    practice: ehr.practice,
+                    stage: Stage::Launched,
+                    launched_as: identity,
+                    patient: Some(Patient {
+                        id: claims.patient.id.clone(),
+                        name: claims.patient.name.clone(),
+                        birth_date: claims.patient.birth_date.clone(),
+                        mrn: claims.patient.mrn.clone(),
+                    }),
+                    created: at.now,
+                    seen: at.now,
+                    expires: at.now,
+                };
+                new_session(tx, Some(&context), ehr.practice, Stage::Launched, &policy, at.now)
+                    .map(Ok)
+            })
+            .await?;
+        Ok(answer)
+    }
+
+    async fn check_launch(
+        &self,
+        token: &str,
+        at: At,
+    ) -> Result<Result<(LaunchClaims, countersign_store::EhrRow), LaunchRefusal>, Error> {
+        let ehr = match peek_issuer(token) {
+            Ok(id) => self.store.read("ehr", move |tx| tx.ehr(id)).await?,
+            Err(error) => return Ok(Err(LaunchRefusal(error.code()))),
+        };
+        let Some(ehr) = ehr else { return Ok(Err(LaunchRefusal("launch_unknown_ehr"))) };
+        let Ok(key) = VerifyingKey::from_point(&ehr.public_key) else {
+            return Ok(Err(LaunchRefusal("launch_bad_key")));
+        };
+        let seconds = self.options.policy.launch_seconds;
+        Ok(match verify_launch(token, &key, &self.options.public_url, at.now, seconds) {
+            Ok(claims) => Ok((claims, ehr)),
+            Err(error) => Err(LaunchRefusal(error.code())),
+        })
+    }
+
+    /// The name of who the EHR said it is.
+    pub async fn launched_name(&self, session: &Session) -> Result<Option<String>, Error> {
+        let who = session.launched_as;
+        Ok(self
+            .store
+            .read("launched_name", move |tx| match who {
+                Some(Identity::Prescriber(id)) => {
+                    let id: PrescriberId = id;
+                    Ok(tx.prescriber(id)?.map(|p| p.name))
+                }
+                Some(Identity::Staff(id)) => {
+                    let id: StaffId = id;
+                    Ok(tx.staff(id)?.map(|s| s.name))
+                }
+                None => Ok(None),
+            })
+            .await?)
+    }
+}

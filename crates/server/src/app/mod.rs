@@ -1,0 +1,381 @@
+//! The use cases: what a request asks for, decided by the domain, written by the store.
+//!
+//! No line here knows HTTP. Each use case reads the clock once, runs one transaction (a sign-in by
+//! passphrase runs two, with the slow hash between them) and answers.
+
+mod check;
+mod hashing;
+mod launch;
+mod provision;
+mod sign_in;
+mod tokens;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use countersign_crypto::{Rng, random_array, sha256};
+use countersign_domain::{
+    Event, Failures, Manufacturer, Policy, PrescriberId, Refusal, SessionRowId, SupportCode,
+    Timestamp, Token, TokenId, TokenState, otp::Step,
+};
+use countersign_store::{Lane, ReadMark, RngSource, Session, Stage, Store, TokenRow, Tx};
+use data_encoding::BASE64URL_NOPAD;
+use thiserror::Error;
+
+pub use check::{CheckAnswer, CheckRequest};
+pub use launch::LaunchRefusal;
+pub use provision::{ProvisionRefusal, Provisioned};
+pub use sign_in::{Chosen, SignInForm};
+pub use tokens::{AddForm, Confirm, DisableForm, Overview};
+
+use hashing::HashPool;
+
+/// Reads the time of day; the only clock there is.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// Whom a practice names for help.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Support {
+    /// A person or a desk.
+    pub name: String,
+    /// Phone number.
+    pub phone: Option<String>,
+    /// E-mail address.
+    pub email: Option<String>,
+}
+
+/// What the operator chose.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Our own address as browsers see it, without a slash at the end.
+    pub public_url: String,
+    /// The rules.
+    pub policy: Policy,
+    /// PBKDF2 iterations for passphrases.
+    pub iterations: u32,
+    /// Manufacturers that are switched on.
+    pub manufacturers: Vec<Manufacturer>,
+    /// Prefix of Symantec IDs that the built-in authority issues.
+    pub symantec_prefix: String,
+    /// Whom to ask for help.
+    pub support: Support,
+    /// Whether the data are made up.
+    pub demonstration: bool,
+}
+
+/// What a use case can answer besides what was asked for.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Refused, with a reason for the right person.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The session ended meanwhile.
+    #[error("the session has ended")]
+    SignedOut,
+    /// No such thing, or not theirs: never says which.
+    #[error("not found")]
+    NotFound,
+    /// Too many wait already.
+    #[error("too busy")]
+    Busy,
+    /// The database is away.
+    #[error("not available: {0}")]
+    Unavailable(countersign_store::Error),
+    /// Nobody knows whether it was done.
+    #[error("outcome unknown: {0}")]
+    OutcomeUnknown(countersign_store::Error),
+    /// Our fault.
+    #[error("internal: {0}")]
+    Internal(countersign_store::Error),
+}
+
+impl From<countersign_store::Error> for Error {
+    fn from(error: countersign_store::Error) -> Self {
+        use countersign_store::Error as E;
+        match error {
+            E::Unavailable(_) | E::Retry => Self::Unavailable(error),
+            E::OutcomeUnknown(_) => Self::OutcomeUnknown(error),
+            other => Self::Internal(other),
+        }
+    }
+}
+
+impl From<countersign_crypto::RngError> for Error {
+    fn from(_: countersign_crypto::RngError) -> Self {
+        Self::Internal(countersign_store::Error::Crypto)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Steps whose commit nobody knows the outcome of: they count as consumed.
+type Burned = Arc<Mutex<HashMap<TokenId, Step>>>;
+
+/// The application: everything a use case needs.
+pub struct App {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) options: Options,
+    rng: RngSource,
+    hashing: HashPool,
+    checks: Lane<CheckRequest, CheckAnswer>,
+    burned: Burned,
+    tests: Mutex<HashMap<PrescriberId, (Timestamp, u32)>>,
+}
+
+/// A session secret for a cookie, made once and kept only as a hash.
+pub struct SessionSecret(String);
+
+impl SessionSecret {
+    fn new(rng: &mut dyn Rng) -> Result<(Self, [u8; 32]), countersign_crypto::RngError> {
+        let bytes: [u8; 32] = random_array(rng)?;
+        let text = BASE64URL_NOPAD.encode(&bytes);
+        let hash = sha256(text.as_bytes());
+        Ok((Self(text), hash))
+    }
+
+    /// The text for the cookie.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One request's context: read once, handed down.
+#[derive(Debug, Clone, Copy)]
+pub struct At {
+    /// When.
+    pub now: Timestamp,
+    /// The code on the page and in the log.
+    pub support: SupportCode,
+}
+
+impl App {
+    /// Puts the application together.
+    pub fn new(store: Store, clock: Arc<dyn Clock>, rng: RngSource, options: Options) -> Self {
+        let checks = store.lane("check_passcode", check::run);
+        Self {
+            checks,
+            hashing: HashPool::new(),
+            burned: Burned::default(),
+            tests: Mutex::default(),
+            store,
+            clock,
+            options,
+            rng,
+        }
+    }
+
+    /// The context of a request that begins now.
+    pub fn at(&self) -> Result<At, Error> {
+        Ok(At { now: self.clock.now(), support: SupportCode::new((self.rng)().as_mut())? })
+    }
+
+    /// The options.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The session that belongs to a cookie, unless it ended. Notes that it was used.
+    pub async fn session(&self, secret: &str, at: At) -> Result<Option<Session>, Error> {
+        if secret.len() != 43 {
+            return Ok(None);
+        }
+        let hash = sha256(secret.as_bytes());
+        let session = self.store.read("session", move |tx| tx.session(&hash)).await?;
+        let Some(session) = session else { return Ok(None) };
+        let policy = &self.options.policy;
+        let idle_end = session.seen.plus_seconds(policy.session_idle_seconds);
+        if at.now >= session.expires || at.now >= idle_end {
+            let id = session.id;
+            self.store.write("session_expired", move |tx| tx.end_session(id)).await?;
+            return Ok(None);
+        }
+        // A page seen moves the idle end; half a minute of rounding spares a write for each picture.
+        if session.seen.seconds_until(at.now) >= 30 {
+            let (id, now) = (session.id, at.now);
+            self.store.write("session_seen", move |tx| tx.touch_session(id, now)).await?;
+        }
+        Ok(Some(session))
+    }
+
+    /// Removes what has run out; called now and then by the server.
+    pub async fn purge(&self) -> Result<u64, Error> {
+        let now = self.clock.now();
+        Ok(self.store.write("purge", move |tx| tx.purge(now)).await?)
+    }
+
+    /// Whether the database answers.
+    pub async fn ready(&self) -> bool {
+        self.store.read("ready", |tx| tx.event_count().map(drop)).await.is_ok()
+    }
+
+    /// Runs a decision about a prescriber's tokens in one transaction: what it changed is written,
+    /// its event is appended, and its answer leaves when both are durable.
+    async fn decide<R, F>(
+        &self,
+        name: &'static str,
+        prescriber: PrescriberId,
+        session: SessionRowId,
+        now: Timestamp,
+        mut decision: F,
+    ) -> Result<R, Error>
+    where
+        R: Send + 'static,
+        F: FnMut(
+                &mut Account,
+                &mut Tx<'_>,
+            ) -> Result<(Result<R, Refusal>, Event), countersign_store::Error>
+            + Send
+            + 'static,
+    {
+        let burned = Arc::clone(&self.burned);
+        let consumed = Burned::default();
+        let consumed_here = Arc::clone(&consumed);
+        let result = self
+            .store
+            .write(name, move |tx| {
+                if !tx.session_stands(session)? {
+                    return Ok(None);
+                }
+                let owner = tx.lock_prescriber(prescriber)?;
+                let mut account = Account::new(owner, tx.tokens_of(prescriber)?);
+                apply_burned(&burned, account.tokens.iter_mut());
+                let before = account.clone();
+                let (answer, event) = decision(&mut account, tx)?;
+                note_consumed(&consumed_here, &before.tokens, &account.tokens);
+                account.save_changes(&before, prescriber, tx)?;
+                tx.append(&event, now)?;
+                Ok(Some(answer))
+            })
+            .await;
+        if let Err(countersign_store::Error::OutcomeUnknown(_)) = &result {
+            self.burn(&consumed);
+        }
+        result?.ok_or(Error::SignedOut)?.map_err(Error::Refused)
+    }
+
+    fn burn(&self, consumed: &Burned) {
+        let mut all = self.burned.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, step) in consumed.lock().unwrap_or_else(PoisonError::into_inner).drain() {
+            let known = all.entry(id).or_insert(step);
+            *known = (*known).max(step);
+        }
+    }
+}
+
+/// Makes burned steps count as accepted.
+fn apply_burned<'t>(burned: &Burned, tokens: impl Iterator<Item = &'t mut Token>) {
+    let burned = burned.lock().unwrap_or_else(PoisonError::into_inner);
+    if burned.is_empty() {
+        return;
+    }
+    for token in tokens {
+        if let Some(step) = burned.get(&token.id) {
+            token.last_step = Some(token.last_step.map_or(*step, |last| last.max(*step)));
+        }
+    }
+}
+
+fn note_consumed(consumed: &Burned, before: &[Token], after: &[Token]) {
+    let mut consumed = consumed.lock().unwrap_or_else(PoisonError::into_inner);
+    consumed.clear();
+    for (old, new) in before.iter().zip(after) {
+        if let Some(step) = new.last_step.filter(|step| old.last_step != Some(*step)) {
+            consumed.insert(new.id, step);
+        }
+    }
+}
+
+/// A prescriber's tokens and failure counter, as one transaction sees them.
+#[derive(Clone)]
+struct Account {
+    owner: Failures,
+    tokens: Vec<Token>,
+    marks: Vec<ReadMark>,
+}
+
+impl Account {
+    fn new(owner: Failures, rows: Vec<TokenRow>) -> Self {
+        let (tokens, marks) = rows.into_iter().map(|row| (row.token, row.mark)).unzip();
+        Self { owner, tokens, marks }
+    }
+
+    fn active(&self) -> u32 {
+        u32::try_from(self.tokens.iter().filter(|token| token.is_active()).count())
+            .unwrap_or(u32::MAX)
+    }
+
+    /// The token with this id, if it is theirs, apart from the failure counter.
+    fn token(&mut self, id: TokenId) -> Option<(&mut Token, &mut Failures)> {
+        let owner = &mut self.owner;
+        self.tokens.iter_mut().find(|token| token.id == id).map(|token| (token, owner))
+    }
+
+    fn save_changes(
+        &self,
+        before: &Self,
+        prescriber: PrescriberId,
+        tx: &mut Tx<'_>,
+    ) -> Result<(), countersign_store::Error> {
+        for ((old, new), mark) in before.tokens.iter().zip(&self.tokens).zip(&self.marks) {
+            if columns(old) != columns(new) {
+                tx.save_token(new, *mark)?;
+            }
+        }
+        if self.owner != before.owner {
+            tx.save_prescriber_failures(prescriber, &self.owner)?;
+        }
+        Ok(())
+    }
+}
+
+/// What of a token a decision can change.
+fn columns(
+    token: &Token,
+) -> (&str, TokenState, Option<Step>, i64, i64, Failures, Option<Timestamp>) {
+    (
+        token.name.as_str(),
+        token.state,
+        token.last_step,
+        token.drift.base(),
+        token.drift.current(),
+        token.failures,
+        token.last_used,
+    )
+}
+
+/// A new session in place of an older one: the secret changes whenever what it opens changes.
+fn new_session(
+    tx: &mut Tx<'_>,
+    old: Option<&Session>,
+    practice: countersign_domain::PracticeId,
+    stage: Stage,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<SessionSecret, countersign_store::Error> {
+    let (secret, hash) = SessionSecret::new(tx.rng())?;
+    let session = Session {
+        id: SessionRowId::new(now, tx.rng())?,
+        practice,
+        stage,
+        launched_as: old.and_then(|session| session.launched_as),
+        patient: old.and_then(|session| session.patient.clone()),
+        created: now,
+        seen: now,
+        expires: now.plus_seconds(policy.session_absolute_seconds),
+    };
+    if let Some(old) = old {
+        tx.end_session(old.id)?;
+    }
+    tx.create_session(&session, &hash)?;
+    Ok(secret)
+}

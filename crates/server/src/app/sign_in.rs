@@ -1,0 +1,332 @@
+use countersign_crypto::{SecretText, sha256};
+use countersign_domain::{
+    Actor, DisableReason, Event, EventKind, Npi, Passphrase, PassphraseHash, PrescriberId, Purpose,
+    Refusal, TokenId, check_any, check_passcode, check_resync, disable_token, enable_token,
+    explain_wrong_passcode, otp::OneTimePasscode,
+};
+use countersign_store::{Prescriber, Session, Stage};
+
+use super::{Account, App, At, Error, SessionSecret, new_session};
+
+/// What step 1 sends.
+#[derive(Debug, Clone)]
+pub struct SignInForm {
+    /// The NPI, its check digit verified.
+    pub npi: Npi,
+    /// The passphrase as typed.
+    pub passphrase: SecretText,
+}
+
+/// Which token a passcode is said to come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chosen {
+    /// Any of the prescriber's own.
+    Any,
+    /// This one.
+    Token(TokenId),
+}
+
+impl App {
+    /// Step 1: NPI and passphrase. Wrong NPI, wrong passphrase and closed account are answered
+    /// alike, after the same work: one write, one hash, one write.
+    pub async fn sign_in(
+        &self,
+        form: SignInForm,
+        old: Option<Session>,
+        at: At,
+    ) -> Result<SessionSecret, Error> {
+        let policy = self.options.policy;
+        let npi_hash = sha256(form.npi.as_text().as_bytes());
+        let npi = form.npi;
+        // The try is counted before it is looked at: tries in parallel, or a crash, gain nothing.
+        let begun = self
+            .store
+            .write("sign_in_begin", move |tx| {
+                let failures = tx.sign_in_failures(&npi_hash)?;
+                if let Some(blocked) = failures.blocked(&policy.passphrase, at.now) {
+                    let refusal = Refusal::Paused(blocked);
+                    let event = Event::refused(
+                        EventKind::PassphraseTried,
+                        Actor::Unknown,
+                        &refusal,
+                        at.support,
+                    )
+                    .detail(&npi.masked());
+                    tx.append(&event, at.now)?;
+                    return Ok(Err(refusal));
+                }
+                tx.save_sign_in_failures(
+                    &npi_hash,
+                    &failures.failed(&policy.passphrase, at.now),
+                    at.now,
+                )?;
+                Ok(Ok(tx.prescriber_by_npi(npi)?))
+            })
+            .await?;
+        let prescriber = begun?;
+        let (verified, rehash) =
+            self.verify_passphrase(form.passphrase, prescriber.as_ref()).await?;
+        let verified = verified && prescriber.as_ref().is_some_and(|p| !p.closed);
+        let answer = self
+            .store
+            .write("sign_in_end", move |tx| {
+                let result = match prescriber.as_ref().filter(|_| verified) {
+                    Some(found) => Ok(found),
+                    None => Err(Refusal::SignIn),
+                };
+                let actor = result.as_ref().map_or(Actor::Unknown, |p| Actor::Prescriber(p.id));
+                let mut event = Event::of(EventKind::PassphraseTried, actor, &result, at.support)
+                    .detail(&npi.masked());
+                if let Some(known) = &prescriber {
+                    event = event.about(known.practice, known.id);
+                }
+                tx.append(&event, at.now)?;
+                let found = match result {
+                    Ok(found) => found,
+                    Err(refusal) => return Ok(Err(refusal)),
+                };
+                tx.save_sign_in_failures(&npi_hash, &countersign_domain::Failures::NONE, at.now)?;
+                if let Some(hash) = &rehash {
+                    tx.save_passphrase(found.id, hash)?;
+                }
+                let stage = Stage::Passphrase { prescriber: found.id };
+                new_session(tx, old.as_ref(), found.practice, stage, &policy, at.now).map(Ok)
+            })
+            .await?;
+        Ok(answer?)
+    }
+
+    /// Whether the passphrase is theirs; and a stronger hash of it, where the old one is weaker.
+    async fn verify_passphrase(
+        &self,
+        typed: SecretText,
+        prescriber: Option<&Prescriber>,
+    ) -> Result<(bool, Option<PassphraseHash>), Error> {
+        let iterations = self.options.iterations;
+        let hash =
+            prescriber.map_or_else(|| PassphraseHash::decoy(iterations), |p| p.passphrase.clone());
+        let rng = self.rng;
+        self.hashing
+            .run(move || {
+                // What can't be a passphrase costs the same time as one that is wrong.
+                let phrase = Passphrase::parse(&typed);
+                let stand_in =
+                    || Passphrase::parse(&SecretText::new("a stand-in of the right length".into()));
+                let Ok(spent) = phrase.clone().or_else(|_| stand_in()) else {
+                    return Ok((false, None));
+                };
+                let right = hash.verify(&spent) & phrase.is_ok();
+                let rehash = (right && hash.is_weaker_than(iterations))
+                    .then(|| PassphraseHash::create(&spent, iterations, rng().as_mut()))
+                    .transpose()?;
+                Ok((right, rehash))
+            })
+            .await?
+    }
+
+    /// Step 2: a passcode of an active token. The session gets a new secret and is full.
+    pub async fn prove_passcode(
+        &self,
+        session: Session,
+        prescriber: PrescriberId,
+        chosen: Chosen,
+        code: OneTimePasscode,
+        at: At,
+    ) -> Result<SessionSecret, Error> {
+        let policy = self.options.policy;
+        let practice = session.practice;
+        self.decide("prove_passcode", prescriber, session.id, at.now, move |account, tx| {
+            let result = verify(account, chosen, &code, at, &policy);
+            let event = passcode_event(&result, prescriber, practice, chosen, Purpose::Login, at);
+            let answer = match result {
+                Ok(_) => {
+                    let stage = Stage::Full { prescriber, passcode_at: at.now };
+                    Ok(new_session(tx, Some(&session), practice, stage, &policy, at.now)?)
+                }
+                Err(refusal) => Err(refusal),
+            };
+            Ok((answer, event))
+        })
+        .await
+    }
+
+    /// Brings a token back in step by two consecutive codes.
+    pub async fn resync(
+        &self,
+        session: &Session,
+        prescriber: PrescriberId,
+        token: TokenId,
+        codes: (OneTimePasscode, OneTimePasscode),
+        at: At,
+    ) -> Result<(), Error> {
+        let policy = self.options.policy;
+        let practice = session.practice;
+        self.decide("resync", prescriber, session.id, at.now, move |account, _| {
+            let result = match account.token(token) {
+                Some((token, owner)) => {
+                    check_resync(token, owner, &codes.0, &codes.1, at.now, &policy).map(drop)
+                }
+                None => Err(Refusal::TokenNotActive),
+            };
+            let event = Event::of(
+                EventKind::TokenResynced,
+                Actor::Prescriber(prescriber),
+                &result,
+                at.support,
+            )
+            .about(practice, prescriber)
+            .token(theirs(account, token));
+            Ok((result, event))
+        })
+        .await
+    }
+
+    /// Reports a token lost: the passphrase alone is enough (SP 800-63B-4, 4.3).
+    pub async fn report_lost(
+        &self,
+        session: &Session,
+        prescriber: PrescriberId,
+        token: TokenId,
+        reason: DisableReason,
+        confirmed: bool,
+        at: At,
+    ) -> Result<(), Error> {
+        let practice = session.practice;
+        self.decide("report_lost", prescriber, session.id, at.now, move |account, _| {
+            let active = account.active();
+            let result = match account.token(token) {
+                _ if !reason.is_loss() => Err(Refusal::StepUpNeeded),
+                Some((token, _)) => {
+                    let others = active.saturating_sub(u32::from(token.is_active()));
+                    disable_token(token, reason, others, confirmed, at.now)
+                }
+                None => Err(Refusal::TokenNotActive),
+            };
+            let mut event = Event::of(
+                EventKind::TokenDisabled,
+                Actor::Prescriber(prescriber),
+                &result,
+                at.support,
+            )
+            .about(practice, prescriber)
+            .token(theirs(account, token));
+            if result.is_ok() {
+                event = event.reason(reason.code()).detail("reported with the passphrase alone");
+            }
+            Ok((result, event))
+        })
+        .await
+    }
+
+    /// Enables a temporarily disabled token by its own passcode; passphrase and passcode together
+    /// are two factors, so this works at sign-in too.
+    pub async fn enable(
+        &self,
+        session: &Session,
+        prescriber: PrescriberId,
+        token: TokenId,
+        code: OneTimePasscode,
+        at: At,
+    ) -> Result<(), Error> {
+        let policy = self.options.policy;
+        let practice = session.practice;
+        self.decide("enable_token", prescriber, session.id, at.now, move |account, _| {
+            let active = account.active();
+            let result = match account.token(token) {
+                Some((token, owner)) => {
+                    enable_token(token, owner, active, &code, at.now, &policy).map(drop)
+                }
+                None => Err(Refusal::TokenNotActive),
+            };
+            let event = Event::of(
+                EventKind::TokenEnabled,
+                Actor::Prescriber(prescriber),
+                &result,
+                at.support,
+            )
+            .about(practice, prescriber)
+            .token(theirs(account, token))
+            .purpose(Purpose::EnableToken);
+            Ok((result, event))
+        })
+        .await
+    }
+
+    /// Ends a session.
+    pub async fn sign_out(&self, session: &Session, at: At) -> Result<(), Error> {
+        let session = session.clone();
+        self.store
+            .write("sign_out", move |tx| {
+                tx.end_session(session.id)?;
+                let (actor, prescriber) = match session.stage {
+                    Stage::Passphrase { prescriber } | Stage::Full { prescriber, .. } => {
+                        (Actor::Prescriber(prescriber), Some(prescriber))
+                    }
+                    Stage::Launched => (Actor::Unknown, None),
+                };
+                let mut event = Event::success(EventKind::SessionEnded, actor, at.support);
+                event.practice = Some(session.practice);
+                event.prescriber = prescriber;
+                tx.append(&event, at.now)
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// The prescriber with this id.
+    pub async fn prescriber(&self, id: PrescriberId) -> Result<Prescriber, Error> {
+        let found = self.store.read("prescriber", move |tx| tx.prescriber(id)).await?;
+        found.ok_or(Error::NotFound)
+    }
+}
+
+/// The id, if the token is the prescriber's own: an event never names somebody else's.
+pub(super) fn theirs(account: &Account, id: TokenId) -> Option<TokenId> {
+    account.tokens.iter().any(|token| token.id == id).then_some(id)
+}
+
+/// Checks a passcode for someone who has proved the passphrase, with the reason where it is wrong.
+pub(super) fn verify(
+    account: &mut Account,
+    chosen: Chosen,
+    code: &OneTimePasscode,
+    at: At,
+    policy: &countersign_domain::Policy,
+) -> Result<TokenId, Refusal> {
+    match chosen {
+        Chosen::Any => check_any(&mut account.tokens, &mut account.owner, code, at.now, policy)
+            .map(|(id, _)| id),
+        Chosen::Token(id) => {
+            // A token that is not theirs is answered as one that is not active.
+            let (token, owner) = account.token(id).ok_or(Refusal::TokenNotActive)?;
+            match check_passcode(token, owner, code, at.now, policy) {
+                Ok(_) => Ok(id),
+                Err(Refusal::WrongPasscode) => {
+                    Err(explain_wrong_passcode(&mut account.tokens, id, code, at.now)
+                        .unwrap_or(Refusal::WrongPasscode))
+                }
+                Err(refusal) => Err(refusal),
+            }
+        }
+    }
+}
+
+/// The event of a passcode given by a prescriber.
+pub(super) fn passcode_event(
+    result: &Result<TokenId, Refusal>,
+    prescriber: PrescriberId,
+    practice: countersign_domain::PracticeId,
+    chosen: Chosen,
+    purpose: Purpose,
+    at: At,
+) -> Event {
+    let token = match (result, chosen) {
+        (Ok(id), _) => Some(*id),
+        (Err(Refusal::TokenNotActive), _) | (Err(_), Chosen::Any) => None,
+        (Err(_), Chosen::Token(id)) => Some(id),
+    };
+    Event::of(EventKind::PasscodeTried, Actor::Prescriber(prescriber), result, at.support)
+        .about(practice, prescriber)
+        .token(token)
+        .purpose(purpose)
+}

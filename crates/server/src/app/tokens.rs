@@ -1,0 +1,348 @@
+use std::sync::PoisonError;
+
+use countersign_domain::{
+    Actor, CredentialId, DisableReason, Event, EventKind, NewToken, PrescriberId, Purpose, Refusal,
+    TokenId, TokenKind, TokenName, TokenState, add_token, disable_token, otp::OneTimePasscode,
+    test_token,
+};
+use countersign_store::{AuditRow, Prescriber, Session, Stage, Tx};
+
+use super::{
+    Account, App, At, Chosen, Error, TokenRow, apply_burned,
+    sign_in::{passcode_event, theirs, verify},
+};
+
+/// A prescriber's tokens and what happened to them lately.
+pub struct Overview {
+    /// Who.
+    pub prescriber: Prescriber,
+    /// All tokens ever bound, oldest first.
+    pub tokens: Vec<countersign_domain::Token>,
+    /// Newest first.
+    pub events: Vec<AuditRow>,
+}
+
+/// A fresh passcode of an active token, given with a change.
+#[derive(Debug, Clone)]
+pub struct Confirm {
+    /// Which token it comes from.
+    pub chosen: Chosen,
+    /// The passcode.
+    pub code: OneTimePasscode,
+}
+
+/// What "Add Two Factor Authentication Token" sends.
+#[derive(Debug, Clone)]
+pub struct AddForm {
+    /// Serial number or credential ID.
+    pub credential: CredentialId,
+    /// Token type, where it was chosen.
+    pub kind: Option<TokenKind>,
+    /// Token name.
+    pub name: TokenName,
+    /// The new token's own passcode.
+    pub code: OneTimePasscode,
+    /// A fresh passcode of an active token, where one is asked for.
+    pub confirm: Option<Confirm>,
+}
+
+/// What the page that disables a token sends.
+#[derive(Debug, Clone)]
+pub struct DisableForm {
+    /// Why.
+    pub reason: DisableReason,
+    /// Whether the loss of the last token was confirmed in writing.
+    pub confirmed: bool,
+    /// A fresh passcode of an active token, where one is asked for.
+    pub confirm: Option<Confirm>,
+}
+
+impl App {
+    /// What the dashboard and the token pages show.
+    pub async fn overview(&self, prescriber: PrescriberId) -> Result<Overview, Error> {
+        let found = self
+            .store
+            .read("overview", move |tx| {
+                let Some(prescriber) = tx.prescriber(prescriber)? else { return Ok(None) };
+                let tokens =
+                    tx.tokens_of(prescriber.id)?.into_iter().map(|row| row.token).collect();
+                let events = tx.events_of(prescriber.id, 200)?;
+                Ok(Some(Overview { prescriber, tokens, events }))
+            })
+            .await?;
+        let mut found = found.ok_or(Error::NotFound)?;
+        apply_burned(&self.burned, found.tokens.iter_mut());
+        Ok(found)
+    }
+
+    /// Whether a change of tokens needs a passcode first: none since the policy's limit.
+    pub fn needs_step_up(&self, session: &Session, at: At) -> bool {
+        match session.stage {
+            Stage::Full { passcode_at, .. } => {
+                at.now >= passcode_at.plus_seconds(self.options.policy.step_up_seconds)
+            }
+            Stage::Launched | Stage::Passphrase { .. } => true,
+        }
+    }
+
+    /// Adds a token that shows its own passcode, vouched for by a fresh passcode of an active one.
+    /// A refusal of that vouching is the error; one of the new token is the answer.
+    pub async fn add_token(
+        &self,
+        session: &Session,
+        prescriber: PrescriberId,
+        form: AddForm,
+        at: At,
+    ) -> Result<Result<TokenId, Refusal>, Error> {
+        let policy = self.options.policy;
+        let session_id = session.id;
+        let practice = session.practice;
+        let stale = self.needs_step_up(session, at);
+        let on = self.options.manufacturers.contains(&form.credential.manufacturer());
+        self.decide("add_token", prescriber, session.id, at.now, move |account, tx| {
+            let mut added = None;
+            let mut work = || -> Result<Vouched<TokenId>, countersign_store::Error> {
+                if form.kind.is_some_and(|kind| kind != form.credential.kind()) || !on {
+                    let label = form.credential.kind().label();
+                    return Ok(Ok(Err(Refusal::TypeMismatch { label })));
+                }
+                let Some(TokenRow { token: mut new, mark }) =
+                    tx.token_by_credential(&form.credential)?
+                else {
+                    return Ok(Ok(Err(Refusal::UnknownCredential)));
+                };
+                if let Err(refusal) = step_up(
+                    account,
+                    tx,
+                    stale,
+                    form.confirm.as_ref(),
+                    Some(new.id),
+                    session_id,
+                    at,
+                    &policy,
+                )? {
+                    return Ok(Err(refusal));
+                }
+                let by = NewToken {
+                    practice,
+                    prescriber,
+                    name: form.name.clone(),
+                    active: account.active(),
+                };
+                let before = new.clone();
+                let answer =
+                    add_token(&mut new, &mut account.owner, &by, &form.code, at.now, &policy);
+                match answer {
+                    Ok(()) => {
+                        tx.associate_token(&new, mark)?;
+                        added = Some(new.id);
+                        Ok(Ok(Ok(new.id)))
+                    }
+                    Err(refusal) => {
+                        // A wrong code counts on the new token too, or its six digits could be guessed here.
+                        if before.failures != new.failures || before.state != new.state {
+                            tx.save_token(&new, mark)?;
+                        }
+                        Ok(Ok(Err(refusal)))
+                    }
+                }
+            };
+            let result = work()?;
+            let event = Event::of(
+                EventKind::TokenAdded,
+                Actor::Prescriber(prescriber),
+                &flat(&result),
+                at.support,
+            )
+            .about(practice, prescriber)
+            .token(added)
+            .purpose(Purpose::AddToken)
+            .detail(&form.credential.masked());
+            Ok((result, event))
+        })
+        .await
+    }
+
+    /// Disables a token for a reason. A refusal of the fresh passcode is the error; one of the change
+    /// is the answer.
+    pub async fn disable(
+        &self,
+        session: &Session,
+        prescriber: PrescriberId,
+        token: TokenId,
+        form: DisableForm,
+        at: At,
+    ) -> Result<Result<(), Refusal>, Error> {
+        let policy = self.options.policy;
+        let session_id = session.id;
+        let practice = session.practice;
+        let stale = self.needs_step_up(session, at);
+        self.decide("disable_token", prescriber, session.id, at.now, move |account, tx| {
+            // A loss must never wait for a passcode; everything else does.
+            let needed = stale && !form.reason.is_loss();
+            let vouched =
+                step_up(account, tx, needed, form.confirm.as_ref(), None, session_id, at, &policy)?;
+            let active = account.active();
+            let result: Vouched<()> = vouched.map(|()| {
+                let (token, _) = account.token(token).ok_or(Refusal::TokenNotActive)?;
+                let others = active.saturating_sub(u32::from(token.is_active()));
+                disable_token(token, form.reason, others, form.confirmed, at.now)
+            });
+            let done = flat(&result);
+            let mut event = Event::of(
+                EventKind::TokenDisabled,
+                Actor::Prescriber(prescriber),
+                &done,
+                at.support,
+            )
+            .about(practice, prescriber)
+            .token(theirs(account, token));
+            if done.is_ok() {
+                event = event.reason(form.reason.code());
+            }
+            Ok((result, event))
+        })
+        .await
+    }
+
+    /// Gives a token another name.
+    pub async fn rename(
+        &self,
+        session: &Session,
+        prescriber: PrescriberId,
+        token: TokenId,
+        name: TokenName,
+        at: At,
+    ) -> Result<(), Error> {
+        let practice = session.practice;
+        self.decide("rename_token", prescriber, session.id, at.now, move |account, _| {
+            let result = account
+                .token(token)
+                .map(|(token, _)| token.name = name.clone())
+                .ok_or(Refusal::TokenNotActive);
+            let event = Event::of(
+                EventKind::TokenRenamed,
+                Actor::Prescriber(prescriber),
+                &result,
+                at.support,
+            )
+            .about(practice, prescriber)
+            .token(theirs(account, token));
+            Ok((result, event))
+        })
+        .await
+    }
+
+    /// Tests a token: a right code is used up, a wrong one costs no try. Ten in ten minutes.
+    pub async fn test(
+        &self,
+        session: &Session,
+        prescriber: PrescriberId,
+        token: TokenId,
+        code: OneTimePasscode,
+        at: At,
+    ) -> Result<(), Error> {
+        let policy = self.options.policy;
+        let practice = session.practice;
+        let allowed = self.count_test(prescriber, at);
+        self.decide("test_token", prescriber, session.id, at.now, move |account, _| {
+            let result = match account.token(token) {
+                _ if !allowed => Err(Refusal::TooManyTests),
+                Some((token, _)) => test_token(token, &code, at.now, &policy).map(drop),
+                None => Err(Refusal::TokenNotActive),
+            };
+            let event = Event::of(
+                EventKind::TokenTested,
+                Actor::Prescriber(prescriber),
+                &result,
+                at.support,
+            )
+            .about(practice, prescriber)
+            .token(theirs(account, token));
+            Ok((result, event))
+        })
+        .await
+    }
+
+    fn count_test(&self, prescriber: PrescriberId, at: At) -> bool {
+        const SECONDS: i64 = 600;
+        const MOST: u32 = 10;
+        let mut tests = self.tests.lock().unwrap_or_else(PoisonError::into_inner);
+        tests.retain(|_, (since, _)| at.now < since.plus_seconds(SECONDS));
+        let (_, count) = tests.entry(prescriber).or_insert((at.now, 0));
+        *count += 1;
+        *count <= MOST
+    }
+
+    /// Stops a token in an emergency, by the operator's hand. `false` if there is no such token.
+    pub async fn emergency_disable(&self, credential: CredentialId, at: At) -> Result<bool, Error> {
+        let done = self
+            .store
+            .write("emergency_disable", move |tx| {
+                let Some(TokenRow { mut token, mark }) = tx.token_by_credential(&credential)?
+                else {
+                    return Ok(false);
+                };
+                // A token that nobody added yet is stopped just the same.
+                token.state =
+                    TokenState::Disabled { reason: DisableReason::Emergency, since: at.now };
+                tx.save_token(&token, mark)?;
+                let mut event =
+                    Event::success(EventKind::TokenDisabled, Actor::Operator, at.support)
+                        .token(token.id)
+                        .reason(DisableReason::Emergency.code());
+                event.practice = token.practice;
+                event.prescriber = token.prescriber;
+                tx.append(&event, at.now)?;
+                Ok(true)
+            })
+            .await?;
+        Ok(done)
+    }
+}
+
+/// Outside: whether the fresh passcode was accepted. Inside: whether the change was.
+type Vouched<R> = Result<Result<R, Refusal>, Refusal>;
+
+fn flat<R>(result: &Vouched<R>) -> Result<(), Refusal> {
+    match result {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(refusal)) | Err(refusal) => Err(refusal.clone()),
+    }
+}
+
+/// Where a fresh passcode is needed, checks the one given, and renews the session by it.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a fact of the request; a struct would only rename them"
+)]
+fn step_up(
+    account: &mut Account,
+    tx: &mut Tx<'_>,
+    needed: bool,
+    confirm: Option<&Confirm>,
+    new: Option<TokenId>,
+    session: countersign_domain::SessionRowId,
+    at: At,
+    policy: &countersign_domain::Policy,
+) -> Result<Result<(), Refusal>, countersign_store::Error> {
+    if !needed {
+        return Ok(Ok(()));
+    }
+    let Some(confirm) = confirm else { return Ok(Err(Refusal::StepUpNeeded)) };
+    if new.is_some_and(|id| confirm.chosen == Chosen::Token(id)) {
+        return Ok(Err(Refusal::SelfVouching));
+    }
+    let result = verify(account, confirm.chosen, &confirm.code, at, policy);
+    if let Some(owner) =
+        account.tokens.first().and_then(|token| token.prescriber.zip(token.practice))
+    {
+        let event =
+            passcode_event(&result, owner.0, owner.1, confirm.chosen, Purpose::ManageTokens, at);
+        tx.append(&event, at.now)?;
+    }
+    if result.is_ok() {
+        tx.renew_passcode(session, at.now)?;
+    }
+    Ok(result.map(drop))
+}

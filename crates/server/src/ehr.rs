@@ -1,0 +1,619 @@
+//! A stand-in for an EHR, on an origin of its own, for the demonstration and the tests.
+//!
+//! Made-up patients, no login: whoever opens it is the first of its users until they switch. What
+//! is real is the launch, a signed token that the product treats like that of any other EHR.
+
+mod patients;
+
+use std::{fmt, fmt::Write as _, sync::Arc};
+
+use askama::Template;
+use axum::{
+    Router,
+    extract::{Path, Query, State, rejection::PathRejection, rejection::QueryRejection},
+    middleware::map_response,
+    response::{Html, IntoResponse, Redirect, Response},
+    routing::get,
+};
+use cookie::Cookie;
+use countersign_crypto::{SigningKey, SystemRng};
+use countersign_domain::{EhrId, Timestamp};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, REFERRER_POLICY, SET_COOKIE,
+        X_CONTENT_TYPE_OPTIONS,
+    },
+};
+use serde::Deserialize;
+
+use self::patients::{CHARTS, Chart};
+use crate::{
+    launch::{LaunchClaims, LaunchPatient, sign_launch},
+    views::{EhrChartPage, EhrFrame, EhrMessagePage, EhrPatientsPage, EhrTab},
+};
+
+/// ID of the patient that a newcomer is sent to: `/patients/{FIRST_PATIENT}` is the chart.
+pub const FIRST_PATIENT: &str = "p-1001";
+
+/// Names the user of the stand-in EHR. Cookies ignore ports, so the name must not be one of the
+/// portal's.
+const USER_COOKIE: &str = "demo-ehr-user";
+
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
+                      base-uri 'none'; frame-ancestors 'none'";
+
+/// A person who works with the stand-in EHR.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EhrUser {
+    /// Name in the launch: 1 to 64 visible ASCII characters.
+    pub user: String,
+    /// Full name.
+    pub name: String,
+    /// "Prescriber", "Nurse".
+    pub role: String,
+}
+
+/// What the stand-in EHR is made of.
+pub struct Ehr {
+    /// Who can be chosen; the first one is signed in at the start.
+    pub users: Vec<EhrUser>,
+    /// Signs the launches.
+    pub signing_key: Arc<SigningKey>,
+    /// The ID under which the EHR is registered.
+    pub ehr_id: EhrId,
+    /// Public URL of Countersign: the launch goes there, and is valid only there.
+    pub audience: String,
+    /// Reads the time.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Lifetime of a launch, in seconds.
+    pub launch_seconds: i64,
+}
+
+impl fmt::Debug for Ehr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ehr").field("ehr_id", &self.ehr_id).finish_non_exhaustive()
+    }
+}
+
+/// The pages of the stand-in EHR.
+pub fn router(ehr: Ehr) -> Router {
+    Router::new()
+        .route("/", get(patient_list))
+        .route("/patients/{id}", get(chart))
+        .route("/patients/{id}/e-prescribing", get(e_prescribing))
+        .route("/switch", get(switch))
+        .route("/static/{file}", get(static_file))
+        .fallback(not_found)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(map_response(harden))
+        .with_state(Arc::new(ehr))
+}
+
+#[derive(Deserialize)]
+struct ChartQuery {
+    tab: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct SwitchQuery {
+    user: String,
+}
+
+async fn patient_list(State(ehr): State<Arc<Ehr>>, headers: HeaderMap) -> Response {
+    let now = (ehr.clock)();
+    page(
+        StatusCode::OK,
+        &EhrPatientsPage {
+            ehr: ehr.frame("Patients", &headers),
+            patients: CHARTS.iter().map(|chart| chart.view(now)).collect(),
+        },
+    )
+}
+
+async fn chart(
+    State(ehr): State<Arc<Ehr>>,
+    headers: HeaderMap,
+    id: Result<Path<String>, PathRejection>,
+    query: Result<Query<ChartQuery>, QueryRejection>,
+) -> Response {
+    let Some(chart) = find_chart(id) else {
+        return ehr.no_patient(&headers);
+    };
+    let tab = query.ok().and_then(|Query(query)| query.tab);
+    page(
+        StatusCode::OK,
+        &EhrChartPage {
+            ehr: ehr.frame(chart.name, &headers),
+            patient: chart.view((ehr.clock)()),
+            tab: EhrTab::from_query(tab.as_deref()),
+        },
+    )
+}
+
+/// Sends the browser to Countersign with a fresh launch for this user and this patient.
+async fn e_prescribing(
+    State(ehr): State<Arc<Ehr>>,
+    headers: HeaderMap,
+    id: Result<Path<String>, PathRejection>,
+) -> Response {
+    let Some(chart) = find_chart(id) else {
+        return ehr.no_patient(&headers);
+    };
+    // A foreign page could otherwise open a patient of its choice in the clinician's browser.
+    if is_cross_site(&headers) {
+        return ehr.message(
+            StatusCode::FORBIDDEN,
+            &headers,
+            "Open it from the chart",
+            "Another website tried to open e-Prescribing. Choose the patient, then e-Prescribing.",
+        );
+    }
+    match ehr.launch(chart, &headers) {
+        Some(token) => {
+            let audience = ehr.audience.trim_end_matches('/');
+            Redirect::to(&format!("{audience}/launch?token={token}")).into_response()
+        }
+        None => ehr.message(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &headers,
+            "e-Prescribing cannot be opened",
+            "Try again. If it happens again, call the person who runs this demonstration.",
+        ),
+    }
+}
+
+async fn switch(
+    State(ehr): State<Arc<Ehr>>,
+    headers: HeaderMap,
+    query: Result<Query<SwitchQuery>, QueryRejection>,
+) -> Response {
+    let known = query.ok().and_then(|Query(query)| ehr.users.iter().find(|u| u.user == query.user));
+    let cookie = known.filter(|_| !is_cross_site(&headers)).and_then(|user| {
+        let user = percent_encoded(&user.user);
+        let cookie = format!("{USER_COOKIE}={user}; Path=/; HttpOnly; SameSite=Lax");
+        HeaderValue::try_from(cookie).ok()
+    });
+    match cookie {
+        Some(cookie) => ([(SET_COOKIE, cookie)], Redirect::to("/")).into_response(),
+        None => ehr.message(
+            StatusCode::NOT_FOUND,
+            &headers,
+            "No such user",
+            "Use the link at the top right to switch to another person.",
+        ),
+    }
+}
+
+async fn static_file(
+    State(ehr): State<Arc<Ehr>>,
+    headers: HeaderMap,
+    file: Result<Path<String>, PathRejection>,
+) -> Response {
+    let (content_type, bytes): (_, &[u8]) = match file.as_ref().map(|Path(file)| file.as_str()) {
+        Ok("ehr.css") => ("text/css; charset=utf-8", include_bytes!("../static/ehr.css")),
+        Ok("ehr.svg") => ("image/svg+xml", include_bytes!("../static/ehr.svg")),
+        _ => return not_found(State(ehr), headers).await,
+    };
+    ([(CONTENT_TYPE, content_type)], bytes).into_response()
+}
+
+async fn not_found(State(ehr): State<Arc<Ehr>>, headers: HeaderMap) -> Response {
+    ehr.message(
+        StatusCode::NOT_FOUND,
+        &headers,
+        "There is no such page",
+        "Check the address, or start from the patients.",
+    )
+}
+
+async fn wrong_method(State(ehr): State<Arc<Ehr>>, headers: HeaderMap) -> Response {
+    ehr.message(
+        StatusCode::METHOD_NOT_ALLOWED,
+        &headers,
+        "Nothing can be sent here",
+        "The pages of this demonstration can only be read. Start from the patients.",
+    )
+}
+
+async fn harden(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CACHE_CONTROL, "no-store"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+impl Ehr {
+    /// The user and the one to switch to, the next on the list.
+    fn users_of(&self, headers: &HeaderMap) -> Option<(&EhrUser, &EhrUser)> {
+        let chosen = headers
+            .get_all(COOKIE)
+            .iter()
+            .filter_map(|header| header.to_str().ok())
+            .flat_map(Cookie::split_parse)
+            .filter_map(Result::ok)
+            .find(|cookie| cookie.name() == USER_COOKIE);
+        let at = chosen
+            .and_then(|cookie| {
+                self.users.iter().position(|user| percent_encoded(&user.user) == cookie.value())
+            })
+            .unwrap_or(0);
+        let user = self.users.get(at)?;
+        Some((user, self.users.get(at + 1).or_else(|| self.users.first())?))
+    }
+
+    fn frame(&self, title: &str, headers: &HeaderMap) -> EhrFrame {
+        let title = title.to_owned();
+        let Some((user, other)) = self.users_of(headers) else {
+            return EhrFrame { title, ..EhrFrame::default() };
+        };
+        EhrFrame {
+            title,
+            user_name: user.name.clone(),
+            user_role: user.role.clone(),
+            other_name: other.name.clone(),
+            switch_href: format!("/switch?user={}", percent_encoded(&other.user)),
+        }
+    }
+
+    fn launch(&self, chart: &Chart, headers: &HeaderMap) -> Option<String> {
+        let (user, _) = self.users_of(headers)?;
+        let iat = (self.clock)().seconds();
+        let claims = LaunchClaims {
+            iss: self.ehr_id,
+            aud: self.audience.clone(),
+            sub: user.user.clone(),
+            patient: LaunchPatient {
+                id: chart.id.to_owned(),
+                name: chart.name.to_owned(),
+                birth_date: chart.birth_date(),
+                mrn: chart.mrn.to_owned(),
+            },
+            iat,
+            exp: iat.saturating_add(self.launch_seconds),
+            jti: LaunchClaims::random_jti(&mut SystemRng).ok()?,
+        };
+        sign_launch(&self.signing_key, &claims)
+            .inspect_err(|error| tracing::error!(code = error.code(), "launch not signed"))
+            .ok()
+    }
+
+    fn message(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        heading: &str,
+        text: &str,
+    ) -> Response {
+        page(
+            status,
+            &EhrMessagePage {
+                ehr: self.frame(heading, headers),
+                heading: heading.to_owned(),
+                text: text.to_owned(),
+            },
+        )
+    }
+
+    fn no_patient(&self, headers: &HeaderMap) -> Response {
+        self.message(
+            StatusCode::NOT_FOUND,
+            headers,
+            "There is no such patient",
+            "The address may be mistyped. Choose the patient from the list.",
+        )
+    }
+}
+
+fn find_chart(id: Result<Path<String>, PathRejection>) -> Option<&'static Chart> {
+    let Path(id) = id.ok()?;
+    CHARTS.iter().find(|chart| chart.id == id)
+}
+
+/// What the browser says of where the request came from; older ones say nothing.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
+}
+
+fn page(status: StatusCode, template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "page not rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// `text` with everything but the unreserved characters of RFC 3986, 2.3, percent-encoded: fit
+/// for a query and for a cookie.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            // Writing to a string cannot fail.
+            _ => drop(write!(encoded, "%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use axum::body::{Body, to_bytes};
+    use http::{
+        Request,
+        header::{ALLOW, LOCATION},
+    };
+    use tower::ServiceExt;
+
+    use crate::launch::{peek_issuer, verify_launch};
+
+    const AUDIENCE: &str = "http://127.0.0.1:8480";
+    const NOW: Timestamp = Timestamp::from_seconds(1_780_000_000);
+
+    fn user(user: &str, name: &str, role: &str) -> EhrUser {
+        EhrUser { user: user.to_owned(), name: name.to_owned(), role: role.to_owned() }
+    }
+
+    fn ehr(users: Vec<EhrUser>) -> Ehr {
+        Ehr {
+            users,
+            signing_key: Arc::new(SigningKey::generate().unwrap().0),
+            ehr_id: EhrId::from_slice(&[7; 16]).unwrap(),
+            audience: AUDIENCE.to_owned(),
+            clock: Arc::new(|| NOW),
+            launch_seconds: 60,
+        }
+    }
+
+    fn two_users() -> Vec<EhrUser> {
+        vec![
+            user("dr.test", "Dr. Pat <Test>", "Prescriber"),
+            user("nurse;a=b&c", "Nora Trial", "Nurse"),
+        ]
+    }
+
+    fn app() -> Router {
+        router(ehr(two_users()))
+    }
+
+    struct Answer {
+        status: StatusCode,
+        headers: HeaderMap,
+        body: String,
+    }
+
+    impl Answer {
+        fn header(&self, name: impl http::header::AsHeaderName) -> &str {
+            self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        }
+    }
+
+    async fn send(app: &Router, request: Request<Body>) -> Answer {
+        let response = app.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, 1 << 20).await.unwrap().to_vec();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(body).unwrap(),
+        }
+    }
+
+    async fn get_with(app: &Router, uri: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::get(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        send(app, request.body(Body::empty()).unwrap()).await
+    }
+
+    async fn get(app: &Router, uri: &str) -> Answer {
+        get_with(app, uri, &[]).await
+    }
+
+    fn token_of(answer: &Answer) -> String {
+        let prefix = format!("{AUDIENCE}/launch?token=");
+        answer.header(LOCATION).strip_prefix(&prefix).unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn every_patient_is_listed_and_has_a_chart_with_its_tabs() {
+        let app = app();
+        let list = get(&app, "/").await;
+        assert_eq!(list.status, StatusCode::OK);
+        for chart in &CHARTS {
+            let at = format!("/patients/{}", chart.id);
+            assert!(list.body.contains(&format!("href=\"{at}\"")));
+            for (query, heading) in [
+                ("", "Summary"),
+                ("?tab=summary", "Summary"),
+                ("?tab=medications", "Medications"),
+                ("?tab=notes", "Notes"),
+                ("?tab=%3Cscript%3E", "Summary"),
+                ("?tab=notes&tab=notes", "Summary"),
+                ("?tab=%FF", "Summary"),
+            ] {
+                let page = get(&app, &format!("{at}{query}")).await;
+                assert_eq!(page.status, StatusCode::OK, "{at}{query}");
+                assert!(page.body.contains(&format!("<h1>{heading}</h1>")), "{at}{query}");
+                assert!(page.body.contains(chart.mrn) && page.body.contains(chart.name));
+                assert!(page.body.contains(&format!("href=\"{at}/e-prescribing\"")));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_launch_is_signed_for_this_user_and_patient() {
+        let ehr = ehr(two_users());
+        let key = ehr.signing_key.verifying_key();
+        let (app, id) = (router(ehr), EhrId::from_slice(&[7; 16]).unwrap());
+        for chart in &CHARTS {
+            let answer = get(&app, &format!("/patients/{}/e-prescribing", chart.id)).await;
+            assert_eq!(answer.status, StatusCode::SEE_OTHER);
+            let token = token_of(&answer);
+            assert_eq!(peek_issuer(&token), Ok(id));
+            let claims = verify_launch(&token, &key, AUDIENCE, NOW, 60).unwrap();
+            assert_eq!(claims.sub, "dr.test");
+            assert_eq!(claims.patient.mrn, chart.mrn);
+            assert_eq!(claims.patient.birth_date, chart.birth_date());
+        }
+    }
+
+    #[tokio::test]
+    async fn two_launches_are_two_tokens() {
+        let app = app();
+        let uri = format!("/patients/{FIRST_PATIENT}/e-prescribing");
+        let (one, two) = (get(&app, &uri).await, get(&app, &uri).await);
+        assert_ne!(token_of(&one), token_of(&two));
+    }
+
+    #[tokio::test]
+    async fn a_slash_at_the_end_of_the_audience_stays_in_the_token_only() {
+        let ehr = Ehr { audience: format!("{AUDIENCE}/"), ..ehr(two_users()) };
+        let key = ehr.signing_key.verifying_key();
+        let answer = get(&router(ehr), &format!("/patients/{FIRST_PATIENT}/e-prescribing")).await;
+        let token = token_of(&answer);
+        assert!(verify_launch(&token, &key, &format!("{AUDIENCE}/"), NOW, 60).is_ok());
+    }
+
+    #[tokio::test]
+    async fn switching_changes_the_page_and_the_launch() {
+        let ehr = ehr(two_users());
+        let key = ehr.signing_key.verifying_key();
+        let app = router(ehr);
+        let first = get(&app, "/").await;
+        assert!(first.body.contains("Nora Trial") && !first.body.contains("<Test>"));
+        let href = "/switch?user=nurse%3Ba%3Db%26c";
+        assert!(first.body.contains(href));
+
+        let switched = get(&app, href).await;
+        assert_eq!(switched.status, StatusCode::SEE_OTHER);
+        assert_eq!(switched.header(LOCATION), "/");
+        let cookie = switched.header(SET_COOKIE);
+        assert_eq!(cookie, "demo-ehr-user=nurse%3Ba%3Db%26c; Path=/; HttpOnly; SameSite=Lax");
+        let cookie = format!("__Host-countersign=x; {}", cookie.split(';').next().unwrap());
+
+        let second = get_with(&app, "/", &[("cookie", &cookie)]).await;
+        assert!(second.body.contains("Nora Trial, Nurse"));
+        assert!(second.body.contains("/switch?user=dr.test"));
+        let uri = format!("/patients/{FIRST_PATIENT}/e-prescribing");
+        let launch = get_with(&app, &uri, &[("cookie", &cookie)]).await;
+        let claims = verify_launch(&token_of(&launch), &key, AUDIENCE, NOW, 60).unwrap();
+        assert_eq!(claims.sub, "nurse;a=b&c");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_user_is_refused_and_an_unknown_cookie_ignored() {
+        let app = app();
+        for uri in ["/switch", "/switch?user=", "/switch?user=nobody", "/switch?user=%FF"] {
+            let answer = get(&app, uri).await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{uri}");
+            assert!(!answer.headers.contains_key(SET_COOKIE));
+        }
+        for cookie in ["demo-ehr-user=nobody", "demo-ehr-user", ";;=;", "demo-ehr-user=%"] {
+            let answer = get_with(&app, "/", &[("cookie", cookie)]).await;
+            assert!(answer.body.contains(", Prescriber"), "{cookie}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_foreign_page_can_neither_launch_nor_switch() {
+        let app = app();
+        let launch = format!("/patients/{FIRST_PATIENT}/e-prescribing");
+        for uri in [launch.as_str(), "/switch?user=dr.test"] {
+            for (site, allowed) in
+                [("cross-site", false), ("same-origin", true), ("same-site", true), ("none", true)]
+            {
+                let answer = get_with(&app, uri, &[("sec-fetch-site", site)]).await;
+                assert_eq!(answer.status == StatusCode::SEE_OTHER, allowed, "{uri} {site}");
+                assert_eq!(answer.headers.contains_key(LOCATION), allowed, "{uri} {site}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unknown_patient_is_a_page_that_leads_back() {
+        let app = app();
+        for uri in [
+            "/patients/p-9999",
+            "/patients/p-9999/e-prescribing",
+            "/patients/%FF",
+            "/patients/%FF/e-prescribing",
+            "/patients/p-1001%00",
+            "/patients/",
+            "/patients/p-1001/",
+            "/static/portal.css",
+            "/static/..%2FCargo.toml",
+            "/static/%FF",
+            "/launch",
+        ] {
+            let answer = get(&app, uri).await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{uri}");
+            assert!(answer.body.contains("<a href=\"/\">Back to the patients</a>"), "{uri}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_can_be_sent() {
+        let request = Request::post("/").body(Body::from("x")).unwrap();
+        let answer = send(&app(), request).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(answer.header(ALLOW), "GET,HEAD");
+        assert!(answer.body.contains("can only be read"));
+    }
+
+    #[tokio::test]
+    async fn every_answer_carries_the_security_headers() {
+        let app = app();
+        for uri in [
+            "/",
+            "/patients/p-1001",
+            "/patients/p-1001/e-prescribing",
+            "/patients/p-9999",
+            "/switch?user=dr.test",
+            "/static/ehr.css",
+            "/static/ehr.svg",
+            "/nothing",
+        ] {
+            let answer = get(&app, uri).await;
+            assert_eq!(answer.header(CONTENT_SECURITY_POLICY), POLICY, "{uri}");
+            assert_eq!(answer.header(REFERRER_POLICY), "no-referrer", "{uri}");
+            assert_eq!(answer.header(X_CONTENT_TYPE_OPTIONS), "nosniff", "{uri}");
+            assert_eq!(answer.header(CACHE_CONTROL), "no-store", "{uri}");
+        }
+    }
+
+    #[tokio::test]
+    async fn static_files_have_their_types() {
+        let app = app();
+        let css = get(&app, "/static/ehr.css?v=1").await;
+        assert_eq!(css.header(CONTENT_TYPE), "text/css; charset=utf-8");
+        assert!(css.body.contains("body {"));
+        let logo = get(&app, "/static/ehr.svg").await;
+        assert_eq!(logo.header(CONTENT_TYPE), "image/svg+xml");
+    }
+
+    #[tokio::test]
+    async fn without_a_user_who_can_launch_the_page_says_so() {
+        for users in [vec![], vec![user("two words", "Somebody", "Prescriber")]] {
+            let app = router(ehr(users));
+            assert_eq!(get(&app, "/").await.status, StatusCode::OK);
+            let answer = get(&app, &format!("/patients/{FIRST_PATIENT}/e-prescribing")).await;
+            assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+            assert!(answer.body.contains("Try again."));
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! Sign-in: NPI and passphrase, then a passcode; and what helps when a token is not at hand.
+
+use axum::response::Response;
+use countersign_domain::{
+    DisableReason, Npi, PrescriberId, Refusal, TokenId, otp::OneTimePasscode,
+};
+use countersign_store::{Identity, Session, Stage};
+use http::StatusCode;
+
+use super::{Ctx, Fields, Query, show, with_session};
+use crate::{
+    app::{Chosen, Error, Overview, SignInForm},
+    respond::{Out, Stop, error_page, page, see_other},
+    views::{
+        ANY_TOKEN, DISABLE_WORD, EnablePage, LoginPage, LostPage, NextCode, NoTokenPage, Notice,
+        NoticeKind, Page, PasscodePage, ReasonField, ResyncPage, SecretField, TextField,
+        TokenField,
+    },
+};
+
+/// Who the EHR said it is, where that is a prescriber: name and NPI are then not asked for.
+async fn launched(ctx: &Ctx) -> Result<Option<(String, Npi)>, Stop> {
+    match ctx.session.as_ref().and_then(|session| session.launched_as) {
+        Some(Identity::Prescriber(id)) => {
+            let found = ctx.app().prescriber(id).await.map_err(|error| ctx.stop(&error))?;
+            Ok(Some((found.name, found.npi)))
+        }
+        _ => Ok(None),
+    }
+}
+
+async fn login_page(ctx: &Ctx) -> Result<LoginPage, Stop> {
+    let launched = launched(ctx).await?;
+    let mut frame = ctx.frame("Sign in to Token Management");
+    if let Some((name, _)) = &launched {
+        frame = ctx.frame_for("Sign in to Token Management", name);
+    }
+    Ok(LoginPage {
+        page: frame,
+        npi: TextField {
+            value: launched.as_ref().map_or_else(String::new, |(_, npi)| npi.as_text()),
+            error: None,
+        },
+        launched_as: launched.map(|(name, _)| name),
+        passphrase: SecretField::default(),
+    })
+}
+
+pub(super) async fn form(ctx: Ctx, query: Query) -> Out {
+    match ctx.session.as_ref().map(|session| session.stage) {
+        Some(Stage::Full { .. }) => return Ok(see_other("/portal/dashboard")),
+        Some(Stage::Passphrase { .. }) => return Ok(see_other("/portal/login/passcode")),
+        Some(Stage::Launched) | None => {}
+    }
+    let mut template = login_page(&ctx).await?;
+    if query.text("ended") == "1" {
+        let text =
+            "Your session ended, to keep your account safe. Nothing was lost: sign in and go on.";
+        template.page.notice = Some(Notice::new(NoticeKind::Info, text));
+    }
+    Ok(page(StatusCode::OK, &template))
+}
+
+pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
+    if !ctx.shared.limits.sign_in(ctx.peer) {
+        return Ok(error_page(StatusCode::TOO_MANY_REQUESTS, ctx.frame("")));
+    }
+    let mut template = login_page(&ctx).await?;
+    let npi = match &template.launched_as {
+        Some(_) => template.npi.value.parse(),
+        None => {
+            template.npi.value = fields.text("npi").chars().take(20).collect();
+            fields.text("npi").parse::<Npi>()
+        }
+    };
+    if fields.text("passphrase").is_empty() {
+        template.passphrase.error = Some("Enter your EPCS passphrase.".to_owned());
+    }
+    let npi = match npi {
+        Ok(npi) if template.passphrase.error.is_none() => npi,
+        Ok(_) => return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template)),
+        Err(error) => {
+            template.npi.error = Some(error.to_string());
+            return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+        }
+    };
+    let form = SignInForm { npi, passphrase: fields.secret("passphrase") };
+    match ctx.app().sign_in(form, ctx.session.clone(), ctx.at).await {
+        Ok(secret) => Ok(with_session(see_other("/portal/login/passcode"), &secret)),
+        Err(Error::Refused(refusal)) => {
+            let wait = refusal.blocked().map(|blocked| {
+                let seconds = ctx.now().seconds_until(blocked.until);
+                format!(
+                    " Try again in {}.",
+                    crate::views::span(u64::try_from(seconds).unwrap_or(0))
+                )
+            });
+            template.page.notice = Some(Notice {
+                kind: NoticeKind::Error,
+                text: format!("{refusal}{}", wait.unwrap_or_default()),
+                code: Some(ctx.at.support.to_string()),
+            });
+            Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+        }
+        Err(error) => Err(ctx.stop(&error)),
+    }
+}
+
+/// Session, person and tokens of someone who has proved the passphrase.
+async fn known(ctx: &Ctx) -> Result<(Session, PrescriberId, Overview), Stop> {
+    let (session, prescriber) = ctx.passphrase_session()?;
+    let overview = ctx.app().overview(prescriber).await.map_err(|error| ctx.stop(&error))?;
+    Ok((session, prescriber, overview))
+}
+
+fn frame(ctx: &Ctx, overview: &Overview, title: &str) -> Page {
+    ctx.frame_for(title, &overview.prescriber.name)
+}
+
+fn passcode_page(ctx: &Ctx, overview: &Overview) -> PasscodePage {
+    PasscodePage {
+        page: frame(ctx, overview, "Enter a passcode"),
+        token: show::choices(&overview.tokens, ANY_TOKEN, ctx.now()),
+        passcode: SecretField::default(),
+        lock: None,
+        wait: None,
+    }
+}
+
+pub(super) async fn passcode_form(ctx: Ctx, query: Query) -> Out {
+    let (_, _, overview) = known(&ctx).await?;
+    if !overview.tokens.iter().any(countersign_domain::Token::is_active) {
+        return Ok(see_other("/portal/no-token"));
+    }
+    let mut template = passcode_page(&ctx, &overview);
+    let done = match query.text("done") {
+        "resynced" => Some("The token is back in step. Wait for its next code and enter it here."),
+        "enabled" => Some("The token is active again. Wait for its next code and enter it here."),
+        "lost" => Some("The token is disabled. Its codes no longer work."),
+        _ => None,
+    };
+    template.page.notice = done.map(|text| Notice::new(NoticeKind::Success, text));
+    Ok(page(StatusCode::OK, &template))
+}
+
+/// Reads which token was meant; `None` for a text that names none.
+pub(super) fn chosen(text: &str) -> Option<Chosen> {
+    if text == ANY_TOKEN { Some(Chosen::Any) } else { text.parse().ok().map(Chosen::Token) }
+}
+
+pub(super) async fn passcode(ctx: Ctx, fields: Fields) -> Out {
+    let (session, prescriber, overview) = known(&ctx).await?;
+    let mut template = passcode_page(&ctx, &overview);
+    fields.text("token").clone_into(&mut template.token.value);
+    let choice = chosen(fields.text("token"));
+    let code = fields.text("passcode").parse::<OneTimePasscode>();
+    if choice.is_none() {
+        template.token.error = Some("Choose the token whose code you are typing.".to_owned());
+    }
+    if let Err(error) = &code {
+        template.passcode.error = Some(error.to_string());
+    }
+    let (Some(choice), Ok(code)) = (choice, code) else {
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    };
+    match ctx.app().prove_passcode(session, prescriber, choice, code, ctx.at).await {
+        Ok(secret) => Ok(with_session(see_other("/portal/dashboard"), &secret)),
+        Err(Error::Refused(refusal)) => {
+            template.lock = show::lock(&refusal, &overview.tokens, fields.text("token"), ctx.now());
+            template.wait = wait(&refusal);
+            if template.lock.is_none() {
+                template.passcode.error = Some(refusal.to_string());
+            }
+            Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+        }
+        Err(error) => Err(ctx.stop(&error)),
+    }
+}
+
+pub(super) fn wait(refusal: &Refusal) -> Option<NextCode> {
+    match refusal {
+        Refusal::PasscodeUsed { wait_seconds } => {
+            Some(NextCode { seconds: u64::try_from(*wait_seconds).unwrap_or(0) })
+        }
+        _ => None,
+    }
+}
+
+fn resync_page(ctx: &Ctx, overview: &Overview) -> ResyncPage {
+    let mut token = show::choices(&overview.tokens, "", ctx.now());
+    token.any = false;
+    ResyncPage {
+        page: frame(ctx, overview, "Resync a token"),
+        action: "/portal/login/resync".to_owned(),
+        back: "/portal/login/passcode".to_owned(),
+        token,
+        passcode1: SecretField::default(),
+        passcode2: SecretField::default(),
+        lock: None,
+    }
+}
+
+pub(super) async fn resync_form(ctx: Ctx) -> Out {
+    let (_, _, overview) = known(&ctx).await?;
+    Ok(page(StatusCode::OK, &resync_page(&ctx, &overview)))
+}
+
+pub(super) async fn resync(ctx: Ctx, fields: Fields) -> Out {
+    let (session, prescriber, overview) = known(&ctx).await?;
+    let mut template = resync_page(&ctx, &overview);
+    fields.text("token").clone_into(&mut template.token.value);
+    let token = fields.text("token").parse::<TokenId>();
+    if token.is_err() {
+        template.token.error = Some("Choose the token whose codes you are typing.".to_owned());
+    }
+    let codes = two_codes(&fields, &mut template);
+    let (Ok(token), Some(codes)) = (token, codes) else {
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    };
+    match ctx.app().resync(&session, prescriber, token, codes, ctx.at).await {
+        Ok(()) => Ok(see_other("/portal/login/passcode?done=resynced")),
+        Err(error) => resync_refused(&ctx, template, &error, &overview, fields.text("token"))
+            .ok_or_else(|| ctx.stop(&error)),
+    }
+}
+
+/// Reads two codes; what is wrong stands beside its field.
+pub(super) fn two_codes(
+    fields: &Fields,
+    template: &mut ResyncPage,
+) -> Option<(OneTimePasscode, OneTimePasscode)> {
+    let first = fields.text("passcode1").parse::<OneTimePasscode>();
+    let second = fields.text("passcode2").parse::<OneTimePasscode>();
+    template.passcode1.error = first.as_ref().err().map(ToString::to_string);
+    template.passcode2.error = second.as_ref().err().map(ToString::to_string);
+    Some((first.ok()?, second.ok()?))
+}
+
+/// The page that says why a resync was refused; none where it is another fault.
+pub(super) fn resync_refused(
+    ctx: &Ctx,
+    mut template: ResyncPage,
+    error: &Error,
+    overview: &Overview,
+    token: &str,
+) -> Option<Response> {
+    let Error::Refused(refusal) = error else { return None };
+    template.lock = show::lock(refusal, &overview.tokens, token, ctx.now());
+    if template.lock.is_none() {
+        template.passcode2.error = Some(refusal.to_string());
+    }
+    Some(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+}
+
+fn lost_page(ctx: &Ctx, overview: &Overview) -> LostPage {
+    let mut token = show::choices(&overview.tokens, "", ctx.now());
+    token.any = false;
+    if let [only] = token.options.as_slice() {
+        token.value = only.id.clone();
+    }
+    LostPage {
+        page: frame(ctx, overview, "Report a lost token"),
+        last_active: token.options.len() == 1,
+        token,
+        reason: ReasonField { value: String::new(), options: show::reasons(true), error: None },
+        confirmation: TextField::default(),
+    }
+}
+
+pub(super) async fn lost_form(ctx: Ctx) -> Out {
+    let (_, _, overview) = known(&ctx).await?;
+    Ok(page(StatusCode::OK, &lost_page(&ctx, &overview)))
+}
+
+pub(super) async fn lost(ctx: Ctx, fields: Fields) -> Out {
+    let (session, prescriber, overview) = known(&ctx).await?;
+    let mut template = lost_page(&ctx, &overview);
+    fields.text("token").clone_into(&mut template.token.value);
+    fields.text("reason").clone_into(&mut template.reason.value);
+    template.confirmation.value = fields.text("confirmation").chars().take(40).collect();
+    let token = fields.text("token").parse::<TokenId>();
+    let reason = DisableReason::from_code(fields.text("reason")).filter(|reason| reason.is_loss());
+    if token.is_err() {
+        template.token.error = Some("Choose the token that is gone.".to_owned());
+    }
+    if reason.is_none() {
+        template.reason.error = Some("Choose what happened.".to_owned());
+    }
+    let (Ok(token), Some(reason)) = (token, reason) else {
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    };
+    let confirmed = template.confirmation.value.trim() == DISABLE_WORD;
+    match ctx.app().report_lost(&session, prescriber, token, reason, confirmed, ctx.at).await {
+        Ok(()) => Ok(see_other("/portal/login/passcode?done=lost")),
+        Err(Error::Refused(refusal)) => {
+            match refusal {
+                Refusal::LastToken => {
+                    template.last_active = true;
+                    template.confirmation.error = Some(refusal.to_string());
+                }
+                _ => template.token.error = Some(refusal.to_string()),
+            }
+            Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+        }
+        Err(error) => Err(ctx.stop(&error)),
+    }
+}
+
+fn enable_page(ctx: &Ctx, overview: &Overview) -> EnablePage {
+    let options: Vec<_> = overview
+        .tokens
+        .iter()
+        .filter(|token| token.is_temporarily_disabled())
+        .map(|token| show::choice(token, ctx.now()))
+        .collect();
+    let value = options.first().map(|option| option.id.clone()).unwrap_or_default();
+    EnablePage {
+        page: frame(ctx, overview, "Enable a token"),
+        action: "/portal/login/enable".to_owned(),
+        back: "/portal/no-token".to_owned(),
+        at_login: true,
+        token: TokenField { fixed: None, options, any: false, value, error: None },
+        passcode: SecretField::default(),
+        step_up: None,
+        lock: None,
+        wait: None,
+    }
+}
+
+pub(super) async fn enable_form(ctx: Ctx) -> Out {
+    let (_, _, overview) = known(&ctx).await?;
+    let template = enable_page(&ctx, &overview);
+    if template.token.options.is_empty() {
+        return Ok(see_other("/portal/no-token"));
+    }
+    Ok(page(StatusCode::OK, &template))
+}
+
+pub(super) async fn enable(ctx: Ctx, fields: Fields) -> Out {
+    let (session, prescriber, overview) = known(&ctx).await?;
+    let mut template = enable_page(&ctx, &overview);
+    fields.text("token").clone_into(&mut template.token.value);
+    let Ok(token) = fields.text("token").parse::<TokenId>() else {
+        template.token.error = Some("Choose the token that you have in hand.".to_owned());
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    };
+    enable_with(
+        &ctx,
+        &session,
+        prescriber,
+        token,
+        template,
+        &fields,
+        &overview,
+        "/portal/login/passcode?done=enabled",
+    )
+    .await
+}
+
+/// Enables a token by its own code, at sign-in or in token management.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "two pages share it; each argument differs between them"
+)]
+pub(super) async fn enable_with(
+    ctx: &Ctx,
+    session: &Session,
+    prescriber: PrescriberId,
+    token: TokenId,
+    mut template: EnablePage,
+    fields: &Fields,
+    overview: &Overview,
+    then: &str,
+) -> Out {
+    let code = match fields.text("passcode").parse::<OneTimePasscode>() {
+        Ok(code) => code,
+        Err(error) => {
+            template.passcode.error = Some(error.to_string());
+            return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+        }
+    };
+    match ctx.app().enable(session, prescriber, token, code, ctx.at).await {
+        Ok(()) => Ok(see_other(then)),
+        Err(Error::Refused(refusal)) => {
+            template.lock = show::lock(&refusal, &overview.tokens, &token.to_string(), ctx.now());
+            template.wait = wait(&refusal);
+            if template.lock.is_none() {
+                template.passcode.error = Some(refusal.to_string());
+            }
+            Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+        }
+        Err(error) => Err(ctx.stop(&error)),
+    }
+}
+
+pub(super) async fn no_token(ctx: Ctx) -> Out {
+    let (_, _, overview) = known(&ctx).await?;
+    if overview.tokens.iter().any(countersign_domain::Token::is_active) {
+        return Ok(see_other("/portal/login/passcode"));
+    }
+    let can_enable = overview.tokens.iter().any(countersign_domain::Token::is_temporarily_disabled);
+    let template = NoTokenPage { page: frame(&ctx, &overview, "No active token"), can_enable };
+    Ok(page(StatusCode::OK, &template))
+}

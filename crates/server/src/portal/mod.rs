@@ -1,0 +1,323 @@
+//! The pages: e-prescribing app and token-management portal. Forms in, pages or 303 out.
+
+mod login;
+mod show;
+mod start;
+mod tokens;
+
+use std::{convert::Infallible, net::IpAddr, net::Ipv4Addr};
+
+use axum::{
+    Form, Router,
+    extract::{ConnectInfo, DefaultBodyLimit, FromRequest, FromRequestParts, Request},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use countersign_crypto::SecretText;
+use countersign_domain::{PrescriberId, Timestamp};
+use countersign_store::{Identity, Session, Stage};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
+
+use crate::{
+    Shared,
+    app::{App, At, Error, SessionSecret},
+    respond::{Stop, error_page, secure, see_other, status_of},
+    views::{Menu, Page, PatientBanner, SignedIn, SupportContact},
+};
+
+/// The one cookie: `__Host-` binds it to this host, path and a secure connection.
+const COOKIE: &str = "__Host-countersign";
+/// Most bytes of a form.
+const MOST_BYTES: usize = 16 * 1024;
+
+pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
+    Router::new()
+        .route("/", get(async || see_other("/portal")))
+        .route("/launch", get(start::launch))
+        .route("/e-prescribing", get(start::e_prescribing))
+        .route("/sign-out", post(start::sign_out))
+        .route("/signed-out", get(start::signed_out))
+        .route("/portal", get(start::portal))
+        .route("/portal/login", get(login::form).post(login::submit))
+        .route("/portal/login/passcode", get(login::passcode_form).post(login::passcode))
+        .route("/portal/login/resync", get(login::resync_form).post(login::resync))
+        .route("/portal/login/lost", get(login::lost_form).post(login::lost))
+        .route("/portal/login/enable", get(login::enable_form).post(login::enable))
+        .route("/portal/no-token", get(login::no_token))
+        .route("/portal/dashboard", get(tokens::dashboard))
+        .route("/portal/tokens", get(tokens::list).post(tokens::add))
+        .route("/portal/tokens/new", get(tokens::add_form))
+        .route("/portal/history", get(tokens::history))
+        .route("/portal/tokens/{id}", get(tokens::one))
+        .route("/portal/tokens/{id}/name", post(tokens::rename))
+        .route("/portal/tokens/{id}/disable", get(tokens::disable_form).post(tokens::disable))
+        .route("/portal/tokens/{id}/enable", get(tokens::enable_form).post(tokens::enable))
+        .route("/portal/tokens/{id}/test", get(tokens::test_form).post(tokens::test))
+        .route("/portal/tokens/{id}/resync", get(tokens::resync_form).post(tokens::resync))
+        .route("/static/{file}", get(start::asset))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(start::ready))
+        .fallback(not_found)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .layer(middleware::from_fn_with_state(shared.clone(), from_our_pages))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            tracing::error!("a handler panicked");
+            error_page(StatusCode::INTERNAL_SERVER_ERROR, Page::new(""))
+        }))
+        .layer(middleware::map_response(secure))
+}
+
+/// Lets forms in only from our own pages (Origin and Sec-Fetch-Site); a request without either
+/// header is no browser of today and is refused too.
+async fn from_our_pages(
+    axum::extract::State(shared): axum::extract::State<Shared>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let marked = request.headers().contains_key(header::ORIGIN)
+        || request.headers().contains_key("sec-fetch-site");
+    if !safe && !marked {
+        return error_page(StatusCode::FORBIDDEN, Page::new(""));
+    }
+    let layer = CsrfLayer::new().add_trusted_origin(&shared.app.options().public_url);
+    let Ok(layer) = layer else {
+        tracing::error!("server.public_url is no origin");
+        return error_page(StatusCode::INTERNAL_SERVER_ERROR, Page::new(""));
+    };
+    let inner = tower::service_fn(move |request: Request| {
+        let next = next.clone();
+        async move { Ok::<_, Infallible>(next.run(request).await) }
+    });
+    match tower::ServiceExt::oneshot(tower::Layer::layer(&layer, inner), request).await {
+        Ok(response) if response.status() == StatusCode::FORBIDDEN => {
+            error_page(StatusCode::FORBIDDEN, Page::new(""))
+        }
+        Ok(response) => response.map(axum::body::Body::new),
+        Err(never) => match never {},
+    }
+}
+
+async fn not_found(ctx: Ctx) -> Response {
+    error_page(StatusCode::NOT_FOUND, ctx.frame(""))
+}
+
+async fn wrong_method(ctx: Ctx) -> Response {
+    error_page(StatusCode::METHOD_NOT_ALLOWED, ctx.frame(""))
+}
+
+/// The address a request came from, as the limits count it.
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = Infallible;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let address = parts.extensions.get::<ConnectInfo<IpAddr>>().map(|info| info.0);
+        Ok(Self(address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))))
+    }
+}
+
+/// A request's context: time and support code, read once, and the session of its cookie.
+pub(crate) struct Ctx {
+    shared: Shared,
+    at: At,
+    session: Option<Session>,
+    /// A cookie came, but its session is over.
+    ended: bool,
+    peer: IpAddr,
+}
+
+impl FromRequestParts<Shared> for Ctx {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
+        let Ok(Peer(peer)) = Peer::from_request_parts(parts, shared).await;
+        let at = shared.app.at().map_err(|error| {
+            tracing::error!(%error, "no randomness");
+            error_page(StatusCode::INTERNAL_SERVER_ERROR, Page::new(""))
+        })?;
+        let secret = cookie(&parts.headers);
+        let session = match &secret {
+            Some(secret) => shared.app.session(secret, at).await.map_err(|error| {
+                let mut frame = Page::new("");
+                frame.support_code = Some(at.support.to_string());
+                error_page(status_of(&error, at), frame)
+            })?,
+            None => None,
+        };
+        let ended = secret.is_some() && session.is_none();
+        Ok(Self { shared: shared.clone(), at, session, ended, peer })
+    }
+}
+
+fn cookie(headers: &HeaderMap) -> Option<String> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(cookie::Cookie::split_parse)
+        .filter_map(Result::ok)
+        .find(|cookie| cookie.name() == COOKIE)
+        .map(|cookie| cookie.value().to_owned())
+}
+
+impl Ctx {
+    fn app(&self) -> &App {
+        &self.shared.app
+    }
+
+    fn now(&self) -> Timestamp {
+        self.at.now
+    }
+
+    /// The frame around a page of this request.
+    fn frame(&self, title: &str) -> Page {
+        let options = self.app().options();
+        let mut page = Page::new(title);
+        page.support_code = Some(self.at.support.to_string());
+        page.demonstration = options.demonstration;
+        let support = &options.support;
+        if !support.name.is_empty() {
+            page.support = Some(SupportContact {
+                name: support.name.clone(),
+                phone: support.phone.clone(),
+                email: support.email.clone(),
+                hours: None,
+            });
+        }
+        if let Some(session) = &self.session {
+            let idle_end = self.now().plus_seconds(options.policy.session_idle_seconds);
+            let end = idle_end.min(session.expires);
+            page.session_expires_in = u64::try_from(self.now().seconds_until(end)).ok();
+            page.menu = match session.launched_as {
+                Some(Identity::Prescriber(_)) => Menu::Prescriber,
+                Some(Identity::Staff(_)) => Menu::Staff,
+                None => Menu::Hidden,
+            };
+            page.patient = session.patient.as_ref().map(|patient| PatientBanner {
+                name: patient.name.clone(),
+                born: patient.birth_date.clone(),
+                mrn: patient.mrn.clone(),
+            });
+        }
+        page
+    }
+
+    /// The frame with a name in it.
+    fn frame_for(&self, title: &str, name: &str) -> Page {
+        let mut page = self.frame(title);
+        page.user = Some(SignedIn { name: name.to_owned(), initials: initials(name) });
+        page
+    }
+
+    /// Ends the handler with the page for a fault.
+    fn stop(&self, error: &Error) -> Stop {
+        if let Error::SignedOut = error {
+            return self.sign_in_again();
+        }
+        Stop::with(error_page(status_of(error, self.at), self.frame("")))
+    }
+
+    fn sign_in_again(&self) -> Stop {
+        let ended = self.ended || self.session.is_some();
+        Stop::with(see_other(if ended { "/portal/login?ended=1" } else { "/portal/login" }))
+    }
+
+    fn not_found(&self) -> Stop {
+        Stop::with(error_page(StatusCode::NOT_FOUND, self.frame("")))
+    }
+
+    /// The session of someone who has proved the passphrase and not yet a passcode.
+    fn passphrase_session(&self) -> Result<(Session, PrescriberId), Stop> {
+        match &self.session {
+            Some(session) => match session.stage {
+                Stage::Passphrase { prescriber } => Ok((session.clone(), prescriber)),
+                Stage::Full { .. } => Err(Stop::with(see_other("/portal/dashboard"))),
+                Stage::Launched => Err(Stop::with(see_other("/portal/login"))),
+            },
+            None => Err(self.sign_in_again()),
+        }
+    }
+
+    /// The session of someone who has proved both factors.
+    fn full_session(&self) -> Result<(Session, PrescriberId), Stop> {
+        match &self.session {
+            Some(session) => match session.stage {
+                Stage::Full { prescriber, .. } => Ok((session.clone(), prescriber)),
+                Stage::Passphrase { .. } => Err(Stop::with(see_other("/portal/login/passcode"))),
+                Stage::Launched => Err(Stop::with(see_other("/portal/login"))),
+            },
+            None => Err(self.sign_in_again()),
+        }
+    }
+}
+
+fn initials(name: &str) -> String {
+    let words: Vec<&str> = name.split_whitespace().filter(|word| !word.ends_with('.')).collect();
+    let first = words.first().and_then(|word| word.chars().next());
+    let last = words.get(1..).and_then(<[_]>::last).and_then(|word| word.chars().next());
+    first.into_iter().chain(last).flat_map(char::to_uppercase).collect()
+}
+
+/// A response that gives the browser its session.
+fn with_session(mut response: Response, secret: &SessionSecret) -> Response {
+    let text = format!("{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Strict", secret.expose());
+    if let Ok(value) = HeaderValue::from_str(&text) {
+        response.headers_mut().insert(header::SET_COOKIE, value);
+    }
+    response
+}
+
+/// A response that takes the browser's session away.
+fn without_session(mut response: Response) -> Response {
+    let text = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
+    if let Ok(value) = HeaderValue::from_str(&text) {
+        response.headers_mut().insert(header::SET_COOKIE, value);
+    }
+    response
+}
+
+/// The fields of a form. The first of each name counts.
+pub(crate) struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    fn secret(&self, name: &str) -> SecretText {
+        SecretText::new(self.text(name).to_owned())
+    }
+}
+
+impl FromRequest<Shared> for Fields {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &Shared) -> Result<Self, Response> {
+        match Form::<Vec<(String, String)>>::from_request(request, state).await {
+            Ok(Form(fields)) => Ok(Self(fields)),
+            Err(rejection) => Err(error_page(rejection.into_response().status(), Page::new(""))),
+        }
+    }
+}
+
+/// What the address says after the question mark.
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Query {
+    type Rejection = Infallible;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let parsed =
+            axum::extract::Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
+        Ok(Self(parsed.map(|query| query.0).unwrap_or_default()))
+    }
+}

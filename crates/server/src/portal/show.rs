@@ -1,0 +1,239 @@
+//! Domain values as display data.
+
+use countersign_domain::{
+    Blocked, DisableReason, FORMATS, Manufacturer, Refusal, Timestamp, Token, TokenKind, TokenState,
+};
+use countersign_store::AuditRow;
+
+use crate::{
+    app::Overview,
+    views::{
+        Choice, EventRow, IdFormat, Lock, LockSubject, MaskedId, PrefixRule, Reason, TokenChoice,
+        TokenField, TokenLabel, TokenRow, TokenStatus, When,
+    },
+};
+
+pub(super) fn when(at: Timestamp) -> When {
+    let (year, month, day, hour, minute, second) = at.civil();
+    When::new(
+        at.minute_text(),
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"),
+    )
+}
+
+pub(super) fn label(token: &Token) -> TokenLabel {
+    let id = token.credential.as_str();
+    let (head, rest) = id.split_at_checked(4).unwrap_or((id, ""));
+    let tail = rest.get(rest.len().saturating_sub(4)..).unwrap_or("");
+    TokenLabel { name: token.name.as_str().to_owned(), credential: MaskedId::new(head, tail) }
+}
+
+fn blocked_until(token: &Token, now: Timestamp) -> Option<Timestamp> {
+    token.failures.blocked_until.filter(|until| now < *until)
+}
+
+pub(super) fn row(token: &Token, now: Timestamp) -> TokenRow {
+    let blocked = blocked_until(token, now);
+    let (status, detail, disabled) = match token.state {
+        TokenState::Active { .. } | TokenState::Unassociated { .. } => match blocked {
+            Some(until) => {
+                (TokenStatus::Locked, Some(format!("until {}", until.clock_text())), None)
+            }
+            None => (TokenStatus::Active, None, None),
+        },
+        TokenState::Disabled { reason, since } => {
+            let status =
+                if reason.is_reversible() { TokenStatus::Disabled } else { TokenStatus::Ended };
+            (status, Some(reason.label().to_owned()), Some(when(since)))
+        }
+    };
+    TokenRow {
+        id: token.id.to_string(),
+        label: label(token),
+        manufacturer: token.credential.manufacturer().label().to_owned(),
+        kind: token.credential.kind().label().to_owned(),
+        status,
+        status_detail: detail,
+        added: when(token.added.unwrap_or(token.created)),
+        last_used: token.last_used.map(when),
+        disabled,
+    }
+}
+
+/// A drop-down of the active tokens.
+pub(super) fn choices(tokens: &[Token], value: &str, now: Timestamp) -> TokenField {
+    let active: Vec<&Token> = tokens.iter().filter(|token| token.is_active()).collect();
+    TokenField {
+        fixed: None,
+        options: active.iter().map(|token| choice(token, now)).collect(),
+        any: true,
+        value: value.to_owned(),
+        error: None,
+    }
+}
+
+pub(super) fn choice(token: &Token, now: Timestamp) -> TokenChoice {
+    TokenChoice {
+        id: token.id.to_string(),
+        label: label(token),
+        note: blocked_until(token, now).map(|until| format!("paused until {}", until.clock_text())),
+    }
+}
+
+pub(super) fn lock(
+    refusal: &Refusal,
+    tokens: &[Token],
+    chosen: &str,
+    now: Timestamp,
+) -> Option<Lock> {
+    let Blocked { until, .. } = refusal.blocked()?;
+    let subject = match refusal {
+        Refusal::TokenBlocked(_) => {
+            let name = tokens.iter().find(|token| token.id.to_string() == chosen);
+            let others = tokens.iter().any(|token| {
+                token.is_active()
+                    && token.id.to_string() != chosen
+                    && blocked_until(token, now).is_none()
+            });
+            LockSubject::Token {
+                name: name.map_or_else(String::new, |token| token.name.as_str().to_owned()),
+                others_usable: others,
+            }
+        }
+        _ => LockSubject::Account,
+    };
+    let seconds = u64::try_from(now.seconds_until(until)).unwrap_or(0);
+    Some(Lock { subject, until: until.clock_text(), seconds })
+}
+
+pub(super) fn events(overview: &Overview, only: Option<&Token>, most: usize) -> Vec<EventRow> {
+    overview
+        .events
+        .iter()
+        .filter(|event| only.is_none_or(|token| event.token == Some(token.id)))
+        .take(most)
+        .map(|event| event_row(event, overview, only.is_none()))
+        .collect()
+}
+
+fn event_row(event: &AuditRow, overview: &Overview, name_token: bool) -> EventRow {
+    let mut what = event.kind.label().to_owned();
+    if let Some(purpose) = event.purpose.as_deref() {
+        let words = match purpose {
+            "login" => " to sign in",
+            "manage_tokens" => " to confirm a change",
+            "sign" => " to sign",
+            _ => "",
+        };
+        what.push_str(words);
+    }
+    if let Some(reason) = event.reason.as_deref() {
+        let words =
+            DisableReason::from_code(reason).map_or(reason_words(reason), DisableReason::label);
+        if !words.is_empty() {
+            what.push_str(": ");
+            what.push_str(words);
+        }
+    }
+    let token = event
+        .token
+        .filter(|_| name_token)
+        .and_then(|id| overview.tokens.iter().find(|token| token.id == id))
+        .map(|token| token.name.as_str().to_owned());
+    let by = match event.actor.as_str() {
+        "prescriber" => "You",
+        "operator" => "System operator",
+        "api_key" => "Connected system",
+        "ehr" => "EHR",
+        _ => "Not signed in",
+    };
+    EventRow { when: when(event.at), what, token, by: Some(by.to_owned()), refused: !event.success }
+}
+
+fn reason_words(code: &str) -> &'static str {
+    match code {
+        "passcode_wrong" => "wrong passcode",
+        "passcode_used" => "passcode already used",
+        "passcode_late" => "passcode too old",
+        "passcode_of_other_token" => "passcode of another token",
+        "passcodes_not_consecutive" => "not two codes in a row",
+        "token_blocked" | "passcodes_blocked" | "sign_in_paused" => "paused",
+        "token_exhausted" => "too many wrong passcodes",
+        "token_not_active" => "token not active",
+        "sign_in_refused" => "did not match",
+        "step_up_needed" => "not confirmed",
+        "last_token" => "last active token",
+        "credential_unknown" => "unknown ID",
+        "credential_bound_to_another" => "token of another account",
+        "credential_already_yours" => "already on your list",
+        "token_limit" => "limit reached",
+        _ => "",
+    }
+}
+
+pub(super) fn reasons(only_loss: bool) -> Vec<Reason> {
+    DisableReason::CHOICES
+        .into_iter()
+        .filter(|reason| !only_loss || reason.is_loss())
+        .map(|reason| Reason {
+            value: reason.code().to_owned(),
+            label: reason.label().to_owned(),
+            help: Some(
+                match reason {
+                    DisableReason::TemporarilyUnavailable => "Left at home, or being repaired.",
+                    DisableReason::Lost => "You do not know where it is.",
+                    DisableReason::Stolen => "Somebody took it.",
+                    DisableReason::Compromised => {
+                        "Somebody else may have seen its codes or used it."
+                    }
+                    DisableReason::Damaged => "It is broken or shows no codes.",
+                    _ => "Another token took its place.",
+                }
+                .to_owned(),
+            ),
+            reversible: reason.is_reversible(),
+        })
+        .collect()
+}
+
+pub(super) fn formats(on: &[Manufacturer]) -> Vec<IdFormat> {
+    on.iter()
+        .map(|maker| IdFormat {
+            manufacturer: maker.label().to_owned(),
+            text: maker.format_hint().to_owned(),
+        })
+        .collect()
+}
+
+pub(super) fn prefixes(on: &[Manufacturer]) -> Vec<PrefixRule> {
+    FORMATS
+        .iter()
+        .filter(|format| !format.prefix.is_empty() && on.contains(&format.manufacturer))
+        .map(|format| PrefixRule {
+            prefix: format.prefix.to_owned(),
+            manufacturer: format.manufacturer.code().to_owned(),
+            token_type: format.kind.code().to_owned(),
+        })
+        .collect()
+}
+
+pub(super) fn makers(on: &[Manufacturer]) -> Vec<Choice> {
+    on.iter().map(|maker| Choice::new(maker.code(), maker.label())).collect()
+}
+
+pub(super) fn kinds() -> Vec<Choice> {
+    [TokenKind::OtpSoft, TokenKind::OtpHard]
+        .into_iter()
+        .map(|kind| Choice::new(kind.code(), kind.label()))
+        .collect()
+}
+
+/// How far a token's clock is off, in words.
+pub(super) fn clock(token: &Token) -> Option<String> {
+    let seconds = token.drift.current() * i64::from(token.params.period());
+    match seconds {
+        0 => None,
+        1.. => Some(format!("About {seconds} seconds fast; allowed for.")),
+        _ => Some(format!("About {} seconds slow; allowed for.", -seconds)),
+    }
+}

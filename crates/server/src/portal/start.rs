@@ -1,0 +1,106 @@
+//! Ways in and out: the launch, the e-prescribing app, sign-out, static files.
+
+use axum::{
+    extract::Path,
+    response::{IntoResponse, Response},
+};
+use countersign_store::Stage;
+use http::{StatusCode, header};
+
+use super::{Ctx, Query, with_session, without_session};
+use crate::{
+    Shared,
+    app::LaunchRefusal,
+    respond::{Out, error_page, page, see_other},
+    views::{Area, EPrescribingPage, ErrorPage, LaunchPage, SignedOutPage},
+};
+
+/// A signed launch from an EHR: used up here, then on to a clean address with a session.
+pub(super) async fn launch(ctx: Ctx, query: Query) -> Out {
+    let accepted = ctx
+        .app()
+        .accept_launch(query.text("token"), ctx.session.clone(), ctx.at)
+        .await
+        .map_err(|error| ctx.stop(&error))?;
+    let mut frame = ctx.frame("Opening e-Prescribing");
+    frame.area = Area::EPrescribing;
+    match accepted {
+        Ok(secret) => {
+            frame.patient = None;
+            let template = LaunchPage { page: frame, continue_href: "/e-prescribing".to_owned() };
+            Ok(with_session(page(StatusCode::OK, &template), &secret))
+        }
+        Err(LaunchRefusal(code)) => {
+            tracing::warn!(support = %ctx.at.support, code, "a launch was refused");
+            let mut template = ErrorPage::for_status(403, frame);
+            template.heading = "This link has been used or has run out".to_owned();
+            template.page.title = template.heading.clone();
+            template.what_to_do =
+                "Go back to the patient's chart and choose e-Prescribing again.".to_owned();
+            template.onward = None;
+            Ok(page(StatusCode::FORBIDDEN, &template))
+        }
+    }
+}
+
+/// The e-prescribing app, for whom the EHR has sent.
+pub(super) async fn e_prescribing(ctx: Ctx) -> Out {
+    let Some(session) = ctx.session.as_ref().filter(|session| session.launched_as.is_some()) else {
+        let mut template = ErrorPage::for_status(403, ctx.frame(""));
+        template.heading = "Open e-Prescribing from a patient's chart".to_owned();
+        template.page.title = template.heading.clone();
+        template.what_to_do =
+            "In your EHR, open the chart of a patient and choose the e-Prescribing tab.".to_owned();
+        template.onward = Some(("/portal".to_owned(), "Go to Token Management".to_owned()));
+        return Ok(page(StatusCode::FORBIDDEN, &template));
+    };
+    let name = ctx.app().launched_name(session).await.map_err(|error| ctx.stop(&error))?;
+    let mut frame = ctx.frame_for("e-Prescribing", name.as_deref().unwrap_or(""));
+    frame.area = Area::EPrescribing;
+    Ok(page(StatusCode::OK, &EPrescribingPage { page: frame }))
+}
+
+/// The way into the portal that fits the session.
+pub(super) async fn portal(ctx: Ctx) -> Response {
+    see_other(match ctx.session.map(|session| session.stage) {
+        Some(Stage::Full { .. }) => "/portal/dashboard",
+        Some(Stage::Passphrase { .. }) => "/portal/login/passcode",
+        Some(Stage::Launched) | None => "/portal/login",
+    })
+}
+
+/// Ends the session on the server, then in the browser.
+pub(super) async fn sign_out(ctx: Ctx) -> Out {
+    if let Some(session) = &ctx.session {
+        ctx.app().sign_out(session, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    }
+    Ok(without_session(see_other("/signed-out")))
+}
+
+pub(super) async fn signed_out(ctx: Ctx, query: Query) -> Response {
+    let template =
+        SignedOutPage { page: ctx.frame("Signed out"), expired: query.text("expired") == "1" };
+    page(StatusCode::OK, &template)
+}
+
+pub(super) async fn ready(axum::extract::State(shared): axum::extract::State<Shared>) -> Response {
+    if shared.app.ready().await {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response()
+    }
+}
+
+/// The files that pages ask for, compiled in.
+pub(super) async fn asset(ctx: Ctx, Path(file): Path<String>) -> Response {
+    let (kind, bytes): (&str, &'static [u8]) = match file.as_str() {
+        "portal.css" => ("text/css; charset=utf-8", include_bytes!("../../static/portal.css")),
+        "portal.js" => ("text/javascript; charset=utf-8", include_bytes!("../../static/portal.js")),
+        "favicon.svg" => ("image/svg+xml", include_bytes!("../../static/favicon.svg")),
+        "logo.svg" => ("image/svg+xml", include_bytes!("../../static/logo.svg")),
+        _ => return error_page(StatusCode::NOT_FOUND, ctx.frame("")),
+    };
+    // The address carries the version, so a day is safe.
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=86400")], bytes)
+        .into_response()
+}

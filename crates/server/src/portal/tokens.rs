@@ -1,0 +1,517 @@
+//! Token management: the dashboard, the table, and what can be done to a token.
+
+use axum::extract::Path;
+use countersign_domain::{
+    CredentialId, DisableReason, Manufacturer, PrescriberId, Refusal, Token, TokenId, TokenKind,
+    TokenName, infer_format, otp::OneTimePasscode,
+};
+use countersign_store::Session;
+use http::StatusCode;
+
+use super::{
+    Ctx, Fields, Query,
+    login::{chosen, enable_with, resync_refused, two_codes, wait},
+    show,
+};
+use crate::{
+    app::{AddForm, Confirm, DisableForm, Error, Overview},
+    respond::{Out, Stop, page, see_other},
+    views::{
+        ANY_TOKEN, AddToken, Choice, ChoiceField, DISABLE_WORD, DashboardPage, DisablePage,
+        EnablePage, HistoryPage, NavTab, Notice, NoticeKind, Page, ReasonField, ResyncPage,
+        SecretField, StepUp, TestPage, TestResult, TextField, TokenField, TokenPage, TokensPage,
+    },
+};
+
+/// Session, person and tokens of someone who has proved both factors.
+async fn known(ctx: &Ctx) -> Result<(Session, PrescriberId, Overview), Stop> {
+    let (session, prescriber) = ctx.full_session()?;
+    let overview = ctx.app().overview(prescriber).await.map_err(|error| ctx.stop(&error))?;
+    Ok((session, prescriber, overview))
+}
+
+/// The same, and the token of the address, if it is theirs.
+async fn known_token(
+    ctx: &Ctx,
+    id: &str,
+) -> Result<(Session, PrescriberId, Overview, Token), Stop> {
+    let (session, prescriber, overview) = known(ctx).await?;
+    let id: TokenId = id.parse().map_err(|_| ctx.not_found())?;
+    let token = overview.tokens.iter().find(|token| token.id == id).cloned();
+    let token = token.ok_or_else(|| ctx.not_found())?;
+    Ok((session, prescriber, overview, token))
+}
+
+fn frame(ctx: &Ctx, overview: &Overview, title: &str, nav: NavTab) -> Page {
+    let mut page = ctx.frame_for(title, &overview.prescriber.name);
+    page.practice = Some(overview.prescriber.practice_name.clone());
+    page.nav = nav;
+    page
+}
+
+fn most_active(ctx: &Ctx) -> usize {
+    usize::try_from(ctx.app().options().policy.max_active_tokens).unwrap_or(usize::MAX)
+}
+
+pub(super) async fn dashboard(ctx: Ctx) -> Out {
+    let (_, _, overview) = known(&ctx).await?;
+    let active: Vec<_> = overview
+        .tokens
+        .iter()
+        .filter(|token| token.is_active())
+        .map(|token| show::row(token, ctx.now()))
+        .collect();
+    let template = DashboardPage {
+        page: frame(&ctx, &overview, "Prescriber dashboard", NavTab::Overview),
+        name: overview.prescriber.name.clone(),
+        npi: overview.prescriber.npi.masked(),
+        practice: overview.prescriber.practice_name.clone(),
+        active,
+        limit: most_active(&ctx),
+        activity: show::events(&overview, None, 8),
+    };
+    Ok(page(StatusCode::OK, &template))
+}
+
+fn tokens_page(ctx: &Ctx, overview: &Overview, add: Option<AddToken>) -> TokensPage {
+    let kept = |token: &&Token| token.is_active() || token.is_temporarily_disabled();
+    TokensPage {
+        page: frame(ctx, overview, "Tokens", NavTab::Tokens),
+        tokens: overview
+            .tokens
+            .iter()
+            .filter(kept)
+            .map(|token| show::row(token, ctx.now()))
+            .collect(),
+        limit: most_active(ctx),
+        add,
+    }
+}
+
+pub(super) async fn list(ctx: Ctx, query: Query) -> Out {
+    let (_, _, overview) = known(&ctx).await?;
+    let mut template = tokens_page(&ctx, &overview, None);
+    let done = match query.text("done") {
+        "added" => Some(
+            "The token is added and active. The code you just used is spent: its next code signs you in.",
+        ),
+        "disabled" => Some("The token is disabled. Its codes no longer work."),
+        "enabled" => Some("The token is active again."),
+        "resynced" => Some("The token is back in step. Its next code will work."),
+        _ => None,
+    };
+    template.page.notice = done.map(|text| Notice::new(NoticeKind::Success, text));
+    Ok(page(StatusCode::OK, &template))
+}
+
+fn step_up(ctx: &Ctx, session: &Session, overview: &Overview) -> Option<StepUp> {
+    ctx.app().needs_step_up(session, ctx.at).then(|| StepUp {
+        token: show::choices(&overview.tokens, ANY_TOKEN, ctx.now()),
+        passcode: SecretField::default(),
+    })
+}
+
+fn empty_add(ctx: &Ctx, session: &Session, overview: &Overview) -> AddToken {
+    let on = &ctx.app().options().manufacturers;
+    let choice = |options: Vec<Choice>| ChoiceField { value: String::new(), options, error: None };
+    let mut issuer = choice(vec![Choice::new("built_in", "Countersign (this server)")]);
+    "built_in".clone_into(&mut issuer.value);
+    AddToken {
+        manufacturer: choice(show::makers(on)),
+        manufacturer_help: on.contains(&Manufacturer::Symantec).then(|| {
+            "Symantec IDs are served by this server's built-in authority, not by Symantec. A code from the vendor's own VIP Access app cannot be checked here.".to_owned()
+        }),
+        issuer,
+        token_type: choice(show::kinds()),
+        formats: show::formats(on),
+        prefixes: show::prefixes(on),
+        step_up: step_up(ctx, session, overview),
+        ..AddToken::default()
+    }
+}
+
+pub(super) async fn add_form(ctx: Ctx) -> Out {
+    let (session, _, overview) = known(&ctx).await?;
+    let mut template = tokens_page(&ctx, &overview, None);
+    if template.active_count() < template.limit {
+        template.add = Some(empty_add(&ctx, &session, &overview));
+    }
+    Ok(page(StatusCode::OK, &template))
+}
+
+/// Reads the fresh passcode where one is asked for; what is wrong stands beside its field.
+fn confirm(fields: &Fields, asked: Option<&mut StepUp>) -> Result<Option<Confirm>, ()> {
+    let Some(asked) = asked else { return Ok(None) };
+    fields.text("stepup_token").clone_into(&mut asked.token.value);
+    let choice = chosen(fields.text("stepup_token"));
+    let code = fields.text("stepup_passcode").parse::<OneTimePasscode>();
+    if choice.is_none() {
+        asked.token.error = Some("Choose the token whose code you are typing.".to_owned());
+    }
+    asked.passcode.error = code.as_ref().err().map(ToString::to_string);
+    match (choice, code) {
+        (Some(chosen), Ok(code)) => Ok(Some(Confirm { chosen, code })),
+        _ => Err(()),
+    }
+}
+
+/// The form as typed, and what is right of it.
+fn read_add(fields: &Fields, on: &[Manufacturer], add: &mut AddToken) -> Option<AddForm> {
+    let typed = |name: &str, most: usize| fields.text(name).chars().take(most).collect::<String>();
+    add.manufacturer.value = typed("manufacturer", 40);
+    add.token_type.value = typed("token_type", 40);
+    add.name.value = typed("name", 80);
+    add.credential_id.value = typed("credential_id", 64);
+    let maker = match add.manufacturer.value.as_str() {
+        "" => None,
+        text => match text.parse::<Manufacturer>() {
+            Ok(maker) if on.contains(&maker) => Some(maker),
+            _ => {
+                add.manufacturer.error = Some("Choose one from the list.".to_owned());
+                None
+            }
+        },
+    };
+    let kind = match add.token_type.value.as_str() {
+        "" => None,
+        text => match text.parse::<TokenKind>() {
+            Ok(kind) => Some(kind),
+            Err(error) => {
+                add.token_type.error = Some(error.to_string());
+                None
+            }
+        },
+    };
+    let credential = CredentialId::parse(fields.text("credential_id"), maker);
+    let name = fields.text("name").parse::<TokenName>();
+    let code = fields.text("otp").parse::<OneTimePasscode>();
+    match &credential {
+        Err(countersign_domain::CredentialIdError::OtherMaker) => {
+            let label = infer_format(fields.text("credential_id"))
+                .map_or("another maker", |f| f.manufacturer.label());
+            add.manufacturer.error = Some(format!(
+                "This ID belongs to a {label} token. Choose {label}, or leave the choice to the ID."
+            ));
+        }
+        Err(error) => add.credential_id.error = Some(error.to_string()),
+        Ok(id) if !on.contains(&id.manufacturer()) => {
+            add.credential_id.error = Some(format!(
+                "{} tokens are not used here. Ask your practice's support.",
+                id.manufacturer().label()
+            ));
+        }
+        Ok(id) => {
+            add.inferred =
+                Some(format!("From the ID: {}, {}.", id.manufacturer().label(), id.kind().label()));
+            if kind.is_some_and(|kind| kind != id.kind()) {
+                add.token_type.error = Some(format!(
+                    "This ID belongs to an {}. Choose that, or leave the choice to the ID.",
+                    id.kind().label()
+                ));
+            }
+        }
+    }
+    add.name.error = name.as_ref().err().map(ToString::to_string);
+    add.otp.error = code.as_ref().err().map(ToString::to_string);
+    let wrong = [&add.manufacturer.error, &add.token_type.error, &add.credential_id.error];
+    if wrong.iter().any(|error| error.is_some()) {
+        return None;
+    }
+    Some(AddForm {
+        credential: credential.ok()?,
+        kind,
+        name: name.ok()?,
+        code: code.ok()?,
+        confirm: None,
+    })
+}
+
+pub(super) async fn add(ctx: Ctx, fields: Fields) -> Out {
+    let (session, prescriber, overview) = known(&ctx).await?;
+    let mut add = empty_add(&ctx, &session, &overview);
+    let form = read_add(&fields, &ctx.app().options().manufacturers, &mut add);
+    let confirm = confirm(&fields, add.step_up.as_mut());
+    let (Some(mut form), Ok(confirm)) = (form, confirm) else {
+        return Ok(page(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &tokens_page(&ctx, &overview, Some(add)),
+        ));
+    };
+    form.confirm = confirm;
+    match ctx.app().add_token(&session, prescriber, form, ctx.at).await {
+        Ok(Ok(_)) => return Ok(see_other("/portal/tokens?done=added")),
+        Ok(Err(refusal)) => {
+            // The confirmation was accepted and is spent; it need not be given again.
+            add.step_up = None;
+            add_refused(&ctx, &mut add, &refusal);
+        }
+        Err(Error::Refused(refusal)) => {
+            add.lock = step_up_refused(&ctx, &mut add.step_up, &refusal, &overview);
+        }
+        Err(error) => return Err(ctx.stop(&error)),
+    }
+    let mut template = tokens_page(&ctx, &overview, Some(add));
+    template.page.notice = Some(Notice {
+        kind: NoticeKind::Error,
+        text: "The token was not added.".to_owned(),
+        code: Some(ctx.at.support.to_string()),
+    });
+    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+}
+
+fn add_refused(ctx: &Ctx, add: &mut AddToken, refusal: &Refusal) {
+    let text = Some(refusal.to_string());
+    match refusal {
+        Refusal::TypeMismatch { .. } => add.token_type.error = text,
+        Refusal::UnknownCredential
+        | Refusal::AlreadyYours
+        | Refusal::BoundToAnother
+        | Refusal::TokenNotActive
+        | Refusal::BadCredentialId(_)
+        | Refusal::TokenLimit { .. } => add.credential_id.error = text,
+        _ => {
+            add.wait = wait(refusal);
+            add.otp.error = text;
+            if let Some(blocked) = refusal.blocked() {
+                let seconds = ctx.now().seconds_until(blocked.until);
+                add.otp.error = Some(format!(
+                    "{refusal} It opens again in {}.",
+                    crate::views::span(u64::try_from(seconds).unwrap_or(0))
+                ));
+            }
+        }
+    }
+}
+
+/// Puts a refused confirmation beside its field; answers with the lock, if there is one.
+fn step_up_refused(
+    ctx: &Ctx,
+    step_up: &mut Option<StepUp>,
+    refusal: &Refusal,
+    overview: &Overview,
+) -> Option<crate::views::Lock> {
+    let asked = step_up.get_or_insert_with(|| StepUp {
+        token: show::choices(&overview.tokens, ANY_TOKEN, ctx.now()),
+        passcode: SecretField::default(),
+    });
+    let lock = show::lock(refusal, &overview.tokens, &asked.token.value, ctx.now());
+    if lock.is_none() {
+        asked.passcode.error = Some(refusal.to_string());
+    }
+    lock
+}
+
+fn token_page(ctx: &Ctx, overview: &Overview, token: &Token) -> TokenPage {
+    TokenPage {
+        page: frame(ctx, overview, token.name.as_str(), NavTab::Tokens),
+        token: show::row(token, ctx.now()),
+        issuer: "Countersign (this server)".to_owned(),
+        added_by: overview.prescriber.name.clone(),
+        clock: show::clock(token),
+        name: TextField { value: token.name.as_str().to_owned(), error: None },
+        events: show::events(overview, Some(token), 50),
+    }
+}
+
+pub(super) async fn one(ctx: Ctx, Path(id): Path<String>, query: Query) -> Out {
+    let (_, _, overview, token) = known_token(&ctx, &id).await?;
+    let mut template = token_page(&ctx, &overview, &token);
+    if query.text("done") == "renamed" {
+        template.page.notice = Some(Notice::new(NoticeKind::Success, "The new name is saved."));
+    }
+    Ok(page(StatusCode::OK, &template))
+}
+
+pub(super) async fn rename(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
+    let (session, prescriber, overview, token) = known_token(&ctx, &id).await?;
+    let name = match fields.text("name").parse::<TokenName>() {
+        Ok(name) => name,
+        Err(error) => {
+            let mut template = token_page(&ctx, &overview, &token);
+            template.name.value = fields.text("name").chars().take(80).collect();
+            template.name.error = Some(error.to_string());
+            return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+        }
+    };
+    ctx.app()
+        .rename(&session, prescriber, token.id, name, ctx.at)
+        .await
+        .map_err(|error| ctx.stop(&error))?;
+    Ok(see_other(&format!("/portal/tokens/{}?done=renamed", token.id)))
+}
+
+fn disable_page(ctx: &Ctx, session: &Session, overview: &Overview, token: &Token) -> DisablePage {
+    let others = overview.tokens.iter().any(|other| other.is_active() && other.id != token.id);
+    DisablePage {
+        page: frame(ctx, overview, "Disable a token", NavTab::Tokens),
+        id: token.id.to_string(),
+        token: show::label(token),
+        reason: ReasonField { value: String::new(), options: show::reasons(false), error: None },
+        last_active: token.is_active() && !others,
+        confirmation: TextField::default(),
+        step_up: step_up(ctx, session, overview),
+        lock: None,
+    }
+}
+
+pub(super) async fn disable_form(ctx: Ctx, Path(id): Path<String>) -> Out {
+    let (session, _, overview, token) = known_token(&ctx, &id).await?;
+    Ok(page(StatusCode::OK, &disable_page(&ctx, &session, &overview, &token)))
+}
+
+pub(super) async fn disable(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
+    let (session, prescriber, overview, token) = known_token(&ctx, &id).await?;
+    let mut template = disable_page(&ctx, &session, &overview, &token);
+    fields.text("reason").clone_into(&mut template.reason.value);
+    template.confirmation.value = fields.text("confirmation").chars().take(40).collect();
+    let reason = DisableReason::from_code(fields.text("reason"))
+        .filter(|reason| DisableReason::CHOICES.contains(reason));
+    let Some(reason) = reason else {
+        template.reason.error = Some("Choose a reason.".to_owned());
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    };
+    // A loss is reported without a passcode: the token may be the only one.
+    let asked = if reason.is_loss() { None } else { template.step_up.as_mut() };
+    let Ok(confirm) = confirm(&fields, asked) else {
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    };
+    let confirmed = template.confirmation.value.trim() == DISABLE_WORD;
+    let form = DisableForm { reason, confirmed, confirm };
+    match ctx.app().disable(&session, prescriber, token.id, form, ctx.at).await {
+        Ok(Ok(())) => return Ok(see_other("/portal/tokens?done=disabled")),
+        Ok(Err(refusal)) => match refusal {
+            Refusal::LastToken => {
+                template.last_active = true;
+                template.confirmation.error = Some(refusal.to_string());
+            }
+            _ => template.reason.error = Some(refusal.to_string()),
+        },
+        Err(Error::Refused(refusal)) => {
+            template.lock = step_up_refused(&ctx, &mut template.step_up, &refusal, &overview);
+        }
+        Err(error) => return Err(ctx.stop(&error)),
+    }
+    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+}
+
+fn enable_page(ctx: &Ctx, overview: &Overview, token: &Token) -> EnablePage {
+    EnablePage {
+        page: frame(ctx, overview, "Enable a token", NavTab::Tokens),
+        action: format!("/portal/tokens/{}/enable", token.id),
+        back: "/portal/tokens".to_owned(),
+        at_login: false,
+        token: fixed(token),
+        passcode: SecretField::default(),
+        step_up: None,
+        lock: None,
+        wait: None,
+    }
+}
+
+fn fixed(token: &Token) -> TokenField {
+    TokenField { fixed: Some(show::label(token)), ..TokenField::default() }
+}
+
+pub(super) async fn enable_form(ctx: Ctx, Path(id): Path<String>) -> Out {
+    let (_, _, overview, token) = known_token(&ctx, &id).await?;
+    Ok(page(StatusCode::OK, &enable_page(&ctx, &overview, &token)))
+}
+
+pub(super) async fn enable(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
+    let (session, prescriber, overview, token) = known_token(&ctx, &id).await?;
+    let template = enable_page(&ctx, &overview, &token);
+    enable_with(
+        &ctx,
+        &session,
+        prescriber,
+        token.id,
+        template,
+        &fields,
+        &overview,
+        "/portal/tokens?done=enabled",
+    )
+    .await
+}
+
+fn test_page(ctx: &Ctx, overview: &Overview, token: &Token) -> TestPage {
+    TestPage {
+        page: frame(ctx, overview, "Test a token", NavTab::Tokens),
+        id: token.id.to_string(),
+        token: show::label(token),
+        passcode: SecretField::default(),
+        result: None,
+    }
+}
+
+pub(super) async fn test_form(ctx: Ctx, Path(id): Path<String>) -> Out {
+    let (_, _, overview, token) = known_token(&ctx, &id).await?;
+    Ok(page(StatusCode::OK, &test_page(&ctx, &overview, &token)))
+}
+
+pub(super) async fn test(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
+    let (session, prescriber, overview, token) = known_token(&ctx, &id).await?;
+    let mut template = test_page(&ctx, &overview, &token);
+    let code = match fields.text("passcode").parse::<OneTimePasscode>() {
+        Ok(code) => code,
+        Err(error) => {
+            template.passcode.error = Some(error.to_string());
+            return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+        }
+    };
+    let result = match ctx.app().test(&session, prescriber, token.id, code, ctx.at).await {
+        Ok(()) => TestResult {
+            kind: NoticeKind::Success,
+            heading: "This token works.".to_owned(),
+            text: "The code was right. It is spent now, so wait for the next one before you use this token.".to_owned(),
+            offer_resync: false,
+        },
+        Err(Error::Refused(refusal)) => TestResult {
+            kind: NoticeKind::Warning,
+            heading: "That code was not accepted.".to_owned(),
+            text: format!("{refusal} This test did not count against the token."),
+            offer_resync: matches!(refusal, Refusal::WrongPasscode | Refusal::LatePasscode { .. }),
+        },
+        Err(error) => return Err(ctx.stop(&error)),
+    };
+    template.result = Some(result);
+    Ok(page(StatusCode::OK, &template))
+}
+
+fn resync_page(ctx: &Ctx, overview: &Overview, token: &Token) -> ResyncPage {
+    ResyncPage {
+        page: frame(ctx, overview, "Resync a token", NavTab::Tokens),
+        action: format!("/portal/tokens/{}/resync", token.id),
+        back: format!("/portal/tokens/{}", token.id),
+        token: fixed(token),
+        passcode1: SecretField::default(),
+        passcode2: SecretField::default(),
+        lock: None,
+    }
+}
+
+pub(super) async fn resync_form(ctx: Ctx, Path(id): Path<String>) -> Out {
+    let (_, _, overview, token) = known_token(&ctx, &id).await?;
+    Ok(page(StatusCode::OK, &resync_page(&ctx, &overview, &token)))
+}
+
+pub(super) async fn resync(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
+    let (session, prescriber, overview, token) = known_token(&ctx, &id).await?;
+    let mut template = resync_page(&ctx, &overview, &token);
+    let Some(codes) = two_codes(&fields, &mut template) else {
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    };
+    match ctx.app().resync(&session, prescriber, token.id, codes, ctx.at).await {
+        Ok(()) => Ok(see_other("/portal/tokens?done=resynced")),
+        Err(error) => resync_refused(&ctx, template, &error, &overview, &token.id.to_string())
+            .ok_or_else(|| ctx.stop(&error)),
+    }
+}
+
+pub(super) async fn history(ctx: Ctx) -> Out {
+    let (_, _, overview) = known(&ctx).await?;
+    let template = HistoryPage {
+        page: frame(&ctx, &overview, "History of tokens", NavTab::Tokens),
+        tokens: overview.tokens.iter().rev().map(|token| show::row(token, ctx.now())).collect(),
+    };
+    Ok(page(StatusCode::OK, &template))
+}

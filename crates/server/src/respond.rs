@@ -1,0 +1,148 @@
+//! Where answers become HTTP: pages, problem documents and the headers around them.
+
+use askama::Template;
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+
+use crate::{
+    app::{At, Error},
+    views::{ErrorPage, Page},
+};
+
+/// Headers of every answer that a browser may show. No inline script or style, nothing from
+/// elsewhere, no frame around us, nothing kept.
+pub(crate) const SECURITY_HEADERS: [(HeaderName, &str); 8] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    // Not `no-referrer`: browsers would then send `Origin: null` with our own forms.
+    (header::REFERRER_POLICY, "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
+    (header::STRICT_TRANSPORT_SECURITY, "max-age=63072000"),
+];
+
+/// Puts the security headers on a response, and forbids keeping it unless it says otherwise.
+pub(crate) async fn secure(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in SECURITY_HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A page with its status.
+pub(crate) fn page(status: StatusCode, template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => (
+            status,
+            [(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))],
+            html,
+        )
+            .into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a template did not render");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// Goes on to another page after a form: 303, so that a reload sends nothing twice.
+pub(crate) fn see_other(to: &str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    if let Ok(value) = HeaderValue::from_str(to) {
+        response.headers_mut().insert(header::LOCATION, value);
+    }
+    response
+}
+
+/// A handler's early end, with the answer that goes out.
+pub(crate) struct Stop(Box<Response>);
+
+impl Stop {
+    pub(crate) fn with(response: Response) -> Self {
+        Self(Box::new(response))
+    }
+}
+
+impl IntoResponse for Stop {
+    fn into_response(self) -> Response {
+        *self.0
+    }
+}
+
+/// What a page handler answers.
+pub(crate) type Out = Result<Response, Stop>;
+
+/// The status of a fault, logged once with its chain under the support code.
+pub(crate) fn status_of(error: &Error, at: At) -> StatusCode {
+    let support = at.support;
+    match error {
+        Error::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::SignedOut => StatusCode::UNAUTHORIZED,
+        Error::NotFound => StatusCode::NOT_FOUND,
+        Error::Busy => {
+            tracing::warn!(%support, "too many wait for a passphrase hash");
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        Error::Unavailable(cause) => {
+            tracing::error!(%support, %cause, "the database is not available");
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        Error::OutcomeUnknown(cause) => {
+            tracing::error!(%support, %cause, "the outcome of a commit is unknown");
+            StatusCode::GATEWAY_TIMEOUT
+        }
+        Error::Internal(cause) => {
+            tracing::error!(%support, %cause, "internal fault");
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    }
+}
+
+/// The page for a fault.
+pub(crate) fn error_page(status: StatusCode, frame: Page) -> Response {
+    page(status, &ErrorPage::for_status(status.as_u16(), frame))
+}
+
+/// A problem document (RFC 9457).
+pub(crate) fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or("Error");
+    let body = serde_json::json!({
+        "type": "about:blank",
+        "title": title,
+        "status": status.as_u16(),
+        "code": code,
+        "detail": detail,
+    });
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response
+}
+
+/// The problem document of a fault.
+pub(crate) fn error_problem(error: &Error, at: At) -> Response {
+    let status = status_of(error, at);
+    let (code, detail) = match error {
+        Error::Busy | Error::Unavailable(_) => {
+            ("unavailable", "Nothing was changed. Try again in a moment.")
+        }
+        Error::OutcomeUnknown(_) => {
+            ("outcome_unknown", "Not verified. Wait for the next passcode.")
+        }
+        Error::NotFound => ("not_found", "There is no such thing."),
+        _ => ("internal", "Something went wrong on our side."),
+    };
+    problem(status, code, detail)
+}

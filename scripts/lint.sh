@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Everything that judges the code without running it, the cheapest first.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/lib.sh"
+cd "$(dirname "$0")/.."
+need_cargo
+
+scripts_parse() {
+  local file
+  for file in scripts/*.sh .ci/run; do
+    bash -n "$file" || return 1
+  done
+  if command -v node >/dev/null; then
+    for file in web/e2e/*.mjs; do
+      node --check "$file" || return 1
+    done
+  fi
+}
+
+no_download_addresses() {
+  # The lock file holds hashes; where the packages come from is the installing machine's business.
+  if grep -nE '"resolved"|https?://[^"]*\.tgz' web/package-lock.json; then
+    say "web/package-lock.json holds download addresses: remake it with 'npm install --ignore-scripts' in web/" >&2
+    return 1
+  fi
+}
+
+scripts/cargo-tool.sh cargo-deny
+stage "format" cargo fmt --all --check
+stage "scripts parse" scripts_parse
+stage "npm lock file" no_download_addresses
+stage "bans, licenses, sources" cargo deny --locked check bans licenses sources
+stage "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
+RUSTDOCFLAGS=-Dwarnings stage "rustdoc" cargo doc --locked --workspace --no-deps

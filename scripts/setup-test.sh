@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Makes this machine able to run every test. Safe and quick to run again.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/lib.sh"
+cd "$(dirname "$0")/.."
+
+need_cargo
+
+# Node is the one tool that Debian 12 carries too old (18): it is named, not installed.
+oldest_node=20.19
+node_help="Countersign's browser tests need Node.js $oldest_node or newer, with npm.
+Install it (any 20.x from 20.19 on, 22.x or 24.x), see that 'node --version' and 'npm --version' work,
+then run this again. The product itself needs no Node: 'make demo' works without."
+command -v node >/dev/null || fail "setup-test: node was not found." "$node_help"
+command -v npm >/dev/null || fail "setup-test: npm was not found." "$node_help"
+node_version=$(node --version)
+node_version=${node_version#v}
+if [ "$(printf '%s\n' "$oldest_node" "$node_version" | sort -V | head -n 1)" != "$oldest_node" ]; then
+  fail "setup-test: node is $node_version." "$node_help"
+fi
+
+missing=()
+command -v "${CHROMIUM:-chromium}" >/dev/null || missing+=(chromium)
+command -v oathtool >/dev/null || missing+=(oathtool)
+# Only the binaries are used; whether Debian starts a cluster of its own makes no difference.
+if ! scripts/with-postgres.sh --find >/dev/null 2>&1; then
+  # Debian 12 carries PostgreSQL 15, the oldest that we support; elsewhere the newest there is.
+  if grep -qs '^VERSION_ID="12"' /etc/os-release; then
+    missing+=(postgresql-15)
+  else
+    missing+=(postgresql)
+  fi
+fi
+# Without a font Chromium draws every letter as an empty box.
+if [ -z "$(find -L /usr/share/fonts /usr/local/share/fonts "$HOME/.fonts" "$HOME/.local/share/fonts" \
+  \( -name '*.ttf' -o -name '*.otf' -o -name '*.ttc' \) -print -quit 2>/dev/null)" ]; then
+  missing+=(fonts-liberation)
+fi
+if [ ${#missing[@]} -gt 0 ]; then
+  install_packages "setup-test" "${missing[@]}"
+fi
+
+scripts/cargo-tool.sh cargo-nextest
+
+# npm writes node_modules/.package-lock.json last: newer than the lock file means complete.
+if [ ! -f web/node_modules/.package-lock.json ] ||
+  [ web/package-lock.json -nt web/node_modules/.package-lock.json ] ||
+  [ web/package.json -nt web/node_modules/.package-lock.json ]; then
+  say "setup-test: installing the npm packages of the lock file"
+  (cd web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+  touch web/node_modules/.package-lock.json
+fi
+
+say "setup-test: ready to test (node $node_version, PostgreSQL in $(scripts/with-postgres.sh --find), $(command -v "${CHROMIUM:-chromium}"))"

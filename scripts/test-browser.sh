@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Runs the browser tests alone, against the binary that is already built.
+# Extra arguments go to node's runner: scripts/test-browser.sh --test-name-pattern=article
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/lib.sh"
+cd "$(dirname "$0")/.."
+
+COUNTERSIGN_BIN=${COUNTERSIGN_BIN:-${CARGO_TARGET_DIR:-$PWD/target}/debug/countersign}
+export COUNTERSIGN_BIN
+[ -x "$COUNTERSIGN_BIN" ] || fail "test-browser: $COUNTERSIGN_BIN is not there." \
+  "Build it with 'make build', or run 'make test'."
+cd web
+# One file at a time: each starts its own server and browser, and the machine may have two cores.
+exec node --test --test-reporter=spec --test-concurrency=1 --test-timeout=600000 "$@" e2e/*.test.mjs
