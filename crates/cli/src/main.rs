@@ -1,2 +1,94 @@
-//! x
-fn main() {}
+//! The one binary of Countersign: server, soft token for the terminal, and what an operator needs.
+
+mod admin;
+mod demo;
+mod doctor;
+mod key_file;
+mod private_file;
+mod serve;
+mod settings;
+mod soft_token;
+
+use std::{io::Write, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use settings::Settings;
+
+/// Two-factor credentials for the electronic prescribing of controlled substances
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    /// Configuration file [default: ./countersign.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server
+    Serve {
+        /// Only check the configuration
+        #[arg(long)]
+        check_config: bool,
+    },
+    /// Run a demonstration with made-up people, all in one folder
+    Demo(demo::DemoArguments),
+    /// A soft token for the terminal
+    #[command(subcommand)]
+    Token(soft_token::TokenCommand),
+    /// Create practices, prescribers and staff; stop a token in an emergency
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
+    /// Bring the database up to this version
+    Migrate,
+    /// Check this host and say what to do
+    Doctor,
+    /// Print the version, and the FIPS module's
+    Version,
+    /// Print the documented default configuration
+    Config,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let config = cli.config.as_deref();
+    let done = match cli.command {
+        Command::Serve { check_config } => serve::run(config, check_config).map(|()| 0),
+        Command::Demo(arguments) => demo::run(&arguments).map(|()| 0),
+        Command::Token(command) => soft_token::run(command).map(|()| 0),
+        Command::Admin(command) => admin::run(config, command).map(|()| 0),
+        Command::Migrate => serve::migrate(config).map(|()| 0),
+        Command::Doctor => serve::doctor(config),
+        Command::Version => print(&version()).map(|()| 0),
+        Command::Config => print(&Settings::reference()).map(|()| 0),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let lines = format!("{error:#}");
+            for line in lines.lines() {
+                let _ = writeln!(std::io::stderr(), "countersign: {line}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn version() -> String {
+    let module = match countersign_crypto::fips_status() {
+        Ok(status) => status.library,
+        Err(error) => error.to_string(),
+    };
+    format!("countersign {}\nFIPS module: {module}\n", env!("CARGO_PKG_VERSION"))
+}
+
+/// Writes to standard output; a reader that has read enough is no fault.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 
 use countersign_domain::{
-    ApiKeyId, CredentialId, EhrId, Failures, Npi, PassphraseHash, PracticeId, PrescriberId, StaffId, Timestamp,
+    ApiKeyId, CredentialId, EhrId, Failures, Npi, PassphraseHash, PracticeId, PrescriberId,
+    StaffId, Timestamp,
 };
 
 use crate::{

@@ -35,7 +35,9 @@ impl App {
                 let actor = Actor::Ehr(ehr.id);
                 let expires = countersign_domain::Timestamp::from_seconds(claims.exp);
                 let identity = tx.ehr_user(ehr.id, &claims.sub)?;
-                let fresh = tx.use_launch(&sha256(claims.jti.as_bytes()), expires)?;
+                // With the EHR's own id, so that none can use up another's launch.
+                let jti = [ehr.id.as_bytes().as_slice(), claims.jti.as_bytes()].concat();
+                let fresh = tx.use_launch(&sha256(&jti), expires)?;
                 let refusal = match identity {
                     _ if !fresh => Some("launch_used"),
                     None => Some("launch_unknown_user"),

@@ -3,6 +3,7 @@
 //! No line here knows HTTP. Each use case reads the clock once, runs one transaction (a sign-in by
 //! passphrase runs two, with the slow hash between them) and answers.
 
+mod admin;
 mod check;
 mod hashing;
 mod launch;

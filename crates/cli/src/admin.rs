@@ -1,0 +1,157 @@
+//! `countersign admin`: what somebody with a shell on the host may do.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context as _, bail};
+use clap::Subcommand;
+use countersign_crypto::SecretText;
+use countersign_domain::{CredentialId, Manufacturer, Npi, Passphrase, PracticeId};
+use countersign_server::app::App;
+
+use crate::{
+    print, private_file,
+    serve::{HostClock, open_store, options, runtime, system_rng},
+    settings::Settings,
+};
+
+/// What `countersign admin` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Create a practice
+    Practice {
+        /// Its name
+        #[arg(long)]
+        name: String,
+    },
+    /// List the practices
+    Practices,
+    /// Create a prescriber; the passphrase is typed by the prescriber, or read from a file
+    Prescriber {
+        /// ID of the practice
+        #[arg(long)]
+        practice: PracticeId,
+        /// National Provider Identifier
+        #[arg(long)]
+        npi: Npi,
+        /// Full name
+        #[arg(long)]
+        name: String,
+        /// File with the passphrase on its first line, mode 0600
+        #[arg(long)]
+        passphrase_file: Option<PathBuf>,
+    },
+    /// Create a member of staff
+    Staff {
+        /// ID of the practice
+        #[arg(long)]
+        practice: PracticeId,
+        /// Full name
+        #[arg(long)]
+        name: String,
+        /// User name in the EHR
+        #[arg(long)]
+        ehr_user: String,
+    },
+    /// Create a key for an integrating system; it is printed once
+    ApiKey {
+        /// ID of the practice
+        #[arg(long)]
+        practice: PracticeId,
+        /// What it is for
+        #[arg(long)]
+        name: String,
+    },
+    /// Disable a token at once and for good
+    DisableToken {
+        /// Credential ID or serial number
+        credential: String,
+        /// Manufacturer, for IDs of digits alone
+        #[arg(long)]
+        manufacturer: Option<String>,
+    },
+}
+
+pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Result<()> {
+    let settings = Settings::load(config)?;
+    // Read before anything is opened: a slip at the prompt changes nothing.
+    let passphrase = match &command {
+        AdminCommand::Prescriber { npi, name, passphrase_file, .. } => {
+            Some(read_passphrase(passphrase_file.as_deref(), &[name, &npi.as_text()])?)
+        }
+        _ => None,
+    };
+    runtime()?.block_on(async {
+        let store = open_store(&settings, false).await?;
+        let app = App::new(store, Arc::new(HostClock), system_rng, options(&settings, false)?);
+        let at = app.at()?;
+        let said = match command {
+            AdminCommand::Practice { name } => {
+                let id = app.create_practice(name, at).await?;
+                format!("Practice {id}\n")
+            }
+            AdminCommand::Practices => {
+                app.practices().await?.iter().map(|(id, name)| format!("{id}  {name}\n")).collect()
+            }
+            AdminCommand::Prescriber { practice, npi, name, .. } => {
+                known_practice(&app, practice).await?;
+                let phrase = passphrase.context("no passphrase")?;
+                match app.create_prescriber(practice, npi, name, phrase, at).await? {
+                    Some(id) => format!("Prescriber {id}\n"),
+                    None => bail!("this NPI has an account already"),
+                }
+            }
+            AdminCommand::Staff { practice, name, ehr_user } => {
+                known_practice(&app, practice).await?;
+                match app.create_staff(practice, name, ehr_user, at).await? {
+                    Some(id) => format!("Staff {id}\n"),
+                    None => bail!("this EHR user name has an account in the practice already"),
+                }
+            }
+            AdminCommand::ApiKey { practice, name } => {
+                known_practice(&app, practice).await?;
+                format!("{}\n", app.create_api_key(practice, name, at).await?)
+            }
+            AdminCommand::DisableToken { credential, manufacturer } => {
+                let maker = manufacturer.map(|text| text.parse::<Manufacturer>()).transpose()?;
+                let id = CredentialId::parse(&credential, maker)?;
+                if !app.emergency_disable(id, at).await? {
+                    bail!("no token with this ID is known here");
+                }
+                "Disabled. Its passcodes no longer work.\n".to_owned()
+            }
+        };
+        print(&said)
+    })
+}
+
+async fn known_practice(app: &App, id: PracticeId) -> anyhow::Result<()> {
+    if app.practices().await?.iter().any(|(known, _)| *known == id) {
+        return Ok(());
+    }
+    bail!("there is no practice {id}: `countersign admin practices` lists them")
+}
+
+fn read_passphrase(file: Option<&Path>, own: &[&str]) -> anyhow::Result<Passphrase> {
+    let typed = match file {
+        Some(path) => {
+            let bytes = private_file::read(path, 1_024)?;
+            let text =
+                std::str::from_utf8(bytes.expose()).context("the passphrase file is not text")?;
+            SecretText::new(text.lines().next().unwrap_or("").to_owned())
+        }
+        None => {
+            let first = SecretText::new(rpassword::prompt_password(
+                "Passphrase (typed by the prescriber): ",
+            )?);
+            let second = SecretText::new(rpassword::prompt_password("Once more: ")?);
+            if first.expose() != second.expose() {
+                bail!("the two are not the same; nothing was changed");
+            }
+            first
+        }
+    };
+    Ok(Passphrase::choose(&typed, own)?)
+}

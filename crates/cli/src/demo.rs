@@ -1,0 +1,294 @@
+//! `countersign demo`: everything in one folder, with made-up people, on loopback.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use countersign_crypto::{SecretBytes, SecretText, SigningKey, SystemRng, random_array};
+use countersign_domain::{EhrId, Npi, Passphrase};
+use countersign_server::{
+    app::App,
+    ehr::{self, Ehr, EhrUser, FIRST_PATIENT},
+    listen,
+};
+use countersign_store::Identity;
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    print, private_file,
+    serve::{
+        HostClock, bind, open_store, options, runtime, serve_app, start_log, stop_signal,
+        system_rng,
+    },
+    settings::Settings,
+    soft_token::{self, now},
+};
+
+/// Marks a folder that the demonstration made, and holds what it must remember.
+const MARKER: &str = "demo-state.json";
+/// What a newcomer needs, for programs.
+const FACTS: &str = "demo.json";
+/// The NPI that 45 CFR's own examples use.
+const NPI: &str = "1234567893";
+const NAME: &str = "Dr. Ada Moreno";
+const PRACTICE: &str = "Lakeside Clinic";
+const TOKEN: &str = "Demo phone";
+
+/// `countersign demo`
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// Folder for everything
+    #[arg(long, default_value = "data", value_name = "DIR")]
+    data: PathBuf,
+    /// Port of e-prescribing app and portal; the stand-in EHR takes the next one
+    #[arg(long, default_value_t = 8700, value_parser = clap::value_parser!(u16).range(1024..=65534))]
+    port: u16,
+    /// Remove what an earlier demonstration left in the folder, and end
+    #[arg(long)]
+    reset_only: bool,
+}
+
+/// What the demonstration remembers between starts. The signing key of its EHR lies beside it.
+#[derive(Serialize, Deserialize)]
+struct State {
+    npi: String,
+    passphrase: String,
+    ehr_id: String,
+}
+
+#[derive(Serialize)]
+struct Facts<'a> {
+    chart_url: String,
+    eprescribe_url: String,
+    portal_url: String,
+    npi: &'a str,
+    passphrase: &'a str,
+    token_command: String,
+}
+
+pub(crate) fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
+    if arguments.reset_only {
+        return reset(&arguments.data);
+    }
+    private_file::create_folder(&arguments.data)?;
+    let data =
+        arguments.data.canonicalize().with_context(|| arguments.data.display().to_string())?;
+    let settings = settings(&data, arguments.port)?;
+    start_log(&settings);
+    runtime()?.block_on(start(&data, arguments.port, &settings))
+}
+
+fn settings(data: &Path, port: u16) -> anyhow::Result<Settings> {
+    let mut settings = Settings::default();
+    settings.server.listen = format!("127.0.0.1:{port}");
+    settings.server.public_url = format!("http://127.0.0.1:{port}");
+    settings.database.path = data.join("countersign.db");
+    settings.keys.master_key_file = data.join("master.key");
+    "Lakeside Clinic support desk".clone_into(&mut settings.practice.support_name);
+    "+1 555 0100".clone_into(&mut settings.practice.support_phone);
+    "support@lakeside.example".clone_into(&mut settings.practice.support_email);
+    settings.manufacturers.enabled = vec!["countersign".to_owned(), "symantec".to_owned()];
+    settings.limits.provisioning_per_minute = 60;
+    settings.check()?;
+    Ok(settings)
+}
+
+async fn start(data: &Path, port: u16, settings: &Settings) -> anyhow::Result<()> {
+    let ehr_port = port + 1;
+    // Both ports first: a demonstration that can't listen leaves no half-made data.
+    let listening = bind(&settings.server.listen).await?;
+    let ehr_listening = bind(&format!("127.0.0.1:{ehr_port}")).await?;
+    let marker = data.join(MARKER);
+    if !marker.exists() && settings.database.path.exists() {
+        bail!(
+            "{} holds a database and no demonstration: choose another folder, or finish a reset by removing it yourself",
+            data.display()
+        );
+    }
+    let store = open_store(settings, true).await?;
+    let app = Arc::new(App::new(store, Arc::new(HostClock), system_rng, options(settings, true)?));
+    let state =
+        if marker.exists() { read_state(&marker)? } else { first_start(data, &app).await? };
+    let key_bytes = private_file::read(&data.join("ehr.key"), 4_096)?;
+    let key = SigningKey::from_pkcs8(&SecretBytes::new(
+        HEXLOWER.decode(key_bytes.expose().trim_ascii())?,
+    ))?;
+    let ehr = Ehr {
+        users: vec![
+            EhrUser { user: "amoreno".into(), name: NAME.into(), role: "Prescriber".into() },
+            EhrUser { user: "jlee".into(), name: "Jamie Lee".into(), role: "Nurse".into() },
+        ],
+        signing_key: Arc::new(key),
+        ehr_id: state.ehr_id.parse::<EhrId>()?,
+        audience: settings.public_origin()?,
+        clock: Arc::new(now),
+        launch_seconds: settings.policy.launch_seconds,
+    };
+    let facts = facts(data, port, ehr_port, &state)?;
+    write_facts(data, &facts)?;
+    print(&welcome(&facts, data))?;
+    let stop = stop_signal()?;
+    tokio::join!(
+        serve_app(app, settings, listening, stop.clone()),
+        listen(ehr_listening, ehr::router(ehr), stop),
+    );
+    Ok(())
+}
+
+fn read_state(marker: &Path) -> anyhow::Result<State> {
+    let bytes = private_file::read(marker, 16_384)?;
+    serde_json::from_slice(bytes.expose())
+        .with_context(|| format!("{} is damaged: make demo-reset starts afresh", marker.display()))
+}
+
+/// Makes practice, people, EHR and first token. The marker comes last: without it nothing counts.
+async fn first_start(data: &Path, app: &App) -> anyhow::Result<State> {
+    let at = app.at()?;
+    let npi: Npi = NPI.parse()?;
+    let passphrase = invent_passphrase()?;
+    let phrase = Passphrase::choose(&SecretText::new(passphrase.clone()), &[NAME, NPI, PRACTICE])?;
+    let practice = app.create_practice(PRACTICE.to_owned(), at).await?;
+    let prescriber = app
+        .create_prescriber(practice, npi, NAME.to_owned(), phrase, at)
+        .await?
+        .context("the database holds the demonstration's prescriber already: make demo-reset starts afresh")?;
+    let nurse =
+        app.create_staff(practice, "Jamie Lee".to_owned(), "jlee".to_owned(), at).await?.context(
+            "the database holds the demonstration's nurse already: make demo-reset starts afresh",
+        )?;
+    let (key, document) = SigningKey::generate()?;
+    private_file::create(&data.join("ehr.key"), HEXLOWER.encode(document.expose()).as_bytes())?;
+    let users = vec![
+        ("amoreno".to_owned(), Identity::Prescriber(prescriber)),
+        ("jlee".to_owned(), Identity::Staff(nurse)),
+    ];
+    let point = key.verifying_key().point().to_vec();
+    let ehr =
+        app.register_ehr(practice, "Lakeside Clinic EHR".to_owned(), point, users, at).await?;
+    let made = app.install_demo_token(practice, prescriber, TOKEN.parse()?, at).await?;
+    let pin: [u8; 8] = random_array(&mut SystemRng)?;
+    let pin = HEXLOWER.encode(&pin);
+    private_file::create(&data.join("token.pin"), pin.as_bytes())?;
+    soft_token::keep_for_demo(&data.join("tokens"), TOKEN, made, &pin)?;
+    let state = State { npi: NPI.to_owned(), passphrase, ehr_id: ehr.to_string() };
+    private_file::create(&data.join(MARKER), &serde_json::to_vec_pretty(&state)?)?;
+    Ok(state)
+}
+
+/// Five words of a list of 64 and two digits: easy to type, new in each folder, a demonstration's.
+fn invent_passphrase() -> anyhow::Result<String> {
+    const WORDS: [&str; 64] = [
+        "anchor", "basil", "copper", "dragon", "ember", "falcon", "garden", "harbor", "island",
+        "jigsaw", "kettle", "lantern", "marble", "nectar", "orchid", "pepper", "quartz", "ribbon",
+        "saddle", "teapot", "umbrella", "velvet", "walnut", "yellow", "zipper", "amber", "bridge",
+        "candle", "domino", "engine", "feather", "glacier", "hammer", "indigo", "jacket", "kitten",
+        "ladder", "magnet", "needle", "oyster", "paddle", "quiver", "rocket", "silver", "tunnel",
+        "upward", "violin", "window", "yonder", "zephyr", "acorn", "button", "cactus", "desert",
+        "eleven", "fossil", "goblet", "hollow", "ivory", "jungle", "kernel", "lizard", "meadow",
+        "napkin",
+    ];
+    let bytes: [u8; 6] = random_array(&mut SystemRng)?;
+    let words: Vec<&str> =
+        bytes.iter().take(5).filter_map(|b| WORDS.get(usize::from(b & 63)).copied()).collect();
+    Ok(format!("{} {:02}", words.join(" "), bytes.last().copied().unwrap_or(0) % 100))
+}
+
+fn facts<'a>(data: &Path, port: u16, ehr_port: u16, state: &'a State) -> anyhow::Result<Facts<'a>> {
+    let program = std::env::current_exe().context("where this program lies")?;
+    Ok(Facts {
+        chart_url: format!("http://127.0.0.1:{ehr_port}/patients/{FIRST_PATIENT}"),
+        eprescribe_url: format!("http://127.0.0.1:{port}/e-prescribing"),
+        portal_url: format!("http://127.0.0.1:{port}/portal"),
+        npi: &state.npi,
+        passphrase: &state.passphrase,
+        token_command: format!(
+            "{} token code --plain --dir {} --pin-file {} {}",
+            quoted(&program.display().to_string()),
+            quoted(&data.join("tokens").display().to_string()),
+            quoted(&data.join("token.pin").display().to_string()),
+            quoted(TOKEN),
+        ),
+    })
+}
+
+/// A word for a POSIX shell.
+fn quoted(text: &str) -> String {
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c)) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+fn write_facts(data: &Path, facts: &Facts<'_>) -> anyhow::Result<()> {
+    let path = data.join(FACTS);
+    if let Err(error) = fs::remove_file(&path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        bail!("{}: {error}", path.display());
+    }
+    private_file::create(&path, &serde_json::to_vec_pretty(facts)?)?;
+    Ok(())
+}
+
+fn welcome(facts: &Facts<'_>, data: &Path) -> String {
+    format!(
+        "\nCountersign demonstration (made-up people and patients)\n\n\
+         1. Open a chart:      {}\n   and choose the e-Prescribing tab, then the menu > Utilities > Token Management.\n\
+         2. NPI:               {}\n   Passphrase:        {}\n\
+         3. A passcode of the first token, {TOKEN}:\n   {}\n\n\
+         Token Management without an EHR: {}\n\
+         The same facts: {}\n\
+         Stop with Ctrl-C; the next start keeps the data.\n\n",
+        facts.chart_url,
+        facts.npi,
+        facts.passphrase,
+        facts.token_command,
+        facts.portal_url,
+        data.join(FACTS).display(),
+    )
+}
+
+/// Removes what a demonstration made, and only that.
+fn reset(data: &Path) -> anyhow::Result<()> {
+    if !data.exists() {
+        return print("Nothing to reset.\n");
+    }
+    let made_here = data.join(MARKER).exists() || data.join("ehr.key").exists();
+    let empty = fs::read_dir(data).with_context(|| data.display().to_string())?.next().is_none();
+    if !made_here && !empty {
+        bail!("{} is no folder of the demonstration; nothing was removed", data.display());
+    }
+    let mut names = vec![
+        "countersign.db".to_owned(),
+        "countersign.db-wal".to_owned(),
+        "countersign.db-shm".to_owned(),
+        "master.key".to_owned(),
+        "ehr.key".to_owned(),
+        "token.pin".to_owned(),
+        FACTS.to_owned(),
+        MARKER.to_owned(),
+    ];
+    if let Ok(entries) = fs::read_dir(data.join("tokens")) {
+        for entry in entries {
+            names.push(format!("tokens/{}", entry?.file_name().to_string_lossy()));
+        }
+    }
+    for name in names {
+        let path = data.join(&name);
+        if let Err(error) = fs::remove_file(&path)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            bail!("{}: {error}", path.display());
+        }
+    }
+    // The folders go only if nothing else lies in them.
+    let _ = fs::remove_dir(data.join("tokens"));
+    let _ = fs::remove_dir(data);
+    print("The demonstration's data is removed.\n")
+}

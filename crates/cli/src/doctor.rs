@@ -1,0 +1,464 @@
+//! `countersign doctor`: looks at this machine and says what to do.
+
+use std::{
+    fs::{self, Metadata},
+    io::ErrorKind,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
+use countersign_crypto::{FipsError, FipsStatus, fips_status};
+use countersign_domain::Timestamp;
+
+use crate::{
+    key_file::{self, KeyFileError},
+    private_file::explain,
+    settings::{DatabaseKind, Listen, Settings},
+};
+
+/// A clock this far from the database's is fine: milliseconds.
+const CLOCK_GOOD_MS: i64 = 1_000;
+/// A clock further than this from the database's refuses right passcodes: milliseconds.
+const CLOCK_BAD_MS: i64 = 10_000;
+/// Before this the clock was never set. A build of this program can't be older.
+const EARLIEST_YEAR: i64 = 2025;
+const LATEST_YEAR: i64 = 2100;
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum State {
+    /// As it should be.
+    Good,
+    /// It works, and somebody should look at it.
+    Warn,
+    /// The server does not start, or does not do its work.
+    Bad,
+}
+
+/// One line of the doctor's report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    /// What was looked at.
+    pub(crate) name: &'static str,
+    /// How it is.
+    pub(crate) state: State,
+    /// What was found.
+    pub(crate) says: String,
+    /// What to do, where something is to be done.
+    pub(crate) do_this: Option<String>,
+}
+
+impl Finding {
+    fn good(name: &'static str, says: impl Into<String>) -> Self {
+        Self { name, state: State::Good, says: says.into(), do_this: None }
+    }
+
+    fn warn(name: &'static str, says: impl Into<String>, do_this: impl Into<String>) -> Self {
+        Self { name, state: State::Warn, says: says.into(), do_this: Some(do_this.into()) }
+    }
+
+    fn bad(name: &'static str, says: impl Into<String>, do_this: impl Into<String>) -> Self {
+        Self { name, state: State::Bad, says: says.into(), do_this: Some(do_this.into()) }
+    }
+}
+
+/// Every check that needs no database.
+pub(crate) fn host_findings(settings: &Settings, now: Timestamp) -> Vec<Finding> {
+    let mut findings = vec![
+        fips_finding(fips_status()),
+        time_finding(now),
+        config_file_finding(settings.file.as_deref()),
+        key_file_finding(&settings.keys.master_key_file),
+    ];
+    if settings.database.kind == DatabaseKind::Sqlite {
+        findings.push(data_folder_finding(&settings.database.path));
+    }
+    findings.push(listen_finding(settings));
+    findings.push(support_finding(settings));
+    findings
+}
+
+/// The FIPS module: in its mode, and of the certified line.
+pub(crate) fn fips_finding(status: Result<FipsStatus, FipsError>) -> Finding {
+    const NAME: &str = "FIPS module";
+    match status {
+        Ok(status) => {
+            let module = status.module.map(|n| format!(", module version {n}")).unwrap_or_default();
+            Finding::good(NAME, format!("AWS-LC FIPS {}{module}, in FIPS mode", status.library))
+        }
+        Err(error) => Finding::bad(
+            NAME,
+            error.to_string(),
+            "use a binary built as docs/fips.md says (AWS_LC_FIPS_SYS_USE_SYSTEM=0); the server does not start with this one",
+        ),
+    }
+}
+
+/// Whether the clock of this machine can be true at all.
+pub(crate) fn time_finding(now: Timestamp) -> Finding {
+    const NAME: &str = "time";
+    let (year, ..) = now.civil();
+    let says = format!("this machine says {}", now.minute_text());
+    if (EARLIEST_YEAR..LATEST_YEAR).contains(&year) {
+        return Finding::good(NAME, says);
+    }
+    Finding::bad(NAME, says, "set the clock and keep it right with chrony or systemd-timesyncd")
+}
+
+/// The configuration file: readable, and not writable by others.
+pub(crate) fn config_file_finding(path: Option<&Path>) -> Finding {
+    const NAME: &str = "configuration file";
+    let Some(path) = path else {
+        return Finding::good(NAME, "none; defaults and variables are used");
+    };
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) => return Finding::bad(NAME, explain(path, &error), "put the file right"),
+    };
+    let says = format!("{}, mode {:04o}", path.display(), mode(&metadata));
+    if mode(&metadata) & 0o022 != 0 {
+        let do_this = format!("other accounts may change it: run `chmod go-w {}`", path.display());
+        return Finding::bad(NAME, says, do_this);
+    }
+    Finding::good(NAME, says)
+}
+
+/// The master key: there, whole, and closed to others.
+pub(crate) fn key_file_finding(path: &Path) -> Finding {
+    const NAME: &str = "master key file";
+    match key_file::read(path) {
+        Ok(_) => Finding::good(NAME, format!("{}, closed to other accounts", path.display())),
+        Err(KeyFileError::Missing(path)) => Finding::bad(
+            NAME,
+            format!("{} is missing", path.display()),
+            "restore it from your backup; only an installation without data gets a new one, at its first start",
+        ),
+        Err(error) => {
+            Finding::bad(NAME, error.to_string(), "put the file right, then run this again")
+        }
+    }
+}
+
+/// The folder of the database file, and the file: there, writable, closed to others.
+pub(crate) fn data_folder_finding(database: &Path) -> Finding {
+    const NAME: &str = "data folder";
+    let folder = match database.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let metadata = match fs::metadata(folder) {
+        Ok(metadata) if metadata.is_dir() => metadata,
+        Ok(_) => {
+            let says = format!("{} is a file", folder.display());
+            return Finding::bad(NAME, says, "correct database.path");
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Finding::warn(
+                NAME,
+                format!("{} does not exist yet", folder.display()),
+                "nothing, before the first start; otherwise correct database.path",
+            );
+        }
+        Err(error) => return Finding::bad(NAME, explain(folder, &error), "correct the folder"),
+    };
+    // Mode bits tell nothing about a read-only disk or another owner; the system's answer does.
+    if let Err(error) = probe(folder) {
+        return Finding::bad(
+            NAME,
+            explain(folder, &error),
+            "make the folder writable for this account",
+        );
+    }
+    let says = format!("{}, mode {:04o}, writable", folder.display(), mode(&metadata));
+    if mode(&metadata) & 0o022 != 0 {
+        let do_this =
+            format!("other accounts may replace the data: run `chmod 700 {}`", folder.display());
+        return Finding::bad(NAME, says, do_this);
+    }
+    match fs::metadata(database) {
+        Ok(file) if mode(&file) & 0o022 != 0 => {
+            let says = format!("{} may be changed by other accounts", database.display());
+            Finding::bad(NAME, says, format!("run `chmod 600 {}`", database.display()))
+        }
+        // Where nobody else may enter the folder, the mode of the file does not matter.
+        Ok(file) if mode(&metadata) & 0o077 != 0 && mode(&file) & 0o044 != 0 => Finding::warn(
+            NAME,
+            format!("{} may be read by other accounts", database.display()),
+            format!("run `chmod 700 {}`", folder.display()),
+        ),
+        _ => Finding::good(NAME, says),
+    }
+}
+
+/// Where the server listens, and what browsers are told.
+pub(crate) fn listen_finding(settings: &Settings) -> Finding {
+    const NAME: &str = "listen address";
+    let addresses = settings.listen().and_then(|listen| Ok((listen, settings.public_origin()?)));
+    let (listen, origin) = match addresses {
+        Ok(addresses) => addresses,
+        Err(error) => return Finding::bad(NAME, error.to_string(), "correct the setting"),
+    };
+    let says = format!("{}, for browsers {origin}", settings.server.listen);
+    if let Listen::Unix(path) = &listen
+        && !path.parent().is_some_and(Path::is_dir)
+    {
+        let do_this = format!("create the folder of {}", path.display());
+        return Finding::bad(NAME, says, do_this);
+    }
+    if !origin.starts_with("https:") {
+        return Finding::warn(
+            NAME,
+            says,
+            "good for a trial on this machine; for prescribers, put a validated TLS terminator in front and set server.public_url",
+        );
+    }
+    Finding::good(NAME, says)
+}
+
+/// Whom the pages name where a prescriber can't go on.
+pub(crate) fn support_finding(settings: &Settings) -> Finding {
+    const NAME: &str = "support contact";
+    let practice = &settings.practice;
+    if practice.support_phone.is_empty() && practice.support_email.is_empty() {
+        return Finding::warn(
+            NAME,
+            "neither telephone nor email is set",
+            "set practice.support_phone or practice.support_email: a prescriber without a token needs it",
+        );
+    }
+    Finding::good(NAME, practice.support_name.clone())
+}
+
+/// The clock against the database's. `offset_ms` is the database's time less ours, in milliseconds.
+pub(crate) fn clock_finding(offset_ms: i64) -> Finding {
+    const NAME: &str = "clock";
+    let distance = offset_ms.saturating_abs();
+    let side = if offset_ms > 0 { "behind" } else { "ahead of" };
+    #[expect(clippy::cast_precision_loss, reason = "a number for people, with one decimal")]
+    let seconds = distance as f64 / 1_000.0;
+    let says = format!("{seconds:.1} s {side} the database's");
+    let do_this = "keep both machines' clocks right with chrony or systemd-timesyncd";
+    if distance <= CLOCK_GOOD_MS {
+        Finding::good(NAME, says)
+    } else if distance <= CLOCK_BAD_MS {
+        Finding::warn(NAME, says, do_this)
+    } else {
+        let do_this = format!("{do_this}: right passcodes are refused while they differ this much");
+        Finding::bad(NAME, says, do_this)
+    }
+}
+
+/// The schema version in the database (none: empty) against the one that this binary knows.
+pub(crate) fn schema_finding(found: Option<i64>, wanted: i64) -> Finding {
+    const NAME: &str = "schema";
+    match found {
+        Some(found) if found == wanted => Finding::good(NAME, format!("version {found}")),
+        Some(found) if found > wanted => Finding::bad(
+            NAME,
+            format!("version {found}, newer than this binary knows ({wanted})"),
+            "use the newer binary that the database was migrated with",
+        ),
+        Some(found) => Finding::warn(
+            NAME,
+            format!("version {found}; this binary wants {wanted}"),
+            "back up, then run `countersign migrate` (a start does the same)",
+        ),
+        None => Finding::warn(
+            NAME,
+            "the database is empty",
+            "run `countersign migrate` (a start does the same); if it should hold data, correct [database]",
+        ),
+    }
+}
+
+/// Whether the database answered: its name and version, or the fault.
+pub(crate) fn database_finding<E: std::fmt::Display>(answer: Result<String, E>) -> Finding {
+    const NAME: &str = "database";
+    match answer {
+        Ok(says) => Finding::good(NAME, says),
+        Err(error) => Finding::bad(
+            NAME,
+            one_line(&error.to_string()),
+            "start the database, or correct [database] in the configuration; then run this again",
+        ),
+    }
+}
+
+/// The report as text, a finding to a line, and below it what to do.
+pub(crate) fn render(findings: &[Finding]) -> String {
+    let width = findings.iter().map(|finding| finding.name.len()).max().unwrap_or(0);
+    let mut lines = Vec::new();
+    for finding in findings {
+        let state = match finding.state {
+            State::Good => "ok  ",
+            State::Warn => "look",
+            State::Bad => "BAD ",
+        };
+        lines.push(format!("{state}  {:width$}  {}", finding.name, finding.says));
+        let advice = finding.do_this.as_ref();
+        lines.extend(advice.map(|do_this| format!("      {:width$}  To do: {do_this}", "")));
+    }
+    let count = |state| findings.iter().filter(|finding| finding.state == state).count();
+    lines.push(match (count(State::Bad), count(State::Warn)) {
+        (0, 0) => "Everything looks good.".to_owned(),
+        (0, warn) => format!("It works; {warn} to look at."),
+        (bad, warn) => format!("{bad} bad, {warn} to look at."),
+    });
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// The exit code of the command: 1 where something is bad.
+pub(crate) fn exit_code(findings: &[Finding]) -> u8 {
+    u8::from(findings.iter().any(|finding| finding.state == State::Bad))
+}
+
+fn mode(metadata: &Metadata) -> u32 {
+    metadata.permissions().mode() & 0o7777
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Makes and removes an empty file.
+fn probe(folder: &Path) -> std::io::Result<()> {
+    let path = folder.join(format!(".countersign-doctor-{}", std::process::id()));
+    fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
+    fs::remove_file(&path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign_crypto::SystemRng;
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn says_what_to_do(finding: &Finding) -> bool {
+        !finding.says.contains('\n')
+            && (finding.state == State::Good) == finding.do_this.is_none()
+            && finding.do_this.as_ref().is_none_or(|text| text.len() > 10 && !text.contains('\n'))
+    }
+
+    #[test]
+    fn a_host_that_is_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        settings.database.path = folder.path().join("c.db");
+        settings.keys.master_key_file = folder.path().join("master.key");
+        settings.server.public_url = "https://erx.example.org".into();
+        settings.practice.support_phone = "555 0100".into();
+        key_file::create(&settings.keys.master_key_file, &mut SystemRng).unwrap();
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let findings = host_findings(&settings, now);
+        assert_eq!(findings.len(), 7);
+        assert!(findings.iter().all(|f| f.state == State::Good), "{findings:#?}");
+        assert_eq!(exit_code(&findings), 0);
+        let text = render(&findings);
+        assert!(text.contains("FIPS 3") && text.ends_with("Everything looks good.\n"), "{text}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the probe is removed");
+    }
+
+    #[test]
+    fn a_host_that_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        settings.database.path = folder.path().join("no/c.db");
+        settings.keys.master_key_file = folder.path().join("master.key");
+        let findings = host_findings(&settings, Timestamp::from_seconds(0));
+        assert!(findings.iter().all(says_what_to_do), "{findings:#?}");
+        let bad: Vec<_> =
+            findings.iter().filter(|f| f.state == State::Bad).map(|f| f.name).collect();
+        assert_eq!(bad, ["time", "master key file"]);
+        assert_eq!(exit_code(&findings), 1);
+        let text = render(&findings);
+        assert!(text.contains("BAD   time") && text.contains("To do: set the clock"), "{text}");
+        assert!(text.ends_with("2 bad, 3 to look at.\n"), "{text}");
+    }
+
+    #[test]
+    fn modes_of_files_and_folders() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("data");
+        fs::create_dir(&inner).unwrap();
+        let database = inner.join("c.db");
+        fs::write(&database, "").unwrap();
+        let state = |folder_mode, file_mode| {
+            set_mode(&inner, folder_mode);
+            set_mode(&database, file_mode);
+            let finding = data_folder_finding(&database);
+            assert!(says_what_to_do(&finding), "{finding:?}");
+            finding.state
+        };
+        assert_eq!(state(0o700, 0o644), State::Good);
+        assert_eq!(state(0o755, 0o600), State::Good);
+        assert_eq!(state(0o755, 0o644), State::Warn);
+        assert_eq!(state(0o777, 0o600), State::Bad);
+        assert_eq!(state(0o755, 0o666), State::Bad);
+        assert_eq!(data_folder_finding(&database.join("c.db")).state, State::Bad);
+
+        let config = folder.path().join("c.toml");
+        fs::write(&config, "").unwrap();
+        for (mode, state) in [(0o600, State::Good), (0o644, State::Good), (0o664, State::Bad)] {
+            set_mode(&config, mode);
+            assert_eq!(config_file_finding(Some(&config)).state, state, "{mode:o}");
+        }
+        assert_eq!(config_file_finding(None).state, State::Good);
+        assert_eq!(config_file_finding(Some(&folder.path().join("no"))).state, State::Bad);
+
+        let key = folder.path().join("master.key");
+        key_file::create(&key, &mut SystemRng).unwrap();
+        assert_eq!(key_file_finding(&key).state, State::Good);
+        set_mode(&key, 0o640);
+        let finding = key_file_finding(&key);
+        assert!(finding.state == State::Bad && finding.says.contains("chmod 600"), "{finding:?}");
+    }
+
+    #[test]
+    fn clocks_schemas_and_databases() {
+        for (offset, state) in [
+            (0, State::Good),
+            (-1_000, State::Good),
+            (1_001, State::Warn),
+            (-10_000, State::Warn),
+            (10_001, State::Bad),
+            (i64::MIN, State::Bad),
+        ] {
+            let finding = clock_finding(offset);
+            assert_eq!(finding.state, state, "{offset}");
+            assert!(says_what_to_do(&finding));
+        }
+        assert_eq!(clock_finding(2_500).says, "2.5 s behind the database's");
+        for (found, state) in [
+            (Some(3), State::Good),
+            (Some(2), State::Warn),
+            (None, State::Warn),
+            (Some(4), State::Bad),
+        ] {
+            let finding = schema_finding(found, 3);
+            assert_eq!(finding.state, state);
+            assert!(says_what_to_do(&finding));
+        }
+        assert_eq!(database_finding::<String>(Ok("PostgreSQL 15.4".into())).state, State::Good);
+        let finding = database_finding(Err("refused\n  by host"));
+        assert!(finding.says == "refused by host" && finding.state == State::Bad);
+        let missing = FipsError::NotInFipsMode("off".into());
+        assert_eq!(fips_finding(Err(missing)).state, State::Bad);
+    }
+
+    #[test]
+    fn a_socket_needs_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        settings.server.public_url = "https://erx.example.org".into();
+        settings.server.listen = format!("unix:{}/c.sock", folder.path().display());
+        assert_eq!(listen_finding(&settings).state, State::Good);
+        settings.server.listen = format!("unix:{}/no/c.sock", folder.path().display());
+        assert_eq!(listen_finding(&settings).state, State::Bad);
+        settings.server.listen = "0.0.0.0:1".into();
+        assert!(says_what_to_do(&listen_finding(&settings)));
+    }
+}

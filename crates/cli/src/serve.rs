@@ -1,0 +1,234 @@
+//! `serve`, `migrate` and `doctor`: the real clock, randomness and keys are wired here.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, bail};
+use countersign_crypto::{KeyProvider, Rng, SystemRng, fips_status};
+use countersign_domain::Timestamp;
+use countersign_server::{
+    Limits, Listening,
+    app::{App, Clock, Options, Support},
+    listen, router,
+};
+use countersign_store::{Database, SCHEMA_VERSION, Store};
+use tokio::{runtime::Runtime, sync::watch};
+
+use crate::{
+    doctor::{self, Finding},
+    key_file, print, private_file,
+    settings::{DatabaseKind, LogFormat, Settings},
+    soft_token::now,
+};
+
+/// The clock of this host.
+pub(crate) struct HostClock;
+
+impl Clock for HostClock {
+    fn now(&self) -> Timestamp {
+        now()
+    }
+}
+
+/// The generator of the FIPS module.
+pub(crate) fn system_rng() -> Box<dyn Rng> {
+    Box::new(SystemRng)
+}
+
+pub(crate) fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no threads for the server")
+}
+
+pub(crate) fn database(settings: &Settings) -> Database {
+    match settings.database.kind {
+        DatabaseKind::Sqlite => Database::Sqlite { path: settings.database.path.clone() },
+        DatabaseKind::Postgres => Database::Postgres {
+            url: settings.database.url.expose().to_owned(),
+            connections: usize::try_from(settings.database.connections).unwrap_or(1),
+        },
+    }
+}
+
+/// The master key; made only where there is no data yet that another key may have sealed.
+fn master_key(settings: &Settings, make: bool) -> anyhow::Result<Arc<dyn KeyProvider>> {
+    let path = &settings.keys.master_key_file;
+    let new =
+        make && settings.database.kind == DatabaseKind::Sqlite && !settings.database.path.exists();
+    let key =
+        if new { key_file::read_or_create(path, &mut SystemRng)? } else { key_file::read(path)? };
+    Ok(Arc::new(key))
+}
+
+/// Opens the store as the settings say; makes folder and key on a first start.
+pub(crate) async fn open_store(settings: &Settings, migrate: bool) -> anyhow::Result<Store> {
+    fips_status()?;
+    if settings.database.kind == DatabaseKind::Sqlite
+        && let Some(folder) = settings.database.path.parent().filter(|f| !f.as_os_str().is_empty())
+    {
+        private_file::create_folder(folder)?;
+    }
+    let key = master_key(settings, migrate)?;
+    let place = match settings.database.kind {
+        DatabaseKind::Sqlite => settings.database.path.display().to_string(),
+        DatabaseKind::Postgres => "PostgreSQL (database.url)".to_owned(),
+    };
+    Store::open(&database(settings), key, system_rng, migrate, now())
+        .await
+        .with_context(|| format!("database {place}"))
+}
+
+pub(crate) fn options(settings: &Settings, demonstration: bool) -> anyhow::Result<Options> {
+    let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    Ok(Options {
+        public_url: settings.public_origin()?,
+        policy: settings.policy()?,
+        iterations: settings.policy.passphrase_iterations,
+        manufacturers: settings.manufacturers()?,
+        symantec_prefix: settings.manufacturers.symantec_prefix.clone(),
+        support: Support {
+            name: settings.practice.support_name.clone(),
+            phone: filled(&settings.practice.support_phone),
+            email: filled(&settings.practice.support_email),
+        },
+        demonstration,
+    })
+}
+
+pub(crate) fn start_log(settings: &Settings) {
+    let level = settings.log.level.code();
+    let text = std::env::var("COUNTERSIGN_LOG").unwrap_or_else(|_| {
+        format!("warn,countersign={level},countersign_server={level},countersign_store={level}")
+    });
+    let filter = tracing_subscriber::EnvFilter::new(text);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    // A second start in one process only happens in tests.
+    let _ = match settings.log.format {
+        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => builder.with_ansi(false).try_init(),
+    };
+}
+
+/// `countersign serve`
+pub(crate) fn run(config: Option<&Path>, check_only: bool) -> anyhow::Result<()> {
+    let settings = Settings::load(config)?;
+    if check_only {
+        options(&settings, false)?;
+        return print("The configuration is good.\n");
+    }
+    start_log(&settings);
+    runtime()?.block_on(async {
+        let store = open_store(&settings, true).await?;
+        let app =
+            Arc::new(App::new(store, Arc::new(HostClock), system_rng, options(&settings, false)?));
+        let listening = bind(&settings.server.listen).await?;
+        tracing::info!(
+            listen = settings.server.listen,
+            version = env!("CARGO_PKG_VERSION"),
+            "ready"
+        );
+        let stop = stop_signal()?;
+        serve_app(app, &settings, listening, stop).await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+pub(crate) async fn bind(address: &str) -> anyhow::Result<Listening> {
+    match Listening::bind(address).await {
+        Ok(listening) => Ok(listening),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            bail!("{address} is in use: stop what listens there, or choose another address")
+        }
+        Err(error) => bail!("cannot listen on {address}: {error}"),
+    }
+}
+
+/// Serves one application until `stop`, tidying up once a minute.
+pub(crate) async fn serve_app(
+    app: Arc<App>,
+    settings: &Settings,
+    listening: Listening,
+    stop: watch::Receiver<bool>,
+) {
+    let limits = Arc::new(Limits::new(
+        settings.limits.login_per_minute,
+        settings.limits.provisioning_per_minute,
+    ));
+    let tidy = tokio::spawn({
+        let (app, limits) = (Arc::clone(&app), Arc::clone(&limits));
+        async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                limits.shrink();
+                if let Err(error) = app.purge().await {
+                    tracing::warn!(%error, "tidying up failed");
+                }
+            }
+        }
+    });
+    listen(listening, router(app, limits), stop).await;
+    tidy.abort();
+}
+
+/// Becomes true on SIGTERM or SIGINT.
+pub(crate) fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (send, receive) = watch::channel(false);
+    let mut terminate = signal(SignalKind::terminate()).context("no signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("no signals")?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        let _ = send.send(true);
+    });
+    Ok(receive)
+}
+
+/// `countersign migrate`
+pub(crate) fn migrate(config: Option<&Path>) -> anyhow::Result<()> {
+    let settings = Settings::load(config)?;
+    runtime()?.block_on(async {
+        open_store(&settings, true).await?;
+        print(&format!("The database has schema {SCHEMA_VERSION}.\n"))
+    })
+}
+
+/// `countersign doctor`
+pub(crate) fn doctor(config: Option<&Path>) -> anyhow::Result<u8> {
+    let settings = Settings::load(config)?;
+    let mut findings = doctor::host_findings(&settings, now());
+    if let Ok(key) = key_file::read(&settings.keys.master_key_file) {
+        findings.extend(runtime()?.block_on(store_findings(&settings, Arc::new(key))));
+    }
+    print(&doctor::render(&findings))?;
+    Ok(doctor::exit_code(&findings))
+}
+
+async fn store_findings(settings: &Settings, key: Arc<dyn KeyProvider>) -> Vec<Finding> {
+    let store = match Store::open_bare(&database(settings), key, system_rng) {
+        Ok(store) => store,
+        Err(error) => return vec![doctor::database_finding(Err(error))],
+    };
+    let state = match store.schema_state().await {
+        Ok(state) => state,
+        Err(error) => return vec![doctor::database_finding(Err(error))],
+    };
+    let kind = match settings.database.kind {
+        DatabaseKind::Sqlite => "SQLite answers",
+        DatabaseKind::Postgres => "PostgreSQL answers",
+    };
+    let mut findings =
+        vec![doctor::database_finding::<countersign_store::Error>(Ok(kind.to_owned()))];
+    let version = Some(state.version()).filter(|version| *version > 0);
+    findings.push(doctor::schema_finding(version, SCHEMA_VERSION));
+    match store.clock_offset(now()).await {
+        Ok(Some(micros)) => findings.push(doctor::clock_finding(micros / 1_000)),
+        Ok(None) => {}
+        Err(error) => findings.push(doctor::database_finding(Err(error))),
+    }
+    findings
+}

@@ -1,0 +1,1214 @@
+//! What an operator may set: `countersign.toml` and `COUNTERSIGN_*` variables.
+//!
+//! The sections below are the only list of settings. Defaults, checks, the documented default file
+//! and `docs/configuration.md` are all made from it.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::OsString,
+    fmt,
+    fs::{self, File},
+    io::{ErrorKind, Read},
+    net::{IpAddr, SocketAddr},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use config::{Config, FileFormat, Source, Value, ValueKind};
+use countersign_domain::{FORMATS, FailureLimits, Manufacturer, Policy as DomainPolicy, TokenKind};
+use reqwest::Url;
+use serde::{Deserialize, Serialize, Serializer};
+use thiserror::Error;
+
+use crate::private_file::explain;
+
+const DEFAULT_FILE: &str = "countersign.toml";
+const FILE_BYTES_MAX: u64 = 256 * 1024;
+const PREFIX: &str = "COUNTERSIGN_";
+/// Longest path of a Unix socket: 108 bytes with the closing zero (unix(7)).
+const SOCKET_PATH_MAX: usize = 107;
+
+/// Variables with our prefix that are no settings; a name that ends in `_` stands for all it begins.
+const RESERVED: [(&str, &str); 6] = [
+    ("COUNTERSIGN_CONFIG", "Path of the configuration file, where `--config` is not given."),
+    (
+        "COUNTERSIGN_LOG",
+        "Log filter for one run, in place of `log.level`, such as `info,countersign_store=debug`.",
+    ),
+    ("COUNTERSIGN_TOKEN_PIN", "PIN of the tokens that `countersign token` keeps, for scripts."),
+    ("COUNTERSIGN_TOKEN_DIR", "Folder in which `countersign token` keeps its tokens."),
+    ("COUNTERSIGN_BIN", "The binary that the scripts of the source tree run."),
+    ("COUNTERSIGN_TEST_", "Variables of the test suite."),
+];
+
+/// One setting as the documents show it.
+struct Entry {
+    section: &'static str,
+    name: &'static str,
+    doc: Vec<&'static str>,
+    default: serde_json::Value,
+    bounds: Option<(i64, i64)>,
+}
+
+macro_rules! settings {
+    ($(
+        $(#[doc = $section_doc:literal])+
+        $section:ident: $Section:ident {
+            $($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr $(, $low:literal..=$high:literal)?;)+
+        }
+    )+) => {
+        /// Every setting, checked.
+        #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub(crate) struct Settings {
+            $($(#[doc = $section_doc])+ pub(crate) $section: $Section,)+
+            /// The file that was read, where one was.
+            #[serde(skip)]
+            pub(crate) file: Option<PathBuf>,
+        }
+
+        $(
+            $(#[doc = $section_doc])+
+            #[allow(
+                clippy::doc_markdown,
+                clippy::struct_field_names,
+                reason = "names and doc lines are those of the configuration file"
+            )]
+            #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+            #[serde(default, deny_unknown_fields)]
+            pub(crate) struct $Section {
+                $($(#[doc = $doc])+ pub(crate) $name: $type,)+
+            }
+
+            impl Default for $Section {
+                fn default() -> Self {
+                    Self { $($name: $default,)+ }
+                }
+            }
+        )+
+
+        fn sections() -> Vec<(&'static str, Vec<&'static str>)> {
+            vec![$((stringify!($section), vec![$($section_doc),+]),)+]
+        }
+
+        fn entries() -> Vec<Entry> {
+            vec![$($(Entry {
+                section: stringify!($section),
+                name: stringify!($name),
+                doc: vec![$($doc),+],
+                default: serde_json::to_value::<$type>($default).unwrap_or_default(),
+                bounds: bounds!($($low, $high)?),
+            },)+)+]
+        }
+    };
+}
+
+macro_rules! bounds {
+    () => {
+        None
+    };
+    ($low:literal, $high:literal) => {
+        Some(($low, $high))
+    };
+}
+
+const STANDARD: DomainPolicy = DomainPolicy::STANDARD;
+
+settings! {
+    /// Where the server listens and how browsers reach it.
+    server: Server {
+        /// Address and port, or `unix:` and the path of a socket. Only this machine can reach it:
+        /// TLS is ended by a validated TLS terminator in front, on the same machine.
+        listen: String = "127.0.0.1:8700".to_owned();
+        /// The address that browsers use, without a path. `https`, except on this machine alone.
+        public_url: String = "http://127.0.0.1:8700".to_owned();
+    }
+    /// Where the data is kept.
+    database: Database {
+        /// `sqlite` (one file, one server) or `postgres` (PostgreSQL 15 or newer, several servers).
+        kind: DatabaseKind = DatabaseKind::Sqlite;
+        /// The SQLite file, with `kind = "sqlite"`.
+        path: PathBuf = "data/countersign.db".into();
+        /// The connection text, with `kind = "postgres"`: `postgres://user@host1:5432,host2:5432/name`.
+        /// A password in it is accepted only from a file of mode 0600 or from the variable.
+        url: DatabaseUrl = DatabaseUrl::default();
+        /// Connections that are kept open.
+        connections: u32 = 8, 1..=200;
+    }
+    /// Where the keys are kept that protect the seeds.
+    keys: Keys {
+        /// The master key, a file of mode 0600. Keep a copy apart from the data: without it no
+        /// stored seed can be opened.
+        master_key_file: PathBuf = "data/master.key".into();
+    }
+    /// Whom a prescriber asks for help; pages show it where they can't go on.
+    practice: Practice {
+        /// Name of the person or desk.
+        support_name: String = "the support desk of your practice".to_owned();
+        /// Telephone number; empty for none.
+        support_phone: String = String::new();
+        /// Email address; empty for none.
+        support_email: String = String::new();
+    }
+    /// Whose tokens may be added.
+    manufacturers: Manufacturers {
+        /// Any of `countersign`, `symantec`, `onespan`, `rsa`, in the order of the form.
+        enabled: Vec<String> = vec!["countersign".to_owned()];
+        /// Letters in front of the IDs that the built-in authority gives to Symantec soft tokens.
+        symantec_prefix: String = "SYMC".to_owned();
+    }
+    /// Limits on people, tokens and sessions.
+    policy: Policy {
+        /// Most active tokens of one prescriber.
+        max_active_tokens: u32 = STANDARD.max_active_tokens, 1..=5;
+        /// Seconds after which a new passcode is asked for before tokens are changed.
+        step_up_seconds: i64 = STANDARD.step_up_seconds, 0..=900;
+        /// Seconds without a request after which a session ends.
+        session_idle_seconds: i64 = STANDARD.session_idle_seconds, 60..=3_600;
+        /// Seconds after which a session ends in any case.
+        session_absolute_seconds: i64 = STANDARD.session_absolute_seconds, 300..=86_400;
+        /// Seconds for which a launch from the EHR is good.
+        launch_seconds: i64 = STANDARD.launch_seconds, 5..=300;
+        /// Seconds after which a new credential that nobody added is discarded.
+        unassociated_seconds: i64 = STANDARD.unassociated_seconds, 60..=86_400;
+        /// Wrong passcodes in a row on one token from which on each is followed by a pause.
+        token_throttle_from: u32 = STANDARD.token.throttle_from, 1..=100;
+        /// Seconds of that pause.
+        token_throttle_seconds: i64 = STANDARD.token.throttle_seconds, 1..=3_600;
+        /// Wrong passcodes in a row on one token from which on each is followed by a lock.
+        token_lock_from: u32 = STANDARD.token.lock_from, 1..=100;
+        /// Seconds of that lock.
+        token_lock_seconds: i64 = STANDARD.token.lock_seconds, 60..=86_400;
+        /// Wrong passcodes in a row at which a token is disabled for good (SP 800-63B-4 allows 100).
+        token_disable_at: u32 = STANDARD.token.disable_at.unwrap_or(30), 1..=100;
+        /// Wrong passcodes in a row of one prescriber, on any token, from which on each is followed by a pause.
+        prescriber_throttle_from: u32 = STANDARD.prescriber.throttle_from, 1..=100;
+        /// Seconds of that pause.
+        prescriber_throttle_seconds: i64 = STANDARD.prescriber.throttle_seconds, 1..=3_600;
+        /// Wrong passcodes in a row of one prescriber, on any token, from which on each is followed by a lock.
+        prescriber_lock_from: u32 = STANDARD.prescriber.lock_from, 1..=100;
+        /// Seconds of that lock.
+        prescriber_lock_seconds: i64 = STANDARD.prescriber.lock_seconds, 60..=86_400;
+        /// Wrong passphrases in a row for one NPI from which on each is followed by a pause.
+        passphrase_throttle_from: u32 = STANDARD.passphrase.throttle_from, 1..=100;
+        /// Seconds of that pause.
+        passphrase_throttle_seconds: i64 = STANDARD.passphrase.throttle_seconds, 1..=3_600;
+        /// Wrong passphrases in a row for one NPI from which on each is followed by a lock.
+        passphrase_lock_from: u32 = STANDARD.passphrase.lock_from, 1..=100;
+        /// Seconds of that lock.
+        passphrase_lock_seconds: i64 = STANDARD.passphrase.lock_seconds, 60..=86_400;
+        /// PBKDF2-HMAC-SHA-512 iterations for passphrases; older ones are raised at the next login.
+        passphrase_iterations: u32 = 210_000, 210_000..=10_000_000;
+    }
+    /// Limits on requests.
+    limits: Limits {
+        /// New credentials a minute for one network address.
+        provisioning_per_minute: u32 = 10, 1..=10_000;
+        /// Login tries a minute for one network address. A whole clinic may share one.
+        login_per_minute: u32 = 60, 1..=10_000;
+        /// Seconds after which a request is given up.
+        request_seconds: i64 = 30, 1..=300;
+    }
+    /// What the server says on its standard output.
+    log: Log {
+        /// `text` for people, `json` for a collector.
+        format: LogFormat = LogFormat::Text;
+        /// `error`, `warn`, `info`, `debug` or `trace`.
+        level: LogLevel = LogLevel::Info;
+    }
+}
+
+/// Which database is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DatabaseKind {
+    /// The embedded default.
+    Sqlite,
+    /// A server, or several, that speak the protocol of `PostgreSQL`.
+    Postgres,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// The least important lines that are still written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogLevel {
+    /// Faults that need somebody.
+    Error,
+    /// And what may become one.
+    Warn,
+    /// And what happens in normal work.
+    Info,
+    /// And what explains it.
+    Debug,
+    /// And everything else.
+    Trace,
+}
+
+impl LogLevel {
+    /// The word in the file, which is also that of a log filter.
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// A connection text of `PostgreSQL`, which may hold a password: shown and written as `(hidden)`.
+#[derive(Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The text itself.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a password stands in it, in any of the forms that clients of `PostgreSQL` read.
+    pub(crate) fn has_password(&self) -> bool {
+        let lower = self.0.to_ascii_lowercase();
+        let after_scheme = lower.split_once("://").map(|(_, rest)| rest);
+        let authority = after_scheme.and_then(|rest| rest.split(['/', '?', '#']).next());
+        let user = authority.and_then(|text| text.rsplit_once('@')).map(|(user, _)| user);
+        // A password may itself hold a slash that was not escaped; then the colon and the `@` tell.
+        user.is_some_and(|user| user.contains(':'))
+            || after_scheme
+                .is_some_and(|rest| rest.split_once('@').is_some_and(|(u, _)| u.contains(':')))
+            || lower.contains("password")
+    }
+}
+
+impl From<&str> for DatabaseUrl {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_empty() { "\"\"" } else { "(hidden)" })
+    }
+}
+
+impl Serialize for DatabaseUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(if self.is_empty() { "" } else { "(hidden)" })
+    }
+}
+
+/// Where the server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Listen {
+    /// A loopback address and port.
+    Tcp(SocketAddr),
+    /// A socket file.
+    Unix(PathBuf),
+}
+
+/// What is wrong with the settings: one line for each fault, saying what to do.
+#[derive(Debug, PartialEq, Eq, Error)]
+#[error("{}", .0.join("\n"))]
+pub(crate) struct SettingsError(Vec<String>);
+
+impl From<String> for SettingsError {
+    fn from(fault: String) -> Self {
+        Self(vec![fault])
+    }
+}
+
+impl Settings {
+    /// Reads the file `given` (or that of `COUNTERSIGN_CONFIG`, or `countersign.toml` where there is
+    /// one) and the variables, and checks everything. Variables win over the file.
+    pub(crate) fn load(given: Option<&Path>) -> Result<Self, SettingsError> {
+        Self::load_from(given, Path::new(DEFAULT_FILE), env::vars_os())
+    }
+
+    fn load_from(
+        given: Option<&Path>,
+        default: &Path,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, SettingsError> {
+        let entries = entries();
+        let mut faults = Vec::new();
+        let variables = read_variables(&entries, variables, &mut faults);
+        let (path, needed) = match (given, &variables.file) {
+            (Some(path), _) => (path.to_owned(), true),
+            (None, Some(path)) => (path.clone(), true),
+            (None, None) => (default.to_owned(), false),
+        };
+        let file = read_file(&path, needed)?;
+        let found = file.is_some();
+        let source = match file {
+            Some(file) => {
+                let source = parse_file(&entries, &path, &file.text, &mut faults)?;
+                if let Some(fault) = exposed_password(&path, &source, file.mode) {
+                    faults.push(fault);
+                }
+                source
+            }
+            None => Config::default(),
+        };
+        if !faults.is_empty() {
+            return Err(SettingsError(faults));
+        }
+        let deserialize = |builder: config::ConfigBuilder<config::builder::DefaultState>| {
+            builder.build().and_then(Config::try_deserialize::<Self>)
+        };
+        // Each source on its own first, so that a fault is reported with the place it stands in.
+        let builder = Config::builder().add_source(source);
+        if let Err(error) = deserialize(builder.clone()) {
+            return Err(format!("{}: {error}", path.display()).into());
+        }
+        let mut all = builder;
+        for (key, (name, value)) in &variables.values {
+            let alone = Config::builder()
+                .set_override(key, value.clone())
+                .map_err(|error| unsettable(&error))?;
+            if let Err(error) = deserialize(alone) {
+                faults.push(format!("{name}: {error}"));
+            }
+            all = all.set_override(key, value.clone()).map_err(|error| unsettable(&error))?;
+        }
+        if !faults.is_empty() {
+            return Err(SettingsError(faults));
+        }
+        let mut settings = deserialize(all).map_err(|error| unsettable(&error))?;
+        settings.file = found.then_some(path);
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// Checks every value; all faults are reported, one line each.
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        let mut faults = self.bounds_faults();
+        let mut note = |result: Result<(), String>| {
+            if let Err(fault) = result {
+                faults.push(fault);
+            }
+        };
+        note(parse_listen(&self.server.listen).map(|_| ()));
+        note(parse_public_url(&self.server.public_url).map(|_| ()));
+        note(self.check_database());
+        note(check_path("keys.master_key_file", &self.keys.master_key_file));
+        note(check_text("practice.support_name", &self.practice.support_name, true));
+        note(check_text("practice.support_phone", &self.practice.support_phone, false));
+        note(check_text("practice.support_email", &self.practice.support_email, false));
+        note(check_email(&self.practice.support_email));
+        note(parse_manufacturers(&self.manufacturers.enabled).map(|_| ()));
+        note(check_symantec_prefix(&self.manufacturers.symantec_prefix));
+        note(self.check_orders());
+        // Where a single value is out of its bounds, that has been said already.
+        if faults.is_empty()
+            && let Err(error) = self.domain_policy().check()
+        {
+            faults.push(error.to_string());
+        }
+        if faults.is_empty() { Ok(()) } else { Err(SettingsError(faults)) }
+    }
+
+    /// The policy of the domain, checked.
+    pub(crate) fn policy(&self) -> Result<DomainPolicy, SettingsError> {
+        let policy = self.domain_policy();
+        policy.check().map_err(|error| error.to_string())?;
+        Ok(policy)
+    }
+
+    /// Where to listen, checked.
+    pub(crate) fn listen(&self) -> Result<Listen, SettingsError> {
+        Ok(parse_listen(&self.server.listen)?)
+    }
+
+    /// The origin that browsers use, such as `https://erx.example.org`, without a closing slash.
+    pub(crate) fn public_origin(&self) -> Result<String, SettingsError> {
+        Ok(parse_public_url(&self.server.public_url)?.origin().ascii_serialization())
+    }
+
+    /// Whose tokens may be added, in the order of the form.
+    pub(crate) fn manufacturers(&self) -> Result<Vec<Manufacturer>, SettingsError> {
+        Ok(parse_manufacturers(&self.manufacturers.enabled)?)
+    }
+
+    /// The documented default file: TOML with the meaning of every setting above it.
+    pub(crate) fn reference() -> String {
+        let entries = entries();
+        let mut lines = vec!["# Countersign. Every setting is shown with its default.".to_owned()];
+        let comment = |line: &&str| format!("# {}", line.trim());
+        for (section, doc) in sections() {
+            lines.push(String::new());
+            lines.extend(doc.iter().map(comment));
+            lines.push(format!("[{section}]"));
+            for entry in entries.iter().filter(|entry| entry.section == section) {
+                lines.extend(entry.doc.iter().map(comment));
+                lines.extend(entry.bounds.map(|(low, high)| format!("# From {low} to {high}.")));
+                // A JSON text, number or list of texts is also one of TOML.
+                lines.push(format!("{} = {}", entry.name, entry.default));
+            }
+        }
+        lines.push(String::new());
+        lines.join("\n")
+    }
+
+    fn domain_policy(&self) -> DomainPolicy {
+        let p = &self.policy;
+        DomainPolicy {
+            max_active_tokens: p.max_active_tokens,
+            step_up_seconds: p.step_up_seconds,
+            session_idle_seconds: p.session_idle_seconds,
+            session_absolute_seconds: p.session_absolute_seconds,
+            launch_seconds: p.launch_seconds,
+            unassociated_seconds: p.unassociated_seconds,
+            token: FailureLimits {
+                throttle_from: p.token_throttle_from,
+                throttle_seconds: p.token_throttle_seconds,
+                lock_from: p.token_lock_from,
+                lock_seconds: p.token_lock_seconds,
+                disable_at: Some(p.token_disable_at),
+            },
+            prescriber: FailureLimits {
+                throttle_from: p.prescriber_throttle_from,
+                throttle_seconds: p.prescriber_throttle_seconds,
+                lock_from: p.prescriber_lock_from,
+                lock_seconds: p.prescriber_lock_seconds,
+                disable_at: None,
+            },
+            passphrase: FailureLimits {
+                throttle_from: p.passphrase_throttle_from,
+                throttle_seconds: p.passphrase_throttle_seconds,
+                lock_from: p.passphrase_lock_from,
+                lock_seconds: p.passphrase_lock_seconds,
+                disable_at: None,
+            },
+        }
+    }
+
+    fn bounds_faults(&self) -> Vec<String> {
+        let values = serde_json::to_value(self).unwrap_or_default();
+        entries()
+            .iter()
+            .filter_map(|entry| {
+                let value = values.get(entry.section)?.get(entry.name)?.as_i64()?;
+                entry.out_of_bounds(value)
+            })
+            .collect()
+    }
+
+    fn check_orders(&self) -> Result<(), String> {
+        let p = &self.policy;
+        let counts = [
+            ("token", p.token_throttle_from, p.token_lock_from),
+            ("prescriber", p.prescriber_throttle_from, p.prescriber_lock_from),
+            ("passphrase", p.passphrase_throttle_from, p.passphrase_lock_from),
+        ];
+        for (who, throttle, lock) in counts {
+            if lock < throttle {
+                return Err(format!(
+                    "policy.{who}_lock_from ({lock}) must not be below policy.{who}_throttle_from ({throttle})"
+                ));
+            }
+        }
+        if p.session_absolute_seconds < p.session_idle_seconds {
+            return Err(
+                "policy.session_absolute_seconds must not be below policy.session_idle_seconds"
+                    .into(),
+            );
+        }
+        Ok(())
+    }
+
+    fn check_database(&self) -> Result<(), String> {
+        let database = &self.database;
+        match database.kind {
+            DatabaseKind::Sqlite if !database.url.is_empty() => {
+                Err("database.url is set, but database.kind is sqlite: set kind = \"postgres\", or remove url".into())
+            }
+            DatabaseKind::Sqlite => check_path("database.path", &database.path),
+            DatabaseKind::Postgres if database.url.is_empty() => {
+                Err("database.url is empty: with kind = \"postgres\", give postgres://user@host:5432/name".into())
+            }
+            DatabaseKind::Postgres => {
+                let url = database.url.expose();
+                let known = ["postgres://", "postgresql://"].iter().any(|s| url.starts_with(s))
+                    || url.contains("host=")
+                    || url.contains("host =");
+                if known && !url.chars().any(char::is_control) {
+                    return Ok(());
+                }
+                // The text is not repeated: it may hold a password.
+                Err("database.url is not understood: give postgres://user@host1:5432,host2:5432/name".into())
+            }
+        }
+    }
+}
+
+/// Whether only this machine can be meant by this host name or address.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or("");
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+impl Entry {
+    fn key(&self) -> String {
+        format!("{}.{}", self.section, self.name)
+    }
+
+    fn variable(&self) -> String {
+        format!("{PREFIX}{}__{}", self.section, self.name).to_ascii_uppercase()
+    }
+
+    /// The words that a setting takes, where it takes only some.
+    fn words(&self) -> &'static [&'static str] {
+        match (self.section, self.name) {
+            ("database", "kind") => &["sqlite", "postgres"],
+            ("log", "format") => &["text", "json"],
+            ("log", "level") => &["error", "warn", "info", "debug", "trace"],
+            _ => &[],
+        }
+    }
+
+    fn unknown_word(&self, word: &str) -> Option<String> {
+        let words = self.words();
+        let unknown = !words.is_empty() && !words.contains(&word);
+        unknown.then(|| format!("{} must be one of {}, not {word:?}", self.key(), words.join(", ")))
+    }
+
+    fn out_of_bounds(&self, value: i64) -> Option<String> {
+        let (low, high) = self.bounds?;
+        let outside = value < low || value > high;
+        outside.then(|| format!("{} must be from {low} to {high}, not {value}", self.key()))
+    }
+
+    /// Looks at a value of the file before it is converted: conversions round, cut and guess.
+    fn fault_of(&self, value: &Value) -> Option<String> {
+        let key = self.key();
+        match (&self.default, &value.kind) {
+            (serde_json::Value::Number(_), ValueKind::I64(number)) => self.out_of_bounds(*number),
+            (serde_json::Value::Number(_), _) => {
+                Some(format!("{key} must be a whole number, such as {}", self.default))
+            }
+            (serde_json::Value::Array(_), ValueKind::Array(items)) => {
+                items.iter().any(|item| !matches!(item.kind, ValueKind::String(_))).then(|| {
+                    format!("{key} must be a list of texts in quotes, such as {}", self.default)
+                })
+            }
+            (serde_json::Value::Array(_), _) => {
+                Some(format!("{key} must be a list of texts in quotes, such as {}", self.default))
+            }
+            (_, ValueKind::String(word)) => self.unknown_word(word),
+            _ => Some(format!("{key} must be a text in quotes")),
+        }
+    }
+
+    /// The value of a variable; a list is separated by commas.
+    fn value_of(&self, text: &str) -> Result<Value, String> {
+        match &self.default {
+            serde_json::Value::Number(_) => match text.trim().parse::<i64>() {
+                Ok(number) => match self.out_of_bounds(number) {
+                    Some(fault) => Err(fault),
+                    None => Ok(Value::from(number)),
+                },
+                Err(_) => Err(format!("must be a whole number, such as {}", self.default)),
+            },
+            serde_json::Value::Array(_) => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                Ok(Value::from(items.map(str::to_owned).collect::<Vec<_>>()))
+            }
+            _ => self.unknown_word(text).map_or_else(|| Ok(Value::from(text)), Err),
+        }
+    }
+}
+
+struct Variables {
+    file: Option<PathBuf>,
+    /// By key: name of the variable, and its value.
+    values: BTreeMap<String, (String, Value)>,
+}
+
+fn read_variables(
+    entries: &[Entry],
+    variables: impl Iterator<Item = (OsString, OsString)>,
+    faults: &mut Vec<String>,
+) -> Variables {
+    let mut read = Variables { file: None, values: BTreeMap::new() };
+    for (name, value) in variables {
+        let name = name.to_string_lossy();
+        if !name.starts_with(PREFIX) {
+            continue;
+        }
+        if name == "COUNTERSIGN_CONFIG" {
+            read.file = (!value.is_empty()).then(|| value.into());
+            continue;
+        }
+        if RESERVED.iter().any(|(r, _)| name == *r || (r.ends_with('_') && name.starts_with(r))) {
+            continue;
+        }
+        let Some(entry) = entries.iter().find(|entry| entry.variable() == name) else {
+            faults.push(format!(
+                "the variable {name} is not a setting: correct its name (COUNTERSIGN_SECTION__NAME, as in docs/configuration.md) or unset it"
+            ));
+            continue;
+        };
+        match value.to_str().ok_or("must be UTF-8 text".to_owned()).and_then(|v| entry.value_of(v))
+        {
+            Ok(value) => {
+                read.values.insert(entry.key(), (name.into_owned(), value));
+            }
+            Err(fault) => faults.push(format!("{name}: {fault}")),
+        }
+    }
+    read
+}
+
+struct ReadFile {
+    text: String,
+    mode: u32,
+}
+
+fn read_file(path: &Path, needed: bool) -> Result<Option<ReadFile>, SettingsError> {
+    let failed = |error: &std::io::Error| {
+        SettingsError::from(format!("the configuration file {}", explain(path, error)))
+    };
+    let metadata = match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound && !needed => return Ok(None),
+        other => other.map_err(|error| failed(&error))?,
+    };
+    if metadata.is_dir() {
+        let fault = format!("the configuration file {} is a folder: give a file", path.display());
+        return Err(fault.into());
+    }
+    let mut text = String::new();
+    let read =
+        File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text));
+    read.map_err(|error| match error.kind() {
+        ErrorKind::InvalidData => {
+            format!("{} is not UTF-8 text: save it as UTF-8", path.display()).into()
+        }
+        _ => failed(&error),
+    })?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        let fault = format!("{} is larger than 256 KiB: is it the right file?", path.display());
+        return Err(fault.into());
+    }
+    Ok(Some(ReadFile { text, mode: metadata.permissions().mode() & 0o7777 }))
+}
+
+fn parse_file(
+    entries: &[Entry],
+    path: &Path,
+    text: &str,
+    faults: &mut Vec<String>,
+) -> Result<Config, SettingsError> {
+    let file = config::File::from_str(text, FileFormat::Toml);
+    let source = Config::builder().add_source(file).build().map_err(|error| {
+        // First and last line only: between them the parser repeats the line, perhaps a password.
+        let message = error.to_string();
+        let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
+        let first = lines.next().unwrap_or("not TOML").to_owned();
+        let last = lines.next_back().map(|line| format!(": {line}")).unwrap_or_default();
+        SettingsError::from(format!("{}: {first}{last}", path.display()))
+    })?;
+    let shown = path.display();
+    let values = source.collect().map_err(|error| unsettable(&error))?;
+    for (section, value) in values {
+        let known: Vec<&Entry> = entries.iter().filter(|entry| entry.section == section).collect();
+        if known.is_empty() {
+            let all: Vec<String> = sections().iter().map(|(name, _)| format!("[{name}]")).collect();
+            faults.push(format!(
+                "{shown}: unknown section or setting `{section}`; the sections are {}",
+                all.join(", ")
+            ));
+            continue;
+        }
+        let ValueKind::Table(settings) = value.kind else {
+            faults.push(format!("{shown}: `{section}` must be a section: write [{section}]"));
+            continue;
+        };
+        for (name, value) in settings {
+            if let Some(entry) = known.iter().find(|entry| entry.name == name) {
+                faults.extend(entry.fault_of(&value).map(|fault| format!("{shown}: {fault}")));
+                continue;
+            }
+            let names: Vec<&str> = known.iter().map(|entry| entry.name).collect();
+            faults.push(format!(
+                "{shown}: unknown setting `{section}.{name}`; [{section}] has {}",
+                names.join(", ")
+            ));
+        }
+    }
+    faults.sort();
+    Ok(source)
+}
+
+fn exposed_password(path: &Path, source: &Config, mode: u32) -> Option<String> {
+    let url = source.get_string("database.url").ok()?;
+    let exposed = mode & 0o044 != 0 && DatabaseUrl(url).has_password();
+    exposed.then(|| {
+        format!(
+            "{0}: database.url holds a password and other accounts may read the file (mode {mode:04o}): run `chmod 600 {0}`, or give the URL in COUNTERSIGN_DATABASE__URL",
+            path.display()
+        )
+    })
+}
+
+fn unsettable(error: &config::ConfigError) -> SettingsError {
+    error.to_string().replace('\n', " ").into()
+}
+
+fn parse_listen(text: &str) -> Result<Listen, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        if !path.starts_with('/') || path.len() > SOCKET_PATH_MAX || path.contains('\0') {
+            return Err(format!(
+                "server.listen: give the whole path of the socket, at most {SOCKET_PATH_MAX} bytes, such as unix:/run/countersign/server.sock"
+            ));
+        }
+        return Ok(Listen::Unix(path.into()));
+    }
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Ok(Listen::Tcp(address)),
+        Ok(_) => Err(format!(
+            "server.listen: {text} can be reached from other machines, and this server does not end TLS itself: listen on 127.0.0.1:8700 or unix:/path, and put a validated TLS terminator in front"
+        )),
+        Err(_) => Err(format!(
+            "server.listen: {text:?} is not understood: give 127.0.0.1:8700, [::1]:8700 or unix:/path (no host names; TLS is ended by a validated TLS terminator in front)"
+        )),
+    }
+}
+
+fn parse_public_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| url.host_str().is_some());
+    let Some(url) = url.filter(|url| matches!(url.scheme(), "http" | "https")) else {
+        return Err(format!(
+            "server.public_url: {text:?} is no web address: give https://erx.example.org"
+        ));
+    };
+    let more = url.path() != "/" || url.query().is_some() || url.fragment().is_some();
+    if more || !url.username().is_empty() || url.password().is_some() {
+        return Err(format!(
+            "server.public_url: give scheme, host and port only, such as {}",
+            url.origin().ascii_serialization()
+        ));
+    }
+    if url.scheme() != "https" && !is_loopback(&url) {
+        return Err(format!(
+            "server.public_url: {text} must begin with https; plain http is for this machine only"
+        ));
+    }
+    Ok(url)
+}
+
+fn parse_manufacturers(codes: &[String]) -> Result<Vec<Manufacturer>, String> {
+    let mut makers = Vec::new();
+    for code in codes {
+        let Ok(maker) = code.parse::<Manufacturer>() else {
+            return Err(format!(
+                "manufacturers.enabled: {code:?} is not known; choose from {}",
+                Manufacturer::ALL.map(Manufacturer::code).join(", ")
+            ));
+        };
+        if makers.contains(&maker) {
+            return Err(format!("manufacturers.enabled: {code} stands there twice; remove one"));
+        }
+        makers.push(maker);
+    }
+    if makers.is_empty() {
+        return Err(
+            "manufacturers.enabled is empty: no token could be added; name at least one".into()
+        );
+    }
+    Ok(makers)
+}
+
+fn check_symantec_prefix(prefix: &str) -> Result<(), String> {
+    let known: Vec<&str> = FORMATS
+        .iter()
+        .filter(|f| f.manufacturer == Manufacturer::Symantec && f.kind == TokenKind::OtpSoft)
+        .map(|f| f.prefix)
+        .collect();
+    if known.contains(&prefix) {
+        return Ok(());
+    }
+    Err(format!("manufacturers.symantec_prefix: {prefix:?} is not one of {}", known.join(", ")))
+}
+
+fn check_path(key: &str, path: &Path) -> Result<(), String> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if bytes.is_empty() || bytes.contains(&0) || bytes.ends_with(b"/") {
+        return Err(format!("{key}: give the path of a file"));
+    }
+    Ok(())
+}
+
+fn check_text(key: &str, text: &str, needed: bool) -> Result<(), String> {
+    if needed && text.trim().is_empty() {
+        return Err(format!("{key} is empty: pages name it where a prescriber needs help"));
+    }
+    if text.len() > 200 || text.chars().any(char::is_control) {
+        return Err(format!("{key}: give one line of at most 200 bytes"));
+    }
+    Ok(())
+}
+
+fn check_email(text: &str) -> Result<(), String> {
+    let parts = text.split_once('@');
+    let fine = parts.is_some_and(|(name, host)| {
+        !name.is_empty() && !host.is_empty() && !host.contains('@') && !text.contains(' ')
+    });
+    if text.is_empty() || fine {
+        return Ok(());
+    }
+    Err(format!(
+        "practice.support_email: {text:?} is no email address: give name@host, or leave it empty"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT_HEAD: &str = "\
+# Configuration
+
+This page is made from the code by a test. Change `crates/cli/src/settings.rs`, then run
+`UPDATE_DOCS=1 cargo test -p countersign settings`.
+
+Every setting has a default, so that no file is needed to begin. Settings come from, the later
+winning over the earlier:
+
+1. the defaults below;
+2. the file given by `--config`, or by `COUNTERSIGN_CONFIG`, or `countersign.toml` in the working
+   folder where there is one;
+3. variables: `COUNTERSIGN_`, the section, two underscores, the name, all in capitals. For example
+   `COUNTERSIGN_DATABASE__PATH=/srv/countersign/countersign.db` or
+   `COUNTERSIGN_MANUFACTURERS__ENABLED=countersign,symantec`.
+
+An unknown setting or variable, a value of the wrong type and a value out of bounds are refused,
+each with a line that says what to do, and nothing starts. `countersign serve --check-config` does
+only that check. Relative paths start at the working folder.
+
+## Variables that are no settings
+
+| Variable | Meaning |
+|---|---|
+";
+
+    const DOCUMENT_MIDDLE: &str = "
+## All settings
+
+As a file, ready to be copied to `countersign.toml`:
+
+```toml
+";
+
+    /// `docs/configuration.md`.
+    fn document() -> String {
+        let row = |(name, meaning): &(&str, &str)| {
+            let all = if name.ends_with('_') { "*" } else { "" };
+            format!("| `{name}{all}` | {meaning} |\n")
+        };
+        let reserved: String = RESERVED.iter().map(row).collect();
+        [DOCUMENT_HEAD, &reserved, DOCUMENT_MIDDLE, &Settings::reference(), "```\n"].concat()
+    }
+
+    fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("countersign.toml");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        load_path(&path, variables)
+    }
+
+    fn load_path(path: &Path, variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        Settings::load_from(None, path, variables.iter().map(|(k, v)| ((*k).into(), (*v).into())))
+    }
+
+    fn faults(result: Result<Settings, SettingsError>) -> String {
+        let error = result.unwrap_err();
+        assert!(error.0.iter().all(|line| !line.contains('\n')), "{error}");
+        error.to_string()
+    }
+
+    #[test]
+    fn the_reference_holds_every_default() {
+        let settings = load_text(&Settings::reference(), &[]).unwrap();
+        assert!(settings.file.is_some());
+        assert_eq!(Settings { file: None, ..settings }, Settings::default());
+        Settings::default().check().unwrap();
+        assert_eq!(Settings::default().policy().unwrap(), DomainPolicy::STANDARD);
+        let lines = Settings::reference();
+        for entry in entries() {
+            assert!(lines.contains(&format!("\n{} = ", entry.name)), "{}", entry.key());
+            let doc = entry.doc.concat();
+            assert!(
+                doc.trim().len() > 15 && doc.ends_with('.'),
+                "{} needs a doc line",
+                entry.key()
+            );
+        }
+    }
+
+    #[test]
+    fn the_document_is_the_one_in_the_tree() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+        if env::var_os("UPDATE_DOCS").is_some() {
+            fs::write(path, document()).unwrap();
+        }
+        let found = fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            found == document(),
+            "docs/configuration.md is out of date: UPDATE_DOCS=1 cargo test -p countersign settings"
+        );
+    }
+
+    #[test]
+    fn variables_win_over_the_file_and_the_file_over_defaults() {
+        let text = "[database]\npath = \"a.db\"\nconnections = 3\n[practice]\nsupport_phone = \"0800 1\"\n";
+        let variables = [
+            ("COUNTERSIGN_DATABASE__PATH", "b.db"),
+            ("COUNTERSIGN_MANUFACTURERS__ENABLED", "countersign, symantec"),
+            ("COUNTERSIGN_POLICY__MAX_ACTIVE_TOKENS", "2"),
+            ("COUNTERSIGN_PRACTICE__SUPPORT_NAME", "007"),
+            ("COUNTERSIGN_LOG__LEVEL", "debug"),
+            ("COUNTERSIGN_LOG", "trace"),
+            ("COUNTERSIGN_TOKEN_PIN", "x"),
+            ("COUNTERSIGN_TEST_ANYTHING", "x"),
+            ("OTHER", "x"),
+        ];
+        let settings = load_text(text, &variables).unwrap();
+        assert_eq!(settings.database.path, Path::new("b.db"));
+        assert_eq!(settings.database.connections, 3);
+        assert_eq!(settings.practice.support_name, "007");
+        assert_eq!(settings.practice.support_phone, "0800 1");
+        assert_eq!(settings.policy().unwrap().max_active_tokens, 2);
+        assert_eq!(settings.log.level, LogLevel::Debug);
+        let makers = settings.manufacturers().unwrap();
+        assert_eq!(makers, [Manufacturer::Countersign, Manufacturer::Symantec]);
+    }
+
+    #[test]
+    fn unknown_names_are_refused_with_the_known_ones() {
+        let line = faults(load_text("[server]\nlistn = \"x\"\n", &[]));
+        assert!(
+            line.contains("unknown setting `server.listn`; [server] has listen, public_url"),
+            "{line}"
+        );
+        let line = faults(load_text("[servers]\nlisten = \"x\"\n", &[]));
+        assert!(line.contains("`servers`; the sections are [server], [database]"), "{line}");
+        let line = faults(load_text("listen = \"x\"\n", &[]));
+        assert!(line.contains("`listen`"), "{line}");
+        for name in ["COUNTERSIGN_DATABASE_PATH", "COUNTERSIGN_DATABSE__PATH", "COUNTERSIGN_PIN"] {
+            let line = faults(load_text("", &[(name, "x")]));
+            assert!(line.contains(&format!("{name} is not a setting")), "{line}");
+        }
+        let both = load_text("[server]\na = 1\nb = 2\n", &[("COUNTERSIGN_X", "1")]).unwrap_err();
+        assert_eq!(both.0.len(), 3);
+    }
+
+    #[test]
+    fn wrong_types_are_refused_not_converted() {
+        let cases = [
+            (
+                "[policy]\nmax_active_tokens = 4.6",
+                "policy.max_active_tokens must be a whole number",
+            ),
+            ("[policy]\nmax_active_tokens = true", "whole number"),
+            ("[policy]\nmax_active_tokens = \"4\"", "whole number"),
+            ("[policy]\nmax_active_tokens = 6", "from 1 to 5, not 6"),
+            ("[policy]\nmax_active_tokens = -1", "from 1 to 5, not -1"),
+            ("[policy]\nmax_active_tokens = 4294967297", "from 1 to 5"),
+            ("[policy]\npassphrase_iterations = 1000", "from 210000 to 10000000"),
+            ("[policy]\nlaunch_seconds = 4", "policy.launch_seconds must be from 5 to 300, not 4"),
+            ("[practice]\nsupport_phone = 800", "practice.support_phone must be a text in quotes"),
+            ("[manufacturers]\nenabled = \"rsa\"", "must be a list"),
+            ("[manufacturers]\nenabled = [1]", "must be a list"),
+            ("[database]\nkind = \"mysql\"", "one of sqlite, postgres, not \"mysql\""),
+            ("[log]\nlevel = \"loud\"", "one of error, warn"),
+            ("server = 3", "write [server]"),
+            ("[server\n", "line 1"),
+            ("[server]\nlisten = 1\nlisten = 2", "line 3"),
+        ];
+        for (text, expected) in cases {
+            let line = faults(load_text(text, &[]));
+            assert!(
+                line.contains(expected) && line.contains("countersign.toml: "),
+                "{text}: {line}"
+            );
+        }
+        for (name, value, expected) in [
+            ("COUNTERSIGN_POLICY__MAX_ACTIVE_TOKENS", "many", "whole number"),
+            ("COUNTERSIGN_POLICY__MAX_ACTIVE_TOKENS", "", "whole number"),
+            ("COUNTERSIGN_POLICY__MAX_ACTIVE_TOKENS", "9", "from 1 to 5"),
+            ("COUNTERSIGN_DATABASE__KIND", "mysql", "one of sqlite"),
+        ] {
+            let line = faults(load_text("", &[(name, value)]));
+            assert!(line.starts_with(&format!("{name}: ")) && line.contains(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_listed_word_is_taken() {
+        for entry in entries() {
+            for word in entry.words() {
+                let url = if *word == "postgres" { "\nurl = \"postgres://h/d\"" } else { "" };
+                let text = format!("[{}]\n{} = \"{word}\"{url}\n", entry.section, entry.name);
+                load_text(&text, &[]).unwrap();
+            }
+        }
+        assert_eq!(LogLevel::Trace.code(), "trace");
+    }
+
+    #[test]
+    fn only_loopback_and_sockets_are_listened_on() {
+        for good in ["127.0.0.1:8700", "127.1.2.3:1", "[::1]:8700", "unix:/run/c.sock"] {
+            assert!(parse_listen(good).is_ok(), "{good}");
+        }
+        for open in ["0.0.0.0:8700", "[::]:8700", "192.0.2.7:8700", "[::ffff:127.0.0.1]:8700"] {
+            assert!(parse_listen(open).unwrap_err().contains("TLS terminator"), "{open}");
+        }
+        let long = format!("unix:/{}", "x".repeat(107));
+        for bad in ["", "localhost:8700", "127.0.0.1", "8700", "unix:", "unix:run/c.sock", &long] {
+            assert!(parse_listen(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_public_address_is_an_origin_and_https() {
+        for (text, origin) in [
+            ("http://127.0.0.1:8700", "http://127.0.0.1:8700"),
+            ("http://localhost:8700/", "http://localhost:8700"),
+            ("http://[::1]:8700", "http://[::1]:8700"),
+            ("https://Erx.Example.org:443", "https://erx.example.org"),
+        ] {
+            let mut settings = Settings::default();
+            settings.server.public_url = text.into();
+            settings.check().unwrap();
+            assert_eq!(settings.public_origin().unwrap(), origin);
+        }
+        for bad in [
+            "",
+            "erx.example.org",
+            "http://erx.example.org",
+            "http://localhost.example.org",
+            "http://127.0.0.1.example.org",
+            "https://erx.example.org/portal",
+            "https://erx.example.org/?a=b",
+            "https://user@erx.example.org",
+            "ftp://127.0.0.1",
+        ] {
+            assert!(parse_public_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn check_reports_every_fault() {
+        let mut settings = Settings::default();
+        settings.server.listen = "0.0.0.0:80".into();
+        settings.database.path = PathBuf::new();
+        settings.database.connections = 0;
+        settings.keys.master_key_file = "data/".into();
+        settings.practice.support_name = " ".into();
+        settings.practice.support_email = "nobody".into();
+        settings.manufacturers.enabled = vec!["rsa".into(), "rsa".into()];
+        settings.manufacturers.symantec_prefix = "AVT".into();
+        settings.policy.token_lock_from = 2;
+        let error = settings.check().unwrap_err();
+        assert_eq!(error.0.len(), 9, "{error}");
+        settings = Settings::default();
+        settings.policy.token_disable_at = 5;
+        let line = settings.check().unwrap_err().to_string();
+        assert!(line.contains("policy.token_disable_at"), "{line}");
+        assert!(settings.policy().is_err());
+    }
+
+    #[test]
+    fn the_bounds_shown_are_those_of_the_domain() {
+        let at = |edge: fn((i64, i64)) -> i64| {
+            let mut text = String::from("[policy]\n");
+            for entry in entries().iter().filter(|entry| entry.section == "policy") {
+                text +=
+                    &[entry.name, " = ", &edge(entry.bounds.unwrap()).to_string(), "\n"].concat();
+            }
+            load_text(&text, &[])
+        };
+        at(|(low, _)| low).unwrap();
+        at(|(_, high)| high).unwrap();
+        assert_eq!(at(|(low, _)| low - 1).unwrap_err().0.len(), 20);
+        assert_eq!(at(|(_, high)| high + 1).unwrap_err().0.len(), 20);
+    }
+
+    #[test]
+    fn a_password_in_an_open_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.toml");
+        let text = |url: &str| format!("[database]\nkind = \"postgres\"\nurl = \"{url}\"\n");
+        let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        for url in [
+            "postgres://app:s3cret@db1:5432,db2:5432/erx",
+            "postgres://app:s3/cret@db1/erx",
+            "postgresql://db1/erx?user=app&password=s3cret",
+            "host=db1,db2 user=app password=s3cret",
+        ] {
+            fs::write(&path, text(url)).unwrap();
+            mode(0o644);
+            let line = faults(load_path(&path, &[]));
+            assert!(line.contains("chmod 600") && !line.contains("s3"), "{line}");
+            mode(0o600);
+            let settings = load_path(&path, &[]).unwrap();
+            assert_eq!(settings.database.url.expose(), url);
+            let shown = format!("{settings:?} {}", serde_json::to_string(&settings).unwrap());
+            assert!(!shown.contains("s3"), "{shown}");
+        }
+        fs::write(&path, text("postgres://app@db1:5432/erx")).unwrap();
+        mode(0o644);
+        assert!(load_path(&path, &[]).is_ok());
+        let secret = [("COUNTERSIGN_DATABASE__URL", "postgres://app:s3cret@db1/erx")];
+        assert!(load_path(&path, &secret).is_ok());
+        assert!(faults(load_text(&text(""), &[])).contains("database.url is empty"));
+        let line = faults(load_text(&text("s3cret"), &[]));
+        assert!(line.contains("not understood") && !line.contains("s3"), "{line}");
+        let line = faults(load_text("[database]\nurl = \"postgres://h/d\"", &[]));
+        assert!(line.contains("kind is sqlite"), "{line}");
+        let line = faults(load_text("[database]\nurl = \"postgres://a:s3cret@h/d\" x", &[]));
+        assert!(!line.contains("s3"), "{line}");
+    }
+
+    #[test]
+    fn files_that_are_named_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("no.toml");
+        assert_eq!(load_path(&missing, &[]).unwrap(), Settings::default());
+        let named = [("COUNTERSIGN_CONFIG", missing.to_str().unwrap())];
+        assert!(faults(load_path(Path::new("x"), &named)).contains("no.toml"));
+        let given = Settings::load_from(Some(&missing), Path::new("x"), std::iter::empty());
+        assert!(faults(given).contains("correct the path"));
+        assert!(faults(load_path(folder.path(), &[])).contains("is a folder"));
+        assert_eq!(
+            load_path(&missing, &[("COUNTERSIGN_CONFIG", "")]).unwrap(),
+            Settings::default()
+        );
+        let file = folder.path().join("big.toml");
+        fs::write(&file, "#".repeat(300_000)).unwrap();
+        assert!(faults(load_path(&file, &[])).contains("larger"));
+        fs::write(&file, [0xff, 0xfe]).unwrap();
+        assert!(faults(load_path(&file, &[])).contains("UTF-8"));
+    }
+}
