@@ -499,6 +499,8 @@ pub fn add_token(
     token.name = new.name.clone();
     token.state = TokenState::Active { since: now };
     token.added = Some(now);
+    // To show that it is at hand is no use of it.
+    token.last_used = None;
     Ok(())
 }
 
