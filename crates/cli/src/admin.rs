@@ -135,23 +135,19 @@ async fn known_practice(app: &App, id: PracticeId) -> anyhow::Result<()> {
 }
 
 fn read_passphrase(file: Option<&Path>, own: &[&str]) -> anyhow::Result<Passphrase> {
-    let typed = match file {
-        Some(path) => {
-            let bytes = private_file::read(path, 1_024)?;
-            let text =
-                std::str::from_utf8(bytes.expose()).context("the passphrase file is not text")?;
-            SecretText::new(text.lines().next().unwrap_or("").to_owned())
+    let typed = if let Some(path) = file {
+        let bytes = private_file::read(path, 1_024)?;
+        let text =
+            std::str::from_utf8(bytes.expose()).context("the passphrase file is not text")?;
+        SecretText::new(text.lines().next().unwrap_or("").to_owned())
+    } else {
+        let first =
+            SecretText::new(rpassword::prompt_password("Passphrase (typed by the prescriber): ")?);
+        let second = SecretText::new(rpassword::prompt_password("Once more: ")?);
+        if first.expose() != second.expose() {
+            bail!("the two are not the same; nothing was changed");
         }
-        None => {
-            let first = SecretText::new(rpassword::prompt_password(
-                "Passphrase (typed by the prescriber): ",
-            )?);
-            let second = SecretText::new(rpassword::prompt_password("Once more: ")?);
-            if first.expose() != second.expose() {
-                bail!("the two are not the same; nothing was changed");
-            }
-            first
-        }
+        first
     };
     Ok(Passphrase::choose(&typed, own)?)
 }

@@ -160,7 +160,7 @@ pub(crate) async fn serve_app(
         let (app, limits) = (Arc::clone(&app), Arc::clone(&limits));
         async move {
             loop {
-                tokio::time::sleep(Duration::from_secs(60)).await;
+                tokio::time::sleep(Duration::from_mins(1)).await;
                 limits.shrink();
                 if let Err(error) = app.purge().await {
                     tracing::warn!(%error, "tidying up failed");

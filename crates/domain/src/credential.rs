@@ -237,7 +237,6 @@ impl CredentialId {
         let mut digits: Vec<u8> = Vec::with_capacity(format.digits.0);
         let random = if format.check_digit { format.digits.0 - 1 } else { format.digits.0 };
         for _ in 0..random {
-            #[expect(clippy::cast_possible_truncation, reason = "a remainder below ten")]
             digits.push((number % 10) as u8);
             number /= 10;
         }

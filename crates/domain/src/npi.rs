@@ -4,14 +4,12 @@ use thiserror::Error;
 
 /// Whether the digits, the last of which is a check digit, hold by the Luhn rule (ISO/IEC 7812-1).
 pub fn luhn_holds(digits: impl DoubleEndedIterator<Item = u8>) -> bool {
-    luhn_sum(digits, false) % 10 == 0
+    luhn_sum(digits, false).is_multiple_of(10)
 }
 
 /// The digit that makes `digits` followed by it hold by the Luhn rule.
 pub fn luhn_check_digit(digits: impl DoubleEndedIterator<Item = u8>) -> u8 {
-    #[expect(clippy::cast_possible_truncation, reason = "a remainder below ten")]
-    let digit = ((10 - luhn_sum(digits, true) % 10) % 10) as u8;
-    digit
+    ((10 - luhn_sum(digits, true) % 10) % 10) as u8
 }
 
 fn luhn_sum(digits: impl DoubleEndedIterator<Item = u8>, mut double: bool) -> u32 {

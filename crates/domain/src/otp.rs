@@ -300,7 +300,6 @@ fn decimal(key: &HmacKey, digits: u8, counter: u64) -> [u8; 8] {
     let digits = usize::from(digits.min(8));
     let mut out = [0; 8];
     for slot in out.iter_mut().take(digits).rev() {
-        #[expect(clippy::cast_possible_truncation, reason = "a remainder below ten")]
         let digit = (value % 10) as u8;
         *slot = b'0' + digit;
         value /= 10;
@@ -391,7 +390,7 @@ fn matches(key: &HmacKey, params: &OtpParams, code: &OneTimePasscode, step: Step
     let expected = decimal(key, params.digits, counter_of(step));
     let expected = expected.get(..usize::from(params.digits)).unwrap_or(&[]);
     // No step before 1970 exists, though its counter would read as zero.
-    constant_time_eq(expected, code.as_bytes()) & (step.0 >= 0)
+    constant_time_eq(expected, code.as_bytes()) && (step.0 >= 0)
 }
 
 #[cfg(test)]
@@ -559,7 +558,7 @@ mod tests {
             let token_step = here + minute + 1;
             match find(&seed, &params, &code_at(&seed, &params, token_step), last, drift, now) {
                 Found::Fresh { step, drift: learned } => {
-                    assert!(minute + 1 <= DRIFT_CAP_STEPS + WINDOW_STEPS);
+                    assert!(minute < DRIFT_CAP_STEPS + WINDOW_STEPS);
                     assert!(learned.current() <= DRIFT_CAP_STEPS);
                     (last, drift) = (Some(step), learned);
                 }
@@ -627,7 +626,7 @@ mod tests {
 
     /// A token with the same digits in two steps of one window, found by searching seeds.
     fn token_with_twin_steps(params: &OtpParams, here: i64) -> TokenSeed {
-        (0u32..)
+        (0..=u32::MAX)
             .map(|n| {
                 let mut bytes = [7u8; 20];
                 bytes[..4].copy_from_slice(&n.to_be_bytes());

@@ -340,18 +340,15 @@ pub fn check_any(
     if usable == 0 {
         return Err(Refusal::NoUsableToken);
     }
-    match fresh
+    if let Some((token, step, drift)) = fresh
         .and_then(|(index, step, drift)| tokens.get_mut(index).map(|token| (token, step, drift)))
     {
-        Some((token, step, drift)) => {
-            token.accept(step, drift, now);
-            *owner = Failures::NONE;
-            Ok((token.id, step))
-        }
-        None => {
-            *owner = owner.failed(&policy.prescriber, now);
-            Err(used.unwrap_or(Refusal::WrongPasscode))
-        }
+        token.accept(step, drift, now);
+        *owner = Failures::NONE;
+        Ok((token.id, step))
+    } else {
+        *owner = owner.failed(&policy.prescriber, now);
+        Err(used.unwrap_or(Refusal::WrongPasscode))
     }
 }
 
@@ -603,7 +600,12 @@ mod tests {
         let near: Vec<String> = (here - 130..here + 130)
             .map(|step| passcode(&token.seed, &token.params, Step::new(step)))
             .collect();
-        (0..).map(|n| format!("{n:06}")).find(|c| !near.contains(c)).unwrap().parse().unwrap()
+        (0..1_000_000)
+            .map(|n| format!("{n:06}"))
+            .find(|c| !near.contains(c))
+            .unwrap()
+            .parse()
+            .unwrap()
     }
 
     #[test]

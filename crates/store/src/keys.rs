@@ -32,23 +32,19 @@ impl Tx<'_> {
     pub(crate) fn unlock_instance(&mut self, now: Timestamp) -> Result<(), Error> {
         let read = sql!("SELECT master_key_id, unassociated_key_sealed FROM instance WHERE id = 1");
         let found = self.keys.provider.key_id();
-        let row = match self.row(read, &[])? {
-            Some(row) => row,
-            None => {
-                let (_, secret) = DataKey::generate(self.rng())?;
-                let sealed = self
-                    .keys
-                    .provider
-                    .wrap(UNASSOCIATED_PLACE, &secret)
-                    .map_err(|_| Error::Crypto)?;
-                self.run(
-                    sql!("INSERT INTO instance (id, master_key_id, unassociated_key_sealed, created) "
-                        "VALUES (1, $1, $2, $3) ON CONFLICT (id) DO NOTHING"),
-                    &[found.as_str().into(), sealed.as_slice().into(), now.micros().into()],
-                )?;
-                self.row(read, &[])?.ok_or(Error::Retry)?
-            }
-        };
+        let mut row = self.row(read, &[])?;
+        if row.is_none() {
+            let (_, secret) = DataKey::generate(self.rng())?;
+            let sealed =
+                self.keys.provider.wrap(UNASSOCIATED_PLACE, &secret).map_err(|_| Error::Crypto)?;
+            self.run(
+                sql!("INSERT INTO instance (id, master_key_id, unassociated_key_sealed, created) "
+                    "VALUES (1, $1, $2, $3) ON CONFLICT (id) DO NOTHING"),
+                &[found.as_str().into(), sealed.as_slice().into(), now.micros().into()],
+            )?;
+            row = self.row(read, &[])?;
+        }
+        let row = row.ok_or(Error::Retry)?;
         let wanted = row.text(0, "instance.master_key_id")?;
         if wanted != found {
             return Err(Error::WrongKey { found, wanted: wanted.to_owned() });

@@ -75,7 +75,7 @@ struct Inner {
 
 enum Backend {
     Sqlite(SqlitePool),
-    Postgres(PgPool),
+    Postgres(Box<PgPool>),
 }
 
 /// What every transaction needs besides its connection.
@@ -98,7 +98,7 @@ impl Store {
         let backend = match database {
             Database::Sqlite { path } => Backend::Sqlite(SqlitePool::open(path, &shared)?),
             Database::Postgres { url, connections } => {
-                Backend::Postgres(PgPool::open(url, *connections, &shared)?)
+                Backend::Postgres(Box::new(PgPool::open(url, *connections, &shared)?))
             }
         };
         let store = Self(Arc::new(Inner { backend, shared }));
@@ -120,7 +120,9 @@ impl Store {
         let shared = Shared { keys: Arc::new(Keys::new(provider)), rng };
         let backend = match database {
             Database::Sqlite { path } => Backend::Sqlite(SqlitePool::open_existing(path, &shared)?),
-            Database::Postgres { url, .. } => Backend::Postgres(PgPool::open(url, 1, &shared)?),
+            Database::Postgres { url, .. } => {
+                Backend::Postgres(Box::new(PgPool::open(url, 1, &shared)?))
+            }
         };
         Ok(Self(Arc::new(Inner { backend, shared })))
     }

@@ -81,16 +81,7 @@ async fn check_passcode(
             "The purpose is not known.",
         );
     };
-    let at = match shared.app.at() {
-        Ok(at) => at,
-        Err(_) => {
-            return problem(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "Something went wrong on our side.",
-            );
-        }
-    };
+    let Ok(at) = shared.app.at() else { return no_randomness() };
     // A malformed ID is answered like an unknown one; IDs of digits alone need their maker and
     // are looked up as OneSpan's, the only such maker whose IDs cover all lengths.
     let credential = CredentialId::parse(&body.credential_id, None)
@@ -103,6 +94,12 @@ async fn check_passcode(
         }
         Err(error) => error_problem(&error, at),
     }
+}
+
+/// Without the module's generator no support code and no token can be made.
+fn no_randomness() -> Response {
+    tracing::error!("the random generator of the FIPS module failed");
+    problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
 }
 
 fn unauthorized() -> Response {
@@ -155,16 +152,7 @@ async fn provision(
             "The family is not known.",
         );
     };
-    let at = match shared.app.at() {
-        Ok(at) => at,
-        Err(_) => {
-            return problem(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "Something went wrong on our side.",
-            );
-        }
-    };
+    let Ok(at) = shared.app.at() else { return no_randomness() };
     match shared.app.provision(maker, at).await {
         Ok(Ok(made)) => {
             let reply = ProvisionReply {
@@ -194,13 +182,6 @@ async fn provision(
 }
 
 async fn time(State(shared): State<Shared>) -> Response {
-    match shared.app.at() {
-        Ok(at) => {
-            Json(serde_json::json!({ "unix_time_ms": at.now.micros() / 1_000 })).into_response()
-        }
-        Err(error) => {
-            tracing::error!(%error, "no time");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
+    let Ok(at) = shared.app.at() else { return no_randomness() };
+    Json(serde_json::json!({ "unix_time_ms": at.now.micros() / 1_000 })).into_response()
 }

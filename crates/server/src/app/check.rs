@@ -1,6 +1,9 @@
 //! Passcode checks for integrating systems: the hot path.
 
-use std::{collections::HashMap, sync::PoisonError};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::PoisonError,
+};
 
 use countersign_crypto::sha256;
 use countersign_domain::{
@@ -72,8 +75,8 @@ pub(super) fn run(
 ) -> Result<Vec<CheckAnswer>, countersign_store::Error> {
     let mut keys: HashMap<[u8; 32], Option<ApiKey>> = HashMap::new();
     for request in requests {
-        if !keys.contains_key(&request.key_hash) {
-            keys.insert(request.key_hash, tx.api_key(&request.key_hash)?);
+        if let Entry::Vacant(entry) = keys.entry(request.key_hash) {
+            entry.insert(tx.api_key(&request.key_hash)?);
         }
     }
     let mut wanted: Vec<&CredentialId> =

@@ -66,12 +66,11 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
         return Ok(error_page(StatusCode::TOO_MANY_REQUESTS, ctx.frame("")));
     }
     let mut template = login_page(&ctx).await?;
-    let npi = match &template.launched_as {
-        Some(_) => template.npi.value.parse(),
-        None => {
-            template.npi.value = fields.text("npi").chars().take(20).collect();
-            fields.text("npi").parse::<Npi>()
-        }
+    let npi = if template.launched_as.is_some() {
+        template.npi.value.parse()
+    } else {
+        template.npi.value = fields.text("npi").chars().take(20).collect();
+        fields.text("npi").parse::<Npi>()
     };
     if fields.text("passphrase").is_empty() {
         template.passphrase.error = Some("Enter your EPCS passphrase.".to_owned());
@@ -256,7 +255,7 @@ fn lost_page(ctx: &Ctx, overview: &Overview) -> LostPage {
     let mut token = show::choices(&overview.tokens, "", ctx.now());
     token.any = false;
     if let [only] = token.options.as_slice() {
-        token.value = only.id.clone();
+        token.value.clone_from(&only.id);
     }
     LostPage {
         page: frame(ctx, overview, "Report a lost token"),

@@ -12,7 +12,7 @@ use crate::{
     Shared,
     app::LaunchRefusal,
     respond::{Out, error_page, page, see_other},
-    views::{Area, EPrescribingPage, ErrorPage, LaunchPage, SignedOutPage},
+    views::{Area, EPrescribingPage, ErrorPage, LaunchPage, Page, SignedOutPage},
 };
 
 /// A signed launch from an EHR: used up here, then on to a clean address with a session.
@@ -32,27 +32,43 @@ pub(super) async fn launch(ctx: Ctx, query: Query) -> Out {
         }
         Err(LaunchRefusal(code)) => {
             tracing::warn!(support = %ctx.at.support, code, "a launch was refused");
-            let mut template = ErrorPage::for_status(403, frame);
-            template.heading = "This link has been used or has run out".to_owned();
-            template.page.title = template.heading.clone();
-            template.what_to_do =
-                "Go back to the patient's chart and choose e-Prescribing again.".to_owned();
-            template.onward = None;
-            Ok(page(StatusCode::FORBIDDEN, &template))
+            Ok(closed(
+                frame,
+                "This link has been used or has run out",
+                "Go back to the patient's chart and choose e-Prescribing again.",
+                None,
+            ))
         }
     }
+}
+
+/// A page that is not open this way, with what to do instead.
+fn closed(
+    frame: Page,
+    heading: &str,
+    what_to_do: &str,
+    onward: Option<(String, String)>,
+) -> Response {
+    let template = ErrorPage {
+        page: Page { title: heading.to_owned(), ..frame },
+        status: StatusCode::FORBIDDEN.as_u16(),
+        heading: heading.to_owned(),
+        what_to_do: what_to_do.to_owned(),
+        retry_after: None,
+        onward,
+    };
+    page(StatusCode::FORBIDDEN, &template)
 }
 
 /// The e-prescribing app, for whom the EHR has sent.
 pub(super) async fn e_prescribing(ctx: Ctx) -> Out {
     let Some(session) = ctx.session.as_ref().filter(|session| session.launched_as.is_some()) else {
-        let mut template = ErrorPage::for_status(403, ctx.frame(""));
-        template.heading = "Open e-Prescribing from a patient's chart".to_owned();
-        template.page.title = template.heading.clone();
-        template.what_to_do =
-            "In your EHR, open the chart of a patient and choose the e-Prescribing tab.".to_owned();
-        template.onward = Some(("/portal".to_owned(), "Go to Token Management".to_owned()));
-        return Ok(page(StatusCode::FORBIDDEN, &template));
+        return Ok(closed(
+            ctx.frame(""),
+            "Open e-Prescribing from a patient's chart",
+            "In your EHR, open the chart of a patient and choose the e-Prescribing tab.",
+            Some(("/portal".to_owned(), "Go to Token Management".to_owned())),
+        ));
     };
     let name = ctx.app().launched_name(session).await.map_err(|error| ctx.stop(&error))?;
     let mut frame = ctx.frame_for("e-Prescribing", name.as_deref().unwrap_or(""));
@@ -96,8 +112,7 @@ pub(super) async fn asset(ctx: Ctx, Path(file): Path<String>) -> Response {
     let (kind, bytes): (&str, &'static [u8]) = match file.as_str() {
         "portal.css" => ("text/css; charset=utf-8", include_bytes!("../../static/portal.css")),
         "portal.js" => ("text/javascript; charset=utf-8", include_bytes!("../../static/portal.js")),
-        "favicon.svg" => ("image/svg+xml", include_bytes!("../../static/favicon.svg")),
-        "logo.svg" => ("image/svg+xml", include_bytes!("../../static/logo.svg")),
+        "favicon.svg" | "logo.svg" => ("image/svg+xml", include_bytes!("../../static/logo.svg")),
         _ => return error_page(StatusCode::NOT_FOUND, ctx.frame("")),
     };
     // The address carries the version, so a day is safe.
