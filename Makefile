@@ -20,7 +20,7 @@ help: ## Show this list
 demo: ## Build and start the demo (DATA=./data PORT=8700; PROFILE=release for the fast binary)
 	@scripts/demo.sh start
 
-demo-reset: ## Remove what the demo keeps in DATA
+demo-reset: ## Remove what the demo keeps in DATA and start it afresh
 	@scripts/demo.sh reset
 
 test: setup setup-test ## Run every test: Rust on SQLite and PostgreSQL, and the browser

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# demo.sh start|reset: the demo in the folder DATA, on PORT and the ports after it.
+# demo.sh start|reset: the demo in the folder DATA, on PORT and the port after it.
+# reset removes what an earlier demo left there, then starts.
 # PROFILE=release builds the optimized binary; the default builds much faster.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -25,6 +26,9 @@ cargo build --locked --profile "$profile" -p countersign
 case "${1:-start}" in
 start) exec "$binary" demo --data "$data" --port "$port" ;;
 # The binary itself refuses a folder that the demo did not make.
-reset) exec "$binary" demo --data "$data" --reset-only ;;
+reset)
+  "$binary" demo --data "$data" --reset-only
+  exec "$binary" demo --data "$data" --port "$port"
+  ;;
 *) fail "usage: demo.sh start|reset" ;;
 esac

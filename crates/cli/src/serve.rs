@@ -70,6 +70,12 @@ pub(crate) async fn open_store(settings: &Settings, migrate: bool) -> anyhow::Re
         private_file::create_folder(folder)?;
     }
     let key = master_key(settings, migrate)?;
+    if migrate && settings.database.kind == DatabaseKind::Sqlite && !settings.database.path.exists()
+    {
+        // An empty file is an empty database; made here, only its owner can open it, and what
+        // SQLite lays beside it takes the same mode.
+        private_file::create(&settings.database.path, b"")?;
+    }
     let place = match settings.database.kind {
         DatabaseKind::Sqlite => settings.database.path.display().to_string(),
         DatabaseKind::Postgres => "PostgreSQL (database.url)".to_owned(),
@@ -152,6 +158,7 @@ pub(crate) async fn serve_app(
     listening: Listening,
     stop: watch::Receiver<bool>,
 ) {
+    let most = Duration::from_secs(u64::try_from(settings.limits.request_seconds).unwrap_or(30));
     let limits = Arc::new(Limits::new(
         settings.limits.login_per_minute,
         settings.limits.provisioning_per_minute,
@@ -168,7 +175,7 @@ pub(crate) async fn serve_app(
             }
         }
     });
-    listen(listening, router(app, limits), stop).await;
+    listen(listening, router(app, limits, most), stop).await;
     tidy.abort();
 }
 

@@ -10,10 +10,12 @@ mod portal;
 mod respond;
 pub mod views;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use app::App;
 use axum::Router;
+use http::StatusCode;
+use tower_http::timeout::TimeoutLayer;
 
 pub use limits::Limits;
 pub use listen::{Listening, listen};
@@ -25,8 +27,12 @@ pub struct Shared {
     pub(crate) limits: Arc<Limits>,
 }
 
-/// Every route of the server.
-pub fn router(app: Arc<App>, limits: Arc<Limits>) -> Router {
+/// Every route of the server. A request that takes longer than `most` is given up; a transaction
+/// that it began goes on to its end all the same.
+pub fn router(app: Arc<App>, limits: Arc<Limits>, most: Duration) -> Router {
     let shared = Shared { app, limits };
-    api::routes().merge(portal::routes(&shared)).with_state(shared)
+    api::routes()
+        .merge(portal::routes(&shared))
+        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, most))
+        .with_state(shared)
 }

@@ -177,6 +177,15 @@ impl Tx<'_> {
         )
     }
 
+    /// Makes the last passcode of a full session too old to confirm anything.
+    pub fn stale_passcode(&mut self, id: SessionRowId) -> Result<(), Error> {
+        self.run(
+            sql!("UPDATE session SET passcode_at = 0 WHERE id = $1 AND stage = 'full'"),
+            &[id.as_bytes().into()],
+        )
+        .map(drop)
+    }
+
     /// Whether the session still stands; locks it, so that it can't end under a change.
     pub fn session_stands(&mut self, id: SessionRowId) -> Result<bool, Error> {
         Ok(self

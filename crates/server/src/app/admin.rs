@@ -47,6 +47,7 @@ impl App {
         let (iterations, rng) = (self.options.iterations, self.rng);
         let hash = self
             .hashing
+            .reserve()?
             .run(move || PassphraseHash::create(&passphrase, iterations, rng().as_mut()))
             .await??;
         let made = self

@@ -12,7 +12,7 @@ use countersign_domain::{
 };
 use countersign_store::{ApiKey, Tx};
 
-use super::{App, At, Burned, Error, apply_burned};
+use super::{App, At, Burned, Error, apply_burned, log};
 
 /// A check asked for by an integrating system.
 #[derive(Debug, Clone)]
@@ -117,6 +117,7 @@ pub(super) fn run(
                 Event::refused(EventKind::PasscodeTried, actor, &refusal, request.at.support)
                     .purpose(request.purpose);
             event.practice = Some(key.practice);
+            log(&event);
             events.push(event);
             answers.push(CheckAnswer::NotVerified);
             continue;
@@ -130,6 +131,9 @@ pub(super) fn run(
             .about(key.practice, prescriber)
             .token(token.id)
             .purpose(request.purpose);
+        if result.is_err() {
+            log(&event);
+        }
         events.push(event);
         answers.push(if result.is_ok() { CheckAnswer::Verified } else { CheckAnswer::NotVerified });
         touched.push(credential);

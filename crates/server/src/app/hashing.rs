@@ -25,17 +25,32 @@ impl HashPool {
         }
     }
 
-    pub(super) async fn run<R: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> R + Send + 'static,
-    ) -> Result<R, Error> {
+    /// Takes a place in the line, or says at once that it is too long: a try that is turned away
+    /// must not have been counted.
+    pub(super) fn reserve(&self) -> Result<Place<'_>, Error> {
         if self.waiting.fetch_add(1, Ordering::SeqCst) >= MOST_WAITING {
             self.waiting.fetch_sub(1, Ordering::SeqCst);
             return Err(Error::Busy);
         }
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
-        let permit = permit.map_err(|_| Error::Busy)?;
+        Ok(Place(self))
+    }
+}
+
+/// A place in the line for a hash; given back when it is dropped.
+pub(super) struct Place<'p>(&'p HashPool);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Place<'_> {
+    pub(super) async fn run<R: Send + 'static>(
+        self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, Error> {
+        let permit = Arc::clone(&self.0.permits).acquire_owned().await.map_err(|_| Error::Busy)?;
         tokio::task::spawn_blocking(move || {
             let out = work();
             drop(permit);

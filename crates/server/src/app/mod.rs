@@ -255,6 +255,7 @@ impl App {
                 note_consumed(&consumed_here, &before.tokens, &account.tokens);
                 account.save_changes(&before, prescriber, tx)?;
                 tx.append(&event, now)?;
+                log(&event);
                 Ok(Some(answer))
             })
             .await;
@@ -271,6 +272,13 @@ impl App {
             *known = (*known).max(step);
         }
     }
+}
+
+/// Says in the log what was decided, under the code that stands on the page. Neither NPI nor
+/// credential ID: the audit event has what the log must not.
+fn log(event: &Event) {
+    let (support, kind, outcome) = (event.support, event.kind.code(), event.outcome.code());
+    tracing::info!(%support, kind, outcome, reason = event.reason.unwrap_or(""), "decided");
 }
 
 /// Makes burned steps count as accepted.

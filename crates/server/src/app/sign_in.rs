@@ -6,7 +6,7 @@ use countersign_domain::{
 };
 use countersign_store::{Prescriber, Session, Stage};
 
-use super::{Account, App, At, Error, SessionSecret, new_session};
+use super::{Account, App, At, Error, SessionSecret, hashing::Place, log, new_session};
 
 /// What step 1 sends.
 #[derive(Debug, Clone)]
@@ -38,6 +38,7 @@ impl App {
         let policy = self.options.policy;
         let npi_hash = sha256(form.npi.as_text().as_bytes());
         let npi = form.npi;
+        let place = self.hashing.reserve()?;
         // The try is counted before it is looked at: tries in parallel, or a crash, gain nothing.
         let begun = self
             .store
@@ -65,7 +66,7 @@ impl App {
             .await?;
         let prescriber = begun?;
         let (verified, rehash) =
-            self.verify_passphrase(form.passphrase, prescriber.as_ref()).await?;
+            self.verify_passphrase(place, form.passphrase, prescriber.as_ref()).await?;
         let verified = verified && prescriber.as_ref().is_some_and(|p| !p.closed);
         let answer = self
             .store
@@ -81,6 +82,7 @@ impl App {
                     event = event.about(known.practice, known.id);
                 }
                 tx.append(&event, at.now)?;
+                log(&event);
                 let found = match result {
                     Ok(found) => found,
                     Err(refusal) => return Ok(Err(refusal)),
@@ -99,6 +101,7 @@ impl App {
     /// Whether the passphrase is theirs; and a stronger hash of it, where the old one is weaker.
     async fn verify_passphrase(
         &self,
+        place: Place<'_>,
         typed: SecretText,
         prescriber: Option<&Prescriber>,
     ) -> Result<(bool, Option<PassphraseHash>), Error> {
@@ -106,7 +109,7 @@ impl App {
         let hash =
             prescriber.map_or_else(|| PassphraseHash::decoy(iterations), |p| p.passphrase.clone());
         let rng = self.rng;
-        self.hashing
+        place
             .run(move || {
                 // What can't be a passphrase costs the same time as one that is wrong.
                 let phrase = Passphrase::parse(&typed);
@@ -192,7 +195,8 @@ impl App {
         at: At,
     ) -> Result<(), Error> {
         let practice = session.practice;
-        self.decide("report_lost", prescriber, session.id, at.now, move |account, _| {
+        let session_id = session.id;
+        self.decide("report_lost", prescriber, session.id, at.now, move |account, tx| {
             let active = account.active();
             let result = match account.token(token) {
                 _ if !reason.is_loss() => Err(Refusal::StepUpNeeded),
@@ -211,6 +215,8 @@ impl App {
             .about(practice, prescriber)
             .token(theirs(account, token));
             if result.is_ok() {
+                // Whoever holds the token may hold a session too.
+                tx.end_other_sessions(prescriber, session_id)?;
                 event = event.reason(reason.code()).detail("reported with the passphrase alone");
             }
             Ok((result, event))

@@ -123,6 +123,9 @@ impl App {
                 )? {
                     return Ok(Err(refusal));
                 }
+                if account.active() == 0 {
+                    return Ok(Err(Refusal::NoUsableToken));
+                }
                 let by = NewToken {
                     practice,
                     prescriber,
@@ -198,6 +201,12 @@ impl App {
             .about(practice, prescriber)
             .token(theirs(account, token));
             if done.is_ok() {
+                // A passcode of a token that is gone vouches for nothing more.
+                tx.stale_passcode(session_id)?;
+                if form.reason.is_loss() {
+                    // Whoever holds the token may hold a session too.
+                    tx.end_other_sessions(prescriber, session_id)?;
+                }
                 event = event.reason(form.reason.code());
             }
             Ok((result, event))

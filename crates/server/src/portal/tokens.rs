@@ -18,8 +18,9 @@ use crate::{
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, AddToken, Choice, ChoiceField, DISABLE_WORD, DashboardPage, DisablePage,
-        EnablePage, HistoryPage, NavTab, Notice, NoticeKind, Page, ReasonField, ResyncPage,
-        SecretField, StepUp, TestPage, TestResult, TextField, TokenField, TokenPage, TokensPage,
+        EnablePage, HistoryPage, NavTab, NoTokenPage, Notice, NoticeKind, Page, ReasonField,
+        ResyncPage, SecretField, StepUp, TestPage, TestResult, TextField, TokenField, TokenPage,
+        TokensPage,
     },
 };
 
@@ -101,6 +102,10 @@ pub(super) async fn list(ctx: Ctx, query: Query) -> Out {
         _ => None,
     };
     template.page.notice = done.map(|text| Notice::new(NoticeKind::Success, text));
+    if template.active_count() == 0 {
+        let text = "You have no active token, so you can neither sign nor add one. Enable one below with its own code, or prove your identity again.";
+        template.page.notice = Some(Notice::new(NoticeKind::Warning, text));
+    }
     Ok(page(StatusCode::OK, &template))
 }
 
@@ -133,6 +138,13 @@ fn empty_add(ctx: &Ctx, session: &Session, overview: &Overview) -> AddToken {
 pub(super) async fn add_form(ctx: Ctx) -> Out {
     let (session, _, overview) = known(&ctx).await?;
     let mut template = tokens_page(&ctx, &overview, None);
+    if template.active_count() == 0 {
+        let template = NoTokenPage {
+            page: frame(&ctx, &overview, "No active token", NavTab::Tokens),
+            can_enable: false,
+        };
+        return Ok(page(StatusCode::OK, &template));
+    }
     if template.active_count() < template.limit {
         template.add = Some(empty_add(&ctx, &session, &overview));
     }
