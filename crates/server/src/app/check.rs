@@ -5,10 +5,11 @@ use std::{
     sync::PoisonError,
 };
 
-use countersign_crypto::sha256;
+use countersign_crypto::{SecretBytes, sha256};
 use countersign_domain::{
     Actor, CredentialId, Event, EventKind, Failures, PasscodeCheck, Policy, PrescriberId, Purpose,
-    Refusal, check_passcode, otp::OneTimePasscode,
+    Refusal, check_passcode,
+    otp::{Drift, OneTimePasscode, OtpParams, TokenSeed, find},
 };
 use countersign_store::{ApiKey, Tx};
 
@@ -120,6 +121,7 @@ pub(super) fn run(
             log(&event);
             events.push(event);
             answers.push(CheckAnswer::NotVerified);
+            spend_like_a_failure(tx, request)?;
             continue;
         };
         let result: PasscodeCheck =
@@ -151,6 +153,23 @@ pub(super) fn run(
         tx.append_all(&events, first.at.now)?;
     }
     Ok(answers)
+}
+
+/// Does for an unknown or foreign ID what a wrong passcode of a known one costs: the codes of a
+/// window, and two rows written. Time must not say which it was.
+fn spend_like_a_failure(
+    tx: &mut Tx<'_>,
+    request: &CheckRequest,
+) -> Result<(), countersign_store::Error> {
+    if let Ok(seed) = TokenSeed::new(SecretBytes::new(vec![0; 32])) {
+        let (params, now) = (OtpParams::OWN, request.at.now);
+        // Kept from being optimized away: the answer goes nowhere else.
+        std::hint::black_box(find(&seed, &params, &request.passcode, None, Drift::default(), now));
+    }
+    for row in ["decoy of a token", "decoy of an owner"] {
+        tx.save_sign_in_failures(&sha256(row.as_bytes()), &Failures::NONE, request.at.now)?;
+    }
+    Ok(())
 }
 
 struct Owner {
