@@ -311,6 +311,21 @@ pub struct TokenField {
     pub error: Option<String>,
 }
 
+impl TokenField {
+    /// The token that stands there as a text: fixed, or the only one there is.
+    fn shown(&self) -> Option<&TokenLabel> {
+        self.fixed.as_ref().or(self.only().map(|only| &only.label))
+    }
+
+    /// The only one that could be chosen; it is sent without asking.
+    fn only(&self) -> Option<&TokenChoice> {
+        match self.options.as_slice() {
+            [only] if self.fixed.is_none() => Some(only),
+            _ => None,
+        }
+    }
+}
+
 /// One token in a [`TokenField`].
 #[derive(Clone, Debug, Default)]
 pub struct TokenChoice {
@@ -318,7 +333,7 @@ pub struct TokenChoice {
     pub id: String,
     /// Name and masked credential ID.
     pub label: TokenLabel,
-    /// A few words behind it, such as "locked until 10:42".
+    /// A word behind its name, such as "locked".
     pub note: Option<String>,
 }
 
@@ -363,7 +378,7 @@ pub struct StepUp {
 pub struct Lock {
     /// What is locked.
     pub subject: LockSubject,
-    /// When it ends, as a time of day: "10:42 AM".
+    /// When it ends, as a time of day in UTC; `portal.js` puts the reader's own time in its place.
     pub until: String,
     /// Seconds left.
     pub seconds: u64,
@@ -407,9 +422,9 @@ impl NextCode {
 /// A moment, for people and for programs.
 #[derive(Clone, Debug, Default)]
 pub struct When {
-    /// As it is shown, in the practice's time zone.
+    /// As it is shown, in UTC.
     pub text: String,
-    /// RFC 3339, for the `datetime` attribute.
+    /// RFC 3339, for the `datetime` attribute; `portal.js` shows it in the reader's own time zone.
     pub machine: String,
 }
 
@@ -425,6 +440,8 @@ impl When {
 pub struct Problem<'a> {
     /// ID of the field's element.
     pub anchor: &'static str,
+    /// The field's name on the page.
+    pub label: &'static str,
     /// The error of the field.
     pub text: &'a str,
 }
@@ -440,20 +457,23 @@ pub fn span(seconds: u64) -> String {
 }
 
 fn problems<'a, const N: usize>(
-    fields: [(&'static str, &'a Option<String>); N],
+    fields: [(&'static str, &'static str, &'a Option<String>); N],
 ) -> Vec<Problem<'a>> {
     fields
         .into_iter()
-        .filter_map(|(anchor, error)| {
+        .filter_map(|(anchor, label, error)| {
             let text = error.as_deref()?;
-            Some(Problem { anchor, text })
+            Some(Problem { anchor, label, text })
         })
         .collect()
 }
 
 fn step_up_problems(step_up: Option<&StepUp>) -> Vec<Problem<'_>> {
     step_up.map_or_else(Vec::new, |it| {
-        problems([("stepup_token", &it.token.error), ("stepup_passcode", &it.passcode.error)])
+        problems([
+            ("stepup_token", "Active token", &it.token.error),
+            ("stepup_passcode", "Passcode of the active token", &it.passcode.error),
+        ])
     })
 }
 
@@ -520,7 +540,7 @@ pub struct TokenRow {
     pub kind: String,
     /// State.
     pub status: TokenStatus,
-    /// More about the state: "until 10:42 AM", "Lost, May 3, 2026".
+    /// More about the state: "14 min left", "Lost".
     pub status_detail: Option<String>,
     /// When it was added.
     pub added: When,
@@ -719,11 +739,16 @@ pub struct LoginPage {
     pub launched_as: Option<String>,
     /// The passphrase.
     pub passphrase: SecretField,
+    /// A pause after several wrong tries.
+    pub lock: Option<Lock>,
 }
 
 impl LoginPage {
     fn problems(&self) -> Vec<Problem<'_>> {
-        problems([("npi", &self.npi.error), ("passphrase", &self.passphrase.error)])
+        problems([
+            ("npi", "NPI", &self.npi.error),
+            ("passphrase", "Passphrase", &self.passphrase.error),
+        ])
     }
 }
 
@@ -745,7 +770,10 @@ pub struct PasscodePage {
 
 impl PasscodePage {
     fn problems(&self) -> Vec<Problem<'_>> {
-        problems([("token", &self.token.error), ("passcode", &self.passcode.error)])
+        problems([
+            ("token", "Token", &self.token.error),
+            ("passcode", "Passcode", &self.passcode.error),
+        ])
     }
 }
 
@@ -773,9 +801,9 @@ pub struct ResyncPage {
 impl ResyncPage {
     fn problems(&self) -> Vec<Problem<'_>> {
         problems([
-            ("token", &self.token.error),
-            ("passcode1", &self.passcode1.error),
-            ("passcode2", &self.passcode2.error),
+            ("token", "Token", &self.token.error),
+            ("passcode1", "First code", &self.passcode1.error),
+            ("passcode2", "Second code", &self.passcode2.error),
         ])
     }
 }
@@ -799,9 +827,9 @@ pub struct LostPage {
 impl LostPage {
     fn problems(&self) -> Vec<Problem<'_>> {
         problems([
-            ("token", &self.token.error),
-            ("reason", &self.reason.error),
-            ("confirmation", &self.confirmation.error),
+            ("token", "Token", &self.token.error),
+            ("reason", "What happened", &self.reason.error),
+            ("confirmation", "Confirmation", &self.confirmation.error),
         ])
     }
 }
@@ -833,7 +861,10 @@ pub struct EnablePage {
 
 impl EnablePage {
     fn problems(&self) -> Vec<Problem<'_>> {
-        let mut all = problems([("token", &self.token.error), ("passcode", &self.passcode.error)]);
+        let mut all = problems([
+            ("token", "Token", &self.token.error),
+            ("passcode", "Passcode of this token", &self.passcode.error),
+        ]);
         all.extend(step_up_problems(self.step_up.as_ref()));
         all
     }
@@ -938,12 +969,12 @@ pub struct AddToken {
 impl AddToken {
     fn problems(&self) -> Vec<Problem<'_>> {
         let mut all = problems([
-            ("manufacturer", &self.manufacturer.error),
-            ("issuer", &self.issuer.error),
-            ("token_type", &self.token_type.error),
-            ("name", &self.name.error),
-            ("credential_id", &self.credential_id.error),
-            ("otp", &self.otp.error),
+            ("manufacturer", "Token Manufacturer", &self.manufacturer.error),
+            ("issuer", "Token Issuer", &self.issuer.error),
+            ("token_type", "Token Type", &self.token_type.error),
+            ("name", "Token Name", &self.name.error),
+            ("credential_id", "Serial Number / Credential ID", &self.credential_id.error),
+            ("otp", "OTP", &self.otp.error),
         ]);
         all.extend(step_up_problems(self.step_up.as_ref()));
         all
@@ -1024,7 +1055,7 @@ pub struct TokenPage {
 
 impl TokenPage {
     fn problems(&self) -> Vec<Problem<'_>> {
-        problems([("name", &self.name.error)])
+        problems([("name", "Token Name", &self.name.error)])
     }
 }
 
@@ -1052,8 +1083,10 @@ pub struct DisablePage {
 
 impl DisablePage {
     fn problems(&self) -> Vec<Problem<'_>> {
-        let mut all =
-            problems([("reason", &self.reason.error), ("confirmation", &self.confirmation.error)]);
+        let mut all = problems([
+            ("reason", "Reason", &self.reason.error),
+            ("confirmation", "Confirmation", &self.confirmation.error),
+        ]);
         all.extend(step_up_problems(self.step_up.as_ref()));
         all
     }
@@ -1077,7 +1110,7 @@ pub struct TestPage {
 
 impl TestPage {
     fn problems(&self) -> Vec<Problem<'_>> {
-        problems([("passcode", &self.passcode.error)])
+        problems([("passcode", "Passcode", &self.passcode.error)])
     }
 }
 
@@ -1144,7 +1177,7 @@ impl ErrorPage {
                 "This request could not be read",
                 "Go back, check what you typed and send it again.",
             ),
-            401 => ("Please sign in", "Sign in, then try again."),
+            401 => ("Please log in", "Log in, then try again."),
             403 => (
                 "This page is not open to you",
                 "If you think it should be, ask your practice's support.",

@@ -35,6 +35,18 @@ function countdown(seconds, tick) {
   return start;
 }
 
+// Times come in UTC; here in the reader's own time zone, with the original as a tooltip.
+const english = navigator.languages.find((it) => it.startsWith("en")) ?? "en-US";
+const moment = new Intl.DateTimeFormat(english, { dateStyle: "medium", timeStyle: "short" });
+const clock = new Intl.DateTimeFormat(english, { timeStyle: "short" });
+function own(box, format, time) {
+  if (Number.isNaN(time)) return;
+  box.title = box.textContent;
+  box.textContent = format.format(time);
+}
+each("time[datetime]", (box) => own(box, moment, Date.parse(box.dateTime)));
+each(".clock[data-in]", (box) => own(box, clock, Date.now() + Number(box.dataset.in) * 1000));
+
 // Locks and waits: <span data-seconds data-done><span class="count">
 each("[data-seconds]", (box) => {
   const count = box.querySelector(".count");
@@ -47,7 +59,7 @@ each("[data-seconds]", (box) => {
   });
 });
 
-// Errors first.
+// Errors first. The browser does this too (autofocus), but not where the address has a fragment.
 document.querySelector("[data-focus]")?.focus();
 
 // Show and hide the passphrase.
@@ -105,14 +117,18 @@ each("form[data-infer]", (form) => {
   const found = form.querySelector("[data-inferred]");
   const label = (select) => select.selectedOptions[0]?.textContent ?? "";
   const has = (select, value) => [...select.options].some((option) => option.value === value);
+  const find = () => {
+    const plain = id.value.toUpperCase().replace(/[^A-Z0-9]/g, "");
+    return rules.find((it) => plain.startsWith(it.prefix));
+  };
+  // A choice that the ID made is not the person's own, also when the form comes back with an error.
   const byHand = new Set();
-  for (const select of [manufacturer, type]) {
-    if (select.value) byHand.add(select);
+  for (const [select, made] of [[manufacturer, find()?.manufacturer], [type, find()?.type]]) {
+    if (select.value && select.value !== made) byHand.add(select);
     select.addEventListener("change", () => (select.value ? byHand.add(select) : byHand.delete(select)));
   }
   const look = () => {
-    const plain = id.value.toUpperCase().replace(/[^A-Z0-9]/g, "");
-    const rule = rules.find((it) => plain.startsWith(it.prefix));
+    const rule = find();
     const set = (select, value) => {
       if (!byHand.has(select)) select.value = value && has(select, value) ? value : "";
     };
@@ -121,7 +137,7 @@ each("form[data-infer]", (form) => {
     const words = [manufacturer, type].filter((it) => rule && it.value).map(label).join(", ");
     const clash = rule && ((byHand.has(manufacturer) && manufacturer.value !== rule.manufacturer)
       || (rule.type && byHand.has(type) && type.value !== rule.type));
-    const text = !rule ? "" : clash ? "This ID does not look like the manufacturer and type chosen above." : `Found from the ID: ${words}`;
+    const text = !rule ? "" : clash ? "This ID does not look like the manufacturer and type chosen above." : `From the ID: ${words}.`;
     if (found.textContent !== text) found.textContent = text;
   };
   id.addEventListener("input", look);

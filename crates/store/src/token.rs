@@ -9,7 +9,7 @@ use countersign_domain::{
 
 use crate::{
     Error, Tx,
-    tx::{Sql, locking, sql},
+    tx::{Sql, sql},
     value::{P, Row},
 };
 
@@ -25,6 +25,18 @@ pub struct TokenRow {
 /// The step that a row held when it was read: a write holds only while it still does.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadMark(i64);
+
+/// The columns in the order in which [`Tx::read_token`] takes them.
+macro_rules! token_query {
+    ($tail:literal) => {
+        concat!(
+            "SELECT id, practice, prescriber, credential, manufacturer, name, algorithm, digits, ",
+            "period, seed_sealed, state, state_reason, state_at, last_step, drift_base, drift, ",
+            "failures, blocked_until, created, added, last_used FROM token ",
+            $tail
+        )
+    };
+}
 
 /// What a row holds for "no step was ever accepted".
 const NO_STEP: i64 = -1;
@@ -150,9 +162,10 @@ impl Tx<'_> {
         credential: &CredentialId,
     ) -> Result<Option<TokenRow>, Error> {
         let row = self.row(
-            locking!("SELECT id, practice, prescriber, credential, manufacturer, name, algorithm, digits, period, "
-                "seed_sealed, state, state_reason, state_at, last_step, drift_base, drift, failures, blocked_until, "
-                "created, added, last_used FROM token WHERE credential = $1"),
+            Sql {
+                sqlite: token_query!("WHERE credential = $1"),
+                postgres: token_query!("WHERE credential = $1 FOR UPDATE"),
+            },
             &[credential.as_str().into()],
         )?;
         row.map(|row| self.read_token(&row)).transpose()
@@ -176,9 +189,7 @@ impl Tx<'_> {
         // In one order everywhere, so that two transactions do not wait for each other.
         let many = Sql {
             sqlite: "",
-            postgres: "SELECT id, practice, prescriber, credential, manufacturer, name, algorithm, digits, period, \
-                seed_sealed, state, state_reason, state_at, last_step, drift_base, drift, failures, blocked_until, \
-                created, added, last_used FROM token WHERE credential = ANY($1) ORDER BY credential FOR UPDATE",
+            postgres: token_query!("WHERE credential = ANY($1) ORDER BY credential FOR UPDATE"),
         };
         self.rows(many, &[P::Texts(&texts)])?
             .iter()
@@ -189,9 +200,10 @@ impl Tx<'_> {
     /// All tokens ever bound to a prescriber, oldest first. Lock the prescriber before changing any.
     pub fn tokens_of(&mut self, prescriber: PrescriberId) -> Result<Vec<TokenRow>, Error> {
         let rows = self.rows(
-            sql!("SELECT id, practice, prescriber, credential, manufacturer, name, algorithm, digits, period, "
-                "seed_sealed, state, state_reason, state_at, last_step, drift_base, drift, failures, blocked_until, "
-                "created, added, last_used FROM token WHERE prescriber = $1 ORDER BY added, id"),
+            Sql {
+                sqlite: token_query!("WHERE prescriber = $1 ORDER BY added, id"),
+                postgres: token_query!("WHERE prescriber = $1 ORDER BY added, id"),
+            },
             &[prescriber.as_bytes().into()],
         )?;
         rows.iter().map(|row| self.read_token(row)).collect()

@@ -18,8 +18,8 @@ use std::{
 
 use countersign_crypto::{Rng, random_array, sha256};
 use countersign_domain::{
-    Event, Failures, Manufacturer, Policy, PrescriberId, Refusal, SessionRowId, SupportCode,
-    Timestamp, Token, TokenId, TokenState, otp::Step,
+    Actor, Event, EventKind, Failures, Manufacturer, Policy, PrescriberId, Purpose, Refusal,
+    SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState, otp::Step,
 };
 use countersign_store::{Lane, ReadMark, RngSource, Session, Stage, Store, TokenRow, Tx};
 use data_encoding::BASE64URL_NOPAD;
@@ -150,6 +150,15 @@ impl SessionSecret {
     }
 }
 
+/// Who asks for a change: a session, and the prescriber it belongs to.
+#[derive(Clone, Copy)]
+pub struct By<'s> {
+    /// The session.
+    pub session: &'s Session,
+    /// The prescriber.
+    pub prescriber: PrescriberId,
+}
+
 /// One request's context: read once, handed down.
 #[derive(Debug, Clone, Copy)]
 pub struct At {
@@ -263,6 +272,36 @@ impl App {
             self.burn(&consumed);
         }
         result?.ok_or(Error::SignedOut)?.map_err(Error::Refused)
+    }
+
+    /// One change of one token of the prescriber's own, with its event.
+    async fn change_token<F>(
+        &self,
+        kind: EventKind,
+        by: &By<'_>,
+        token: TokenId,
+        purpose: Option<Purpose>,
+        at: At,
+        mut change: F,
+    ) -> Result<(), Error>
+    where
+        F: FnMut(&mut Token, &mut Failures, u32) -> Result<(), Refusal> + Send + 'static,
+    {
+        let (prescriber, practice) = (by.prescriber, by.session.practice);
+        self.decide(kind.code(), prescriber, by.session.id, at.now, move |account, _| {
+            let active = account.active();
+            let (result, theirs) = match account.token(token) {
+                Some((found, owner)) => (change(found, owner, active), Some(token)),
+                // An event never names somebody else's token.
+                None => (Err(Refusal::TokenNotActive), None),
+            };
+            let mut event = Event::of(kind, Actor::Prescriber(prescriber), &result, at.support)
+                .about(practice, prescriber)
+                .token(theirs);
+            event.purpose = purpose;
+            Ok((result, event))
+        })
+        .await
     }
 
     fn burn(&self, consumed: &Burned) {

@@ -6,7 +6,7 @@ use countersign_domain::{
 };
 use countersign_store::{Prescriber, Session, Stage};
 
-use super::{Account, App, At, Error, SessionSecret, hashing::Place, log, new_session};
+use super::{Account, App, At, By, Error, SessionSecret, hashing::Place, log, new_session};
 
 /// What step 1 sends.
 #[derive(Debug, Clone)]
@@ -163,23 +163,9 @@ impl App {
         at: At,
     ) -> Result<(), Error> {
         let policy = self.options.policy;
-        let practice = session.practice;
-        self.decide("resync", prescriber, session.id, at.now, move |account, _| {
-            let result = match account.token(token) {
-                Some((token, owner)) => {
-                    check_resync(token, owner, &codes.0, &codes.1, at.now, &policy).map(drop)
-                }
-                None => Err(Refusal::TokenNotActive),
-            };
-            let event = Event::of(
-                EventKind::TokenResynced,
-                Actor::Prescriber(prescriber),
-                &result,
-                at.support,
-            )
-            .about(practice, prescriber)
-            .token(theirs(account, token));
-            Ok((result, event))
+        let by = By { session, prescriber };
+        self.change_token(EventKind::TokenResynced, &by, token, None, at, move |token, owner, _| {
+            check_resync(token, owner, &codes.0, &codes.1, at.now, &policy).map(drop)
         })
         .await
     }
@@ -235,26 +221,18 @@ impl App {
         at: At,
     ) -> Result<(), Error> {
         let policy = self.options.policy;
-        let practice = session.practice;
-        self.decide("enable_token", prescriber, session.id, at.now, move |account, _| {
-            let active = account.active();
-            let result = match account.token(token) {
-                Some((token, owner)) => {
-                    enable_token(token, owner, active, &code, at.now, &policy).map(drop)
-                }
-                None => Err(Refusal::TokenNotActive),
-            };
-            let event = Event::of(
-                EventKind::TokenEnabled,
-                Actor::Prescriber(prescriber),
-                &result,
-                at.support,
-            )
-            .about(practice, prescriber)
-            .token(theirs(account, token))
-            .purpose(Purpose::EnableToken);
-            Ok((result, event))
-        })
+        let by = By { session, prescriber };
+        let purpose = Some(Purpose::EnableToken);
+        self.change_token(
+            EventKind::TokenEnabled,
+            &by,
+            token,
+            purpose,
+            at,
+            move |token, owner, active| {
+                enable_token(token, owner, active, &code, at.now, &policy).map(drop)
+            },
+        )
         .await
     }
 

@@ -8,7 +8,7 @@ use countersign_domain::{
 use countersign_store::{AuditRow, Prescriber, Session, Stage, Tx};
 
 use super::{
-    Account, App, At, Chosen, Error, TokenRow, apply_burned,
+    Account, App, At, By, Chosen, Error, TokenRow, apply_burned,
     sign_in::{passcode_event, theirs, verify},
 };
 
@@ -223,21 +223,10 @@ impl App {
         name: TokenName,
         at: At,
     ) -> Result<(), Error> {
-        let practice = session.practice;
-        self.decide("rename_token", prescriber, session.id, at.now, move |account, _| {
-            let result = account
-                .token(token)
-                .map(|(token, _)| token.name = name.clone())
-                .ok_or(Refusal::TokenNotActive);
-            let event = Event::of(
-                EventKind::TokenRenamed,
-                Actor::Prescriber(prescriber),
-                &result,
-                at.support,
-            )
-            .about(practice, prescriber)
-            .token(theirs(account, token));
-            Ok((result, event))
+        let by = By { session, prescriber };
+        self.change_token(EventKind::TokenRenamed, &by, token, None, at, move |token, _, _| {
+            token.name = name.clone();
+            Ok(())
         })
         .await
     }
@@ -252,23 +241,13 @@ impl App {
         at: At,
     ) -> Result<(), Error> {
         let policy = self.options.policy;
-        let practice = session.practice;
+        let by = By { session, prescriber };
         let allowed = self.count_test(prescriber, at);
-        self.decide("test_token", prescriber, session.id, at.now, move |account, _| {
-            let result = match account.token(token) {
-                _ if !allowed => Err(Refusal::TooManyTests),
-                Some((token, _)) => test_token(token, &code, at.now, &policy).map(drop),
-                None => Err(Refusal::TokenNotActive),
-            };
-            let event = Event::of(
-                EventKind::TokenTested,
-                Actor::Prescriber(prescriber),
-                &result,
-                at.support,
-            )
-            .about(practice, prescriber)
-            .token(theirs(account, token));
-            Ok((result, event))
+        self.change_token(EventKind::TokenTested, &by, token, None, at, move |token, _, _| {
+            if !allowed {
+                return Err(Refusal::TooManyTests);
+            }
+            test_token(token, &code, at.now, &policy).map(drop)
         })
         .await
     }

@@ -31,9 +31,9 @@ async fn launched(ctx: &Ctx) -> Result<Option<(String, Npi)>, Stop> {
 
 async fn login_page(ctx: &Ctx) -> Result<LoginPage, Stop> {
     let launched = launched(ctx).await?;
-    let mut frame = ctx.frame("Sign in to Token Management");
+    let mut frame = ctx.frame("Log in to Token Management");
     if let Some((name, _)) = &launched {
-        frame = ctx.frame_for("Sign in to Token Management", name);
+        frame = ctx.frame_for("Log in to Token Management", name);
     }
     Ok(LoginPage {
         page: frame,
@@ -43,6 +43,7 @@ async fn login_page(ctx: &Ctx) -> Result<LoginPage, Stop> {
         },
         launched_as: launched.map(|(name, _)| name),
         passphrase: SecretField::default(),
+        lock: None,
     })
 }
 
@@ -54,8 +55,7 @@ pub(super) async fn form(ctx: Ctx, query: Query) -> Out {
     }
     let mut template = login_page(&ctx).await?;
     if query.text("ended") == "1" {
-        let text =
-            "Your session ended, to keep your account safe. Nothing was lost: sign in and go on.";
+        let text = "Your session has ended. What was saved is kept. Log in to go on.";
         template.page.notice = Some(Notice::new(NoticeKind::Info, text));
     }
     Ok(page(StatusCode::OK, &template))
@@ -87,18 +87,14 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
     match ctx.app().sign_in(form, ctx.session.clone(), ctx.at).await {
         Ok(secret) => Ok(with_session(see_other("/portal/login/passcode"), &secret)),
         Err(Error::Refused(refusal)) => {
-            let wait = refusal.blocked().map(|blocked| {
-                let seconds = ctx.now().seconds_until(blocked.until);
-                format!(
-                    " Try again in {}.",
-                    crate::views::span(u64::try_from(seconds).unwrap_or(0))
-                )
-            });
-            template.page.notice = Some(Notice {
-                kind: NoticeKind::Error,
-                text: format!("{refusal}{}", wait.unwrap_or_default()),
-                code: Some(ctx.at.support.to_string()),
-            });
+            template.lock = show::lock(&refusal, &[], "", ctx.now());
+            if template.lock.is_none() {
+                template.page.notice = Some(Notice {
+                    kind: NoticeKind::Error,
+                    text: refusal.to_string(),
+                    code: Some(ctx.at.support.to_string()),
+                });
+            }
             Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
         }
         Err(error) => Err(ctx.stop(&error)),
@@ -288,7 +284,7 @@ pub(super) async fn lost(ctx: Ctx, fields: Fields) -> Out {
     let (Ok(token), Some(reason)) = (token, reason) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
-    let confirmed = template.confirmation.value.trim() == DISABLE_WORD;
+    let confirmed = template.confirmation.value.trim().eq_ignore_ascii_case(DISABLE_WORD);
     match ctx.app().report_lost(&session, prescriber, token, reason, confirmed, ctx.at).await {
         Ok(()) => Ok(see_other("/portal/login/passcode?done=lost")),
         Err(Error::Refused(refusal)) => {

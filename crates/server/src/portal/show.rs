@@ -9,7 +9,7 @@ use crate::{
     app::Overview,
     views::{
         Choice, EventRow, IdFormat, Lock, LockSubject, MaskedId, PrefixRule, Reason, TokenChoice,
-        TokenField, TokenLabel, TokenRow, TokenStatus, When,
+        TokenField, TokenLabel, TokenRow, TokenStatus, When, span,
     },
 };
 
@@ -37,7 +37,8 @@ pub(super) fn row(token: &Token, now: Timestamp) -> TokenRow {
     let (status, detail, disabled) = match token.state {
         TokenState::Active { .. } | TokenState::Unassociated { .. } => match blocked {
             Some(until) => {
-                (TokenStatus::Locked, Some(format!("until {}", until.clock_text())), None)
+                let left = u64::try_from(now.seconds_until(until)).unwrap_or(0);
+                (TokenStatus::Locked, Some(format!("{} left", span(left))), None)
             }
             None => (TokenStatus::Active, None, None),
         },
@@ -76,7 +77,7 @@ pub(super) fn choice(token: &Token, now: Timestamp) -> TokenChoice {
     TokenChoice {
         id: token.id.to_string(),
         label: label(token),
-        note: blocked_until(token, now).map(|until| format!("paused until {}", until.clock_text())),
+        note: blocked_until(token, now).map(|_| "locked".to_owned()),
     }
 }
 
@@ -120,7 +121,7 @@ fn event_row(event: &AuditRow, overview: &Overview, name_token: bool) -> EventRo
     let mut what = event.kind.label().to_owned();
     if let Some(purpose) = event.purpose.as_deref() {
         let words = match purpose {
-            "login" => " to sign in",
+            "login" => " to log in",
             "manage_tokens" => " to confirm a change",
             "sign" => " to sign",
             _ => "",
@@ -141,11 +142,11 @@ fn event_row(event: &AuditRow, overview: &Overview, name_token: bool) -> EventRo
         .and_then(|id| overview.tokens.iter().find(|token| token.id == id))
         .map(|token| token.name.as_str().to_owned());
     let by = match event.actor.as_str() {
-        "prescriber" => "You",
-        "operator" => "System operator",
-        "api_key" => "Connected system",
-        "ehr" => "EHR",
-        _ => "Not signed in",
+        "prescriber" => "you",
+        "operator" => "the system operator",
+        "api_key" => "a connected system",
+        "ehr" => "the EHR",
+        _ => "someone not logged in",
     };
     EventRow { when: when(event.at), what, token, by: Some(by.to_owned()), refused: !event.success }
 }

@@ -94,7 +94,7 @@ pub(super) async fn list(ctx: Ctx, query: Query) -> Out {
     let mut template = tokens_page(&ctx, &overview, None);
     let done = match query.text("done") {
         "added" => Some(
-            "The token is added and active. The code you just used is spent: its next code signs you in.",
+            "The token is added and active. The code you just used is spent: its next code logs you in.",
         ),
         "disabled" => Some("The token is disabled. Its codes no longer work."),
         "enabled" => Some("The token is active again."),
@@ -262,13 +262,7 @@ pub(super) async fn add(ctx: Ctx, fields: Fields) -> Out {
         }
         Err(error) => return Err(ctx.stop(&error)),
     }
-    let mut template = tokens_page(&ctx, &overview, Some(add));
-    template.page.notice = Some(Notice {
-        kind: NoticeKind::Error,
-        text: "The token was not added.".to_owned(),
-        code: Some(ctx.at.support.to_string()),
-    });
-    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &tokens_page(&ctx, &overview, Some(add))))
 }
 
 fn add_refused(ctx: &Ctx, add: &mut AddToken, refusal: &Refusal) {
@@ -387,7 +381,7 @@ pub(super) async fn disable(ctx: Ctx, Path(id): Path<String>, fields: Fields) ->
     let Ok(confirm) = confirm(&fields, asked) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
-    let confirmed = template.confirmation.value.trim() == DISABLE_WORD;
+    let confirmed = template.confirmation.value.trim().eq_ignore_ascii_case(DISABLE_WORD);
     let form = DisableForm { reason, confirmed, confirm };
     match ctx.app().disable(&session, prescriber, token.id, form, ctx.at).await {
         Ok(Ok(())) => return Ok(see_other("/portal/tokens?done=disabled")),
