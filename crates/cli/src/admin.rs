@@ -76,13 +76,6 @@ pub(crate) enum AdminCommand {
 
 pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Result<()> {
     let settings = Settings::load(config)?;
-    // Read before anything is opened: a slip at the prompt changes nothing.
-    let passphrase = match &command {
-        AdminCommand::Prescriber { npi, name, passphrase_file, .. } => {
-            Some(read_passphrase(passphrase_file.as_deref(), &[name, &npi.as_text()])?)
-        }
-        _ => None,
-    };
     runtime()?.block_on(async {
         let store = open_store(&settings, false).await?;
         let app = App::new(store, Arc::new(HostClock), system_rng, options(&settings, false)?);
@@ -95,9 +88,10 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
             AdminCommand::Practices => {
                 app.practices().await?.iter().map(|(id, name)| format!("{id}  {name}\n")).collect()
             }
-            AdminCommand::Prescriber { practice, npi, name, .. } => {
-                known_practice(&app, practice).await?;
-                let phrase = passphrase.context("no passphrase")?;
+            AdminCommand::Prescriber { practice, npi, name, passphrase_file } => {
+                let practice_name = known_practice(&app, practice).await?;
+                let own = [name.as_str(), &npi.as_text(), &practice_name];
+                let phrase = read_passphrase(passphrase_file.as_deref(), &own)?;
                 match app.create_prescriber(practice, npi, name, phrase, at).await? {
                     Some(id) => format!("Prescriber {id}\n"),
                     None => bail!("this NPI has an account already"),
@@ -127,11 +121,12 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
     })
 }
 
-async fn known_practice(app: &App, id: PracticeId) -> anyhow::Result<()> {
-    if app.practices().await?.iter().any(|(known, _)| *known == id) {
-        return Ok(());
-    }
-    bail!("there is no practice {id}: `countersign admin practices` lists them")
+/// The name of a practice, if there is one with this ID.
+async fn known_practice(app: &App, id: PracticeId) -> anyhow::Result<String> {
+    let known = app.practices().await?.into_iter().find(|(known, _)| *known == id);
+    known.map(|(_, name)| name).with_context(|| {
+        format!("there is no practice {id}: `countersign admin practices` lists them")
+    })
 }
 
 fn read_passphrase(file: Option<&Path>, own: &[&str]) -> anyhow::Result<Passphrase> {

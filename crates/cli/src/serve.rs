@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
-use countersign_crypto::{KeyProvider, Rng, SystemRng, fips_status};
+use countersign_crypto::{KeyProvider, LocalMasterKey, Rng, SystemRng, fips_status};
 use countersign_domain::Timestamp;
 use countersign_server::{
     Limits, Listening,
@@ -52,13 +52,26 @@ pub(crate) fn database(settings: &Settings) -> Database {
 }
 
 /// The master key; made only where there is no data yet that another key may have sealed.
-fn master_key(settings: &Settings, make: bool) -> anyhow::Result<Arc<dyn KeyProvider>> {
+async fn master_key(settings: &Settings, make: bool) -> anyhow::Result<Arc<dyn KeyProvider>> {
     let path = &settings.keys.master_key_file;
-    let new =
-        make && settings.database.kind == DatabaseKind::Sqlite && !settings.database.path.exists();
-    let key =
-        if new { key_file::read_or_create(path, &mut SystemRng)? } else { key_file::read(path)? };
+    let key = match key_file::read(path) {
+        Err(key_file::KeyFileError::Missing(_)) if make && is_empty(settings).await? => {
+            key_file::read_or_create(path, &mut SystemRng)?
+        }
+        other => other?,
+    };
     Ok(Arc::new(key))
+}
+
+/// Whether the database holds nothing at all.
+async fn is_empty(settings: &Settings) -> anyhow::Result<bool> {
+    if settings.database.kind == DatabaseKind::Sqlite {
+        return Ok(!settings.database.path.exists());
+    }
+    // Nothing is sealed or opened by this key; it only stands in to ask for the schema.
+    let stand_in = LocalMasterKey::from_bytes(&LocalMasterKey::generate(&mut SystemRng)?)?;
+    let store = Store::open_bare(&database(settings), Arc::new(stand_in), system_rng)?;
+    Ok(store.schema_state().await?.version() == 0)
 }
 
 /// Opens the store as the settings say; makes folder and key on a first start.
@@ -69,7 +82,7 @@ pub(crate) async fn open_store(settings: &Settings, migrate: bool) -> anyhow::Re
     {
         private_file::create_folder(folder)?;
     }
-    let key = master_key(settings, migrate)?;
+    let key = master_key(settings, migrate).await?;
     if migrate && settings.database.kind == DatabaseKind::Sqlite && !settings.database.path.exists()
     {
         // An empty file is an empty database; made here, only its owner can open it, and what
@@ -125,10 +138,11 @@ pub(crate) fn run(config: Option<&Path>, check_only: bool) -> anyhow::Result<()>
     }
     start_log(&settings);
     runtime()?.block_on(async {
+        // The address first: where it is taken, nothing is made.
+        let listening = bind(&settings.server.listen).await?;
         let store = open_store(&settings, true).await?;
         let app =
             Arc::new(App::new(store, Arc::new(HostClock), system_rng, options(&settings, false)?));
-        let listening = bind(&settings.server.listen).await?;
         tracing::info!(
             listen = settings.server.listen,
             version = env!("CARGO_PKG_VERSION"),

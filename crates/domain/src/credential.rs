@@ -1,4 +1,9 @@
-use std::{fmt, str::FromStr};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+};
 
 use countersign_crypto::{Rng, RngError, random_array};
 use thiserror::Error;
@@ -181,10 +186,38 @@ pub enum CredentialIdError {
 }
 
 /// The public name of a token as printed on it or shown by it, normalized: 7 to 12 of `A-Z0-9`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+///
+/// Two are the same if their texts are: that is what is printed on a token, and unique here.
+#[derive(Debug, Clone)]
 pub struct CredentialId {
     text: String,
     format: usize,
+}
+
+impl PartialEq for CredentialId {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for CredentialId {}
+
+impl PartialOrd for CredentialId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for CredentialId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for CredentialId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
 }
 
 impl CredentialId {

@@ -58,6 +58,9 @@ pub enum Refusal {
     /// The token is not active.
     #[error("This token is not active, so its passcodes are not accepted.")]
     TokenNotActive,
+    /// Many wrong passcodes in a row: the token must be named, so that its own limit holds.
+    #[error("After several wrong passcodes, choose the token whose code you are typing.")]
+    ChooseToken,
     /// No token can be used for "any of my tokens".
     #[error("None of your tokens can be used right now.")]
     NoUsableToken,
@@ -133,6 +136,7 @@ impl Refusal {
             Self::PasscodesBlocked(_) => "passcodes_blocked",
             Self::TokenExhausted => "token_exhausted",
             Self::TokenNotActive => "token_not_active",
+            Self::ChooseToken => "choose_token",
             Self::NoUsableToken => "no_usable_token",
             Self::TooManyTests => "too_many_tests",
             Self::BadCredentialId(_) => "credential_id_malformed",

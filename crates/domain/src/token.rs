@@ -311,7 +311,9 @@ fn settle(
 
 /// Checks a passcode against all usable tokens of one prescriber; says which one matched.
 ///
-/// One failure counts once, on the prescriber: no token is named, so none is blamed.
+/// One failure counts once, on the prescriber: no token is named, so none is blamed. Were that all,
+/// guessing could go on for ever without ending a token (SP 800-63B-4, 3.2.2), so after as many
+/// failures as pause the prescriber the token must be named.
 pub fn check_any(
     tokens: &mut [Token],
     owner: &mut Failures,
@@ -321,6 +323,9 @@ pub fn check_any(
 ) -> Result<(TokenId, Step), Refusal> {
     if let Some(blocked) = owner.blocked(&policy.prescriber, now) {
         return Err(Refusal::PasscodesBlocked(blocked));
+    }
+    if owner.count >= policy.prescriber.throttle_from {
+        return Err(Refusal::ChooseToken);
     }
     let mut usable = 0;
     let mut fresh = None;
@@ -689,6 +694,17 @@ mod tests {
             check_any(&mut tokens[2..], &mut owner, &lost, at(0), &POLICY),
             Err(Refusal::NoUsableToken)
         );
+        for _ in 1..POLICY.prescriber.throttle_from {
+            let _ = check_any(&mut tokens, &mut owner, &lost, at(0), &POLICY);
+        }
+        let later = at(3_600);
+        let right = code(&tokens[1], later);
+        assert_eq!(
+            check_any(&mut tokens, &mut owner, &right, later, &POLICY),
+            Err(Refusal::ChooseToken)
+        );
+        check_passcode(&mut tokens[1], &mut owner, &right, later, &POLICY).unwrap();
+        assert_eq!(owner, Failures::NONE);
     }
 
     #[test]

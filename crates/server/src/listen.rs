@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     net::{IpAddr, Ipv4Addr},
+    os::unix::fs::{FileTypeExt, PermissionsExt},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -38,10 +39,15 @@ impl Listening {
             Some(path) => {
                 let path = PathBuf::from(path);
                 // A socket left by a server that is gone can't be bound over; one that answers can't either.
-                if tokio::net::UnixStream::connect(&path).await.is_err() {
+                let left =
+                    std::fs::symlink_metadata(&path).is_ok_and(|it| it.file_type().is_socket());
+                if left && tokio::net::UnixStream::connect(&path).await.is_err() {
                     let _ = std::fs::remove_file(&path);
                 }
-                Ok(Self::Unix(UnixListener::bind(&path)?, path))
+                let listener = UnixListener::bind(&path)?;
+                // For the TLS terminator, by its group; for nobody else.
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660))?;
+                Ok(Self::Unix(listener, path))
             }
             None => Ok(Self::Tcp(TcpListener::bind(address).await?)),
         }

@@ -141,6 +141,11 @@ impl Tx<'_> {
         .collect()
     }
 
+    /// Asks for one small row: whether the database answers and has its schema.
+    pub fn ping(&mut self) -> Result<(), Error> {
+        self.row(sql!("SELECT created FROM instance WHERE id = 1"), &[]).map(drop)
+    }
+
     /// How many events there are, for tests and `doctor`.
     pub fn event_count(&mut self) -> Result<i64, Error> {
         self.row(sql!("SELECT COUNT(*) FROM audit_event"), &[])?

@@ -259,7 +259,18 @@ impl Tx<'_> {
     }
 
     /// The failures counted for an NPI, known or not; locks the row where there is one.
-    pub fn sign_in_failures(&mut self, npi_hash: &[u8; 32]) -> Result<Failures, Error> {
+    pub fn sign_in_failures(
+        &mut self,
+        npi_hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Failures, Error> {
+        // A row first: there is nothing to lock where there is none, and tries in parallel would
+        // all read zero.
+        self.run(
+            sql!("INSERT INTO sign_in_pause (npi_hash, failures, at) VALUES ($1, 0, $2) "
+                "ON CONFLICT (npi_hash) DO NOTHING"),
+            &[npi_hash.into(), now.micros().into()],
+        )?;
         self.row(
             locking!("SELECT failures, blocked_until FROM sign_in_pause WHERE npi_hash = $1"),
             &[npi_hash.into()],

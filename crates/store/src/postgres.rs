@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::runtime::{Builder, Runtime};
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Statement, types::ToSql};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Statement, config::Host, types::ToSql};
 
 use crate::{
     Error, Shared, Tx, Waiting, guarded,
@@ -41,6 +41,11 @@ impl PgPool {
             .application_name("countersign")
             .target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite)
             .connect_timeout(Duration::from_secs(5));
+        if let Some(host) = config.get_hosts().iter().find_map(elsewhere) {
+            return Err(Error::Unavailable(format!(
+                "database.url names {host}, which is another machine, and this version speaks no TLS to a database: use a Unix socket, or a tunnel that ends on this machine"
+            )));
+        }
         let jobs: Arc<Queue<PgJob>> = Arc::new(Queue::new());
         let threads = (0..connections.max(1))
             .map(|_| {
@@ -262,6 +267,18 @@ impl PgSession {
 
 fn borrowed<'a>(params: &'a [P<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
     params.iter().map(|param| param as &(dyn ToSql + Sync)).collect()
+}
+
+/// The name of a host that is not this machine.
+fn elsewhere(host: &Host) -> Option<&str> {
+    match host {
+        Host::Tcp(name) => {
+            let loopback = name == "localhost"
+                || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+            (!loopback).then_some(name)
+        }
+        Host::Unix(_) => None,
+    }
 }
 
 fn away() -> Error {

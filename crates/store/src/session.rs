@@ -198,6 +198,11 @@ impl Tx<'_> {
         self.run(sql!("DELETE FROM session WHERE id = $1"), &[id.as_bytes().into()]).map(drop)
     }
 
+    /// Ends every session of a prescriber.
+    pub fn end_sessions_of(&mut self, prescriber: PrescriberId) -> Result<u64, Error> {
+        self.run(sql!("DELETE FROM session WHERE prescriber = $1"), &[prescriber.as_bytes().into()])
+    }
+
     /// Ends every session of a prescriber but one.
     pub fn end_other_sessions(
         &mut self,

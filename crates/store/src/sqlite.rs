@@ -1,6 +1,6 @@
 use std::{cell::RefCell, collections::HashMap, path::Path, sync::Arc, thread, time::Duration};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::{
     Error, Shared,
@@ -110,14 +110,17 @@ fn run_writer(session: &SqliteSession, queue: &Queue<WriteJob>) {
                     break;
                 }
             }
-            let result = session.execute("COMMIT");
+            let result = session.commit();
             if result.is_err() {
                 // A full disk may have ended the transaction already; then there is nothing to undo.
                 let _ = session.execute("ROLLBACK");
             }
-            let failure = result.err().map(|error| error.to_string());
             for finish in finished {
-                finish(failure.clone().map_or(Ok(()), |why| Err(Error::Unavailable(why))));
+                finish(match &result {
+                    Ok(()) => Ok(()),
+                    Err(Error::Unavailable(why)) => Err(Error::Unavailable(why.clone())),
+                    Err(error) => Err(Error::OutcomeUnknown(error.to_string())),
+                });
             }
         } else {
             // Nothing began, so each closure fails on its own at its savepoint outside a transaction.
@@ -175,6 +178,17 @@ impl SqliteSession {
     pub(crate) fn execute(&self, sql: &'static str) -> Result<(), Error> {
         self.conn.prepare_cached(sql)?.execute([])?;
         Ok(())
+    }
+
+    /// Commits. A disk that failed in the middle of it leaves the outcome unknown.
+    fn commit(&self) -> Result<(), Error> {
+        match self.conn.execute_batch("COMMIT") {
+            Ok(()) => Ok(()),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) => {
+                Err(Error::OutcomeUnknown("writing the disk failed in the commit".into()))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(crate) fn batch(&self, sql: &str) -> Result<(), Error> {

@@ -10,6 +10,7 @@ use countersign_domain::{CredentialId, Manufacturer, Purpose, otp::OneTimePassco
 use data_encoding::BASE32_NOPAD;
 use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
 use crate::{
     Shared,
@@ -26,7 +27,27 @@ pub(crate) fn routes() -> axum::Router<Shared> {
         .route("/api/v1/passcode-checks", post(check_passcode))
         .route("/provision/v1/credentials", post(provision))
         .route("/provision/v1/time", get(time))
+        .method_not_allowed_fallback(async || {
+            problem(StatusCode::METHOD_NOT_ALLOWED, "method", "Use the documented method.")
+        })
         .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            tracing::error!("a handler panicked");
+            problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something went wrong on our side.",
+            )
+        }))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CACHE_CONTROL,
+            http::HeaderValue::from_static("no-store"),
+        ))
+}
+
+/// Whether an address belongs to the API, which answers in problem documents and not in pages.
+pub(crate) fn is_ours(path: &str) -> bool {
+    path.starts_with("/api/") || path.starts_with("/provision/")
 }
 
 #[derive(Deserialize)]
@@ -164,8 +185,7 @@ async fn provision(
                 server_time_ms: at.now.micros() / 1_000,
                 expires_at_ms: made.expires.micros() / 1_000,
             };
-            (StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(reply))
-                .into_response()
+            (StatusCode::CREATED, Json(reply)).into_response()
         }
         Ok(Err(ProvisionRefusal::NotOffered)) => problem(
             StatusCode::UNPROCESSABLE_ENTITY,

@@ -225,7 +225,7 @@ impl App {
 
     /// Whether the database answers.
     pub async fn ready(&self) -> bool {
-        self.store.read("ready", |tx| tx.event_count().map(drop)).await.is_ok()
+        self.store.read("ready", |tx| tx.ping()).await.is_ok()
     }
 
     /// Runs a decision about a prescriber's tokens in one transaction: what it changed is written,
@@ -257,21 +257,22 @@ impl App {
                     return Ok(None);
                 }
                 let owner = tx.lock_prescriber(prescriber)?;
-                let mut account = Account::new(owner, tx.tokens_of(prescriber)?);
-                apply_burned(&burned, account.tokens.iter_mut());
+                let rows = tx.tokens_of(prescriber)?;
+                let mut account = Account::new(owner, rows, Arc::clone(&burned));
                 let before = account.clone();
                 let (answer, event) = decision(&mut account, tx)?;
-                note_consumed(&consumed_here, &before.tokens, &account.tokens);
+                note_consumed(&consumed_here, &before, &account);
                 account.save_changes(&before, prescriber, tx)?;
                 tx.append(&event, now)?;
-                log(&event);
-                Ok(Some(answer))
+                Ok(Some((answer, event)))
             })
             .await;
         if let Err(countersign_store::Error::OutcomeUnknown(_)) = &result {
             self.burn(&consumed);
         }
-        result?.ok_or(Error::SignedOut)?.map_err(Error::Refused)
+        let (answer, event) = result?.ok_or(Error::SignedOut)?;
+        log(&event);
+        answer.map_err(Error::Refused)
     }
 
     /// One change of one token of the prescriber's own, with its event.
@@ -333,10 +334,11 @@ fn apply_burned<'t>(burned: &Burned, tokens: impl Iterator<Item = &'t mut Token>
     }
 }
 
-fn note_consumed(consumed: &Burned, before: &[Token], after: &[Token]) {
+fn note_consumed(consumed: &Burned, before: &Account, after: &Account) {
     let mut consumed = consumed.lock().unwrap_or_else(PoisonError::into_inner);
     consumed.clear();
-    for (old, new) in before.iter().zip(after) {
+    consumed.extend(after.consumed_elsewhere);
+    for (old, new) in before.tokens.iter().zip(&after.tokens) {
         if let Some(step) = new.last_step.filter(|step| old.last_step != Some(*step)) {
             consumed.insert(new.id, step);
         }
@@ -349,12 +351,21 @@ struct Account {
     owner: Failures,
     tokens: Vec<Token>,
     marks: Vec<ReadMark>,
+    burned: Burned,
+    /// A step consumed of a token that is not on the list: a new one.
+    consumed_elsewhere: Option<(TokenId, Step)>,
 }
 
 impl Account {
-    fn new(owner: Failures, rows: Vec<TokenRow>) -> Self {
-        let (tokens, marks) = rows.into_iter().map(|row| (row.token, row.mark)).unzip();
-        Self { owner, tokens, marks }
+    fn new(owner: Failures, rows: Vec<TokenRow>, burned: Burned) -> Self {
+        let (mut tokens, marks): (Vec<Token>, _) =
+            rows.into_iter().map(|row| (row.token, row.mark)).unzip();
+        apply_burned(&burned, tokens.iter_mut());
+        Self { owner, tokens, marks, burned, consumed_elsewhere: None }
+    }
+
+    fn apply_burned(&self, token: &mut Token) {
+        apply_burned(&self.burned, std::iter::once(token));
     }
 
     fn active(&self) -> u32 {
@@ -411,12 +422,14 @@ fn new_session(
     now: Timestamp,
 ) -> Result<SessionSecret, countersign_store::Error> {
     let (secret, hash) = SessionSecret::new(tx.rng())?;
+    // A patient of one practice is nobody's business in another.
+    let context = old.filter(|session| session.practice == practice);
     let session = Session {
         id: SessionRowId::new(now, tx.rng())?,
         practice,
         stage,
-        launched_as: old.and_then(|session| session.launched_as),
-        patient: old.and_then(|session| session.patient.clone()),
+        launched_as: context.and_then(|session| session.launched_as),
+        patient: context.and_then(|session| session.patient.clone()),
         created: now,
         seen: now,
         expires: now.plus_seconds(policy.session_absolute_seconds),

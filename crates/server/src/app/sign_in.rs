@@ -43,7 +43,7 @@ impl App {
         let begun = self
             .store
             .write("sign_in_begin", move |tx| {
-                let failures = tx.sign_in_failures(&npi_hash)?;
+                let failures = tx.sign_in_failures(&npi_hash, at.now)?;
                 if let Some(blocked) = failures.blocked(&policy.passphrase, at.now) {
                     let refusal = Refusal::Paused(blocked);
                     let event = Event::refused(
@@ -54,7 +54,7 @@ impl App {
                     )
                     .detail(&npi.masked());
                     tx.append(&event, at.now)?;
-                    return Ok(Err(refusal));
+                    return Ok(Err((refusal, event)));
                 }
                 tx.save_sign_in_failures(
                     &npi_hash,
@@ -64,7 +64,13 @@ impl App {
                 Ok(Ok(tx.prescriber_by_npi(npi)?))
             })
             .await?;
-        let prescriber = begun?;
+        let prescriber = match begun {
+            Ok(prescriber) => prescriber,
+            Err((refusal, event)) => {
+                log(&event);
+                return Err(refusal.into());
+            }
+        };
         let (verified, rehash) =
             self.verify_passphrase(place, form.passphrase, prescriber.as_ref()).await?;
         let verified = verified && prescriber.as_ref().is_some_and(|p| !p.closed);
@@ -82,19 +88,21 @@ impl App {
                     event = event.about(known.practice, known.id);
                 }
                 tx.append(&event, at.now)?;
-                log(&event);
                 let found = match result {
                     Ok(found) => found,
-                    Err(refusal) => return Ok(Err(refusal)),
+                    Err(refusal) => return Ok((Err(refusal), event)),
                 };
                 tx.save_sign_in_failures(&npi_hash, &countersign_domain::Failures::NONE, at.now)?;
                 if let Some(hash) = &rehash {
                     tx.save_passphrase(found.id, hash)?;
                 }
                 let stage = Stage::Passphrase { prescriber: found.id };
-                new_session(tx, old.as_ref(), found.practice, stage, &policy, at.now).map(Ok)
+                let secret = new_session(tx, old.as_ref(), found.practice, stage, &policy, at.now)?;
+                Ok((Ok(secret), event))
             })
             .await?;
+        let (answer, event) = answer;
+        log(&event);
         Ok(answer?)
     }
 

@@ -126,6 +126,7 @@ impl App {
                 if account.active() == 0 {
                     return Ok(Err(Refusal::NoUsableToken));
                 }
+                account.apply_burned(&mut new);
                 let by = NewToken {
                     practice,
                     prescriber,
@@ -137,6 +138,7 @@ impl App {
                     add_token(&mut new, &mut account.owner, &by, &form.code, at.now, &policy);
                 match answer {
                     Ok(()) => {
+                        account.consumed_elsewhere = new.last_step.map(|step| (new.id, step));
                         tx.associate_token(&new, mark)?;
                         added = Some(new.id);
                         Ok(Ok(Ok(new.id)))
@@ -267,20 +269,27 @@ impl App {
         let done = self
             .store
             .write("emergency_disable", move |tx| {
-                let Some(TokenRow { mut token, mark }) = tx.token_by_credential(&credential)?
-                else {
+                let event = Event::success(EventKind::TokenDisabled, Actor::Operator, at.support);
+                let Some(TokenRow { mut token, mark }) = tx.token_by_credential(&credential)? else {
+                    let refusal = Refusal::UnknownCredential;
+                    let event = Event::refused(event.kind, event.actor, &refusal, at.support);
+                    tx.append(&event.detail(&credential.masked()), at.now)?;
                     return Ok(false);
                 };
-                // A token that nobody added yet is stopped just the same.
-                token.state =
-                    TokenState::Disabled { reason: DisableReason::Emergency, since: at.now };
-                tx.save_token(&token, mark)?;
-                let mut event =
-                    Event::success(EventKind::TokenDisabled, Actor::Operator, at.support)
-                        .token(token.id)
-                        .reason(DisableReason::Emergency.code());
+                let mut event = event.token(token.id).reason(DisableReason::Emergency.code());
                 event.practice = token.practice;
                 event.prescriber = token.prescriber;
+                // What is final already keeps its reason and its date.
+                if !matches!(token.state, TokenState::Disabled { reason, .. } if !reason.is_reversible()) {
+                    // A token that nobody added yet is stopped just the same.
+                    token.state =
+                        TokenState::Disabled { reason: DisableReason::Emergency, since: at.now };
+                    tx.save_token(&token, mark)?;
+                }
+                if let Some(prescriber) = token.prescriber {
+                    // Whoever made the emergency may hold a session.
+                    tx.end_sessions_of(prescriber)?;
+                }
                 tx.append(&event, at.now)?;
                 Ok(true)
             })

@@ -23,7 +23,7 @@ use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 use crate::{
     Shared,
     app::{App, At, Error, SessionSecret},
-    respond::{Stop, error_page, secure, see_other, status_of},
+    respond::{Stop, error_page, problem, secure, see_other, status_of},
     views::{Menu, Page, PatientBanner, SignedIn, SupportContact},
 };
 
@@ -81,6 +81,7 @@ async fn from_our_pages(
     let marked = request.headers().contains_key(header::ORIGIN)
         || request.headers().contains_key("sec-fetch-site");
     if !safe && !marked {
+        tracing::warn!("a form came without Origin and Sec-Fetch-Site; refused");
         return error_page(StatusCode::FORBIDDEN, Page::new(""));
     }
     let layer = CsrfLayer::new().add_trusted_origin(&shared.app.options().public_url);
@@ -101,7 +102,10 @@ async fn from_our_pages(
     }
 }
 
-async fn not_found(ctx: Ctx) -> Response {
+async fn not_found(ctx: Ctx, uri: http::Uri) -> Response {
+    if crate::api::is_ours(uri.path()) {
+        return problem(StatusCode::NOT_FOUND, "not_found", "There is no such address.");
+    }
     error_page(StatusCode::NOT_FOUND, ctx.frame(""))
 }
 

@@ -117,6 +117,26 @@ pub(super) fn events(overview: &Overview, only: Option<&Token>, most: usize) -> 
         .collect()
 }
 
+/// Who added a token, as its event says.
+pub(super) fn added_by(overview: &Overview, token: &Token) -> String {
+    let added = overview.events.iter().find(|event| {
+        event.success
+            && event.token == Some(token.id)
+            && event.kind == countersign_domain::EventKind::TokenAdded
+    });
+    added.map_or("You", |event| actor(&event.actor)).to_owned()
+}
+
+fn actor(code: &str) -> &'static str {
+    match code {
+        "prescriber" => "You",
+        "operator" => "System operator",
+        "api_key" => "Connected system",
+        "ehr" => "EHR",
+        _ => "Not signed in",
+    }
+}
+
 fn event_row(event: &AuditRow, overview: &Overview, name_token: bool) -> EventRow {
     let mut what = event.kind.label().to_owned();
     if let Some(purpose) = event.purpose.as_deref() {
@@ -141,13 +161,7 @@ fn event_row(event: &AuditRow, overview: &Overview, name_token: bool) -> EventRo
         .filter(|_| name_token)
         .and_then(|id| overview.tokens.iter().find(|token| token.id == id))
         .map(|token| token.name.as_str().to_owned());
-    let by = match event.actor.as_str() {
-        "prescriber" => "you",
-        "operator" => "the system operator",
-        "api_key" => "a connected system",
-        "ehr" => "the EHR",
-        _ => "someone not logged in",
-    };
+    let by = actor(&event.actor);
     EventRow { when: when(event.at), what, token, by: Some(by.to_owned()), refused: !event.success }
 }
 

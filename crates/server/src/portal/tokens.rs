@@ -312,7 +312,7 @@ fn token_page(ctx: &Ctx, overview: &Overview, token: &Token) -> TokenPage {
         page: frame(ctx, overview, token.name.as_str(), NavTab::Tokens),
         token: show::row(token, ctx.now()),
         issuer: "Countersign (this server)".to_owned(),
-        added_by: overview.prescriber.name.clone(),
+        added_by: show::added_by(overview, token),
         clock: show::clock(token),
         name: TextField { value: token.name.as_str().to_owned(), error: None },
         events: show::events(overview, Some(token), 50),
