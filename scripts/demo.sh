@@ -26,9 +26,6 @@ cargo build --locked --profile "$profile" -p countersign
 case "${1:-start}" in
 start) exec "$binary" demo --data "$data" --port "$port" ;;
 # The binary itself refuses a folder that the demo did not make.
-reset)
-  "$binary" demo --data "$data" --reset-only
-  exec "$binary" demo --data "$data" --port "$port"
-  ;;
+reset) exec "$binary" demo --data "$data" --port "$port" --reset ;;
 *) fail "usage: demo.sh start|reset" ;;
 esac

@@ -10,6 +10,9 @@ fail() {
   exit 1
 }
 
+# An empty environment has no HOME.
+export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
+
 # Where tools that Debian does not carry are kept, outside the work tree.
 tools_bin="${XDG_CACHE_HOME:-$HOME/.cache}/countersign/tools/bin"
 export PATH="$PATH:$tools_bin"

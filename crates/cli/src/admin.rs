@@ -77,7 +77,7 @@ pub(crate) enum AdminCommand {
 pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Result<()> {
     let settings = Settings::load(config)?;
     runtime()?.block_on(async {
-        let store = open_store(&settings, false).await?;
+        let store = open_store(&settings, false, false).await?;
         let app = App::new(store, Arc::new(HostClock), system_rng, options(&settings, false)?);
         let at = app.at()?;
         let said = match command {

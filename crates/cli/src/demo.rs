@@ -30,7 +30,9 @@ use crate::{
 };
 
 /// Marks a folder that the demonstration made, and holds what it must remember.
-const MARKER: &str = "demo-state.json";
+pub(crate) const MARKER: &str = "demo-state.json";
+/// Lies in the folder from the first moment on, so that an interrupted start can be told.
+const BEGUN: &str = "demo-begun";
 /// What a newcomer needs, for programs.
 const FACTS: &str = "demo.json";
 /// The NPI that 45 CFR's own examples use.
@@ -48,6 +50,9 @@ pub(crate) struct DemoArguments {
     /// Port of e-prescribing app and portal; the stand-in EHR takes the next one
     #[arg(long, default_value_t = 8700, value_parser = clap::value_parser!(u16).range(1024..=65534))]
     port: u16,
+    /// Remove what an earlier demonstration left in the folder, then start afresh
+    #[arg(long)]
+    reset: bool,
     /// Remove what an earlier demonstration left in the folder, and end
     #[arg(long)]
     reset_only: bool,
@@ -80,7 +85,7 @@ pub(crate) fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
         arguments.data.canonicalize().with_context(|| arguments.data.display().to_string())?;
     let settings = settings(&data, arguments.port)?;
     start_log(&settings);
-    runtime()?.block_on(start(&data, arguments.port, &settings))
+    runtime()?.block_on(start(&data, arguments.port, &settings, arguments.reset))
 }
 
 fn settings(data: &Path, port: u16) -> anyhow::Result<Settings> {
@@ -98,19 +103,27 @@ fn settings(data: &Path, port: u16) -> anyhow::Result<Settings> {
     Ok(settings)
 }
 
-async fn start(data: &Path, port: u16, settings: &Settings) -> anyhow::Result<()> {
+async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> anyhow::Result<()> {
     let ehr_port = port + 1;
     // Both ports first: a demonstration that can't listen leaves no half-made data.
     let listening = bind(&settings.server.listen).await?;
     let ehr_listening = bind(&format!("127.0.0.1:{ehr_port}")).await?;
     let marker = data.join(MARKER);
-    if !marker.exists() && settings.database.path.exists() {
-        bail!(
-            "{} holds a database and no demonstration: choose another folder, or finish a reset by removing it yourself",
-            data.display()
-        );
+    // A first start that was interrupted is begun anew.
+    if afresh || (data.join(BEGUN).exists() && !marker.exists()) {
+        reset(data)?;
+        private_file::create_folder(data)?;
     }
-    let store = open_store(settings, true).await?;
+    if !marker.exists() {
+        if settings.database.path.exists() {
+            bail!(
+                "{} holds a database and no demonstration: choose another folder",
+                data.display()
+            );
+        }
+        private_file::create(&data.join(BEGUN), b"")?;
+    }
+    let store = open_store(settings, true, true).await?;
     let app = Arc::new(App::new(store, Arc::new(HostClock), system_rng, options(settings, true)?));
     let state =
         if marker.exists() { read_state(&marker)? } else { first_start(data, &app).await? };
@@ -259,7 +272,7 @@ fn reset(data: &Path) -> anyhow::Result<()> {
     if !data.exists() {
         return print("Nothing to reset.\n");
     }
-    let made_here = data.join(MARKER).exists() || data.join("ehr.key").exists();
+    let made_here = data.join(MARKER).exists() || data.join(BEGUN).exists();
     let empty = fs::read_dir(data).with_context(|| data.display().to_string())?.next().is_none();
     if !made_here && !empty {
         bail!("{} is no folder of the demonstration; nothing was removed", data.display());
@@ -273,6 +286,7 @@ fn reset(data: &Path) -> anyhow::Result<()> {
         "token.pin".to_owned(),
         FACTS.to_owned(),
         MARKER.to_owned(),
+        BEGUN.to_owned(),
     ];
     if let Ok(entries) = fs::read_dir(data.join("tokens")) {
         for entry in entries {

@@ -75,8 +75,22 @@ async fn is_empty(settings: &Settings) -> anyhow::Result<bool> {
 }
 
 /// Opens the store as the settings say; makes folder and key on a first start.
-pub(crate) async fn open_store(settings: &Settings, migrate: bool) -> anyhow::Result<Store> {
+pub(crate) async fn open_store(
+    settings: &Settings,
+    migrate: bool,
+    demonstration: bool,
+) -> anyhow::Result<Store> {
     fips_status()?;
+    if let Some(folder) = settings.database.path.parent()
+        && !demonstration
+        && settings.database.kind == DatabaseKind::Sqlite
+        && folder.join(crate::demo::MARKER).exists()
+    {
+        bail!(
+            "{} holds the demonstration, whose keys and passphrase lie open beside it: set database.path to another folder",
+            folder.display()
+        );
+    }
     if settings.database.kind == DatabaseKind::Sqlite
         && let Some(folder) = settings.database.path.parent().filter(|f| !f.as_os_str().is_empty())
     {
@@ -140,7 +154,7 @@ pub(crate) fn run(config: Option<&Path>, check_only: bool) -> anyhow::Result<()>
     runtime()?.block_on(async {
         // The address first: where it is taken, nothing is made.
         let listening = bind(&settings.server.listen).await?;
-        let store = open_store(&settings, true).await?;
+        let store = open_store(&settings, true, false).await?;
         let app =
             Arc::new(App::new(store, Arc::new(HostClock), system_rng, options(&settings, false)?));
         tracing::info!(
@@ -213,7 +227,7 @@ pub(crate) fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
 pub(crate) fn migrate(config: Option<&Path>) -> anyhow::Result<()> {
     let settings = Settings::load(config)?;
     runtime()?.block_on(async {
-        open_store(&settings, true).await?;
+        open_store(&settings, true, false).await?;
         print(&format!("The database has schema {SCHEMA_VERSION}.\n"))
     })
 }

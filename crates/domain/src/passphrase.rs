@@ -77,8 +77,10 @@ impl Passphrase {
         let personal = own
             .iter()
             .flat_map(|text| text.split_whitespace())
-            .filter(|word| word.chars().count() >= 4)
-            .any(|word| squeezed.contains(&word.to_lowercase()));
+            .map(|word| {
+                word.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect::<String>()
+            })
+            .any(|word| word.chars().count() >= 4 && squeezed.contains(&word));
         if personal {
             return Err(PassphraseError::OwnData);
         }

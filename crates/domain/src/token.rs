@@ -147,7 +147,11 @@ impl FromStr for TokenName {
             return Err(TokenNameError::TooLong);
         }
         // Characters that reorder or hide text could make one token look like another.
-        let hidden = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        let hidden = |c: char| {
+            matches!(c,
+                '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{2069}' | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+        };
         if text.chars().any(|c| c.is_control() || hidden(c)) {
             return Err(TokenNameError::BadCharacter);
         }

@@ -14,8 +14,6 @@ use std::{sync::Arc, time::Duration};
 
 use app::App;
 use axum::Router;
-use http::StatusCode;
-use tower_http::timeout::TimeoutLayer;
 
 pub use limits::Limits;
 pub use listen::{Listening, listen};
@@ -31,8 +29,5 @@ pub struct Shared {
 /// that it began goes on to its end all the same.
 pub fn router(app: Arc<App>, limits: Arc<Limits>, most: Duration) -> Router {
     let shared = Shared { app, limits };
-    api::routes()
-        .merge(portal::routes(&shared))
-        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, most))
-        .with_state(shared)
+    api::routes(most).merge(portal::routes(&shared, most)).with_state(shared)
 }

@@ -24,6 +24,11 @@ const MOST_CONNECTIONS: usize = 4_096;
 /// Seconds for the head of a request; a client that dribbles is let go.
 const HEAD_SECONDS: u64 = 15;
 
+/// Seconds after which a connection is closed once its request is answered; a client opens another.
+const LIFE_SECONDS: u64 = 600;
+/// Seconds for the last answer of a connection to be read.
+const LAST_SECONDS: u64 = 15;
+
 /// A listener that is bound and can serve.
 pub enum Listening {
     /// TCP on loopback.
@@ -58,7 +63,11 @@ impl Listening {
 pub async fn listen(listening: Listening, router: Router, mut stop: watch::Receiver<bool>) {
     let permits = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+        let permit = tokio::select! {
+            permit = Arc::clone(&permits).acquire_owned() => permit,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let Ok(permit) = permit else { return };
         let accepted = tokio::select! {
             accepted = accept(&listening) => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
@@ -127,6 +136,8 @@ async fn connection(
     tokio::select! {
         _ = served.as_mut() => return,
         _ = stop.wait_for(|stop| *stop) => served.as_mut().graceful_shutdown(),
+        () = tokio::time::sleep(Duration::from_secs(LIFE_SECONDS)) => served.as_mut().graceful_shutdown(),
     }
-    let _ = served.await;
+    // Who does not read what it asked for is let go.
+    let _ = tokio::time::timeout(Duration::from_secs(LAST_SECONDS), served).await;
 }

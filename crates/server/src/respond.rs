@@ -1,8 +1,12 @@
 //! Where answers become HTTP: pages, problem documents and the headers around them.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::{
     body::Body,
+    extract::Request,
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -37,6 +41,21 @@ pub(crate) async fn secure(mut response: Response) -> Response {
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Runs the rest of a request, and gives it up after `most`. A transaction that it began goes on
+/// to its end all the same, and what it consumed counts as consumed.
+pub(crate) async fn within(
+    most: Duration,
+    request: Request,
+    next: Next,
+    late: impl FnOnce() -> Response,
+) -> Response {
+    if let Ok(response) = tokio::time::timeout(most, next.run(request)).await {
+        return response;
+    }
+    tracing::warn!("a request took too long and was given up");
+    late()
 }
 
 /// A page with its status.
@@ -133,6 +152,7 @@ pub(crate) fn problem(status: StatusCode, code: &str, detail: &str) -> Response 
 
 /// The problem document of a fault.
 pub(crate) fn error_problem(error: &Error, at: At) -> Response {
+    let support = at.support.to_string();
     let status = status_of(error, at);
     let (code, detail) = match error {
         Error::Busy | Error::Unavailable(_) => {
@@ -144,5 +164,5 @@ pub(crate) fn error_problem(error: &Error, at: At) -> Response {
         Error::NotFound => ("not_found", "There is no such thing."),
         _ => ("internal", "Something went wrong on our side."),
     };
-    problem(status, code, detail)
+    problem(status, code, &format!("{detail} Support code {support}."))
 }

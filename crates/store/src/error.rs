@@ -42,6 +42,16 @@ pub enum Error {
     Crypto,
 }
 
+impl Error {
+    /// The words for an [`Error::Unavailable`], which says already that it is one.
+    pub(crate) fn why(self) -> String {
+        match self {
+            Self::Unavailable(why) => why,
+            other => other.to_string(),
+        }
+    }
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode as Code;
@@ -84,13 +94,21 @@ impl From<tokio_postgres::Error> for Error {
                     || code.code().starts_with("53")
                     || code.code() == "25006" =>
             {
-                Self::Unavailable(error.to_string())
+                Self::Unavailable(one_line(&error))
             }
-            Some(_) => Self::Driver(
-                error.as_db_error().map_or_else(|| error.to_string(), |e| e.message().to_owned()),
-            ),
-            None => Self::Unavailable(error.to_string()),
+            Some(_) => Self::Driver(one_line(&error)),
+            None => Self::Unavailable(one_line(&error)),
         }
+    }
+}
+
+/// What the server said, or what went wrong on the way to it: the driver's own text leaves that out.
+fn one_line(error: &tokio_postgres::Error) -> String {
+    use std::error::Error as _;
+    match (error.as_db_error(), error.source()) {
+        (Some(said), _) => said.message().to_owned(),
+        (None, Some(cause)) => format!("{error}: {cause}"),
+        (None, None) => error.to_string(),
     }
 }
 

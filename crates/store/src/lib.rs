@@ -139,7 +139,7 @@ impl Store {
                 let shared = self.0.shared.clone();
                 pool.write(Box::new(move |session| {
                     let out =
-                        session.savepoint(|| guarded(|| work(&mut Tx::sqlite(session, &shared))));
+                        session.savepoint(|| decided(&mut Tx::sqlite(session, &shared), &mut work));
                     Box::new(move |commit: Result<(), Error>| {
                         // The receiver may be gone: the client left. The commit stands all the same.
                         let _ = send.send(out.and_then(|value| commit.map(|()| value)));
@@ -250,9 +250,9 @@ impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
                 .await;
         }
         let (reply, receive) = oneshot::channel();
-        self.queue
-            .push(Waiting { request, reply })
-            .map_err(|_| Error::Unavailable("the store is closed".into()))?;
+        self.queue.push(Waiting { request, reply }).map_err(|_| {
+            Error::Unavailable("too many requests wait, or the store is closed".into())
+        })?;
         Store::reply(self.name, receive).await
     }
 }
@@ -260,6 +260,18 @@ impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
 impl<Q, A> Drop for Lane<Q, A> {
     fn drop(&mut self) {
         self.queue.close();
+    }
+}
+
+/// Runs a closure on its transaction. A statement that failed fails the whole, even where the
+/// closure looked away: a change without its audit record must not be committed.
+pub(crate) fn decided<R>(
+    tx: &mut Tx<'_>,
+    work: &mut dyn FnMut(&mut Tx<'_>) -> Result<R, Error>,
+) -> Result<R, Error> {
+    match guarded(|| work(tx)) {
+        Ok(_) if tx.failed() => Err(Error::Driver("a statement failed unnoticed".into())),
+        out => out,
     }
 }
 

@@ -454,15 +454,16 @@ impl Tx<'_> {
     /// Removes what has run out: launches, sessions, pauses of yesterday and tokens nobody added.
     pub fn purge(&mut self, now: Timestamp) -> Result<u64, Error> {
         let day_ago = now.plus_seconds(-86_400).micros();
+        // A day late: another server's clock may be behind this one's.
         let mut gone =
-            self.run(sql!("DELETE FROM launch_used WHERE expires < $1"), &[now.micros().into()])?;
+            self.run(sql!("DELETE FROM launch_used WHERE expires < $1"), &[day_ago.into()])?;
         gone += self.run(sql!("DELETE FROM session WHERE expires < $1"), &[now.micros().into()])?;
         gone += self.run(
             sql!("DELETE FROM sign_in_pause WHERE at < $1 AND (blocked_until IS NULL OR blocked_until < $2)"),
             &[day_ago.into(), now.micros().into()],
         )?;
         gone += self.run(
-            sql!("DELETE FROM token WHERE prescriber IS NULL AND state = 'unassociated' AND state_at < $1"),
+            sql!("DELETE FROM token WHERE prescriber IS NULL AND state_at < $1"),
             &[now.micros().into()],
         )?;
         Ok(gone)

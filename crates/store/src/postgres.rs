@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Statement, config::Host, types::ToSql};
 
 use crate::{
-    Error, Shared, Tx, Waiting, guarded,
+    Error, Shared, Tx, Waiting, decided,
     queue::Queue,
     sqlite::spawn,
     value::{P, Row},
@@ -41,7 +41,10 @@ impl PgPool {
             .application_name("countersign")
             .target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite)
             .connect_timeout(Duration::from_secs(5));
-        if let Some(host) = config.get_hosts().iter().find_map(elsewhere) {
+        // Where both are given, the address is what is connected to and the name is only a name.
+        let addresses = config.get_hostaddrs().iter().filter(|address| !address.is_loopback());
+        let named = config.get_hosts().iter().filter_map(elsewhere).map(str::to_owned);
+        if let Some(host) = named.chain(addresses.map(ToString::to_string)).next() {
             return Err(Error::Unavailable(format!(
                 "database.url names {host}, which is another machine, and this version speaks no TLS to a database: use a Unix socket, or a tunnel that ends on this machine"
             )));
@@ -65,7 +68,9 @@ impl PgPool {
     }
 
     pub(crate) fn run(&self, job: PgJob) -> Result<(), Error> {
-        self.jobs.push(job).map_err(|_| Error::Unavailable("the store is closed".into()))
+        self.jobs.push(job).map_err(|_| {
+            Error::Unavailable("too many requests wait, or the store is closed".into())
+        })
     }
 
     pub(crate) fn lane<Q: Send + 'static, A: Send + 'static>(
@@ -191,17 +196,8 @@ impl PgSession {
                 }
                 return Err(error);
             }
-            let out = {
-                let mut tx = Tx::postgres(self, shared);
-                let out = guarded(|| work(&mut tx));
-                match out {
-                    // The server would turn the commit into a rollback without an error.
-                    Ok(_) if tx.failed() => {
-                        Err(Error::Driver("a statement failed unnoticed".into()))
-                    }
-                    out => out,
-                }
-            };
+            // After a failed statement the server turns a commit into a rollback without an error.
+            let out = decided(&mut Tx::postgres(self, shared), work);
             match out {
                 Ok(value) => match self.batch("COMMIT") {
                     Ok(()) if self.warned.load(Ordering::SeqCst) => {

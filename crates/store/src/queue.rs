@@ -3,6 +3,9 @@ use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
 };
 
+/// Most items that may wait: more could not be answered in time anyway.
+const MOST: usize = 8_192;
+
 /// A queue between the async side and the database threads; closed when the store is dropped.
 pub(crate) struct Queue<T> {
     inner: Mutex<Inner<T>>,
@@ -22,10 +25,10 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Puts an item in; gives it back when the queue is closed.
+    /// Puts an item in; gives it back when the queue is closed or full.
     pub(crate) fn push(&self, item: T) -> Result<(), T> {
         let mut inner = self.lock();
-        if inner.closed {
+        if inner.closed || inner.items.len() >= MOST {
             return Err(item);
         }
         inner.items.push_back(item);

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use countersign_domain::{PracticeId, PrescriberId, SessionRowId, StaffId, Timestamp};
 
 use crate::{
@@ -25,7 +27,7 @@ pub enum Stage {
 }
 
 /// The patient whose chart the launch came from.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Patient {
     /// The EHR's identifier.
     pub id: String,
@@ -35,6 +37,13 @@ pub struct Patient {
     pub birth_date: String,
     /// Medical record number.
     pub mrn: String,
+}
+
+impl fmt::Debug for Patient {
+    /// Health data: never printed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Patient")
+    }
 }
 
 /// A session as the server keeps it. The secret in the cookie is not here, only its hash is.
@@ -177,20 +186,23 @@ impl Tx<'_> {
         )
     }
 
-    /// Makes the last passcode of a full session too old to confirm anything.
-    pub fn stale_passcode(&mut self, id: SessionRowId) -> Result<(), Error> {
+    /// Makes the last passcode of every full session of a prescriber too old to confirm anything.
+    pub fn stale_passcodes(&mut self, prescriber: PrescriberId) -> Result<u64, Error> {
         self.run(
-            sql!("UPDATE session SET passcode_at = 0 WHERE id = $1 AND stage = 'full'"),
-            &[id.as_bytes().into()],
+            sql!("UPDATE session SET passcode_at = 0 WHERE prescriber = $1 AND stage = 'full'"),
+            &[prescriber.as_bytes().into()],
         )
-        .map(drop)
     }
 
-    /// Whether the session still stands; locks it, so that it can't end under a change.
-    pub fn session_stands(&mut self, id: SessionRowId) -> Result<bool, Error> {
-        Ok(self
-            .row(locking!("SELECT created FROM session WHERE id = $1"), &[id.as_bytes().into()])?
-            .is_some())
+    /// Locks a session, so that it can't end or change under a decision, and says when it last
+    /// proved a passcode; nothing if it has ended.
+    pub fn lock_session(&mut self, id: SessionRowId) -> Result<Option<Option<Timestamp>>, Error> {
+        self.row(
+            locking!("SELECT passcode_at FROM session WHERE id = $1"),
+            &[id.as_bytes().into()],
+        )?
+        .map(|row| Ok(row.opt_int(0, "session.passcode_at")?.map(Timestamp::from_micros)))
+        .transpose()
     }
 
     /// Ends a session.

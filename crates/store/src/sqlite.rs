@@ -11,6 +11,8 @@ use crate::{
 /// Most closures under one commit: enough for every connection of a busy server.
 const GROUP: usize = 512;
 const READERS: usize = 2;
+/// What those are told whose transaction the database has ended, as it does on a full disk.
+const ENDED: &str = "the disk may be full; make room and try again";
 
 pub(crate) type Finish = Box<dyn FnOnce(Result<(), Error>) + Send>;
 pub(crate) type WriteJob = Box<dyn FnOnce(&SqliteSession) -> Finish + Send>;
@@ -58,11 +60,15 @@ impl SqlitePool {
     }
 
     pub(crate) fn write(&self, job: WriteJob) -> Result<(), Error> {
-        self.writes.push(job).map_err(|_| Error::Unavailable("the store is closed".into()))
+        self.writes.push(job).map_err(|_| {
+            Error::Unavailable("too many requests wait, or the store is closed".into())
+        })
     }
 
     pub(crate) fn read(&self, job: ReadJob) -> Result<(), Error> {
-        self.reads.push(job).map_err(|_| Error::Unavailable("the store is closed".into()))
+        self.reads.push(job).map_err(|_| {
+            Error::Unavailable("too many requests wait, or the store is closed".into())
+        })
     }
 }
 
@@ -100,7 +106,14 @@ fn run_writer(session: &SqliteSession, queue: &Queue<WriteJob>) {
         let begun = session.execute("BEGIN IMMEDIATE");
         if begun.is_ok() {
             loop {
-                finished.extend(jobs.into_iter().map(|job| job(session)));
+                for job in jobs {
+                    finished.push(job(session));
+                    if session.conn.is_autocommit() {
+                        // The transaction ended under this closure. What came now would be
+                        // committed alone, while the commit of all fails.
+                        session.refuse(Some(ENDED));
+                    }
+                }
                 if finished.len() >= GROUP {
                     break;
                 }
@@ -111,6 +124,7 @@ fn run_writer(session: &SqliteSession, queue: &Queue<WriteJob>) {
                 }
             }
             let result = session.commit();
+            session.refuse(None);
             if result.is_err() {
                 // A full disk may have ended the transaction already; then there is nothing to undo.
                 let _ = session.execute("ROLLBACK");
@@ -123,14 +137,13 @@ fn run_writer(session: &SqliteSession, queue: &Queue<WriteJob>) {
                 });
             }
         } else {
-            // Nothing began, so each closure fails on its own at its savepoint outside a transaction.
-            let why = begun.err().map_or_else(String::new, |error| error.to_string());
+            // Nothing began, so each closure is turned away at its savepoint, before it runs.
+            let why = begun.err().map_or_else(String::new, Error::why);
+            session.refuse(Some(&why));
             for job in jobs {
-                session.refuse.replace(true);
-                let finish = job(session);
-                session.refuse.replace(false);
-                finish(Err(Error::Unavailable(why.clone())));
+                job(session)(Err(Error::Unavailable(why.clone())));
             }
+            session.refuse(None);
         }
     }
 }
@@ -139,8 +152,8 @@ fn run_writer(session: &SqliteSession, queue: &Queue<WriteJob>) {
 pub(crate) struct SqliteSession {
     conn: Connection,
     texts: RefCell<HashMap<(usize, usize), String>>,
-    /// Set while closures are turned away because no transaction could begin.
-    refuse: RefCell<bool>,
+    /// Why closures are turned away, while there is no transaction for them.
+    refused: RefCell<Option<String>>,
 }
 
 impl SqliteSession {
@@ -150,28 +163,39 @@ impl SqliteSession {
         conn.pragma_update(None, "synchronous", "FULL")?;
         conn.pragma_update(None, "foreign_keys", true)?;
         conn.set_prepared_statement_cache_capacity(256);
-        Ok(Self { conn, texts: RefCell::default(), refuse: RefCell::new(false) })
+        Ok(Self { conn, texts: RefCell::default(), refused: RefCell::default() })
     }
 
     /// Runs `work` so that its changes are all kept or all undone, whatever becomes of others.
     pub(crate) fn savepoint<R>(&self, work: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
-        if *self.refuse.borrow() {
-            return Err(Error::Unavailable("no transaction could begin".into()));
+        if let Some(why) = &*self.refused.borrow() {
+            return Err(Error::Unavailable(why.clone()));
         }
         self.execute("SAVEPOINT work")?;
         let out = work();
         if out.is_err() {
+            if self.conn.is_autocommit() {
+                // A full disk has ended the transaction, and with it every savepoint.
+                return out;
+            }
             self.execute("ROLLBACK TO work")?;
         }
         self.execute("RELEASE work")?;
         out
     }
 
+    fn refuse(&self, why: Option<&str>) {
+        *self.refused.borrow_mut() = why.map(str::to_owned);
+    }
+
     /// Runs `work` on one unchanging view of the data.
     pub(crate) fn snapshot<R>(&self, work: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
         self.execute("BEGIN DEFERRED")?;
         let out = work();
-        self.execute("COMMIT")?;
+        // A failing disk may have ended it already.
+        if !self.conn.is_autocommit() {
+            self.execute("COMMIT")?;
+        }
         out
     }
 
@@ -182,6 +206,9 @@ impl SqliteSession {
 
     /// Commits. A disk that failed in the middle of it leaves the outcome unknown.
     fn commit(&self) -> Result<(), Error> {
+        if self.conn.is_autocommit() {
+            return Err(Error::Unavailable(ENDED.into()));
+        }
         match self.conn.execute_batch("COMMIT") {
             Ok(()) => Ok(()),
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) => {

@@ -71,7 +71,17 @@ impl<'s> Tx<'s> {
         matches!(self.conn, Conn::Postgres(_))
     }
 
+    /// After a failed statement nothing more runs: on a full disk it may have ended the transaction,
+    /// and what came next would be kept alone.
+    fn unbroken(&self) -> Result<(), Error> {
+        if self.failed {
+            return Err(Error::Driver("a statement of this transaction has failed".into()));
+        }
+        Ok(())
+    }
+
     pub(crate) fn run(&mut self, sql: Sql, params: &[P<'_>]) -> Result<u64, Error> {
+        self.unbroken()?;
         let out = match &mut self.conn {
             Conn::Sqlite(session) => session.run(sql.sqlite, params),
             Conn::Postgres(session) => session.run(sql.postgres, params),
@@ -81,6 +91,7 @@ impl<'s> Tx<'s> {
     }
 
     pub(crate) fn rows(&mut self, sql: Sql, params: &[P<'_>]) -> Result<Vec<Row>, Error> {
+        self.unbroken()?;
         let out = match &mut self.conn {
             Conn::Sqlite(session) => session.rows(sql.sqlite, params),
             Conn::Postgres(session) => session.rows(sql.postgres, params),

@@ -1,8 +1,11 @@
 //! The JSON API for integrating systems, and provisioning for token apps.
 
+use std::time::Duration;
+
 use axum::{
     Json,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, Request, State},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -16,13 +19,13 @@ use crate::{
     Shared,
     app::{CheckAnswer, ProvisionRefusal},
     portal::Peer,
-    respond::{error_problem, problem},
+    respond::{error_problem, problem, within},
 };
 
 /// Most bytes of a body: an ID, a passcode and a purpose.
 const MOST_BYTES: usize = 4 * 1024;
 
-pub(crate) fn routes() -> axum::Router<Shared> {
+pub(crate) fn routes(most: Duration) -> axum::Router<Shared> {
     axum::Router::new()
         .route("/api/v1/passcode-checks", post(check_passcode))
         .route("/provision/v1/credentials", post(provision))
@@ -31,6 +34,16 @@ pub(crate) fn routes() -> axum::Router<Shared> {
             problem(StatusCode::METHOD_NOT_ALLOWED, "method", "Use the documented method.")
         })
         .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .layer(middleware::from_fn(move |request: Request, next: Next| async move {
+            within(most, request, next, || {
+                problem(
+                    StatusCode::GATEWAY_TIMEOUT,
+                    "too_slow",
+                    "Not verified. Wait for the next passcode.",
+                )
+            })
+            .await
+        }))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             tracing::error!("a handler panicked");
             problem(

@@ -1,9 +1,6 @@
 //! Passcode checks for integrating systems: the hot path.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    sync::PoisonError,
-};
+use std::collections::{HashMap, hash_map::Entry};
 
 use countersign_crypto::{SecretBytes, sha256};
 use countersign_domain::{
@@ -13,7 +10,11 @@ use countersign_domain::{
 };
 use countersign_store::{ApiKey, Tx};
 
-use super::{App, At, Burned, Error, apply_burned, log};
+use super::{
+    App, At, Error,
+    burned::{Burned, Consumed},
+    log,
+};
 
 /// A check asked for by an integrating system.
 #[derive(Debug, Clone)]
@@ -25,7 +26,7 @@ pub struct CheckRequest {
     at: At,
     policy: Policy,
     burned: Burned,
-    consumed: Burned,
+    consumed: Consumed,
 }
 
 /// What it is told.
@@ -50,7 +51,7 @@ impl App {
         purpose: Purpose,
         at: At,
     ) -> Result<CheckAnswer, Error> {
-        let consumed = Burned::default();
+        let (watch, consumed) = self.burned.watch();
         let request = CheckRequest {
             key_hash: sha256(key.as_bytes()),
             credential,
@@ -59,12 +60,10 @@ impl App {
             at,
             policy: self.options.policy,
             burned: self.burned.clone(),
-            consumed: consumed.clone(),
+            consumed,
         };
         let answer = self.checks.submit(request).await;
-        if let Err(countersign_store::Error::OutcomeUnknown(_)) = &answer {
-            self.burn(&consumed);
-        }
+        watch.settle(&answer);
         Ok(answer?)
     }
 }
@@ -80,8 +79,9 @@ pub(super) fn run(
             entry.insert(tx.api_key(&request.key_hash)?);
         }
     }
-    let mut wanted: Vec<&CredentialId> =
-        requests.iter().filter_map(|r| r.credential.as_ref()).collect();
+    // Who has no key learns nothing of tokens, not even by the time it takes.
+    let known = requests.iter().filter(|r| keys.get(&r.key_hash).is_some_and(Option::is_some));
+    let mut wanted: Vec<&CredentialId> = known.filter_map(|r| r.credential.as_ref()).collect();
     wanted.sort_unstable();
     wanted.dedup();
     let mut owners: HashMap<PrescriberId, Owner> = tx
@@ -91,7 +91,7 @@ pub(super) fn run(
         .collect();
     let mut rows = tx.tokens_by_credential(&wanted)?;
     if let Some(first) = requests.first() {
-        apply_burned(&first.burned, rows.values_mut().map(|row| &mut row.token));
+        first.burned.apply(rows.values_mut().map(|row| &mut row.token));
     }
     let mut events = Vec::with_capacity(requests.len());
     let mut answers = Vec::with_capacity(requests.len());
@@ -126,15 +126,16 @@ pub(super) fn run(
         };
         let result: PasscodeCheck =
             check_passcode(token, &mut owner.now, &request.passcode, now, &request.policy);
-        if let Ok(step) = result {
-            request.consumed.lock().unwrap_or_else(PoisonError::into_inner).insert(token.id, step);
-        }
+        request.consumed.set(result.iter().map(|step| (token.id, *step)));
         let event = Event::of(EventKind::PasscodeTried, actor, &result, request.at.support)
             .about(key.practice, prescriber)
             .token(token.id)
             .purpose(request.purpose);
-        if result.is_err() {
+        if let Err(refusal) = &result {
             log(&event);
+            if *refusal == Refusal::TokenExhausted {
+                tx.stale_passcodes(prescriber)?;
+            }
         }
         events.push(event);
         answers.push(if result.is_ok() { CheckAnswer::Verified } else { CheckAnswer::NotVerified });

@@ -4,6 +4,7 @@
 //! passphrase runs two, with the slow hash between them) and answers.
 
 mod admin;
+mod burned;
 mod check;
 mod hashing;
 mod launch;
@@ -13,10 +14,10 @@ mod tokens;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
-use countersign_crypto::{Rng, random_array, sha256};
+use countersign_crypto::{Rng, SecretText, random_array, sha256};
 use countersign_domain::{
     Actor, Event, EventKind, Failures, Manufacturer, Policy, PrescriberId, Purpose, Refusal,
     SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState, otp::Step,
@@ -31,6 +32,7 @@ pub use provision::{ProvisionRefusal, Provisioned};
 pub use sign_in::{Chosen, SignInForm};
 pub use tokens::{AddForm, Confirm, DisableForm, Overview};
 
+use burned::Burned;
 use hashing::HashPool;
 
 /// Reads the time of day; the only clock there is.
@@ -118,9 +120,6 @@ impl From<Refusal> for Error {
     }
 }
 
-/// Steps whose commit nobody knows the outcome of: they count as consumed.
-type Burned = Arc<Mutex<HashMap<TokenId, Step>>>;
-
 /// The application: everything a use case needs.
 pub struct App {
     pub(crate) store: Store,
@@ -134,19 +133,19 @@ pub struct App {
 }
 
 /// A session secret for a cookie, made once and kept only as a hash.
-pub struct SessionSecret(String);
+pub struct SessionSecret(SecretText);
 
 impl SessionSecret {
     fn new(rng: &mut dyn Rng) -> Result<(Self, [u8; 32]), countersign_crypto::RngError> {
         let bytes: [u8; 32] = random_array(rng)?;
         let text = BASE64URL_NOPAD.encode(&bytes);
         let hash = sha256(text.as_bytes());
-        Ok((Self(text), hash))
+        Ok((Self(SecretText::new(text)), hash))
     }
 
     /// The text for the cookie.
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose()
     }
 }
 
@@ -247,29 +246,29 @@ impl App {
             + Send
             + 'static,
     {
-        let burned = Arc::clone(&self.burned);
-        let consumed = Burned::default();
-        let consumed_here = Arc::clone(&consumed);
+        let burned = self.burned.clone();
+        let (watch, consumed) = self.burned.watch();
         let result = self
             .store
             .write(name, move |tx| {
-                if !tx.session_stands(session)? {
-                    return Ok(None);
-                }
+                // Prescriber, then session, then token: the order in which everyone locks.
                 let owner = tx.lock_prescriber(prescriber)?;
+                let Some(passcode_at) = tx.lock_session(session)? else { return Ok(None) };
                 let rows = tx.tokens_of(prescriber)?;
-                let mut account = Account::new(owner, rows, Arc::clone(&burned));
+                let mut account = Account::new(owner, passcode_at, rows, burned.clone());
                 let before = account.clone();
                 let (answer, event) = decision(&mut account, tx)?;
-                note_consumed(&consumed_here, &before, &account);
+                consumed.set(account.consumed_since(&before));
                 account.save_changes(&before, prescriber, tx)?;
+                if account.active() < before.active() {
+                    // A passcode of a token that is gone vouches for nothing more, in no session.
+                    tx.stale_passcodes(prescriber)?;
+                }
                 tx.append(&event, now)?;
                 Ok(Some((answer, event)))
             })
             .await;
-        if let Err(countersign_store::Error::OutcomeUnknown(_)) = &result {
-            self.burn(&consumed);
-        }
+        watch.settle(&result);
         let (answer, event) = result?.ok_or(Error::SignedOut)?;
         log(&event);
         answer.map_err(Error::Refused)
@@ -304,14 +303,6 @@ impl App {
         })
         .await
     }
-
-    fn burn(&self, consumed: &Burned) {
-        let mut all = self.burned.lock().unwrap_or_else(PoisonError::into_inner);
-        for (id, step) in consumed.lock().unwrap_or_else(PoisonError::into_inner).drain() {
-            let known = all.entry(id).or_insert(step);
-            *known = (*known).max(step);
-        }
-    }
 }
 
 /// Says in the log what was decided, under the code that stands on the page. Neither NPI nor
@@ -321,34 +312,12 @@ fn log(event: &Event) {
     tracing::info!(%support, kind, outcome, reason = event.reason.unwrap_or(""), "decided");
 }
 
-/// Makes burned steps count as accepted.
-fn apply_burned<'t>(burned: &Burned, tokens: impl Iterator<Item = &'t mut Token>) {
-    let burned = burned.lock().unwrap_or_else(PoisonError::into_inner);
-    if burned.is_empty() {
-        return;
-    }
-    for token in tokens {
-        if let Some(step) = burned.get(&token.id) {
-            token.last_step = Some(token.last_step.map_or(*step, |last| last.max(*step)));
-        }
-    }
-}
-
-fn note_consumed(consumed: &Burned, before: &Account, after: &Account) {
-    let mut consumed = consumed.lock().unwrap_or_else(PoisonError::into_inner);
-    consumed.clear();
-    consumed.extend(after.consumed_elsewhere);
-    for (old, new) in before.tokens.iter().zip(&after.tokens) {
-        if let Some(step) = new.last_step.filter(|step| old.last_step != Some(*step)) {
-            consumed.insert(new.id, step);
-        }
-    }
-}
-
 /// A prescriber's tokens and failure counter, as one transaction sees them.
 #[derive(Clone)]
 struct Account {
     owner: Failures,
+    /// When this session last proved a passcode; `None` before the first.
+    passcode_at: Option<Timestamp>,
     tokens: Vec<Token>,
     marks: Vec<ReadMark>,
     burned: Burned,
@@ -357,15 +326,34 @@ struct Account {
 }
 
 impl Account {
-    fn new(owner: Failures, rows: Vec<TokenRow>, burned: Burned) -> Self {
+    fn new(
+        owner: Failures,
+        passcode_at: Option<Timestamp>,
+        rows: Vec<TokenRow>,
+        burned: Burned,
+    ) -> Self {
         let (mut tokens, marks): (Vec<Token>, _) =
             rows.into_iter().map(|row| (row.token, row.mark)).unzip();
-        apply_burned(&burned, tokens.iter_mut());
-        Self { owner, tokens, marks, burned, consumed_elsewhere: None }
+        burned.apply(tokens.iter_mut());
+        Self { owner, passcode_at, tokens, marks, burned, consumed_elsewhere: None }
+    }
+
+    /// Whether a change of tokens needs a fresh passcode first.
+    fn needs_step_up(&self, policy: &Policy, now: Timestamp) -> bool {
+        needs_step_up(self.passcode_at, policy, now)
+    }
+
+    /// The steps that were consumed since `before`.
+    fn consumed_since(&self, before: &Self) -> impl Iterator<Item = (TokenId, Step)> {
+        let listed = before.tokens.iter().zip(&self.tokens).filter_map(|(old, new)| {
+            let step = new.last_step.filter(|step| old.last_step != Some(*step))?;
+            Some((new.id, step))
+        });
+        listed.chain(self.consumed_elsewhere)
     }
 
     fn apply_burned(&self, token: &mut Token) {
-        apply_burned(&self.burned, std::iter::once(token));
+        self.burned.apply(std::iter::once(token));
     }
 
     fn active(&self) -> u32 {
@@ -395,6 +383,11 @@ impl Account {
         }
         Ok(())
     }
+}
+
+/// Whether the last passcode, if any, is too old for a change of tokens.
+fn needs_step_up(passcode_at: Option<Timestamp>, policy: &Policy, now: Timestamp) -> bool {
+    passcode_at.is_none_or(|at| now >= at.plus_seconds(policy.step_up_seconds))
 }
 
 /// What of a token a decision can change.

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use countersign_crypto::{SecretText, sha256};
 use countersign_domain::{
     Actor, DisableReason, Event, EventKind, Npi, Passphrase, PassphraseHash, PrescriberId, Purpose,
@@ -29,7 +31,21 @@ pub enum Chosen {
 impl App {
     /// Step 1: NPI and passphrase. Wrong NPI, wrong passphrase and closed account are answered
     /// alike, after the same work: one write, one hash, one write.
+    ///
+    /// Runs to its end even if the client leaves: a try that is counted is recorded.
     pub async fn sign_in(
+        self: &Arc<Self>,
+        form: SignInForm,
+        old: Option<Session>,
+        at: At,
+    ) -> Result<SessionSecret, Error> {
+        let app = Arc::clone(self);
+        tokio::spawn(async move { app.try_sign_in(form, old, at).await })
+            .await
+            .map_err(|_| Error::Busy)?
+    }
+
+    async fn try_sign_in(
         &self,
         form: SignInForm,
         old: Option<Session>,

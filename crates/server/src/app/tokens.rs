@@ -8,7 +8,7 @@ use countersign_domain::{
 use countersign_store::{AuditRow, Prescriber, Session, Stage, Tx};
 
 use super::{
-    Account, App, At, By, Chosen, Error, TokenRow, apply_burned,
+    Account, App, At, By, Chosen, Error, TokenRow, needs_step_up,
     sign_in::{passcode_event, theirs, verify},
 };
 
@@ -71,18 +71,17 @@ impl App {
             })
             .await?;
         let mut found = found.ok_or(Error::NotFound)?;
-        apply_burned(&self.burned, found.tokens.iter_mut());
+        self.burned.apply(found.tokens.iter_mut());
         Ok(found)
     }
 
     /// Whether a change of tokens needs a passcode first: none since the policy's limit.
     pub fn needs_step_up(&self, session: &Session, at: At) -> bool {
-        match session.stage {
-            Stage::Full { passcode_at, .. } => {
-                at.now >= passcode_at.plus_seconds(self.options.policy.step_up_seconds)
-            }
-            Stage::Launched | Stage::Passphrase { .. } => true,
-        }
+        let passcode_at = match session.stage {
+            Stage::Full { passcode_at, .. } => Some(passcode_at),
+            Stage::Launched | Stage::Passphrase { .. } => None,
+        };
+        needs_step_up(passcode_at, &self.options.policy, at.now)
     }
 
     /// Adds a token that shows its own passcode, vouched for by a fresh passcode of an active one.
@@ -97,32 +96,26 @@ impl App {
         let policy = self.options.policy;
         let session_id = session.id;
         let practice = session.practice;
-        let stale = self.needs_step_up(session, at);
         let on = self.options.manufacturers.contains(&form.credential.manufacturer());
         self.decide("add_token", prescriber, session.id, at.now, move |account, tx| {
+            let stale = account.needs_step_up(&policy, at.now);
             let mut added = None;
             let mut work = || -> Result<Vouched<TokenId>, countersign_store::Error> {
+                let found = tx.token_by_credential(&form.credential)?;
+                let new = found.as_ref().map(|row| row.token.id);
+                let confirm = form.confirm.as_ref();
+                // Before anything is said of the ID: a stale session learns nothing of it.
+                let vouched = step_up(account, tx, stale, confirm, new, session_id, at, &policy)?;
+                if let Err(refusal) = vouched {
+                    return Ok(Err(refusal));
+                }
                 if form.kind.is_some_and(|kind| kind != form.credential.kind()) || !on {
                     let label = form.credential.kind().label();
                     return Ok(Ok(Err(Refusal::TypeMismatch { label })));
                 }
-                let Some(TokenRow { token: mut new, mark }) =
-                    tx.token_by_credential(&form.credential)?
-                else {
+                let Some(TokenRow { token: mut new, mark }) = found else {
                     return Ok(Ok(Err(Refusal::UnknownCredential)));
                 };
-                if let Err(refusal) = step_up(
-                    account,
-                    tx,
-                    stale,
-                    form.confirm.as_ref(),
-                    Some(new.id),
-                    session_id,
-                    at,
-                    &policy,
-                )? {
-                    return Ok(Err(refusal));
-                }
                 if account.active() == 0 {
                     return Ok(Err(Refusal::NoUsableToken));
                 }
@@ -181,10 +174,9 @@ impl App {
         let policy = self.options.policy;
         let session_id = session.id;
         let practice = session.practice;
-        let stale = self.needs_step_up(session, at);
         self.decide("disable_token", prescriber, session.id, at.now, move |account, tx| {
             // A loss must never wait for a passcode; everything else does.
-            let needed = stale && !form.reason.is_loss();
+            let needed = account.needs_step_up(&policy, at.now) && !form.reason.is_loss();
             let vouched =
                 step_up(account, tx, needed, form.confirm.as_ref(), None, session_id, at, &policy)?;
             let active = account.active();
@@ -203,8 +195,6 @@ impl App {
             .about(practice, prescriber)
             .token(theirs(account, token));
             if done.is_ok() {
-                // A passcode of a token that is gone vouches for nothing more.
-                tx.stale_passcode(session_id)?;
                 if form.reason.is_loss() {
                     // Whoever holds the token may hold a session too.
                     tx.end_other_sessions(prescriber, session_id)?;
@@ -269,6 +259,8 @@ impl App {
         let done = self
             .store
             .write("emergency_disable", move |tx| {
+                // Prescriber, then session, then token: the order in which everyone locks.
+                tx.owners_by_credential(&[&credential])?;
                 let event = Event::success(EventKind::TokenDisabled, Actor::Operator, at.support);
                 let Some(TokenRow { mut token, mark }) = tx.token_by_credential(&credential)? else {
                     let refusal = Refusal::UnknownCredential;

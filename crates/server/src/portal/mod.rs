@@ -5,7 +5,12 @@ mod show;
 mod start;
 mod tokens;
 
-use std::{convert::Infallible, net::IpAddr, net::Ipv4Addr};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Form, Router,
@@ -18,12 +23,15 @@ use countersign_crypto::SecretText;
 use countersign_domain::{PrescriberId, Timestamp};
 use countersign_store::{Identity, Session, Stage};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
-use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    csrf::{CsrfLayer, ProtectionError},
+};
 
 use crate::{
     Shared,
     app::{App, At, Error, SessionSecret},
-    respond::{Stop, error_page, problem, secure, see_other, status_of},
+    respond::{Stop, error_page, problem, secure, see_other, status_of, within},
     views::{Menu, Page, PatientBanner, SignedIn, SupportContact},
 };
 
@@ -32,7 +40,7 @@ const COOKIE: &str = "__Host-countersign";
 /// Most bytes of a form.
 const MOST_BYTES: usize = 16 * 1024;
 
-pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
+pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
     Router::new()
         .route("/", get(async || see_other("/portal")))
         .route("/launch", get(start::launch))
@@ -63,6 +71,10 @@ pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MOST_BYTES))
         .layer(middleware::from_fn_with_state(shared.clone(), from_our_pages))
+        .layer(middleware::from_fn(move |request: Request, next: Next| async move {
+            within(most, request, next, || error_page(StatusCode::GATEWAY_TIMEOUT, Page::new("")))
+                .await
+        }))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             tracing::error!("a handler panicked");
             error_page(StatusCode::INTERNAL_SERVER_ERROR, Page::new(""))
@@ -84,6 +96,9 @@ async fn from_our_pages(
         tracing::warn!("a form came without Origin and Sec-Fetch-Site; refused");
         return error_page(StatusCode::FORBIDDEN, Page::new(""));
     }
+    if safe {
+        return next.run(request).await;
+    }
     let layer = CsrfLayer::new().add_trusted_origin(&shared.app.options().public_url);
     let Ok(layer) = layer else {
         tracing::error!("server.public_url is no origin");
@@ -94,7 +109,8 @@ async fn from_our_pages(
         async move { Ok::<_, Infallible>(next.run(request).await) }
     });
     match tower::ServiceExt::oneshot(tower::Layer::layer(&layer, inner), request).await {
-        Ok(response) if response.status() == StatusCode::FORBIDDEN => {
+        Ok(response) if response.extensions().get::<ProtectionError>().is_some() => {
+            tracing::warn!("a form came from another origin; refused");
             error_page(StatusCode::FORBIDDEN, Page::new(""))
         }
         Ok(response) => response.map(axum::body::Body::new),
@@ -169,7 +185,7 @@ fn cookie(headers: &HeaderMap) -> Option<String> {
 }
 
 impl Ctx {
-    fn app(&self) -> &App {
+    fn app(&self) -> &Arc<App> {
         &self.shared.app
     }
 

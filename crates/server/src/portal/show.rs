@@ -124,6 +124,7 @@ pub(super) fn added_by(overview: &Overview, token: &Token) -> String {
             && event.token == Some(token.id)
             && event.kind == countersign_domain::EventKind::TokenAdded
     });
+    // The newest events only are at hand; beyond them the portal is the only way to add a token.
     added.map_or("You", |event| actor(&event.actor)).to_owned()
 }
 
@@ -182,6 +183,13 @@ fn reason_words(code: &str) -> &'static str {
         "credential_bound_to_another" => "token of another account",
         "credential_already_yours" => "already on your list",
         "token_limit" => "limit reached",
+        "choose_token" => "token not named",
+        "no_usable_token" => "no token to use",
+        "too_many_tests" => "too many tests",
+        "self_vouching" => "confirmed by the new token",
+        "token_type_mismatch" => "other type than the ID says",
+        "not_reversible" => "disabled for good",
+        "no_change" => "nothing to change",
         _ => "",
     }
 }

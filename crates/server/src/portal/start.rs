@@ -108,12 +108,12 @@ pub(super) async fn ready(axum::extract::State(shared): axum::extract::State<Sha
 }
 
 /// The files that pages ask for, compiled in.
-pub(super) async fn asset(ctx: Ctx, Path(file): Path<String>) -> Response {
+pub(super) async fn asset(Path(file): Path<String>) -> Response {
     let (kind, bytes): (&str, &'static [u8]) = match file.as_str() {
         "portal.css" => ("text/css; charset=utf-8", include_bytes!("../../static/portal.css")),
         "portal.js" => ("text/javascript; charset=utf-8", include_bytes!("../../static/portal.js")),
         "favicon.svg" | "logo.svg" => ("image/svg+xml", include_bytes!("../../static/logo.svg")),
-        _ => return error_page(StatusCode::NOT_FOUND, ctx.frame("")),
+        _ => return error_page(StatusCode::NOT_FOUND, Page::new("")),
     };
     // The address carries the version, so a day is safe.
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=86400")], bytes)

@@ -141,7 +141,7 @@ pub(super) async fn add_form(ctx: Ctx) -> Out {
     if template.active_count() == 0 {
         let template = NoTokenPage {
             page: frame(&ctx, &overview, "No active token", NavTab::Tokens),
-            can_enable: false,
+            can_enable: false, // Enabling is on the list of tokens here, not at the log-in.
         };
         return Ok(page(StatusCode::OK, &template));
     }
@@ -385,13 +385,17 @@ pub(super) async fn disable(ctx: Ctx, Path(id): Path<String>, fields: Fields) ->
     let form = DisableForm { reason, confirmed, confirm };
     match ctx.app().disable(&session, prescriber, token.id, form, ctx.at).await {
         Ok(Ok(())) => return Ok(see_other("/portal/tokens?done=disabled")),
-        Ok(Err(refusal)) => match refusal {
-            Refusal::LastToken => {
-                template.last_active = true;
-                template.confirmation.error = Some(refusal.to_string());
+        Ok(Err(refusal)) => {
+            // The confirmation was accepted and is spent; it need not be given again.
+            template.step_up = None;
+            match refusal {
+                Refusal::LastToken => {
+                    template.last_active = true;
+                    template.confirmation.error = Some(refusal.to_string());
+                }
+                _ => template.reason.error = Some(refusal.to_string()),
             }
-            _ => template.reason.error = Some(refusal.to_string()),
-        },
+        }
         Err(Error::Refused(refusal)) => {
             template.lock = step_up_refused(&ctx, &mut template.step_up, &refusal, &overview);
         }

@@ -1,0 +1,423 @@
+use std::{
+    fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Arc, time::Duration,
+};
+
+use axum::Router;
+use countersign_crypto::{LocalMasterKey, SecretBytes, SigningKey, sha256};
+use countersign_domain::{
+    CredentialId, EhrId, Failures, Manufacturer, Npi, PassphraseHash, Policy, PracticeId,
+    PrescriberId, SessionRowId, Timestamp, Token, TokenId, TokenState, luhn_check_digit,
+    otp::{Drift, OtpParams, TokenSeed},
+};
+use countersign_server::{
+    Limits,
+    app::{App, Clock, Options, Support},
+    launch::{LaunchClaims, LaunchPatient, sign_launch},
+    router,
+};
+use countersign_store::{Database, Identity, Session, Stage, Store};
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+
+use crate::{
+    Api, Backend, Browser, FrozenClock, Phone, SeededRng, TestDatabase, browser::ORIGIN, seeded_rng,
+};
+
+/// The passphrase of everyone here.
+pub const PASSPHRASE: &str = "violet kettle under seven moons";
+/// What is kept of it, worked out once by another implementation (Python's hashlib): a test of
+/// `hash_is_that_of_the_passphrase` below holds it to ours.
+const HASH: &str = "$pbkdf2-sha512$i=210000$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8$El4iisxIq0KZ55M22AbXxDjC/jsmTtMLysDm1zVK8WFhSIdtqiUyotNjz5jtvgLqom0wQpqrLwBl5AjaoIYkbw";
+/// Longer than any request here takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+const MASTER_KEY: [u8; 32] = [7; 32];
+
+/// The NPI with this number, counted upward from 1000000000, with its check digit.
+pub fn npi(number: u32) -> Npi {
+    let digits = format!("1{number:08}");
+    let all = [8, 0, 8, 4, 0].into_iter().chain(digits.bytes().map(|byte| byte - b'0'));
+    let check = luhn_check_digit(all.collect::<Vec<u8>>().into_iter());
+    format!("{digits}{check}").parse().unwrap()
+}
+
+/// A prescriber with one active token in hand. The passphrase is [`PASSPHRASE`].
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// Identifier.
+    pub id: PrescriberId,
+    /// National Provider Identifier.
+    pub npi: Npi,
+    /// The token.
+    pub phone: Phone,
+    /// Identifier of the token.
+    pub token: TokenId,
+}
+
+/// A practice with a prescriber, a nurse and an EHR; nobody is signed in. Time stands still.
+pub struct TestApp {
+    /// The clock.
+    pub clock: Arc<FrozenClock>,
+    /// The application.
+    pub app: Arc<App>,
+    /// Its store.
+    pub store: Store,
+    /// Its database.
+    pub database: TestDatabase,
+    /// The practice.
+    pub practice: PracticeId,
+    /// The prescriber, `amoreno` in the EHR.
+    pub person: Person,
+    /// The EHR.
+    pub ehr: EhrId,
+    /// What it signs with.
+    pub ehr_key: SigningKey,
+    router: Router,
+    limits: Arc<Limits>,
+    options: Options,
+    people: u32,
+}
+
+fn options() -> Options {
+    Options {
+        public_url: ORIGIN.to_owned(),
+        policy: Policy::STANDARD,
+        iterations: 210_000,
+        manufacturers: vec![Manufacturer::Countersign, Manufacturer::Symantec],
+        symantec_prefix: "SYMC".to_owned(),
+        support: Support {
+            name: "Lakeside Clinic support desk".to_owned(),
+            phone: Some("+1 555 0100".to_owned()),
+            email: Some("support@lakeside.example".to_owned()),
+        },
+        demonstration: true,
+    }
+}
+
+async fn open(database: &TestDatabase, now: Timestamp) -> Store {
+    open_store(&database.database(), now).await
+}
+
+/// Opens a store under the key that [`write_key_file`] writes, its schema brought up to date.
+pub async fn open_store(database: &Database, now: Timestamp) -> Store {
+    let key = LocalMasterKey::from_bytes(&SecretBytes::new(MASTER_KEY.to_vec())).unwrap();
+    Store::open(database, Arc::new(key), seeded_rng, true, now).await.unwrap()
+}
+
+/// Writes the master key of all tests as the binary reads it.
+pub fn write_key_file(path: &Path) {
+    let mut file =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
+    file.write_all(HEXLOWER.encode(&MASTER_KEY).as_bytes()).unwrap();
+}
+
+impl TestApp {
+    /// With the standard policy and generous limits per address.
+    pub async fn on(backend: Backend) -> Self {
+        Self::with(backend, Limits::new(100_000, 100_000), |_| {}).await
+    }
+
+    /// With other limits per address, and options as `change` leaves them.
+    pub async fn with(backend: Backend, limits: Limits, change: impl FnOnce(&mut Options)) -> Self {
+        let clock = Arc::new(FrozenClock::default());
+        let database = TestDatabase::create(backend).await;
+        let mut options = options();
+        change(&mut options);
+        let store = open(&database, clock.now()).await;
+        let clock_of_app: Arc<dyn Clock> = clock.clone();
+        let app = Arc::new(App::new(store.clone(), clock_of_app, seeded_rng, options.clone()));
+        let limits = Arc::new(limits);
+        let at = app.at().unwrap();
+        let practice = app.create_practice("Lakeside Clinic".to_owned(), at).await.unwrap();
+        let person = make_person(&app, &store, practice, 0, "Dr. Ada Moreno").await;
+        let nurse = app
+            .create_staff(practice, "Jamie Lee".to_owned(), "jlee".to_owned(), at)
+            .await
+            .unwrap()
+            .unwrap();
+        let (ehr_key, _) = SigningKey::generate().unwrap();
+        let users = vec![
+            ("amoreno".to_owned(), Identity::Prescriber(person.id)),
+            ("jlee".to_owned(), Identity::Staff(nurse)),
+        ];
+        let point = ehr_key.verifying_key().point().to_vec();
+        let ehr = app
+            .register_ehr(practice, "Lakeside Clinic EHR".to_owned(), point, users, at)
+            .await
+            .unwrap();
+        let router = router(Arc::clone(&app), Arc::clone(&limits), PATIENCE);
+        Self {
+            clock,
+            app,
+            store,
+            database,
+            practice,
+            person,
+            ehr,
+            ehr_key,
+            router,
+            limits,
+            options,
+            people: 1,
+        }
+    }
+
+    /// Ends this server and starts another on the same data: what only memory held is gone.
+    pub async fn restart(&mut self) {
+        self.store = open(&self.database, self.now()).await;
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        self.app = Arc::new(App::new(self.store.clone(), clock, seeded_rng, self.options.clone()));
+        self.router = router(Arc::clone(&self.app), Arc::clone(&self.limits), PATIENCE);
+    }
+
+    /// Another server beside this one, on the same data and clock.
+    pub async fn second_server(&self) -> Router {
+        let store = open(&self.database, self.now()).await;
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let app = Arc::new(App::new(store, clock, seeded_rng, self.options.clone()));
+        router(app, Arc::clone(&self.limits), PATIENCE)
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The routes of this server.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// A browser that has never been here.
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.router())
+    }
+
+    /// What the prescriber's token shows now.
+    pub fn code(&self) -> String {
+        self.person.phone.code(self.now())
+    }
+
+    /// A browser whose session has come so far, without the forms and the slow hash before it.
+    pub async fn browser_at(&self, stage: Stage) -> Browser {
+        let bytes: [u8; 32] = countersign_crypto::random_array(&mut SeededRng).unwrap();
+        let secret = BASE64URL_NOPAD.encode(&bytes);
+        let hash = sha256(secret.as_bytes());
+        let (practice, now) = (self.practice, self.now());
+        let expires = now.plus_seconds(self.options.policy.session_absolute_seconds);
+        self.store
+            .write("test_session", move |tx| {
+                let session = Session {
+                    id: SessionRowId::new(now, tx.rng())?,
+                    practice,
+                    stage,
+                    launched_as: None,
+                    patient: None,
+                    created: now,
+                    seen: now,
+                    expires,
+                };
+                tx.create_session(&session, &hash)
+            })
+            .await
+            .unwrap();
+        let mut browser = self.browser();
+        browser.set_session(&secret);
+        browser
+    }
+
+    /// A browser in which the prescriber has proved the passphrase.
+    pub async fn at_passcode(&self) -> Browser {
+        self.browser_at(Stage::Passphrase { prescriber: self.person.id }).await
+    }
+
+    /// A browser in which the prescriber has proved both factors just now.
+    pub async fn signed_in(&self) -> Browser {
+        let stage = Stage::Full { prescriber: self.person.id, passcode_at: self.now() };
+        self.browser_at(stage).await
+    }
+
+    /// The same for another prescriber.
+    pub async fn signed_in_as(&self, person: &Person) -> Browser {
+        let stage = Stage::Full { prescriber: person.id, passcode_at: self.now() };
+        self.browser_at(stage).await
+    }
+
+    /// Another prescriber of the practice, with a token.
+    pub async fn another_person(&mut self) -> Person {
+        let number = self.people;
+        self.people += 1;
+        make_person(&self.app, &self.store, self.practice, number, "Dr. Ben Okafor").await
+    }
+
+    /// One more active token of a prescriber, made past the portal.
+    pub async fn another_token(&self, person: &Person, name: &str) -> (TokenId, Phone) {
+        let at = self.app.at().unwrap();
+        let name = name.parse().unwrap();
+        let made = self.app.install_demo_token(self.practice, person.id, name, at).await.unwrap();
+        let phone = Phone::new(made.0, made.1, made.2);
+        (self.token_id(&phone.credential).await, phone)
+    }
+
+    /// A key of an integrating system of the practice.
+    pub async fn api(&self) -> Api {
+        let at = self.app.at().unwrap();
+        let key = self.app.create_api_key(self.practice, "tests".to_owned(), at).await.unwrap();
+        Api::new(self.router(), Some(key))
+    }
+
+    /// A token that belongs to nobody yet, as the provisioning endpoint gives it out.
+    pub async fn provision(&self) -> Phone {
+        Api::new(self.router(), None).provision(None).await
+    }
+
+    /// The token with this ID, as the store has it.
+    pub async fn token(&self, credential: &CredentialId) -> Token {
+        let wanted = credential.clone();
+        let found = self.store.write("test_token", move |tx| tx.token_by_credential(&wanted)).await;
+        found.unwrap().expect("the token is there").token
+    }
+
+    /// Its identifier.
+    pub async fn token_id(&self, credential: &CredentialId) -> TokenId {
+        self.token(credential).await.id
+    }
+
+    /// The failures counted for the prescriber.
+    pub async fn owner_failures(&self) -> Failures {
+        let id = self.person.id;
+        self.store.read("test_owner", move |tx| tx.prescriber(id)).await.unwrap().unwrap().failures
+    }
+
+    /// How many audit events there are.
+    pub async fn event_count(&self) -> i64 {
+        self.store.read("test_events", |tx| tx.event_count()).await.unwrap()
+    }
+
+    /// Events as `kind outcome reason`, those of one instant in the order of the alphabet.
+    pub async fn events(&self) -> Vec<String> {
+        self.database
+            .texts("SELECT kind, outcome, reason FROM audit_event ORDER BY at, kind, outcome")
+            .await
+    }
+
+    /// A launch for a user of the EHR, as the EHR signs it; `change` may spoil it before.
+    pub fn launch(&self, user: &str, change: impl FnOnce(&mut LaunchClaims)) -> String {
+        let now = self.now().seconds();
+        let mut claims = LaunchClaims {
+            iss: self.ehr,
+            aud: ORIGIN.to_owned(),
+            sub: user.to_owned(),
+            patient: LaunchPatient {
+                id: "p-1001".to_owned(),
+                name: "Rosa Lindqvist".to_owned(),
+                birth_date: "1961-04-12".to_owned(),
+                mrn: "MRN-1001".to_owned(),
+            },
+            iat: now,
+            exp: now + 60,
+            jti: LaunchClaims::random_jti(&mut SeededRng).unwrap(),
+        };
+        change(&mut claims);
+        sign_launch(&self.ehr_key, &claims).unwrap()
+    }
+
+    /// A browser that came from the EHR as this user.
+    pub async fn launched(&self, user: &str) -> Browser {
+        let mut browser = self.browser();
+        let token = self.launch(user, |_| {});
+        let page = browser.get(&format!("/launch?token={token}")).await;
+        assert_eq!(page.status, 200, "{}", page.body);
+        browser
+    }
+}
+
+async fn make_person(
+    app: &App,
+    store: &Store,
+    practice: PracticeId,
+    number: u32,
+    name: &str,
+) -> Person {
+    let at = app.at().unwrap();
+    let (npi, name) = (npi(number), name.to_owned());
+    let hash = PassphraseHash::from_row(HASH).unwrap();
+    let id = store
+        .write("test_person", move |tx| {
+            let id = PrescriberId::new(at.now, tx.rng())?;
+            assert!(tx.create_prescriber(id, practice, npi, &name, &hash, at.now)?);
+            Ok(id)
+        })
+        .await
+        .unwrap();
+    let made =
+        app.install_demo_token(practice, id, "First phone".parse().unwrap(), at).await.unwrap();
+    let phone = Phone::new(made.0, made.1, made.2);
+    let wanted = phone.credential.clone();
+    let row = store.write("test_token", move |tx| tx.token_by_credential(&wanted)).await;
+    Person { id, npi, token: row.unwrap().unwrap().token.id, phone }
+}
+
+/// A practice with many prescribers of one token each, made past the server: for floods.
+pub async fn fill(store: &Store, tokens: u32, key: &str, now: Timestamp) -> Vec<Phone> {
+    let hash = PassphraseHash::from_row(HASH).unwrap();
+    let key_hash = sha256(key.as_bytes());
+    store
+        .write("test_fill", move |tx| {
+            let practice = PracticeId::new(now, tx.rng())?;
+            tx.create_practice(practice, "Flood", now)?;
+            let key = countersign_store::ApiKey {
+                id: countersign_domain::ApiKeyId::new(now, tx.rng())?,
+                practice,
+            };
+            tx.create_api_key(&key, "flood", &key_hash, now)?;
+            let mut phones = Vec::new();
+            for number in 0..tokens {
+                let prescriber = PrescriberId::new(now, tx.rng())?;
+                tx.create_prescriber(
+                    prescriber,
+                    practice,
+                    npi(50_000 + number),
+                    "Dr. Flood",
+                    &hash,
+                    now,
+                )?;
+                let token = Token {
+                    id: TokenId::new(now, tx.rng())?,
+                    practice: Some(practice),
+                    prescriber: Some(prescriber),
+                    credential: CredentialId::random(
+                        countersign_domain::TokenKind::OtpSoft,
+                        tx.rng(),
+                    )?,
+                    name: "flood".parse().unwrap(),
+                    params: OtpParams::OWN,
+                    seed: TokenSeed::generate(OtpParams::OWN.algorithm(), tx.rng())?,
+                    state: TokenState::Active { since: now },
+                    last_step: None,
+                    drift: Drift::default(),
+                    failures: Failures::NONE,
+                    created: now,
+                    added: Some(now),
+                    last_used: None,
+                };
+                assert!(tx.create_token(&token)?, "an ID came twice");
+                phones.push(Phone::new(token.credential, token.seed, token.params));
+            }
+            Ok(phones)
+        })
+        .await
+        .unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign_crypto::SecretText;
+    use countersign_domain::Passphrase;
+
+    #[test]
+    fn hash_is_that_of_the_passphrase() {
+        let hash = PassphraseHash::from_row(HASH).unwrap();
+        let phrase = Passphrase::parse(&SecretText::new(PASSPHRASE.to_owned())).unwrap();
+        assert!(hash.verify(&phrase));
+    }
+}

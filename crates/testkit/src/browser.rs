@@ -1,0 +1,348 @@
+use std::collections::BTreeMap;
+
+use axum::{Router, body::Body, extract::ConnectInfo};
+use countersign_crypto::SecretBytes;
+use countersign_domain::{
+    CredentialId,
+    otp::{OtpParams, TokenSeed},
+};
+use data_encoding::BASE32_NOPAD;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use serde_json::Value;
+use std::net::{IpAddr, Ipv4Addr};
+use tower::ServiceExt;
+
+use crate::Phone;
+
+/// The origin under which browsers reach the server.
+pub(crate) const ORIGIN: &str = "https://erx.test";
+const COOKIE: &str = "__Host-countersign";
+/// Digits that no token here shows in any test: the generator is seeded.
+pub const WRONG_CODE: &str = "000000";
+
+/// An answer as it came.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// Status.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: String,
+}
+
+impl Page {
+    async fn read(router: Router, request: Request<Body>) -> Self {
+        let response = router.oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, 4 * 1024 * 1024).await.unwrap();
+        Self {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
+    }
+
+    /// A header as text; empty, where there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Where it sends the browser.
+    pub fn location(&self) -> &str {
+        self.header("location")
+    }
+
+    /// Expects a 303 to an address.
+    #[track_caller]
+    pub fn leads_to(&self, to: &str) {
+        assert_eq!((self.status, self.location()), (303, to), "{}", self.words());
+    }
+
+    /// Expects a status and a text on the page.
+    #[track_caller]
+    pub fn says(&self, status: u16, text: &str) {
+        assert_eq!(self.status, status, "expected {text:?} in {}", self.words());
+        assert!(self.words().contains(text), "expected {text:?} in {}", self.words());
+    }
+
+    /// What a person reads: tags gone, blanks squeezed, entities resolved.
+    pub fn words(&self) -> String {
+        let mut text = String::new();
+        let mut inside = false;
+        for c in self.body.chars() {
+            match c {
+                '<' => inside = true,
+                '>' if inside => {
+                    inside = false;
+                    text.push(' ');
+                }
+                c if !inside => text.push(c),
+                _ => {}
+            }
+        }
+        let text: Vec<&str> = text.split_whitespace().collect();
+        let text = text.join(" ");
+        let entities =
+            [("&#39;", "'"), ("&#34;", "\""), ("&quot;", "\""), ("&lt;", "<"), ("&gt;", ">")];
+        let text = entities.iter().fold(text, |text, (from, to)| text.replace(from, to));
+        text.replace("&#60;", "<").replace("&#62;", ">").replace("&#38;", "&").replace("&amp;", "&")
+    }
+
+    /// The text beside a field that is wrong.
+    pub fn field_error(&self, id: &str) -> Option<String> {
+        let start = format!("id=\"{id}-error\"><span class=\"sr\">Error: </span>");
+        let (_, rest) = self.body.split_once(&start)?;
+        let (text, _) = rest.split_once("</p>")?;
+        let page = Self { body: text.to_owned(), ..self.clone() };
+        Some(page.words())
+    }
+
+    /// The seconds of the first countdown.
+    pub fn seconds(&self) -> Option<i64> {
+        let (_, rest) = self.body.split_once("class=\"left\" data-seconds=\"")?;
+        rest.split_once('"')?.0.parse().ok()
+    }
+
+    /// The support code on the page.
+    pub fn support_code(&self) -> Option<&str> {
+        let (_, rest) = self.body.split_once("<code>")?;
+        rest.split_once("</code>").map(|(code, _)| code)
+    }
+
+    /// The body without what is new in every answer: to compare two.
+    pub fn without_support_code(&self) -> String {
+        match self.support_code() {
+            Some(code) => self.body.replace(code, "CODE"),
+            None => self.body.clone(),
+        }
+    }
+
+    /// The session that it gives: `None` without a cookie, empty where it takes it away.
+    pub fn session(&self) -> Option<&str> {
+        let cookie = self.headers.get(header::SET_COOKIE)?.to_str().unwrap();
+        let value = cookie.strip_prefix(COOKIE)?.strip_prefix('=')?;
+        Some(value.split(';').next().unwrap_or(""))
+    }
+}
+
+/// A browser: keeps its cookie, says where its forms come from, follows nothing by itself.
+#[derive(Clone)]
+pub struct Browser {
+    router: Router,
+    cookies: BTreeMap<String, String>,
+}
+
+impl Browser {
+    /// One that has never been here.
+    pub const fn new(router: Router) -> Self {
+        Self { router, cookies: BTreeMap::new() }
+    }
+
+    /// Talks to another server from now on, with the same cookie.
+    pub fn use_server(&mut self, router: Router) {
+        self.router = router;
+    }
+
+    /// The session it holds.
+    pub fn session(&self) -> Option<&str> {
+        self.cookies.get(COOKIE).map(String::as_str)
+    }
+
+    /// Plants a session.
+    pub fn set_session(&mut self, secret: &str) {
+        self.cookies.insert(COOKIE.to_owned(), secret.to_owned());
+    }
+
+    /// A request with the cookie and whatever else a browser would send with a form.
+    pub fn request(&self, method: Method, path: &str) -> http::request::Builder {
+        let mut builder = Request::builder().method(method.clone()).uri(path);
+        if !self.cookies.is_empty() {
+            let cookies: Vec<String> =
+                self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            builder = builder.header(header::COOKIE, cookies.join("; "));
+        }
+        if method == Method::POST {
+            builder = builder
+                .header(header::ORIGIN, ORIGIN)
+                .header("sec-fetch-site", "same-origin")
+                .header(header::HOST, "erx.test")
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        }
+        builder
+    }
+
+    /// Sends a request as it is and keeps the cookie of the answer.
+    pub async fn send(&mut self, request: Request<Body>) -> Page {
+        let page = Page::read(self.router.clone(), request).await;
+        match page.session() {
+            Some("") => drop(self.cookies.remove(COOKIE)),
+            Some(secret) => drop(self.cookies.insert(COOKIE.to_owned(), secret.to_owned())),
+            None => {}
+        }
+        page
+    }
+
+    /// Opens an address.
+    pub async fn get(&mut self, path: &str) -> Page {
+        let request = self.request(Method::GET, path).body(Body::empty()).unwrap();
+        self.send(request).await
+    }
+
+    /// Sends a form of our own page.
+    pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
+        self.post_raw(path, form(fields).into_bytes()).await
+    }
+
+    /// Sends bytes as a form of our own page.
+    pub async fn post_raw(&mut self, path: &str, body: Vec<u8>) -> Page {
+        let request = self.request(Method::POST, path).body(Body::from(body)).unwrap();
+        self.send(request).await
+    }
+
+    /// Steps 1 and 2 of the sign-in, as a person does them.
+    pub async fn sign_in(&mut self, npi: &str, passphrase: &str, token: &str, code: &str) -> Page {
+        let page = self.pass(npi, passphrase).await;
+        page.leads_to("/portal/login/passcode");
+        self.passcode(token, code).await
+    }
+
+    /// Step 1.
+    pub async fn pass(&mut self, npi: &str, passphrase: &str) -> Page {
+        self.post("/portal/login", &[("npi", npi), ("passphrase", passphrase)]).await
+    }
+
+    /// Step 2.
+    pub async fn passcode(&mut self, token: &str, code: &str) -> Page {
+        self.post("/portal/login/passcode", &[("token", token), ("passcode", code)]).await
+    }
+}
+
+/// A form as browsers write it.
+fn form(fields: &[(&str, &str)]) -> String {
+    let encode = |text: &str| {
+        let mut out = String::new();
+        for byte in text.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => {
+                    out.push(char::from(byte));
+                }
+                b' ' => out.push('+'),
+                _ => out.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        out
+    };
+    let pairs: Vec<String> =
+        fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+    pairs.join("&")
+}
+
+/// An answer of the API.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// Status.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body, as it came.
+    pub body: String,
+    /// Body, read; null where it is no JSON.
+    pub json: Value,
+}
+
+impl Reply {
+    /// Whether it is a problem document with this status and code.
+    #[track_caller]
+    pub fn is_problem(&self, status: u16, code: &str) {
+        let kind = self.headers.get(header::CONTENT_TYPE).map(|v| v.to_str().unwrap());
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(kind, Some("application/problem+json"), "{}", self.body);
+        assert_eq!(self.json["status"], status);
+        assert_eq!(self.json["code"], code, "{}", self.body);
+        assert!(self.json["title"].is_string() && self.json["detail"].is_string());
+    }
+
+    /// The answer of a passcode check.
+    #[track_caller]
+    pub fn verified(&self) -> bool {
+        assert_eq!(self.status, 200, "{}", self.body);
+        self.json["verified"].as_bool().unwrap()
+    }
+}
+
+/// An integrating system.
+#[derive(Clone)]
+pub struct Api {
+    router: Router,
+    /// Its key.
+    pub key: Option<String>,
+    /// Where it comes from.
+    pub address: IpAddr,
+}
+
+impl Api {
+    /// With or without a key, from loopback.
+    pub const fn new(router: Router, key: Option<String>) -> Self {
+        Self { router, key, address: IpAddr::V4(Ipv4Addr::LOCALHOST) }
+    }
+
+    /// Talks to another server from now on.
+    pub fn use_server(&mut self, router: Router) {
+        self.router = router;
+    }
+
+    /// Sends anything.
+    pub async fn send(&self, method: Method, path: &str, kind: &str, body: Vec<u8>) -> Reply {
+        let mut builder = Request::builder().method(method).uri(path);
+        if !kind.is_empty() {
+            builder = builder.header(header::CONTENT_TYPE, kind);
+        }
+        if let Some(key) = &self.key {
+            builder = builder.header(header::AUTHORIZATION, format!("Bearer {key}"));
+        }
+        let mut request = builder.body(Body::from(body)).unwrap();
+        request.extensions_mut().insert(ConnectInfo(self.address));
+        let page = Page::read(self.router.clone(), request).await;
+        let json = serde_json::from_str(&page.body).unwrap_or(Value::Null);
+        Reply { status: page.status, headers: page.headers, body: page.body, json }
+    }
+
+    /// Posts a JSON value.
+    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.send(Method::POST, path, "application/json", body.to_string().into_bytes()).await
+    }
+
+    /// Checks a passcode for signing.
+    pub async fn check(&self, credential: &str, passcode: &str) -> Reply {
+        let body = serde_json::json!({
+            "credential_id": credential, "passcode": passcode, "purpose": "sign",
+        });
+        self.post("/api/v1/passcode-checks", &body).await
+    }
+
+    /// Asks for a new soft token.
+    pub async fn ask_provision(&self, family: Option<&str>) -> Reply {
+        let body = match family {
+            Some(family) => serde_json::json!({ "family": family }),
+            None => serde_json::json!({}),
+        };
+        self.post("/provision/v1/credentials", &body).await
+    }
+
+    /// A new soft token.
+    pub async fn provision(&self, family: Option<&str>) -> Phone {
+        let reply = self.ask_provision(family).await;
+        assert_eq!(reply.status, StatusCode::CREATED.as_u16(), "{}", reply.body);
+        let text = |name: &str| reply.json[name].as_str().unwrap().to_owned();
+        let seed = BASE32_NOPAD.decode(text("seed").as_bytes()).unwrap();
+        let params = OtpParams::new(
+            OtpParams::algorithm_from_code(&text("algorithm")).unwrap(),
+            u8::try_from(reply.json["digits"].as_u64().unwrap()).unwrap(),
+            u16::try_from(reply.json["period"].as_u64().unwrap()).unwrap(),
+        )
+        .unwrap();
+        let credential = CredentialId::parse(&text("credential_id"), None).unwrap();
+        Phone::new(credential, TokenSeed::new(SecretBytes::new(seed)).unwrap(), params)
+    }
+}

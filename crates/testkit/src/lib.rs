@@ -1,0 +1,58 @@
+//! What the tests of Countersign share: a clock that stands still, a repeatable generator, a
+//! made-up practice on a database of its own, a soft token, and a browser without a network.
+//!
+//! Development only. Helpers panic with what went wrong: a test has nobody else to tell.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::print_stderr,
+    reason = "test support: a panic is how a helper reports a failure"
+)]
+
+mod app;
+mod browser;
+mod clock;
+mod database;
+mod phone;
+mod wire;
+
+pub use app::{PASSPHRASE, Person, TestApp, fill, npi, open_store, write_key_file};
+pub use browser::{Api, Browser, Page, Reply, WRONG_CODE};
+pub use clock::{FrozenClock, START, SeededRng, real_now, seeded_rng};
+pub use rusqlite::Connection;
+
+pub use database::{Backend, TestDatabase, wanted};
+pub use phone::Phone;
+pub use wire::{KeepAlive, WireReply};
+
+/// Writes one test for both databases: `both! { async fn name(app: TestApp) { .. } }` becomes
+/// `name::sqlite` and `name::postgres`. Without PostgreSQL the second says so and passes, except
+/// in CI.
+#[macro_export]
+macro_rules! both {
+    ($($(#[$doc:meta])* async fn $name:ident($($app:ident)+: TestApp) $body:block)+) => {$(
+        $(#[$doc])*
+        mod $name {
+            #[allow(unused_imports, reason = "not every test needs what its file imports")]
+            use super::*;
+
+            async fn run($($app)+: $crate::TestApp) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                run($crate::TestApp::on($crate::Backend::Sqlite).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                if $crate::wanted($crate::Backend::Postgres) {
+                    run($crate::TestApp::on($crate::Backend::Postgres).await).await;
+                }
+            }
+        }
+    )+};
+}

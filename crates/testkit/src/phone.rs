@@ -1,0 +1,44 @@
+use countersign_domain::{
+    CredentialId, Timestamp,
+    otp::{OtpParams, Step, TokenSeed, passcode},
+};
+
+/// A soft token in somebody's hand. Its clock may be off.
+#[derive(Debug, Clone)]
+pub struct Phone {
+    /// What it shows as its ID.
+    pub credential: CredentialId,
+    /// Its seed.
+    pub seed: TokenSeed,
+    /// Hash, digits and period.
+    pub params: OtpParams,
+    /// Seconds that its clock is ahead of the true time.
+    pub ahead: i64,
+}
+
+impl Phone {
+    /// A phone with a right clock.
+    pub const fn new(credential: CredentialId, seed: TokenSeed, params: OtpParams) -> Self {
+        Self { credential, seed, params, ahead: 0 }
+    }
+
+    /// What it shows at a time.
+    pub fn code(&self, at: Timestamp) -> String {
+        self.code_of(self.step(at))
+    }
+
+    /// What it shows so many steps after a time; before it, where they are negative.
+    pub fn code_after(&self, at: Timestamp, steps: i64) -> String {
+        self.code_of(Step::new(self.step(at).number() + steps))
+    }
+
+    /// The step that it takes a time for.
+    pub const fn step(&self, at: Timestamp) -> Step {
+        self.params.step_at(at.plus_seconds(self.ahead))
+    }
+
+    /// The code of a step.
+    pub fn code_of(&self, step: Step) -> String {
+        passcode(&self.seed, &self.params, step)
+    }
+}
