@@ -1,0 +1,143 @@
+//! The schema: made once, never changed silently, never used by a program that is too old for it.
+
+use std::sync::Arc;
+
+use countersign_crypto::sha256;
+use countersign_store::{Error, SCHEMA_VERSION};
+
+use crate::support::{NOW, People, hex, master_key, named, seen};
+
+/// Every released migration with the checksums of its two files. A released file never changes:
+/// a difference here means that databases in the field would be refused.
+const RELEASED: [Released; 1] = [Released {
+    version: 1,
+    name: "first",
+    sqlite: (
+        include_bytes!("../../migrations/sqlite/0001_first.sql"),
+        "2dcf0b0a2f827b170243a0ec89ec9e4cf72654c2656dc6c8318bac88a39c75e7",
+    ),
+    postgres: (
+        include_bytes!("../../migrations/postgres/0001_first.sql"),
+        "a02aaaf872445da00ad5fdada0d776b22ede65b8d9065e855af518119e9dc3db",
+    ),
+}];
+
+struct Released {
+    version: i64,
+    name: &'static str,
+    sqlite: (&'static [u8], &'static str),
+    postgres: (&'static [u8], &'static str),
+}
+
+#[test]
+fn released_files_have_not_changed() {
+    for Released { version, name, sqlite, postgres } in RELEASED {
+        assert_eq!(hex(&sha256(sqlite.0)), sqlite.1, "SQLite, {version} {name}");
+        assert_eq!(hex(&sha256(postgres.0)), postgres.1, "PostgreSQL, {version} {name}");
+    }
+    assert_eq!(RELEASED.last().map(|m| m.version), Some(SCHEMA_VERSION));
+}
+
+on_both! {
+    async fn from_empty_then_nothing_to_do(place: &Place) {
+        let store = place.bare();
+        assert_eq!(store.schema_state().await.unwrap().version(), 0);
+        assert!(store.read("ping", |tx| tx.ping()).await.is_err(), "there is no table to ask");
+        assert_eq!(store.migrate(NOW).await.unwrap(), RELEASED.len());
+        assert_eq!(store.migrate(NOW).await.unwrap(), 0);
+        store.schema_state().await.unwrap().check().unwrap();
+        drop(store);
+        let store = place.open().await;
+        store.write("practice", named("kept")).await.unwrap();
+        drop(store);
+        let store = place.open().await;
+        store.read("ping", |tx| tx.ping()).await.unwrap();
+        assert_eq!(seen(place, "kept").await, 1);
+    }
+
+    async fn the_database_keeps_name_and_checksum(place: &Place) {
+        place.open().await;
+        let sql = "SELECT name || ' ' || checksum FROM schema_version ORDER BY version";
+        let sums = place.texts(sql).await;
+        let wanted = RELEASED.map(|m| {
+            format!("{} {}", m.name, if place.is_postgres() { m.postgres.1 } else { m.sqlite.1 })
+        });
+        assert_eq!(sums, wanted);
+    }
+
+    async fn race_of_four_stores_on_an_empty_database(place: &Place) {
+        for _ in 0..8 {
+            let fresh = Arc::new(place.another().await);
+            let opened: Vec<_> = (0..4)
+                .map(|_| {
+                    let fresh = Arc::clone(&fresh);
+                    tokio::spawn(async move { fresh.try_open(1, true).await })
+                })
+                .collect();
+            for store in opened {
+                store.await.unwrap().unwrap();
+            }
+            assert_eq!(fresh.count("schema_version").await, 1);
+            assert_eq!(fresh.count("instance").await, 1);
+            assert_eq!(fresh.count("schema_lock").await, 0);
+            Arc::into_inner(fresh).unwrap().remove().await;
+        }
+    }
+
+    async fn an_empty_database_is_refused_where_nobody_migrates(place: &Place) {
+        let error = place.try_open(1, false).await.err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "the database has schema 0, this program needs 1: run countersign migrate"
+        );
+    }
+
+    async fn a_newer_schema_is_refused(place: &Place) {
+        let store = place.open().await;
+        store.write("newer", |tx| tx.pretend_newer_schema()).await.unwrap();
+        let by_migrate = store.migrate(NOW).await.unwrap_err();
+        let by_open = place.try_open(1, true).await.err().unwrap();
+        let without_migrating = place.try_open(1, false).await.err().unwrap();
+        for error in [by_migrate, by_open, without_migrating] {
+            assert!(matches!(error, Error::Schema(_)), "{error:?}");
+            assert_eq!(
+                error.to_string(),
+                "the database has schema 999, made by a newer version; this one knows 1: \
+                 use the newer program"
+            );
+        }
+        assert_eq!(place.count("schema_version").await, 2);
+    }
+
+    async fn a_migration_of_another_program_is_refused(place: &Place) {
+        place.open().await;
+        place.sql("UPDATE schema_version SET checksum = 'of another file'").await;
+        let error = place.try_open(1, true).await.err().unwrap();
+        assert!(matches!(error, Error::Schema(_)), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("migration 1 in the database is not the one"), "{text}");
+    }
+
+    async fn the_lock_of_a_dead_migration_runs_out(place: &Place) {
+        place.open().await;
+        place.sql("DELETE FROM schema_version").await;
+        let past = NOW.micros() - 1;
+        place.sql(&format!("INSERT INTO schema_lock (id, until) VALUES (1, {past})")).await;
+        place.open().await;
+        assert_eq!(place.count("schema_lock").await, 0);
+    }
+
+    async fn a_wrong_master_key_is_named_and_changes_nothing(place: &Place) {
+        let store = place.open().await;
+        let people = People::new(&store).await;
+        let error = place.try_open(2, true).await.err().unwrap();
+        let Error::WrongKey { found, wanted } = &error else { panic!("{error:?}") };
+        assert_eq!(*wanted, master_key(1).key_id());
+        assert_eq!(*found, master_key(2).key_id());
+        let text = error.to_string();
+        assert!(text.contains("put the right key file back") && text.contains(wanted), "{text}");
+        drop(store);
+        let store = place.open().await;
+        people.token(&store).await;
+    }
+}

@@ -1,0 +1,106 @@
+//! What runs out is removed, and nothing else; the database's clock is compared with ours.
+
+use countersign_domain::{DisableReason, Failures, Timestamp, TokenState};
+use countersign_store::{Session, Stage};
+
+use crate::support::{NOW, People, new_token, random};
+
+on_both! {
+    async fn only_what_has_run_out_is_purged(place: &Place) {
+        let store = place.open().await;
+        let people = People::new(&store).await;
+        let kept = people.token(&store).await;
+        let before = NOW.plus_seconds(-1);
+        let day_ago = NOW.plus_seconds(-86_401);
+        let loose = |expires| {
+            let mut token = new_token();
+            token.state = TokenState::Unassociated { expires };
+            token
+        };
+        // Nobody will ever add it: too many wrong codes while it was being added.
+        let mut spoilt = new_token();
+        let reason = DisableReason::TooManyFailures;
+        spoilt.state = TokenState::Disabled { reason, since: before };
+        let (old, fresh, at_the_edge) = (loose(before), loose(NOW.plus_seconds(1)), loose(NOW));
+        let mut disabled = new_token();
+        disabled.practice = Some(people.practice);
+        disabled.prescriber = Some(people.prescriber);
+        disabled.state = TokenState::Disabled { reason: DisableReason::Lost, since: day_ago };
+        let session = move |expires| Session {
+            id: new_id!(SessionRowId),
+            practice: people.practice,
+            stage: Stage::Passphrase { prescriber: people.prescriber },
+            launched_as: None,
+            patient: None,
+            created: day_ago,
+            seen: day_ago,
+            expires,
+        };
+        let blocked = Failures { count: 9, blocked_until: Some(NOW.plus_seconds(60)) };
+        let over = Failures { count: 9, blocked_until: Some(before) };
+        let counted = Failures { count: 1, blocked_until: None };
+        let pauses: [([u8; 32], _, _); 4] = [
+            (random(), over, day_ago),
+            (random(), counted, day_ago),
+            (random(), blocked, day_ago),
+            (random(), counted, before),
+        ];
+        let (old_launch, launch) = (random(), random());
+        let credentials = [&old, &spoilt, &fresh, &at_the_edge, &disabled, &kept]
+            .map(|token| token.credential.clone());
+        store
+            .write("rows", move |tx| {
+                for token in [&old, &spoilt, &fresh, &at_the_edge, &disabled] {
+                    assert!(tx.create_token(token)?);
+                }
+                tx.create_session(&session(before), &random())?;
+                tx.create_session(&session(NOW.plus_seconds(1)), &random())?;
+                for (npi, failures, at) in &pauses {
+                    tx.save_sign_in_failures(npi, failures, *at)?;
+                }
+                assert!(tx.use_launch(&old_launch, day_ago)?);
+                // Run out here, but not yet by the clock of a server that is behind.
+                assert!(tx.use_launch(&launch, before)?);
+                Ok(())
+            })
+            .await
+            .unwrap();
+        // Two tokens, one session, two pauses, one launch.
+        assert_eq!(store.write("purge", |tx| tx.purge(NOW)).await.unwrap(), 6);
+        assert_eq!(store.write("purge", |tx| tx.purge(NOW)).await.unwrap(), 0);
+        let (tokens, failures, used) = store
+            .write("left", move |tx| {
+                let mut tokens = Vec::new();
+                for credential in &credentials {
+                    tokens.push(tx.token_by_credential(credential)?.is_some());
+                }
+                let mut failures = Vec::new();
+                for (npi, ..) in &pauses {
+                    failures.push(tx.sign_in_failures(npi, NOW)?);
+                }
+                let used = (tx.use_launch(&launch, NOW)?, tx.use_launch(&old_launch, NOW)?);
+                Ok((tokens, failures, used))
+            })
+            .await
+            .unwrap();
+        assert_eq!(tokens, [false, false, true, true, true, true]);
+        assert_eq!(failures, [Failures::NONE, Failures::NONE, blocked, counted]);
+        assert_eq!(used, (false, true));
+        assert_eq!(place.count("session").await, 1);
+    }
+
+    async fn the_clock_of_the_database(place: &Place) {
+        let store = place.open().await;
+        let ours = Timestamp::from_seconds(1_000);
+        let offset = store.clock_offset(ours).await.unwrap();
+        if !place.is_postgres() {
+            assert_eq!(offset, None);
+            return;
+        }
+        let now = "SELECT CAST(CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) \
+                   AS TEXT)";
+        let later: i64 = place.texts(now).await[0].parse().unwrap();
+        let theirs = ours.micros() + offset.unwrap();
+        assert!((later - 5_000_000..=later).contains(&theirs), "{theirs} and then {later}");
+    }
+}
