@@ -8,6 +8,8 @@ let demo;
 let browser;
 /** Active tokens of the demo's prescriber, as the tests know them. */
 const tokens = [];
+/** Cookies of a person who has logged in, for the tests whose login is not what they test. */
+let session;
 /** Findings of all pages, so that one run shows them all. */
 const findings = [];
 
@@ -24,7 +26,7 @@ after(async () => {
 /** The pages that the documentation shows. */
 const pictured = new Set([
   "chart", "e-prescribing", "menu", "login", "passcode", "dashboard", "add-token", "tokens", "token",
-  "passcode-used", "disable", "disable-last", "test", "history", "no-token",
+  "passcode-used", "passcode-locked", "disable", "disable-last", "test", "history", "no-token",
 ]);
 
 async function look(page, name) {
@@ -59,18 +61,17 @@ async function provePassphrase(page, npi = demo.facts.npi, passphrase = demo.fac
 }
 
 /** Step 2. The only active token stands there fixed; of several, "any of my tokens" is chosen. */
-async function provePasscode(page, token = handiest(tokens)) {
+async function provePasscode(page, token = handiest(active())) {
   await heading(page, "Enter a passcode").waitFor();
   if (await field(page, "Token").count()) await choose(field(page, "Token"), /^Any of my tokens/);
   await field(page, "Passcode").fill(await token.fresh());
   await page.getByRole("button", { name: "Log in" }).click();
 }
 
-/** A login without an EHR, to the dashboard. */
-async function logIn(page, token) {
-  await provePassphrase(page);
-  await provePasscode(page, token);
-  await heading(page, "Prescriber Dashboard").waitFor();
+/** Where the last code is some time ago (a slow machine), a change asks for another one. */
+async function confirmIfAsked(page) {
+  if (!(await page.locator("#stepup_passcode").count())) return;
+  await page.locator("#stepup_passcode").fill(await handiest(active()).fresh());
 }
 
 async function signOut(page) {
@@ -78,6 +79,8 @@ async function signOut(page) {
   await heading(page, "You are signed out").waitFor();
 }
 
+/** The tokens that are active and not locked. */
+const active = () => tokens.filter((token) => !token.off);
 const tokenRow = (page, name) => page.getByRole("row").filter({ hasText: name });
 const hasStatus = (page, name, status) =>
   tokenRow(page, name).locator(".status").filter({ hasText: status }).waitFor();
@@ -184,7 +187,9 @@ test("the help article: from the chart to a new token that logs in", async () =>
   await choose(field(page, "Token"), new RegExp(`^${phone.name}`));
   await field(page, "Passcode").fill(bindingCode);
   await page.getByRole("button", { name: "Log in" }).click();
-  await page.getByText("Wait for the next code").waitFor();
+  assert.match(await fieldError(page, "passcode"), /already used.* wait for the next code/);
+  await page.getByText(/The next code comes in \d+ seconds?\.|shows a new code now/).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.id), "passcode", "the code can't be typed at once");
   await look(page, "passcode-used");
 
   // The next one logs in: the new token works.
@@ -195,6 +200,7 @@ test("the help article: from the chart to a new token that logs in", async () =>
   await page.getByRole("link", { name: "Manage Tokens" }).click();
   assert.doesNotMatch(await tokenRow(page, phone.name).innerText(), /Not yet/);
   await look(page, "tokens-used");
+  session = await context.cookies(demo.origin);
 
   assert.deepEqual(complaints, []);
   await context.close();
@@ -246,18 +252,14 @@ test("wrong turns at the login say what to do and tell nobody who has an account
   await heading(page, "Report a lost token").waitFor();
   await look(page, "login-lost");
   await page.getByRole("link", { name: "Cancel" }).click();
-
-  // "Any of my tokens" takes the code of whichever it is.
-  await provePasscode(page);
-  await heading(page, "Prescriber Dashboard").waitFor();
+  await heading(page, "Enter a passcode").waitFor();
 
   assert.deepEqual(complaints, []);
   await context.close();
 });
 
 test("wrong turns in token management keep what was typed, secrets aside", async () => {
-  const { context, page, complaints } = await newPerson(browser);
-  await logIn(page);
+  const { context, page, complaints } = await newPerson(browser, { cookies: session });
   await page.goto(`${demo.origin}/portal/tokens/new`);
   const section = page.getByRole("region", { name: "Add Two Factor Authentication Token" });
   const id = field(section, "Serial Number / Credential ID");
@@ -286,38 +288,62 @@ test("wrong turns in token management keep what was typed, secrets aside", async
   assert.equal(await id.inputValue(), "CNST 12");
   assert.equal(await field(section, "OTP").inputValue(), "");
 
-  // A token that is bound already.
+  // A mistyped ID of another maker, then the right one: what the first had filled in goes with it.
   const bound = tokens.find((token) => token.id);
-  await id.fill(bound.id);
-  await field(section, "OTP").fill(await bound.fresh());
+  await id.fill("SYMC 1234");
+  await field(section, "OTP").fill("123456");
   await save();
-  assert.ok(await fieldError(page, "credential_id"), "a second binding was not refused beside the ID");
-  await page.goto(`${demo.origin}/portal/tokens`);
-  await page.getByText("2 of 5 active").waitFor();
+  assert.match(await fieldError(page, "credential_id"), /number of digits/);
+  assert.equal(await page.evaluate(() => document.activeElement.id), "credential_id");
+  await id.fill(bound.id);
+  assert.equal(await field(section, "Token Manufacturer").inputValue(), "countersign");
+
+  // That token is bound already, whatever the code.
+  await field(section, "OTP").fill("123456");
+  await confirmIfAsked(page);
+  await save();
+  assert.match(await fieldError(page, "credential_id"), /already on your list/);
+
+  // A Symantec token, its ID as a tired person types it: lower case, in groups, the letter O for 0.
+  const tablet = await demo.newToken("Clinic tablet", "symantec");
+  await id.fill(tablet.id.toLowerCase().replaceAll("0", "o").replace(/(.{4})(?=.)/g, "$1 - "));
+  await field(section, "Token Name").fill(tablet.name);
+  await field(section, "OTP").fill(await tablet.fresh());
+  await confirmIfAsked(page);
+  await save();
+  await hasStatus(page, tablet.name, /^Active$/);
+  assert.match(await tokenRow(page, tablet.name).innerText(), /Symantec/);
+  tokens.push(tablet);
+  await page.getByText("3 of 5 active").waitFor();
 
   assert.deepEqual(complaints, []);
   await context.close();
 });
 
 test("a token is renamed, tested, disabled for a while and enabled again", async () => {
-  const { context, page, complaints } = await newPerson(browser);
-  await logIn(page, demo.firstToken);
+  const { context, page, complaints } = await newPerson(browser, { cookies: session });
   const phone = tokens[1];
 
+  // A test costs no try; a right code is used up by it.
+  await page.goto(`${demo.origin}/portal/tokens`);
+  await page.getByRole("link", { name: "Test Demo phone" }).click();
+  await heading(page, "Test Demo phone").waitFor();
+  await field(page, "Passcode").fill("000000");
+  await page.getByRole("button", { name: "Test", exact: true }).click();
+  await page.locator(".notice-warning").getByRole("link", { name: "Resync" }).waitFor();
+  await field(page, "Passcode").fill(await demo.firstToken.fresh());
+  await page.getByRole("button", { name: "Test", exact: true }).click();
+  await page.locator(".notice-success").waitFor();
+  await look(page, "test");
+
   await openToken(page, phone.name);
+  assert.doesNotMatch(await page.locator("time").first().innerText(), /UTC/, "not the reader's own time");
   await look(page, "token");
   await field(page, "Token Name").fill("Travel phone");
   await page.getByRole("button", { name: "Save name" }).click();
   await heading(page, "Travel phone").waitFor();
   phone.name = "Travel phone";
 
-  await page.getByRole("link", { name: "Test this token" }).click();
-  await field(page, "Passcode").fill(await phone.fresh());
-  await page.getByRole("button", { name: "Test", exact: true }).click();
-  await page.locator(".notice-success").waitFor();
-  await look(page, "test");
-
-  await openToken(page, phone.name);
   await page.getByRole("link", { name: "Resync" }).click();
   await heading(page, "Resync a token").waitFor();
   await look(page, "resync");
@@ -328,21 +354,15 @@ test("a token is renamed, tested, disabled for a while and enabled again", async
   await heading(page, `Disable ${phone.name}`).waitFor();
   await page.getByRole("button", { name: "Disable" }).click();
   await page.locator("#reason-error").waitFor();
+  await page.goBack();
   await page.getByRole("radio", { name: /^temporar/i }).check();
   await look(page, "disable");
+  await confirmIfAsked(page);
   await page.getByRole("button", { name: "Disable" }).click();
-  await page.goto(`${demo.origin}/portal/tokens`);
+  await page.getByText("The token is disabled.").waitFor();
   await hasStatus(page, phone.name, /^Disabled$/);
+  phone.off = true;
   await look(page, "tokens-disabled");
-
-  // The other one is now the last: it does not go without a written word.
-  await page.getByRole("link", { name: /^Disable/ }).click();
-  await page.getByText("This is your only active token").waitFor();
-  await page.getByRole("radio", { name: /^temporar/i }).check();
-  await page.getByRole("button", { name: "Disable" }).click();
-  await page.locator("#confirmation-error").waitFor();
-  await look(page, "disable-last");
-  await page.getByRole("link", { name: "Cancel" }).click();
 
   // Back on, with a code of that very token.
   await openToken(page, phone.name);
@@ -351,8 +371,9 @@ test("a token is renamed, tested, disabled for a while and enabled again", async
   await look(page, "enable");
   await field(page, "Passcode of this token").fill(await phone.fresh());
   await page.getByRole("button", { name: "Enable" }).click();
-  await page.goto(`${demo.origin}/portal/tokens`);
-  await page.getByText("2 of 5 active").waitFor();
+  await page.getByText("The token is active again.").waitFor();
+  await page.getByText("3 of 5 active").waitFor();
+  phone.off = false;
 
   await page.getByRole("link", { name: "History of all tokens" }).click();
   await heading(page, "History of all tokens").waitFor();
@@ -378,34 +399,90 @@ test("the same way works without JavaScript", async () => {
 
   // Manufacturer and type are left to the ID; they are found after sending.
   const section = page.getByRole("region", { name: "Add Two Factor Authentication Token" });
-  const tablet = await demo.newToken("Clinic tablet");
-  await field(section, "Token Name").fill(tablet.name);
-  await field(section, "Serial Number / Credential ID").fill(tablet.id);
-  await field(section, "OTP").fill(await tablet.fresh());
+  const laptop = await demo.newToken("Home laptop", "symantec");
+  await field(section, "Token Name").fill(laptop.name);
+  await field(section, "Serial Number / Credential ID").fill(laptop.id.toLowerCase());
+  await field(section, "OTP").fill("12 34");
   await section.getByRole("button", { name: "Save" }).click();
-  await hasStatus(page, tablet.name, /^Active$/);
-  assert.match(await tokenRow(page, tablet.name).innerText(), /Countersign/);
-  tokens.push(tablet);
+  assert.ok(await fieldError(page, "otp"), "no message beside the OTP");
+  assert.equal(await field(section, "Serial Number / Credential ID").inputValue(), laptop.id.toLowerCase());
+  await section.getByText("From the ID: Symantec, OTP SOFT TOKEN.").waitFor();
+  await field(section, "OTP").fill(await laptop.fresh());
+  await section.getByRole("button", { name: "Save" }).click();
+  await hasStatus(page, laptop.name, /^Active$/);
+  assert.match(await tokenRow(page, laptop.name).innerText(), /Symantec[\s\S]*UTC/);
+  tokens.push(laptop);
   await signOut(page);
 
   assert.deepEqual(complaints, []);
   await context.close();
 });
 
-test("the keyboard alone logs in", async () => {
+test("the end of a session is announced and leaves no secret on the screen", async () => {
+  const { context, page, complaints } = await newPerson(browser, { cookies: session });
+  await page.clock.install();
+  await page.goto(`${demo.origin}/portal/tokens/new`);
+  await field(page, "Token Name").fill("Kept");
+  await field(page, "OTP").fill("123456");
+  await page.clock.runFor(14 * 60_000);
+  const warning = page.locator("[data-session]");
+  await warning.getByText("You will be signed out soon.").waitFor();
+  assert.equal(await field(page, "OTP").inputValue(), "123456");
+  await page.clock.runFor(2 * 60_000);
+  await warning.getByText("Your session has ended.").waitFor();
+  assert.equal(await field(page, "OTP").inputValue(), "");
+  assert.equal(await field(page, "Token Name").inputValue(), "Kept");
+
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test("five active tokens are the limit", async () => {
+  const { context, page, complaints } = await newPerson(browser, { cookies: session });
+  for (let count = tokens.length; count < 5; count += 1) {
+    await page.goto(`${demo.origin}/portal/tokens/new`);
+    const token = await demo.newToken(`Token ${count + 1}`);
+    await field(page, "Token Name").fill(token.name);
+    await field(page, "Serial Number / Credential ID").fill(token.id);
+    await field(page, "OTP").fill(await token.fresh());
+    await confirmIfAsked(page);
+    await page.getByRole("button", { name: "Save" }).click();
+    await hasStatus(page, token.name, /^Active$/);
+    tokens.push(token);
+  }
+  await page.getByText("5 of 5 active").waitFor();
+  await page.getByText("Limit reached.").waitFor();
+  assert.equal(await page.getByRole("link", { name: "Add New Token" }).count(), 0);
+  await look(page, "limit");
+  await page.goto(`${demo.origin}/portal/tokens/new`);
+  assert.equal(await page.getByRole("button", { name: "Save" }).count(), 0);
+
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test("a lock counts down and leaves the other tokens alone", async () => {
   const { context, page, complaints } = await newPerson(browser);
-  await page.goto(demo.facts.portal_url);
-  // The field to fill is already the one with the focus.
-  await page.keyboard.type(demo.facts.npi);
-  await page.keyboard.press("Tab");
-  await page.keyboard.type(demo.facts.passphrase);
-  await page.keyboard.press("Enter");
-  await heading(page, "Enter a passcode").waitFor();
-  await page.keyboard.type(await handiest(tokens).fresh());
-  await page.keyboard.press("Enter");
-  await heading(page, "Prescriber Dashboard").waitFor();
-  await page.keyboard.press("Tab");
-  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content");
+  await page.clock.install();
+  await provePassphrase(page);
+  const tablet = tokens[2];
+  for (let attempt = 0; !(await page.getByText(/is locked until/).count()); attempt += 1) {
+    assert.ok(attempt < 10, "wrong codes without end");
+    await choose(field(page, "Token"), new RegExp(`^${tablet.name}`));
+    await field(page, "Passcode").fill(String(attempt).padStart(6, "0"));
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.locator(".notice-warning:not([hidden]), #passcode-error").first().waitFor();
+  }
+  tablet.off = true;
+  await page.getByText("Your other tokens work as usual.").waitFor();
+  await look(page, "passcode-locked");
+  const left = page.locator(".left");
+  const before = parseInt(await left.locator(".count").innerText(), 10);
+  assert.ok(before > 0 && before <= 30, `${before} seconds`);
+  await page.clock.runFor(5_000);
+  assert.ok(parseInt(await left.locator(".count").innerText(), 10) < before, "the countdown stands still");
+  await page.clock.runFor(30_000);
+  await page.getByText("The lock is over. You can try again.").waitFor();
 
   assert.deepEqual(complaints, []);
   await context.close();
@@ -413,6 +490,7 @@ test("the keyboard alone logs in", async () => {
 
 test("sessions, launches and pages are closed to the wrong hands", async () => {
   const { context, page } = await newPerson(browser);
+  assert.ok(session, "no test has logged in");
 
   // A launch works once.
   const launches = [];
@@ -442,7 +520,10 @@ test("sessions, launches and pages are closed to the wrong hands", async () => {
   await thief.context.close();
 
   // The cookie, and the end of the session on the server.
-  await logIn(page);
+  await context.clearCookies();
+  await context.addCookies(session);
+  await page.goto(`${demo.origin}/portal/tokens`);
+  await heading(page, "Tokens").waitFor();
   const cookies = (await context.cookies(demo.origin)).filter((cookie) => cookie.name.startsWith("__Host-"));
   assert.ok(cookies.length > 0, "no __Host- cookie");
   for (const cookie of cookies) {
@@ -476,16 +557,66 @@ test("a nurse is told that token management is for prescribers", async () => {
   await context.close();
 });
 
+test("the keyboard alone logs in", async () => {
+  const { context, page, complaints } = await newPerson(browser);
+  await page.goto(demo.facts.portal_url);
+  // The field to fill is already the one with the focus.
+  await page.locator("#npi:focus").waitFor();
+  await page.keyboard.type(demo.facts.npi);
+  await page.keyboard.press("Tab");
+  await page.keyboard.type(demo.facts.passphrase);
+  await page.keyboard.press("Enter");
+  await heading(page, "Enter a passcode").waitFor();
+  const digits = await handiest(active()).fresh();
+  await page.locator("#passcode:focus").waitFor();
+  await page.keyboard.type(digits);
+  await page.keyboard.press("Enter");
+  await heading(page, "Prescriber Dashboard").waitFor();
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content");
+
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+/** In token management, the last active token does not go without a written word. */
+async function keepsTheLast(page) {
+  await provePassphrase(page);
+  await provePasscode(page, tokens.at(-1));
+  await heading(page, "Prescriber Dashboard").waitFor();
+  await page.goto(`${demo.origin}/portal/tokens`);
+  await page.getByRole("link", { name: /^Disable/ }).click();
+  await page.getByText("This is your only active token").waitFor();
+  await page.getByRole("radio", { name: /^Damaged/ }).check();
+  await page.getByRole("button", { name: "Disable" }).click();
+  await page.locator("#confirmation-error").waitFor();
+  await look(page, "disable-last");
+  await page.getByRole("link", { name: "Cancel" }).click();
+  await signOut(page);
+}
+
 test("without an active token the page leads to help", async () => {
   // Reported lost one after the other; the passphrase alone is enough for that.
   for (let left = tokens.length; left > 0; left -= 1) {
     const { context, page } = await newPerson(browser);
+    if (left === 1) await keepsTheLast(page);
     await provePassphrase(page);
-    await page.getByRole("link", { name: /Lost your phone/ }).click();
+    await page.getByRole("link", { name: /^Lost your/ }).click();
     await heading(page, "Report a lost token").waitFor();
     await page.getByRole("radio", { name: /^Lost/ }).check();
-    if (left === 1) await field(page, "Type DISABLE to confirm").fill("DISABLE");
-    await page.getByRole("button", { name: "Disable this token" }).click();
+    const disable = page.getByRole("button", { name: "Disable this token" });
+    if (left > 1) {
+      // Nothing is chosen beforehand: the wrong token would be gone for good.
+      await disable.click();
+      await page.locator("#token-error").waitFor();
+      await field(page, "Token").selectOption({ index: 1 });
+    } else {
+      await disable.click();
+      await page.locator("#confirmation-error").waitFor();
+      await look(page, "login-lost-last");
+      await field(page, "Type DISABLE to confirm").fill("Disable ");
+    }
+    await disable.click();
     await page.waitForURL((url) => !url.pathname.endsWith("/lost"));
     await context.close();
   }

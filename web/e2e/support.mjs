@@ -19,6 +19,8 @@ const screenshots = process.env.SCREENSHOTS === "1" ? join(root, "docs/screensho
 
 const DESKTOP = { width: 1280, height: 900 };
 const PHONE = { width: 390, height: 844 };
+/** The pictures of the documentation, smaller so that each stays under 100 kB. */
+const PICTURES = [["phone", { width: 390, height: 780 }], ["desktop", { width: 1120, height: 740 }]];
 
 /** Seconds of one TOTP step; the demo's tokens all use the default. */
 const STEP = 30;
@@ -157,7 +159,7 @@ export async function startDemo() {
             origin,
             ehr: new URL(facts.chart_url).origin,
             firstToken: new Token(facts.token_command),
-            newToken: (name) => newToken(origin, name, join(folder, "tokens")),
+            newToken: (name, family) => newToken(origin, name, family, join(folder, "tokens")),
             output: () => output,
             stop,
           };
@@ -174,13 +176,13 @@ export async function startDemo() {
 }
 
 /** Makes a soft token on "another device": the terminal's, in a store of its own. */
-async function newToken(server, name, stores) {
+async function newToken(server, name, family, stores) {
   const store = join(stores, name.replace(/\W+/g, "-").toLowerCase());
   await mkdir(store, { recursive: true, mode: 0o700 });
   const pin = "482915";
   const { stdout } = await run(
     binary,
-    ["token", "new", "--server", server, "--name", name, "--dir", store],
+    ["token", "new", "--server", server, "--name", name, "--family", family ?? "countersign", "--dir", store],
     { cwd: root, env: { ...process.env, COUNTERSIGN_TOKEN_PIN: pin } },
   );
   const id = stdout.match(/Credential ID\s+([A-Z]+[\d -]*\d)/)?.[1].replace(/[ -]/g, "");
@@ -207,15 +209,18 @@ export async function launchBrowser() {
 /**
  * A person at a browser of their own: a page without cookies. `complaints` collects what the
  * browser says against our pages (script errors, refused by the content security policy, files
- * not found); a test ends by checking that it is empty.
+ * not found); a test ends by checking that it is empty. With `cookies`, the person goes on with a
+ * session that another test began.
  */
-export async function newPerson(browser, { javaScript = true } = {}) {
+export async function newPerson(browser, { javaScript = true, cookies = [] } = {}) {
   const context = await browser.newContext({
     javaScriptEnabled: javaScript,
     viewport: DESKTOP,
     reducedMotion: "reduce",
     locale: "en-US",
+    timezoneId: "America/New_York",
   });
+  await context.addCookies(cookies);
   context.setDefaultTimeout(15_000);
   const page = await context.newPage();
   const complaints = [];
@@ -250,11 +255,12 @@ export async function axe(page) {
 export async function shot(page, name) {
   if (!screenshots) return;
   await mkdir(screenshots, { recursive: true });
-  for (const [device, size] of [["phone", PHONE], ["desktop", DESKTOP]]) {
+  for (const [device, size] of PICTURES) {
     await page.setViewportSize(size);
     const picture = await page.screenshot({ animations: "disabled", caret: "hide" });
     await writeFile(join(screenshots, `${name}-${device}.png`), picture);
   }
+  await page.setViewportSize(DESKTOP);
 }
 
 /**

@@ -37,15 +37,16 @@ function countdown(seconds, tick) {
 
 // Times come in UTC; here in the reader's own time zone, with the original as a tooltip.
 const english = navigator.languages.find((it) => it.startsWith("en")) ?? "en-US";
-const moment = new Intl.DateTimeFormat(english, { dateStyle: "medium", timeStyle: "short" });
-const clock = new Intl.DateTimeFormat(english, { timeStyle: "short" });
-function own(box, format, time) {
+const formats = [{ dateStyle: "medium" }, { timeStyle: "short" }]
+  .map((it) => new Intl.DateTimeFormat(english, it));
+function own(box, time, parts) {
   if (Number.isNaN(time)) return;
   box.title = box.textContent;
-  box.textContent = format.format(time);
+  // In a narrow column the line breaks between day and time, nowhere else.
+  box.textContent = parts.map((it) => it.format(time).replace(/\s/g, "\u00a0")).join(", ");
 }
-each("time[datetime]", (box) => own(box, moment, Date.parse(box.dateTime)));
-each(".clock[data-in]", (box) => own(box, clock, Date.now() + Number(box.dataset.in) * 1000));
+each("time[datetime]", (box) => own(box, Date.parse(box.dateTime), formats));
+each(".clock[data-in]", (box) => own(box, Date.now() + Number(box.dataset.in) * 1000, formats.slice(1)));
 
 // Locks and waits: <span data-seconds data-done><span class="count">
 each("[data-seconds]", (box) => {

@@ -170,7 +170,7 @@ impl Store {
                     .send(session.snapshot(|| guarded(|| work(&mut Tx::sqlite(session, &shared)))));
             }))?,
             Backend::Postgres(pool) => pool.run(Box::new(move |session: &mut PgSession| {
-                let _ = send.send(session.transaction(&shared, &mut work));
+                let _ = send.send(session.snapshot(&shared, &mut work));
             }))?,
         }
         Self::reply(name, receive).await

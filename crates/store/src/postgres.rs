@@ -181,6 +181,24 @@ impl PgSession {
         shared: &Shared,
         work: &mut dyn FnMut(&mut Tx<'_>) -> Result<R, Error>,
     ) -> Result<R, Error> {
+        self.between("BEGIN", shared, work)
+    }
+
+    /// Runs `work` on one unchanging view of the data; it can't write.
+    pub(crate) fn snapshot<R>(
+        &mut self,
+        shared: &Shared,
+        work: &mut dyn FnMut(&mut Tx<'_>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        self.between("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", shared, work)
+    }
+
+    fn between<R>(
+        &mut self,
+        begin: &'static str,
+        shared: &Shared,
+        work: &mut dyn FnMut(&mut Tx<'_>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
         for attempt in 0..TRIES {
             if attempt > 0 {
                 let pause = Duration::from_millis(1 << attempt.min(6));
@@ -188,7 +206,7 @@ impl PgSession {
             }
             self.connect()?;
             self.warned.store(false, Ordering::SeqCst);
-            if let Err(error) = self.batch("BEGIN") {
+            if let Err(error) = self.batch(begin) {
                 // A connection that died while idle is replaced once without a word.
                 self.forget();
                 if attempt == 0 {

@@ -6,7 +6,7 @@ use countersign_domain::{
     CredentialId,
     otp::{OtpParams, TokenSeed},
 };
-use data_encoding::BASE32_NOPAD;
+use data_encoding::{BASE32_NOPAD, HEXUPPER};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr};
@@ -59,11 +59,13 @@ impl Page {
         assert_eq!((self.status, self.location()), (303, to), "{}", self.words());
     }
 
-    /// Expects a status and a text on the page.
+    /// Expects a status and a text on the page, whatever its case.
     #[track_caller]
     pub fn says(&self, status: u16, text: &str) {
-        assert_eq!(self.status, status, "expected {text:?} in {}", self.words());
-        assert!(self.words().contains(text), "expected {text:?} in {}", self.words());
+        let words = self.words();
+        assert_eq!(self.status, status, "expected {text:?} in {words}");
+        let found = words.to_lowercase().contains(&text.to_lowercase());
+        assert!(found, "expected {text:?} in {words}");
     }
 
     /// What a person reads: tags gone, blanks squeezed, entities resolved.
@@ -155,14 +157,14 @@ impl Browser {
     }
 
     /// A request with the cookie and whatever else a browser would send with a form.
-    pub fn request(&self, method: Method, path: &str) -> http::request::Builder {
-        let mut builder = Request::builder().method(method.clone()).uri(path);
+    pub fn request(&self, method: &Method, path: &str) -> http::request::Builder {
+        let mut builder = Request::builder().method(method).uri(path);
         if !self.cookies.is_empty() {
             let cookies: Vec<String> =
                 self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             builder = builder.header(header::COOKIE, cookies.join("; "));
         }
-        if method == Method::POST {
+        if *method == Method::POST {
             builder = builder
                 .header(header::ORIGIN, ORIGIN)
                 .header("sec-fetch-site", "same-origin")
@@ -185,7 +187,7 @@ impl Browser {
 
     /// Opens an address.
     pub async fn get(&mut self, path: &str) -> Page {
-        let request = self.request(Method::GET, path).body(Body::empty()).unwrap();
+        let request = self.request(&Method::GET, path).body(Body::empty()).unwrap();
         self.send(request).await
     }
 
@@ -196,7 +198,7 @@ impl Browser {
 
     /// Sends bytes as a form of our own page.
     pub async fn post_raw(&mut self, path: &str, body: Vec<u8>) -> Page {
-        let request = self.request(Method::POST, path).body(Body::from(body)).unwrap();
+        let request = self.request(&Method::POST, path).body(Body::from(body)).unwrap();
         self.send(request).await
     }
 
@@ -228,7 +230,10 @@ fn form(fields: &[(&str, &str)]) -> String {
                     out.push(char::from(byte));
                 }
                 b' ' => out.push('+'),
-                _ => out.push_str(&format!("%{byte:02X}")),
+                _ => {
+                    out.push('%');
+                    out.push_str(&HEXUPPER.encode(&[byte]));
+                }
             }
         }
         out

@@ -56,6 +56,10 @@ pub(crate) fn routes(most: Duration) -> axum::Router<Shared> {
             header::CACHE_CONTROL,
             http::HeaderValue::from_static("no-store"),
         ))
+        .layer(SetResponseHeaderLayer::overriding(
+            header::X_CONTENT_TYPE_OPTIONS,
+            http::HeaderValue::from_static("nosniff"),
+        ))
 }
 
 /// Whether an address belongs to the API, which answers in problem documents and not in pages.

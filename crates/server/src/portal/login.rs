@@ -291,7 +291,7 @@ pub(super) async fn lost(ctx: Ctx, fields: Fields) -> Out {
             match refusal {
                 Refusal::LastToken => {
                     template.last_active = true;
-                    template.confirmation.error = Some(refusal.to_string());
+                    template.confirmation.error = Some("Type DISABLE to confirm.".to_owned());
                 }
                 _ => template.token.error = Some(refusal.to_string()),
             }

@@ -125,16 +125,16 @@ pub(super) fn added_by(overview: &Overview, token: &Token) -> String {
             && event.kind == countersign_domain::EventKind::TokenAdded
     });
     // The newest events only are at hand; beyond them the portal is the only way to add a token.
-    added.map_or("You", |event| actor(&event.actor)).to_owned()
+    added.map_or("you", |event| actor(&event.actor)).to_owned()
 }
 
 fn actor(code: &str) -> &'static str {
     match code {
-        "prescriber" => "You",
-        "operator" => "System operator",
-        "api_key" => "Connected system",
-        "ehr" => "EHR",
-        _ => "Not signed in",
+        "prescriber" => "you",
+        "operator" => "the system operator",
+        "api_key" => "a connected system",
+        "ehr" => "the EHR",
+        _ => "someone not logged in",
     }
 }
 

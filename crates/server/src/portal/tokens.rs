@@ -391,7 +391,8 @@ pub(super) async fn disable(ctx: Ctx, Path(id): Path<String>, fields: Fields) ->
             match refusal {
                 Refusal::LastToken => {
                     template.last_active = true;
-                    template.confirmation.error = Some(refusal.to_string());
+                    let text = "Type DISABLE to confirm, or cancel and add another token first.";
+                    template.confirmation.error = Some(text.to_owned());
                 }
                 _ => template.reason.error = Some(refusal.to_string()),
             }

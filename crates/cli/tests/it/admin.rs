@@ -1,0 +1,112 @@
+//! What an operator does on the command line.
+
+use countersign_store::Database;
+use countersign_testkit::{PASSPHRASE, fill, open_store, real_now, write_key_file};
+
+use crate::run::{Place, connect, free_ports};
+
+const NPI: &str = "1234567893";
+
+fn id_of(said: &str) -> String {
+    said.trim().rsplit(' ').next().unwrap().to_owned()
+}
+
+#[test]
+fn practices_people_and_keys() {
+    let place = Place::new();
+    place.run(&["migrate"]).good();
+    let practice = id_of(&place.run(&["admin", "practice", "--name", "Lakeside Clinic"]).good());
+    let said = place.run(&["admin", "practices"]).good();
+    assert_eq!(said, format!("{practice}  Lakeside Clinic\n"));
+    let good = place.write("good", &format!("{PASSPHRASE}\n")).display().to_string();
+    let prescriber = |npi: &str, practice: &str, file: &str| {
+        place.run(&[
+            "admin",
+            "prescriber",
+            "--practice",
+            practice,
+            "--npi",
+            npi,
+            "--name",
+            "Dr. Ada Moreno",
+            "--passphrase-file",
+            file,
+        ])
+    };
+
+    for (name, text, why) in [
+        ("short", "abc", "at least 14"),
+        ("repeated", "passwordpassword", "common"),
+        ("own", "moreno lantern wallpaper", "name, NPI or practice"),
+        ("npi", "1234567893 lantern wallpaper", "name, NPI or practice"),
+        ("guessable", "aaaaaaaaaaaaaaaaaaaa", "guess"),
+        ("long", &"x".repeat(200), "at most 128"),
+        ("empty", "", "at least 14"),
+    ] {
+        let file = place.write(name, text).display().to_string();
+        let said = prescriber(NPI, &practice, &file);
+        if name == "repeated" {
+            assert_eq!(said.code, 1, "{said:?}");
+        } else {
+            said.fails(why);
+        }
+    }
+    let nowhere = "0196f000-0000-7000-8000-000000000000";
+    prescriber(NPI, nowhere, &good).fails("there is no practice");
+    assert_eq!(prescriber("1234567890", &practice, &good).code, 2, "refused as an argument");
+    prescriber(NPI, &practice, &place.path("none").display().to_string()).fails("none");
+    let open = place.write("open", PASSPHRASE);
+    std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    prescriber(NPI, &practice, &open.display().to_string()).fails("chmod 600");
+    // After all of these there is nobody yet.
+    let said = prescriber(NPI, &practice, &good).good();
+    assert!(said.starts_with("Prescriber "), "{said}");
+    prescriber(NPI, &practice, &good).fails("has an account already");
+
+    let staff =
+        ["admin", "staff", "--practice", &practice, "--name", "Jamie Lee", "--ehr-user", "jlee"];
+    assert!(place.run(&staff).good().starts_with("Staff "));
+    place.run(&staff).fails("has an account in the practice already");
+    let key = place.run(&["admin", "api-key", "--practice", &practice, "--name", "EHR"]).good();
+    assert!(key.starts_with("cs_") && key.trim().len() > 40, "{key}");
+    place.run(&["admin", "api-key", "--practice", nowhere, "--name", "EHR"]).fails("no practice");
+    place.run(&["admin", "disable-token", "CNST00000000"]).fails("no token with this ID");
+    place.run(&["admin", "disable-token", "CNST00000001"]).fails("One digit is not right");
+    place.run(&["admin", "disable-token", "1234567"]).fails("manufacturer");
+}
+
+#[test]
+fn an_emergency_stop_works_at_once_on_a_running_server() {
+    const KEY: &str = "cs_emergency";
+    let mut place = Place::new();
+    std::fs::create_dir(place.path("data")).unwrap();
+    write_key_file(&place.path("data/master.key"));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let database = Database::Sqlite { path: place.path("data/countersign.db") };
+    let phones = runtime.block_on(async {
+        let store = open_store(&database, real_now()).await;
+        fill(&store, 2, KEY, real_now()).await
+    });
+    let port = free_ports();
+    place.set("COUNTERSIGN_SERVER__LISTEN", format!("127.0.0.1:{port}"));
+    let server = place.start(&["serve"], "ready");
+    let mut wire = connect(port);
+    let [stopped, other] = phones.as_slice() else { panic!("two tokens") };
+    let now = real_now();
+    let mut check = |phone: &countersign_testkit::Phone, steps: i64| {
+        wire.check(KEY, phone.credential.as_str(), &phone.code_after(now, steps)).body
+    };
+    assert_eq!(check(stopped, 0), r#"{"verified":true}"#);
+    let said = place.run(&["admin", "disable-token", stopped.credential.as_str()]).good();
+    assert_eq!(said, "Disabled. Its passcodes no longer work.\n");
+    assert_eq!(check(stopped, 1), r#"{"verified":false}"#);
+    assert_eq!(check(other, 1), r#"{"verified":true}"#);
+    // And for good: after a restart too.
+    assert_eq!(server.stop(), 0);
+    let server = place.start(&["serve"], "ready");
+    let mut wire = connect(port);
+    let code = stopped.code(real_now());
+    let reply = wire.check(KEY, stopped.credential.as_str(), &code);
+    assert_eq!(reply.body, r#"{"verified":false}"#);
+    assert_eq!(server.stop(), 0);
+}

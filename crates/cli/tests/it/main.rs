@@ -1,0 +1,15 @@
+//! The binary as an operator sees it: what it says, what it leaves behind, and how it holds up.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "these are tests"
+)]
+
+mod admin;
+mod demo;
+mod race;
+mod run;
+mod start;

@@ -1,0 +1,247 @@
+//! Starting: configuration, keys, files, ports.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use crate::run::{Place, connect, free_ports};
+
+/// A place with a sound, empty installation in `data`.
+fn installed() -> Place {
+    let place = Place::new();
+    let said = place.run(&["migrate"]).good();
+    assert_eq!(said, "The database has schema 1.\n");
+    assert_eq!(place.names("data"), ["countersign.db", "master.key"]);
+    place
+}
+
+#[test]
+fn version_names_program_and_module() {
+    let said = Place::new().run(&["version"]).good();
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    assert_eq!(lines[0], format!("countersign {}", env!("CARGO_PKG_VERSION")));
+    assert!(
+        lines[1].starts_with("FIPS module: AWS-LC FIPS") || lines[1].contains("FIPS"),
+        "{said}"
+    );
+    assert!(Place::new().run(&["config"]).good().contains("[server]"));
+}
+
+#[test]
+fn check_config_good_and_bad() {
+    let place = Place::new();
+    assert_eq!(place.run(&["serve", "--check-config"]).good(), "The configuration is good.\n");
+    assert_eq!(place.names("."), Vec::<String>::new(), "a check makes nothing");
+    let config = place.run(&["config"]).good();
+    place.write("countersign.toml", &config);
+    place.run(&["serve", "--check-config"]).good();
+
+    place.write("countersign.toml", "[policy]\nsession_idle_seconds = 1\n");
+    place.run(&["serve", "--check-config"]).fails("policy.session_idle_seconds must be from 60");
+    place.write("countersign.toml", "[server]\nlistne = \"127.0.0.1:1\"\n");
+    place.run(&["serve", "--check-config"]).fails("listne");
+    place.write("countersign.toml", "[servre]\n");
+    place.run(&["serve", "--check-config"]).fails("servre");
+    place.write("countersign.toml", "server = [\n");
+    place.run(&["serve", "--check-config"]).fails("countersign.toml");
+    place.write("countersign.toml", "[server]\nlisten = \"0.0.0.0:8700\"\n");
+    place.run(&["serve", "--check-config"]).fails("server.listen");
+    place.run(&["serve", "--check-config", "--config", "nothing.toml"]).fails("nothing.toml");
+    fs::remove_file(place.path("countersign.toml")).unwrap();
+    let mut place = place;
+    place.set("COUNTERSIGN_SERVER__LISTNE", "127.0.0.1:1");
+    place.run(&["serve", "--check-config"]).fails("COUNTERSIGN_SERVER__LISTNE");
+    assert_eq!(place.names("."), Vec::<String>::new());
+}
+
+#[test]
+fn several_faults_are_a_line_each() {
+    let place = Place::new();
+    place.write("countersign.toml", "[policy]\nlaunch_seconds = 1\nstep_up_seconds = 901\n");
+    let said = place.run(&["serve"]);
+    assert_eq!((said.code, said.err.lines().count()), (1, 2), "{said:?}");
+    assert!(said.err.lines().all(|line| line.contains(": policy.")), "{said:?}");
+}
+
+#[test]
+fn serves_and_stops_when_told() {
+    let mut place = Place::new();
+    let port = free_ports();
+    place.set("COUNTERSIGN_SERVER__LISTEN", format!("127.0.0.1:{port}"));
+    let server = place.start(&["serve"], "ready");
+    let mut wire = connect(port);
+    assert_eq!(wire.send("GET", "/readyz", "", "").status, 200);
+    assert_eq!(wire.send("GET", "/portal/login", "", "").status, 200);
+    assert_eq!(wire.send("GET", "/e-prescribing", "", "").status, 403);
+    for name in ["countersign.db", "master.key"] {
+        let mode = fs::metadata(place.path("data").join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name} is open to others: {mode:o}");
+    }
+    assert_eq!(server.stop(), 0);
+    assert!(wire.read().is_none(), "connections end with the server");
+}
+
+#[test]
+fn a_port_that_is_in_use() {
+    let mut place = Place::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    place.set("COUNTERSIGN_SERVER__LISTEN", address.clone());
+    place.set("COUNTERSIGN_LOG", "error");
+    place.run(&["serve"]).fails(&format!("{address} is in use"));
+    drop(taken);
+    // What was made meanwhile is whole.
+    assert_eq!(place.run(&["migrate"]).good(), "The database has schema 1.\n");
+}
+
+#[test]
+fn a_master_key_that_is_missing_wrong_or_open() {
+    let place = installed();
+    let key = place.path("data/master.key");
+    let right = fs::read_to_string(&key).unwrap();
+
+    fs::remove_file(&key).unwrap();
+    for command in [vec!["serve"], vec!["migrate"], vec!["admin", "practices"]] {
+        place.run(&command).fails("restore it from your backup");
+        assert!(!key.exists(), "{command:?} made a new key beside old data");
+    }
+    place.write("data/master.key", &"ab".repeat(32));
+    place.run(&["serve"]).fails("holds another key");
+    place.write("data/master.key", "hello\n");
+    place.run(&["serve"]).fails("64 hexadecimal digits");
+    place.write("data/master.key", &right);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    place.run(&["serve"]).fails("chmod 600");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(place.run(&["migrate"]).good(), "The database has schema 1.\n");
+}
+
+#[test]
+fn a_file_that_is_no_database() {
+    let place = installed();
+    let path = place.path("data/countersign.db");
+    let text = "this is a letter to my aunt, and no database at all\n".repeat(100);
+    fs::write(&path, &text).unwrap();
+    for command in [vec!["serve"], vec!["migrate"], vec!["admin", "practices"]] {
+        place.run(&command).fails("not a SQLite database");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text, "{command:?}");
+    }
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    place.run(&["serve"]).fails("data/countersign.db");
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_written() {
+    let mut place = Place::new();
+    // A file where a folder should be: refused for every account.
+    place.write("file", "x");
+    place
+        .set("COUNTERSIGN_DATABASE__PATH", place.path("file/countersign.db").display().to_string());
+    place.run(&["serve"]).fails("file");
+
+    // Mode bits hold nobody back who is root: then run as somebody else.
+    let root = fs::read_to_string("/proc/self/status")
+        .unwrap()
+        .lines()
+        .any(|line| line.starts_with("Uid:") && line.split_whitespace().nth(1) == Some("0"));
+    let place = installed();
+    let open = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(place.folder.path(), open.clone()).unwrap();
+    let program = place.path("countersign");
+    fs::copy(crate::run::binary(), &program).unwrap();
+    let run = |arguments: &[&str]| {
+        use std::os::unix::process::CommandExt as _;
+        let mut command = place.command_of(&program, arguments);
+        if root {
+            command.uid(65_534).gid(65_534);
+        }
+        crate::run::Said::from(command.output().unwrap())
+    };
+    // A new installation in a folder that takes no files.
+    fs::create_dir(place.path("locked")).unwrap();
+    fs::set_permissions(place.path("locked"), fs::Permissions::from_mode(0o555)).unwrap();
+    place.write("locked.toml", "[database]\npath = \"locked/countersign.db\"\n[keys]\nmaster_key_file = \"locked/master.key\"\n");
+    fs::set_permissions(place.path("locked.toml"), fs::Permissions::from_mode(0o644)).unwrap();
+    run(&["serve", "--config", "locked.toml"]).fails("locked");
+    assert_eq!(place.names("locked"), Vec::<String>::new());
+    // An old one that has become read-only.
+    if root {
+        fs::set_permissions(place.path("data"), fs::Permissions::from_mode(0o755)).unwrap();
+        let chown = std::process::Command::new("chown")
+            .args(["-R", "65534:65534"])
+            .arg(place.path("data"))
+            .status();
+        assert!(chown.unwrap().success());
+    }
+    run(&["migrate"]).good();
+    for name in ["data/countersign.db", "data/master.key"] {
+        fs::set_permissions(place.path(name), fs::Permissions::from_mode(0o400)).unwrap();
+    }
+    fs::set_permissions(place.path("data"), fs::Permissions::from_mode(0o555)).unwrap();
+    let before = place.names("data");
+    run(&["serve"]).fails("read-only");
+    assert_eq!(place.names("data"), before);
+    fs::set_permissions(place.path("data"), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn migrate_twice_and_never_backward() {
+    let place = installed();
+    assert_eq!(place.run(&["migrate"]).good(), "The database has schema 1.\n");
+    let database = rusqlite_of(&place);
+    database
+        .execute_batch(
+            "INSERT INTO schema_version (version, name, checksum, applied) VALUES (99, 'later', 'x', 0)",
+        )
+        .unwrap();
+    drop(database);
+    for command in [vec!["serve"], vec!["migrate"], vec!["admin", "practices"]] {
+        place.run(&command).fails("made by a newer version");
+    }
+    let database = rusqlite_of(&place);
+    database
+        .execute_batch(
+            "DELETE FROM schema_version WHERE version = 99; UPDATE schema_version SET checksum = 'x'",
+        )
+        .unwrap();
+    drop(database);
+    place.run(&["migrate"]).fails("is not the one this program has");
+}
+
+fn rusqlite_of(place: &Place) -> countersign_testkit::Connection {
+    countersign_testkit::Connection::open(place.path("data/countersign.db")).unwrap()
+}
+
+#[test]
+fn an_operator_command_does_not_make_an_installation() {
+    let place = Place::new();
+    let said = place.run(&["admin", "practices"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(!place.path("data/countersign.db").exists(), "{said:?}");
+    assert!(!place.path("data/master.key").exists(), "{said:?}");
+}
+
+#[test]
+fn doctor_says_what_is_wrong_and_what_to_do() {
+    let place = installed();
+    let said = place.run(&["doctor"]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    for name in ["FIPS module", "time", "master key file", "data folder", "database", "schema"] {
+        assert!(said.out.lines().any(|line| line.contains(name)), "{name}: {}", said.out);
+    }
+    assert!(!said.out.contains("BAD"), "{}", said.out);
+    fs::set_permissions(place.path("data/master.key"), fs::Permissions::from_mode(0o666)).unwrap();
+    let said = place.run(&["doctor"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains("BAD") && said.out.contains("chmod 600"), "{}", said.out);
+    fs::set_permissions(place.path("data/master.key"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(place.path("data/countersign.db"), "no database\n".repeat(100)).unwrap();
+    let said = place.run(&["doctor"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains("To do:"), "{}", said.out);
+    // It looks and touches nothing.
+    let empty = Place::new();
+    let said = empty.run(&["doctor"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert_eq!(empty.names("."), Vec::<String>::new());
+}

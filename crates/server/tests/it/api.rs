@@ -1,0 +1,245 @@
+//! The JSON API and provisioning, as an integrating system and a token app see them.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use countersign_domain::Purpose;
+use countersign_server::{Limits, app::Clock};
+use countersign_testkit::{Api, Backend, TestApp, WRONG_CODE, both};
+use http::Method;
+use serde_json::json;
+
+use crate::add;
+
+both! {
+    /// Accepted once, for whatever purpose, and on record with it.
+    async fn a_right_code_is_verified_once_for_any_purpose(app: TestApp) {
+        let api = app.api().await;
+        let credential = app.person.phone.credential.to_string();
+        for purpose in Purpose::ALL {
+            app.clock.advance(30);
+            let body = json!({
+                "credential_id": credential, "passcode": app.code(), "purpose": purpose.code(),
+            });
+            let reply = api.post("/api/v1/passcode-checks", &body).await;
+            assert!(reply.verified(), "{purpose:?}");
+            assert_eq!(reply.body, r#"{"verified":true}"#);
+            for other in Purpose::ALL {
+                let body = json!({
+                    "credential_id": credential, "passcode": app.code(), "purpose": other.code(),
+                });
+                assert!(!api.post("/api/v1/passcode-checks", &body).await.verified());
+            }
+            app.clock.advance(900);
+        }
+        let rows = app.database.texts(
+            "SELECT purpose, actor FROM audit_event WHERE kind = 'passcode_tried' AND outcome = 'success' ORDER BY at",
+        ).await;
+        let expected: Vec<String> =
+            Purpose::ALL.iter().map(|purpose| format!("{} api_key", purpose.code())).collect();
+        assert_eq!(rows, expected);
+        let body = json!({"credential_id": credential, "passcode": app.code(), "purpose": "fun"});
+        api.post("/api/v1/passcode-checks", &body).await.is_problem(422, "purpose_unknown");
+    }
+
+    /// Whatever is wrong, the answer is the same: status, body and headers.
+    async fn every_refusal_is_the_same_answer(mut app: TestApp) {
+        let api = app.api().await;
+        let other = app.another_person().await;
+        let (off_id, off) = app.another_token(&app.person, "Off").await;
+        let (_, locked) = app.another_token(&app.person, "Locked").await;
+        let path = format!("/portal/tokens/{off_id}/disable");
+        let page = app.signed_in().await.post(&path, &[("reason", "damaged")]).await;
+        page.leads_to("/portal/tokens?done=disabled");
+        let waiting = app.provision().await;
+        let used = app.code();
+        let own = app.person.phone.credential.to_string();
+        assert!(api.check(&own, &used).await.verified());
+        for _ in 0..3 {
+            assert!(!api.check(locked.credential.as_str(), WRONG_CODE).await.verified());
+        }
+        // A token of another practice.
+        let at = app.app.at().unwrap();
+        let elsewhere = app.app.create_practice("Elsewhere".to_owned(), at).await.unwrap();
+        let key = app.app.create_api_key(elsewhere, "other".to_owned(), at).await.unwrap();
+        let foreign = Api::new(app.router(), Some(key));
+
+        let now = app.now();
+        let cases = [
+            ("wrong", api.check(&own, WRONG_CODE).await),
+            ("replayed", api.check(&own, &used).await),
+            ("of another token", api.check(&own, &off.code(now)).await),
+            ("disabled", api.check(off.credential.as_str(), &off.code(now)).await),
+            ("locked", api.check(locked.credential.as_str(), &locked.code(now)).await),
+            ("nobody's", api.check(waiting.credential.as_str(), &waiting.code(now)).await),
+            ("unknown", api.check("CNST00000000", WRONG_CODE).await),
+            ("malformed ID", api.check("no such thing!", WRONG_CODE).await),
+            ("empty ID", api.check("", WRONG_CODE).await),
+            ("digits alone", api.check("1234567", WRONG_CODE).await),
+            ("eight digits", api.check(&own, "12345678").await),
+            (
+                "another practice's",
+                foreign.check(other.phone.credential.as_str(), &other.phone.code(now)).await,
+            ),
+        ];
+        for (why, reply) in &cases {
+            assert_eq!((reply.status, reply.body.as_str()), (200, r#"{"verified":false}"#), "{why}");
+            assert_eq!(reply.headers, cases[0].1.headers, "{why}");
+        }
+        // The other practice's try cost its owner nothing.
+        let token = app.token(&other.phone.credential).await;
+        assert!(token.failures.count == 0 && token.last_step.is_none());
+    }
+
+    /// Without a good key nothing is looked at, and nothing changes.
+    async fn keys_missing_unknown_and_revoked(app: TestApp) {
+        let good = app.api().await;
+        let (credential, code) = (app.person.phone.credential.to_string(), app.code());
+        let before = app.event_count().await;
+        let key = good.key.clone().unwrap();
+        let keys = [
+            None,
+            Some(String::new()),
+            Some("cs_unknown".to_owned()),
+            Some(key.to_uppercase()),
+            Some(format!("{key}x")),
+            Some(key[..key.len() - 1].to_owned()),
+            Some("k".repeat(5_000)),
+            Some(format!(" {key}")),
+        ];
+        for key in keys {
+            let reply = Api::new(app.router(), key.clone()).check(&credential, &code).await;
+            reply.is_problem(401, "key_unknown");
+            assert_eq!(reply.headers["www-authenticate"], "Bearer");
+        }
+        assert_eq!(app.event_count().await, before);
+        assert!(app.token(&app.person.phone.credential).await.last_step.is_none());
+        app.database.execute("UPDATE api_key SET revoked = 1").await;
+        good.check(&credential, &code).await.is_problem(401, "key_unknown");
+        app.database.execute("UPDATE api_key SET revoked = NULL").await;
+        assert!(good.check(&credential, &code).await.verified());
+    }
+
+    /// Failures over the API lock as those on pages do, and leave bystanders alone.
+    async fn failures_count_on_the_named_token_and_its_owner(mut app: TestApp) {
+        let api = app.api().await;
+        let other = app.another_person().await;
+        let (_, second) = app.another_token(&app.person, "Second").await;
+        let own = app.person.phone.credential.to_string();
+        for _ in 0..3 {
+            assert!(!api.check(&own, WRONG_CODE).await.verified());
+        }
+        assert_eq!(app.token(&app.person.phone.credential).await.failures.count, 3);
+        assert_eq!(app.token(&second.credential).await.failures.count, 0);
+        assert!(!api.check(&own, &app.code()).await.verified(), "paused");
+        assert!(api.check(second.credential.as_str(), &second.code(app.now())).await.verified());
+        let code = other.phone.code(app.now());
+        assert!(api.check(other.phone.credential.as_str(), &code).await.verified());
+        app.clock.advance(30);
+        assert!(api.check(&own, &app.code()).await.verified());
+        assert_eq!(app.token(&app.person.phone.credential).await.failures.count, 0);
+    }
+
+    /// A token is provisioned for a day, works once it was added, and not before.
+    async fn a_provisioned_token_waits_a_day(app: TestApp) {
+        let provisioner = Api::new(app.router(), None);
+        let reply = provisioner.ask_provision(None).await;
+        assert_eq!(reply.status, 201);
+        assert_eq!(reply.headers["cache-control"], "no-store");
+        assert_eq!(reply.json["server_time_ms"], app.now().micros() / 1_000);
+        let day = 24 * 3_600 * 1_000;
+        assert_eq!(reply.json["expires_at_ms"], app.now().micros() / 1_000 + day);
+        assert_eq!(reply.json["algorithm"], "SHA256");
+        assert_eq!(reply.json["digits"], 6);
+
+        let phone = provisioner.provision(None).await;
+        app.clock.advance(24 * 3_600 - 1);
+        let late = provisioner.provision(None).await;
+        let mut browser = app.signed_in().await;
+        let page = add(&mut browser, &phone, &phone.code(app.now()), &[]).await;
+        page.leads_to("/portal/tokens?done=added");
+
+        let stale = provisioner.provision(None).await;
+        app.clock.advance(24 * 3_600);
+        let mut browser = app.signed_in().await;
+        for gone in [&late, &stale] {
+            let page = add(&mut browser, gone, &gone.code(app.now()), &[]).await;
+            assert!(page.field_error("credential_id").unwrap().contains("No token with this ID"));
+        }
+        app.clock.advance(1);
+        app.app.purge().await.unwrap();
+        let left = app.database.texts("SELECT state FROM token WHERE prescriber IS NULL").await;
+        assert_eq!(left, Vec::<String>::new());
+        let mut browser = app.signed_in().await;
+        browser.get("/portal/tokens").await.says(200, "2 of 5 active");
+    }
+
+    /// Families: ours, Symantec's where it is switched on, and no other.
+    async fn families_offered_and_not(app: TestApp) {
+        let provisioner = Api::new(app.router(), None);
+        let phone = provisioner.provision(Some("symantec")).await;
+        assert!(phone.credential.as_str().starts_with("SYMC"), "{}", phone.credential);
+        assert_eq!(phone.params.algorithm_code(), "SHA1");
+        let mut browser = app.signed_in().await;
+        let page = add(&mut browser, &phone, &phone.code(app.now()), &[]).await;
+        page.leads_to("/portal/tokens?done=added");
+        browser.get("/portal/tokens").await.says(200, "Symantec");
+        for family in ["onespan", "rsa"] {
+            let reply = provisioner.ask_provision(Some(family)).await;
+            reply.is_problem(422, "family_not_offered");
+        }
+        for family in ["", "acme", "Countersign", "countersign "] {
+            let reply = provisioner.ask_provision(Some(family)).await;
+            reply.is_problem(422, "family_unknown");
+        }
+        let body = json!({"family": "countersign", "count": 5});
+        let reply = provisioner.post("/provision/v1/credentials", &body).await;
+        reply.is_problem(422, "body_malformed");
+        let nothing = provisioner.post("/provision/v1/credentials", &json!({"family": null})).await;
+        assert_eq!(nothing.status, 201);
+    }
+
+    /// The time is the server's, for whoever asks.
+    async fn time_is_the_servers(app: TestApp) {
+        let asker = Api::new(app.router(), None);
+        for _ in 0..2 {
+            let reply = asker.send(Method::GET, "/provision/v1/time", "", vec![]).await;
+            assert_eq!(reply.status, 200);
+            assert_eq!(reply.json["unix_time_ms"], app.clock.now().micros() / 1_000);
+            app.clock.advance(17);
+        }
+    }
+}
+
+/// Provisioning is limited for each address, and for all together.
+#[tokio::test]
+async fn provisioning_is_limited_per_address() {
+    let app = TestApp::with(Backend::Sqlite, Limits::new(100, 3), |_| {}).await;
+    let mut asker = Api::new(app.router(), None);
+    for _ in 0..3 {
+        asker.provision(None).await;
+    }
+    asker.ask_provision(None).await.is_problem(429, "too_many");
+    let before = app.event_count().await;
+    asker.ask_provision(None).await.is_problem(429, "too_many");
+    assert_eq!(app.event_count().await, before, "a flood writes nothing");
+    asker.address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+    asker.provision(None).await;
+    // Checks and the time are not held up by it.
+    let reply = asker.send(Method::GET, "/provision/v1/time", "", vec![]).await;
+    assert_eq!(reply.status, 200);
+}
+
+/// A family that the operator has not switched on is not offered, nor are its IDs taken.
+#[tokio::test]
+async fn a_family_that_is_switched_off() {
+    let app = TestApp::with(Backend::Sqlite, Limits::new(100, 100), |options| {
+        options.manufacturers = vec![countersign_domain::Manufacturer::Countersign];
+    })
+    .await;
+    let reply = Api::new(app.router(), None).ask_provision(Some("symantec")).await;
+    reply.is_problem(422, "family_not_offered");
+    let phone = app.provision().await;
+    let mut browser = app.signed_in().await;
+    let page = add(&mut browser, &phone, WRONG_CODE, &[("credential_id", "SYMC12345678")]).await;
+    assert!(page.field_error("credential_id").unwrap().contains("not used here"));
+}

@@ -1,0 +1,472 @@
+//! Every route: who may, by what method, from where; and that each change leaves its record.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use axum::body::Body;
+use countersign_domain::TokenId;
+use countersign_testkit::{Api, Backend, Browser, PASSPHRASE, Page, TestApp, WRONG_CODE, both};
+use http::{Method, Request};
+
+use crate::add;
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// Everyone; without a session it answers this.
+    Anyone(u16),
+    /// Who has proved the passphrase and no passcode.
+    Passphrase,
+    /// Who has proved both factors.
+    Full,
+    /// An integrating system or a token app; without a key and a body it answers this.
+    Machine(u16),
+}
+
+use Who::{Anyone, Full, Machine, Passphrase};
+
+/// Every route there is. `router_and_list_agree` fails when one is missing here.
+const ROUTES: [(&str, &str, Who); 28] = [
+    ("/", "GET", Anyone(303)),
+    ("/launch", "GET", Anyone(403)),
+    ("/e-prescribing", "GET", Anyone(403)),
+    ("/sign-out", "POST", Anyone(303)),
+    ("/signed-out", "GET", Anyone(200)),
+    ("/portal", "GET", Anyone(303)),
+    ("/portal/login", "GET POST", Anyone(200)),
+    ("/portal/login/passcode", "GET POST", Passphrase),
+    ("/portal/login/resync", "GET POST", Passphrase),
+    ("/portal/login/lost", "GET POST", Passphrase),
+    ("/portal/login/enable", "GET POST", Passphrase),
+    ("/portal/no-token", "GET", Passphrase),
+    ("/portal/dashboard", "GET", Full),
+    ("/portal/tokens", "GET POST", Full),
+    ("/portal/tokens/new", "GET", Full),
+    ("/portal/history", "GET", Full),
+    ("/portal/tokens/{id}", "GET", Full),
+    ("/portal/tokens/{id}/name", "POST", Full),
+    ("/portal/tokens/{id}/disable", "GET POST", Full),
+    ("/portal/tokens/{id}/enable", "GET POST", Full),
+    ("/portal/tokens/{id}/test", "GET POST", Full),
+    ("/portal/tokens/{id}/resync", "GET POST", Full),
+    ("/static/{file}", "GET", Anyone(404)),
+    ("/healthz", "GET", Anyone(200)),
+    ("/readyz", "GET", Anyone(200)),
+    ("/api/v1/passcode-checks", "POST", Machine(401)),
+    ("/provision/v1/credentials", "POST", Machine(400)),
+    ("/provision/v1/time", "GET", Machine(200)),
+];
+
+const HEADERS: [&str; 8] = [
+    "content-security-policy",
+    "x-content-type-options",
+    "x-frame-options",
+    "referrer-policy",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
+    "permissions-policy",
+    "strict-transport-security",
+];
+
+fn address(path: &str, id: TokenId) -> String {
+    path.replace("{id}", &id.to_string()).replace("{file}", "nothing.css")
+}
+
+fn methods(list: &str) -> impl Iterator<Item = Method> {
+    list.split(' ').map(|method| method.parse().unwrap())
+}
+
+async fn open(browser: &mut Browser, method: Method, path: &str) -> Page {
+    let request = browser.request(&method, path).body(Body::empty()).unwrap();
+    let page = browser.send(request).await;
+    check_headers(&page, path);
+    page
+}
+
+#[track_caller]
+fn check_headers(page: &Page, path: &str) {
+    if path.starts_with("/api/") || path.starts_with("/provision/") {
+        assert_eq!(page.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(page.header("cache-control"), "no-store", "{path}");
+        return;
+    }
+    for name in HEADERS {
+        assert!(!page.header(name).is_empty(), "{path} answers {} without {name}", page.status);
+    }
+    let policy = page.header("content-security-policy");
+    for part in [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert!(!policy.contains("unsafe"));
+    assert_eq!(page.header("cache-control"), "no-store", "{path}");
+    if page.body.contains("<html") {
+        let inline = page.body.contains("<style") || page.body.contains(" style=\"");
+        let handlers = page.body.contains(" onclick=") || page.body.contains(" onsubmit=");
+        let scripts = page.body.matches("<script").count();
+        assert!(!inline && !handlers, "{path} has inline style or script");
+        assert_eq!(scripts, page.body.matches("<script src=\"/static/").count(), "{path}");
+    }
+}
+
+#[test]
+fn router_and_list_agree() {
+    let mut found = BTreeMap::new();
+    for file in ["src/portal/mod.rs", "src/api/mod.rs"] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let routes = text.split(".route(").skip(1).map(|rest| {
+            let rest = rest.split(".fallback(").next().unwrap();
+            let rest = rest.split(".layer(").next().unwrap();
+            let rest = rest.trim_start().strip_prefix('"').unwrap();
+            rest.split_once('"').unwrap()
+        });
+        for (path, handlers) in routes {
+            let has = |method: &str| handlers.contains(&format!("{method}("));
+            let list: Vec<&str> =
+                [("get", "GET"), ("post", "POST"), ("put", "PUT"), ("delete", "DELETE")]
+                    .into_iter()
+                    .filter(|(word, _)| has(word))
+                    .map(|(_, method)| method)
+                    .collect();
+            found.insert(path.to_owned(), list.join(" "));
+        }
+    }
+    let listed: BTreeMap<String, String> = ROUTES
+        .into_iter()
+        .map(|(path, methods, _)| (path.to_owned(), methods.to_owned()))
+        .collect();
+    assert_eq!(found, listed, "put the new route into ROUTES, and its record into the tests below");
+}
+
+#[tokio::test]
+async fn without_a_session() {
+    let app = TestApp::on(Backend::Sqlite).await;
+    for (path, list, who) in ROUTES {
+        let path = address(path, app.person.token);
+        for method in methods(list) {
+            let page = open(&mut app.browser(), method.clone(), &path).await;
+            match who {
+                Anyone(status) if method == Method::GET || path == "/sign-out" => {
+                    assert_eq!(page.status, status, "{method} {path}");
+                }
+                Anyone(_) => assert_eq!(page.status, 422, "{method} {path}"),
+                Passphrase | Full => page.leads_to("/portal/login"),
+                Machine(status) => assert!(
+                    page.status == status || page.status == 415,
+                    "{method} {path}: {}",
+                    page.status
+                ),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn at_the_wrong_stage() {
+    let app = TestApp::on(Backend::Sqlite).await;
+    let nurse = app.launched("jlee").await;
+    let prescriber = app.launched("amoreno").await;
+    let passphrase = app.at_passcode().await;
+    let full = app.signed_in().await;
+    for (path, list, who) in ROUTES {
+        let path = address(path, app.person.token);
+        let stages = match who {
+            Passphrase => vec![
+                (&nurse, "/portal/login"),
+                (&prescriber, "/portal/login"),
+                (&full, "/portal/dashboard"),
+            ],
+            Full => vec![
+                (&nurse, "/portal/login"),
+                (&prescriber, "/portal/login"),
+                (&passphrase, "/portal/login/passcode"),
+            ],
+            Anyone(_) | Machine(_) => vec![],
+        };
+        for method in methods(list) {
+            for (browser, to) in &stages {
+                let before = app.event_count().await;
+                let page = open(&mut (*browser).clone(), method.clone(), &path).await;
+                assert_eq!(page.location(), *to, "{method} {path}");
+                assert_eq!(app.event_count().await, before);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn by_the_wrong_method() {
+    let app = TestApp::on(Backend::Sqlite).await;
+    let browser = app.signed_in().await;
+    for (path, list, who) in ROUTES {
+        let path = address(path, app.person.token);
+        for method in ["GET", "POST", "PUT", "DELETE", "PATCH"] {
+            if list.split(' ').any(|allowed| allowed == method) {
+                continue;
+            }
+            let request =
+                browser.request(&Method::POST, &path).method(method).body(Body::empty()).unwrap();
+            let page = browser.clone().send(request).await;
+            assert_eq!(page.status, 405, "{method} {path}");
+            check_headers(&page, &path);
+            if let Machine(_) = who {
+                let kind = page.header("content-type");
+                assert_eq!(kind, "application/problem+json", "{method} {path}");
+            }
+        }
+    }
+    let page = browser.clone().get("/no/such/page").await;
+    page.says(404, "no such page");
+    check_headers(&page, "/no/such/page");
+    let reply = Api::new(app.router(), None).send(Method::GET, "/api/v1/nothing", "", vec![]).await;
+    reply.is_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn with_the_token_of_another_prescriber() {
+    let mut app = TestApp::on(Backend::Sqlite).await;
+    let other = app.another_person().await;
+    let mut browser = app.signed_in().await;
+    let unassociated = app.provision().await;
+    let strangers = [
+        other.token.to_string(),
+        app.token_id(&unassociated.credential).await.to_string(),
+        "0196f000-0000-7000-8000-000000000000".to_owned(),
+        "new-thing".to_owned(),
+        app.person.token.to_string().to_uppercase() + "0",
+    ];
+    for (path, list, _) in ROUTES.iter().filter(|(path, _, _)| path.contains("{id}")) {
+        for stranger in &strangers {
+            let path = path.replace("{id}", stranger);
+            for method in methods(list) {
+                let before = app.event_count().await;
+                let page = open(&mut browser, method.clone(), &path).await;
+                assert_eq!(page.status, 404, "{method} {path}");
+                assert_eq!(app.event_count().await, before);
+            }
+        }
+    }
+    assert!(app.token(&other.phone.credential).await.is_active());
+}
+
+#[tokio::test]
+async fn forms_from_elsewhere() {
+    let app = TestApp::on(Backend::Sqlite).await;
+    let browser = app.signed_in().await;
+    let cookie = format!("__Host-countersign={}", browser.session().unwrap());
+    for (path, list, who) in ROUTES {
+        if !list.contains("POST") || matches!(who, Machine(_)) {
+            continue;
+        }
+        let path = address(path, app.person.token);
+        let headers: [&[(&str, &str)]; 4] = [
+            &[],
+            &[("origin", "https://evil.test")],
+            &[("sec-fetch-site", "cross-site")],
+            &[("origin", "https://erx.test"), ("sec-fetch-site", "cross-site")],
+        ];
+        for set in headers {
+            let before = app.event_count().await;
+            let mut request = Request::post(&path)
+                .header("cookie", &cookie)
+                .header("content-type", "application/x-www-form-urlencoded");
+            for (name, value) in set {
+                request = request.header(*name, *value);
+            }
+            let page = browser.clone().send(request.body(Body::from("a=b")).unwrap()).await;
+            // A trusted origin is enough by itself: what the browser says of the site adds nothing.
+            if set.len() < 2 {
+                assert_eq!(page.status, 403, "{path} {set:?}");
+                assert_eq!(app.event_count().await, before);
+            }
+            check_headers(&page, &path);
+        }
+    }
+}
+
+#[tokio::test]
+async fn looking_changes_nothing_and_leaves_no_record() {
+    let app = TestApp::on(Backend::Sqlite).await;
+    let (disabled, _) = app.another_token(&app.person, "Old").await;
+    let path = format!("/portal/tokens/{disabled}/disable");
+    app.signed_in().await.post(&path, &[("reason", "temporarily_unavailable")]).await;
+    let full = app.signed_in().await;
+    let passphrase = app.at_passcode().await;
+    for (path, list, who) in ROUTES {
+        if !list.contains("GET") {
+            continue;
+        }
+        for id in [app.person.token, disabled] {
+            let path = address(path, id);
+            let mut browser = if who == Passphrase { passphrase.clone() } else { full.clone() };
+            let before = app.event_count().await;
+            let page = open(&mut browser, Method::GET, &path).await;
+            assert!(page.status < 500, "{path}: {}", page.status);
+            // A launch is used up by a GET, and that is on record: the one exception.
+            let expected = i64::from(path == "/launch");
+            assert_eq!(app.event_count().await - before, expected, "{path}");
+        }
+    }
+    for file in ["portal.css", "portal.js", "favicon.svg", "logo.svg"] {
+        let page = app.browser().get(&format!("/static/{file}")).await;
+        assert_eq!(page.status, 200, "{file}");
+        assert_eq!(page.header("x-content-type-options"), "nosniff");
+    }
+}
+
+/// Counts the records of one request.
+struct Count<'a> {
+    app: &'a TestApp,
+    before: i64,
+}
+
+impl<'a> Count<'a> {
+    async fn from(app: &'a TestApp) -> Self {
+        Self { app, before: app.event_count().await }
+    }
+
+    #[track_caller]
+    fn is(&self, now: i64, records: i64, what: &str) {
+        assert_eq!(now - self.before, records, "{what}");
+    }
+}
+
+/// Runs a request and compares status and number of records.
+macro_rules! leaves {
+    ($app:expr, $records:literal, $status:literal, $request:expr) => {{
+        let count = Count::from(&$app).await;
+        let page = $request.await;
+        assert_eq!(page.status, $status, "{}: {:.2000}", stringify!($request), page.body);
+        count.is(count.app.event_count().await, $records, stringify!($request));
+        page
+    }};
+}
+
+both! {
+    async fn every_change_leaves_its_record(app: TestApp) {
+        let npi = app.person.npi.as_text();
+        let id = app.person.token.to_string();
+        let launch = format!("/launch?token={}", app.launch("amoreno", |_| {}));
+        let mut browser = app.browser();
+        leaves!(app, 1, 200, browser.get(&launch));
+        leaves!(app, 1, 403, app.browser().get(&launch));
+
+        leaves!(app, 1, 422, app.browser().pass(&npi, "not the right passphrase"));
+        leaves!(app, 0, 422, app.browser().pass(&npi, ""));
+        leaves!(app, 0, 422, app.browser().pass("12", PASSPHRASE));
+        leaves!(app, 1, 303, browser.pass("", PASSPHRASE));
+        leaves!(app, 1, 422, browser.passcode(&id, WRONG_CODE));
+        leaves!(app, 0, 422, browser.passcode(&id, "12"));
+        leaves!(app, 0, 422, browser.passcode("nothing", WRONG_CODE));
+        leaves!(app, 1, 422, browser.passcode("any", WRONG_CODE));
+        leaves!(app, 1, 303, browser.passcode(&id, &app.code()));
+
+        let mut login = app.at_passcode().await;
+        let one = app.person.phone.code_after(app.now(), 1);
+        let two = app.person.phone.code_after(app.now(), 2);
+        let pair = [("token", id.as_str()), ("passcode1", &one), ("passcode2", &two)];
+        let wrong = [("token", id.as_str()), ("passcode1", "111111"), ("passcode2", "222222")];
+        leaves!(app, 1, 422, login.post("/portal/login/resync", &wrong));
+        leaves!(app, 0, 422, login.post("/portal/login/resync", &wrong[..2]));
+        leaves!(app, 1, 303, login.post("/portal/login/resync", &pair));
+        let lost = [("token", id.as_str()), ("reason", "lost")];
+        leaves!(app, 1, 422, login.post("/portal/login/lost", &lost));
+        let enable = [("token", id.as_str()), ("passcode", WRONG_CODE)];
+        leaves!(app, 1, 422, login.post("/portal/login/enable", &enable));
+
+        app.clock.advance(90);
+        let mut browser = app.signed_in().await;
+        let phone = leaves_provisioned(&app).await;
+        leaves!(app, 0, 422, add(&mut browser, &phone, "1", &[]));
+        leaves!(app, 1, 422, add(&mut browser, &phone, WRONG_CODE, &[]));
+        leaves!(app, 1, 303, add(&mut browser, &phone, &phone.code(app.now()), &[]));
+        let new = app.token_id(&phone.credential).await;
+        let path = |what: &str| format!("/portal/tokens/{new}/{what}");
+        leaves!(app, 1, 303, browser.post(&path("name"), &[("name", "Other")]));
+        leaves!(app, 0, 422, browser.post(&path("name"), &[("name", "")]));
+        leaves!(app, 1, 200, browser.post(&path("test"), &[("passcode", WRONG_CODE)]));
+        leaves!(app, 0, 422, browser.post(&path("test"), &[("passcode", "x")]));
+        let code = phone.code_after(app.now(), 1);
+        leaves!(app, 1, 200, browser.post(&path("test"), &[("passcode", &code)]));
+        let one = phone.code_after(app.now(), 5);
+        let two = phone.code_after(app.now(), 6);
+        leaves!(app, 1, 422, browser.post(&path("resync"), &wrong[1..]));
+        let pair = [("passcode1", one.as_str()), ("passcode2", two.as_str())];
+        leaves!(app, 1, 303, browser.post(&path("resync"), &pair));
+        let off = [("reason", "temporarily_unavailable")];
+        leaves!(app, 1, 303, browser.post(&path("disable"), &off));
+        let code = phone.code_after(app.now(), 7);
+        leaves!(app, 1, 422, browser.post(&path("enable"), &[("passcode", WRONG_CODE)]));
+        leaves!(app, 1, 303, browser.post(&path("enable"), &[("passcode", &code)]));
+
+        // With a passcode that confirms: one record for it, one for the change.
+        app.clock.advance(301);
+        let mut browser = app.signed_in().await;
+        app.clock.advance(301);
+        let third = app.provision().await;
+        let otp = third.code(app.now());
+        let none = [("stepup_token", "any"), ("stepup_passcode", "")];
+        leaves!(app, 0, 422, add(&mut browser, &third, &otp, &none));
+        let bad = [("stepup_token", "any"), ("stepup_passcode", WRONG_CODE)];
+        leaves!(app, 2, 422, add(&mut browser, &third, &otp, &bad));
+        leaves!(app, 2, 422, browser.post(&path("disable"), &[off[0], bad[0], bad[1]]));
+        // The resync above has taught the server that this token is two steps ahead.
+        let code = app.person.phone.code_after(app.now(), 2);
+        let good = [("stepup_token", id.as_str()), ("stepup_passcode", code.as_str())];
+        leaves!(app, 2, 303, browser.post(&path("disable"), &[off[0], good[0], good[1]]));
+
+        // What an integrating system does.
+        let api = app.api().await;
+        let credential = app.person.phone.credential.to_string();
+        leaves!(app, 1, 200, api.check(&credential, WRONG_CODE));
+        leaves!(app, 1, 200, api.check("CNST00000000", WRONG_CODE));
+        leaves!(app, 0, 422, api.check(&credential, "x"));
+        leaves!(app, 0, 401, Api::new(app.router(), None).check(&credential, WRONG_CODE));
+        leaves!(app, 1, 200, api.check(&credential, &app.person.phone.code_after(app.now(), 3)));
+
+        leaves!(app, 1, 303, browser.post("/sign-out", &[]));
+        leaves!(app, 0, 303, browser.post("/sign-out", &[]));
+    }
+
+    /// The code on the page is the code of the record.
+    async fn the_support_code_on_the_page_is_that_of_the_record(app: TestApp) {
+        let page = app.at_passcode().await.passcode("any", WRONG_CODE).await;
+        let code = page.support_code().unwrap().to_owned();
+        let sql = format!("SELECT kind, reason FROM audit_event WHERE support = '{code}'");
+        assert_eq!(app.database.texts(&sql).await, ["passcode_tried passcode_wrong"]);
+    }
+
+    /// No record holds a passcode, a passphrase, a seed, a session or a patient.
+    async fn records_hold_no_secret(app: TestApp) {
+        let mut browser = app.launched("amoreno").await;
+        browser.pass("", "not the right passphrase").await;
+        browser.pass("", PASSPHRASE).await;
+        let code = app.code();
+        browser.passcode("any", &code).await.leads_to("/portal/dashboard");
+        let phone = app.provision().await;
+        let otp = phone.code(app.now());
+        add(&mut browser, &phone, &otp, &[("name", "Grandma")]).await;
+        let all = app.database.texts("SELECT kind, detail, reason, purpose, support, actor FROM audit_event").await;
+        let all = all.join("\n");
+        let secrets = [
+            code.as_str(), &otp, PASSPHRASE, "not the right", "Lindqvist", "MRN-1001",
+            browser.session().unwrap(), phone.credential.as_str(), &app.person.npi.as_text(),
+        ];
+        for secret in secrets {
+            assert!(!all.contains(secret), "{secret} in {all}");
+        }
+    }
+}
+
+async fn leaves_provisioned(app: &TestApp) -> countersign_testkit::Phone {
+    let count = Count::from(app).await;
+    let phone = app.provision().await;
+    count.is(app.event_count().await, 1, "provisioning");
+    phone
+}
