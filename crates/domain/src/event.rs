@@ -91,7 +91,7 @@ impl EventKind {
     /// Words for the history on a page.
     pub const fn label(self) -> &'static str {
         match self {
-            Self::PassphraseTried => "Sign-in with passphrase",
+            Self::PassphraseTried => "Passphrase to log in",
             Self::PasscodeTried => "Passcode",
             Self::TokenResynced => "Resync",
             Self::TokenTested => "Test",

@@ -52,6 +52,16 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The fate of a commit, told to another of those who shared it.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Unavailable(why) => Self::Unavailable(why.clone()),
+            other => Self::OutcomeUnknown(other.to_string()),
+        }
+    }
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode as Code;

@@ -37,8 +37,11 @@ use crate::{
     keys::Keys,
     postgres::{PgPool, PgSession},
     queue::Queue,
-    sqlite::SqlitePool,
+    sqlite::{SqlitePool, SqliteSession},
 };
+
+/// Most requests of a lane in one transaction.
+pub(crate) const LANE_GROUP: usize = 128;
 
 /// How long a request waits for its transaction before it is told that nobody knows. The
 /// transaction itself is never canceled.
@@ -240,21 +243,57 @@ pub(crate) struct Waiting<Q, A> {
 impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
     /// Hands a request in and waits until its answer is durable.
     pub async fn submit(&self, request: Q) -> Result<A, Error> {
-        if let Backend::Sqlite(_) = &self.store.0.backend {
-            let run = self.run;
-            return self
-                .store
-                .write(self.name, move |tx| {
-                    run(tx, std::slice::from_ref(&request))?.pop().ok_or(Error::Retry)
-                })
-                .await;
-        }
         let (reply, receive) = oneshot::channel();
         self.queue.push(Waiting { request, reply }).map_err(|_| {
             Error::Unavailable("too many requests wait, or the store is closed".into())
         })?;
+        if let Backend::Sqlite(pool) = &self.store.0.backend {
+            let (queue, shared, run) =
+                (Arc::clone(&self.queue), self.store.0.shared.clone(), self.run);
+            pool.write(Box::new(move |session| run_lane(session, &shared, &queue, run)))?;
+        }
         Store::reply(self.name, receive).await
     }
+}
+
+/// Runs whatever waits in a lane under one savepoint. The job of a request whose turn came with an
+/// earlier one finds nothing left to do.
+fn run_lane<Q, A>(
+    session: &SqliteSession,
+    shared: &Shared,
+    queue: &Queue<Waiting<Q, A>>,
+    run: fn(&mut Tx<'_>, &[Q]) -> Result<Vec<A>, Error>,
+) -> sqlite::Finish
+where
+    Q: Send + 'static,
+    A: Send + 'static,
+{
+    let waiting = queue.take_now(LANE_GROUP);
+    if waiting.is_empty() {
+        return Box::new(|_| ());
+    }
+    let (requests, replies): (Vec<Q>, Vec<_>) =
+        waiting.into_iter().map(|w| (w.request, w.reply)).unzip();
+    let decide = |requests: &[Q]| {
+        session.savepoint(|| decided(&mut Tx::sqlite(session, shared), &mut |tx| run(tx, requests)))
+    };
+    let answers: Vec<Result<A, Error>> = match decide(&requests) {
+        Ok(answers) if answers.len() == requests.len() => answers.into_iter().map(Ok).collect(),
+        // One request must not fail the others: each gets a savepoint of its own.
+        _ => requests
+            .iter()
+            .map(|request| decide(std::slice::from_ref(request))?.pop().ok_or(Error::Retry))
+            .collect(),
+    };
+    Box::new(move |commit| {
+        for (answer, reply) in answers.into_iter().zip(replies) {
+            let answer = match &commit {
+                Ok(()) => answer,
+                Err(error) => answer.and(Err(error.again())),
+            };
+            let _ = reply.send(answer);
+        }
+    })
 }
 
 impl<Q, A> Drop for Lane<Q, A> {

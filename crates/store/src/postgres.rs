@@ -13,14 +13,12 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Statement, config::Host, types::ToSql};
 
 use crate::{
-    Error, Shared, Tx, Waiting, decided,
+    Error, LANE_GROUP, Shared, Tx, Waiting, decided,
     queue::Queue,
     sqlite::spawn,
     value::{P, Row},
 };
 
-/// Most requests of a lane under one commit.
-const LANE_GROUP: usize = 128;
 /// Two transactions of a lane at a time: one waits for the disk while the other is decided.
 pub(crate) const LANE_THREADS: usize = 2;
 const TRIES: u32 = 8;
@@ -184,13 +182,13 @@ impl PgSession {
         self.between("BEGIN", shared, work)
     }
 
-    /// Runs `work` on one unchanging view of the data; it can't write.
+    /// Runs `work` on one unchanging view of the data.
     pub(crate) fn snapshot<R>(
         &mut self,
         shared: &Shared,
         work: &mut dyn FnMut(&mut Tx<'_>) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        self.between("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", shared, work)
+        self.between("BEGIN ISOLATION LEVEL REPEATABLE READ", shared, work)
     }
 
     fn between<R>(

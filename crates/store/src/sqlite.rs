@@ -11,6 +11,12 @@ use crate::{
 /// Most closures under one commit: enough for every connection of a busy server.
 const GROUP: usize = 512;
 const READERS: usize = 2;
+/// Commits after which the log is copied into the file.
+const COMMITS_A_CHECKPOINT: u32 = 64;
+/// Pages in the log (4 KiB each) at which the writer copies them itself.
+const WAL_PAGES_MOST: i64 = 32_768;
+/// Pages the writer keeps in memory, in KiB.
+const WRITER_CACHE_KIB: i64 = 16 * 1_024;
 /// What those are told whose transaction the database has ended, as it does on a full disk.
 const ENDED: &str = "the disk may be full; make room and try again";
 
@@ -37,11 +43,26 @@ impl SqlitePool {
         let writer = SqliteSession::open(path, flags)?;
         // Setting the mode proves at once that the folder takes writes.
         writer.conn.pragma_update(None, "journal_mode", "WAL")?;
+        // Pages go from the log to the file on a thread of their own, so that no commit waits for
+        // them; the writer itself steps in only where that thread can't keep up.
+        writer.conn.pragma_update(None, "wal_autocheckpoint", WAL_PAGES_MOST)?;
+        writer.conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
         let writes = Arc::new(Queue::new());
         let reads = Arc::new(Queue::new());
         let mut threads = Vec::new();
         let queue = Arc::clone(&writes);
-        threads.push(spawn("sqlite-writer", move || run_writer(&writer, &queue))?);
+        let checkpoints = Arc::new(Queue::new());
+        let wanted = Arc::clone(&checkpoints);
+        threads.push(spawn("sqlite-writer", move || run_writer(&writer, &queue, &wanted))?);
+        let copier = SqliteSession::open(path, flags)?;
+        threads.push(spawn("sqlite-checkpoint", move || {
+            while !checkpoints.take(usize::MAX).is_empty() {
+                // Passive: it waits for nobody and nobody waits for it. What it leaves is done next time.
+                if let Err(error) = copier.batch("PRAGMA wal_checkpoint(PASSIVE)") {
+                    tracing::warn!(%error, "copying the log of the database failed");
+                }
+            }
+        })?);
         for _ in 0..READERS {
             let reader = SqliteSession::open(path, flags)?;
             reader.conn.pragma_update(None, "query_only", true)?;
@@ -96,11 +117,17 @@ pub(crate) fn spawn(
 }
 
 /// Group commit: whatever waits is run, each under its savepoint, and one commit makes it durable.
-fn run_writer(session: &SqliteSession, queue: &Queue<WriteJob>) {
+fn run_writer(session: &SqliteSession, queue: &Queue<WriteJob>, checkpoints: &Queue<()>) {
+    let mut commits = 0u32;
     loop {
         let mut jobs = queue.take(GROUP);
         if jobs.is_empty() {
+            checkpoints.close();
             return;
+        }
+        commits = commits.wrapping_add(1);
+        if commits.is_multiple_of(COMMITS_A_CHECKPOINT) {
+            let _ = checkpoints.push(());
         }
         let mut finished = Vec::with_capacity(jobs.len());
         let begun = session.execute("BEGIN IMMEDIATE");
@@ -130,11 +157,7 @@ fn run_writer(session: &SqliteSession, queue: &Queue<WriteJob>) {
                 let _ = session.execute("ROLLBACK");
             }
             for finish in finished {
-                finish(match &result {
-                    Ok(()) => Ok(()),
-                    Err(Error::Unavailable(why)) => Err(Error::Unavailable(why.clone())),
-                    Err(error) => Err(Error::OutcomeUnknown(error.to_string())),
-                });
+                finish(result.as_ref().copied().map_err(Error::again));
             }
         } else {
             // Nothing began, so each closure is turned away at its savepoint, before it runs.
@@ -162,6 +185,8 @@ impl SqliteSession {
         conn.busy_timeout(Duration::from_secs(5))?;
         conn.pragma_update(None, "synchronous", "FULL")?;
         conn.pragma_update(None, "foreign_keys", true)?;
+        // Savepoints keep old pages aside: in memory, not in a file made for each transaction.
+        conn.pragma_update(None, "temp_store", "MEMORY")?;
         conn.set_prepared_statement_cache_capacity(256);
         Ok(Self { conn, texts: RefCell::default(), refused: RefCell::default() })
     }

@@ -115,5 +115,5 @@ CREATE TABLE IF NOT EXISTS audit_event (
   reason TEXT,
   detail TEXT,
   support TEXT NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS audit_event_prescriber ON audit_event (prescriber, at);

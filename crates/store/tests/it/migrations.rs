@@ -14,7 +14,7 @@ const RELEASED: [Released; 1] = [Released {
     name: "first",
     sqlite: (
         include_bytes!("../../migrations/sqlite/0001_first.sql"),
-        "2dcf0b0a2f827b170243a0ec89ec9e4cf72654c2656dc6c8318bac88a39c75e7",
+        "71ea0f7789ed315c2b9982284c9f386a113860f94fe8d63c66cda13686961748",
     ),
     postgres: (
         include_bytes!("../../migrations/postgres/0001_first.sql"),
