@@ -130,7 +130,8 @@ settings! {
         kind: DatabaseKind = DatabaseKind::Sqlite;
         /// The SQLite file, with `kind = "sqlite"`.
         path: PathBuf = "data/countersign.db".into();
-        /// The connection text, with `kind = "postgres"`: `postgres://user@host1:5432,host2:5432/name`.
+        /// The connection text, with `kind = "postgres"`: `postgres://user@127.0.0.1:5432/name`, or a
+        /// Unix socket as `%2Frun%2Fpostgresql`. Other machines only through a tunnel that ends here.
         /// A password in it is accepted only from a file of mode 0600 or from the variable.
         url: DatabaseUrl = DatabaseUrl::default();
         /// Connections that are kept open.
