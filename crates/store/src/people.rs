@@ -1,14 +1,11 @@
-use std::collections::HashMap;
-
 use countersign_domain::{
-    ApiKeyId, CredentialId, EhrId, Failures, Npi, PassphraseHash, PracticeId, PrescriberId,
-    StaffId, Timestamp,
+    ApiKeyId, EhrId, Failures, Npi, PassphraseHash, PracticeId, PrescriberId, StaffId, Timestamp,
 };
 
 use crate::{
     Error, Tx,
-    tx::{Sql, locking, sql},
-    value::{P, Row},
+    tx::{locking, sql},
+    value::Row,
 };
 
 /// A prescriber with what a sign-in needs.
@@ -72,7 +69,7 @@ pub struct ApiKey {
     pub practice: PracticeId,
 }
 
-fn failures(count: i64, blocked_until: Option<i64>) -> Failures {
+pub(crate) fn failures(count: i64, blocked_until: Option<i64>) -> Failures {
     Failures {
         count: u32::try_from(count).unwrap_or(u32::MAX),
         blocked_until: blocked_until.map(Timestamp::from_micros),
@@ -199,39 +196,6 @@ impl Tx<'_> {
             row.int(0, "prescriber.failures")?,
             row.opt_int(1, "prescriber.blocked_until")?,
         ))
-    }
-
-    /// The failure counters of the prescribers who own these tokens, locked until the commit. To be
-    /// read before the tokens: prescriber, then token, is the order in which everyone locks.
-    pub fn owners_by_credential(
-        &mut self,
-        credentials: &[&CredentialId],
-    ) -> Result<HashMap<PrescriberId, Failures>, Error> {
-        let one = Sql {
-            sqlite: "SELECT p.id, p.failures, p.blocked_until FROM token t JOIN prescriber p ON p.id = t.prescriber WHERE t.credential = $1",
-            postgres: "SELECT id, failures, blocked_until FROM prescriber WHERE id IN \
-                (SELECT prescriber FROM token WHERE credential = ANY($1)) ORDER BY id FOR UPDATE",
-        };
-        let mut rows = Vec::with_capacity(credentials.len());
-        if self.is_postgres() {
-            let texts: Vec<&str> = credentials.iter().map(|c| c.as_str()).collect();
-            rows = self.rows(one, &[P::Texts(&texts)])?;
-        } else {
-            for credential in credentials {
-                rows.extend(self.rows(one, &[credential.as_str().into()])?);
-            }
-        }
-        rows.iter()
-            .map(|row| {
-                Ok((
-                    row.id(0, "prescriber.id", PrescriberId::from_slice)?,
-                    failures(
-                        row.int(1, "prescriber.failures")?,
-                        row.opt_int(2, "prescriber.blocked_until")?,
-                    ),
-                ))
-            })
-            .collect()
     }
 
     /// Writes the failure counter of a prescriber.

@@ -27,7 +27,8 @@ pub(crate) type ReadJob = Box<dyn FnOnce(&SqliteSession) + Send>;
 pub(crate) struct SqlitePool {
     writes: Arc<Queue<WriteJob>>,
     reads: Arc<Queue<ReadJob>>,
-    threads: Vec<thread::JoinHandle<()>>,
+    readers: Vec<thread::JoinHandle<()>>,
+    writer: Option<thread::JoinHandle<()>>,
 }
 
 impl SqlitePool {
@@ -49,25 +50,31 @@ impl SqlitePool {
         writer.conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
         let writes = Arc::new(Queue::new());
         let reads = Arc::new(Queue::new());
-        let mut threads = Vec::new();
-        let queue = Arc::clone(&writes);
+        let mut readers = Vec::new();
         let checkpoints = Arc::new(Queue::new());
-        let wanted = Arc::clone(&checkpoints);
-        threads.push(spawn("sqlite-writer", move || run_writer(&writer, &queue, &wanted))?);
         let copier = SqliteSession::open(path, flags)?;
-        threads.push(spawn("sqlite-checkpoint", move || {
-            while !checkpoints.take(usize::MAX).is_empty() {
+        let wanted = Arc::clone(&checkpoints);
+        let copying = spawn("sqlite-checkpoint", move || {
+            while !wanted.take(usize::MAX).is_empty() {
                 // Passive: it waits for nobody and nobody waits for it. What it leaves is done next time.
                 if let Err(error) = copier.batch("PRAGMA wal_checkpoint(PASSIVE)") {
                     tracing::warn!(%error, "copying the log of the database failed");
                 }
             }
-        })?);
+        })?;
+        let queue = Arc::clone(&writes);
+        let writing = spawn("sqlite-writer", move || {
+            run_writer(&writer, &queue, &checkpoints);
+            // The last connection to close tidies the log away; two that close at once would each
+            // leave it to the other.
+            checkpoints.close();
+            let _ = copying.join();
+        })?;
         for _ in 0..READERS {
             let reader = SqliteSession::open(path, flags)?;
             reader.conn.pragma_update(None, "query_only", true)?;
             let queue: Arc<Queue<ReadJob>> = Arc::clone(&reads);
-            threads.push(spawn("sqlite-reader", move || {
+            readers.push(spawn("sqlite-reader", move || {
                 loop {
                     let jobs = queue.take(1);
                     if jobs.is_empty() {
@@ -77,7 +84,7 @@ impl SqlitePool {
                 }
             })?);
         }
-        Ok(Self { writes, reads, threads })
+        Ok(Self { writes, reads, readers, writer: Some(writing) })
     }
 
     pub(crate) fn write(&self, job: WriteJob) -> Result<(), Error> {
@@ -95,13 +102,19 @@ impl SqlitePool {
 
 impl Drop for SqlitePool {
     fn drop(&mut self) {
-        self.writes.close();
+        // Readers first: the last connection to close tidies the log away, and a reader can't.
         self.reads.close();
-        for thread in self.threads.drain(..) {
-            // A database thread may hold the last handle of the store; it must not wait for itself.
-            if thread.thread().id() != thread::current().id() {
-                let _ = thread.join();
-            }
+        join(self.readers.drain(..));
+        self.writes.close();
+        join(self.writer.take().into_iter());
+    }
+}
+
+fn join(threads: impl Iterator<Item = thread::JoinHandle<()>>) {
+    for thread in threads {
+        // A database thread may hold the last handle of the store; it must not wait for itself.
+        if thread.thread().id() != thread::current().id() {
+            let _ = thread.join();
         }
     }
 }
@@ -122,7 +135,6 @@ fn run_writer(session: &SqliteSession, queue: &Queue<WriteJob>, checkpoints: &Qu
     loop {
         let mut jobs = queue.take(GROUP);
         if jobs.is_empty() {
-            checkpoints.close();
             return;
         }
         commits = commits.wrapping_add(1);

@@ -9,6 +9,7 @@ use countersign_domain::{
 
 use crate::{
     Error, Tx,
+    people::failures,
     tx::{Sql, sql},
     value::{P, Row},
 };
@@ -37,6 +38,19 @@ macro_rules! token_query {
         )
     };
 }
+
+/// Prescriber before token and in one order everywhere: rows are locked in the order of FROM, and two
+/// transactions must not wait for each other.
+const OWNED: Sql = Sql {
+    sqlite: "",
+    postgres: concat!(
+        "SELECT t.id, t.practice, t.prescriber, t.credential, t.manufacturer, t.name, t.algorithm, ",
+        "t.digits, t.period, t.seed_sealed, t.state, t.state_reason, t.state_at, t.last_step, ",
+        "t.drift_base, t.drift, t.failures, t.blocked_until, t.created, t.added, t.last_used, ",
+        "p.failures, p.blocked_until FROM prescriber p JOIN token t ON t.prescriber = p.id ",
+        "WHERE t.credential = ANY($1) ORDER BY p.id, t.id FOR UPDATE"
+    ),
+};
 
 /// What a row holds for "no step was ever accepted".
 const NO_STEP: i64 = -1;
@@ -171,30 +185,34 @@ impl Tx<'_> {
         row.map(|row| self.read_token(&row)).transpose()
     }
 
-    /// The tokens with these credential IDs; nobody else may change them until the commit.
-    pub fn tokens_by_credential(
+    /// The tokens with these credential IDs that somebody has, each with its owner's failure counter;
+    /// nobody else may change either until the commit.
+    pub fn owned_tokens(
         &mut self,
         credentials: &[&CredentialId],
-    ) -> Result<HashMap<CredentialId, TokenRow>, Error> {
-        if !self.is_postgres() || credentials.len() < 2 {
-            let mut found = HashMap::with_capacity(credentials.len());
-            for credential in credentials {
-                if let Some(row) = self.token_by_credential(credential)? {
-                    found.insert((*credential).clone(), row);
-                }
+    ) -> Result<HashMap<CredentialId, (TokenRow, Failures)>, Error> {
+        let mut found = HashMap::with_capacity(credentials.len());
+        if self.is_postgres() {
+            let texts: Vec<&str> = credentials.iter().map(|c| c.as_str()).collect();
+            for row in self.rows(OWNED, &[P::Texts(&texts)])? {
+                let failures = failures(
+                    row.int(21, "prescriber.failures")?,
+                    row.opt_int(22, "prescriber.blocked_until")?,
+                );
+                let token = self.read_token(&row)?;
+                found.insert(token.token.credential.clone(), (token, failures));
             }
             return Ok(found);
         }
-        let texts: Vec<&str> = credentials.iter().map(|c| c.as_str()).collect();
-        // In one order everywhere, so that two transactions do not wait for each other.
-        let many = Sql {
-            sqlite: "",
-            postgres: token_query!("WHERE credential = ANY($1) ORDER BY credential FOR UPDATE"),
-        };
-        self.rows(many, &[P::Texts(&texts)])?
-            .iter()
-            .map(|row| self.read_token(row).map(|found| (found.token.credential.clone(), found)))
-            .collect()
+        // Two plain look-ups: SQLite plans a join anew for each value that it is given.
+        for credential in credentials {
+            let Some(row) = self.token_by_credential(credential)? else { continue };
+            if let Some(prescriber) = row.token.prescriber {
+                let failures = self.lock_prescriber(prescriber)?;
+                found.insert((*credential).clone(), (row, failures));
+            }
+        }
+        Ok(found)
     }
 
     /// All tokens ever bound to a prescriber, oldest first. Lock the prescriber before changing any.

@@ -84,12 +84,14 @@ pub(super) fn run(
     let mut wanted: Vec<&CredentialId> = known.filter_map(|r| r.credential.as_ref()).collect();
     wanted.sort_unstable();
     wanted.dedup();
-    let mut owners: HashMap<PrescriberId, Owner> = tx
-        .owners_by_credential(&wanted)?
-        .into_iter()
-        .map(|(id, failures)| (id, Owner { before: failures, now: failures }))
-        .collect();
-    let mut rows = tx.tokens_by_credential(&wanted)?;
+    let mut rows = HashMap::with_capacity(wanted.len());
+    let mut owners: HashMap<PrescriberId, Owner> = HashMap::with_capacity(wanted.len());
+    for (id, (row, failures)) in tx.owned_tokens(&wanted)? {
+        if let Some(prescriber) = row.token.prescriber {
+            owners.insert(prescriber, Owner { before: failures, now: failures });
+        }
+        rows.insert(id, row);
+    }
     if let Some(first) = requests.first() {
         first.burned.apply(rows.values_mut().map(|row| &mut row.token));
     }

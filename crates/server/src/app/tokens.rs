@@ -260,7 +260,7 @@ impl App {
             .store
             .write("emergency_disable", move |tx| {
                 // Prescriber, then session, then token: the order in which everyone locks.
-                tx.owners_by_credential(&[&credential])?;
+                tx.owned_tokens(&[&credential])?;
                 let event = Event::success(EventKind::TokenDisabled, Actor::Operator, at.support);
                 let Some(TokenRow { mut token, mark }) = tx.token_by_credential(&credential)? else {
                     let refusal = Refusal::UnknownCredential;
