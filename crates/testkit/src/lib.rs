@@ -1,7 +1,7 @@
 //! What the tests of Countersign share: a clock that stands still, a repeatable generator, a
 //! made-up practice on a database of its own, a soft token, and a browser without a network.
 //!
-//! Development only. Helpers panic with what went wrong: a test has nobody else to tell.
+//! Development only. What is here panics with what went wrong: a test has nobody else to tell.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,7 +9,7 @@
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
     clippy::print_stderr,
-    reason = "test support: a panic is how a helper reports a failure"
+    reason = "test support: a panic is how it reports a failure"
 )]
 
 mod app;
