@@ -3,12 +3,14 @@ use std::sync::Arc;
 use countersign_crypto::{SecretText, sha256};
 use countersign_domain::{
     Actor, DisableReason, Event, EventKind, Npi, Passphrase, PassphraseHash, PrescriberId, Purpose,
-    Refusal, TokenId, check_any, check_passcode, check_resync, disable_token, enable_token,
+    Refusal, TokenId, check_any, check_passcode, check_resync, enable_token,
     explain_wrong_passcode, otp::OneTimePasscode,
 };
 use countersign_store::{Prescriber, Session, Stage};
 
-use super::{Account, App, At, By, Error, SessionSecret, hashing::Place, log, new_session};
+use super::{
+    Account, App, At, By, DisableForm, Error, SessionSecret, hashing::Place, log, new_session,
+};
 
 /// What step 1 sends.
 #[derive(Debug, Clone)]
@@ -204,34 +206,8 @@ impl App {
         confirmed: bool,
         at: At,
     ) -> Result<(), Error> {
-        let practice = session.practice;
-        let session_id = session.id;
-        self.decide("report_lost", prescriber, session.id, at.now, move |account, tx| {
-            let active = account.active();
-            let result = match account.token(token) {
-                _ if !reason.is_loss() => Err(Refusal::StepUpNeeded),
-                Some((token, _)) => {
-                    let others = active.saturating_sub(u32::from(token.is_active()));
-                    disable_token(token, reason, others, confirmed, at.now)
-                }
-                None => Err(Refusal::TokenNotActive),
-            };
-            let mut event = Event::of(
-                EventKind::TokenDisabled,
-                Actor::Prescriber(prescriber),
-                &result,
-                at.support,
-            )
-            .about(practice, prescriber)
-            .token(theirs(account, token));
-            if result.is_ok() {
-                // Whoever holds the token may hold a session too.
-                tx.end_other_sessions(prescriber, session_id)?;
-                event = event.reason(reason.code()).detail("reported with the passphrase alone");
-            }
-            Ok((result, event))
-        })
-        .await
+        let form = DisableForm { reason, confirmed, confirm: None };
+        Ok(self.disable(session, prescriber, token, form, at).await??)
     }
 
     /// Enables a temporarily disabled token by its own passcode; passphrase and passcode together
@@ -286,11 +262,6 @@ impl App {
         let found = self.store.read("prescriber", move |tx| tx.prescriber(id)).await?;
         found.ok_or(Error::NotFound)
     }
-}
-
-/// The id, if the token is the prescriber's own: an event never names somebody else's.
-pub(super) fn theirs(account: &Account, id: TokenId) -> Option<TokenId> {
-    account.tokens.iter().any(|token| token.id == id).then_some(id)
 }
 
 /// Checks a passcode for someone who has proved the passphrase, with the reason where it is wrong.

@@ -9,7 +9,7 @@ use countersign_store::{AuditRow, Prescriber, Session, Stage, Tx};
 
 use super::{
     Account, App, At, By, Chosen, Error, TokenRow, needs_step_up,
-    sign_in::{passcode_event, theirs, verify},
+    sign_in::{passcode_event, verify},
 };
 
 /// A prescriber's tokens and what happened to them lately.
@@ -174,6 +174,7 @@ impl App {
         let policy = self.options.policy;
         let session_id = session.id;
         let practice = session.practice;
+        let alone = !matches!(session.stage, Stage::Full { .. });
         self.decide("disable_token", prescriber, session.id, at.now, move |account, tx| {
             // A loss must never wait for a passcode; everything else does.
             let needed = account.needs_step_up(&policy, at.now) && !form.reason.is_loss();
@@ -200,6 +201,9 @@ impl App {
                     tx.end_other_sessions(prescriber, session_id)?;
                 }
                 event = event.reason(form.reason.code());
+                if alone {
+                    event = event.detail("reported with the passphrase alone");
+                }
             }
             Ok((result, event))
         })
@@ -288,6 +292,11 @@ impl App {
             .await?;
         Ok(done)
     }
+}
+
+/// The id, if the token is the prescriber's own: an event never names somebody else's.
+fn theirs(account: &Account, id: TokenId) -> Option<TokenId> {
+    account.tokens.iter().any(|token| token.id == id).then_some(id)
 }
 
 /// Outside: whether the fresh passcode was accepted. Inside: whether the change was.
