@@ -99,9 +99,9 @@ impl Store {
     ) -> Result<Self, Error> {
         let shared = Shared { keys: Arc::new(Keys::new(provider)), rng };
         let backend = match database {
-            Database::Sqlite { path } => Backend::Sqlite(SqlitePool::open(path, &shared)?),
+            Database::Sqlite { path } => Backend::Sqlite(SqlitePool::open(path)?),
             Database::Postgres { url, connections } => {
-                Backend::Postgres(Box::new(PgPool::open(url, *connections, &shared)?))
+                Backend::Postgres(Box::new(PgPool::open(url, *connections)?))
             }
         };
         let store = Self(Arc::new(Inner { backend, shared }));
@@ -122,10 +122,8 @@ impl Store {
     ) -> Result<Self, Error> {
         let shared = Shared { keys: Arc::new(Keys::new(provider)), rng };
         let backend = match database {
-            Database::Sqlite { path } => Backend::Sqlite(SqlitePool::open_existing(path, &shared)?),
-            Database::Postgres { url, .. } => {
-                Backend::Postgres(Box::new(PgPool::open(url, 1, &shared)?))
-            }
+            Database::Sqlite { path } => Backend::Sqlite(SqlitePool::open_existing(path)?),
+            Database::Postgres { url, .. } => Backend::Postgres(Box::new(PgPool::open(url, 1)?)),
         };
         Ok(Self(Arc::new(Inner { backend, shared })))
     }

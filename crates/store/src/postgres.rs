@@ -32,7 +32,7 @@ pub(crate) struct PgPool {
 }
 
 impl PgPool {
-    pub(crate) fn open(url: &str, connections: usize, _shared: &Shared) -> Result<Self, Error> {
+    pub(crate) fn open(url: &str, connections: usize) -> Result<Self, Error> {
         let mut config = Config::from_str(url)
             .map_err(|error| Error::Unavailable(format!("database.url cannot be read: {error}")))?;
         config

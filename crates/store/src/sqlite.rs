@@ -1,9 +1,16 @@
-use std::{cell::RefCell, collections::HashMap, path::Path, sync::Arc, thread, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    path::Path,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::{
-    Error, Shared,
+    Error,
     queue::Queue,
     value::{P, Row},
 };
@@ -11,6 +18,8 @@ use crate::{
 /// Most closures under one commit: enough for every connection of a busy server.
 const GROUP: usize = 512;
 const READERS: usize = 2;
+/// How long to wait for another process that holds the file.
+const BUSY: Duration = Duration::from_secs(5);
 /// Commits after which the log is copied into the file.
 const COMMITS_A_CHECKPOINT: u32 = 64;
 /// Pages in the log (4 KiB each) at which the writer copies them itself.
@@ -32,18 +41,18 @@ pub(crate) struct SqlitePool {
 }
 
 impl SqlitePool {
-    pub(crate) fn open(path: &Path, shared: &Shared) -> Result<Self, Error> {
-        Self::start(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, shared)
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        Self::start(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
     }
 
-    pub(crate) fn open_existing(path: &Path, shared: &Shared) -> Result<Self, Error> {
-        Self::start(path, OpenFlags::SQLITE_OPEN_READ_WRITE, shared)
+    pub(crate) fn open_existing(path: &Path) -> Result<Self, Error> {
+        Self::start(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
     }
 
-    fn start(path: &Path, flags: OpenFlags, _shared: &Shared) -> Result<Self, Error> {
+    fn start(path: &Path, flags: OpenFlags) -> Result<Self, Error> {
         let writer = SqliteSession::open(path, flags)?;
         // Setting the mode proves at once that the folder takes writes.
-        writer.conn.pragma_update(None, "journal_mode", "WAL")?;
+        writer.set_log_mode()?;
         // Pages go from the log to the file on a thread of their own, so that no commit waits for
         // them; the writer itself steps in only where that thread can't keep up.
         writer.conn.pragma_update(None, "wal_autocheckpoint", WAL_PAGES_MOST)?;
@@ -194,13 +203,30 @@ pub(crate) struct SqliteSession {
 impl SqliteSession {
     fn open(path: &Path, flags: OpenFlags) -> Result<Self, Error> {
         let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        conn.busy_timeout(Duration::from_secs(5))?;
+        conn.busy_timeout(BUSY)?;
         conn.pragma_update(None, "synchronous", "FULL")?;
         conn.pragma_update(None, "foreign_keys", true)?;
         // Savepoints keep old pages aside: in memory, not in a file made for each transaction.
         conn.pragma_update(None, "temp_store", "MEMORY")?;
         conn.set_prepared_statement_cache_capacity(256);
         Ok(Self { conn, texts: RefCell::default(), refused: RefCell::default() })
+    }
+
+    /// Turns the log on. Where several start on one empty file at once, the database answers "busy"
+    /// without waiting, so the waiting is done here.
+    fn set_log_mode(&self) -> Result<(), Error> {
+        let begun = Instant::now();
+        loop {
+            match self.conn.pragma_update(None, "journal_mode", "WAL") {
+                Err(error)
+                    if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                        && begun.elapsed() < BUSY =>
+                {
+                    thread::park_timeout(Duration::from_millis(20));
+                }
+                done => return done.map_err(Error::from),
+            }
+        }
     }
 
     /// Runs `work` so that its changes are all kept or all undone, whatever becomes of others.
