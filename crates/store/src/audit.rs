@@ -1,9 +1,10 @@
+use countersign_crypto::{Rng, RngError};
 use countersign_domain::{Event, EventId, EventKind, PrescriberId, Timestamp, TokenId};
 
 use crate::{
-    Error, Tx,
+    Error, TokenRow, Tx,
     tx::{Sql, sql},
-    value::P,
+    value::{Columns, P},
 };
 
 /// An audit event as it reads back, for a history on a page.
@@ -29,14 +30,69 @@ pub struct AuditRow {
     pub support: String,
 }
 
+/// Random bytes of an event's id (RFC 9562, version 7).
+const EVENT_RANDOM_BYTES: usize = 10;
+
+/// Random bytes that were drawn at once, handed out in turn.
+struct Drawn {
+    bytes: Vec<u8>,
+    used: usize,
+}
+
+impl Rng for Drawn {
+    fn fill(&mut self, buf: &mut [u8]) -> Result<(), RngError> {
+        let rest = self.bytes.get(self.used..self.used + buf.len()).ok_or(RngError)?;
+        buf.copy_from_slice(rest);
+        self.used += buf.len();
+        Ok(())
+    }
+}
+
+/// The place of an event: its id, and the event of the same token before it.
+#[derive(Debug, Clone)]
+pub struct Link {
+    id: EventId,
+    at: Timestamp,
+    /// `Some(None)` for the first of a chain.
+    previous: Option<Option<EventId>>,
+}
+
+impl Link {
+    /// Makes the event the newest of a token's.
+    #[must_use]
+    pub const fn after(mut self, row: &mut TokenRow) -> Self {
+        self.previous = Some(row.last_event.replace(self.id));
+        self
+    }
+
+    fn previous(&self) -> Option<&[u8]> {
+        let previous = self.previous.as_ref()?;
+        Some(previous.as_ref().map_or(&[], |id| id.as_bytes().as_slice()))
+    }
+}
+
 impl Tx<'_> {
     /// Appends an event. If this fails the whole transaction fails: no record, no change.
     pub fn append(&mut self, event: &Event, now: Timestamp) -> Result<(), Error> {
-        let id = EventId::new(now, self.rng())?;
+        let link = Link { id: EventId::new(now, self.rng())?, at: now, previous: None };
+        self.insert(event, &link)
+    }
+
+    /// Makes the places of events of these times, with one draw of random bytes.
+    pub fn links(&mut self, times: &[Timestamp]) -> Result<Vec<Link>, Error> {
+        let mut drawn = Drawn { bytes: vec![0; times.len() * EVENT_RANDOM_BYTES], used: 0 };
+        self.rng().fill(&mut drawn.bytes)?;
+        let link = |at: &Timestamp| -> Result<_, Error> {
+            Ok(Link { id: EventId::new(*at, &mut drawn)?, at: *at, previous: None })
+        };
+        times.iter().map(link).collect()
+    }
+
+    fn insert(&mut self, event: &Event, link: &Link) -> Result<(), Error> {
         let support = event.support.to_string();
-        let params: [P<'_>; 13] = [
-            id.as_bytes().into(),
-            now.micros().into(),
+        let params: [P<'_>; 14] = [
+            link.id.as_bytes().into(),
+            link.at.micros().into(),
             event.kind.code().into(),
             event.outcome.code().into(),
             event.actor.code().into(),
@@ -48,44 +104,48 @@ impl Tx<'_> {
             event.reason.into(),
             event.detail.as_deref().into(),
             support.as_str().into(),
+            link.previous().into(),
         ];
         self.run(
             sql!("INSERT INTO audit_event (id, at, kind, outcome, actor, actor_id, practice, prescriber, token, "
-                "purpose, reason, detail, support) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"),
+                "purpose, reason, detail, support, previous) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"),
             &params,
         )
         .map(drop)
     }
 
-    /// Appends many events, in one statement where the database is away.
-    pub fn append_all(&mut self, events: &[Event], now: Timestamp) -> Result<(), Error> {
-        if !self.is_postgres() || events.len() < 2 {
-            return events.iter().try_for_each(|event| self.append(event, now));
+    /// Appends many events in their places, in one statement where the database is away. Who calls it
+    /// saves the tokens that were linked.
+    pub fn append_all(&mut self, events: &[(Event, Link)]) -> Result<(), Error> {
+        if !self.is_postgres() {
+            return events.iter().try_for_each(|(event, link)| self.insert(event, link));
         }
-        let ids = events
-            .iter()
-            .map(|_| EventId::new(now, self.rng()).map_err(Error::from))
-            .collect::<Result<Vec<_>, _>>()?;
-        let ids: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
-        let at = vec![now.micros(); events.len()];
-        let kinds: Vec<&str> = events.iter().map(|e| e.kind.code()).collect();
-        let outcomes: Vec<&str> = events.iter().map(|e| e.outcome.code()).collect();
-        let actors: Vec<&str> = events.iter().map(|e| e.actor.code()).collect();
+        let at: Vec<i64> = events.iter().map(|(_, l)| l.at.micros()).collect();
+        let ids: Vec<&[u8]> = events.iter().map(|(_, l)| l.id.as_bytes().as_slice()).collect();
+        let previous: Vec<Option<&[u8]>> = events.iter().map(|(_, l)| l.previous()).collect();
+        let kinds: Vec<&str> = events.iter().map(|(e, _)| e.kind.code()).collect();
+        let outcomes: Vec<&str> = events.iter().map(|(e, _)| e.outcome.code()).collect();
+        let actors: Vec<&str> = events.iter().map(|(e, _)| e.actor.code()).collect();
         let actor_ids: Vec<Option<&[u8]>> =
-            events.iter().map(|e| e.actor.id_bytes().map(<[u8; 16]>::as_slice)).collect();
-        let practices: Vec<Option<&[u8]>> =
-            events.iter().map(|e| e.practice.as_ref().map(|id| id.as_bytes().as_slice())).collect();
+            events.iter().map(|(e, _)| e.actor.id_bytes().map(<[u8; 16]>::as_slice)).collect();
+        let practices: Vec<Option<&[u8]>> = events
+            .iter()
+            .map(|(e, _)| e.practice.as_ref().map(|id| id.as_bytes().as_slice()))
+            .collect();
         let prescribers: Vec<Option<&[u8]>> = events
             .iter()
-            .map(|e| e.prescriber.as_ref().map(|id| id.as_bytes().as_slice()))
+            .map(|(e, _)| e.prescriber.as_ref().map(|id| id.as_bytes().as_slice()))
             .collect();
-        let tokens: Vec<Option<&[u8]>> =
-            events.iter().map(|e| e.token.as_ref().map(|id| id.as_bytes().as_slice())).collect();
+        let tokens: Vec<Option<&[u8]>> = events
+            .iter()
+            .map(|(e, _)| e.token.as_ref().map(|id| id.as_bytes().as_slice()))
+            .collect();
         let purposes: Vec<Option<&str>> =
-            events.iter().map(|e| e.purpose.map(countersign_domain::Purpose::code)).collect();
-        let reasons: Vec<Option<&str>> = events.iter().map(|e| e.reason).collect();
-        let details: Vec<Option<&str>> = events.iter().map(|e| e.detail.as_deref()).collect();
-        let supports: Vec<String> = events.iter().map(|e| e.support.to_string()).collect();
+            events.iter().map(|(e, _)| e.purpose.map(countersign_domain::Purpose::code)).collect();
+        let reasons: Vec<Option<&str>> = events.iter().map(|(e, _)| e.reason).collect();
+        let details: Vec<Option<&str>> = events.iter().map(|(e, _)| e.detail.as_deref()).collect();
+        let supports: Vec<String> = events.iter().map(|(e, _)| e.support.to_string()).collect();
         let supports: Vec<&str> = supports.iter().map(String::as_str).collect();
         let params = [
             P::Blobs(&ids),
@@ -101,44 +161,67 @@ impl Tx<'_> {
             P::OptTexts(&reasons),
             P::OptTexts(&details),
             P::Texts(&supports),
+            P::OptBlobs(&previous),
         ];
         let many = Sql {
             sqlite: "",
             postgres: "INSERT INTO audit_event (id, at, kind, outcome, actor, actor_id, practice, prescriber, token, \
-                purpose, reason, detail, support) SELECT * FROM unnest($1::BYTEA[], $2::BIGINT[], $3::TEXT[], \
-                $4::TEXT[], $5::TEXT[], $6::BYTEA[], $7::BYTEA[], $8::BYTEA[], $9::BYTEA[], $10::TEXT[], \
-                $11::TEXT[], $12::TEXT[], $13::TEXT[])",
+                purpose, reason, detail, support, previous) SELECT * FROM unnest($1::BYTEA[], $2::BIGINT[], \
+                $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::BYTEA[], $7::BYTEA[], $8::BYTEA[], $9::BYTEA[], \
+                $10::TEXT[], $11::TEXT[], $12::TEXT[], $13::TEXT[], $14::BYTEA[])",
         };
         self.run(many, &params).map(drop)
     }
 
-    /// The newest events of a prescriber, at most `most`.
+    /// The newest events of a prescriber, at most `most`: what the index finds, and what is reached
+    /// through the prescriber's tokens.
     pub fn events_of(
         &mut self,
         prescriber: PrescriberId,
         most: i64,
     ) -> Result<Vec<AuditRow>, Error> {
-        self.rows(
-            sql!("SELECT at, kind, outcome, actor, token, purpose, reason, detail, support FROM audit_event "
-                "WHERE prescriber = $1 ORDER BY at DESC, id DESC LIMIT $2"),
-            &[prescriber.as_bytes().into(), most.into()],
-        )?
-        .iter()
-        .map(|row| {
-            Ok(AuditRow {
-                at: Timestamp::from_micros(row.int(0, "audit_event.at")?),
-                kind: EventKind::from_code(row.text(1, "audit_event.kind")?)
-                    .ok_or(Error::Corrupt { column: "audit_event.kind" })?,
-                success: row.text(2, "audit_event.outcome")? == "success",
-                actor: row.text(3, "audit_event.actor")?.to_owned(),
-                token: row.opt_id(4, "audit_event.token", TokenId::from_slice)?,
-                purpose: row.opt_text(5, "audit_event.purpose")?.map(str::to_owned),
-                reason: row.opt_text(6, "audit_event.reason")?.map(str::to_owned),
-                detail: row.opt_text(7, "audit_event.detail")?.map(str::to_owned),
-                support: row.text(8, "audit_event.support")?.to_owned(),
-            })
-        })
-        .collect()
+        let params = [prescriber.as_bytes().into(), most.into()];
+        let mut found = self.events(
+            sql!("SELECT id, at, kind, outcome, actor, token, purpose, reason, detail, support FROM audit_event "
+                "WHERE prescriber = $1 AND previous IS NULL ORDER BY at DESC, id DESC LIMIT $2"),
+            &params,
+        )?;
+        found.extend(self.events(
+            sql!("WITH RECURSIVE chain (id, place) AS ("
+                "SELECT last_event, CAST(1 AS BIGINT) FROM token WHERE prescriber = $1 AND last_event IS NOT NULL "
+                "UNION ALL SELECT e.previous, c.place + 1 FROM chain c JOIN audit_event e ON e.id = c.id "
+                "WHERE LENGTH(e.previous) = 16 AND c.place < $2) "
+                "SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support "
+                "FROM chain c JOIN audit_event e ON e.id = c.id"),
+            &params,
+        )?);
+        found.sort_unstable_by_key(|(id, row)| std::cmp::Reverse((row.at, *id)));
+        found.truncate(usize::try_from(most).unwrap_or(0));
+        Ok(found.into_iter().map(|(_, row)| row).collect())
+    }
+
+    fn events(&mut self, sql: Sql, params: &[P<'_>]) -> Result<Vec<(EventId, AuditRow)>, Error> {
+        let mut found = Vec::new();
+        self.each(sql, params, &mut |row| {
+            let id = row.id(0, "audit_event.id", EventId::from_slice)?;
+            found.push((
+                id,
+                AuditRow {
+                    at: Timestamp::from_micros(row.int(1, "audit_event.at")?),
+                    kind: EventKind::from_code(row.text(2, "audit_event.kind")?)
+                        .ok_or(Error::Corrupt { column: "audit_event.kind" })?,
+                    success: row.text(3, "audit_event.outcome")? == "success",
+                    actor: row.text(4, "audit_event.actor")?.to_owned(),
+                    token: row.opt_id(5, "audit_event.token", TokenId::from_slice)?,
+                    purpose: row.opt_text(6, "audit_event.purpose")?.map(str::to_owned),
+                    reason: row.opt_text(7, "audit_event.reason")?.map(str::to_owned),
+                    detail: row.opt_text(8, "audit_event.detail")?.map(str::to_owned),
+                    support: row.text(9, "audit_event.support")?.to_owned(),
+                },
+            ));
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// Asks for one small row: whether the database answers and has its schema.

@@ -6,7 +6,7 @@ use std::{
 use countersign_crypto::{DataKey, KeyProvider};
 use countersign_domain::{PracticeId, Timestamp};
 
-use crate::{Error, Tx, tx::sql};
+use crate::{Error, Tx, tx::sql, value::Columns};
 
 /// Data keys, one a practice, unwrapped by the master key and kept in memory.
 pub(crate) struct Keys {

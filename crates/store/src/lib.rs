@@ -9,6 +9,7 @@
 mod audit;
 mod error;
 mod keys;
+mod lane;
 mod migrate;
 mod people;
 mod postgres;
@@ -25,8 +26,9 @@ use countersign_crypto::{KeyProvider, Rng};
 use countersign_domain::Timestamp;
 use tokio::sync::oneshot;
 
-pub use audit::AuditRow;
+pub use audit::{AuditRow, Link};
 pub use error::Error;
+pub use lane::Lane;
 pub use migrate::{SCHEMA_VERSION, SchemaState};
 pub use people::{ApiKey, EhrRow, Identity, Prescriber, Staff};
 pub use session::{Patient, Session, Stage};
@@ -36,12 +38,8 @@ pub use tx::Tx;
 use crate::{
     keys::Keys,
     postgres::{PgPool, PgSession},
-    queue::Queue,
-    sqlite::{SqlitePool, SqliteSession},
+    sqlite::SqlitePool,
 };
-
-/// Most requests of a lane in one transaction.
-pub(crate) const LANE_GROUP: usize = 128;
 
 /// How long a request waits for its transaction before it is told that nobody knows. The
 /// transaction itself is never canceled.
@@ -179,9 +177,9 @@ impl Store {
 
     /// A lane for a hot path: many waiting requests are decided and written in one transaction.
     ///
-    /// `run` gets the requests in the order they came and answers each. On `SQLite` each request
-    /// runs under its own savepoint among all other writes; on `PostgreSQL` up to 128 of them share
-    /// one transaction with statements on many rows.
+    /// `run` gets the requests in the order they came and answers each. On `SQLite` a group runs in
+    /// the transaction of all other writes; on `PostgreSQL` in one of its own, with statements on
+    /// many rows.
     pub fn lane<Q, A>(
         &self,
         name: &'static str,
@@ -191,13 +189,7 @@ impl Store {
         Q: Send + 'static,
         A: Send + 'static,
     {
-        let queue = Arc::new(Queue::new());
-        if let Backend::Postgres(pool) = &self.0.backend {
-            for _ in 0..postgres::LANE_THREADS {
-                pool.lane(self.0.shared.clone(), Arc::clone(&queue), run);
-            }
-        }
-        Lane { store: self.clone(), name, run, queue }
+        Lane::open(self.clone(), name, run)
     }
 
     /// Microseconds that the database's clock is ahead of `now`; `None` where it has none of its own.
@@ -211,7 +203,7 @@ impl Store {
         }
     }
 
-    async fn reply<R>(
+    pub(crate) async fn reply<R>(
         name: &'static str,
         receive: oneshot::Receiver<Result<R, Error>>,
     ) -> Result<R, Error> {
@@ -222,81 +214,6 @@ impl Store {
             }
             Err(_) => Err(Error::OutcomeUnknown(format!("no answer in time from {name}"))),
         }
-    }
-}
-
-/// See [`Store::lane`].
-pub struct Lane<Q, A> {
-    store: Store,
-    name: &'static str,
-    run: fn(&mut Tx<'_>, &[Q]) -> Result<Vec<A>, Error>,
-    queue: Arc<Queue<Waiting<Q, A>>>,
-}
-
-pub(crate) struct Waiting<Q, A> {
-    pub(crate) request: Q,
-    pub(crate) reply: oneshot::Sender<Result<A, Error>>,
-}
-
-impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
-    /// Hands a request in and waits until its answer is durable.
-    pub async fn submit(&self, request: Q) -> Result<A, Error> {
-        let (reply, receive) = oneshot::channel();
-        self.queue.push(Waiting { request, reply }).map_err(|_| {
-            Error::Unavailable("too many requests wait, or the store is closed".into())
-        })?;
-        if let Backend::Sqlite(pool) = &self.store.0.backend {
-            let (queue, shared, run) =
-                (Arc::clone(&self.queue), self.store.0.shared.clone(), self.run);
-            pool.write(Box::new(move |session| run_lane(session, &shared, &queue, run)))?;
-        }
-        Store::reply(self.name, receive).await
-    }
-}
-
-/// Runs whatever waits in a lane under one savepoint. The job of a request whose turn came with an
-/// earlier one finds nothing left to do.
-fn run_lane<Q, A>(
-    session: &SqliteSession,
-    shared: &Shared,
-    queue: &Queue<Waiting<Q, A>>,
-    run: fn(&mut Tx<'_>, &[Q]) -> Result<Vec<A>, Error>,
-) -> sqlite::Finish
-where
-    Q: Send + 'static,
-    A: Send + 'static,
-{
-    let waiting = queue.take_now(LANE_GROUP);
-    if waiting.is_empty() {
-        return Box::new(|_| ());
-    }
-    let (requests, replies): (Vec<Q>, Vec<_>) =
-        waiting.into_iter().map(|w| (w.request, w.reply)).unzip();
-    let decide = |requests: &[Q]| {
-        session.savepoint(|| decided(&mut Tx::sqlite(session, shared), &mut |tx| run(tx, requests)))
-    };
-    let answers: Vec<Result<A, Error>> = match decide(&requests) {
-        Ok(answers) if answers.len() == requests.len() => answers.into_iter().map(Ok).collect(),
-        // One request must not fail the others: each gets a savepoint of its own.
-        _ => requests
-            .iter()
-            .map(|request| decide(std::slice::from_ref(request))?.pop().ok_or(Error::Retry))
-            .collect(),
-    };
-    Box::new(move |commit| {
-        for (answer, reply) in answers.into_iter().zip(replies) {
-            let answer = match &commit {
-                Ok(()) => answer,
-                Err(error) => answer.and(Err(error.again())),
-            };
-            let _ = reply.send(answer);
-        }
-    })
-}
-
-impl<Q, A> Drop for Lane<Q, A> {
-    fn drop(&mut self) {
-        self.queue.close();
     }
 }
 

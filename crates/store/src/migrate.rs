@@ -1,10 +1,10 @@
 use countersign_crypto::sha256;
 use countersign_domain::Timestamp;
 
-use crate::{Backend, Error, Store, Tx, tx::sql};
+use crate::{Backend, Error, Store, Tx, tx::sql, value::Columns};
 
 /// The schema that this version works with.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 
 /// How long a migration lock holds if its holder died.
 const LOCK_SECONDS: i64 = 600;
@@ -17,12 +17,20 @@ struct Migration {
 }
 
 /// Append only: a released file never changes (its checksum is in every database).
-const MIGRATIONS: [Migration; 1] = [Migration {
-    version: 1,
-    name: "first",
-    sqlite: include_str!("../migrations/sqlite/0001_first.sql"),
-    postgres: include_str!("../migrations/postgres/0001_first.sql"),
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        version: 1,
+        name: "first",
+        sqlite: include_str!("../migrations/sqlite/0001_first.sql"),
+        postgres: include_str!("../migrations/postgres/0001_first.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "event_chain",
+        sqlite: include_str!("../migrations/sqlite/0002_event_chain.sql"),
+        postgres: include_str!("../migrations/postgres/0002_event_chain.sql"),
+    },
+];
 
 const SQLITE_TABLES: &str = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied INTEGER NOT NULL) STRICT; CREATE TABLE IF NOT EXISTS schema_lock (id INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;";
 const POSTGRES_TABLES: &str = "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied BIGINT NOT NULL); CREATE TABLE IF NOT EXISTS schema_lock (id BIGINT PRIMARY KEY, until BIGINT NOT NULL);";
@@ -137,10 +145,14 @@ impl Store {
         let have = self.schema_state().await?.version();
         let mut steps = 0;
         for migration in MIGRATIONS.iter().filter(|m| m.version > have) {
-            self.batch(migration.sqlite, migration.postgres).await?;
             let postgres = matches!(self.0.backend, Backend::Postgres(_));
+            if postgres {
+                self.batch("", migration.postgres).await?;
+            }
             let sum = checksum(if postgres { migration.postgres } else { migration.sqlite });
             self.write("migrate", move |tx| {
+                // SQLite has no "if not exists" for a column: the change and its note are one.
+                tx.define(migration.sqlite)?;
                 tx.run(
                     sql!("INSERT INTO schema_version (version, name, checksum, applied) VALUES ($1, $2, $3, $4)"),
                     &[migration.version.into(), migration.name.into(), sum.as_str().into(), now.micros().into()],

@@ -5,7 +5,7 @@ use countersign_domain::{
 use crate::{
     Error, Tx,
     tx::{locking, sql},
-    value::Row,
+    value::{Columns, Row},
 };
 
 /// A prescriber with what a sign-in needs.

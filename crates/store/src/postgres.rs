@@ -13,10 +13,11 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Statement, config::Host, types::ToSql};
 
 use crate::{
-    Error, LANE_GROUP, Shared, Tx, Waiting, decided,
+    Error, Shared, Tx, decided,
+    lane::Line,
     queue::Queue,
     sqlite::spawn,
-    value::{P, Row},
+    value::{P, RawRow, Row},
 };
 
 /// Two transactions of a lane at a time: one waits for the disk while the other is decided.
@@ -71,40 +72,11 @@ impl PgPool {
         })
     }
 
-    pub(crate) fn lane<Q: Send + 'static, A: Send + 'static>(
-        &self,
-        shared: Shared,
-        queue: Arc<Queue<Waiting<Q, A>>>,
-        run: fn(&mut Tx<'_>, &[Q]) -> Result<Vec<A>, Error>,
-    ) {
+    pub(crate) fn lane<Q: Send + 'static, A: Send + 'static>(&self, line: Arc<Line<Q, A>>) {
         let config = self.config.clone();
         let started = spawn("postgres-lane", move || {
             let Ok(mut session) = PgSession::new(&config) else { return };
-            loop {
-                let waiting = queue.take(LANE_GROUP);
-                if waiting.is_empty() {
-                    return;
-                }
-                let (requests, replies): (Vec<Q>, Vec<_>) =
-                    waiting.into_iter().map(|w| (w.request, w.reply)).unzip();
-                let mut answers = session
-                    .transaction(&shared, &mut |tx: &mut Tx<'_>| run(tx, &requests))
-                    .map(Vec::into_iter);
-                for (request, reply) in requests.iter().zip(replies) {
-                    let answer = match &mut answers {
-                        Ok(answers) => {
-                            answers.next().ok_or(Error::Driver("an answer is missing".into()))
-                        }
-                        Err(Error::OutcomeUnknown(why)) => Err(Error::OutcomeUnknown(why.clone())),
-                        Err(Error::Unavailable(why)) => Err(Error::Unavailable(why.clone())),
-                        // One request must not fail the others: each gets a transaction of its own.
-                        Err(_) => session.transaction(&shared, &mut |tx: &mut Tx<'_>| {
-                            run(tx, std::slice::from_ref(request))?.pop().ok_or(Error::Retry)
-                        }),
-                    };
-                    let _ = reply.send(answer);
-                }
-            }
+            while line.turn_alone(&mut session) {}
         });
         if let Err(error) = started {
             tracing::error!(%error, "no thread for a database lane");
@@ -273,7 +245,19 @@ impl PgSession {
         let statement = self.statement(sql)?;
         let client = self.client.as_ref().ok_or_else(away)?;
         let rows = self.runtime.block_on(client.query(&statement, &borrowed(params)))?;
-        rows.iter().map(Row::from_postgres).collect()
+        rows.iter().map(|row| RawRow::Postgres(row).copy()).collect()
+    }
+
+    pub(crate) fn each(
+        &mut self,
+        sql: &'static str,
+        params: &[P<'_>],
+        read: &mut dyn FnMut(&RawRow<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let statement = self.statement(sql)?;
+        let client = self.client.as_ref().ok_or_else(away)?;
+        let rows = self.runtime.block_on(client.query(&statement, &borrowed(params)))?;
+        rows.iter().try_for_each(|row| read(&RawRow::Postgres(row)))
     }
 }
 

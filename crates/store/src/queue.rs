@@ -47,11 +47,13 @@ impl<T> Queue<T> {
         inner.items.drain(..count).collect()
     }
 
-    /// Takes what is there, up to `most`, without waiting.
-    pub(crate) fn take_now(&self, most: usize) -> Vec<T> {
+    /// Takes half of what is there, but at least `least` and at most `most` where there are so many,
+    /// without waiting; says how many are left.
+    pub(crate) fn take_half(&self, least: usize, most: usize) -> (Vec<T>, usize) {
         let mut inner = self.lock();
-        let count = inner.items.len().min(most);
-        inner.items.drain(..count).collect()
+        let there = inner.items.len();
+        let count = (there / 2).max(least).min(most).min(there);
+        (inner.items.drain(..count).collect(), there - count)
     }
 
     pub(crate) fn close(&self) {

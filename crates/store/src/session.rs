@@ -5,6 +5,7 @@ use countersign_domain::{PracticeId, PrescriberId, SessionRowId, StaffId, Timest
 use crate::{
     Error, Identity, Tx,
     tx::{locking, sql},
+    value::Columns,
 };
 
 /// How far somebody has come in proving who they are.

@@ -1,5 +1,5 @@
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     path::Path,
     sync::Arc,
@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::{
     Error,
     queue::Queue,
-    value::{P, Row},
+    value::{P, RawRow, Row},
 };
 
 /// Most closures under one commit: enough for every connection of a busy server.
@@ -21,11 +21,11 @@ const READERS: usize = 2;
 /// How long to wait for another process that holds the file.
 const BUSY: Duration = Duration::from_secs(5);
 /// Commits after which the log is copied into the file.
-const COMMITS_A_CHECKPOINT: u32 = 64;
+const COMMITS_A_CHECKPOINT: u32 = 256;
 /// Pages in the log (4 KiB each) at which the writer copies them itself.
 const WAL_PAGES_MOST: i64 = 32_768;
 /// Pages the writer keeps in memory, in KiB.
-const WRITER_CACHE_KIB: i64 = 16 * 1_024;
+const WRITER_CACHE_KIB: i64 = 48 * 1_024;
 /// What those are told whose transaction the database has ended, as it does on a full disk.
 const ENDED: &str = "the disk may be full; make room and try again";
 
@@ -102,6 +102,11 @@ impl SqlitePool {
         })
     }
 
+    /// The queue of the writer, for a lane that asks for its turns itself.
+    pub(crate) fn writer(&self) -> Arc<Queue<WriteJob>> {
+        Arc::clone(&self.writes)
+    }
+
     pub(crate) fn read(&self, job: ReadJob) -> Result<(), Error> {
         self.reads.push(job).map_err(|_| {
             Error::Unavailable("too many requests wait, or the store is closed".into())
@@ -142,7 +147,7 @@ pub(crate) fn spawn(
 fn run_writer(session: &SqliteSession, queue: &Queue<WriteJob>, checkpoints: &Queue<()>) {
     let mut commits = 0u32;
     loop {
-        let mut jobs = queue.take(GROUP);
+        let jobs = queue.take(GROUP);
         if jobs.is_empty() {
             return;
         }
@@ -151,27 +156,18 @@ fn run_writer(session: &SqliteSession, queue: &Queue<WriteJob>, checkpoints: &Qu
             let _ = checkpoints.push(());
         }
         let mut finished = Vec::with_capacity(jobs.len());
-        let begun = session.execute("BEGIN IMMEDIATE");
+        let begun = session.begin();
         if begun.is_ok() {
-            loop {
-                for job in jobs {
-                    finished.push(job(session));
-                    if session.conn.is_autocommit() {
-                        // The transaction ended under this closure. What came now would be
-                        // committed alone, while the commit of all fails.
-                        session.refuse(Some(ENDED));
-                    }
-                }
-                if finished.len() >= GROUP {
-                    break;
-                }
-                // What came while these ran can share their commit.
-                jobs = queue.take_now(GROUP - finished.len());
-                if jobs.is_empty() {
-                    break;
+            for job in jobs {
+                finished.push(job(session));
+                if session.conn.is_autocommit() {
+                    // The transaction ended under this closure. What came now would be
+                    // committed alone, while the commit of all fails.
+                    session.refuse(Some(ENDED));
                 }
             }
             let result = session.commit();
+            session.alone.set(false);
             session.refuse(None);
             if result.is_err() {
                 // A full disk may have ended the transaction already; then there is nothing to undo.
@@ -198,6 +194,9 @@ pub(crate) struct SqliteSession {
     texts: RefCell<HashMap<(usize, usize), String>>,
     /// Why closures are turned away, while there is no transaction for them.
     refused: RefCell<Option<String>>,
+    /// Nothing has run in this transaction: whoever comes first needs no savepoint, since the whole
+    /// transaction can be undone.
+    alone: Cell<bool>,
 }
 
 impl SqliteSession {
@@ -209,7 +208,12 @@ impl SqliteSession {
         // Savepoints keep old pages aside: in memory, not in a file made for each transaction.
         conn.pragma_update(None, "temp_store", "MEMORY")?;
         conn.set_prepared_statement_cache_capacity(256);
-        Ok(Self { conn, texts: RefCell::default(), refused: RefCell::default() })
+        Ok(Self {
+            conn,
+            texts: RefCell::default(),
+            refused: RefCell::default(),
+            alone: Cell::new(false),
+        })
     }
 
     /// Turns the log on. Where several start on one empty file at once, the database answers "busy"
@@ -234,6 +238,16 @@ impl SqliteSession {
         if let Some(why) = &*self.refused.borrow() {
             return Err(Error::Unavailable(why.clone()));
         }
+        if self.alone.replace(false) {
+            let out = work();
+            if out.is_err() && !self.conn.is_autocommit() {
+                self.execute("ROLLBACK")?;
+                if let Err(error) = self.begin() {
+                    self.refuse(Some(&error.why()));
+                }
+            }
+            return out;
+        }
         self.execute("SAVEPOINT work")?;
         let out = work();
         if out.is_err() {
@@ -245,6 +259,12 @@ impl SqliteSession {
         }
         self.execute("RELEASE work")?;
         out
+    }
+
+    fn begin(&self) -> Result<(), Error> {
+        self.execute("BEGIN IMMEDIATE")?;
+        self.alone.set(true);
+        Ok(())
     }
 
     fn refuse(&self, why: Option<&str>) {
@@ -293,15 +313,28 @@ impl SqliteSession {
     }
 
     pub(crate) fn rows(&self, sql: &'static str, params: &[P<'_>]) -> Result<Vec<Row>, Error> {
+        let mut found = Vec::new();
+        self.each(sql, params, &mut |row| {
+            found.push(row.copy()?);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    pub(crate) fn each(
+        &self,
+        sql: &'static str,
+        params: &[P<'_>],
+        read: &mut dyn FnMut(&RawRow<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         self.with_text(sql, |text| {
             let mut statement = self.conn.prepare_cached(text)?;
             let columns = statement.column_count();
             let mut rows = statement.query(rusqlite::params_from_iter(params))?;
-            let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                found.push(Row::from_sqlite(row, columns)?);
+                read(&RawRow::Sqlite(row, columns))?;
             }
-            Ok(found)
+            Ok(())
         })
     }
 

@@ -2,8 +2,8 @@ use std::collections::HashMap;
 
 use countersign_crypto::SecretBytes;
 use countersign_domain::{
-    CredentialId, DisableReason, Failures, Manufacturer, PracticeId, PrescriberId, Timestamp,
-    Token, TokenId, TokenState,
+    CredentialId, DisableReason, EventId, Failures, Manufacturer, PracticeId, PrescriberId,
+    Timestamp, Token, TokenId, TokenName, TokenState,
     otp::{Drift, OtpParams, Step, TokenSeed},
 };
 
@@ -11,7 +11,7 @@ use crate::{
     Error, Tx,
     people::failures,
     tx::{Sql, sql},
-    value::{P, Row},
+    value::{Columns, P, RawRow},
 };
 
 /// A token with the mark of its row when it was read; [`Tx::save_token`] needs it back.
@@ -21,19 +21,21 @@ pub struct TokenRow {
     pub token: Token,
     /// What the row said when it was read.
     pub mark: ReadMark,
+    /// Its newest event among those of the hot path.
+    pub(crate) last_event: Option<EventId>,
 }
 
 /// The step that a row held when it was read: a write holds only while it still does.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadMark(i64);
 
-/// The columns in the order in which [`Tx::read_token`] takes them.
+/// The columns in the order in which [`Parts::of`] takes them.
 macro_rules! token_query {
     ($tail:literal) => {
         concat!(
             "SELECT id, practice, prescriber, credential, manufacturer, name, algorithm, digits, ",
             "period, seed_sealed, state, state_reason, state_at, last_step, drift_base, drift, ",
-            "failures, blocked_until, created, added, last_used FROM token ",
+            "failures, blocked_until, created, added, last_used, last_event FROM token ",
             $tail
         )
     };
@@ -47,7 +49,7 @@ const OWNED: Sql = Sql {
         "SELECT t.id, t.practice, t.prescriber, t.credential, t.manufacturer, t.name, t.algorithm, ",
         "t.digits, t.period, t.seed_sealed, t.state, t.state_reason, t.state_at, t.last_step, ",
         "t.drift_base, t.drift, t.failures, t.blocked_until, t.created, t.added, t.last_used, ",
-        "p.failures, p.blocked_until FROM prescriber p JOIN token t ON t.prescriber = p.id ",
+        "t.last_event, p.failures, p.blocked_until FROM prescriber p JOIN token t ON t.prescriber = p.id ",
         "WHERE t.credential = ANY($1) ORDER BY p.id, t.id FOR UPDATE"
     ),
 };
@@ -71,10 +73,28 @@ fn state_columns(token: &Token) -> (&'static str, Option<&'static str>, i64) {
     }
 }
 
-impl Tx<'_> {
-    fn read_token(&mut self, row: &Row) -> Result<TokenRow, Error> {
-        let id = row.id(0, "token.id", TokenId::from_slice)?;
-        let practice = row.opt_id(1, "token.practice", PracticeId::from_slice)?;
+/// A row of the table as it was read, its seed still sealed.
+struct Parts {
+    id: TokenId,
+    practice: Option<PracticeId>,
+    prescriber: Option<PrescriberId>,
+    credential: CredentialId,
+    name: TokenName,
+    params: OtpParams,
+    seed_sealed: Vec<u8>,
+    state: TokenState,
+    step: i64,
+    drift: Drift,
+    failures: Failures,
+    created: Timestamp,
+    added: Option<Timestamp>,
+    last_used: Option<Timestamp>,
+    last_event: Option<EventId>,
+}
+
+impl Parts {
+    /// Takes the columns in the order of [`token_query`].
+    fn of(row: &RawRow<'_>) -> Result<Self, Error> {
         let maker: Manufacturer = row
             .text(4, "token.manufacturer")?
             .parse()
@@ -83,6 +103,9 @@ impl Tx<'_> {
             .map_err(|_| Error::Corrupt { column: "token.credential" })?;
         let number = |index, column| -> Result<_, Error> {
             u32::try_from(row.int(index, column)?).map_err(|_| Error::Corrupt { column })
+        };
+        let time = |index, column| -> Result<_, Error> {
+            Ok(row.opt_int(index, column)?.map(Timestamp::from_micros))
         };
         let params = OtpParams::new(
             OtpParams::algorithm_from_code(row.text(6, "token.algorithm")?)
@@ -99,16 +122,9 @@ impl Tx<'_> {
             ("disabled", Some(reason)) => TokenState::Disabled { reason, since: at },
             _ => return Err(Error::Corrupt { column: "token.state" }),
         };
-        let read_step = row.int(13, "token.last_step")?;
-        let key = self.data_key(practice)?;
-        let seed = key
-            .open(&seed_place(id), row.blob(9, "token.seed_sealed")?)
-            .ok()
-            .and_then(|bytes: SecretBytes| TokenSeed::new(bytes).ok())
-            .ok_or(Error::Corrupt { column: "token.seed_sealed" })?;
-        let token = Token {
-            id,
-            practice,
+        Ok(Self {
+            id: row.id(0, "token.id", TokenId::from_slice)?,
+            practice: row.opt_id(1, "token.practice", PracticeId::from_slice)?,
             prescriber: row.opt_id(2, "token.prescriber", PrescriberId::from_slice)?,
             credential,
             name: row
@@ -116,19 +132,57 @@ impl Tx<'_> {
                 .parse()
                 .map_err(|_| Error::Corrupt { column: "token.name" })?,
             params,
-            seed,
+            seed_sealed: row.blob(9, "token.seed_sealed")?.to_vec(),
             state,
-            last_step: (read_step != NO_STEP).then(|| Step::new(read_step)),
+            step: row.int(13, "token.last_step")?,
             drift: Drift::from_parts(row.int(14, "token.drift_base")?, row.int(15, "token.drift")?),
             failures: Failures {
                 count: number(16, "token.failures")?,
-                blocked_until: row.opt_int(17, "token.blocked_until")?.map(Timestamp::from_micros),
+                blocked_until: time(17, "token.blocked_until")?,
             },
             created: Timestamp::from_micros(row.int(18, "token.created")?),
-            added: row.opt_int(19, "token.added")?.map(Timestamp::from_micros),
-            last_used: row.opt_int(20, "token.last_used")?.map(Timestamp::from_micros),
+            added: time(19, "token.added")?,
+            last_used: time(20, "token.last_used")?,
+            last_event: row.opt_id(21, "token.last_event", EventId::from_slice)?,
+        })
+    }
+}
+
+impl Tx<'_> {
+    /// Opens the seed of a row that was read.
+    fn open_token(&mut self, parts: Parts) -> Result<TokenRow, Error> {
+        let key = self.data_key(parts.practice)?;
+        let seed = key
+            .open(&seed_place(parts.id), &parts.seed_sealed)
+            .ok()
+            .and_then(|bytes: SecretBytes| TokenSeed::new(bytes).ok())
+            .ok_or(Error::Corrupt { column: "token.seed_sealed" })?;
+        let token = Token {
+            id: parts.id,
+            practice: parts.practice,
+            prescriber: parts.prescriber,
+            credential: parts.credential,
+            name: parts.name,
+            params: parts.params,
+            seed,
+            state: parts.state,
+            last_step: (parts.step != NO_STEP).then(|| Step::new(parts.step)),
+            drift: parts.drift,
+            failures: parts.failures,
+            created: parts.created,
+            added: parts.added,
+            last_used: parts.last_used,
         };
-        Ok(TokenRow { token, mark: ReadMark(read_step) })
+        Ok(TokenRow { token, mark: ReadMark(parts.step), last_event: parts.last_event })
+    }
+
+    fn tokens(&mut self, sql: Sql, params: &[P<'_>]) -> Result<Vec<TokenRow>, Error> {
+        let mut found = Vec::new();
+        self.each(sql, params, &mut |row| {
+            found.push(Parts::of(row)?);
+            Ok(())
+        })?;
+        found.into_iter().map(|parts| self.open_token(parts)).collect()
     }
 
     /// Makes a token. `false` when the credential ID is taken.
@@ -175,14 +229,11 @@ impl Tx<'_> {
         &mut self,
         credential: &CredentialId,
     ) -> Result<Option<TokenRow>, Error> {
-        let row = self.row(
-            Sql {
-                sqlite: token_query!("WHERE credential = $1"),
-                postgres: token_query!("WHERE credential = $1 FOR UPDATE"),
-            },
-            &[credential.as_str().into()],
-        )?;
-        row.map(|row| self.read_token(&row)).transpose()
+        let sql = Sql {
+            sqlite: token_query!("WHERE credential = $1"),
+            postgres: token_query!("WHERE credential = $1 FOR UPDATE"),
+        };
+        Ok(self.tokens(sql, &[credential.as_str().into()])?.pop())
     }
 
     /// The tokens with these credential IDs that somebody has, each with its owner's failure counter;
@@ -194,12 +245,17 @@ impl Tx<'_> {
         let mut found = HashMap::with_capacity(credentials.len());
         if self.is_postgres() {
             let texts: Vec<&str> = credentials.iter().map(|c| c.as_str()).collect();
-            for row in self.rows(OWNED, &[P::Texts(&texts)])? {
+            let mut rows = Vec::with_capacity(credentials.len());
+            self.each(OWNED, &[P::Texts(&texts)], &mut |row| {
                 let failures = failures(
-                    row.int(21, "prescriber.failures")?,
-                    row.opt_int(22, "prescriber.blocked_until")?,
+                    row.int(22, "prescriber.failures")?,
+                    row.opt_int(23, "prescriber.blocked_until")?,
                 );
-                let token = self.read_token(&row)?;
+                rows.push((Parts::of(row)?, failures));
+                Ok(())
+            })?;
+            for (parts, failures) in rows {
+                let token = self.open_token(parts)?;
                 found.insert(token.token.credential.clone(), (token, failures));
             }
             return Ok(found);
@@ -217,14 +273,11 @@ impl Tx<'_> {
 
     /// All tokens ever bound to a prescriber, oldest first. Lock the prescriber before changing any.
     pub fn tokens_of(&mut self, prescriber: PrescriberId) -> Result<Vec<TokenRow>, Error> {
-        let rows = self.rows(
-            Sql {
-                sqlite: token_query!("WHERE prescriber = $1 ORDER BY added, id"),
-                postgres: token_query!("WHERE prescriber = $1 ORDER BY added, id"),
-            },
-            &[prescriber.as_bytes().into()],
-        )?;
-        rows.iter().map(|row| self.read_token(row)).collect()
+        let sql = Sql {
+            sqlite: token_query!("WHERE prescriber = $1 ORDER BY added, id"),
+            postgres: token_query!("WHERE prescriber = $1 ORDER BY added, id"),
+        };
+        self.tokens(sql, &[prescriber.as_bytes().into()])
     }
 
     /// Writes everything about a token that a decision may have changed but its seed.
@@ -254,10 +307,11 @@ impl Tx<'_> {
         )
     }
 
-    /// Writes many tokens after passcode checks, in one statement where the database is away.
-    pub fn save_tokens(&mut self, rows: &[&TokenRow]) -> Result<(), Error> {
-        if !self.is_postgres() || rows.len() < 2 {
-            return rows.iter().try_for_each(|row| self.save_token(&row.token, row.mark));
+    /// Writes many tokens after passcode checks, each with its newest event, in one statement where
+    /// the database is away. Names are not written: no check changes one.
+    pub fn save_checked(&mut self, rows: &[&TokenRow]) -> Result<(), Error> {
+        if !self.is_postgres() {
+            return rows.iter().try_for_each(|row| self.save_checked_one(row));
         }
         let ids: Vec<&[u8]> = rows.iter().map(|r| r.token.id.as_bytes().as_slice()).collect();
         let columns: Vec<_> = rows.iter().map(|r| state_columns(&r.token)).collect();
@@ -273,13 +327,16 @@ impl Tx<'_> {
         let used: Vec<Option<i64>> =
             rows.iter().map(|r| r.token.last_used.map(Timestamp::micros)).collect();
         let read: Vec<i64> = rows.iter().map(|r| r.mark.0).collect();
+        let newest: Vec<Option<&[u8]>> =
+            rows.iter().map(|r| r.last_event.as_ref().map(|id| id.as_bytes().as_slice())).collect();
         let many = Sql {
             sqlite: "",
             postgres: "UPDATE token AS t SET state = v.state, state_reason = v.reason, state_at = v.at, \
                 last_step = v.step, drift_base = v.base, drift = v.drift, failures = v.failures, \
-                blocked_until = v.blocked, last_used = v.used FROM unnest($1::BYTEA[], $2::TEXT[], $3::TEXT[], \
+                blocked_until = v.blocked, last_used = v.used, last_event = v.newest FROM unnest($1::BYTEA[], $2::TEXT[], $3::TEXT[], \
                 $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[], $9::BIGINT[], $10::BIGINT[], \
-                $11::BIGINT[]) AS v (id, state, reason, at, step, base, drift, failures, blocked, used, read) \
+                $11::BIGINT[], $12::BYTEA[]) \
+                AS v (id, state, reason, at, step, base, drift, failures, blocked, used, read, newest) \
                 WHERE t.id = v.id AND t.last_step = v.read",
         };
         let saved = self.run(
@@ -296,9 +353,34 @@ impl Tx<'_> {
                 P::OptInts(&blocked),
                 P::OptInts(&used),
                 P::Ints(&read),
+                P::OptBlobs(&newest),
             ],
         )?;
         if saved == rows.len() as u64 { Ok(()) } else { Err(Error::Retry) }
+    }
+
+    fn save_checked_one(&mut self, row: &TokenRow) -> Result<(), Error> {
+        let token = &row.token;
+        let (state, reason, at) = state_columns(token);
+        self.run_one(
+            sql!("UPDATE token SET state = $2, state_reason = $3, state_at = $4, last_step = $5, drift_base = $6, "
+                "drift = $7, failures = $8, blocked_until = $9, last_used = $10, last_event = $11 "
+                "WHERE id = $1 AND last_step = $12"),
+            &[
+                token.id.as_bytes().into(),
+                state.into(),
+                reason.into(),
+                at.into(),
+                step_number(token).into(),
+                token.drift.base().into(),
+                token.drift.current().into(),
+                i64::from(token.failures.count).into(),
+                token.failures.blocked_until.map(Timestamp::micros).into(),
+                token.last_used.map(Timestamp::micros).into(),
+                row.last_event.as_ref().map(|id| id.as_bytes()).into(),
+                row.mark.0.into(),
+            ],
+        )
     }
 
     /// Binds a token to the prescriber that it names now, its seed sealed anew under the key of the

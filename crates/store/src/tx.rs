@@ -5,7 +5,7 @@ use crate::{
     keys::Keys,
     postgres::PgSession,
     sqlite::SqliteSession,
-    value::{P, Row},
+    value::{Columns, P, RawRow, Row},
 };
 
 /// A transaction that is open. Dropped with an error it leaves nothing behind.
@@ -85,6 +85,33 @@ impl<'s> Tx<'s> {
         let out = match &mut self.conn {
             Conn::Sqlite(session) => session.run(sql.sqlite, params),
             Conn::Postgres(session) => session.run(sql.postgres, params),
+        };
+        self.failed |= out.is_err();
+        out
+    }
+
+    /// Runs definitions on SQLite inside the transaction; on PostgreSQL they ran before it.
+    pub(crate) fn define(&mut self, sqlite: &str) -> Result<(), Error> {
+        self.unbroken()?;
+        let out = match &mut self.conn {
+            Conn::Sqlite(session) => session.batch(sqlite),
+            Conn::Postgres(_) => Ok(()),
+        };
+        self.failed |= out.is_err();
+        out
+    }
+
+    /// Gives each row to `read` while it is still the driver's: nothing is copied that is not kept.
+    pub(crate) fn each(
+        &mut self,
+        sql: Sql,
+        params: &[P<'_>],
+        read: &mut dyn FnMut(&RawRow<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.unbroken()?;
+        let out = match &mut self.conn {
+            Conn::Sqlite(session) => session.each(sql.sqlite, params, read),
+            Conn::Postgres(session) => session.each(sql.postgres, params, read),
         };
         self.failed |= out.is_err();
         out

@@ -90,106 +90,59 @@ impl ToSql for P<'_> {
     tokio_postgres::types::to_sql_checked!();
 }
 
-/// A value of a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Value {
+/// A value of a row, borrowed from the driver or kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum V<'r> {
     Null,
     Int(i64),
-    Text(String),
-    Blob(Vec<u8>),
+    Text(&'r str),
+    Blob(&'r [u8]),
 }
 
-/// A row, whichever database it came from. A value of another kind than asked for is damage, not
-/// a default.
-#[derive(Debug)]
-pub(crate) struct Row(Vec<Value>);
+/// Reads the columns of a row by number. A value of another kind than asked for is damage, not a
+/// default.
+pub(crate) trait Columns {
+    /// The value of a column.
+    fn value(&self, index: usize, column: &'static str) -> Result<V<'_>, Error>;
 
-impl Row {
-    pub(crate) fn from_sqlite(row: &rusqlite::Row<'_>, columns: usize) -> Result<Self, Error> {
-        (0..columns)
-            .map(|index| {
-                Ok(match row.get_ref(index)? {
-                    ValueRef::Null => Value::Null,
-                    ValueRef::Integer(value) => Value::Int(value),
-                    ValueRef::Text(value) => {
-                        Value::Text(String::from_utf8_lossy(value).into_owned())
-                    }
-                    ValueRef::Blob(value) => Value::Blob(value.to_vec()),
-                    ValueRef::Real(_) => return Err(Error::Corrupt { column: "a real number" }),
-                })
-            })
-            .collect::<Result<_, _>>()
-            .map(Self)
-    }
-
-    pub(crate) fn from_postgres(row: &tokio_postgres::Row) -> Result<Self, Error> {
-        row.columns()
-            .iter()
-            .enumerate()
-            .map(|(index, column)| {
-                Ok(match *column.type_() {
-                    Type::INT8 => {
-                        row.try_get::<_, Option<i64>>(index)?.map_or(Value::Null, Value::Int)
-                    }
-                    Type::TEXT => {
-                        row.try_get::<_, Option<String>>(index)?.map_or(Value::Null, Value::Text)
-                    }
-                    Type::BYTEA => {
-                        row.try_get::<_, Option<Vec<u8>>>(index)?.map_or(Value::Null, Value::Blob)
-                    }
-                    _ => return Err(Error::Corrupt { column: "an unknown type" }),
-                })
-            })
-            .collect::<Result<_, _>>()
-            .map(Self)
-    }
-
-    pub(crate) fn int(&self, index: usize, column: &'static str) -> Result<i64, Error> {
+    fn int(&self, index: usize, column: &'static str) -> Result<i64, Error> {
         self.opt_int(index, column)?.ok_or(Error::Corrupt { column })
     }
 
-    pub(crate) fn opt_int(&self, index: usize, column: &'static str) -> Result<Option<i64>, Error> {
-        match self.0.get(index) {
-            Some(Value::Int(value)) => Ok(Some(*value)),
-            Some(Value::Null) => Ok(None),
+    fn opt_int(&self, index: usize, column: &'static str) -> Result<Option<i64>, Error> {
+        match self.value(index, column)? {
+            V::Int(value) => Ok(Some(value)),
+            V::Null => Ok(None),
             _ => Err(Error::Corrupt { column }),
         }
     }
 
-    pub(crate) fn text(&self, index: usize, column: &'static str) -> Result<&str, Error> {
+    fn text(&self, index: usize, column: &'static str) -> Result<&str, Error> {
         self.opt_text(index, column)?.ok_or(Error::Corrupt { column })
     }
 
-    pub(crate) fn opt_text(
-        &self,
-        index: usize,
-        column: &'static str,
-    ) -> Result<Option<&str>, Error> {
-        match self.0.get(index) {
-            Some(Value::Text(value)) => Ok(Some(value)),
-            Some(Value::Null) => Ok(None),
+    fn opt_text(&self, index: usize, column: &'static str) -> Result<Option<&str>, Error> {
+        match self.value(index, column)? {
+            V::Text(value) => Ok(Some(value)),
+            V::Null => Ok(None),
             _ => Err(Error::Corrupt { column }),
         }
     }
 
-    pub(crate) fn blob(&self, index: usize, column: &'static str) -> Result<&[u8], Error> {
+    fn blob(&self, index: usize, column: &'static str) -> Result<&[u8], Error> {
         self.opt_blob(index, column)?.ok_or(Error::Corrupt { column })
     }
 
-    pub(crate) fn opt_blob(
-        &self,
-        index: usize,
-        column: &'static str,
-    ) -> Result<Option<&[u8]>, Error> {
-        match self.0.get(index) {
-            Some(Value::Blob(value)) => Ok(Some(value)),
-            Some(Value::Null) => Ok(None),
+    fn opt_blob(&self, index: usize, column: &'static str) -> Result<Option<&[u8]>, Error> {
+        match self.value(index, column)? {
+            V::Blob(value) => Ok(Some(value)),
+            V::Null => Ok(None),
             _ => Err(Error::Corrupt { column }),
         }
     }
 
     /// An id column.
-    pub(crate) fn id<T>(
+    fn id<T>(
         &self,
         index: usize,
         column: &'static str,
@@ -199,12 +152,94 @@ impl Row {
     }
 
     /// An id column that may be empty.
-    pub(crate) fn opt_id<T>(
+    fn opt_id<T>(
         &self,
         index: usize,
         column: &'static str,
         read: impl FnOnce(&[u8]) -> Result<T, countersign_domain::IdError>,
     ) -> Result<Option<T>, Error> {
         self.opt_blob(index, column)?.map(read).transpose().map_err(|_| Error::Corrupt { column })
+    }
+}
+
+/// A row while the driver holds it.
+pub(crate) enum RawRow<'r> {
+    /// With its number of columns.
+    Sqlite(&'r rusqlite::Row<'r>, usize),
+    Postgres(&'r tokio_postgres::Row),
+}
+
+impl RawRow<'_> {
+    /// The row, to be kept.
+    pub(crate) fn copy(&self) -> Result<Row, Error> {
+        let columns = match self {
+            Self::Sqlite(_, columns) => *columns,
+            Self::Postgres(row) => row.len(),
+        };
+        (0..columns)
+            .map(|index| {
+                Ok(match self.value(index, "a value of an unknown kind")? {
+                    V::Null => Kept::Null,
+                    V::Int(value) => Kept::Int(value),
+                    V::Text(value) => Kept::Text(value.to_owned()),
+                    V::Blob(value) => Kept::Blob(value.to_vec()),
+                })
+            })
+            .collect::<Result<_, _>>()
+            .map(Row)
+    }
+}
+
+impl Columns for RawRow<'_> {
+    fn value(&self, index: usize, column: &'static str) -> Result<V<'_>, Error> {
+        match self {
+            Self::Sqlite(row, _) => Ok(match row.get_ref(index)? {
+                ValueRef::Null => V::Null,
+                ValueRef::Integer(value) => V::Int(value),
+                ValueRef::Text(value) => {
+                    V::Text(std::str::from_utf8(value).map_err(|_| Error::Corrupt { column })?)
+                }
+                ValueRef::Blob(value) => V::Blob(value),
+                ValueRef::Real(_) => return Err(Error::Corrupt { column }),
+            }),
+            Self::Postgres(row) => {
+                let kind = row.columns().get(index).map(tokio_postgres::Column::type_);
+                Ok(match kind {
+                    Some(&Type::INT8) => {
+                        row.try_get::<_, Option<i64>>(index)?.map_or(V::Null, V::Int)
+                    }
+                    Some(&Type::TEXT) => {
+                        row.try_get::<_, Option<&str>>(index)?.map_or(V::Null, V::Text)
+                    }
+                    Some(&Type::BYTEA) => {
+                        row.try_get::<_, Option<&[u8]>>(index)?.map_or(V::Null, V::Blob)
+                    }
+                    _ => return Err(Error::Corrupt { column }),
+                })
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kept {
+    Null,
+    Int(i64),
+    Text(String),
+    Blob(Vec<u8>),
+}
+
+/// A row that was kept, whichever database it came from.
+#[derive(Debug)]
+pub(crate) struct Row(Vec<Kept>);
+
+impl Columns for Row {
+    fn value(&self, index: usize, column: &'static str) -> Result<V<'_>, Error> {
+        Ok(match self.0.get(index).ok_or(Error::Corrupt { column })? {
+            Kept::Null => V::Null,
+            Kept::Int(value) => V::Int(*value),
+            Kept::Text(value) => V::Text(value),
+            Kept::Blob(value) => V::Blob(value),
+        })
     }
 }

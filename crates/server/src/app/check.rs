@@ -95,6 +95,8 @@ pub(super) fn run(
     if let Some(first) = requests.first() {
         first.burned.apply(rows.values_mut().map(|row| &mut row.token));
     }
+    let times: Vec<_> = requests.iter().map(|request| request.at.now).collect();
+    let mut links = tx.links(&times)?.into_iter();
     let mut events = Vec::with_capacity(requests.len());
     let mut answers = Vec::with_capacity(requests.len());
     let mut touched: Vec<&CredentialId> = Vec::with_capacity(requests.len());
@@ -108,30 +110,31 @@ pub(super) fn run(
         let known = request
             .credential
             .as_ref()
-            .and_then(|id| rows.get_mut(id).map(|row| (id, &mut row.token)))
-            .filter(|(_, token)| token.practice == Some(key.practice))
-            .and_then(|(id, token)| {
-                let prescriber = token.prescriber?;
-                owners.get_mut(&prescriber).map(|owner| (id, token, prescriber, owner))
+            .and_then(|id| rows.get_mut(id).map(|row| (id, row)))
+            .filter(|(_, row)| row.token.practice == Some(key.practice))
+            .and_then(|(id, row)| {
+                let prescriber = row.token.prescriber?;
+                owners.get_mut(&prescriber).map(|owner| (id, row, prescriber, owner))
             });
-        let Some((credential, token, prescriber, owner)) = known else {
+        let link = links.next().ok_or(countersign_store::Error::Crypto)?;
+        let Some((credential, row, prescriber, owner)) = known else {
             let refusal = Refusal::UnknownCredential;
             let mut event =
                 Event::refused(EventKind::PasscodeTried, actor, &refusal, request.at.support)
                     .purpose(request.purpose);
             event.practice = Some(key.practice);
             log(&event);
-            events.push(event);
+            events.push((event, link));
             answers.push(CheckAnswer::NotVerified);
             spend_like_a_failure(tx, request)?;
             continue;
         };
         let result: PasscodeCheck =
-            check_passcode(token, &mut owner.now, &request.passcode, now, &request.policy);
-        request.consumed.set(result.iter().map(|step| (token.id, *step)));
+            check_passcode(&mut row.token, &mut owner.now, &request.passcode, now, &request.policy);
+        request.consumed.set(result.iter().map(|step| (row.token.id, *step)));
         let event = Event::of(EventKind::PasscodeTried, actor, &result, request.at.support)
             .about(key.practice, prescriber)
-            .token(token.id)
+            .token(row.token.id)
             .purpose(request.purpose);
         if let Err(refusal) = &result {
             log(&event);
@@ -139,22 +142,20 @@ pub(super) fn run(
                 tx.stale_passcodes(prescriber)?;
             }
         }
-        events.push(event);
+        events.push((event, link.after(row)));
         answers.push(if result.is_ok() { CheckAnswer::Verified } else { CheckAnswer::NotVerified });
         touched.push(credential);
     }
     touched.sort_unstable();
     touched.dedup();
     let changed: Vec<_> = touched.iter().filter_map(|id| rows.get(id)).collect();
-    tx.save_tokens(&changed)?;
+    tx.save_checked(&changed)?;
     for (prescriber, owner) in owners {
         if owner.before != owner.now {
             tx.save_prescriber_failures(prescriber, &owner.now)?;
         }
     }
-    if let Some(first) = requests.first() {
-        tx.append_all(&events, first.at.now)?;
-    }
+    tx.append_all(&events)?;
     Ok(answers)
 }
 

@@ -113,7 +113,7 @@ impl App {
                     let label = form.credential.kind().label();
                     return Ok(Ok(Err(Refusal::TypeMismatch { label })));
                 }
-                let Some(TokenRow { token: mut new, mark }) = found else {
+                let Some(TokenRow { token: mut new, mark, .. }) = found else {
                     return Ok(Ok(Err(Refusal::UnknownCredential)));
                 };
                 if account.active() == 0 {
@@ -266,7 +266,7 @@ impl App {
                 // Prescriber, then session, then token: the order in which everyone locks.
                 tx.owned_tokens(&[&credential])?;
                 let event = Event::success(EventKind::TokenDisabled, Actor::Operator, at.support);
-                let Some(TokenRow { mut token, mark }) = tx.token_by_credential(&credential)? else {
+                let Some(TokenRow { mut token, mark, .. }) = tx.token_by_credential(&credential)? else {
                     let refusal = Refusal::UnknownCredential;
                     let event = Event::refused(event.kind, event.actor, &refusal, at.support);
                     tx.append(&event.detail(&credential.masked()), at.now)?;

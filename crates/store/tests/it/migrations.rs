@@ -3,24 +3,49 @@
 use std::sync::Arc;
 
 use countersign_crypto::sha256;
+use countersign_domain::PrescriberId;
 use countersign_store::{Error, SCHEMA_VERSION};
 
 use crate::support::{NOW, People, hex, master_key, named, seen};
 
 /// Every released migration with the checksums of its two files. A released file never changes:
 /// a difference here means that databases in the field would be refused.
-const RELEASED: [Released; 1] = [Released {
-    version: 1,
-    name: "first",
-    sqlite: (
-        include_bytes!("../../migrations/sqlite/0001_first.sql"),
-        "71ea0f7789ed315c2b9982284c9f386a113860f94fe8d63c66cda13686961748",
-    ),
-    postgres: (
-        include_bytes!("../../migrations/postgres/0001_first.sql"),
-        "a02aaaf872445da00ad5fdada0d776b22ede65b8d9065e855af518119e9dc3db",
-    ),
-}];
+const RELEASED: [Released; 2] = [
+    Released {
+        version: 1,
+        name: "first",
+        sqlite: (
+            include_bytes!("../../migrations/sqlite/0001_first.sql"),
+            "71ea0f7789ed315c2b9982284c9f386a113860f94fe8d63c66cda13686961748",
+        ),
+        postgres: (
+            include_bytes!("../../migrations/postgres/0001_first.sql"),
+            "a02aaaf872445da00ad5fdada0d776b22ede65b8d9065e855af518119e9dc3db",
+        ),
+    },
+    Released {
+        version: 2,
+        name: "event_chain",
+        sqlite: (
+            include_bytes!("../../migrations/sqlite/0002_event_chain.sql"),
+            "3986091f49d8abd554f6dfbb3f8b80942aa2c33746bbef710f66b0e83276f3e9",
+        ),
+        postgres: (
+            include_bytes!("../../migrations/postgres/0002_event_chain.sql"),
+            "106d8e0f772e268fae8b222d356e3619b9d1c9d24c4093feeca2640667a0db91",
+        ),
+    },
+];
+
+const RELEASED_FIRST: (&str, &str) = (
+    include_str!("../../migrations/sqlite/0001_first.sql"),
+    include_str!("../../migrations/postgres/0001_first.sql"),
+);
+
+/// Sixteen equal bytes, in hexadecimal.
+fn uuid_of(byte: u8) -> String {
+    hex(&[byte; 16])
+}
 
 struct Released {
     version: i64,
@@ -77,18 +102,50 @@ on_both! {
             for store in opened {
                 store.await.unwrap().unwrap();
             }
-            assert_eq!(fresh.count("schema_version").await, 1);
+            assert_eq!(fresh.count("schema_version").await, SCHEMA_VERSION);
             assert_eq!(fresh.count("instance").await, 1);
             assert_eq!(fresh.count("schema_lock").await, 0);
             Arc::into_inner(fresh).unwrap().remove().await;
         }
     }
 
+    /// Events from before the chain are found by the index, as they were.
+    async fn events_of_an_older_schema_are_still_found(place: &Place) {
+        place.sql(if place.is_postgres() { RELEASED_FIRST.1 } else { RELEASED_FIRST.0 }).await;
+        place
+            .sql(if place.is_postgres() {
+                "CREATE TABLE schema_version (version BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied BIGINT NOT NULL)"
+            } else {
+                "CREATE TABLE schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied INTEGER NOT NULL) STRICT"
+            })
+            .await;
+        let sums = &RELEASED[0];
+        let sum = if place.is_postgres() { sums.postgres.1 } else { sums.sqlite.1 };
+        place.sql(&format!("INSERT INTO schema_version VALUES (1, 'first', '{sum}', 0)")).await;
+        let id = uuid_of(7);
+        let (id, whose) = if place.is_postgres() {
+            (format!("'\\x{id}'"), format!("'\\x{}'", uuid_of(9)))
+        } else {
+            (format!("x'{id}'"), format!("x'{}'", uuid_of(9)))
+        };
+        place
+            .sql(&format!(
+                "INSERT INTO audit_event (id, at, kind, outcome, actor, prescriber, support) \
+                 VALUES ({id}, 5, 'passcode_tried', 'success', 'api_key', {whose}, 'ABCD-EFGH')"
+            ))
+            .await;
+        let store = place.open().await;
+        let owner = PrescriberId::from_slice(&[9; 16]).unwrap();
+        let found = store.read("events", move |tx| tx.events_of(owner, 10)).await.unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].at.micros(), 5);
+    }
+
     async fn an_empty_database_is_refused_where_nobody_migrates(place: &Place) {
         let error = place.try_open(1, false).await.err().unwrap();
         assert_eq!(
             error.to_string(),
-            "the database has schema 0, this program needs 1: run countersign migrate"
+            format!("the database has schema 0, this program needs {SCHEMA_VERSION}: run countersign migrate")
         );
     }
 
@@ -102,11 +159,13 @@ on_both! {
             assert!(matches!(error, Error::Schema(_)), "{error:?}");
             assert_eq!(
                 error.to_string(),
-                "the database has schema 999, made by a newer version; this one knows 1: \
-                 use the newer program"
+                format!(
+                    "the database has schema 999, made by a newer version; this one knows \
+                     {SCHEMA_VERSION}: use the newer program"
+                )
             );
         }
-        assert_eq!(place.count("schema_version").await, 2);
+        assert_eq!(place.count("schema_version").await, SCHEMA_VERSION + 1);
     }
 
     async fn a_migration_of_another_program_is_refused(place: &Place) {
@@ -119,8 +178,7 @@ on_both! {
     }
 
     async fn the_lock_of_a_dead_migration_runs_out(place: &Place) {
-        place.open().await;
-        place.sql("DELETE FROM schema_version").await;
+        place.sql("CREATE TABLE schema_lock (id BIGINT PRIMARY KEY, until BIGINT NOT NULL)").await;
         let past = NOW.micros() - 1;
         place.sql(&format!("INSERT INTO schema_lock (id, until) VALUES (1, {past})")).await;
         place.open().await;

@@ -11,7 +11,7 @@ use countersign_store::{
 };
 
 use crate::support::{
-    NOW, People, event, facts, new_token, npi, passphrase_hash, random, row_of, stored,
+    NOW, People, append_many, event, facts, new_token, npi, passphrase_hash, random, row_of, stored,
 };
 
 /// Text with what trips careless code: quotes, placeholders, other scripts, several bytes a letter.
@@ -308,7 +308,7 @@ on_both! {
         }
         let saved = rows.clone();
         store
-            .write("save", move |tx| tx.save_tokens(&saved.iter().collect::<Vec<_>>()))
+            .write("save", move |tx| tx.save_checked(&saved.iter().collect::<Vec<_>>()))
             .await
             .unwrap();
         for row in &rows {
@@ -548,7 +548,7 @@ on_both! {
         }
         store
             .write("events", move |tx| {
-                tx.append_all(&events, NOW)?;
+                append_many(tx, &events, NOW)?;
                 events.iter().try_for_each(|event| tx.append(event, NOW.plus_seconds(1)))?;
                 tx.append(&event(EventKind::SessionEnded), NOW)
             })
@@ -569,6 +569,61 @@ on_both! {
         for row in wanted {
             assert!(found.contains(&row), "{row:?}");
         }
+    }
+
+    /// Events of the hot path hang on their token; those of others stay out of the list.
+    async fn events_are_found_through_their_tokens(place: &Place) {
+        let store = place.open().await;
+        let (people, other) = (People::new(&store).await, People::new(&store).await);
+        let (first, second) = (people.token(&store).await, people.token(&store).await);
+        let foreign = other.token(&store).await;
+        let mut wanted = Vec::new();
+        for second_no in 0..9 {
+            let at = NOW.plus_seconds(second_no);
+            let token = [&first, &second, &foreign][usize::try_from(second_no % 3).unwrap()].clone();
+            let whose = if token.id == foreign.id { other } else { people };
+            if token.id != foreign.id {
+                wanted.push((at, Some(token.id)));
+            }
+            store
+                .write("check", move |tx| {
+                    let mut row = row_of(tx, &token.credential)?;
+                    let event = event(EventKind::PasscodeTried)
+                        .about(whose.practice, whose.prescriber)
+                        .token(token.id);
+                    // Two events of one token in one group: the second follows the first.
+                    let linked: Vec<_> = tx
+                        .links(&[at, at])?
+                        .into_iter()
+                        .map(|link| (event.clone(), link.after(&mut row)))
+                        .collect();
+                    tx.save_checked(&[&row])?;
+                    tx.append_all(&linked)
+                })
+                .await
+                .unwrap();
+        }
+        let slow = NOW.plus_seconds(100);
+        store
+            .write("slow", move |tx| {
+                let event = event(EventKind::TokenRenamed);
+                tx.append(&event.about(people.practice, people.prescriber), slow)
+            })
+            .await
+            .unwrap();
+        let mut expected: Vec<_> = wanted.iter().flat_map(|it| [*it, *it]).collect();
+        expected.push((slow, None));
+        expected.reverse();
+        for most in [100, 13, 5, 1] {
+            let found = store
+                .read("events", move |tx| tx.events_of(people.prescriber, most))
+                .await
+                .unwrap();
+            let found: Vec<_> = found.iter().map(|row| (row.at, row.token)).collect();
+            let most = usize::try_from(most).unwrap().min(expected.len());
+            assert_eq!(found, expected[..most]);
+        }
+        assert_eq!(place.count("audit_event").await, 19);
     }
 
     async fn all_sessions_of_a_prescriber_end(place: &Place) {

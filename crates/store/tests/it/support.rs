@@ -259,6 +259,12 @@ pub(crate) fn event(kind: EventKind) -> Event {
     Event::success(kind, Actor::System, SupportCode::new(&mut SystemRng).unwrap())
 }
 
+/// Appends events as the hot path does, each to no token.
+pub(crate) fn append_many(tx: &mut Tx<'_>, events: &[Event], at: Timestamp) -> Result<(), Error> {
+    let links = tx.links(&vec![at; events.len()])?;
+    tx.append_all(&events.iter().cloned().zip(links).collect::<Vec<_>>())
+}
+
 /// A provisioned token that nobody has added.
 pub(crate) fn new_token() -> Token {
     let rng = &mut SystemRng;

@@ -4,7 +4,7 @@
 use countersign_domain::EventKind;
 use countersign_store::{Error, Store, Tx};
 
-use crate::support::{Gate, NOW, event, is_waiting, named, on_sqlite, seen, started};
+use crate::support::{Gate, NOW, append_many, event, is_waiting, named, on_sqlite, seen, started};
 
 /// Whether the practice with this name is there for a reader of this store.
 async fn there(store: &Store, name: &'static str) -> bool {
@@ -126,7 +126,7 @@ on_both! {
                 let made = store
                     .write("unrecorded", move |tx| {
                         make(tx)?;
-                        let recorded = tx.append_all(&events, NOW);
+                        let recorded = append_many(tx, &events, NOW);
                         if careless { Ok(()) } else { recorded }
                     })
                     .await;
@@ -139,7 +139,7 @@ on_both! {
         store
             .write("recorded", move |tx| {
                 make(tx)?;
-                tx.append_all(&many, NOW)
+                append_many(tx, &many, NOW)
             })
             .await
             .unwrap();

@@ -1,0 +1,175 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio::{runtime::Handle, sync::oneshot};
+
+use crate::{
+    Backend, Error, Shared, Store, Tx, decided, postgres,
+    queue::Queue,
+    sqlite::{Finish, SqliteSession, WriteJob},
+};
+
+/// Most requests in one transaction.
+const GROUP_MOST: usize = 128;
+/// So many are taken at once where they are there: fewer are not worth a commit of their own.
+const GROUP_LEAST: usize = 16;
+
+/// Decides a group of requests in one transaction.
+pub(crate) type Run<Q, A> = fn(&mut Tx<'_>, &[Q]) -> Result<Vec<A>, Error>;
+
+type Answered<A> = Vec<(oneshot::Sender<Result<A, Error>>, Result<A, Error>)>;
+
+/// See [`Store::lane`].
+pub struct Lane<Q, A> {
+    /// Kept open for as long as there is a lane.
+    _store: Store,
+    name: &'static str,
+    line: Arc<Line<Q, A>>,
+}
+
+/// What waits in a lane, and how it is worked off.
+pub(crate) struct Line<Q, A> {
+    waiting: Queue<Waiting<Q, A>>,
+    run: Run<Q, A>,
+    shared: Shared,
+    /// The writer of `SQLite`, which a lane asks for a turn.
+    writer: Option<Arc<Queue<WriteJob>>>,
+    /// A turn has been asked for and has not begun.
+    called: AtomicBool,
+    /// Where answers are handed out: waking many requests costs a database thread more than it costs
+    /// the threads that run them anyway.
+    runtime: Option<Handle>,
+}
+
+struct Waiting<Q, A> {
+    request: Q,
+    reply: oneshot::Sender<Result<A, Error>>,
+}
+
+impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
+    pub(crate) fn open(store: Store, name: &'static str, run: Run<Q, A>) -> Self {
+        let line = Arc::new(Line {
+            waiting: Queue::new(),
+            run,
+            shared: store.0.shared.clone(),
+            writer: match &store.0.backend {
+                Backend::Sqlite(pool) => Some(pool.writer()),
+                Backend::Postgres(_) => None,
+            },
+            called: AtomicBool::new(false),
+            runtime: Handle::try_current().ok(),
+        });
+        if let Backend::Postgres(pool) = &store.0.backend {
+            for _ in 0..postgres::LANE_THREADS {
+                pool.lane(Arc::clone(&line));
+            }
+        }
+        Self { _store: store, name, line }
+    }
+
+    /// Hands a request in and waits until its answer is durable.
+    pub async fn submit(&self, request: Q) -> Result<A, Error> {
+        let (reply, receive) = oneshot::channel();
+        self.line.waiting.push(Waiting { request, reply }).map_err(|_| {
+            Error::Unavailable("too many requests wait, or the store is closed".into())
+        })?;
+        self.line.call()?;
+        Store::reply(self.name, receive).await
+    }
+}
+
+impl<Q: Send + 'static, A: Send + 'static> Line<Q, A> {
+    /// Asks the writer of `SQLite` for a turn, unless one is coming.
+    fn call(self: &Arc<Self>) -> Result<(), Error> {
+        let Some(writer) = &self.writer else { return Ok(()) };
+        if self.called.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let line = Arc::clone(self);
+        writer.push(Box::new(move |session| line.turn(session))).map_err(|_| {
+            self.called.store(false, Ordering::Release);
+            // What waits may still run, with what comes later.
+            Error::OutcomeUnknown("too many requests wait, or the store is closed".into())
+        })
+    }
+
+    /// One turn in a transaction of the writer: half of what waits. While that is committed, the
+    /// other half's requests are read and its answers are written, so that no core is idle.
+    fn turn(self: Arc<Self>, session: &SqliteSession) -> Finish {
+        // The flag falls before the look into the queue, so that nothing is left lying there.
+        self.called.swap(false, Ordering::AcqRel);
+        let (waiting, left) = self.waiting.take_half(GROUP_LEAST, GROUP_MOST);
+        if waiting.is_empty() {
+            return Box::new(drop);
+        }
+        let (requests, replies): (Vec<Q>, Vec<_>) =
+            waiting.into_iter().map(|w| (w.request, w.reply)).unzip();
+        let decide = |requests: &[Q]| {
+            session.savepoint(|| {
+                decided(&mut Tx::sqlite(session, &self.shared), &mut |tx| (self.run)(tx, requests))
+            })
+        };
+        let answers: Vec<Result<A, Error>> = match decide(&requests) {
+            Ok(answers) if answers.len() == requests.len() => answers.into_iter().map(Ok).collect(),
+            // One request must not fail the others: each gets a savepoint of its own.
+            _ => requests
+                .iter()
+                .map(|request| decide(std::slice::from_ref(request))?.pop().ok_or(Error::Retry))
+                .collect(),
+        };
+        if left > 0 && self.call().is_err() {
+            // Nobody comes for them: whoever waits is told that nobody knows.
+            drop(self.waiting.take_half(usize::MAX, usize::MAX));
+        }
+        Box::new(move |commit| {
+            let answers = answers.into_iter().map(|answer| match &commit {
+                Ok(()) => answer,
+                Err(error) => answer.and(Err(error.again())),
+            });
+            self.hand_out(replies.into_iter().zip(answers).collect());
+        })
+    }
+
+    /// One turn on a connection of its own: waits for requests, and for the commit. `false` when the
+    /// lane is closed.
+    pub(crate) fn turn_alone(&self, session: &mut postgres::PgSession) -> bool {
+        let waiting = self.waiting.take(GROUP_MOST);
+        if waiting.is_empty() {
+            return false;
+        }
+        let (requests, replies): (Vec<Q>, Vec<_>) =
+            waiting.into_iter().map(|w| (w.request, w.reply)).unzip();
+        let mut answers = session
+            .transaction(&self.shared, &mut |tx: &mut Tx<'_>| (self.run)(tx, &requests))
+            .map(Vec::into_iter);
+        let mut answer = |request: &Q| match &mut answers {
+            Ok(answers) => answers.next().ok_or(Error::Driver("an answer is missing".into())),
+            Err(Error::OutcomeUnknown(why)) => Err(Error::OutcomeUnknown(why.clone())),
+            Err(Error::Unavailable(why)) => Err(Error::Unavailable(why.clone())),
+            // One request must not fail the others: each gets a transaction of its own.
+            Err(_) => session.transaction(&self.shared, &mut |tx: &mut Tx<'_>| {
+                (self.run)(tx, std::slice::from_ref(request))?.pop().ok_or(Error::Retry)
+            }),
+        };
+        let answered = replies.into_iter().zip(requests.iter().map(&mut answer)).collect();
+        self.hand_out(answered);
+        true
+    }
+
+    fn hand_out(&self, answered: Answered<A>) {
+        // A receiver that is gone belongs to a client that left. The commit stands all the same.
+        let all = move || answered.into_iter().for_each(|(reply, answer)| drop(reply.send(answer)));
+        match &self.runtime {
+            Some(runtime) => drop(runtime.spawn(async move { all() })),
+            None => all(),
+        }
+    }
+}
+
+impl<Q, A> Drop for Lane<Q, A> {
+    fn drop(&mut self) {
+        self.line.waiting.close();
+    }
+}
