@@ -190,13 +190,42 @@ pub enum CredentialIdError {
 /// Two are the same if their texts are: that is what is printed on a token, and unique here.
 #[derive(Debug, Clone)]
 pub struct CredentialId {
-    text: String,
+    text: Text<MOST>,
     format: usize,
+}
+
+/// Characters of the longest ID.
+const MOST: usize = 12;
+/// Most characters that are looked at: spaces between them do not count.
+const MOST_TYPED: usize = 32;
+
+/// A few ASCII letters and digits, kept in place: every check of a passcode reads several.
+#[derive(Debug, Clone, Copy)]
+struct Text<const N: usize> {
+    bytes: [u8; N],
+    length: usize,
+}
+
+impl<const N: usize> Text<N> {
+    const EMPTY: Self = Self { bytes: [0; N], length: 0 };
+
+    /// Adds a character; `false` when there is no room.
+    fn push(&mut self, byte: u8) -> bool {
+        let slot = self.bytes.get_mut(self.length);
+        let fits = slot.map(|slot| *slot = byte).is_some();
+        self.length += usize::from(fits);
+        fits
+    }
+
+    fn as_str(&self) -> &str {
+        // Only ASCII was pushed.
+        self.bytes.get(..self.length).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or("")
+    }
 }
 
 impl PartialEq for CredentialId {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.as_str() == other.as_str()
     }
 }
 
@@ -210,13 +239,13 @@ impl PartialOrd for CredentialId {
 
 impl Ord for CredentialId {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.text.cmp(&other.text)
+        self.as_str().cmp(other.as_str())
     }
 }
 
 impl Hash for CredentialId {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
+        self.as_str().hash(state);
     }
 }
 
@@ -225,28 +254,34 @@ impl CredentialId {
     /// and L where only digits can stand. `maker` is needed for IDs of digits alone.
     pub fn parse(typed: &str, maker: Option<Manufacturer>) -> Result<Self, CredentialIdError> {
         let text = clean(typed)?;
+        let text = text.as_str();
         if text.is_empty() {
             return Err(CredentialIdError::Empty);
         }
-        let (index, digits) = match split_prefix(&text) {
+        let (index, digits) = match split_prefix(text) {
             Some(found) => found,
-            None => digits_only(&text, maker)?,
+            None => digits_only(text, maker)?,
         };
         let format = FORMATS.get(index).ok_or(CredentialIdError::UnknownPrefix)?;
         if maker.is_some_and(|chosen| chosen != format.manufacturer) {
             return Err(CredentialIdError::OtherMaker);
         }
-        let digits: String = digits.chars().map(digit_for).collect();
-        if !digits.bytes().all(|b| b.is_ascii_digit()) {
+        let digits = digits.bytes().map(digit_for);
+        if !digits.clone().all(|b| b.is_ascii_digit()) {
             return Err(CredentialIdError::BadCharacter);
         }
         if digits.len() < format.digits.0 || digits.len() > format.digits.1 {
             return Err(CredentialIdError::WrongLength);
         }
-        if format.check_digit && !luhn_holds(digits.bytes().map(|b| b - b'0')) {
+        if format.check_digit && !luhn_holds(digits.clone().map(|b| b - b'0')) {
             return Err(CredentialIdError::BadCheckDigit);
         }
-        Ok(Self { text: format!("{}{digits}", format.prefix), format: index })
+        let mut id = Self { text: Text::EMPTY, format: index };
+        if format.prefix.bytes().chain(digits).all(|byte| id.text.push(byte)) {
+            Ok(id)
+        } else {
+            Err(CredentialIdError::WrongLength)
+        }
     }
 
     /// A new ID of our own: `CNST` or `CNHT`, seven random digits and a check digit.
@@ -276,13 +311,18 @@ impl CredentialId {
         if format.check_digit {
             digits.push(luhn_check_digit(digits.iter().copied()));
         }
-        let text = digits.iter().map(|d| char::from(b'0' + d)).collect::<String>();
-        Ok(Self { text: format!("{}{text}", format.prefix), format: index })
+        let mut id = Self { text: Text::EMPTY, format: index };
+        let digits = digits.iter().map(|digit| b'0' + digit);
+        if format.prefix.bytes().chain(digits).all(|byte| id.text.push(byte)) {
+            Ok(id)
+        } else {
+            Err(RngError)
+        }
     }
 
     /// The normalized text.
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.text.as_str()
     }
 
     fn family(&self) -> &'static CredentialFormat {
@@ -302,7 +342,7 @@ impl CredentialId {
 
     /// `CNST••••5674`: enough to tell one's own tokens apart.
     pub fn masked(&self) -> String {
-        mask(&self.text)
+        mask(self.as_str())
     }
 }
 
@@ -313,27 +353,28 @@ fn mask(text: &str) -> String {
 
 impl fmt::Display for CredentialId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.as_str())
     }
 }
 
 /// The family that an ID, perhaps half typed, plainly belongs to; none where several fit.
 pub fn infer_format(typed: &str) -> Option<&'static CredentialFormat> {
     let text = clean(typed).ok()?;
-    split_prefix(&text).and_then(|(index, _)| FORMATS.get(index))
+    split_prefix(text.as_str()).and_then(|(index, _)| FORMATS.get(index))
 }
 
-fn clean(typed: &str) -> Result<String, CredentialIdError> {
-    let mut text = String::with_capacity(12);
+fn clean(typed: &str) -> Result<Text<MOST_TYPED>, CredentialIdError> {
+    let mut text = Text::EMPTY;
     for c in typed.chars() {
         match c {
             ' ' | '-' | '.' | '\u{a0}' | '\t' | '\u{2010}'..='\u{2014}' => {}
-            c if c.is_ascii_alphanumeric() => text.push(c.to_ascii_uppercase()),
+            c if c.is_ascii_alphanumeric() => {
+                // No ID is longer; stop before a long input costs anything.
+                if !text.push(c.to_ascii_uppercase() as u8) {
+                    return Err(CredentialIdError::WrongLength);
+                }
+            }
             _ => return Err(CredentialIdError::BadCharacter),
-        }
-        // No ID is longer; stop before a long input costs anything.
-        if text.len() > 32 {
-            return Err(CredentialIdError::WrongLength);
         }
     }
     Ok(text)
@@ -351,7 +392,7 @@ fn digits_only(
     text: &str,
     maker: Option<Manufacturer>,
 ) -> Result<(usize, &str), CredentialIdError> {
-    if !text.starts_with(|c: char| digit_for(c).is_ascii_digit()) {
+    if !text.bytes().next().is_some_and(|byte| digit_for(byte).is_ascii_digit()) {
         return Err(CredentialIdError::UnknownPrefix);
     }
     let maker = maker.ok_or(CredentialIdError::MakerNeeded)?;
@@ -362,10 +403,10 @@ fn digits_only(
         .ok_or(CredentialIdError::UnknownPrefix)
 }
 
-fn digit_for(c: char) -> char {
-    match c {
-        'O' => '0',
-        'I' | 'L' => '1',
+const fn digit_for(byte: u8) -> u8 {
+    match byte {
+        b'O' => b'0',
+        b'I' | b'L' => b'1',
         other => other,
     }
 }

@@ -220,26 +220,31 @@ impl Purpose {
 
 /// Eight letters and digits that stand on the page and in the log, for a call to the help desk.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SupportCode([u8; 8]);
+pub struct SupportCode([u8; 9]);
 
 impl SupportCode {
     /// A new code of 40 random bits, without letters that are read wrongly.
     pub fn new(rng: &mut dyn Rng) -> Result<Self, RngError> {
         const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-        let bytes: [u8; 8] = random_array(rng)?;
-        Ok(Self(bytes.map(|b| ALPHABET.get(usize::from(b & 31)).copied().unwrap_or(b'0'))))
+        let mut code: [u8; 9] = random_array(rng)?;
+        for byte in &mut code {
+            *byte = ALPHABET.get(usize::from(*byte & 31)).copied().unwrap_or(b'0');
+        }
+        code[4] = b'-';
+        Ok(Self(code))
+    }
+}
+
+impl SupportCode {
+    /// The code as it is shown: two groups of four with a dash between them.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("")
     }
 }
 
 impl fmt::Display for SupportCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            if index == 4 {
-                f.write_str("-")?;
-            }
-            write!(f, "{}", char::from(*byte))?;
-        }
-        Ok(())
+        f.write_str(self.as_str())
     }
 }
 

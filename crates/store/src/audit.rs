@@ -89,7 +89,6 @@ impl Tx<'_> {
     }
 
     fn insert(&mut self, event: &Event, link: &Link) -> Result<(), Error> {
-        let support = event.support.to_string();
         let params: [P<'_>; 14] = [
             link.id.as_bytes().into(),
             link.at.micros().into(),
@@ -103,7 +102,7 @@ impl Tx<'_> {
             event.purpose.map(countersign_domain::Purpose::code).into(),
             event.reason.into(),
             event.detail.as_deref().into(),
-            support.as_str().into(),
+            event.support.as_str().into(),
             link.previous().into(),
         ];
         self.run(
@@ -145,8 +144,7 @@ impl Tx<'_> {
             events.iter().map(|(e, _)| e.purpose.map(countersign_domain::Purpose::code)).collect();
         let reasons: Vec<Option<&str>> = events.iter().map(|(e, _)| e.reason).collect();
         let details: Vec<Option<&str>> = events.iter().map(|(e, _)| e.detail.as_deref()).collect();
-        let supports: Vec<String> = events.iter().map(|(e, _)| e.support.to_string()).collect();
-        let supports: Vec<&str> = supports.iter().map(String::as_str).collect();
+        let supports: Vec<&str> = events.iter().map(|(e, _)| e.support.as_str()).collect();
         let params = [
             P::Blobs(&ids),
             P::Ints(&at),

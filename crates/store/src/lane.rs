@@ -69,14 +69,18 @@ impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
         Self { _store: store, name, line }
     }
 
-    /// Hands a request in and waits until its answer is durable.
+    /// Hands a request in and waits until its answer is durable, for as long as the caller does: who
+    /// gives up first must take what the request consumed for consumed.
     pub async fn submit(&self, request: Q) -> Result<A, Error> {
         let (reply, receive) = oneshot::channel();
         self.line.waiting.push(Waiting { request, reply }).map_err(|_| {
             Error::Unavailable("too many requests wait, or the store is closed".into())
         })?;
         self.line.call()?;
-        Store::reply(self.name, receive).await
+        receive.await.unwrap_or_else(|_| {
+            let name = self.name;
+            Err(Error::OutcomeUnknown(format!("the database thread ended in {name}")))
+        })
     }
 }
 

@@ -203,7 +203,7 @@ impl Store {
         }
     }
 
-    pub(crate) async fn reply<R>(
+    async fn reply<R>(
         name: &'static str,
         receive: oneshot::Receiver<Result<R, Error>>,
     ) -> Result<R, Error> {

@@ -186,16 +186,19 @@ impl Tx<'_> {
     /// Keeps everyone else from changing this prescriber and their tokens until the commit, and
     /// gives the failure counter as it is now.
     pub fn lock_prescriber(&mut self, id: PrescriberId) -> Result<Failures, Error> {
-        let row = self
-            .row(
-                locking!("SELECT failures, blocked_until FROM prescriber WHERE id = $1"),
-                &[id.as_bytes().into()],
-            )?
-            .ok_or(Error::Corrupt { column: "prescriber.id" })?;
-        Ok(failures(
-            row.int(0, "prescriber.failures")?,
-            row.opt_int(1, "prescriber.blocked_until")?,
-        ))
+        let mut found = None;
+        self.each(
+            locking!("SELECT failures, blocked_until FROM prescriber WHERE id = $1"),
+            &[id.as_bytes().into()],
+            &mut |row| {
+                found = Some(failures(
+                    row.int(0, "prescriber.failures")?,
+                    row.opt_int(1, "prescriber.blocked_until")?,
+                ));
+                Ok(())
+            },
+        )?;
+        found.ok_or(Error::Corrupt { column: "prescriber.id" })
     }
 
     /// Writes the failure counter of a prescriber.

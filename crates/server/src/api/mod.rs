@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{FromRequest, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -12,8 +12,9 @@ use axum::{
 use countersign_domain::{CredentialId, Manufacturer, Purpose, otp::OneTimePasscode};
 use data_encoding::BASE32_NOPAD;
 use http::{HeaderMap, StatusCode, header};
-use serde::{Deserialize, Serialize};
-use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     Shared,
@@ -33,33 +34,36 @@ pub(crate) fn routes(most: Duration) -> axum::Router<Shared> {
         .method_not_allowed_fallback(async || {
             problem(StatusCode::METHOD_NOT_ALLOWED, "method", "Use the documented method.")
         })
-        .layer(DefaultBodyLimit::max(MOST_BYTES))
-        .layer(middleware::from_fn(move |request: Request, next: Next| async move {
-            within(most, request, next, || {
-                problem(
-                    StatusCode::GATEWAY_TIMEOUT,
-                    "too_slow",
-                    "Not verified. Wait for the next passcode.",
-                )
-            })
-            .await
-        }))
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            tracing::error!("a handler panicked");
-            problem(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "Something went wrong on our side.",
-            )
-        }))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::CACHE_CONTROL,
-            http::HeaderValue::from_static("no-store"),
-        ))
-        .layer(SetResponseHeaderLayer::overriding(
-            header::X_CONTENT_TYPE_OPTIONS,
-            http::HeaderValue::from_static("nosniff"),
-        ))
+        // One stack: each layer that a router takes by itself costs every request a box of its own.
+        .layer(
+            ServiceBuilder::new()
+                .layer(middleware::from_fn(move |request: Request, next: Next| async move {
+                    let mut response = within(most, request, next, || {
+                        problem(
+                            StatusCode::GATEWAY_TIMEOUT,
+                            "too_slow",
+                            "Not verified. Wait for the next passcode.",
+                        )
+                    })
+                    .await;
+                    let headers = response.headers_mut();
+                    headers
+                        .insert(header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
+                    headers.insert(
+                        header::X_CONTENT_TYPE_OPTIONS,
+                        http::HeaderValue::from_static("nosniff"),
+                    );
+                    response
+                }))
+                .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+                    tracing::error!("a handler panicked");
+                    problem(
+                        StatusCode::INTERNAL_SERVER_ERROR,
+                        "internal",
+                        "Something went wrong on our side.",
+                    )
+                })),
+        )
 }
 
 /// Whether an address belongs to the API, which answers in problem documents and not in pages.
@@ -80,20 +84,39 @@ struct CheckReply {
     verified: bool,
 }
 
-type JsonBody<T> = Result<Json<T>, axum::extract::rejection::JsonRejection>;
+/// A body of at most [`MOST_BYTES`], read as JSON.
+struct JsonBody<T>(T);
 
-fn bad_body(rejection: &axum::extract::rejection::JsonRejection) -> Response {
-    problem(
-        rejection.status(),
-        "body_malformed",
-        "Send a JSON object with exactly the documented fields.",
-    )
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
+        let bad = |status| {
+            problem(
+                status,
+                "body_malformed",
+                "Send a JSON object with exactly the documented fields.",
+            )
+        };
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
+        let kind = kind.and_then(|it| it.split(';').next()).map(str::trim);
+        if !kind.is_some_and(|it| it.eq_ignore_ascii_case("application/json")) {
+            return Err(bad(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        let body = axum::body::to_bytes(request.into_body(), MOST_BYTES)
+            .await
+            .map_err(|_| bad(StatusCode::PAYLOAD_TOO_LARGE))?;
+        serde_json::from_slice(&body).map(Self).map_err(|error| {
+            let syntax = error.is_syntax() || error.is_eof();
+            bad(if syntax { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY })
+        })
+    }
 }
 
 async fn check_passcode(
     State(shared): State<Shared>,
     headers: HeaderMap,
-    body: JsonBody<CheckBody>,
+    body: Result<JsonBody<CheckBody>, Response>,
 ) -> Response {
     let key = headers
         .get(header::AUTHORIZATION)
@@ -101,9 +124,9 @@ async fn check_passcode(
         .and_then(|value| value.strip_prefix("Bearer "))
         .filter(|key| key.len() <= 128);
     let Some(key) = key else { return unauthorized() };
-    let Json(body) = match body {
+    let JsonBody(body) = match body {
         Ok(body) => body,
-        Err(rejection) => return bad_body(&rejection),
+        Err(refused) => return refused,
     };
     let Ok(passcode) = body.passcode.parse::<OneTimePasscode>() else {
         return problem(
@@ -170,12 +193,8 @@ struct ProvisionReply {
 async fn provision(
     State(shared): State<Shared>,
     Peer(address): Peer,
-    body: JsonBody<ProvisionBody>,
+    JsonBody(body): JsonBody<ProvisionBody>,
 ) -> Response {
-    let Json(body) = match body {
-        Ok(body) => body,
-        Err(rejection) => return bad_body(&rejection),
-    };
     if !shared.limits.provision(address) {
         return problem(
             StatusCode::TOO_MANY_REQUESTS,
