@@ -30,6 +30,12 @@ pub struct AuditRow {
     pub support: String,
 }
 
+const INSERT: Sql = sql!(
+    "INSERT INTO audit_event (id, at, kind, outcome, actor, actor_id, practice, prescriber, token, "
+    "purpose, reason, detail, support, previous) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+);
+
 /// Random bytes of an event's id (RFC 9562, version 7).
 const EVENT_RANDOM_BYTES: usize = 10;
 
@@ -75,7 +81,7 @@ impl Tx<'_> {
     /// Appends an event. If this fails the whole transaction fails: no record, no change.
     pub fn append(&mut self, event: &Event, now: Timestamp) -> Result<(), Error> {
         let link = Link { id: EventId::new(now, self.rng())?, at: now, previous: None };
-        self.insert(event, &link)
+        self.run(INSERT, &columns(event, &link)).map(drop)
     }
 
     /// Makes the places of events of these times, with one draw of random bytes.
@@ -87,38 +93,35 @@ impl Tx<'_> {
         };
         times.iter().map(link).collect()
     }
+}
 
-    fn insert(&mut self, event: &Event, link: &Link) -> Result<(), Error> {
-        let params: [P<'_>; 14] = [
-            link.id.as_bytes().into(),
-            link.at.micros().into(),
-            event.kind.code().into(),
-            event.outcome.code().into(),
-            event.actor.code().into(),
-            event.actor.id_bytes().into(),
-            event.practice.as_ref().map(|id| id.as_bytes()).into(),
-            event.prescriber.as_ref().map(|id| id.as_bytes()).into(),
-            event.token.as_ref().map(|id| id.as_bytes()).into(),
-            event.purpose.map(countersign_domain::Purpose::code).into(),
-            event.reason.into(),
-            event.detail.as_deref().into(),
-            event.support.as_str().into(),
-            link.previous().into(),
-        ];
-        self.run(
-            sql!("INSERT INTO audit_event (id, at, kind, outcome, actor, actor_id, practice, prescriber, token, "
-                "purpose, reason, detail, support, previous) "
-                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"),
-            &params,
-        )
-        .map(drop)
-    }
+/// The columns of [`INSERT`].
+fn columns<'e>(event: &'e Event, link: &'e Link) -> [P<'e>; 14] {
+    [
+        link.id.as_bytes().into(),
+        link.at.micros().into(),
+        event.kind.code().into(),
+        event.outcome.code().into(),
+        event.actor.code().into(),
+        event.actor.id_bytes().into(),
+        event.practice.as_ref().map(|id| id.as_bytes()).into(),
+        event.prescriber.as_ref().map(|id| id.as_bytes()).into(),
+        event.token.as_ref().map(|id| id.as_bytes()).into(),
+        event.purpose.map(countersign_domain::Purpose::code).into(),
+        event.reason.into(),
+        event.detail.as_deref().into(),
+        event.support.as_str().into(),
+        link.previous().into(),
+    ]
+}
 
+impl Tx<'_> {
     /// Appends many events in their places, in one statement where the database is away. Who calls it
     /// saves the tokens that were linked.
     pub fn append_all(&mut self, events: &[(Event, Link)]) -> Result<(), Error> {
         if !self.is_postgres() {
-            return events.iter().try_for_each(|(event, link)| self.insert(event, link));
+            let sets: Vec<_> = events.iter().map(|(event, link)| columns(event, link)).collect();
+            return self.run_each(INSERT.sqlite, &sets);
         }
         let at: Vec<i64> = events.iter().map(|(_, l)| l.at.micros()).collect();
         let ids: Vec<&[u8]> = events.iter().map(|(_, l)| l.id.as_bytes().as_slice()).collect();

@@ -21,9 +21,9 @@ const READERS: usize = 2;
 /// How long to wait for another process that holds the file.
 const BUSY: Duration = Duration::from_secs(5);
 /// Commits after which the log is copied into the file.
-const COMMITS_A_CHECKPOINT: u32 = 256;
+const COMMITS_A_CHECKPOINT: u32 = 512;
 /// Pages in the log (4 KiB each) at which the writer copies them itself.
-const WAL_PAGES_MOST: i64 = 32_768;
+const WAL_PAGES_MOST: i64 = 49_152;
 /// Pages the writer keeps in memory, in KiB.
 const WRITER_CACHE_KIB: i64 = 48 * 1_024;
 /// What those are told whose transaction the database has ended, as it does on a full disk.
@@ -312,6 +312,23 @@ impl SqliteSession {
         })
     }
 
+    /// Runs one statement with several sets of parameters, each of which must touch one row.
+    pub(crate) fn run_each<const N: usize>(
+        &self,
+        sql: &'static str,
+        sets: &[[P<'_>; N]],
+    ) -> Result<(), Error> {
+        self.with_text(sql, |text| {
+            let mut statement = self.conn.prepare_cached(text)?;
+            for params in sets {
+                if statement.execute(rusqlite::params_from_iter(params))? != 1 {
+                    return Err(Error::Retry);
+                }
+            }
+            Ok(())
+        })
+    }
+
     pub(crate) fn rows(&self, sql: &'static str, params: &[P<'_>]) -> Result<Vec<Row>, Error> {
         let mut found = Vec::new();
         self.each(sql, params, &mut |row| {
@@ -327,12 +344,24 @@ impl SqliteSession {
         params: &[P<'_>],
         read: &mut dyn FnMut(&RawRow<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        self.each_of(sql, std::iter::once(params), read)
+    }
+
+    /// Runs one query with several sets of parameters, one after the other.
+    pub(crate) fn each_of<'p>(
+        &self,
+        sql: &'static str,
+        sets: impl Iterator<Item = &'p [P<'p>]>,
+        read: &mut dyn FnMut(&RawRow<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         self.with_text(sql, |text| {
             let mut statement = self.conn.prepare_cached(text)?;
             let columns = statement.column_count();
-            let mut rows = statement.query(rusqlite::params_from_iter(params))?;
-            while let Some(row) = rows.next()? {
-                read(&RawRow::Sqlite(row, columns))?;
+            for params in sets {
+                let mut rows = statement.query(rusqlite::params_from_iter(params))?;
+                while let Some(row) = rows.next()? {
+                    read(&RawRow::Sqlite(row, columns))?;
+                }
             }
             Ok(())
         })

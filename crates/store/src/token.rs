@@ -27,15 +27,28 @@ pub struct TokenRow {
 
 /// The step that a row held when it was read: a write holds only while it still does.
 #[derive(Debug, Clone, Copy)]
-pub struct ReadMark(i64);
+pub struct ReadMark {
+    step: i64,
+    /// The number of the row on `SQLite`.
+    row: i64,
+}
 
 /// The columns in the order in which [`Parts::of`] takes them.
 macro_rules! token_query {
+    // SQLite numbers its rows; PostgreSQL has no such number that lasts.
     ($tail:literal) => {
+        token_query!("rowid", $tail)
+    };
+    (postgres $tail:literal) => {
+        token_query!("CAST(0 AS BIGINT)", $tail)
+    };
+    ($row:literal, $tail:literal) => {
         concat!(
             "SELECT id, practice, prescriber, credential, manufacturer, name, algorithm, digits, ",
             "period, seed_sealed, state, state_reason, state_at, last_step, drift_base, drift, ",
-            "failures, blocked_until, created, added, last_used, last_event FROM token ",
+            "failures, blocked_until, created, added, last_used, last_event, ",
+            $row,
+            " FROM token ",
             $tail
         )
     };
@@ -49,10 +62,12 @@ const OWNED: Sql = Sql {
         "SELECT t.id, t.practice, t.prescriber, t.credential, t.manufacturer, t.name, t.algorithm, ",
         "t.digits, t.period, t.seed_sealed, t.state, t.state_reason, t.state_at, t.last_step, ",
         "t.drift_base, t.drift, t.failures, t.blocked_until, t.created, t.added, t.last_used, ",
-        "t.last_event, p.failures, p.blocked_until FROM prescriber p JOIN token t ON t.prescriber = p.id ",
+        "t.last_event, CAST(0 AS BIGINT), p.failures, p.blocked_until FROM prescriber p JOIN token t ON t.prescriber = p.id ",
         "WHERE t.credential = ANY($1) ORDER BY p.id, t.id FOR UPDATE"
     ),
 };
+
+const FAILURES: &str = "SELECT failures, blocked_until FROM prescriber WHERE id = ?1";
 
 /// What a row holds for "no step was ever accepted".
 const NO_STEP: i64 = -1;
@@ -90,6 +105,7 @@ struct Parts {
     added: Option<Timestamp>,
     last_used: Option<Timestamp>,
     last_event: Option<EventId>,
+    row: i64,
 }
 
 impl Parts {
@@ -144,6 +160,7 @@ impl Parts {
             added: time(19, "token.added")?,
             last_used: time(20, "token.last_used")?,
             last_event: row.opt_id(21, "token.last_event", EventId::from_slice)?,
+            row: row.int(22, "token.rowid")?,
         })
     }
 }
@@ -173,7 +190,11 @@ impl Tx<'_> {
             added: parts.added,
             last_used: parts.last_used,
         };
-        Ok(TokenRow { token, mark: ReadMark(parts.step), last_event: parts.last_event })
+        Ok(TokenRow {
+            token,
+            mark: ReadMark { step: parts.step, row: parts.row },
+            last_event: parts.last_event,
+        })
     }
 
     fn tokens(&mut self, sql: Sql, params: &[P<'_>]) -> Result<Vec<TokenRow>, Error> {
@@ -231,7 +252,7 @@ impl Tx<'_> {
     ) -> Result<Option<TokenRow>, Error> {
         let sql = Sql {
             sqlite: token_query!("WHERE credential = $1"),
-            postgres: token_query!("WHERE credential = $1 FOR UPDATE"),
+            postgres: token_query!(postgres "WHERE credential = $1 FOR UPDATE"),
         };
         Ok(self.tokens(sql, &[credential.as_str().into()])?.pop())
     }
@@ -248,8 +269,8 @@ impl Tx<'_> {
             let mut rows = Vec::with_capacity(credentials.len());
             self.each(OWNED, &[P::Texts(&texts)], &mut |row| {
                 let failures = failures(
-                    row.int(22, "prescriber.failures")?,
-                    row.opt_int(23, "prescriber.blocked_until")?,
+                    row.int(23, "prescriber.failures")?,
+                    row.opt_int(24, "prescriber.blocked_until")?,
                 );
                 rows.push((Parts::of(row)?, failures));
                 Ok(())
@@ -260,13 +281,33 @@ impl Tx<'_> {
             }
             return Ok(found);
         }
-        // Two plain look-ups: SQLite plans a join anew for each value that it is given.
-        for credential in credentials {
-            let Some(row) = self.token_by_credential(credential)? else { continue };
-            if let Some(prescriber) = row.token.prescriber {
-                let failures = self.lock_prescriber(prescriber)?;
-                found.insert((*credential).clone(), (row, failures));
-            }
+        // Two plain look-ups each, and no join; a pass for each table.
+        let wanted: Vec<_> = credentials.iter().map(|id| [id.as_str().into()]).collect();
+        let mut rows = Vec::with_capacity(credentials.len());
+        self.each_of(token_query!("WHERE credential = ?1"), &wanted, &mut |row| {
+            rows.push(Parts::of(row)?);
+            Ok(())
+        })?;
+        rows.retain(|parts| parts.prescriber.is_some());
+        let wanted: Vec<_> = rows
+            .iter()
+            .filter_map(|parts| parts.prescriber.as_ref())
+            .map(|id| [id.as_bytes().into()])
+            .collect();
+        let mut counters = Vec::with_capacity(rows.len());
+        self.each_of(FAILURES, &wanted, &mut |row| {
+            counters.push(failures(
+                row.int(0, "prescriber.failures")?,
+                row.opt_int(1, "prescriber.blocked_until")?,
+            ));
+            Ok(())
+        })?;
+        if counters.len() != rows.len() {
+            return Err(Error::Corrupt { column: "token.prescriber" });
+        }
+        for (parts, counter) in rows.into_iter().zip(counters) {
+            let token = self.open_token(parts)?;
+            found.insert(token.token.credential.clone(), (token, counter));
         }
         Ok(found)
     }
@@ -275,7 +316,7 @@ impl Tx<'_> {
     pub fn tokens_of(&mut self, prescriber: PrescriberId) -> Result<Vec<TokenRow>, Error> {
         let sql = Sql {
             sqlite: token_query!("WHERE prescriber = $1 ORDER BY added, id"),
-            postgres: token_query!("WHERE prescriber = $1 ORDER BY added, id"),
+            postgres: token_query!(postgres "WHERE prescriber = $1 ORDER BY added, id"),
         };
         self.tokens(sql, &[prescriber.as_bytes().into()])
     }
@@ -302,7 +343,7 @@ impl Tx<'_> {
                 i64::from(token.failures.count).into(),
                 token.failures.blocked_until.map(Timestamp::micros).into(),
                 token.last_used.map(Timestamp::micros).into(),
-                mark.0.into(),
+                mark.step.into(),
             ],
         )
     }
@@ -311,7 +352,7 @@ impl Tx<'_> {
     /// the database is away. Names are not written: no check changes one.
     pub fn save_checked(&mut self, rows: &[&TokenRow]) -> Result<(), Error> {
         if !self.is_postgres() {
-            return rows.iter().try_for_each(|row| self.save_checked_one(row));
+            return self.save_checked_each(rows);
         }
         let ids: Vec<&[u8]> = rows.iter().map(|r| r.token.id.as_bytes().as_slice()).collect();
         let columns: Vec<_> = rows.iter().map(|r| state_columns(&r.token)).collect();
@@ -326,7 +367,7 @@ impl Tx<'_> {
             rows.iter().map(|r| r.token.failures.blocked_until.map(Timestamp::micros)).collect();
         let used: Vec<Option<i64>> =
             rows.iter().map(|r| r.token.last_used.map(Timestamp::micros)).collect();
-        let read: Vec<i64> = rows.iter().map(|r| r.mark.0).collect();
+        let read: Vec<i64> = rows.iter().map(|r| r.mark.step).collect();
         let newest: Vec<Option<&[u8]>> =
             rows.iter().map(|r| r.last_event.as_ref().map(|id| id.as_bytes().as_slice())).collect();
         let many = Sql {
@@ -359,27 +400,34 @@ impl Tx<'_> {
         if saved == rows.len() as u64 { Ok(()) } else { Err(Error::Retry) }
     }
 
-    fn save_checked_one(&mut self, row: &TokenRow) -> Result<(), Error> {
-        let token = &row.token;
-        let (state, reason, at) = state_columns(token);
-        self.run_one(
-            sql!("UPDATE token SET state = $2, state_reason = $3, state_at = $4, last_step = $5, drift_base = $6, "
-                "drift = $7, failures = $8, blocked_until = $9, last_used = $10, last_event = $11 "
-                "WHERE id = $1 AND last_step = $12"),
-            &[
-                token.id.as_bytes().into(),
-                state.into(),
-                reason.into(),
-                at.into(),
-                step_number(token).into(),
-                token.drift.base().into(),
-                token.drift.current().into(),
-                i64::from(token.failures.count).into(),
-                token.failures.blocked_until.map(Timestamp::micros).into(),
-                token.last_used.map(Timestamp::micros).into(),
-                row.last_event.as_ref().map(|id| id.as_bytes()).into(),
-                row.mark.0.into(),
-            ],
+    fn save_checked_each(&mut self, rows: &[&TokenRow]) -> Result<(), Error> {
+        let sets: Vec<[P<'_>; 12]> = rows
+            .iter()
+            .map(|row| {
+                let token = &row.token;
+                let (state, reason, at) = state_columns(token);
+                [
+                    row.mark.row.into(),
+                    state.into(),
+                    reason.into(),
+                    at.into(),
+                    step_number(token).into(),
+                    token.drift.base().into(),
+                    token.drift.current().into(),
+                    i64::from(token.failures.count).into(),
+                    token.failures.blocked_until.map(Timestamp::micros).into(),
+                    token.last_used.map(Timestamp::micros).into(),
+                    row.last_event.as_ref().map(|id| id.as_bytes()).into(),
+                    row.mark.step.into(),
+                ]
+            })
+            .collect();
+        // The row was read in this transaction, so its number is still its own.
+        self.run_each(
+            "UPDATE token SET state = ?2, state_reason = ?3, state_at = ?4, last_step = ?5, drift_base = ?6, \
+             drift = ?7, failures = ?8, blocked_until = ?9, last_used = ?10, last_event = ?11 \
+             WHERE rowid = ?1 AND last_step = ?12",
+            &sets,
         )
     }
 

@@ -117,6 +117,40 @@ impl<'s> Tx<'s> {
         out
     }
 
+    /// On SQLite, where a statement costs no journey: one statement for several sets of parameters.
+    /// Each set must touch one row. On PostgreSQL the caller has a statement for many rows.
+    pub(crate) fn run_each<const N: usize>(
+        &mut self,
+        sqlite: &'static str,
+        sets: &[[P<'_>; N]],
+    ) -> Result<(), Error> {
+        self.unbroken()?;
+        let out = match &mut self.conn {
+            Conn::Sqlite(session) => session.run_each(sqlite, sets),
+            Conn::Postgres(_) => Err(Error::Driver("a statement for SQLite".into())),
+        };
+        self.failed |= out.is_err();
+        out
+    }
+
+    /// The same for a query.
+    pub(crate) fn each_of(
+        &mut self,
+        sqlite: &'static str,
+        sets: &[[P<'_>; 1]],
+        read: &mut dyn FnMut(&RawRow<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.unbroken()?;
+        let out = match &mut self.conn {
+            Conn::Sqlite(session) => {
+                session.each_of(sqlite, sets.iter().map(<[P<'_>; 1]>::as_slice), read)
+            }
+            Conn::Postgres(_) => Err(Error::Driver("a statement for SQLite".into())),
+        };
+        self.failed |= out.is_err();
+        out
+    }
+
     pub(crate) fn rows(&mut self, sql: Sql, params: &[P<'_>]) -> Result<Vec<Row>, Error> {
         self.unbroken()?;
         let out = match &mut self.conn {

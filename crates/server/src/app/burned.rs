@@ -37,7 +37,7 @@ impl Burned {
         (Watch { consumed: consumed.clone(), known: false }, consumed)
     }
 
-    fn burn(&self, steps: &HashMap<TokenId, Step>) {
+    fn burn(&self, steps: &[(TokenId, Step)]) {
         let mut burned = lock(&self.0);
         for (id, step) in steps {
             let known = burned.entry(*id).or_insert(*step);
@@ -61,7 +61,7 @@ pub(super) struct Consumed {
 
 #[derive(Debug, Default)]
 struct Inner {
-    steps: HashMap<TokenId, Step>,
+    steps: Vec<(TokenId, Step)>,
     abandoned: bool,
 }
 
