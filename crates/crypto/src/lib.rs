@@ -16,6 +16,6 @@ pub use aead::{DataKey, KeyProvider, LocalMasterKey, OpenError, SEAL_OVERHEAD};
 pub use fips::{EXPECTED_MODULE_MAJOR, FipsError, FipsStatus, fips_status};
 pub use hash::{HmacAlgorithm, HmacKey, HmacTag, sha256};
 pub use kdf::{PBKDF2_MIN_ITERATIONS, PBKDF2_OUTPUT_BYTES, pbkdf2_hmac_sha512};
-pub use rng::{Rng, RngError, SystemRng, random_array};
+pub use rng::{Drawn, Rng, RngError, SystemRng, random_array};
 pub use secret::{SecretBytes, SecretText, constant_time_eq};
 pub use sign::{SignError, SigningKey, VerifyingKey};

@@ -223,6 +223,9 @@ impl Purpose {
 pub struct SupportCode([u8; 9]);
 
 impl SupportCode {
+    /// How many random bytes a new one takes.
+    pub const RANDOM_BYTES: usize = 9;
+
     /// A new code of 40 random bits, without letters that are read wrongly.
     pub fn new(rng: &mut dyn Rng) -> Result<Self, RngError> {
         const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";

@@ -134,6 +134,8 @@ async fn connection(
             .serve_connection(TokioIo::new(stream), service)
     );
     tokio::select! {
+        // In this order: most times it is a request.
+        biased;
         _ = served.as_mut() => return,
         _ = stop.wait_for(|stop| *stop) => served.as_mut().graceful_shutdown(),
         () = tokio::time::sleep(Duration::from_secs(LIFE_SECONDS)) => served.as_mut().graceful_shutdown(),

@@ -1,5 +1,7 @@
-use countersign_crypto::{Rng, RngError};
-use countersign_domain::{Event, EventId, EventKind, PrescriberId, Timestamp, TokenId};
+use countersign_crypto::Drawn;
+use countersign_domain::{
+    Event, EventId, EventKind, PracticeId, PrescriberId, Purpose, Timestamp, TokenId,
+};
 
 use crate::{
     Error, TokenRow, Tx,
@@ -39,21 +41,6 @@ const INSERT: Sql = sql!(
 /// Random bytes of an event's id (RFC 9562, version 7).
 const EVENT_RANDOM_BYTES: usize = 10;
 
-/// Random bytes that were drawn at once, handed out in turn.
-struct Drawn {
-    bytes: Vec<u8>,
-    used: usize,
-}
-
-impl Rng for Drawn {
-    fn fill(&mut self, buf: &mut [u8]) -> Result<(), RngError> {
-        let rest = self.bytes.get(self.used..self.used + buf.len()).ok_or(RngError)?;
-        buf.copy_from_slice(rest);
-        self.used += buf.len();
-        Ok(())
-    }
-}
-
 /// The place of an event: its id, and the event of the same token before it.
 #[derive(Debug, Clone)]
 pub struct Link {
@@ -77,6 +64,81 @@ impl Link {
     }
 }
 
+/// Many events as columns, for one statement on PostgreSQL.
+pub(crate) struct EventColumns<'a> {
+    ids: Vec<&'a [u8]>,
+    at: Vec<i64>,
+    kinds: Vec<&'a str>,
+    outcomes: Vec<&'a str>,
+    actors: Vec<&'a str>,
+    actor_ids: Vec<Option<&'a [u8]>>,
+    practices: Vec<Option<&'a [u8]>>,
+    prescribers: Vec<Option<&'a [u8]>>,
+    tokens: Vec<Option<&'a [u8]>>,
+    purposes: Vec<Option<&'a str>>,
+    reasons: Vec<Option<&'a str>>,
+    details: Vec<Option<&'a str>>,
+    supports: Vec<&'a str>,
+    previous: Vec<Option<&'a [u8]>>,
+}
+
+impl<'a> EventColumns<'a> {
+    pub(crate) const INSERT: &'static str = "INSERT INTO audit_event (id, at, kind, outcome, actor, actor_id, practice, prescriber, token, \
+         purpose, reason, detail, support, previous) SELECT * FROM unnest($1::BYTEA[], $2::BIGINT[], \
+         $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::BYTEA[], $7::BYTEA[], $8::BYTEA[], $9::BYTEA[], \
+         $10::TEXT[], $11::TEXT[], $12::TEXT[], $13::TEXT[], $14::BYTEA[])";
+
+    pub(crate) fn of(events: &'a [(Event, Link)]) -> Self {
+        fn id<T>(id: Option<&T>, bytes: impl FnOnce(&T) -> &[u8; 16]) -> Option<&[u8]> {
+            id.map(bytes).map(<[u8; 16]>::as_slice)
+        }
+        Self {
+            ids: events.iter().map(|(_, l)| l.id.as_bytes().as_slice()).collect(),
+            at: events.iter().map(|(_, l)| l.at.micros()).collect(),
+            kinds: events.iter().map(|(e, _)| e.kind.code()).collect(),
+            outcomes: events.iter().map(|(e, _)| e.outcome.code()).collect(),
+            actors: events.iter().map(|(e, _)| e.actor.code()).collect(),
+            actor_ids: events
+                .iter()
+                .map(|(e, _)| e.actor.id_bytes().map(<[u8; 16]>::as_slice))
+                .collect(),
+            practices: events
+                .iter()
+                .map(|(e, _)| id(e.practice.as_ref(), PracticeId::as_bytes))
+                .collect(),
+            prescribers: events
+                .iter()
+                .map(|(e, _)| id(e.prescriber.as_ref(), PrescriberId::as_bytes))
+                .collect(),
+            tokens: events.iter().map(|(e, _)| id(e.token.as_ref(), TokenId::as_bytes)).collect(),
+            purposes: events.iter().map(|(e, _)| e.purpose.map(Purpose::code)).collect(),
+            reasons: events.iter().map(|(e, _)| e.reason).collect(),
+            details: events.iter().map(|(e, _)| e.detail.as_deref()).collect(),
+            supports: events.iter().map(|(e, _)| e.support.as_str()).collect(),
+            previous: events.iter().map(|(_, l)| l.previous()).collect(),
+        }
+    }
+
+    pub(crate) fn params(&self) -> [P<'_>; 14] {
+        [
+            P::Blobs(&self.ids),
+            P::Ints(&self.at),
+            P::Texts(&self.kinds),
+            P::Texts(&self.outcomes),
+            P::Texts(&self.actors),
+            P::OptBlobs(&self.actor_ids),
+            P::OptBlobs(&self.practices),
+            P::OptBlobs(&self.prescribers),
+            P::OptBlobs(&self.tokens),
+            P::OptTexts(&self.purposes),
+            P::OptTexts(&self.reasons),
+            P::OptTexts(&self.details),
+            P::Texts(&self.supports),
+            P::OptBlobs(&self.previous),
+        ]
+    }
+}
+
 impl Tx<'_> {
     /// Appends an event. If this fails the whole transaction fails: no record, no change.
     pub fn append(&mut self, event: &Event, now: Timestamp) -> Result<(), Error> {
@@ -86,8 +148,8 @@ impl Tx<'_> {
 
     /// Makes the places of events of these times, with one draw of random bytes.
     pub fn links(&mut self, times: &[Timestamp]) -> Result<Vec<Link>, Error> {
-        let mut drawn = Drawn { bytes: vec![0; times.len() * EVENT_RANDOM_BYTES], used: 0 };
-        self.rng().fill(&mut drawn.bytes)?;
+        let mut drawn = Drawn::default();
+        drawn.refill(self.rng(), times.len() * EVENT_RANDOM_BYTES)?;
         let link = |at: &Timestamp| -> Result<_, Error> {
             Ok(Link { id: EventId::new(*at, &mut drawn)?, at: *at, previous: None })
         };
@@ -107,7 +169,7 @@ fn columns<'e>(event: &'e Event, link: &'e Link) -> [P<'e>; 14] {
         event.practice.as_ref().map(|id| id.as_bytes()).into(),
         event.prescriber.as_ref().map(|id| id.as_bytes()).into(),
         event.token.as_ref().map(|id| id.as_bytes()).into(),
-        event.purpose.map(countersign_domain::Purpose::code).into(),
+        event.purpose.map(Purpose::code).into(),
         event.reason.into(),
         event.detail.as_deref().into(),
         event.support.as_str().into(),
@@ -118,60 +180,9 @@ fn columns<'e>(event: &'e Event, link: &'e Link) -> [P<'e>; 14] {
 impl Tx<'_> {
     /// Appends many events in their places, in one statement where the database is away. Who calls it
     /// saves the tokens that were linked.
-    pub fn append_all(&mut self, events: &[(Event, Link)]) -> Result<(), Error> {
-        if !self.is_postgres() {
-            let sets: Vec<_> = events.iter().map(|(event, link)| columns(event, link)).collect();
-            return self.run_each(INSERT.sqlite, &sets);
-        }
-        let at: Vec<i64> = events.iter().map(|(_, l)| l.at.micros()).collect();
-        let ids: Vec<&[u8]> = events.iter().map(|(_, l)| l.id.as_bytes().as_slice()).collect();
-        let previous: Vec<Option<&[u8]>> = events.iter().map(|(_, l)| l.previous()).collect();
-        let kinds: Vec<&str> = events.iter().map(|(e, _)| e.kind.code()).collect();
-        let outcomes: Vec<&str> = events.iter().map(|(e, _)| e.outcome.code()).collect();
-        let actors: Vec<&str> = events.iter().map(|(e, _)| e.actor.code()).collect();
-        let actor_ids: Vec<Option<&[u8]>> =
-            events.iter().map(|(e, _)| e.actor.id_bytes().map(<[u8; 16]>::as_slice)).collect();
-        let practices: Vec<Option<&[u8]>> = events
-            .iter()
-            .map(|(e, _)| e.practice.as_ref().map(|id| id.as_bytes().as_slice()))
-            .collect();
-        let prescribers: Vec<Option<&[u8]>> = events
-            .iter()
-            .map(|(e, _)| e.prescriber.as_ref().map(|id| id.as_bytes().as_slice()))
-            .collect();
-        let tokens: Vec<Option<&[u8]>> = events
-            .iter()
-            .map(|(e, _)| e.token.as_ref().map(|id| id.as_bytes().as_slice()))
-            .collect();
-        let purposes: Vec<Option<&str>> =
-            events.iter().map(|(e, _)| e.purpose.map(countersign_domain::Purpose::code)).collect();
-        let reasons: Vec<Option<&str>> = events.iter().map(|(e, _)| e.reason).collect();
-        let details: Vec<Option<&str>> = events.iter().map(|(e, _)| e.detail.as_deref()).collect();
-        let supports: Vec<&str> = events.iter().map(|(e, _)| e.support.as_str()).collect();
-        let params = [
-            P::Blobs(&ids),
-            P::Ints(&at),
-            P::Texts(&kinds),
-            P::Texts(&outcomes),
-            P::Texts(&actors),
-            P::OptBlobs(&actor_ids),
-            P::OptBlobs(&practices),
-            P::OptBlobs(&prescribers),
-            P::OptBlobs(&tokens),
-            P::OptTexts(&purposes),
-            P::OptTexts(&reasons),
-            P::OptTexts(&details),
-            P::Texts(&supports),
-            P::OptBlobs(&previous),
-        ];
-        let many = Sql {
-            sqlite: "",
-            postgres: "INSERT INTO audit_event (id, at, kind, outcome, actor, actor_id, practice, prescriber, token, \
-                purpose, reason, detail, support, previous) SELECT * FROM unnest($1::BYTEA[], $2::BIGINT[], \
-                $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::BYTEA[], $7::BYTEA[], $8::BYTEA[], $9::BYTEA[], \
-                $10::TEXT[], $11::TEXT[], $12::TEXT[], $13::TEXT[], $14::BYTEA[])",
-        };
-        self.run(many, &params).map(drop)
+    pub(crate) fn append_all(&mut self, events: &[(Event, Link)]) -> Result<(), Error> {
+        let sets: Vec<_> = events.iter().map(|(event, link)| columns(event, link)).collect();
+        self.run_each(INSERT.sqlite, &sets)
     }
 
     /// The newest events of a prescriber, at most `most`: what the index finds, and what is reached

@@ -98,6 +98,15 @@ pub(crate) struct PgSession {
     statements: HashMap<(usize, usize), Statement>,
     /// The server said that a commit was not replicated as it must be (warning 01000).
     warned: Arc<AtomicBool>,
+    begin: Begin,
+}
+
+/// How far the beginning of a transaction has come. It travels with the first query: a journey less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    Waits(&'static str),
+    Done,
+    Failed,
 }
 
 impl PgSession {
@@ -112,6 +121,7 @@ impl PgSession {
             client: None,
             statements: HashMap::new(),
             warned: Arc::new(AtomicBool::new(false)),
+            begin: Begin::Done,
         })
     }
 
@@ -176,16 +186,24 @@ impl PgSession {
             }
             self.connect()?;
             self.warned.store(false, Ordering::SeqCst);
-            if let Err(error) = self.batch(begin) {
-                // A connection that died while idle is replaced once without a word.
-                self.forget();
-                if attempt == 0 {
-                    continue;
-                }
-                return Err(error);
-            }
+            self.begin = Begin::Waits(begin);
             // After a failed statement the server turns a commit into a rollback without an error.
             let out = decided(&mut Tx::postgres(self, shared), work);
+            match (std::mem::replace(&mut self.begin, Begin::Done), &out) {
+                // Nothing was asked of the database.
+                (Begin::Waits(_), Ok(_)) => return out,
+                (Begin::Waits(_), Err(Error::Retry)) => continue,
+                (Begin::Waits(_), Err(_)) => return out,
+                // A connection that died while idle is replaced once without a word.
+                (Begin::Failed, _) => {
+                    self.forget();
+                    if attempt == 0 {
+                        continue;
+                    }
+                    return out.and(Err(away()));
+                }
+                (Begin::Done, _) => {}
+            }
             match out {
                 Ok(value) => match self.batch("COMMIT") {
                     Ok(()) if self.warned.load(Ordering::SeqCst) => {
@@ -236,16 +254,68 @@ impl PgSession {
     }
 
     pub(crate) fn run(&mut self, sql: &'static str, params: &[P<'_>]) -> Result<u64, Error> {
+        self.begin_now()?;
         let statement = self.statement(sql)?;
         let client = self.client.as_ref().ok_or_else(away)?;
         Ok(self.runtime.block_on(client.execute(&statement, &borrowed(params)))?)
     }
 
-    pub(crate) fn rows(&mut self, sql: &'static str, params: &[P<'_>]) -> Result<Vec<Row>, Error> {
-        let statement = self.statement(sql)?;
+    /// Two statements in one journey. Where the first fails the second fails too, and the first
+    /// one's error is what counts.
+    pub(crate) fn run_both(
+        &mut self,
+        first: (&'static str, &[P<'_>]),
+        second: (&'static str, &[P<'_>]),
+    ) -> Result<(u64, u64), Error> {
+        self.begin_now()?;
+        let statements = (self.statement(first.0)?, self.statement(second.0)?);
         let client = self.client.as_ref().ok_or_else(away)?;
-        let rows = self.runtime.block_on(client.query(&statement, &borrowed(params)))?;
-        rows.iter().map(|row| RawRow::Postgres(row).copy()).collect()
+        let params = (borrowed(first.1), borrowed(second.1));
+        let (first, second) = self.runtime.block_on(async {
+            tokio::join!(
+                client.execute(&statements.0, &params.0),
+                client.execute(&statements.1, &params.1)
+            )
+        });
+        Ok((first?, second?))
+    }
+
+    /// Begins the transaction by itself, before a statement that changes something: were both sent
+    /// together and the beginning refused, the change would stand alone.
+    fn begin_now(&mut self) -> Result<(), Error> {
+        if let Begin::Waits(begin) = self.begin {
+            self.begin = Begin::Failed;
+            self.batch(begin)?;
+            self.begin = Begin::Done;
+        }
+        Ok(())
+    }
+
+    fn query(
+        &mut self,
+        sql: &'static str,
+        params: &[P<'_>],
+    ) -> Result<Vec<tokio_postgres::Row>, Error> {
+        let prepared = self.statement(sql);
+        let Begin::Waits(begin) = self.begin else {
+            let statement = prepared?;
+            let client = self.client.as_ref().ok_or_else(away)?;
+            return Ok(self.runtime.block_on(client.query(&statement, &borrowed(params)))?);
+        };
+        self.begin = Begin::Failed;
+        let statement = prepared?;
+        let client = self.client.as_ref().ok_or_else(away)?;
+        let params = borrowed(params);
+        let (begun, found) = self.runtime.block_on(async {
+            tokio::join!(client.batch_execute(begin), client.query(&statement, &params))
+        });
+        begun?;
+        self.begin = Begin::Done;
+        Ok(found?)
+    }
+
+    pub(crate) fn rows(&mut self, sql: &'static str, params: &[P<'_>]) -> Result<Vec<Row>, Error> {
+        self.query(sql, params)?.iter().map(|row| RawRow::Postgres(row).copy()).collect()
     }
 
     pub(crate) fn each(
@@ -254,10 +324,7 @@ impl PgSession {
         params: &[P<'_>],
         read: &mut dyn FnMut(&RawRow<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let statement = self.statement(sql)?;
-        let client = self.client.as_ref().ok_or_else(away)?;
-        let rows = self.runtime.block_on(client.query(&statement, &borrowed(params)))?;
-        rows.iter().try_for_each(|row| read(&RawRow::Postgres(row)))
+        self.query(sql, params)?.iter().try_for_each(|row| read(&RawRow::Postgres(row)))
     }
 }
 

@@ -2,13 +2,14 @@ use std::collections::HashMap;
 
 use countersign_crypto::SecretBytes;
 use countersign_domain::{
-    CredentialId, DisableReason, EventId, Failures, Manufacturer, PracticeId, PrescriberId,
+    CredentialId, DisableReason, Event, EventId, Failures, Manufacturer, PracticeId, PrescriberId,
     Timestamp, Token, TokenId, TokenName, TokenState,
     otp::{Drift, OtpParams, Step, TokenSeed},
 };
 
 use crate::{
-    Error, Tx,
+    Error, Link, Tx,
+    audit::EventColumns,
     people::failures,
     tx::{Sql, sql},
     value::{Columns, P, RawRow},
@@ -68,6 +69,71 @@ const OWNED: Sql = Sql {
 };
 
 const FAILURES: &str = "SELECT failures, blocked_until FROM prescriber WHERE id = ?1";
+
+const SAVE_CHECKED: &str = "UPDATE token AS t SET state = v.state, state_reason = v.reason, state_at = v.at, \
+    last_step = v.step, drift_base = v.base, drift = v.drift, failures = v.failures, \
+    blocked_until = v.blocked, last_used = v.used, last_event = v.newest FROM unnest($1::BYTEA[], $2::TEXT[], \
+    $3::TEXT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[], $9::BIGINT[], \
+    $10::BIGINT[], $11::BIGINT[], $12::BYTEA[]) \
+    AS v (id, state, reason, at, step, base, drift, failures, blocked, used, read, newest) \
+    WHERE t.id = v.id AND t.last_step = v.read";
+
+/// Many rows as columns, for a statement on all of them.
+struct TokenColumns<'a> {
+    ids: Vec<&'a [u8]>,
+    states: Vec<&'a str>,
+    reasons: Vec<Option<&'a str>>,
+    ats: Vec<i64>,
+    steps: Vec<i64>,
+    bases: Vec<i64>,
+    drifts: Vec<i64>,
+    failures: Vec<i64>,
+    blocked: Vec<Option<i64>>,
+    used: Vec<Option<i64>>,
+    read: Vec<i64>,
+    newest: Vec<Option<&'a [u8]>>,
+}
+
+impl<'a> TokenColumns<'a> {
+    fn of(rows: &[&'a TokenRow]) -> Self {
+        let micros = Timestamp::micros;
+        let states: Vec<_> = rows.iter().map(|r| state_columns(&r.token)).collect();
+        Self {
+            ids: rows.iter().map(|r| r.token.id.as_bytes().as_slice()).collect(),
+            states: states.iter().map(|c| c.0).collect(),
+            reasons: states.iter().map(|c| c.1).collect(),
+            ats: states.iter().map(|c| c.2).collect(),
+            steps: rows.iter().map(|r| step_number(&r.token)).collect(),
+            bases: rows.iter().map(|r| r.token.drift.base()).collect(),
+            drifts: rows.iter().map(|r| r.token.drift.current()).collect(),
+            failures: rows.iter().map(|r| i64::from(r.token.failures.count)).collect(),
+            blocked: rows.iter().map(|r| r.token.failures.blocked_until.map(micros)).collect(),
+            used: rows.iter().map(|r| r.token.last_used.map(micros)).collect(),
+            read: rows.iter().map(|r| r.mark.step).collect(),
+            newest: rows
+                .iter()
+                .map(|r| r.last_event.as_ref().map(|id| id.as_bytes().as_slice()))
+                .collect(),
+        }
+    }
+
+    fn params(&self) -> [P<'_>; 12] {
+        [
+            P::Blobs(&self.ids),
+            P::Texts(&self.states),
+            P::OptTexts(&self.reasons),
+            P::Ints(&self.ats),
+            P::Ints(&self.steps),
+            P::Ints(&self.bases),
+            P::Ints(&self.drifts),
+            P::Ints(&self.failures),
+            P::OptInts(&self.blocked),
+            P::OptInts(&self.used),
+            P::Ints(&self.read),
+            P::OptBlobs(&self.newest),
+        ]
+    }
+}
 
 /// What a row holds for "no step was ever accepted".
 const NO_STEP: i64 = -1;
@@ -348,55 +414,20 @@ impl Tx<'_> {
         )
     }
 
-    /// Writes many tokens after passcode checks, each with its newest event, in one statement where
-    /// the database is away. Names are not written: no check changes one.
-    pub fn save_checked(&mut self, rows: &[&TokenRow]) -> Result<(), Error> {
+    /// Writes what a group of passcode checks has decided: the tokens, each with its newest event, and
+    /// the events in their places. Names are not written: no check changes one.
+    pub fn record_checks(
+        &mut self,
+        rows: &[&TokenRow],
+        events: &[(Event, Link)],
+    ) -> Result<(), Error> {
         if !self.is_postgres() {
-            return self.save_checked_each(rows);
+            self.save_checked_each(rows)?;
+            return self.append_all(events);
         }
-        let ids: Vec<&[u8]> = rows.iter().map(|r| r.token.id.as_bytes().as_slice()).collect();
-        let columns: Vec<_> = rows.iter().map(|r| state_columns(&r.token)).collect();
-        let states: Vec<&str> = columns.iter().map(|c| c.0).collect();
-        let reasons: Vec<Option<&str>> = columns.iter().map(|c| c.1).collect();
-        let ats: Vec<i64> = columns.iter().map(|c| c.2).collect();
-        let steps: Vec<i64> = rows.iter().map(|r| step_number(&r.token)).collect();
-        let bases: Vec<i64> = rows.iter().map(|r| r.token.drift.base()).collect();
-        let drifts: Vec<i64> = rows.iter().map(|r| r.token.drift.current()).collect();
-        let failures: Vec<i64> = rows.iter().map(|r| i64::from(r.token.failures.count)).collect();
-        let blocked: Vec<Option<i64>> =
-            rows.iter().map(|r| r.token.failures.blocked_until.map(Timestamp::micros)).collect();
-        let used: Vec<Option<i64>> =
-            rows.iter().map(|r| r.token.last_used.map(Timestamp::micros)).collect();
-        let read: Vec<i64> = rows.iter().map(|r| r.mark.step).collect();
-        let newest: Vec<Option<&[u8]>> =
-            rows.iter().map(|r| r.last_event.as_ref().map(|id| id.as_bytes().as_slice())).collect();
-        let many = Sql {
-            sqlite: "",
-            postgres: "UPDATE token AS t SET state = v.state, state_reason = v.reason, state_at = v.at, \
-                last_step = v.step, drift_base = v.base, drift = v.drift, failures = v.failures, \
-                blocked_until = v.blocked, last_used = v.used, last_event = v.newest FROM unnest($1::BYTEA[], $2::TEXT[], $3::TEXT[], \
-                $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[], $9::BIGINT[], $10::BIGINT[], \
-                $11::BIGINT[], $12::BYTEA[]) \
-                AS v (id, state, reason, at, step, base, drift, failures, blocked, used, read, newest) \
-                WHERE t.id = v.id AND t.last_step = v.read",
-        };
-        let saved = self.run(
-            many,
-            &[
-                P::Blobs(&ids),
-                P::Texts(&states),
-                P::OptTexts(&reasons),
-                P::Ints(&ats),
-                P::Ints(&steps),
-                P::Ints(&bases),
-                P::Ints(&drifts),
-                P::Ints(&failures),
-                P::OptInts(&blocked),
-                P::OptInts(&used),
-                P::Ints(&read),
-                P::OptBlobs(&newest),
-            ],
-        )?;
+        let (tokens, events) = (TokenColumns::of(rows), EventColumns::of(events));
+        let (saved, _) = self
+            .run_both((SAVE_CHECKED, &tokens.params()), (EventColumns::INSERT, &events.params()))?;
         if saved == rows.len() as u64 { Ok(()) } else { Err(Error::Retry) }
     }
 

@@ -117,6 +117,21 @@ impl<'s> Tx<'s> {
         out
     }
 
+    /// On PostgreSQL: two statements in one journey.
+    pub(crate) fn run_both(
+        &mut self,
+        first: (&'static str, &[P<'_>]),
+        second: (&'static str, &[P<'_>]),
+    ) -> Result<(u64, u64), Error> {
+        self.unbroken()?;
+        let out = match &mut self.conn {
+            Conn::Postgres(session) => session.run_both(first, second),
+            Conn::Sqlite(_) => Err(Error::Driver("a statement for PostgreSQL".into())),
+        };
+        self.failed |= out.is_err();
+        out
+    }
+
     /// On SQLite, where a statement costs no journey: one statement for several sets of parameters.
     /// Each set must touch one row. On PostgreSQL the caller has a statement for many rows.
     pub(crate) fn run_each<const N: usize>(

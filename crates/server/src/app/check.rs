@@ -149,13 +149,12 @@ pub(super) fn run(
     touched.sort_unstable();
     touched.dedup();
     let changed: Vec<_> = touched.iter().filter_map(|id| rows.get(id)).collect();
-    tx.save_checked(&changed)?;
     for (prescriber, owner) in owners {
         if owner.before != owner.now {
             tx.save_prescriber_failures(prescriber, &owner.now)?;
         }
     }
-    tx.append_all(&events)?;
+    tx.record_checks(&changed, &events)?;
     Ok(answers)
 }
 

@@ -14,10 +14,10 @@ mod tokens;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use countersign_crypto::{Rng, SecretText, random_array, sha256};
+use countersign_crypto::{Drawn, Rng, SecretText, random_array, sha256};
 use countersign_domain::{
     Actor, Event, EventKind, Failures, Manufacturer, Policy, PrescriberId, Purpose, Refusal,
     SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState, otp::Step,
@@ -130,6 +130,7 @@ pub struct App {
     checks: Lane<CheckRequest, CheckAnswer>,
     burned: Burned,
     tests: Mutex<HashMap<PrescriberId, (Timestamp, u32)>>,
+    codes: Mutex<Drawn>,
 }
 
 /// A session secret for a cookie, made once and kept only as a hash.
@@ -176,6 +177,7 @@ impl App {
             hashing: HashPool::new(),
             burned: Burned::default(),
             tests: Mutex::default(),
+            codes: Mutex::default(),
             store,
             clock,
             options,
@@ -185,7 +187,11 @@ impl App {
 
     /// The context of a request that begins now.
     pub fn at(&self) -> Result<At, Error> {
-        Ok(At { now: self.clock.now(), support: SupportCode::new((self.rng)().as_mut())? })
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        if codes.left() < SupportCode::RANDOM_BYTES {
+            codes.refill((self.rng)().as_mut(), 64 * SupportCode::RANDOM_BYTES)?;
+        }
+        Ok(At { now: self.clock.now(), support: SupportCode::new(&mut *codes)? })
     }
 
     /// The options.

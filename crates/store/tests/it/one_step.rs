@@ -87,7 +87,7 @@ on_both! {
             let late = store
                 .write("late", move |tx| {
                     if many {
-                        tx.save_checked(&[&other_row, &loser])
+                        tx.record_checks(&[&other_row, &loser], &[])
                     } else {
                         tx.save_token(&other_row.token, other_row.mark)?;
                         tx.save_token(&loser.token, loser.mark)

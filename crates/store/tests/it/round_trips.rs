@@ -308,7 +308,7 @@ on_both! {
         }
         let saved = rows.clone();
         store
-            .write("save", move |tx| tx.save_checked(&saved.iter().collect::<Vec<_>>()))
+            .write("save", move |tx| tx.record_checks(&saved.iter().collect::<Vec<_>>(), &[]))
             .await
             .unwrap();
         for row in &rows {
@@ -597,8 +597,7 @@ on_both! {
                         .into_iter()
                         .map(|link| (event.clone(), link.after(&mut row)))
                         .collect();
-                    tx.save_checked(&[&row])?;
-                    tx.append_all(&linked)
+                    tx.record_checks(&[&row], &linked)
                 })
                 .await
                 .unwrap();
