@@ -238,6 +238,14 @@ impl Tx<'_> {
         self.run(sql!("DELETE FROM session WHERE prescriber = $1"), &[prescriber.as_bytes().into()])
     }
 
+    /// Ends every session in which an EHR said that it is this prescriber.
+    pub fn end_launched_sessions_of(&mut self, prescriber: PrescriberId) -> Result<u64, Error> {
+        self.run(
+            sql!("DELETE FROM session WHERE launch_prescriber = $1"),
+            &[prescriber.as_bytes().into()],
+        )
+    }
+
     /// Ends every session of a prescriber but one.
     pub fn end_other_sessions(
         &mut self,
