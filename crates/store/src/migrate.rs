@@ -189,8 +189,7 @@ impl Tx<'_> {
     pub fn take_migration_lock(&mut self, now: Timestamp) -> Result<Option<i64>, Error> {
         self.run(sql!("DELETE FROM schema_lock WHERE until < $1"), &[now.micros().into()])?;
         let random = u32::from_le_bytes(random_array(self.rng())?);
-        let mark =
-            now.plus_seconds(LOCK_SECONDS).micros() + i64::from(random % LOCK_MARK_MICROS);
+        let mark = now.plus_seconds(LOCK_SECONDS).micros() + i64::from(random % LOCK_MARK_MICROS);
         let taken = self.run(
             sql!("INSERT INTO schema_lock (id, until) VALUES (1, $1) ON CONFLICT (id) DO NOTHING"),
             &[mark.into()],

@@ -201,10 +201,7 @@ impl Tx<'_> {
     /// Locks a prescriber, and says whether the account is open.
     pub fn lock_open_account(&mut self, id: PrescriberId) -> Result<bool, Error> {
         let row = self
-            .row(
-                locking!("SELECT closed FROM prescriber WHERE id = $1"),
-                &[id.as_bytes().into()],
-            )?
+            .row(locking!("SELECT closed FROM prescriber WHERE id = $1"), &[id.as_bytes().into()])?
             .ok_or(Error::Corrupt { column: "prescriber.id" })?;
         Ok(row.int(0, "prescriber.closed")? == 0)
     }

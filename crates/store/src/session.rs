@@ -207,8 +207,7 @@ impl Tx<'_> {
 
     /// Ends a session; `false` when it had ended already.
     pub fn end_session(&mut self, id: SessionRowId) -> Result<bool, Error> {
-        let ended =
-            self.run(sql!("DELETE FROM session WHERE id = $1"), &[id.as_bytes().into()])?;
+        let ended = self.run(sql!("DELETE FROM session WHERE id = $1"), &[id.as_bytes().into()])?;
         Ok(ended == 1)
     }
 

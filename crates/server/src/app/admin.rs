@@ -210,9 +210,8 @@ impl App {
             .write("close_account", move |tx| {
                 let event = Event::success(EventKind::AccountClosed, Actor::Operator, at.support)
                     .detail(&npi.masked());
-                let refused = |event: Event, why| {
-                    Event { outcome: Outcome::Refused, ..event }.reason(why)
-                };
+                let refused =
+                    |event: Event, why| Event { outcome: Outcome::Refused, ..event }.reason(why);
                 let Some(found) = tx.prescriber_by_npi(npi)? else {
                     tx.append(&refused(event, "npi_unknown"), at.now)?;
                     return Ok(Closing::Unknown);

@@ -257,9 +257,8 @@ impl App {
             .write("purge", move |tx| {
                 let mut gone = tx.purge(now)?;
                 for (practice, prescriber) in tx.end_expired_sessions(now)? {
-                    let mut event =
-                        Event::success(EventKind::SessionEnded, Actor::System, support)
-                            .reason("expired");
+                    let mut event = Event::success(EventKind::SessionEnded, Actor::System, support)
+                        .reason("expired");
                     event.practice = Some(practice);
                     event.prescriber = prescriber;
                     tx.append(&event, now)?;

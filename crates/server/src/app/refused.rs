@@ -34,9 +34,7 @@ struct Counts {
 impl Counts {
     /// Whether one more is recorded; if so, with how many left out before it.
     fn admit(&mut self, address: IpAddr, now: Timestamp) -> Option<u64> {
-        let within = |since: Timestamp| {
-            now >= since && now < since.plus_seconds(WINDOW_SECONDS)
-        };
+        let within = |since: Timestamp| now >= since && now < since.plus_seconds(WINDOW_SECONDS);
         if !self.since.is_some_and(within) {
             *self = Self { since: Some(now), left_out: self.left_out, ..Self::default() };
         }
@@ -72,10 +70,7 @@ impl App {
         if left_out > 0 {
             event = event.detail(&format!("{left_out} more were refused without a record"));
         }
-        let written = self
-            .store
-            .write("note_refusal", move |tx| tx.append(&event, at.now))
-            .await;
+        let written = self.store.write("note_refusal", move |tx| tx.append(&event, at.now)).await;
         if let Err(cause) = written {
             let support = at.support;
             tracing::error!(%support, %cause, "a refusal could not be recorded");

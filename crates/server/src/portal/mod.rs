@@ -137,11 +137,7 @@ fn frame(options: &Options, support: SupportCode, title: &str) -> Page {
 
 /// Lets forms in only from our own pages (Origin and Sec-Fetch-Site); a request without either
 /// header is no browser of today and is refused too.
-async fn from_our_pages(
-    State(shared): State<Shared>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn from_our_pages(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let marked = request.headers().contains_key(header::ORIGIN)
         || request.headers().contains_key("sec-fetch-site");
@@ -167,7 +163,10 @@ async fn from_our_pages(
     });
     match tower::ServiceExt::oneshot(tower::Layer::layer(&layer, inner), request).await {
         Ok(response) if response.extensions().get::<ProtectionError>().is_some() => {
-            shared.app.note_refusal("form_of_other_origin", peer, shared.app.at_under(support)).await;
+            shared
+                .app
+                .note_refusal("form_of_other_origin", peer, shared.app.at_under(support))
+                .await;
             bare(StatusCode::FORBIDDEN)
         }
         Ok(response) => response.map(axum::body::Body::new),
@@ -226,7 +225,9 @@ impl FromRequestParts<Shared> for Ctx {
             Some(secret) => app.session(&secret, at).await.map_err(|error| {
                 error_page(status_of(&error, at), frame(app.options(), support, ""))
             })?,
-            None => return Ok(Self { shared: shared.clone(), at, session: None, ended: None, peer }),
+            None => {
+                return Ok(Self { shared: shared.clone(), at, session: None, ended: None, peer });
+            }
         };
         let (session, ended) = match found {
             CookieSession::Open(session) => (Some(*session), None),
