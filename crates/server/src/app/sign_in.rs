@@ -108,11 +108,8 @@ impl App {
                     event = event.about(known.practice, known.id);
                 }
                 tx.append(&event, at.now)?;
-                let found = match result {
-                    Ok(found) => found,
-                    // The record knows why; the answer is the same for all.
-                    Err(_) => return Ok((Err(Refusal::SignIn), event)),
-                };
+                // The record knows why; the answer is the same for all.
+                let Ok(found) = result else { return Ok((Err(Refusal::SignIn), event)) };
                 tx.save_sign_in_failures(&npi_hash, &countersign_domain::Failures::NONE, at.now)?;
                 if let Some(hash) = &rehash {
                     tx.save_passphrase(found.id, hash)?;
