@@ -11,7 +11,7 @@ export DATA PORT PROFILE
 .DEFAULT_GOAL := help
 # Package managers and cargo take locks: one step after the other, whatever -j says.
 .NOTPARALLEL:
-.PHONY: help setup setup-test demo demo-reset build test lint bench audit-timing screenshots clean
+.PHONY: help setup setup-test setup-bench demo demo-reset build test lint bench audit-timing screenshots clean
 
 help: ## Show this list
 	@echo "Countersign. What you can do here:"
@@ -36,7 +36,7 @@ screenshots: setup setup-test ## Remake docs/screenshots with the browser tests
 	cargo build --locked --workspace --all-targets
 	@SCREENSHOTS=1 scripts/test-browser.sh
 
-bench: setup setup-test ## Measure passcode checks per second beside the limits of this machine
+bench: setup setup-bench ## Measure passcode checks per second beside the limits of this machine
 	@scripts/bench.sh bench
 
 audit-timing: setup ## Compare the answer times of wrong NPI, passphrase and token (minutes)
@@ -47,6 +47,9 @@ setup: ## Install what building needs (Debian packages, named)
 
 setup-test: ## Install what testing needs (Chromium, PostgreSQL, npm packages)
 	@scripts/setup-test.sh
+
+setup-bench: ## Install what measuring needs (PostgreSQL)
+	@scripts/setup-bench.sh
 
 clean: ## Remove what was built (the demo's data stays)
 	cargo clean

@@ -51,6 +51,18 @@ install_packages() {
   rm -f "$log"
 }
 
+# postgres_package: names the Debian package to install where no PostgreSQL is found; else nothing.
+# Only the binaries are used; whether Debian starts a cluster of its own makes no difference.
+postgres_package() {
+  ! "$(dirname "${BASH_SOURCE[0]}")/with-postgres.sh" --find >/dev/null 2>&1 || return 0
+  # Debian 12 carries PostgreSQL 15, the oldest that we support; elsewhere the newest there is.
+  if grep -qs '^VERSION_ID="12"' /etc/os-release; then
+    say postgresql-15
+  else
+    say postgresql
+  fi
+}
+
 # need_cargo: the one thing that these scripts do not install.
 need_cargo() {
   command -v cargo >/dev/null && return 0

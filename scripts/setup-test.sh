@@ -23,15 +23,8 @@ fi
 missing=()
 command -v "${CHROMIUM:-chromium}" >/dev/null || missing+=(chromium)
 command -v oathtool >/dev/null || missing+=(oathtool)
-# Only the binaries are used; whether Debian starts a cluster of its own makes no difference.
-if ! scripts/with-postgres.sh --find >/dev/null 2>&1; then
-  # Debian 12 carries PostgreSQL 15, the oldest that we support; elsewhere the newest there is.
-  if grep -qs '^VERSION_ID="12"' /etc/os-release; then
-    missing+=(postgresql-15)
-  else
-    missing+=(postgresql)
-  fi
-fi
+postgres=$(postgres_package)
+[ -z "$postgres" ] || missing+=("$postgres")
 # Without a font Chromium draws every letter as an empty box.
 if [ -z "$(find -L /usr/share/fonts /usr/local/share/fonts "$HOME/.fonts" "$HOME/.local/share/fonts" \
   \( -name '*.ttf' -o -name '*.otf' -o -name '*.ttc' \) -print -quit 2>/dev/null)" ]; then

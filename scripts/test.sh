@@ -20,18 +20,35 @@ if grep -rqE '^\s*//[/!] ```' crates/*/src; then
   stage "doc tests" cargo test --locked --workspace --doc
 fi
 
+# What the runners say is kept, to repeat their summaries at the very end: the second suite's log is
+# long. A terminal keeps its colors though the runners write to a pipe.
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+  export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-always} FORCE_COLOR=${FORCE_COLOR:-1}
+fi
+
 # Both suites run whatever the first one says: one run shows all that is broken.
 status=0
 began=$SECONDS
 say "==> tests in Rust"
-scripts/with-postgres.sh cargo nextest run --locked --workspace --profile "$profile" || status=$?
+scripts/with-postgres.sh cargo nextest run --locked --workspace --profile "$profile" 2>&1 |
+  tee "$logs/rust" || status=$?
 say "==> tests in Rust: $((SECONDS - began)) s, exit code $status"
 
 began=$SECONDS
 browser_status=0
 say "==> tests in the browser"
-scripts/test-browser.sh || browser_status=$?
+scripts/test-browser.sh 2>&1 | tee "$logs/browser" || browser_status=$?
 say "==> tests in the browser: $((SECONDS - began)) s, exit code $browser_status"
+
+# repeat NAME LOG PATTERN: the runner's own summary once more; a run cut short has none.
+repeat() {
+  say "==> $1, in short"
+  sed 's/\x1b\[[0-9;]*m//g' "$2" | grep -E "$3" || say "no summary: it ended before; see above"
+}
+repeat "tests in Rust" "$logs/rust" '^ *Summary \['
+repeat "tests in the browser" "$logs/browser" '^ℹ (tests|pass|fail|cancelled|skipped|duration_ms) '
 
 [ "$status" -ne 0 ] || status=$browser_status
 exit "$status"

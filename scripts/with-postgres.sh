@@ -30,7 +30,7 @@ find_binaries() {
 }
 
 bin=$(find_binaries) || fail "with-postgres: no PostgreSQL $oldest or newer was found." \
-  "Run 'make setup-test', or name the folder of initdb and pg_ctl in PG_BIN."
+  "Run 'make setup-bench', or name the folder of initdb and pg_ctl in PG_BIN."
 if [ "${1:-}" = --find ]; then
   printf '%s\n' "$bin"
   exit 0

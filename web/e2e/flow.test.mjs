@@ -340,6 +340,7 @@ test("a token is renamed, tested, disabled for a while and enabled again", async
   assert.doesNotMatch(await page.locator("time").first().innerText(), /UTC/, "not the reader's own time");
   await look(page, "token");
   await field(page, "Token Name").fill("Travel phone");
+  await confirmIfAsked(page);
   await page.getByRole("button", { name: "Save name" }).click();
   await heading(page, "Travel phone").waitFor();
   phone.name = "Travel phone";

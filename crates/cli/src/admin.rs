@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use countersign_crypto::SecretText;
-use countersign_domain::{CredentialId, Manufacturer, Npi, Passphrase, PracticeId};
-use countersign_server::app::App;
+use countersign_domain::{ApiKeyId, CredentialId, Manufacturer, Npi, Passphrase, PracticeId};
+use countersign_server::app::{App, Closing, ListedKey};
 
 use crate::{
     print, private_file,
@@ -64,6 +64,22 @@ pub(crate) enum AdminCommand {
         #[arg(long)]
         name: String,
     },
+    /// List the keys of a practice
+    ApiKeys {
+        /// ID of the practice
+        #[arg(long)]
+        practice: PracticeId,
+    },
+    /// Revoke a key at once and for good
+    RevokeApiKey {
+        /// ID of the key, as `api-keys` lists it
+        key: ApiKeyId,
+    },
+    /// Close an account for good: sessions end, tokens are disabled, nobody signs in to it any more
+    CloseAccount {
+        /// National Provider Identifier
+        npi: Npi,
+    },
     /// Disable a token at once and for good
     DisableToken {
         /// Credential ID or serial number
@@ -108,6 +124,25 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 known_practice(&app, practice).await?;
                 format!("{}\n", app.create_api_key(practice, name, at).await?)
             }
+            AdminCommand::ApiKeys { practice } => {
+                known_practice(&app, practice).await?;
+                app.api_keys(practice).await?.iter().map(key_line).collect()
+            }
+            AdminCommand::RevokeApiKey { key } => {
+                if !app.revoke_api_key(key, at).await? {
+                    bail!(
+                        "no key {key} works here: `countersign admin api-keys --practice ID` lists them"
+                    );
+                }
+                "Revoked. Requests with this key are refused from now on.\n".to_owned()
+            }
+            AdminCommand::CloseAccount { npi } => match app.close_account(npi, at).await? {
+                Closing::Done => {
+                    "Closed. Its sessions have ended and its tokens are disabled.\n".to_owned()
+                }
+                Closing::Before => bail!("this account was closed before"),
+                Closing::Unknown => bail!("nobody has this NPI here"),
+            },
             AdminCommand::DisableToken { credential, manufacturer } => {
                 let maker = manufacturer.map(|text| text.parse::<Manufacturer>()).transpose()?;
                 let id = CredentialId::parse(&credential, maker)?;
@@ -119,6 +154,13 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
         };
         print(&said)
     })
+}
+
+/// `0196f000-0000-7000-8000-000000000000  EHR`, and since when it is revoked.
+fn key_line(key: &ListedKey) -> String {
+    let revoked =
+        key.revoked.map_or_else(String::new, |at| format!("  (revoked {})", at.minute_text()));
+    format!("{}  {}{revoked}\n", key.id, key.name)
 }
 
 /// The name of a practice, if there is one with this ID.

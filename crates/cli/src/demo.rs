@@ -26,7 +26,7 @@ use crate::{
         system_rng,
     },
     settings::Settings,
-    soft_token::{self, now},
+    soft_token::{self, now, quoted},
 };
 
 /// Marks a folder that the demonstration made, and holds what it must remember.
@@ -106,8 +106,8 @@ fn settings(data: &Path, port: u16) -> anyhow::Result<Settings> {
 async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> anyhow::Result<()> {
     let ehr_port = port + 1;
     // Both ports first: a demonstration that can't listen leaves no half-made data.
-    let listening = bind(&settings.server.listen).await?;
-    let ehr_listening = bind(&format!("127.0.0.1:{ehr_port}")).await?;
+    let listening = bind(&settings.server.listen, "--port").await?;
+    let ehr_listening = bind(&format!("127.0.0.1:{ehr_port}"), "--port").await?;
     let marker = data.join(MARKER);
     // A first start that was interrupted is begun anew.
     if afresh || (data.join(BEGUN).exists() && !marker.exists()) {
@@ -227,15 +227,6 @@ fn facts<'a>(data: &Path, port: u16, ehr_port: u16, state: &'a State) -> anyhow:
             quoted(TOKEN),
         ),
     })
-}
-
-/// A word for a POSIX shell.
-fn quoted(text: &str) -> String {
-    if text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c)) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }
 
 fn write_facts(data: &Path, facts: &Facts<'_>) -> anyhow::Result<()> {

@@ -153,7 +153,7 @@ pub(crate) fn run(config: Option<&Path>, check_only: bool) -> anyhow::Result<()>
     start_log(&settings);
     runtime()?.block_on(async {
         // The address first: where it is taken, nothing is made.
-        let listening = bind(&settings.server.listen).await?;
+        let listening = bind(&settings.server.listen, "server.listen").await?;
         let store = open_store(&settings, true, false).await?;
         let app =
             Arc::new(App::new(store, Arc::new(HostClock), system_rng, options(&settings, false)?));
@@ -169,13 +169,47 @@ pub(crate) fn run(config: Option<&Path>, check_only: bool) -> anyhow::Result<()>
     })
 }
 
-pub(crate) async fn bind(address: &str) -> anyhow::Result<Listening> {
+/// Binds an address that stands in `setting`.
+pub(crate) async fn bind(address: &str, setting: &str) -> anyhow::Result<Listening> {
     match Listening::bind(address).await {
         Ok(listening) => Ok(listening),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            bail!("{address} is in use: stop what listens there, or choose another address")
+        Err(error) => bail!("{}", why_not_bound(address, setting, &error)),
+    }
+}
+
+/// Why an address can't be listened on, and what to do.
+fn why_not_bound(address: &str, setting: &str, error: &std::io::Error) -> String {
+    use std::io::ErrorKind as E;
+    let path = address.strip_prefix("unix:").map(Path::new);
+    let folder = path.and_then(Path::parent).map(Path::display);
+    match (error.kind(), path, folder) {
+        (E::AddrInUse, Some(path), _) if path.is_file() => {
+            format!("{} is a file: remove it, or choose another path in {setting}", path.display())
         }
-        Err(error) => bail!("cannot listen on {address}: {error}"),
+        (E::AddrInUse, ..) => {
+            format!(
+                "{address} is in use: stop what listens there, or choose another address in {setting}"
+            )
+        }
+        (E::NotFound, _, Some(folder)) => {
+            format!(
+                "{address}: {folder} does not exist: make it, or choose another path in {setting}"
+            )
+        }
+        (E::PermissionDenied, _, Some(folder)) => {
+            format!(
+                "{address}: this account may not write to {folder}: let it, or choose another path in {setting}"
+            )
+        }
+        (E::PermissionDenied, ..) => {
+            format!(
+                "{address}: this account may not listen there: choose a port from 1024 on in {setting}"
+            )
+        }
+        (E::AddrNotAvailable, ..) => {
+            format!("{address}: this machine has no such address: choose another in {setting}")
+        }
+        _ => format!("cannot listen on {address} ({error}): choose another address in {setting}"),
     }
 }
 

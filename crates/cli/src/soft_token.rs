@@ -204,8 +204,9 @@ fn new_token(
     let (tokens, _) = read_folder(&folder)?;
     if tokens.iter().any(|token| token.name == arguments.name.as_str()) {
         bail!(
-            "a token named {0} is kept here already: choose another --name, or remove it by `countersign token remove {0}`",
-            quoted(arguments.name.as_str())
+            "a token named {} is kept here already: choose another --name, or remove it by `{}`",
+            quoted(arguments.name.as_str()),
+            follow_up(&arguments.folder, &["remove", arguments.name.as_str()])
         );
     }
     // Asked for before the server is: a slip here must not leave a credential that nobody holds.
@@ -228,7 +229,7 @@ fn new_token(
     writeln!(out, "\n    Credential ID  {}\n", grouped_id(id))?;
     writeln!(out, "Next: in Token Management, choose Add New Token, enter this credential ID")?;
     writeln!(out, "and the passcode that this command shows:\n")?;
-    writeln!(out, "    countersign token code {}\n", quoted(&stored.name))?;
+    writeln!(out, "    {}\n", follow_up(&arguments.folder, &["code", &stored.name]))?;
     if let Some(expires) = credential.expires {
         writeln!(out, "The server discards the credential at {} if it is", expires.minute_text())?;
         writeln!(out, "not added by then.")?;
@@ -289,12 +290,13 @@ fn watch(
     }
 }
 
-fn list_tokens(folder: &TokenFolder, out: &mut dyn Write) -> anyhow::Result<()> {
-    let folder = folder.path()?;
+fn list_tokens(given: &TokenFolder, out: &mut dyn Write) -> anyhow::Result<()> {
+    let folder = given.path()?;
     let (tokens, faults) = read_folder(&folder)?;
     if tokens.is_empty() && faults.is_empty() {
         writeln!(out, "No tokens in {}. Make one:", folder.display())?;
-        writeln!(out, "    countersign token new --server URL --name NAME")?;
+        let words = ["new", "--server", "URL", "--name", "NAME"];
+        writeln!(out, "    {}", follow_up(given, &words))?;
     }
     let width = tokens.iter().map(|token| token.name.chars().count()).max().unwrap_or(0);
     for token in &tokens {
@@ -640,9 +642,26 @@ fn grouped_id(id: &CredentialId) -> String {
     grouped
 }
 
-/// The name as a shell takes it.
-fn quoted(name: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+/// A command of ours to go on with, that works as it stands: this program as it was called, in
+/// the folder that was named.
+fn follow_up(folder: &TokenFolder, words: &[&str]) -> String {
+    let program = std::env::args_os().next().map(PathBuf::from);
+    let program = program.unwrap_or_else(|| "countersign".into()).display().to_string();
+    let mut line = vec![quoted(&program), "token".to_owned()];
+    line.extend(
+        words
+            .iter()
+            .map(|word| if word.starts_with("--") { (*word).to_owned() } else { quoted(word) }),
+    );
+    if let Some(dir) = folder.dir.as_ref().filter(|dir| !dir.as_os_str().is_empty()) {
+        line.extend(["--dir".to_owned(), quoted(&dir.display().to_string())]);
+    }
+    line.join(" ")
+}
+
+/// A name or a path as a shell takes it.
+pub(crate) fn quoted(name: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+');
     if !name.is_empty() && name.chars().all(plain) && !name.starts_with('-') {
         return name.to_owned();
     }

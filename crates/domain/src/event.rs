@@ -39,13 +39,17 @@ pub enum EventKind {
     EhrRegistered,
     /// A key for an integrating system was made.
     ApiKeyCreated,
+    /// A key for an integrating system was revoked.
+    ApiKeyRevoked,
+    /// An account was closed.
+    AccountClosed,
     /// A request was refused because of where or how it came.
     RequestRefused,
 }
 
 impl EventKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::PassphraseTried,
         Self::PasscodeTried,
         Self::TokenResynced,
@@ -62,6 +66,8 @@ impl EventKind {
         Self::StaffCreated,
         Self::EhrRegistered,
         Self::ApiKeyCreated,
+        Self::ApiKeyRevoked,
+        Self::AccountClosed,
         Self::RequestRefused,
     ];
 
@@ -84,6 +90,8 @@ impl EventKind {
             Self::StaffCreated => "staff_created",
             Self::EhrRegistered => "ehr_registered",
             Self::ApiKeyCreated => "api_key_created",
+            Self::ApiKeyRevoked => "api_key_revoked",
+            Self::AccountClosed => "account_closed",
             Self::RequestRefused => "request_refused",
         }
     }
@@ -107,6 +115,8 @@ impl EventKind {
             Self::StaffCreated => "Staff account created",
             Self::EhrRegistered => "EHR registered",
             Self::ApiKeyCreated => "API key created",
+            Self::ApiKeyRevoked => "API key revoked",
+            Self::AccountClosed => "Account closed",
             Self::RequestRefused => "Request refused",
         }
     }

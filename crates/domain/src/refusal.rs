@@ -1,6 +1,6 @@
 use thiserror::Error;
 
-use crate::{Blocked, CredentialIdError};
+use crate::Blocked;
 
 /// What a person may be told when something is refused, each with a stable code.
 ///
@@ -64,12 +64,14 @@ pub enum Refusal {
     /// No token can be used for "any of my tokens".
     #[error("None of your tokens can be used right now.")]
     NoUsableToken,
+    /// Every active token pauses; named is the one whose pause ends first.
+    #[error(
+        "All your tokens are paused after several wrong passcodes. Trying earlier does not make it longer."
+    )]
+    AllTokensBlocked(Blocked),
     /// Too many tests of a token in a short time.
     #[error("Too many tests in a short time. Try again in a few minutes.")]
     TooManyTests,
-    /// The ID is malformed.
-    #[error("{0}")]
-    BadCredentialId(CredentialIdError),
     /// No token with this ID is known here.
     #[error(
         "No token with this ID is known here. Compare the ID with the token. A soft token that was set up more than a day ago must be set up again."
@@ -116,8 +118,8 @@ pub enum Refusal {
     /// The token is active already, or disabled already.
     #[error("Nothing to change: the token is already in that state.")]
     NoChange,
-    /// The prescriber may not sign in.
-    #[error("This account is closed. Call your practice's support contact.")]
+    /// The account is closed. For the record only: a page says [`Refusal::SignIn`].
+    #[error("This account is closed.")]
     AccountClosed,
 }
 
@@ -138,8 +140,8 @@ impl Refusal {
             Self::TokenNotActive => "token_not_active",
             Self::ChooseToken => "choose_token",
             Self::NoUsableToken => "no_usable_token",
+            Self::AllTokensBlocked(_) => "all_tokens_blocked",
             Self::TooManyTests => "too_many_tests",
-            Self::BadCredentialId(_) => "credential_id_malformed",
             Self::UnknownCredential => "credential_unknown",
             Self::AlreadyYours => "credential_already_yours",
             Self::BoundToAnother => "credential_bound_to_another",
@@ -157,7 +159,10 @@ impl Refusal {
     /// Until when tries are refused, where that is the reason.
     pub const fn blocked(&self) -> Option<Blocked> {
         match self {
-            Self::Paused(b) | Self::TokenBlocked(b) | Self::PasscodesBlocked(b) => Some(*b),
+            Self::Paused(b)
+            | Self::TokenBlocked(b)
+            | Self::AllTokensBlocked(b)
+            | Self::PasscodesBlocked(b) => Some(*b),
             _ => None,
         }
     }

@@ -3,7 +3,7 @@ use std::{fmt, str::FromStr};
 use thiserror::Error;
 
 use crate::{
-    CredentialId, Failures, Policy, PracticeId, PrescriberId, Refusal, Timestamp, TokenId,
+    Blocked, CredentialId, Failures, Policy, PracticeId, PrescriberId, Refusal, Timestamp, TokenId,
     otp::{self, Drift, Found, OneTimePasscode, OtpParams, Step, TokenSeed},
 };
 
@@ -48,6 +48,8 @@ pub enum DisableReason {
     TooManyFailures,
     /// The operator stopped it in an emergency.
     Emergency,
+    /// The account it belongs to was closed.
+    AccountClosed,
 }
 
 impl DisableReason {
@@ -72,6 +74,7 @@ impl DisableReason {
             Self::Replaced => "replaced",
             Self::TooManyFailures => "too_many_failures",
             Self::Emergency => "emergency",
+            Self::AccountClosed => "account_closed",
         }
     }
 
@@ -86,6 +89,7 @@ impl DisableReason {
             Self::Replaced => "Replaced",
             Self::TooManyFailures => "Too many wrong passcodes",
             Self::Emergency => "Stopped by the operator",
+            Self::AccountClosed => "Account closed",
         }
     }
 
@@ -101,7 +105,7 @@ impl DisableReason {
 
     /// The reason with that word, whoever may give it.
     pub fn from_code(code: &str) -> Option<Self> {
-        [Self::TooManyFailures, Self::Emergency]
+        [Self::TooManyFailures, Self::Emergency, Self::AccountClosed]
             .into_iter()
             .chain(Self::CHOICES)
             .find(|reason| reason.code() == code)
@@ -332,11 +336,18 @@ pub fn check_any(
         return Err(Refusal::ChooseToken);
     }
     let mut usable = 0;
+    let mut first_free: Option<Blocked> = None;
     let mut fresh = None;
     let mut used = None;
     for (index, token) in tokens.iter().enumerate() {
         let found = token.find(code, now);
-        if !token.is_active() || token.failures.blocked(&policy.token, now).is_some() {
+        if !token.is_active() {
+            continue;
+        }
+        if let Some(blocked) = token.failures.blocked(&policy.token, now) {
+            if first_free.is_none_or(|known| blocked.until < known.until) {
+                first_free = Some(blocked);
+            }
             continue;
         }
         usable += 1;
@@ -347,7 +358,7 @@ pub fn check_any(
         }
     }
     if usable == 0 {
-        return Err(Refusal::NoUsableToken);
+        return Err(first_free.map_or(Refusal::NoUsableToken, Refusal::AllTokensBlocked));
     }
     if let Some((token, step, drift)) = fresh
         .and_then(|(index, step, drift)| tokens.get_mut(index).map(|token| (token, step, drift)))
@@ -709,6 +720,23 @@ mod tests {
         );
         check_passcode(&mut tokens[1], &mut owner, &right, later, &POLICY).unwrap();
         assert_eq!(owner, Failures::NONE);
+    }
+
+    #[test]
+    fn any_of_my_tokens_names_the_pause_that_ends_first() {
+        let mut tokens = [active(), active(), active()];
+        tokens[2].state = TokenState::Disabled { reason: DisableReason::Lost, since: at(0) };
+        let paused = |until| Failures { count: 6, blocked_until: Some(until) };
+        (tokens[0].failures, tokens[1].failures) = (paused(at(900)), paused(at(120)));
+        tokens[2].failures = paused(at(60));
+        let mut owner = Failures::NONE;
+        let right = code(&tokens[1], at(0));
+        let refusal = check_any(&mut tokens, &mut owner, &right, at(0), &POLICY).unwrap_err();
+        assert_eq!(refusal, Refusal::AllTokensBlocked(Blocked { until: at(120), locked: true }));
+        assert_eq!(refusal.blocked().unwrap().until, at(120));
+        assert_eq!(owner, Failures::NONE, "a try during the pause counts nowhere");
+        let right = code(&tokens[1], at(120));
+        check_any(&mut tokens, &mut owner, &right, at(120), &POLICY).unwrap();
     }
 
     #[test]

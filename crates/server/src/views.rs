@@ -396,6 +396,8 @@ impl Lock {
 pub enum LockSubject {
     /// Sign-in as a whole.
     Account,
+    /// Every active token; what ends is the first of their locks.
+    AllTokens,
     /// One token.
     Token {
         /// Its name.
@@ -876,8 +878,8 @@ impl EnablePage {
 pub struct NoTokenPage {
     /// Frame.
     pub page: Page,
-    /// A disabled token can be enabled with its own code.
-    pub can_enable: bool,
+    /// Where a disabled token can be enabled with its own code, if there is one.
+    pub enable_href: Option<String>,
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -1049,13 +1051,21 @@ pub struct TokenPage {
     pub clock: Option<String>,
     /// The name being changed.
     pub name: TextField,
+    /// There is an active token, whose passcode can confirm a change.
+    pub can_confirm: bool,
+    /// A fresh passcode, where the last one is too old for a change.
+    pub step_up: Option<StepUp>,
+    /// A lock on the token whose passcode was asked for.
+    pub lock: Option<Lock>,
     /// What happened to it, newest first.
     pub events: Vec<EventRow>,
 }
 
 impl TokenPage {
     fn problems(&self) -> Vec<Problem<'_>> {
-        problems([("name", "Token Name", &self.name.error)])
+        let mut all = problems([("name", "Token Name", &self.name.error)]);
+        all.extend(step_up_problems(self.step_up.as_ref()));
+        all
     }
 }
 
@@ -1106,6 +1116,10 @@ pub struct TestPage {
     pub passcode: SecretField,
     /// What came out.
     pub result: Option<TestResult>,
+    /// A lock on the token.
+    pub lock: Option<Lock>,
+    /// The code that was typed has been used.
+    pub wait: Option<NextCode>,
 }
 
 impl TestPage {
@@ -1147,8 +1161,6 @@ pub struct HistoryPage {
 pub struct SignedOutPage {
     /// Frame.
     pub page: Page,
-    /// The session ran out; nobody pressed Sign out.
-    pub expired: bool,
 }
 
 /// Something went wrong.
@@ -1163,8 +1175,6 @@ pub struct ErrorPage {
     pub heading: String,
     /// What to do.
     pub what_to_do: String,
-    /// Seconds until trying again makes sense.
-    pub retry_after: Option<u64>,
     /// A way on: address and words.
     pub onward: Option<(String, String)>,
 }
@@ -1215,13 +1225,7 @@ impl ErrorPage {
             status,
             heading: heading.to_owned(),
             what_to_do: what_to_do.to_owned(),
-            retry_after: None,
             onward: Some(("/portal".to_owned(), "Go to the first page".to_owned())),
         }
-    }
-
-    /// The time until trying again makes sense, in words.
-    pub fn retry_left(&self) -> Option<String> {
-        self.retry_after.map(span)
     }
 }

@@ -1,4 +1,4 @@
-use countersign_crypto::sha256;
+use countersign_crypto::{random_array, sha256};
 use countersign_domain::Timestamp;
 
 use crate::{Backend, Error, Store, Tx, tx::sql, value::Columns};
@@ -8,6 +8,8 @@ pub const SCHEMA_VERSION: i64 = 2;
 
 /// How long a migration lock holds if its holder died.
 const LOCK_SECONDS: i64 = 600;
+/// Range of the random part of its end: a minute.
+const LOCK_MARK_MICROS: u32 = 60_000_000;
 
 struct Migration {
     version: i64,
@@ -119,24 +121,21 @@ impl Store {
             Err(_) if state.version() < SCHEMA_VERSION => {}
             Err(error) => return Err(error),
         }
-        let mut locked = false;
+        let mut lock = None;
         for _ in 0..300 {
-            locked = self.write("migration_lock", move |tx| tx.take_migration_lock(now)).await?;
-            if locked {
+            lock = self.write("migration_lock", move |tx| tx.take_migration_lock(now)).await?;
+            if lock.is_some() {
                 break;
             }
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
-        if !locked {
+        let Some(lock) = lock else {
             return Err(Error::Schema(
                 "another process is migrating this database: wait and start again".into(),
             ));
-        }
+        };
         let done = self.migrate_locked(now).await;
-        self.write("migration_unlock", |tx| {
-            tx.run(sql!("DELETE FROM schema_lock WHERE id = 1"), &[]).map(drop)
-        })
-        .await?;
+        self.write("migration_unlock", move |tx| tx.release_migration_lock(lock)).await?;
         done
     }
 
@@ -194,13 +193,27 @@ impl Store {
 }
 
 impl Tx<'_> {
-    fn take_migration_lock(&mut self, now: Timestamp) -> Result<bool, Error> {
+    /// Takes the lock, unless another holds it. The answer is the owner's mark, for the release.
+    ///
+    /// The row has no column for an owner, and its table is in every database: so the moment at
+    /// which the lock runs out is the mark, moved by a random part of a minute.
+    #[doc(hidden)]
+    pub fn take_migration_lock(&mut self, now: Timestamp) -> Result<Option<i64>, Error> {
         self.run(sql!("DELETE FROM schema_lock WHERE until < $1"), &[now.micros().into()])?;
+        let random = u32::from_le_bytes(random_array(self.rng())?);
+        let mark = now.plus_seconds(LOCK_SECONDS).micros() + i64::from(random % LOCK_MARK_MICROS);
         let taken = self.run(
             sql!("INSERT INTO schema_lock (id, until) VALUES (1, $1) ON CONFLICT (id) DO NOTHING"),
-            &[now.plus_seconds(LOCK_SECONDS).micros().into()],
+            &[mark.into()],
         )?;
-        Ok(taken == 1)
+        Ok((taken == 1).then_some(mark))
+    }
+
+    /// Releases the lock if it is still ours: one that ran out may be another's by now.
+    #[doc(hidden)]
+    pub fn release_migration_lock(&mut self, mark: i64) -> Result<(), Error> {
+        self.run(sql!("DELETE FROM schema_lock WHERE id = 1 AND until = $1"), &[mark.into()])
+            .map(drop)
     }
 
     /// Pretends that a newer program was here, for tests of the refusal.

@@ -201,6 +201,22 @@ impl Tx<'_> {
         found.ok_or(Error::Corrupt { column: "prescriber.id" })
     }
 
+    /// Locks a prescriber, and says whether the account is open.
+    pub fn lock_open_account(&mut self, id: PrescriberId) -> Result<bool, Error> {
+        let row = self
+            .row(locking!("SELECT closed FROM prescriber WHERE id = $1"), &[id.as_bytes().into()])?
+            .ok_or(Error::Corrupt { column: "prescriber.id" })?;
+        Ok(row.int(0, "prescriber.closed")? == 0)
+    }
+
+    /// Closes an account: nobody signs in to it any more.
+    pub fn close_account(&mut self, id: PrescriberId) -> Result<(), Error> {
+        self.run_one(
+            sql!("UPDATE prescriber SET closed = 1 WHERE id = $1"),
+            &[id.as_bytes().into()],
+        )
+    }
+
     /// Writes the failure counter of a prescriber.
     pub fn save_prescriber_failures(
         &mut self,
@@ -418,13 +434,52 @@ impl Tx<'_> {
         .transpose()
     }
 
-    /// Removes what has run out: launches, sessions, pauses of yesterday and tokens nobody added.
+    /// The keys of a practice, oldest first: identifier, what it is for, when it was revoked.
+    pub fn api_keys(
+        &mut self,
+        practice: PracticeId,
+    ) -> Result<Vec<(ApiKeyId, String, Option<Timestamp>)>, Error> {
+        self.rows(
+            sql!("SELECT id, name, revoked FROM api_key WHERE practice = $1 ORDER BY created, id"),
+            &[practice.as_bytes().into()],
+        )?
+        .iter()
+        .map(|row| {
+            Ok((
+                row.id(0, "api_key.id", ApiKeyId::from_slice)?,
+                row.text(1, "api_key.name")?.to_owned(),
+                row.opt_int(2, "api_key.revoked")?.map(Timestamp::from_micros),
+            ))
+        })
+        .collect()
+    }
+
+    /// Revokes a key; says its practice and what it was for, or nothing if no such key works.
+    pub fn revoke_api_key(
+        &mut self,
+        id: ApiKeyId,
+        now: Timestamp,
+    ) -> Result<Option<(PracticeId, String)>, Error> {
+        self.row(
+            sql!("UPDATE api_key SET revoked = $2 WHERE id = $1 AND revoked IS NULL RETURNING practice, name"),
+            &[id.as_bytes().into(), now.micros().into()],
+        )?
+        .map(|row| {
+            Ok((
+                row.id(0, "api_key.practice", PracticeId::from_slice)?,
+                row.text(1, "api_key.name")?.to_owned(),
+            ))
+        })
+        .transpose()
+    }
+
+    /// Removes what has run out: launches, pauses of yesterday and tokens nobody added. Sessions
+    /// have their own way, since their end is on record.
     pub fn purge(&mut self, now: Timestamp) -> Result<u64, Error> {
         let day_ago = now.plus_seconds(-86_400).micros();
         // A day late: another server's clock may be behind this one's.
         let mut gone =
             self.run(sql!("DELETE FROM launch_used WHERE expires < $1"), &[day_ago.into()])?;
-        gone += self.run(sql!("DELETE FROM session WHERE expires < $1"), &[now.micros().into()])?;
         gone += self.run(
             sql!("DELETE FROM sign_in_pause WHERE at < $1 AND (blocked_until IS NULL OR blocked_until < $2)"),
             &[day_ago.into(), now.micros().into()],

@@ -206,14 +206,44 @@ impl Tx<'_> {
         .transpose()
     }
 
-    /// Ends a session.
-    pub fn end_session(&mut self, id: SessionRowId) -> Result<(), Error> {
-        self.run(sql!("DELETE FROM session WHERE id = $1"), &[id.as_bytes().into()]).map(drop)
+    /// Ends a session; `false` when it had ended already.
+    pub fn end_session(&mut self, id: SessionRowId) -> Result<bool, Error> {
+        let ended = self.run(sql!("DELETE FROM session WHERE id = $1"), &[id.as_bytes().into()])?;
+        Ok(ended == 1)
+    }
+
+    /// Ends the sessions whose time is over in any case. Says of each its practice, and who had
+    /// proved at least the passphrase in it: the end gets its record. Where two servers do so at
+    /// once, each end is told to one of them.
+    pub fn end_expired_sessions(
+        &mut self,
+        now: Timestamp,
+    ) -> Result<Vec<(PracticeId, Option<PrescriberId>)>, Error> {
+        self.rows(
+            sql!("DELETE FROM session WHERE expires < $1 RETURNING practice, prescriber"),
+            &[now.micros().into()],
+        )?
+        .iter()
+        .map(|row| {
+            Ok((
+                row.id(0, "session.practice", PracticeId::from_slice)?,
+                row.opt_id(1, "session.prescriber", PrescriberId::from_slice)?,
+            ))
+        })
+        .collect()
     }
 
     /// Ends every session of a prescriber.
     pub fn end_sessions_of(&mut self, prescriber: PrescriberId) -> Result<u64, Error> {
         self.run(sql!("DELETE FROM session WHERE prescriber = $1"), &[prescriber.as_bytes().into()])
+    }
+
+    /// Ends every session in which an EHR said that it is this prescriber.
+    pub fn end_launched_sessions_of(&mut self, prescriber: PrescriberId) -> Result<u64, Error> {
+        self.run(
+            sql!("DELETE FROM session WHERE launch_prescriber = $1"),
+            &[prescriber.as_bytes().into()],
+        )
     }
 
     /// Ends every session of a prescriber but one.

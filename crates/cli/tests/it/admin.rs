@@ -70,6 +70,24 @@ fn practices_people_and_keys() {
     let key = place.run(&["admin", "api-key", "--practice", &practice, "--name", "EHR"]).good();
     assert!(key.starts_with("cs_") && key.trim().len() > 40, "{key}");
     place.run(&["admin", "api-key", "--practice", nowhere, "--name", "EHR"]).fails("no practice");
+    let listed = place.run(&["admin", "api-keys", "--practice", &practice]).good();
+    let (id, name) = listed.trim_end().split_once("  ").unwrap();
+    assert_eq!(name, "EHR", "{listed}");
+    assert!(!listed.contains(key.trim()), "a key is shown once");
+    place.run(&["admin", "api-keys", "--practice", nowhere]).fails("no practice");
+    let said = place.run(&["admin", "revoke-api-key", id]).good();
+    assert!(said.starts_with("Revoked."), "{said}");
+    let listed = place.run(&["admin", "api-keys", "--practice", &practice]).good();
+    assert!(listed.contains("EHR  (revoked "), "{listed}");
+    place.run(&["admin", "revoke-api-key", id]).fails("admin api-keys");
+    place.run(&["admin", "revoke-api-key", nowhere]).fails("no key");
+    let said = place.run(&["admin", "close-account", NPI]).good();
+    assert!(said.starts_with("Closed."), "{said}");
+    place.run(&["admin", "close-account", NPI]).fails("was closed before");
+    place.run(&["admin", "close-account", "1245319599"]).fails("nobody has this NPI");
+    // The NPI stays taken: an account is not made anew over a closed one.
+    prescriber(NPI, &practice, &good).fails("has an account already");
+
     place.run(&["admin", "disable-token", "CNST00000000"]).fails("no token with this ID");
     place.run(&["admin", "disable-token", "CNST00000001"]).fails("One digit is not right");
     place.run(&["admin", "disable-token", "1234567"]).fails("manufacturer");
@@ -101,6 +119,17 @@ fn an_emergency_stop_works_at_once_on_a_running_server() {
     assert_eq!(said, "Disabled. Its passcodes no longer work.\n");
     assert_eq!(check(stopped, 1), r#"{"verified":false}"#);
     assert_eq!(check(other, 1), r#"{"verified":true}"#);
+    // So does the revocation of a key.
+    let practices = place.run(&["admin", "practices"]).good();
+    let practice = practices.split_once("  ").unwrap().0;
+    let made = ["admin", "api-key", "--practice", practice, "--name", "second"];
+    let second = place.run(&made).good();
+    let mut status = |key: &str| wire.check(key, other.credential.as_str(), "000000").status;
+    assert_eq!(status(second.trim()), 200);
+    let listed = place.run(&["admin", "api-keys", "--practice", practice]).good();
+    let line = listed.lines().find(|line| line.ends_with("  second")).unwrap();
+    place.run(&["admin", "revoke-api-key", line.split_once("  ").unwrap().0]).good();
+    assert_eq!((status(second.trim()), status(KEY)), (401, 200));
     // And for good: after a restart too.
     assert_eq!(server.stop(), 0);
     let server = place.start(&["serve"], "ready");

@@ -103,6 +103,13 @@ fn a_token_for_the_terminal() {
     assert!(!place.path("tokens").exists() || place.names("tokens").is_empty());
     let said = new("laptop", &pin).good();
     assert!(said.contains("CNST"), "{said}");
+    // What it says to do next works as it stands.
+    let next = said.lines().find(|line| line.contains(" token code ")).unwrap().trim();
+    assert!(next.contains(" --dir "), "{next}");
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", next]).current_dir("/").env("COUNTERSIGN_TOKEN_PIN", "correct battery");
+    let shown = shell.output().unwrap();
+    assert!(shown.status.success() && shown.stdout.len() == 7, "{next}: {shown:?}");
     new("laptop", &pin).fails("is kept here already");
     let names = place.names("tokens");
     assert_eq!(names.len(), 1);

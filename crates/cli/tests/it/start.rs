@@ -88,9 +88,39 @@ fn a_port_that_is_in_use() {
     place.set("COUNTERSIGN_SERVER__LISTEN", address.clone());
     place.set("COUNTERSIGN_LOG", "error");
     place.run(&["serve"]).fails(&format!("{address} is in use"));
+    place.run(&["serve"]).fails("choose another address in server.listen");
     drop(taken);
     // What was made meanwhile is whole.
     assert_eq!(place.run(&["migrate"]).good(), "The database has schema 1.\n");
+}
+
+#[test]
+fn an_address_that_cannot_be_had() {
+    let mut place = Place::new();
+    place.set("COUNTERSIGN_LOG", "error");
+    place.write("letter", "to my aunt");
+    std::os::unix::net::UnixListener::bind(place.path("taken.sock")).unwrap();
+    let unix = |place: &Place, name: &str| format!("unix:{}", place.path(name).display());
+    for (name, why, what_to_do) in [
+        ("none/server.sock", "none does not exist", "make it"),
+        ("letter", "letter is a file", "remove it"),
+        ("letter/server.sock", "cannot listen on", "choose another address"),
+    ] {
+        let address = unix(&place, name);
+        place.set("COUNTERSIGN_SERVER__LISTEN", address.clone());
+        let said = place.run(&["serve"]);
+        said.fails(why);
+        said.fails(what_to_do);
+        said.fails("server.listen");
+        assert!(!place.path("data").exists(), "{address}: nothing is made");
+    }
+    // The socket of a server that is gone is no hindrance; that of one that answers is.
+    let _open = std::os::unix::net::UnixListener::bind(place.path("open.sock")).unwrap();
+    place.set("COUNTERSIGN_SERVER__LISTEN", unix(&place, "open.sock"));
+    place.run(&["serve"]).fails("open.sock is in use");
+    place.set("COUNTERSIGN_SERVER__LISTEN", unix(&place, "taken.sock"));
+    place.set("COUNTERSIGN_LOG", "info");
+    assert_eq!(place.start(&["serve"], "ready").stop(), 0);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The JSON API for integrating systems, and provisioning for token apps.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use axum::{
     Json,
@@ -115,6 +115,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
 
 async fn check_passcode(
     State(shared): State<Shared>,
+    Peer(address): Peer,
     headers: HeaderMap,
     body: Result<JsonBody<CheckBody>, Response>,
 ) -> Response {
@@ -123,7 +124,7 @@ async fn check_passcode(
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "))
         .filter(|key| key.len() <= 128);
-    let Some(key) = key else { return unauthorized() };
+    let Some(key) = key else { return unauthorized(&shared, address).await };
     let JsonBody(body) = match body {
         Ok(body) => body,
         Err(refused) => return refused,
@@ -149,7 +150,7 @@ async fn check_passcode(
         .or_else(|_| CredentialId::parse(&body.credential_id, Some(Manufacturer::OneSpan)))
         .ok();
     match shared.app.check_passcode(key, credential, passcode, purpose, at).await {
-        Ok(CheckAnswer::UnknownKey) => unauthorized(),
+        Ok(CheckAnswer::UnknownKey) => unauthorized(&shared, address).await,
         Ok(answer) => {
             Json(CheckReply { verified: answer == CheckAnswer::Verified }).into_response()
         }
@@ -163,7 +164,10 @@ fn no_randomness() -> Response {
     problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
 }
 
-fn unauthorized() -> Response {
+async fn unauthorized(shared: &Shared, address: IpAddr) -> Response {
+    if let Ok(at) = shared.app.at() {
+        shared.app.note_refusal("api_key_unknown", address, at).await;
+    }
     let mut response =
         problem(StatusCode::UNAUTHORIZED, "key_unknown", "Send a valid API key as a bearer token.");
     response
@@ -195,7 +199,9 @@ async fn provision(
     Peer(address): Peer,
     JsonBody(body): JsonBody<ProvisionBody>,
 ) -> Response {
+    let Ok(at) = shared.app.at() else { return no_randomness() };
     if !shared.limits.provision(address) {
+        shared.app.note_refusal("provisioning_limit", address, at).await;
         return problem(
             StatusCode::TOO_MANY_REQUESTS,
             "too_many",
@@ -209,7 +215,6 @@ async fn provision(
             "The family is not known.",
         );
     };
-    let Ok(at) = shared.app.at() else { return no_randomness() };
     match shared.app.provision(maker, at).await {
         Ok(Ok(made)) => {
             let reply = ProvisionReply {
@@ -228,11 +233,14 @@ async fn provision(
             "family_not_offered",
             "This server does not make tokens of that family.",
         ),
-        Ok(Err(ProvisionRefusal::Full)) => problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "full",
-            "Too many new tokens wait to be added. Try again later.",
-        ),
+        Ok(Err(ProvisionRefusal::Full)) => {
+            shared.app.note_refusal("provisioning_full", address, at).await;
+            problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "full",
+                "Too many new tokens wait to be added. Try again later.",
+            )
+        }
         Err(error) => error_problem(&error, at),
     }
 }

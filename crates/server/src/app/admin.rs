@@ -1,14 +1,36 @@
 use countersign_crypto::{random_array, sha256};
 use countersign_domain::{
-    Actor, ApiKeyId, CredentialId, EhrId, Event, EventKind, Failures, Npi, Passphrase,
-    PassphraseHash, PracticeId, PrescriberId, StaffId, Token, TokenId, TokenKind, TokenName,
-    TokenState,
+    Actor, ApiKeyId, CredentialId, DisableReason, EhrId, Event, EventKind, Failures, Npi, Outcome,
+    Passphrase, PassphraseHash, PracticeId, PrescriberId, Refusal, StaffId, Timestamp, Token,
+    TokenId, TokenKind, TokenName, TokenState,
     otp::{Drift, OtpParams, TokenSeed},
 };
-use countersign_store::{ApiKey, EhrRow, Identity, Staff};
+use countersign_store::{ApiKey, EhrRow, Identity, Staff, TokenRow};
 use data_encoding::BASE64URL_NOPAD;
 
 use super::{App, At, Error};
+
+/// A key as it stands in a list; its text is kept by its holder alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedKey {
+    /// What names it.
+    pub id: ApiKeyId,
+    /// What it is for.
+    pub name: String,
+    /// When it was revoked.
+    pub revoked: Option<Timestamp>,
+}
+
+/// What became of the closing of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// It is closed now.
+    Done,
+    /// It was closed before.
+    Before,
+    /// Nobody has this NPI.
+    Unknown,
+}
 
 /// What somebody with a shell on the host can do.
 impl App {
@@ -149,6 +171,80 @@ impl App {
             })
             .await?;
         Ok(text)
+    }
+
+    /// The keys of a practice, oldest first.
+    pub async fn api_keys(&self, practice: PracticeId) -> Result<Vec<ListedKey>, Error> {
+        let keys = self.store.read("api_keys", move |tx| tx.api_keys(practice)).await?;
+        let listed = |(id, name, revoked)| ListedKey { id, name, revoked };
+        Ok(keys.into_iter().map(listed).collect())
+    }
+
+    /// Revokes a key at once and for good. `false` if there is no such key, or it is revoked.
+    pub async fn revoke_api_key(&self, id: ApiKeyId, at: At) -> Result<bool, Error> {
+        let done = self
+            .store
+            .write("revoke_api_key", move |tx| {
+                let mut event =
+                    Event::success(EventKind::ApiKeyRevoked, Actor::Operator, at.support);
+                let revoked = tx.revoke_api_key(id, at.now)?;
+                if let Some((practice, name)) = &revoked {
+                    event.practice = Some(*practice);
+                    event = event.detail(&format!("{id} {name}"));
+                } else {
+                    event.outcome = Outcome::Refused;
+                    event = event.reason("key_unknown").detail(&id.to_string());
+                }
+                tx.append(&event, at.now)?;
+                Ok(revoked.is_some())
+            })
+            .await?;
+        Ok(done)
+    }
+
+    /// Closes an account for good: its sessions end, its tokens are disabled, and a sign-in is
+    /// answered as if there were no such account.
+    pub async fn close_account(&self, npi: Npi, at: At) -> Result<Closing, Error> {
+        let done = self
+            .store
+            .write("close_account", move |tx| {
+                let event = Event::success(EventKind::AccountClosed, Actor::Operator, at.support)
+                    .detail(&npi.masked());
+                let refused =
+                    |event: Event, why| Event { outcome: Outcome::Refused, ..event }.reason(why);
+                let Some(found) = tx.prescriber_by_npi(npi)? else {
+                    tx.append(&refused(event, "npi_unknown"), at.now)?;
+                    return Ok(Closing::Unknown);
+                };
+                let event = event.about(found.practice, found.id);
+                // Prescriber, then session, then token: the order in which everyone locks.
+                if !tx.lock_open_account(found.id)? {
+                    tx.append(&refused(event, Refusal::NoChange.code()), at.now)?;
+                    return Ok(Closing::Before);
+                }
+                tx.close_account(found.id)?;
+                tx.end_sessions_of(found.id)?;
+                tx.end_launched_sessions_of(found.id)?;
+                tx.append(&event, at.now)?;
+                // Its passcodes must not verify for other systems either.
+                let reason = DisableReason::AccountClosed;
+                for TokenRow { mut token, mark, .. } in tx.tokens_of(found.id)? {
+                    if !token.is_active() && !token.is_temporarily_disabled() {
+                        continue;
+                    }
+                    token.state = TokenState::Disabled { reason, since: at.now };
+                    tx.save_token(&token, mark)?;
+                    let event =
+                        Event::success(EventKind::TokenDisabled, Actor::Operator, at.support)
+                            .about(found.practice, found.id)
+                            .token(token.id)
+                            .reason(reason.code());
+                    tx.append(&event, at.now)?;
+                }
+                Ok(Closing::Done)
+            })
+            .await?;
+        Ok(done)
     }
 
     /// Gives a prescriber a first token without a passcode of another: only the demonstration and

@@ -41,6 +41,9 @@ impl App {
                 let refusal = match identity {
                     _ if !fresh => Some("launch_used"),
                     None => Some("launch_unknown_user"),
+                    Some(Identity::Prescriber(id)) if !tx.lock_open_account(id)? => {
+                        Some("account_closed")
+                    }
                     Some(_) => None,
                 };
                 let mut event = Event::success(EventKind::EhrLaunched, actor, at.support);

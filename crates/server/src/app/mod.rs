@@ -9,6 +9,7 @@ mod check;
 mod hashing;
 mod launch;
 mod provision;
+mod refused;
 mod sign_in;
 mod tokens;
 
@@ -26,14 +27,16 @@ use countersign_store::{Lane, ReadMark, RngSource, Session, Stage, Store, TokenR
 use data_encoding::BASE64URL_NOPAD;
 use thiserror::Error;
 
+pub use admin::{Closing, ListedKey};
 pub use check::{CheckAnswer, CheckRequest};
 pub use launch::LaunchRefusal;
 pub use provision::{ProvisionRefusal, Provisioned};
 pub use sign_in::{Chosen, SignInForm};
-pub use tokens::{AddForm, Confirm, DisableForm, Overview};
+pub use tokens::{AddForm, Change, Confirm, DisableForm, Overview, RenameForm};
 
 use burned::Burned;
 use hashing::HashPool;
+use refused::Refused;
 
 /// Reads the time of day; the only clock there is.
 pub trait Clock: Send + Sync {
@@ -131,6 +134,17 @@ pub struct App {
     burned: Burned,
     tests: Mutex<HashMap<PrescriberId, (Timestamp, u32)>>,
     codes: Mutex<Drawn>,
+    refused: Refused,
+}
+
+/// What the session is that a cookie names.
+pub enum CookieSession {
+    /// It can be used.
+    Open(Box<Session>),
+    /// It was ended just now, because nothing happened in it for too long.
+    Idle,
+    /// It has ended, or never was.
+    Over,
 }
 
 /// A session secret for a cookie, made once and kept only as a hash.
@@ -178,6 +192,7 @@ impl App {
             burned: Burned::default(),
             tests: Mutex::default(),
             codes: Mutex::default(),
+            refused: Refused::default(),
             store,
             clock,
             options,
@@ -187,11 +202,21 @@ impl App {
 
     /// The context of a request that begins now.
     pub fn at(&self) -> Result<At, Error> {
+        Ok(self.at_under(self.support_code()?))
+    }
+
+    /// The same, under a support code that was drawn before.
+    pub fn at_under(&self, support: SupportCode) -> At {
+        At { now: self.clock.now(), support }
+    }
+
+    /// A new support code.
+    pub fn support_code(&self) -> Result<SupportCode, Error> {
         let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
         if codes.left() < SupportCode::RANDOM_BYTES {
             codes.refill((self.rng)().as_mut(), 64 * SupportCode::RANDOM_BYTES)?;
         }
-        Ok(At { now: self.clock.now(), support: SupportCode::new(&mut *codes)? })
+        Ok(SupportCode::new(&mut *codes)?)
     }
 
     /// The options.
@@ -199,33 +224,56 @@ impl App {
         &self.options
     }
 
-    /// The session that belongs to a cookie, unless it ended. Notes that it was used.
-    pub async fn session(&self, secret: &str, at: At) -> Result<Option<Session>, Error> {
+    /// The session that belongs to a cookie, unless it ended. Notes that it was used; ends one
+    /// whose time is over, with its record.
+    pub async fn session(&self, secret: &str, at: At) -> Result<CookieSession, Error> {
         if secret.len() != 43 {
-            return Ok(None);
+            return Ok(CookieSession::Over);
         }
         let hash = sha256(secret.as_bytes());
         let session = self.store.read("session", move |tx| tx.session(&hash)).await?;
-        let Some(session) = session else { return Ok(None) };
+        let Some(session) = session else { return Ok(CookieSession::Over) };
         let policy = &self.options.policy;
         let idle_end = session.seen.plus_seconds(policy.session_idle_seconds);
         if at.now >= session.expires || at.now >= idle_end {
+            let event = session_end(&session, Actor::System, at.support).reason("expired");
             let id = session.id;
-            self.store.write("session_expired", move |tx| tx.end_session(id)).await?;
-            return Ok(None);
+            self.store
+                .write("session_expired", move |tx| {
+                    // Two requests at once end it once.
+                    if tx.end_session(id)? { tx.append(&event, at.now) } else { Ok(()) }
+                })
+                .await?;
+            let idle = at.now >= idle_end;
+            return Ok(if idle { CookieSession::Idle } else { CookieSession::Over });
         }
         // A page seen moves the idle end; half a minute of rounding spares a write for each picture.
         if session.seen.seconds_until(at.now) >= 30 {
             let (id, now) = (session.id, at.now);
             self.store.write("session_seen", move |tx| tx.touch_session(id, now)).await?;
         }
-        Ok(Some(session))
+        Ok(CookieSession::Open(Box::new(session)))
     }
 
-    /// Removes what has run out; called now and then by the server.
+    /// Removes what has run out; called now and then by the server. Sessions get their record.
     pub async fn purge(&self) -> Result<u64, Error> {
-        let now = self.clock.now();
-        Ok(self.store.write("purge", move |tx| tx.purge(now)).await?)
+        let At { now, support } = self.at()?;
+        let gone = self
+            .store
+            .write("purge", move |tx| {
+                let mut gone = tx.purge(now)?;
+                for (practice, prescriber) in tx.end_expired_sessions(now)? {
+                    let mut event = Event::success(EventKind::SessionEnded, Actor::System, support)
+                        .reason("expired");
+                    event.practice = Some(practice);
+                    event.prescriber = prescriber;
+                    tx.append(&event, now)?;
+                    gone += 1;
+                }
+                Ok(gone)
+            })
+            .await?;
+        Ok(gone)
     }
 
     /// Whether the database answers.
@@ -309,6 +357,17 @@ impl App {
         })
         .await
     }
+}
+
+/// The event of the end of a session.
+fn session_end(session: &Session, actor: Actor, support: SupportCode) -> Event {
+    let mut event = Event::success(EventKind::SessionEnded, actor, support);
+    event.practice = Some(session.practice);
+    event.prescriber = match session.stage {
+        Stage::Passphrase { prescriber } | Stage::Full { prescriber, .. } => Some(prescriber),
+        Stage::Launched => None,
+    };
+    event
 }
 
 /// Says in the log what was decided, under the code that stands on the page. Neither NPI nor

@@ -9,7 +9,8 @@ use countersign_domain::{
 use countersign_store::{Prescriber, Session, Stage};
 
 use super::{
-    Account, App, At, By, DisableForm, Error, SessionSecret, hashing::Place, log, new_session,
+    Account, App, At, By, Change, DisableForm, Error, SessionSecret, hashing::Place, log,
+    new_session, session_end,
 };
 
 /// What step 1 sends.
@@ -91,12 +92,13 @@ impl App {
         };
         let (verified, rehash) =
             self.verify_passphrase(place, form.passphrase, prescriber.as_ref()).await?;
-        let verified = verified && prescriber.as_ref().is_some_and(|p| !p.closed);
         let answer = self
             .store
             .write("sign_in_end", move |tx| {
                 let result = match prescriber.as_ref().filter(|_| verified) {
-                    Some(found) => Ok(found),
+                    // Asked again under a lock: it may have been closed while the hash ran.
+                    Some(found) if tx.lock_open_account(found.id)? => Ok(found),
+                    Some(_) => Err(Refusal::AccountClosed),
                     None => Err(Refusal::SignIn),
                 };
                 let actor = result.as_ref().map_or(Actor::Unknown, |p| Actor::Prescriber(p.id));
@@ -106,10 +108,8 @@ impl App {
                     event = event.about(known.practice, known.id);
                 }
                 tx.append(&event, at.now)?;
-                let found = match result {
-                    Ok(found) => found,
-                    Err(refusal) => return Ok((Err(refusal), event)),
-                };
+                // The record knows why; the answer is the same for all.
+                let Ok(found) = result else { return Ok((Err(Refusal::SignIn), event)) };
                 tx.save_sign_in_failures(&npi_hash, &countersign_domain::Failures::NONE, at.now)?;
                 if let Some(hash) = &rehash {
                     tx.save_passphrase(found.id, hash)?;
@@ -207,7 +207,10 @@ impl App {
         at: At,
     ) -> Result<(), Error> {
         let form = DisableForm { reason, confirmed, confirm: None };
-        Ok(self.disable(session, prescriber, token, form, at).await??)
+        match self.disable(session, prescriber, token, form, at).await? {
+            Change::Done(()) => Ok(()),
+            Change::Refused(refusal) | Change::NotConfirmed(refusal) => Err(refusal.into()),
+        }
     }
 
     /// Enables a temporarily disabled token by its own passcode; passphrase and passcode together
@@ -241,16 +244,13 @@ impl App {
         let session = session.clone();
         self.store
             .write("sign_out", move |tx| {
-                tx.end_session(session.id)?;
-                let (actor, prescriber) = match session.stage {
-                    Stage::Passphrase { prescriber } | Stage::Full { prescriber, .. } => {
-                        (Actor::Prescriber(prescriber), Some(prescriber))
-                    }
-                    Stage::Launched => (Actor::Unknown, None),
-                };
-                let mut event = Event::success(EventKind::SessionEnded, actor, at.support);
-                event.practice = Some(session.practice);
-                event.prescriber = prescriber;
+                if !tx.end_session(session.id)? {
+                    return Ok(());
+                }
+                let mut event = session_end(&session, Actor::Unknown, at.support);
+                if let Some(prescriber) = event.prescriber {
+                    event.actor = Actor::Prescriber(prescriber);
+                }
                 tx.append(&event, at.now)
             })
             .await?;

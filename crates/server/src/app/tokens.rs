@@ -46,6 +46,15 @@ pub struct AddForm {
     pub confirm: Option<Confirm>,
 }
 
+/// What the form that renames a token sends.
+#[derive(Debug, Clone)]
+pub struct RenameForm {
+    /// The new name.
+    pub name: TokenName,
+    /// A fresh passcode of an active token, where one is asked for.
+    pub confirm: Option<Confirm>,
+}
+
 /// What the page that disables a token sends.
 #[derive(Debug, Clone)]
 pub struct DisableForm {
@@ -55,6 +64,33 @@ pub struct DisableForm {
     pub confirmed: bool,
     /// A fresh passcode of an active token, where one is asked for.
     pub confirm: Option<Confirm>,
+}
+
+/// What became of a change that asks for a fresh passcode once the last one is old.
+#[derive(Debug)]
+pub enum Change<T> {
+    /// It was made.
+    Done(T),
+    /// The passcode was accepted, or none was needed; the change itself was refused.
+    Refused(Refusal),
+    /// The passcode is missing or was refused; the change was not looked at.
+    NotConfirmed(Refusal),
+}
+
+impl<T> Change<T> {
+    /// Whether it was made, for its event.
+    fn outcome(&self) -> Result<(), Refusal> {
+        match self {
+            Self::Done(_) => Ok(()),
+            Self::Refused(refusal) | Self::NotConfirmed(refusal) => Err(refusal.clone()),
+        }
+    }
+}
+
+impl<T> From<Result<T, Refusal>> for Change<T> {
+    fn from(result: Result<T, Refusal>) -> Self {
+        result.map_or_else(Self::Refused, Self::Done)
+    }
 }
 
 impl App {
@@ -85,14 +121,13 @@ impl App {
     }
 
     /// Adds a token that shows its own passcode, vouched for by a fresh passcode of an active one.
-    /// A refusal of that vouching is the error; one of the new token is the answer.
     pub async fn add_token(
         &self,
         session: &Session,
         prescriber: PrescriberId,
         form: AddForm,
         at: At,
-    ) -> Result<Result<TokenId, Refusal>, Error> {
+    ) -> Result<Change<TokenId>, Error> {
         let policy = self.options.policy;
         let session_id = session.id;
         let practice = session.practice;
@@ -100,24 +135,24 @@ impl App {
         self.decide("add_token", prescriber, session.id, at.now, move |account, tx| {
             let stale = account.needs_step_up(&policy, at.now);
             let mut added = None;
-            let mut work = || -> Result<Vouched<TokenId>, countersign_store::Error> {
+            let mut work = || -> Result<Change<TokenId>, countersign_store::Error> {
                 let found = tx.token_by_credential(&form.credential)?;
                 let new = found.as_ref().map(|row| row.token.id);
                 let confirm = form.confirm.as_ref();
                 // Before anything is said of the ID: a stale session learns nothing of it.
                 let vouched = step_up(account, tx, stale, confirm, new, session_id, at, &policy)?;
                 if let Err(refusal) = vouched {
-                    return Ok(Err(refusal));
+                    return Ok(Change::NotConfirmed(refusal));
                 }
                 if form.kind.is_some_and(|kind| kind != form.credential.kind()) || !on {
                     let label = form.credential.kind().label();
-                    return Ok(Ok(Err(Refusal::TypeMismatch { label })));
+                    return Ok(Change::Refused(Refusal::TypeMismatch { label }));
                 }
                 let Some(TokenRow { token: mut new, mark, .. }) = found else {
-                    return Ok(Ok(Err(Refusal::UnknownCredential)));
+                    return Ok(Change::Refused(Refusal::UnknownCredential));
                 };
                 if account.active() == 0 {
-                    return Ok(Err(Refusal::NoUsableToken));
+                    return Ok(Change::NotConfirmed(Refusal::NoUsableToken));
                 }
                 account.apply_burned(&mut new);
                 let by = NewToken {
@@ -134,35 +169,34 @@ impl App {
                         account.consumed_elsewhere = new.last_step.map(|step| (new.id, step));
                         tx.associate_token(&new, mark)?;
                         added = Some(new.id);
-                        Ok(Ok(Ok(new.id)))
+                        Ok(Change::Done(new.id))
                     }
                     Err(refusal) => {
                         // A wrong code counts on the new token too, or its six digits could be guessed here.
                         if before.failures != new.failures || before.state != new.state {
                             tx.save_token(&new, mark)?;
                         }
-                        Ok(Ok(Err(refusal)))
+                        Ok(Change::Refused(refusal))
                     }
                 }
             };
-            let result = work()?;
+            let change = work()?;
             let event = Event::of(
                 EventKind::TokenAdded,
                 Actor::Prescriber(prescriber),
-                &flat(&result),
+                &change.outcome(),
                 at.support,
             )
             .about(practice, prescriber)
             .token(added)
             .purpose(Purpose::AddToken)
             .detail(&form.credential.masked());
-            Ok((result, event))
+            Ok((Ok(change), event))
         })
         .await
     }
 
-    /// Disables a token for a reason. A refusal of the fresh passcode is the error; one of the change
-    /// is the answer.
+    /// Disables a token for a reason.
     pub async fn disable(
         &self,
         session: &Session,
@@ -170,7 +204,7 @@ impl App {
         token: TokenId,
         form: DisableForm,
         at: At,
-    ) -> Result<Result<(), Refusal>, Error> {
+    ) -> Result<Change<()>, Error> {
         let policy = self.options.policy;
         let session_id = session.id;
         let practice = session.practice;
@@ -181,12 +215,17 @@ impl App {
             let vouched =
                 step_up(account, tx, needed, form.confirm.as_ref(), None, session_id, at, &policy)?;
             let active = account.active();
-            let result: Vouched<()> = vouched.map(|()| {
-                let (token, _) = account.token(token).ok_or(Refusal::TokenNotActive)?;
-                let others = active.saturating_sub(u32::from(token.is_active()));
-                disable_token(token, form.reason, others, form.confirmed, at.now)
-            });
-            let done = flat(&result);
+            let change: Change<()> = match vouched {
+                Err(refusal) => Change::NotConfirmed(refusal),
+                Ok(()) => match account.token(token) {
+                    None => Change::Refused(Refusal::TokenNotActive),
+                    Some((token, _)) => {
+                        let others = active.saturating_sub(u32::from(token.is_active()));
+                        disable_token(token, form.reason, others, form.confirmed, at.now).into()
+                    }
+                },
+            };
+            let done = change.outcome();
             let mut event = Event::of(
                 EventKind::TokenDisabled,
                 Actor::Prescriber(prescriber),
@@ -205,7 +244,7 @@ impl App {
                     event = event.detail("reported with the passphrase alone");
                 }
             }
-            Ok((result, event))
+            Ok((Ok(change), event))
         })
         .await
     }
@@ -216,13 +255,35 @@ impl App {
         session: &Session,
         prescriber: PrescriberId,
         token: TokenId,
-        name: TokenName,
+        form: RenameForm,
         at: At,
-    ) -> Result<(), Error> {
-        let by = By { session, prescriber };
-        self.change_token(EventKind::TokenRenamed, &by, token, None, at, move |token, _, _| {
-            token.name = name.clone();
-            Ok(())
+    ) -> Result<Change<()>, Error> {
+        let policy = self.options.policy;
+        let session_id = session.id;
+        let practice = session.practice;
+        self.decide("rename_token", prescriber, session.id, at.now, move |account, tx| {
+            let needed = account.needs_step_up(&policy, at.now);
+            let vouched =
+                step_up(account, tx, needed, form.confirm.as_ref(), None, session_id, at, &policy)?;
+            let change = match vouched {
+                Err(refusal) => Change::NotConfirmed(refusal),
+                Ok(()) => match account.token(token) {
+                    None => Change::Refused(Refusal::TokenNotActive),
+                    Some((token, _)) => {
+                        token.name = form.name.clone();
+                        Change::Done(())
+                    }
+                },
+            };
+            let event = Event::of(
+                EventKind::TokenRenamed,
+                Actor::Prescriber(prescriber),
+                &change.outcome(),
+                at.support,
+            )
+            .about(practice, prescriber)
+            .token(theirs(account, token));
+            Ok((Ok(change), event))
         })
         .await
     }
@@ -297,16 +358,6 @@ impl App {
 /// The id, if the token is the prescriber's own: an event never names somebody else's.
 fn theirs(account: &Account, id: TokenId) -> Option<TokenId> {
     account.tokens.iter().any(|token| token.id == id).then_some(id)
-}
-
-/// Outside: whether the fresh passcode was accepted. Inside: whether the change was.
-type Vouched<R> = Result<Result<R, Refusal>, Refusal>;
-
-fn flat<R>(result: &Vouched<R>) -> Result<(), Refusal> {
-    match result {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(refusal)) | Err(refusal) => Err(refusal.clone()),
-    }
 }
 
 /// Where a fresh passcode is needed, checks the one given, and renews the session by it.

@@ -54,15 +54,24 @@ pub(super) async fn form(ctx: Ctx, query: Query) -> Out {
         Some(Stage::Launched) | None => {}
     }
     let mut template = login_page(&ctx).await?;
-    if query.text("ended") == "1" {
-        let text = "Your session has ended. What was saved is kept. Log in to go on.";
-        template.page.notice = Some(Notice::new(NoticeKind::Info, text));
-    }
+    // Said because the address says so, whoever asks: it tells nothing of any session.
+    let text = match query.text("ended") {
+        "1" => Some("Your session has ended. What was saved is kept. Log in to go on.".to_owned()),
+        "idle" => {
+            let minutes = show::minutes(ctx.app().options().policy.session_idle_seconds);
+            Some(format!(
+                "You were signed out because nothing happened for {minutes}. What was saved is kept. Log in to go on."
+            ))
+        }
+        _ => None,
+    };
+    template.page.notice = text.map(|text| Notice::new(NoticeKind::Info, text));
     Ok(page(StatusCode::OK, &template))
 }
 
 pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
     if !ctx.shared.limits.sign_in(ctx.peer) {
+        ctx.app().note_refusal("sign_in_limit", ctx.peer, ctx.at).await;
         return Ok(error_page(StatusCode::TOO_MANY_REQUESTS, ctx.frame("")));
     }
     let mut template = login_page(&ctx).await?;
@@ -394,6 +403,7 @@ pub(super) async fn no_token(ctx: Ctx) -> Out {
         return Ok(see_other("/portal/login/passcode"));
     }
     let can_enable = overview.tokens.iter().any(countersign_domain::Token::is_temporarily_disabled);
-    let template = NoTokenPage { page: frame(&ctx, &overview, "No active token"), can_enable };
+    let enable_href = can_enable.then(|| "/portal/login/enable".to_owned());
+    let template = NoTokenPage { page: frame(&ctx, &overview, "No active token"), enable_href };
     Ok(page(StatusCode::OK, &template))
 }

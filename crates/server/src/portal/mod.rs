@@ -14,13 +14,13 @@ use std::{
 
 use axum::{
     Form, Router,
-    extract::{ConnectInfo, DefaultBodyLimit, FromRequest, FromRequestParts, Request},
+    extract::{ConnectInfo, DefaultBodyLimit, FromRequest, FromRequestParts, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use countersign_crypto::SecretText;
-use countersign_domain::{PrescriberId, Timestamp};
+use countersign_domain::{PrescriberId, SupportCode, Timestamp};
 use countersign_store::{Identity, Session, Stage};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use tower_http::{
@@ -30,7 +30,7 @@ use tower_http::{
 
 use crate::{
     Shared,
-    app::{App, At, Error, SessionSecret},
+    app::{App, At, CookieSession, Error, Options, SessionSecret},
     respond::{Stop, error_page, problem, secure, see_other, status_of, within},
     views::{Menu, Page, PatientBanner, SignedIn, SupportContact},
 };
@@ -72,37 +72,90 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .layer(DefaultBodyLimit::max(MOST_BYTES))
         .layer(middleware::from_fn_with_state(shared.clone(), from_our_pages))
         .layer(middleware::from_fn(move |request: Request, next: Next| async move {
-            within(most, request, next, || error_page(StatusCode::GATEWAY_TIMEOUT, Page::new("")))
-                .await
+            within(most, request, next, || bare(StatusCode::GATEWAY_TIMEOUT)).await
         }))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             tracing::error!("a handler panicked");
-            error_page(StatusCode::INTERNAL_SERVER_ERROR, Page::new(""))
+            bare(StatusCode::INTERNAL_SERVER_ERROR)
         }))
+        .layer(middleware::from_fn_with_state(shared.clone(), under_a_support_code))
         .layer(middleware::map_response(secure))
+}
+
+/// Marks an answer that has a status and no page yet.
+#[derive(Clone, Copy)]
+struct Bare;
+
+/// A fault found where the frame of a page is not at hand; [`under_a_support_code`] lays it out.
+fn bare(status: StatusCode) -> Response {
+    let mut response = status.into_response();
+    response.extensions_mut().insert(Bare);
+    response
+}
+
+/// Draws the support code of a request before anything can fail, so that every fault has one.
+async fn under_a_support_code(
+    State(shared): State<Shared>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Ok(support) = shared.app.support_code() else {
+        tracing::error!("the random generator of the FIPS module failed");
+        return error_page(StatusCode::INTERNAL_SERVER_ERROR, Page::new(""));
+    };
+    request.extensions_mut().insert(support);
+    let response = next.run(request).await;
+    if response.extensions().get::<Bare>().is_none() {
+        return response;
+    }
+    let status = response.status();
+    tracing::warn!(%support, status = status.as_u16(), "a request was cut short");
+    error_page(status, frame(shared.app.options(), support, ""))
+}
+
+/// The code that [`under_a_support_code`] drew.
+fn support_of(extensions: &http::Extensions, app: &App) -> Result<SupportCode, Error> {
+    extensions.get::<SupportCode>().copied().map_or_else(|| app.support_code(), Ok)
+}
+
+/// The frame around a page of nobody in particular.
+fn frame(options: &Options, support: SupportCode, title: &str) -> Page {
+    let mut page = Page::new(title);
+    page.support_code = Some(support.to_string());
+    page.demonstration = options.demonstration;
+    let contact = &options.support;
+    if !contact.name.is_empty() {
+        page.support = Some(SupportContact {
+            name: contact.name.clone(),
+            phone: contact.phone.clone(),
+            email: contact.email.clone(),
+            hours: None,
+        });
+    }
+    page
 }
 
 /// Lets forms in only from our own pages (Origin and Sec-Fetch-Site); a request without either
 /// header is no browser of today and is refused too.
-async fn from_our_pages(
-    axum::extract::State(shared): axum::extract::State<Shared>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn from_our_pages(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let marked = request.headers().contains_key(header::ORIGIN)
         || request.headers().contains_key("sec-fetch-site");
-    if !safe && !marked {
-        tracing::warn!("a form came without Origin and Sec-Fetch-Site; refused");
-        return error_page(StatusCode::FORBIDDEN, Page::new(""));
-    }
     if safe {
         return next.run(request).await;
+    }
+    let Peer(peer) = Peer::of(request.extensions());
+    let Ok(support) = support_of(request.extensions(), &shared.app) else {
+        return bare(StatusCode::INTERNAL_SERVER_ERROR);
+    };
+    if !marked {
+        shared.app.note_refusal("form_unmarked", peer, shared.app.at_under(support)).await;
+        return bare(StatusCode::FORBIDDEN);
     }
     let layer = CsrfLayer::new().add_trusted_origin(&shared.app.options().public_url);
     let Ok(layer) = layer else {
         tracing::error!("server.public_url is no origin");
-        return error_page(StatusCode::INTERNAL_SERVER_ERROR, Page::new(""));
+        return bare(StatusCode::INTERNAL_SERVER_ERROR);
     };
     let inner = tower::service_fn(move |request: Request| {
         let next = next.clone();
@@ -110,8 +163,11 @@ async fn from_our_pages(
     });
     match tower::ServiceExt::oneshot(tower::Layer::layer(&layer, inner), request).await {
         Ok(response) if response.extensions().get::<ProtectionError>().is_some() => {
-            tracing::warn!("a form came from another origin; refused");
-            error_page(StatusCode::FORBIDDEN, Page::new(""))
+            shared
+                .app
+                .note_refusal("form_of_other_origin", peer, shared.app.at_under(support))
+                .await;
+            bare(StatusCode::FORBIDDEN)
         }
         Ok(response) => response.map(axum::body::Body::new),
         Err(never) => match never {},
@@ -132,11 +188,17 @@ async fn wrong_method(ctx: Ctx) -> Response {
 /// The address a request came from, as the limits count it.
 pub(crate) struct Peer(pub(crate) IpAddr);
 
+impl Peer {
+    fn of(extensions: &http::Extensions) -> Self {
+        let address = extensions.get::<ConnectInfo<IpAddr>>().map(|info| info.0);
+        Self(address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)))
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Peer {
     type Rejection = Infallible;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let address = parts.extensions.get::<ConnectInfo<IpAddr>>().map(|info| info.0);
-        Ok(Self(address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))))
+        Ok(Self::of(&parts.extensions))
     }
 }
 
@@ -145,8 +207,8 @@ pub(crate) struct Ctx {
     shared: Shared,
     at: At,
     session: Option<Session>,
-    /// A cookie came, but its session is over.
-    ended: bool,
+    /// A cookie came, but its session is over; and how it ended, as the address of the log-in says.
+    ended: Option<&'static str>,
     peer: IpAddr,
 }
 
@@ -154,21 +216,24 @@ impl FromRequestParts<Shared> for Ctx {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
-        let Ok(Peer(peer)) = Peer::from_request_parts(parts, shared).await;
-        let at = shared.app.at().map_err(|error| {
-            tracing::error!(%error, "no randomness");
-            error_page(StatusCode::INTERNAL_SERVER_ERROR, Page::new(""))
-        })?;
-        let secret = cookie(&parts.headers);
-        let session = match &secret {
-            Some(secret) => shared.app.session(secret, at).await.map_err(|error| {
-                let mut frame = Page::new("");
-                frame.support_code = Some(at.support.to_string());
-                error_page(status_of(&error, at), frame)
+        let Peer(peer) = Peer::of(&parts.extensions);
+        let app = &shared.app;
+        let support = support_of(&parts.extensions, app)
+            .map_err(|_| bare(StatusCode::INTERNAL_SERVER_ERROR))?;
+        let at = app.at_under(support);
+        let found = match cookie(&parts.headers) {
+            Some(secret) => app.session(&secret, at).await.map_err(|error| {
+                error_page(status_of(&error, at), frame(app.options(), support, ""))
             })?,
-            None => None,
+            None => {
+                return Ok(Self { shared: shared.clone(), at, session: None, ended: None, peer });
+            }
         };
-        let ended = secret.is_some() && session.is_none();
+        let (session, ended) = match found {
+            CookieSession::Open(session) => (Some(*session), None),
+            CookieSession::Idle => (None, Some("idle")),
+            CookieSession::Over => (None, Some("1")),
+        };
         Ok(Self { shared: shared.clone(), at, session, ended, peer })
     }
 }
@@ -196,18 +261,7 @@ impl Ctx {
     /// The frame around a page of this request.
     fn frame(&self, title: &str) -> Page {
         let options = self.app().options();
-        let mut page = Page::new(title);
-        page.support_code = Some(self.at.support.to_string());
-        page.demonstration = options.demonstration;
-        let support = &options.support;
-        if !support.name.is_empty() {
-            page.support = Some(SupportContact {
-                name: support.name.clone(),
-                phone: support.phone.clone(),
-                email: support.email.clone(),
-                hours: None,
-            });
-        }
+        let mut page = frame(options, self.at.support, title);
         if let Some(session) = &self.session {
             let idle_end = self.now().plus_seconds(options.policy.session_idle_seconds);
             let end = idle_end.min(session.expires);
@@ -242,8 +296,11 @@ impl Ctx {
     }
 
     fn sign_in_again(&self) -> Stop {
-        let ended = self.ended || self.session.is_some();
-        Stop::with(see_other(if ended { "/portal/login?ended=1" } else { "/portal/login" }))
+        let ended = self.ended.or(self.session.as_ref().map(|_| "1"));
+        Stop::with(match ended {
+            Some(how) => see_other(&format!("/portal/login?ended={how}")),
+            None => see_other("/portal/login"),
+        })
     }
 
     fn not_found(&self) -> Stop {
@@ -319,7 +376,7 @@ impl FromRequest<Shared> for Fields {
     async fn from_request(request: Request, state: &Shared) -> Result<Self, Response> {
         match Form::<Vec<(String, String)>>::from_request(request, state).await {
             Ok(Form(fields)) => Ok(Self(fields)),
-            Err(rejection) => Err(error_page(rejection.into_response().status(), Page::new(""))),
+            Err(rejection) => Err(bare(rejection.into_response().status())),
         }
     }
 }

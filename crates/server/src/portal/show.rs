@@ -101,6 +101,7 @@ pub(super) fn lock(
                 others_usable: others,
             }
         }
+        Refusal::AllTokensBlocked(_) => LockSubject::AllTokens,
         _ => LockSubject::Account,
     };
     let seconds = u64::try_from(now.seconds_until(until)).unwrap_or(0);
@@ -134,6 +135,7 @@ fn actor(code: &str) -> &'static str {
         "operator" => "the system operator",
         "api_key" => "a connected system",
         "ehr" => "the EHR",
+        "system" => "the server",
         _ => "someone not logged in",
     }
 }
@@ -173,7 +175,8 @@ fn reason_words(code: &str) -> &'static str {
         "passcode_late" => "passcode too old",
         "passcode_of_other_token" => "passcode of another token",
         "passcodes_not_consecutive" => "not two codes in a row",
-        "token_blocked" | "passcodes_blocked" | "sign_in_paused" => "paused",
+        "token_blocked" | "all_tokens_blocked" | "passcodes_blocked" | "sign_in_paused" => "paused",
+        "expired" => "time was over",
         "token_exhausted" => "too many wrong passcodes",
         "token_not_active" => "token not active",
         "sign_in_refused" => "did not match",
@@ -249,6 +252,15 @@ pub(super) fn kinds() -> Vec<Choice> {
         .into_iter()
         .map(|kind| Choice::new(kind.code(), kind.label()))
         .collect()
+}
+
+/// A time set by the policy, in words for a sentence.
+pub(super) fn minutes(seconds: i64) -> String {
+    match (seconds / 60, seconds % 60) {
+        (1, 0) => "1 minute".to_owned(),
+        (minutes, 0) => format!("{minutes} minutes"),
+        _ => format!("{seconds} seconds"),
+    }
 }
 
 /// How far a token's clock is off, in words.

@@ -7,11 +7,11 @@ use axum::{
 use countersign_store::Stage;
 use http::{StatusCode, header};
 
-use super::{Ctx, Query, with_session, without_session};
+use super::{Ctx, Query, bare, with_session, without_session};
 use crate::{
     Shared,
     app::LaunchRefusal,
-    respond::{Out, error_page, page, see_other},
+    respond::{Out, page, see_other},
     views::{Area, EPrescribingPage, ErrorPage, LaunchPage, Page, SignedOutPage},
 };
 
@@ -54,7 +54,6 @@ fn closed(
         status: StatusCode::FORBIDDEN.as_u16(),
         heading: heading.to_owned(),
         what_to_do: what_to_do.to_owned(),
-        retry_after: None,
         onward,
     };
     page(StatusCode::FORBIDDEN, &template)
@@ -93,10 +92,8 @@ pub(super) async fn sign_out(ctx: Ctx) -> Out {
     Ok(without_session(see_other("/signed-out")))
 }
 
-pub(super) async fn signed_out(ctx: Ctx, query: Query) -> Response {
-    let template =
-        SignedOutPage { page: ctx.frame("Signed out"), expired: query.text("expired") == "1" };
-    page(StatusCode::OK, &template)
+pub(super) async fn signed_out(ctx: Ctx) -> Response {
+    page(StatusCode::OK, &SignedOutPage { page: ctx.frame("Signed out") })
 }
 
 pub(super) async fn ready(axum::extract::State(shared): axum::extract::State<Shared>) -> Response {
@@ -113,7 +110,7 @@ pub(super) async fn asset(Path(file): Path<String>) -> Response {
         "portal.css" => ("text/css; charset=utf-8", include_bytes!("../../static/portal.css")),
         "portal.js" => ("text/javascript; charset=utf-8", include_bytes!("../../static/portal.js")),
         "favicon.svg" | "logo.svg" => ("image/svg+xml", include_bytes!("../../static/logo.svg")),
-        _ => return error_page(StatusCode::NOT_FOUND, Page::new("")),
+        _ => return bare(StatusCode::NOT_FOUND),
     };
     // The address carries the version, so a day is safe.
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=86400")], bytes)

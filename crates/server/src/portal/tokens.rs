@@ -14,7 +14,7 @@ use super::{
     show,
 };
 use crate::{
-    app::{AddForm, Confirm, DisableForm, Error, Overview},
+    app::{AddForm, Change, Confirm, DisableForm, Error, Overview, RenameForm},
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, AddToken, Choice, ChoiceField, DISABLE_WORD, DashboardPage, DisablePage,
@@ -141,7 +141,12 @@ pub(super) async fn add_form(ctx: Ctx) -> Out {
     if template.active_count() == 0 {
         let template = NoTokenPage {
             page: frame(&ctx, &overview, "No active token", NavTab::Tokens),
-            can_enable: false, // Enabling is on the list of tokens here, not at the log-in.
+            // Each has its own page here; the one at the log-in is for who has no passcode.
+            enable_href: overview
+                .tokens
+                .iter()
+                .find(|token| token.is_temporarily_disabled())
+                .map(|token| format!("/portal/tokens/{}/enable", token.id)),
         };
         return Ok(page(StatusCode::OK, &template));
     }
@@ -174,6 +179,11 @@ fn read_add(fields: &Fields, on: &[Manufacturer], add: &mut AddToken) -> Option<
     add.token_type.value = typed("token_type", 40);
     add.name.value = typed("name", 80);
     add.credential_id.value = typed("credential_id", 64);
+    // A form without the field means the issuer that is chosen there already.
+    let issuer = typed("issuer", 40);
+    if !issuer.is_empty() && !add.issuer.options.iter().any(|known| known.value == issuer) {
+        add.issuer.error = Some("Choose one from the list.".to_owned());
+    }
     let maker = match add.manufacturer.value.as_str() {
         "" => None,
         text => match text.parse::<Manufacturer>() {
@@ -225,7 +235,12 @@ fn read_add(fields: &Fields, on: &[Manufacturer], add: &mut AddToken) -> Option<
     }
     add.name.error = name.as_ref().err().map(ToString::to_string);
     add.otp.error = code.as_ref().err().map(ToString::to_string);
-    let wrong = [&add.manufacturer.error, &add.token_type.error, &add.credential_id.error];
+    let wrong = [
+        &add.manufacturer.error,
+        &add.issuer.error,
+        &add.token_type.error,
+        &add.credential_id.error,
+    ];
     if wrong.iter().any(|error| error.is_some()) {
         return None;
     }
@@ -251,13 +266,13 @@ pub(super) async fn add(ctx: Ctx, fields: Fields) -> Out {
     };
     form.confirm = confirm;
     match ctx.app().add_token(&session, prescriber, form, ctx.at).await {
-        Ok(Ok(_)) => return Ok(see_other("/portal/tokens?done=added")),
-        Ok(Err(refusal)) => {
+        Ok(Change::Done(_)) => return Ok(see_other("/portal/tokens?done=added")),
+        Ok(Change::Refused(refusal)) => {
             // The confirmation was accepted and is spent; it need not be given again.
             add.step_up = None;
             add_refused(&ctx, &mut add, &refusal);
         }
-        Err(Error::Refused(refusal)) => {
+        Ok(Change::NotConfirmed(refusal)) => {
             add.lock = step_up_refused(&ctx, &mut add.step_up, &refusal, &overview);
         }
         Err(error) => return Err(ctx.stop(&error)),
@@ -273,7 +288,6 @@ fn add_refused(ctx: &Ctx, add: &mut AddToken, refusal: &Refusal) {
         | Refusal::AlreadyYours
         | Refusal::BoundToAnother
         | Refusal::TokenNotActive
-        | Refusal::BadCredentialId(_)
         | Refusal::TokenLimit { .. } => add.credential_id.error = text,
         _ => {
             add.wait = wait(refusal);
@@ -307,7 +321,7 @@ fn step_up_refused(
     lock
 }
 
-fn token_page(ctx: &Ctx, overview: &Overview, token: &Token) -> TokenPage {
+fn token_page(ctx: &Ctx, session: &Session, overview: &Overview, token: &Token) -> TokenPage {
     TokenPage {
         page: frame(ctx, overview, token.name.as_str(), NavTab::Tokens),
         token: show::row(token, ctx.now()),
@@ -315,13 +329,16 @@ fn token_page(ctx: &Ctx, overview: &Overview, token: &Token) -> TokenPage {
         added_by: show::added_by(overview, token),
         clock: show::clock(token),
         name: TextField { value: token.name.as_str().to_owned(), error: None },
+        can_confirm: overview.tokens.iter().any(Token::is_active),
+        step_up: step_up(ctx, session, overview),
+        lock: None,
         events: show::events(overview, Some(token), 50),
     }
 }
 
 pub(super) async fn one(ctx: Ctx, Path(id): Path<String>, query: Query) -> Out {
-    let (_, _, overview, token) = known_token(&ctx, &id).await?;
-    let mut template = token_page(&ctx, &overview, &token);
+    let (session, _, overview, token) = known_token(&ctx, &id).await?;
+    let mut template = token_page(&ctx, &session, &overview, &token);
     if query.text("done") == "renamed" {
         template.page.notice = Some(Notice::new(NoticeKind::Success, "The new name is saved."));
     }
@@ -330,20 +347,30 @@ pub(super) async fn one(ctx: Ctx, Path(id): Path<String>, query: Query) -> Out {
 
 pub(super) async fn rename(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
     let (session, prescriber, overview, token) = known_token(&ctx, &id).await?;
-    let name = match fields.text("name").parse::<TokenName>() {
-        Ok(name) => name,
-        Err(error) => {
-            let mut template = token_page(&ctx, &overview, &token);
-            template.name.value = fields.text("name").chars().take(80).collect();
-            template.name.error = Some(error.to_string());
-            return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
-        }
+    let mut template = token_page(&ctx, &session, &overview, &token);
+    template.name.value = fields.text("name").chars().take(80).collect();
+    let name = fields.text("name").parse::<TokenName>();
+    template.name.error = name.as_ref().err().map(ToString::to_string);
+    let confirm = confirm(&fields, template.step_up.as_mut());
+    let (Ok(name), Ok(confirm)) = (name, confirm) else {
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
-    ctx.app()
-        .rename(&session, prescriber, token.id, name, ctx.at)
-        .await
-        .map_err(|error| ctx.stop(&error))?;
-    Ok(see_other(&format!("/portal/tokens/{}?done=renamed", token.id)))
+    let form = RenameForm { name, confirm };
+    match ctx.app().rename(&session, prescriber, token.id, form, ctx.at).await {
+        Ok(Change::Done(())) => {
+            return Ok(see_other(&format!("/portal/tokens/{}?done=renamed", token.id)));
+        }
+        Ok(Change::Refused(refusal)) => {
+            // The confirmation was accepted and is spent; it need not be given again.
+            template.step_up = None;
+            template.name.error = Some(refusal.to_string());
+        }
+        Ok(Change::NotConfirmed(refusal)) => {
+            template.lock = step_up_refused(&ctx, &mut template.step_up, &refusal, &overview);
+        }
+        Err(error) => return Err(ctx.stop(&error)),
+    }
+    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
 }
 
 fn disable_page(ctx: &Ctx, session: &Session, overview: &Overview, token: &Token) -> DisablePage {
@@ -384,8 +411,8 @@ pub(super) async fn disable(ctx: Ctx, Path(id): Path<String>, fields: Fields) ->
     let confirmed = template.confirmation.value.trim().eq_ignore_ascii_case(DISABLE_WORD);
     let form = DisableForm { reason, confirmed, confirm };
     match ctx.app().disable(&session, prescriber, token.id, form, ctx.at).await {
-        Ok(Ok(())) => return Ok(see_other("/portal/tokens?done=disabled")),
-        Ok(Err(refusal)) => {
+        Ok(Change::Done(())) => return Ok(see_other("/portal/tokens?done=disabled")),
+        Ok(Change::Refused(refusal)) => {
             // The confirmation was accepted and is spent; it need not be given again.
             template.step_up = None;
             match refusal {
@@ -397,7 +424,7 @@ pub(super) async fn disable(ctx: Ctx, Path(id): Path<String>, fields: Fields) ->
                 _ => template.reason.error = Some(refusal.to_string()),
             }
         }
-        Err(Error::Refused(refusal)) => {
+        Ok(Change::NotConfirmed(refusal)) => {
             template.lock = step_up_refused(&ctx, &mut template.step_up, &refusal, &overview);
         }
         Err(error) => return Err(ctx.stop(&error)),
@@ -451,6 +478,8 @@ fn test_page(ctx: &Ctx, overview: &Overview, token: &Token) -> TestPage {
         token: show::label(token),
         passcode: SecretField::default(),
         result: None,
+        lock: None,
+        wait: None,
     }
 }
 
@@ -469,22 +498,26 @@ pub(super) async fn test(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Ou
             return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
         }
     };
-    let result = match ctx.app().test(&session, prescriber, token.id, code, ctx.at).await {
-        Ok(()) => TestResult {
+    template.result = match ctx.app().test(&session, prescriber, token.id, code, ctx.at).await {
+        Ok(()) => Some(TestResult {
             kind: NoticeKind::Success,
             heading: "This token works.".to_owned(),
             text: "The code was right. It is spent now, so wait for the next one before you use this token.".to_owned(),
             offer_resync: false,
-        },
-        Err(Error::Refused(refusal)) => TestResult {
-            kind: NoticeKind::Warning,
-            heading: "That code was not accepted.".to_owned(),
-            text: format!("{refusal} This test did not count against the token."),
-            offer_resync: matches!(refusal, Refusal::WrongPasscode | Refusal::LatePasscode { .. }),
-        },
+        }),
+        Err(Error::Refused(refusal)) => {
+            template.lock = show::lock(&refusal, &overview.tokens, &token.id.to_string(), ctx.now());
+            template.wait = wait(&refusal);
+            let late = matches!(refusal, Refusal::WrongPasscode | Refusal::LatePasscode { .. });
+            template.lock.is_none().then(|| TestResult {
+                kind: NoticeKind::Warning,
+                heading: "That code was not accepted.".to_owned(),
+                text: format!("{refusal} This test did not count against the token."),
+                offer_resync: late,
+            })
+        }
         Err(error) => return Err(ctx.stop(&error)),
     };
-    template.result = Some(result);
     Ok(page(StatusCode::OK, &template))
 }
 

@@ -526,8 +526,8 @@ both! {
         let paths = ["/portal/login", "/portal/tokens", "/sign-out", &name];
         for path in &paths[..2] {
             let page = browser.post_raw(path, vec![b'a'; 17 * 1024]).await;
-            assert_eq!(page.status, 413, "{path}");
             page.says(413, "too much to send");
+            page.says(413, "Support code");
         }
         // 10,000 fields: those of a short name fit no body, those of none at all do.
         let bomb = "a=1&".repeat(10_000).into_bytes();
@@ -629,6 +629,52 @@ both! {
         assert!(app.token(&app.person.phone.credential).await.is_active());
     }
 
+    /// Forms from elsewhere leave records, each with the code of its page; a storm of them fills
+    /// no disk, and is counted all the same.
+    async fn a_storm_of_refused_forms(app: TestApp) {
+        let mut browser = app.browser();
+        let elsewhere = |from: u8| {
+            let mut request = Request::post("/portal/login")
+                .header("origin", "https://evil.test")
+                .header("host", "erx.test")
+                .body(Body::from("a=b"))
+                .unwrap();
+            let there = IpAddr::V4(Ipv4Addr::new(192, 0, 2, from));
+            request.extensions_mut().insert(axum::extract::ConnectInfo(there));
+            request
+        };
+        let unmarked = Request::post("/portal/login").body(Body::from("a=b")).unwrap();
+        browser.send(unmarked).await.says(403, "not open to you");
+        let page = browser.send(elsewhere(0)).await;
+        let code = page.support_code().unwrap().to_owned();
+        let sql = format!("SELECT kind, outcome, reason FROM audit_event WHERE support = '{code}'");
+        let records = app.database.texts(&sql).await;
+        assert_eq!(records, ["request_refused refused form_of_other_origin"]);
+
+        for from in 0..70 {
+            for _ in 0..8 {
+                assert_eq!(browser.send(elsewhere(from)).await.status, 403);
+            }
+        }
+        let count = "SELECT CAST(COUNT(*) AS TEXT) FROM audit_event WHERE kind = 'request_refused'";
+        assert_eq!(app.database.texts(count).await, ["60"]);
+        app.clock.advance(60);
+        browser.send(elsewhere(1)).await;
+        // Of 562 there are 60 on record; the others are told by the records after them.
+        let all = "SELECT detail FROM audit_event WHERE detail LIKE '%without a record'";
+        let sum: i64 = app
+            .database
+            .texts(all)
+            .await
+            .iter()
+            .map(|text| text.split(' ').next().unwrap().parse::<i64>().unwrap())
+            .sum();
+        assert_eq!(sum, 562 - 60);
+        // No address is kept.
+        let texts = "SELECT reason, detail FROM audit_event WHERE kind = 'request_refused'";
+        assert!(app.database.texts(texts).await.iter().all(|text| !text.contains("192.0.2")));
+    }
+
     /// After a loss is reported nobody stays signed in elsewhere.
     async fn a_thief_keeps_the_session_after_the_loss_is_reported(app: TestApp) {
         let (second, _) = app.another_token(&app.person, "Second phone").await;
@@ -720,6 +766,11 @@ async fn a_flood_of_sign_ins_from_one_address() {
     }
     let page = browser.pass(&app.person.npi.as_text(), PASSPHRASE).await;
     page.says(429, "Wait a little");
+    let sql = format!(
+        "SELECT kind, reason FROM audit_event WHERE support = '{}'",
+        page.support_code().unwrap()
+    );
+    assert_eq!(app.database.texts(&sql).await, ["request_refused sign_in_limit"]);
     assert!(page.session().is_none());
     // Another address is served. The address is that of the connection, whatever a header says.
     let mut request = browser

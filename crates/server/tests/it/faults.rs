@@ -103,6 +103,9 @@ async fn a_panic_reaches_no_client() {
     for path in ["/portal/login", "/portal/tokens", "/no/such/page"] {
         let page = Browser::new(router.clone()).get(path).await;
         page.says(500, "Something went wrong on our side");
+        page.says(500, "Support code");
+        assert!(page.support_code().is_some(), "{}", page.body);
+        page.says(500, "Lakeside Clinic support desk");
         assert!(!page.body.contains("broken"), "{}", page.words());
         assert_eq!(page.header("x-content-type-options"), "nosniff");
     }

@@ -1,6 +1,7 @@
 //! The help article, step by step, and what can happen on the way.
 
 use countersign_domain::{DisableReason, TokenState};
+use countersign_server::app::Closing;
 use countersign_store::Stage;
 use countersign_testkit::{PASSPHRASE, START, WRONG_CODE, both, npi};
 
@@ -176,6 +177,29 @@ both! {
         assert_eq!(app.token(&app.person.phone.credential).await.failures.count, 0);
     }
 
+    /// With every token locked, "any of my tokens" counts down to the first that opens again.
+    async fn all_tokens_locked_says_when_the_first_can_be_tried(app: TestApp) {
+        let (second_id, second) = app.another_token(&app.person, "Second phone").await;
+        let mut browser = app.at_passcode().await;
+        let first_id = app.person.token.to_string();
+        let second_id = second_id.to_string();
+        for id in [&first_id, &second_id] {
+            for _ in 0..3 {
+                browser.passcode(id, WRONG_CODE).await.says(422, "That passcode is not right");
+            }
+            app.clock.advance(10);
+        }
+        let page = browser.passcode("any", &second.code(app.now())).await;
+        page.says(422, "all your tokens are locked. The first one can be tried again at");
+        assert_eq!(page.seconds(), Some(10), "that of the first, not of the second");
+        assert!(page.field_error("passcode").is_none(), "{}", page.words());
+        assert_eq!(app.owner_failures().await.count, 6, "a try meanwhile counts nowhere");
+        let events = app.events().await;
+        assert!(events.contains(&"passcode_tried refused all_tokens_blocked".to_owned()));
+        app.clock.advance(10);
+        browser.passcode("any", &app.code()).await.leads_to("/portal/dashboard");
+    }
+
     /// Many wrong codes in a row end a token for good.
     async fn thirty_failures_in_a_row_disable_for_good(app: TestApp) {
         let id = app.person.token.to_string();
@@ -235,6 +259,15 @@ both! {
         assert!(page.field_error("confirmation").unwrap().contains("DISABLE"));
         let confirmed = [("reason", "temporarily_unavailable"), ("confirmation", "DISABLE")];
         browser.post(&path, &confirmed).await.leads_to("/portal/tokens?done=disabled");
+        // In the same session: the way to add one leads to the one that can be enabled.
+        let page = browser.get("/portal/tokens/new").await;
+        page.says(200, "Turn a token back on");
+        let enable = format!("/portal/tokens/{id}/enable");
+        assert!(page.body.contains(&format!("href=\"{enable}\"")), "{}", page.body);
+        browser.get(&enable).await.says(200, "Enable this token");
+        // Nothing could confirm a new name, so none is asked for.
+        let page = browser.get(&format!("/portal/tokens/{id}")).await;
+        assert!(!page.body.contains("Save name"), "{}", page.words());
 
         let mut browser = app.at_passcode().await;
         browser.get("/portal/login/passcode").await.leads_to("/portal/no-token");
@@ -341,8 +374,15 @@ both! {
         app.clock.advance(899);
         assert_eq!(idle.get("/portal/tokens").await.status, 200);
         app.clock.advance(900);
-        idle.get("/portal/tokens").await.leads_to("/portal/login?ended=1");
-        idle.get("/portal/login?ended=1").await.says(200, "session");
+        let before = app.event_count().await;
+        idle.get("/portal/tokens").await.leads_to("/portal/login?ended=idle");
+        let page = idle.get("/portal/login?ended=idle").await;
+        page.says(200, "You were signed out because nothing happened for 15 minutes.");
+        // Whoever asks reads the same: the address alone says it, and no session is looked for.
+        let stranger = app.browser().get("/portal/login?ended=idle").await;
+        assert_eq!(page.without_support_code(), stranger.without_support_code());
+        assert_eq!(app.event_count().await - before, 1, "the end is on record, once");
+        assert!(app.events().await.contains(&"session_ended success expired".to_owned()));
 
         let mut busy = app.signed_in().await;
         let begun = app.now();
@@ -354,6 +394,22 @@ both! {
         assert_eq!(busy.get("/portal/tokens").await.status, 200);
         app.clock.advance(1);
         busy.get("/portal/tokens").await.leads_to("/portal/login?ended=1");
+        busy.get("/portal/login?ended=1").await.says(200, "Your session has ended");
+    }
+
+    /// A session that nobody comes back to is ended by the server, with its record.
+    async fn a_session_left_alone_is_ended_with_its_record(app: TestApp) {
+        let mut left = app.signed_in().await;
+        app.launched("jlee").await;
+        app.clock.advance(12 * 3_600 + 1);
+        let before = app.event_count().await;
+        app.app.purge().await.unwrap();
+        app.app.purge().await.unwrap();
+        assert_eq!(app.event_count().await - before, 2, "one for each");
+        let sql = "SELECT actor, reason, CAST(COUNT(prescriber) AS TEXT) FROM audit_event \
+                   WHERE kind = 'session_ended' GROUP BY actor, reason";
+        assert_eq!(app.database.texts(sql).await, ["system expired 1"]);
+        left.get("/portal/tokens").await.leads_to("/portal/login?ended=1");
     }
 
     /// Signing out ends the session on the server, not only in the browser.
@@ -533,6 +589,7 @@ both! {
             (("manufacturer", "symantec"), "manufacturer", "belongs to a Countersign token"),
             (("manufacturer", "rsa"), "manufacturer", "Choose one from the list"),
             (("token_type", "otp_hard"), "token_type", "OTP SOFT TOKEN"),
+            (("issuer", "somebody_else"), "issuer", "Choose one from the list"),
             (("name", ""), "name", "Give the token a name"),
             (("otp", "12"), "otp", "Enter the 6 digits"),
         ];
@@ -591,6 +648,125 @@ both! {
         app.clock.advance(601);
         let page = browser.post(&path, &[("passcode", &app.code())]).await;
         page.says(200, "This token works");
+    }
+
+    /// While a token pauses, its test page counts down; a used code says when the next one comes.
+    async fn a_test_of_a_paused_token_says_how_long(app: TestApp) {
+        let path = format!("/portal/tokens/{}/test", app.person.token);
+        let mut browser = app.signed_in().await;
+        let mut login = app.at_passcode().await;
+        for _ in 0..3 {
+            login.passcode(&app.person.token.to_string(), WRONG_CODE).await;
+        }
+        app.clock.advance(5);
+        let page = browser.post(&path, &[("passcode", &app.code())]).await;
+        page.says(200, "First phone is locked until");
+        assert_eq!(page.seconds(), Some(25));
+        app.clock.advance(25);
+        let code = app.code();
+        browser.post(&path, &[("passcode", &code)]).await.says(200, "This token works");
+        let page = browser.post(&path, &[("passcode", &code)]).await;
+        page.says(200, "The next code comes in");
+        assert_eq!(page.seconds(), Some(30));
+    }
+
+    /// A new name asks for a fresh passcode once the last is old, as every change of a token does.
+    async fn a_rename_asks_for_a_fresh_passcode(app: TestApp) {
+        let mut browser = app.signed_in().await;
+        let path = format!("/portal/tokens/{}", app.person.token);
+        let name = format!("{path}/name");
+        app.clock.advance(299);
+        let page = browser.get(&path).await;
+        assert!(!page.body.contains("stepup_passcode"), "not yet");
+        app.clock.advance(1);
+        browser.get(&path).await.says(200, "Confirm it is you");
+
+        let page = browser.post(&name, &[("name", "Kitchen fob")]).await;
+        assert_eq!(page.status, 422);
+        assert!(page.field_error("stepup_passcode").is_some() && page.field_error("name").is_none());
+        assert!(page.body.contains("value=\"Kitchen fob\""), "the name is kept");
+        let with = |code: &str| {
+            let pairs = [("name", "Kitchen fob"), ("stepup_token", "any"), ("stepup_passcode", code)];
+            pairs.map(|(key, value)| (key, value.to_owned()))
+        };
+        let wrong = with(WRONG_CODE);
+        let wrong = wrong.each_ref().map(|(key, value)| (*key, value.as_str()));
+        let page = browser.post(&name, &wrong).await;
+        assert!(page.field_error("stepup_passcode").unwrap().contains("not right"));
+        assert!(page.body.contains("value=\"Kitchen fob\""), "the name is kept");
+        assert!(!page.body.contains(WRONG_CODE), "a passcode is never echoed");
+        let token = app.token(&app.person.phone.credential).await;
+        assert_eq!(token.name.as_str(), "First phone");
+
+        let right = with(&app.code());
+        let right = right.each_ref().map(|(key, value)| (*key, value.as_str()));
+        browser.post(&name, &right).await.leads_to(&format!("{path}?done=renamed"));
+        browser.get(&path).await.says(200, "Kitchen fob");
+        // It renewed the session, and its code is spent.
+        browser.post(&name, &[("name", "Desk")]).await.leads_to(&format!("{path}?done=renamed"));
+        app.clock.advance(300);
+        let page = browser.post(&name, &[("name", "Desk"), right[1], right[2]]).await;
+        assert!(page.field_error("stepup_passcode").is_some(), "{}", page.words());
+        // While its token is locked, the page counts down.
+        let code = app.code();
+        let id = app.person.token.to_string();
+        let mut login = app.at_passcode().await;
+        for _ in 0..3 {
+            login.passcode(&id, WRONG_CODE).await;
+        }
+        let fields = [("name", "Desk"), ("stepup_token", id.as_str()), ("stepup_passcode", &code)];
+        browser.post(&name, &fields).await.says(422, "is locked until");
+    }
+
+    /// A closed account is answered like one that never was; the record says why.
+    async fn a_closed_account_is_like_none(mut app: TestApp) {
+        let other = app.another_person().await;
+        let mut full = app.signed_in().await;
+        let mut launched = app.launched("amoreno").await;
+        let (old, _) = app.another_token(&app.person, "Old").await;
+        let path = format!("/portal/tokens/{old}/disable");
+        full.post(&path, &[("reason", "lost")]).await.leads_to("/portal/tokens?done=disabled");
+        let mut strangers = app.signed_in_as(&other).await;
+        let api = app.api().await;
+        let at = app.app.at().unwrap();
+        let close = |npi| app.app.close_account(npi, at);
+        let before = app.event_count().await;
+        assert_eq!(close(npi(999)).await.unwrap(), Closing::Unknown);
+        assert_eq!(close(app.person.npi).await.unwrap(), Closing::Done);
+        assert_eq!(app.event_count().await - before, 3, "a refusal, the account, and its token");
+        assert_eq!(close(app.person.npi).await.unwrap(), Closing::Before);
+
+        full.get("/portal/tokens").await.leads_to("/portal/login?ended=1");
+        launched.get("/e-prescribing").await.says(403, "Open e-Prescribing from");
+        assert_eq!(strangers.get("/portal/tokens").await.status, 200);
+        let launch = format!("/launch?token={}", app.launch("amoreno", |_| {}));
+        app.browser().get(&launch).await.says(403, "Go back to the patient's chart");
+        let credential = app.person.phone.credential.as_str();
+        assert!(!api.check(credential, &app.code()).await.verified());
+        let theirs = other.phone.code(app.now());
+        assert!(api.check(other.phone.credential.as_str(), &theirs).await.verified());
+        // What had ended before keeps its reason.
+        let sql = "SELECT state_reason FROM token WHERE prescriber IS NOT NULL \
+                   AND state <> 'active' ORDER BY state_reason";
+        assert_eq!(app.database.texts(sql).await, ["account_closed", "lost"]);
+
+        let closed = app.browser().pass(&app.person.npi.as_text(), PASSPHRASE).await;
+        let unknown = app.browser().pass(&npi(998).as_text(), PASSPHRASE).await;
+        closed.says(422, "That NPI and passphrase do not match");
+        let same = |page: &countersign_testkit::Page, typed: &str| {
+            page.without_support_code().replace(typed, "NPI")
+        };
+        let (mine, nobodys) = (app.person.npi.as_text(), npi(998).as_text());
+        assert_eq!(same(&closed, &mine), same(&unknown, &nobodys));
+        let code = closed.support_code().unwrap();
+        let sql = format!("SELECT outcome, actor, reason FROM audit_event WHERE support = '{code}'");
+        assert_eq!(app.database.texts(&sql).await, ["refused unknown account_closed"]);
+        // The tries are counted as for anybody.
+        for _ in 0..2 {
+            app.browser().pass(&mine, PASSPHRASE).await;
+        }
+        let page = app.browser().pass(&mine, PASSPHRASE).await;
+        page.says(422, "this account is locked until");
     }
 
     /// A name can be changed; what can't be shown is refused beside the field.

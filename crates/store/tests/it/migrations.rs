@@ -185,6 +185,25 @@ on_both! {
         assert_eq!(place.count("schema_lock").await, 0);
     }
 
+    /// A migration that took longer than its lock holds must not release another's.
+    async fn the_lock_is_released_by_its_owner_alone(place: &Place) {
+        let store = place.open().await;
+        let take = |now| store.write("take", move |tx| tx.take_migration_lock(now));
+        let release = |mark| store.write("release", move |tx| tx.release_migration_lock(mark));
+        let slow = take(NOW).await.unwrap().unwrap();
+        assert_eq!(take(NOW).await.unwrap(), None, "one at a time");
+        let later = NOW.plus_seconds(700);
+        let other = take(later).await.unwrap().unwrap();
+        release(slow).await.unwrap();
+        assert_eq!(take(later).await.unwrap(), None, "the other still holds it");
+        release(other).await.unwrap();
+        assert_eq!(place.count("schema_lock").await, 0);
+        // Taken in the same instant, two locks have two marks.
+        let first = take(NOW).await.unwrap().unwrap();
+        release(first).await.unwrap();
+        assert_ne!(take(NOW).await.unwrap().unwrap(), first);
+    }
+
     async fn a_wrong_master_key_is_named_and_changes_nothing(place: &Place) {
         let store = place.open().await;
         let people = People::new(&store).await;

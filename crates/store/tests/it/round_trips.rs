@@ -90,7 +90,15 @@ on_both! {
             .await
             .unwrap();
         assert_eq!(locked, (Failures::NONE, blocked));
-        place.sql("UPDATE prescriber SET closed = 1").await;
+        let open = store
+            .write("close", move |tx| {
+                let before = tx.lock_open_account(id)?;
+                tx.close_account(id)?;
+                Ok((before, tx.lock_open_account(id)?))
+            })
+            .await
+            .unwrap();
+        assert_eq!(open, (true, false));
         let found = store.read("prescriber", move |tx| tx.prescriber(id)).await.unwrap().unwrap();
         assert_eq!((found.closed, found.failures), (true, blocked));
         assert_eq!(found.passphrase.to_row(), raised.to_row());
@@ -164,8 +172,16 @@ on_both! {
             Ok((tx.api_key(&hash)?, tx.api_key(&[0; 32])?))
         };
         assert_eq!(store.read("key", found).await.unwrap(), (Some(key), None));
-        place.sql(&format!("UPDATE api_key SET revoked = {}", NOW.micros())).await;
+        let listed = || store.read("keys", move |tx| tx.api_keys(practice));
+        assert_eq!(listed().await.unwrap(), [(key.id, TRICKY.to_owned(), None)]);
+        let revoke = |id| store.write("revoke", move |tx| tx.revoke_api_key(id, NOW));
+        assert_eq!(revoke(new_id!(ApiKeyId)).await.unwrap(), None);
+        assert_eq!(revoke(key.id).await.unwrap(), Some((practice, TRICKY.to_owned())));
+        assert_eq!(revoke(key.id).await.unwrap(), None, "once");
         assert_eq!(store.read("key", found).await.unwrap(), (None, None));
+        assert_eq!(listed().await.unwrap(), [(key.id, TRICKY.to_owned(), Some(NOW))]);
+        let other = store.read("keys", |tx| tx.api_keys(new_id!(PracticeId))).await.unwrap();
+        assert_eq!(other, []);
     }
 
     async fn a_launch_is_used_once(place: &Place) {
@@ -471,7 +487,7 @@ on_both! {
                 let others = tx.session(&other)?.is_some() || tx.session(&third)?.is_some();
                 assert!(!others);
                 let before = tx.lock_session(one_id)?.is_some();
-                tx.end_session(one_id)?;
+                assert!(tx.end_session(one_id)? && !tx.end_session(one_id)?, "it ends once");
                 Ok((gone, (before, tx.lock_session(one_id)?.is_some())))
             })
             .await

@@ -65,9 +65,12 @@ on_both! {
             })
             .await
             .unwrap();
-        // Two tokens, one session, two pauses, one launch.
-        assert_eq!(store.write("purge", |tx| tx.purge(NOW)).await.unwrap(), 6);
+        // Two tokens, two pauses, one launch; sessions are told one by one.
+        assert_eq!(store.write("purge", |tx| tx.purge(NOW)).await.unwrap(), 5);
         assert_eq!(store.write("purge", |tx| tx.purge(NOW)).await.unwrap(), 0);
+        let end = || store.write("end", |tx| tx.end_expired_sessions(NOW));
+        assert_eq!(end().await.unwrap(), [(people.practice, Some(people.prescriber))]);
+        assert_eq!(end().await.unwrap(), []);
         let (tokens, failures, used) = store
             .write("left", move |tx| {
                 let mut tokens = Vec::new();

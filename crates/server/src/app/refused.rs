@@ -1,0 +1,108 @@
+//! Records of what was refused before anybody was known.
+//!
+//! Strangers cause these, so they are few: beyond a number a minute they are only counted, and the
+//! next record has the count. The address is not kept; it only shares the number out.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use countersign_domain::{Actor, Event, EventKind, Outcome, Timestamp};
+
+use super::{App, At, log};
+
+/// Most records of one minute.
+const MOST: u32 = 60;
+/// Most of them because of one address.
+const MOST_OF_ONE: u32 = 6;
+const WINDOW_SECONDS: i64 = 60;
+
+/// How many were recorded in this minute, and how many were not since the last record.
+#[derive(Default)]
+pub(super) struct Refused(Mutex<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    since: Option<Timestamp>,
+    all: u32,
+    of: HashMap<IpAddr, u32>,
+    left_out: u64,
+}
+
+impl Counts {
+    /// Whether one more is recorded; if so, with how many left out before it.
+    fn admit(&mut self, address: IpAddr, now: Timestamp) -> Option<u64> {
+        let within = |since: Timestamp| now >= since && now < since.plus_seconds(WINDOW_SECONDS);
+        if !self.since.is_some_and(within) {
+            *self = Self { since: Some(now), left_out: self.left_out, ..Self::default() };
+        }
+        // Only what is recorded is remembered: strangers must not fill the memory either.
+        let known = self.of.get(&address).copied().unwrap_or(0);
+        if self.all >= MOST || known >= MOST_OF_ONE {
+            self.left_out += 1;
+            return None;
+        }
+        self.all += 1;
+        self.of.insert(address, known + 1);
+        Some(std::mem::take(&mut self.left_out))
+    }
+}
+
+impl Refused {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        // Nothing that can panic runs under this lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl App {
+    /// Records a request that was refused because of where or how it came. At most 60 records a
+    /// minute, and 6 for each address; the rest is logged and counted. A record that can't be
+    /// written changes nothing for who was refused.
+    pub async fn note_refusal(&self, reason: &'static str, address: IpAddr, at: At) {
+        let mut event = Event::success(EventKind::RequestRefused, Actor::Unknown, at.support);
+        event.outcome = Outcome::Refused;
+        event = event.reason(reason);
+        log(&event);
+        let Some(left_out) = self.refused.counts().admit(address, at.now) else { return };
+        if left_out > 0 {
+            event = event.detail(&format!("{left_out} more were refused without a record"));
+        }
+        let written = self.store.write("note_refusal", move |tx| tx.append(&event, at.now)).await;
+        if let Err(cause) = written {
+            let support = at.support;
+            tracing::error!(%support, %cause, "a refusal could not be recorded");
+            self.refused.counts().left_out += left_out + 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, last))
+    }
+
+    #[test]
+    fn six_of_one_address_and_sixty_of_all_in_a_minute() {
+        let start = Timestamp::from_seconds(1_000);
+        let mut counts = Counts::default();
+        for _ in 0..6 {
+            assert_eq!(counts.admit(address(0), start), Some(0));
+        }
+        assert_eq!(counts.admit(address(0), start), None);
+        assert_eq!(counts.admit(address(0), start.plus_seconds(59)), None);
+        assert_eq!(counts.admit(address(1), start), Some(2), "with what was left out before");
+        let admitted = (2..=255).filter(|last| counts.admit(address(*last), start).is_some());
+        assert_eq!(admitted.count(), 60 - 7);
+        assert_eq!(counts.of.len(), 55, "only what is recorded is remembered");
+        assert_eq!(counts.admit(address(9), start.plus_seconds(60)), Some(254 - 53));
+        // A clock that goes back begins anew, too.
+        assert_eq!(counts.admit(address(9), start), Some(0));
+    }
+}
