@@ -49,13 +49,11 @@ impl CbcKey {
         // Room for the padding from the start: a vector that grew would leave the plain text behind.
         let mut cipher = Vec::with_capacity(plain.len() + AES_CBC_IV_BYTES);
         cipher.extend_from_slice(plain);
-        match key.encrypt(&mut cipher) {
-            Ok(DecryptionContext::Iv128(iv)) => Ok(CbcText { iv: *iv.as_ref(), cipher }),
-            _ => {
-                cipher.zeroize();
-                Err(CbcError)
-            }
+        if let Ok(DecryptionContext::Iv128(iv)) = key.encrypt(&mut cipher) {
+            return Ok(CbcText { iv: *iv.as_ref(), cipher });
         }
+        cipher.zeroize();
+        Err(CbcError)
     }
 
     /// Decrypts what [`CbcKey::encrypt`] made. Never says what was wrong with it.
