@@ -64,7 +64,7 @@ pub fn vip_answer(data: &[u8]) {
 /// What was read is read again from what is written.
 pub fn native_request(data: &[u8]) {
     let Ok(request) = ProvisionRequest::from_json(data) else { return };
-    let again = ProvisionRequest::from_json(request.to_json().as_bytes());
+    let again = ProvisionRequest::from_json(request.to_json().expose().as_bytes());
     let same = again.is_ok_and(|again| {
         again.device_key == request.device_key
             && again.algorithm == request.algorithm

@@ -21,7 +21,7 @@ use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
-pub use answer::{Fault, FirstCounter, Issued, Refusal};
+pub use answer::{FIRST_COUNTER, Fault, Issued, Refusal};
 pub use form::{CheckAnswer, CheckForm, FORM_MAX_BYTES, FormError, SyncAnswer, SyncForm};
 pub use request::{AuthenticRequest, REQUEST_MAX_BYTES, RequestId, SharedSecretRequest};
 

@@ -68,6 +68,9 @@ pub enum DeriveError {
     /// The seed is not usable.
     #[error(transparent)]
     Seed(#[from] OtpError),
+    /// The server answered with another algorithm than was asked for.
+    #[error("the server chose another algorithm than was asked for: keep nothing")]
+    OtherAlgorithm,
     /// The other side derived another seed: somebody stands between, or a message was changed.
     #[error("the server did not derive the same secret: keep nothing")]
     NotConfirmed,

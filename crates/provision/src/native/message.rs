@@ -1,13 +1,15 @@
 use std::fmt;
 
-use countersign_crypto::AgreementPublicKey;
-use countersign_domain::{CredentialId, Manufacturer, Timestamp};
+use countersign_crypto::{AgreementKey, AgreementPublicKey, SecretText};
+use countersign_domain::{CredentialId, Manufacturer, Timestamp, otp::TokenSeed};
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroize;
 
-use super::{Confirmation, PairingCode, SeedAlgorithm};
+use super::{
+    Confirmation, DeriveError, PairingCode, SeedAlgorithm, derive_on_device, derive_on_server,
+};
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;
@@ -227,8 +229,25 @@ impl ProvisionRequest {
         Ok(Self { device_key, algorithm, family, device_class, device_evidence, pairing_code })
     }
 
+    /// The server's part: makes a key for this one agreement, derives the seed to keep, and the answer.
+    pub fn answer(
+        &self,
+        credential_id: CredentialId,
+        server_time: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(Answer, TokenSeed), DeriveError> {
+        let own = AgreementKey::generate()?;
+        let server_key = own.public_key().clone();
+        let algorithm = self.algorithm;
+        let (seed, confirmation) =
+            derive_on_server(own, &self.device_key, credential_id.as_str(), algorithm)?;
+        let answer =
+            Answer { credential_id, server_key, confirmation, algorithm, server_time, expires_at };
+        Ok((answer, seed))
+    }
+
     /// Writes a body. It holds the pairing code.
-    pub fn to_json(&self) -> String {
+    pub fn to_json(&self) -> SecretText {
         let body = RequestBody {
             version: VERSION,
             device_key: encode(self.device_key.as_bytes()),
@@ -238,7 +257,7 @@ impl ProvisionRequest {
             device_evidence: Some(self.device_evidence.code().to_owned()),
             pairing_code: self.pairing_code.as_ref().map(|code| code.text().expose().to_owned()),
         };
-        json(&body)
+        SecretText::new(json(&body))
     }
 }
 
@@ -293,6 +312,21 @@ impl Answer {
             server_time_ms: self.server_time.micros().div_euclid(MICROS_PER_MILLI),
             expires_at_ms: self.expires_at.micros().div_euclid(MICROS_PER_MILLI),
         })
+    }
+
+    /// The device's part: the seed, if the server has confirmed that it has the same, and if it is of
+    /// the algorithm that was `asked` for.
+    pub fn seed(&self, own: AgreementKey, asked: SeedAlgorithm) -> Result<TokenSeed, DeriveError> {
+        if self.algorithm != asked {
+            return Err(DeriveError::OtherAlgorithm);
+        }
+        derive_on_device(
+            own,
+            &self.server_key,
+            self.credential_id.as_str(),
+            asked,
+            &self.confirmation,
+        )
     }
 
     /// Reads a body. What it says is to be trusted only once the seed is derived and confirmed.
@@ -520,6 +554,31 @@ mod tests {
     }
 
     #[test]
+    fn request_and_answer_make_one_seed_on_both_sides() {
+        for algorithm in [SeedAlgorithm::Sha256, SeedAlgorithm::Sha1] {
+            let (own, again) =
+                (AgreementKey::generate().unwrap(), AgreementKey::generate().unwrap());
+            let request = ProvisionRequest {
+                device_key: own.public_key().clone(),
+                algorithm,
+                ..read(&request()).unwrap()
+            };
+            let id = CredentialId::random(TokenKind::OtpSoft, &mut SystemRng).unwrap();
+            let now = Timestamp::from_seconds(1_795_567_688);
+            let (answer, kept) = request.answer(id, now, now.plus_seconds(86_400)).unwrap();
+            let answer = Answer::from_json(answer.to_json().as_bytes()).unwrap();
+            assert!(answer.seed(again, algorithm).is_err(), "another device's key");
+            assert_eq!(answer.seed(own, algorithm).unwrap().expose(), kept.expose());
+            let other = match algorithm {
+                SeedAlgorithm::Sha256 => SeedAlgorithm::Sha1,
+                SeedAlgorithm::Sha1 => SeedAlgorithm::Sha256,
+            };
+            let fresh = AgreementKey::generate().unwrap();
+            assert_eq!(answer.seed(fresh, other).unwrap_err(), DeriveError::OtherAlgorithm);
+        }
+    }
+
+    #[test]
     fn the_clock_is_compared_with_the_middle() {
         let at = |seconds| Timestamp::from_seconds(seconds);
         let time = ServerTime::at(at(1_000));
@@ -544,7 +603,7 @@ mod tests {
                 device_evidence: DeviceEvidence::ALL[evidence],
                 pairing_code: paired.then(|| PairingCode::random(&mut SystemRng).unwrap()),
             };
-            let read = ProvisionRequest::from_json(request.to_json().as_bytes()).unwrap();
+            let read = ProvisionRequest::from_json(request.to_json().expose().as_bytes()).unwrap();
             prop_assert_eq!(&read.device_key, &request.device_key);
             prop_assert_eq!(read.algorithm, request.algorithm);
             prop_assert_eq!(read.family, request.family);

@@ -23,14 +23,8 @@ const ITERATIONS: &str = "50";
 const CLOCK_DRIFT: &str = "4";
 const SEED_BYTES: usize = 20;
 
-/// The counter that an event-based token begins with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FirstCounter;
-
-impl FirstCounter {
-    /// 1: the first code is that of counter 1, as clients of this protocol expect it.
-    pub const VALUE: i64 = 1;
-}
+/// The counter of an event-based token's first code, as clients of this protocol expect it.
+pub const FIRST_COUNTER: i64 = 1;
 
 /// Why there is no credential, with the code and the words of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -174,7 +168,7 @@ impl AuthenticRequest {
         xml.text("Issuer", "Countersign");
         xml.open("Usage", &[("otp", "true")]).empty("AI", &[("type", OTP_ALGORITHM)]);
         if self.model().is_event_based() {
-            xml.text("Counter", &FirstCounter::VALUE.to_string());
+            xml.text("Counter", &FIRST_COUNTER.to_string());
         } else {
             xml.text("TimeStep", PERIOD).text("Time", "0").text("ClockDrift", CLOCK_DRIFT);
         }
