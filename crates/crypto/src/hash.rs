@@ -32,6 +32,12 @@ impl HmacKey {
     pub fn tag(&self, message: &[u8]) -> HmacTag {
         HmacTag(hmac::sign(&self.0, message))
     }
+
+    /// Whether `tag` is the whole HMAC of `message`, in a time that does not depend on where they
+    /// differ.
+    pub fn verify(&self, message: &[u8], tag: &[u8]) -> bool {
+        hmac::verify(&self.0, message, tag).is_ok()
+    }
 }
 
 impl AsRef<[u8]> for HmacTag {
@@ -67,6 +73,21 @@ mod tests {
         );
         let tag = HmacKey::new(HmacAlgorithm::Sha512, b"Jefe").tag(b"what do ya want for nothing?");
         assert_eq!(tag.as_ref().len(), 64);
+    }
+
+    #[test]
+    fn only_the_whole_unchanged_tag_verifies() {
+        let key = HmacKey::new(HmacAlgorithm::Sha256, b"key");
+        let tag = key.tag(b"message").as_ref().to_vec();
+        assert!(key.verify(b"message", &tag));
+        assert!(!key.verify(b"massage", &tag));
+        assert!(!key.verify(b"message", &[]));
+        for index in 0..tag.len() {
+            assert!(!key.verify(b"message", &tag[..index]));
+            let mut bent = tag.clone();
+            bent[index] ^= 1;
+            assert!(!key.verify(b"message", &bent));
+        }
     }
 
     #[test]

@@ -1,0 +1,643 @@
+use std::fmt;
+
+use countersign_crypto::{AgreementKey, AgreementPublicKey, SecretText};
+use countersign_domain::{CredentialId, Manufacturer, Timestamp, otp::TokenSeed};
+use data_encoding::BASE64URL_NOPAD;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use zeroize::Zeroize;
+
+use super::{
+    Confirmation, DeriveError, PairingCode, SeedAlgorithm, derive_on_device, derive_on_server,
+};
+
+/// The version of the protocol.
+pub const VERSION: u32 = 1;
+/// Longest body of either direction.
+pub const BODY_MAX_BYTES: usize = 4_096;
+
+const MICROS_PER_MILLI: i64 = 1_000;
+
+/// Which kind of credential ID is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Family {
+    /// `CNST` and eight digits.
+    #[default]
+    Countersign,
+    /// An ID of that maker's shape, where switched on.
+    Symantec,
+}
+
+impl Family {
+    const ALL: [Self; 2] = [Self::Countersign, Self::Symantec];
+
+    /// Its word in messages.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Countersign => "countersign",
+            Self::Symantec => "symantec",
+        }
+    }
+
+    /// Whose IDs these are.
+    pub const fn manufacturer(self) -> Manufacturer {
+        match self {
+            Self::Countersign => Manufacturer::Countersign,
+            Self::Symantec => Manufacturer::Symantec,
+        }
+    }
+}
+
+/// What kind of device the token lives on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceClass {
+    /// A phone.
+    Phone,
+    /// A tablet.
+    Tablet,
+    /// A watch.
+    Watch,
+    /// A terminal.
+    Terminal,
+    /// Not said.
+    #[default]
+    Unknown,
+}
+
+impl DeviceClass {
+    const ALL: [Self; 5] = [Self::Phone, Self::Tablet, Self::Watch, Self::Terminal, Self::Unknown];
+
+    /// Its word in messages.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Phone => "phone",
+            Self::Tablet => "tablet",
+            Self::Watch => "watch",
+            Self::Terminal => "terminal",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// How the class of the device is known. Either way the app says it: no proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceEvidence {
+    /// The app looked at the device it runs on.
+    Checked,
+    /// It was only said.
+    #[default]
+    Stated,
+}
+
+impl DeviceEvidence {
+    const ALL: [Self; 2] = [Self::Checked, Self::Stated];
+
+    /// Its word in messages.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Checked => "checked",
+            Self::Stated => "stated",
+        }
+    }
+}
+
+/// Why a request is refused; [`RequestError::code`] is what the client is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum RequestError {
+    /// Longer than [`BODY_MAX_BYTES`].
+    #[error("the body is longer than {BODY_MAX_BYTES} bytes")]
+    TooLong,
+    /// No JSON object with the fields of the protocol, each at most once.
+    #[error("the body is no request of this protocol")]
+    Body,
+    /// Another version.
+    #[error("this server speaks version {VERSION}")]
+    Version,
+    /// The public key is no base64url, or no uncompressed point on P-256.
+    #[error("the device key is no point on P-256")]
+    Key,
+    /// Neither `SHA256` nor `SHA1`.
+    #[error("the algorithm is SHA256 or SHA1")]
+    Algorithm,
+    /// A family that does not exist.
+    #[error("the family is not known")]
+    Family,
+    /// A device class, or a kind of evidence for it, that does not exist.
+    #[error("the device class is not known")]
+    DeviceClass,
+    /// Not 26 characters of base32.
+    #[error("the pairing code is malformed")]
+    Pairing,
+}
+
+impl RequestError {
+    /// The stable word of the problem document.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TooLong | Self::Body => "body_malformed",
+            Self::Version => "version_unknown",
+            Self::Key => "key_malformed",
+            Self::Algorithm => "algorithm_unknown",
+            Self::Family => "family_unknown",
+            Self::DeviceClass => "device_class_unknown",
+            Self::Pairing => "pairing_malformed",
+        }
+    }
+}
+
+/// A request for a credential, checked.
+pub struct ProvisionRequest {
+    /// The device's key for this one agreement.
+    pub device_key: AgreementPublicKey,
+    /// The hash that its passcodes will use.
+    pub algorithm: SeedAlgorithm,
+    /// The kind of ID.
+    pub family: Family,
+    /// What the device is.
+    pub device_class: DeviceClass,
+    /// How that is known.
+    pub device_evidence: DeviceEvidence,
+    /// The pairing that this belongs to, where it belongs to one.
+    pub pairing_code: Option<PairingCode>,
+}
+
+impl fmt::Debug for ProvisionRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProvisionRequest")
+    }
+}
+
+#[derive(Deserialize)]
+struct VersionOnly {
+    version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestBody {
+    version: u32,
+    device_key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    algorithm: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    family: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device_class: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device_evidence: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pairing_code: Option<String>,
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        self.pairing_code.zeroize();
+    }
+}
+
+impl ProvisionRequest {
+    /// Reads a body.
+    pub fn from_json(body: &[u8]) -> Result<Self, RequestError> {
+        if body.len() > BODY_MAX_BYTES {
+            return Err(RequestError::TooLong);
+        }
+        // A later version may have other fields: its client should learn about the version, not that
+        // a field is unknown.
+        let head: VersionOnly = serde_json::from_slice(body).map_err(|_| RequestError::Body)?;
+        if head.version != VERSION {
+            return Err(RequestError::Version);
+        }
+        let body: RequestBody = serde_json::from_slice(body).map_err(|_| RequestError::Body)?;
+        let device_key = decode(&body.device_key)
+            .and_then(|bytes| AgreementPublicKey::from_bytes(&bytes).ok())
+            .ok_or(RequestError::Key)?;
+        let algorithm = match body.algorithm.as_deref() {
+            Some(code) => SeedAlgorithm::from_code(code).ok_or(RequestError::Algorithm)?,
+            None => SeedAlgorithm::default(),
+        };
+        let family =
+            word(body.family.as_deref(), &Family::ALL, Family::code).ok_or(RequestError::Family)?;
+        let device_class = word(body.device_class.as_deref(), &DeviceClass::ALL, DeviceClass::code)
+            .ok_or(RequestError::DeviceClass)?;
+        let device_evidence =
+            word(body.device_evidence.as_deref(), &DeviceEvidence::ALL, DeviceEvidence::code)
+                .ok_or(RequestError::DeviceClass)?;
+        let pairing_code = match body.pairing_code.as_deref() {
+            Some(text) => Some(text.parse().map_err(|_| RequestError::Pairing)?),
+            None => None,
+        };
+        Ok(Self { device_key, algorithm, family, device_class, device_evidence, pairing_code })
+    }
+
+    /// The server's part: makes a key for this one agreement, derives the seed to keep, and the answer.
+    pub fn answer(
+        &self,
+        credential_id: CredentialId,
+        server_time: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(Answer, TokenSeed), DeriveError> {
+        let own = AgreementKey::generate()?;
+        let server_key = own.public_key().clone();
+        let algorithm = self.algorithm;
+        let (seed, confirmation) =
+            derive_on_server(own, &self.device_key, credential_id.as_str(), algorithm)?;
+        let answer =
+            Answer { credential_id, server_key, confirmation, algorithm, server_time, expires_at };
+        Ok((answer, seed))
+    }
+
+    /// Writes a body. It holds the pairing code.
+    pub fn to_json(&self) -> SecretText {
+        let body = RequestBody {
+            version: VERSION,
+            device_key: encode(self.device_key.as_bytes()),
+            algorithm: Some(self.algorithm.code().to_owned()),
+            family: Some(self.family.code().to_owned()),
+            device_class: Some(self.device_class.code().to_owned()),
+            device_evidence: Some(self.device_evidence.code().to_owned()),
+            pairing_code: self.pairing_code.as_ref().map(|code| code.text().expose().to_owned()),
+        };
+        SecretText::new(json(&body))
+    }
+}
+
+/// Why an answer is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the server's answer is not one of this protocol")]
+pub struct AnswerError;
+
+/// The answer to a request, status 201.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The new credential ID.
+    pub credential_id: CredentialId,
+    /// The server's key for this one agreement.
+    pub server_key: AgreementPublicKey,
+    /// The proof that it derived the same seed.
+    pub confirmation: Confirmation,
+    /// The hash; digits and period are 6 and 30 in this version.
+    pub algorithm: SeedAlgorithm,
+    /// The server's clock. Milliseconds travel; what is finer is lost.
+    pub server_time: Timestamp,
+    /// When the credential is discarded unless a prescriber has added it.
+    pub expires_at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnswerBody {
+    credential_id: String,
+    server_key: String,
+    confirmation: String,
+    algorithm: String,
+    digits: u8,
+    period: u16,
+    server_time_ms: i64,
+    expires_at_ms: i64,
+}
+
+const DIGITS: u8 = 6;
+const PERIOD: u16 = 30;
+
+impl Answer {
+    /// Writes the body.
+    pub fn to_json(&self) -> String {
+        json(&AnswerBody {
+            credential_id: self.credential_id.as_str().to_owned(),
+            server_key: encode(self.server_key.as_bytes()),
+            confirmation: encode(self.confirmation.as_bytes()),
+            algorithm: self.algorithm.code().to_owned(),
+            digits: DIGITS,
+            period: PERIOD,
+            server_time_ms: self.server_time.micros().div_euclid(MICROS_PER_MILLI),
+            expires_at_ms: self.expires_at.micros().div_euclid(MICROS_PER_MILLI),
+        })
+    }
+
+    /// The device's part: the seed, if the server has confirmed that it has the same, and if it is of
+    /// the algorithm that was `asked` for.
+    pub fn seed(&self, own: AgreementKey, asked: SeedAlgorithm) -> Result<TokenSeed, DeriveError> {
+        if self.algorithm != asked {
+            return Err(DeriveError::OtherAlgorithm);
+        }
+        derive_on_device(
+            own,
+            &self.server_key,
+            self.credential_id.as_str(),
+            asked,
+            &self.confirmation,
+        )
+    }
+
+    /// Reads a body. What it says is to be trusted only once the seed is derived and confirmed.
+    pub fn from_json(body: &[u8]) -> Result<Self, AnswerError> {
+        let body: AnswerBody = strict(body)?;
+        if (body.digits, body.period) != (DIGITS, PERIOD) {
+            return Err(AnswerError);
+        }
+        let credential_id =
+            CredentialId::parse(&body.credential_id, None).map_err(|_| AnswerError)?;
+        // The derivation takes the ID as it was sent: another spelling would be another seed.
+        if credential_id.as_str() != body.credential_id {
+            return Err(AnswerError);
+        }
+        let server_key = decode(&body.server_key)
+            .and_then(|bytes| AgreementPublicKey::from_bytes(&bytes).ok())
+            .ok_or(AnswerError)?;
+        let confirmation = decode(&body.confirmation)
+            .and_then(|bytes| Confirmation::from_bytes(&bytes))
+            .ok_or(AnswerError)?;
+        let algorithm = SeedAlgorithm::from_code(&body.algorithm).ok_or(AnswerError)?;
+        Ok(Self {
+            credential_id,
+            server_key,
+            confirmation,
+            algorithm,
+            server_time: from_millis(body.server_time_ms)?,
+            expires_at: from_millis(body.expires_at_ms)?,
+        })
+    }
+}
+
+/// `GET /provision/v1/time`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerTime {
+    /// Milliseconds since 1970 UTC.
+    pub unix_time_ms: i64,
+}
+
+impl ServerTime {
+    /// The answer at this time.
+    pub const fn at(now: Timestamp) -> Self {
+        Self { unix_time_ms: now.micros().div_euclid(MICROS_PER_MILLI) }
+    }
+
+    /// Writes the body.
+    pub fn to_json(&self) -> String {
+        json(self)
+    }
+
+    /// Reads a body.
+    pub fn from_json(body: &[u8]) -> Result<Self, AnswerError> {
+        let read: Self = strict(body)?;
+        from_millis(read.unix_time_ms).map(|_| read)
+    }
+
+    /// How far the server's clock is ahead of the own one, in milliseconds; the answer is taken to be
+    /// from the middle of the time that it took.
+    pub const fn offset_ms(&self, before: Timestamp, after: Timestamp) -> i64 {
+        let (before, after) = (before.micros() / 2_000, after.micros() / 2_000);
+        self.unix_time_ms.saturating_sub(before.saturating_add(after))
+    }
+}
+
+/// `GET /provision/v1/browser`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BrowserState {
+    /// Whether the browser that asks holds a live portal or e-prescribing session.
+    pub portal_session: bool,
+}
+
+impl BrowserState {
+    /// Writes the body.
+    pub fn to_json(&self) -> String {
+        json(self)
+    }
+}
+
+fn word<T: Copy + Default>(
+    text: Option<&str>,
+    all: &[T],
+    code: fn(T) -> &'static str,
+) -> Option<T> {
+    match text {
+        Some(text) => all.iter().copied().find(|one| code(*one) == text),
+        None => Some(T::default()),
+    }
+}
+
+fn encode(bytes: &[u8]) -> String {
+    BASE64URL_NOPAD.encode(bytes)
+}
+
+fn decode(text: &str) -> Option<Vec<u8>> {
+    BASE64URL_NOPAD.decode(text.as_bytes()).ok()
+}
+
+fn from_millis(millis: i64) -> Result<Timestamp, AnswerError> {
+    millis.checked_mul(MICROS_PER_MILLI).map(Timestamp::from_micros).ok_or(AnswerError)
+}
+
+fn strict<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, AnswerError> {
+    if body.len() > BODY_MAX_BYTES {
+        return Err(AnswerError);
+    }
+    serde_json::from_slice(body).map_err(|_| AnswerError)
+}
+
+fn json<T: Serialize>(body: &T) -> String {
+    // Structs of numbers and text always serialize; an empty body is refused by whoever reads it.
+    serde_json::to_string(body).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign_crypto::{AgreementKey, SystemRng};
+    use countersign_domain::TokenKind;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn key() -> AgreementPublicKey {
+        AgreementKey::generate().unwrap().public_key().clone()
+    }
+
+    fn request() -> Value {
+        json!({
+            "version": 1, "device_key": encode(key().as_bytes()), "algorithm": "SHA256",
+            "family": "countersign", "device_class": "phone", "device_evidence": "checked",
+            "pairing_code": "ijbe-eqsc-ijbe-eqsc-ijbe-eqsc-ii",
+        })
+    }
+
+    fn read(value: &Value) -> Result<ProvisionRequest, RequestError> {
+        ProvisionRequest::from_json(value.to_string().as_bytes())
+    }
+
+    fn with(name: &str, value: Value) -> RequestError {
+        let mut body = request();
+        body[name] = value;
+        read(&body).unwrap_err()
+    }
+
+    #[test]
+    fn what_is_optional_has_its_default() {
+        let body = json!({ "version": 1, "device_key": encode(key().as_bytes()) });
+        let read = read(&body).unwrap();
+        assert_eq!(read.algorithm, SeedAlgorithm::Sha256);
+        assert_eq!(read.family.manufacturer(), Manufacturer::Countersign);
+        assert_eq!(read.device_class, DeviceClass::Unknown);
+        assert_eq!(read.device_evidence, DeviceEvidence::Stated);
+        assert!(read.pairing_code.is_none());
+        assert_eq!(format!("{read:?}"), "ProvisionRequest");
+    }
+
+    #[test]
+    fn each_fault_has_its_code() {
+        assert!(read(&request()).is_ok());
+        let off_curve = {
+            let mut bytes = *key().as_bytes();
+            bytes[64] ^= 1;
+            encode(&bytes)
+        };
+        for (name, value, error, code) in [
+            ("version", json!(2), RequestError::Version, "version_unknown"),
+            ("version", json!("1"), RequestError::Body, "body_malformed"),
+            ("more", json!(1), RequestError::Body, "body_malformed"),
+            ("device_key", json!(off_curve), RequestError::Key, "key_malformed"),
+            ("device_key", json!(""), RequestError::Key, "key_malformed"),
+            ("device_key", json!(5), RequestError::Body, "body_malformed"),
+            ("algorithm", json!("SHA512"), RequestError::Algorithm, "algorithm_unknown"),
+            ("algorithm", json!("sha256"), RequestError::Algorithm, "algorithm_unknown"),
+            ("family", json!("rsa"), RequestError::Family, "family_unknown"),
+            ("device_class", json!("desktop"), RequestError::DeviceClass, "device_class_unknown"),
+            ("device_evidence", json!(""), RequestError::DeviceClass, "device_class_unknown"),
+            ("pairing_code", json!("ABC"), RequestError::Pairing, "pairing_malformed"),
+        ] {
+            assert_eq!((with(name, value), error.code()), (error, code), "{name}");
+        }
+        let mut later = request();
+        later["version"] = json!(2);
+        later["more"] = json!({});
+        assert_eq!(read(&later).unwrap_err(), RequestError::Version);
+        let twice =
+            format!(r#"{{"version":1,"version":1,"device_key":"{}"}}"#, encode(key().as_bytes()));
+        assert_eq!(ProvisionRequest::from_json(twice.as_bytes()).unwrap_err(), RequestError::Body);
+        let padded = format!("{}=", encode(key().as_bytes()));
+        assert_eq!(with("device_key", json!(padded)), RequestError::Key);
+        let long = [b' '; BODY_MAX_BYTES + 1];
+        assert_eq!(ProvisionRequest::from_json(&long).unwrap_err(), RequestError::TooLong);
+        assert_eq!(RequestError::TooLong.code(), "body_malformed");
+    }
+
+    #[test]
+    fn an_answer_in_another_spelling_is_not_believed() {
+        let answer = Answer {
+            credential_id: CredentialId::random(TokenKind::OtpSoft, &mut SystemRng).unwrap(),
+            server_key: key(),
+            confirmation: Confirmation::from_bytes(&[7; 32]).unwrap(),
+            algorithm: SeedAlgorithm::Sha1,
+            server_time: Timestamp::from_seconds(1_795_567_688),
+            expires_at: Timestamp::from_seconds(1_795_654_088),
+        };
+        let good: Value = serde_json::from_str(&answer.to_json()).unwrap();
+        assert_eq!(Answer::from_json(good.to_string().as_bytes()).unwrap(), answer);
+        for (name, value) in [
+            ("credential_id", json!(answer.credential_id.as_str().to_lowercase())),
+            ("credential_id", json!("CNST00000000 x")),
+            ("digits", json!(8)),
+            ("period", json!(60)),
+            ("algorithm", json!("SHA512")),
+            ("server_key", json!(encode(&[4; 65]))),
+            ("confirmation", json!(encode(&[7; 31]))),
+            ("server_time_ms", json!(i64::MAX)),
+            ("server_time_ms", json!(1.5)),
+            ("more", json!(null)),
+        ] {
+            let mut bad = good.clone();
+            bad[name] = value;
+            assert_eq!(Answer::from_json(bad.to_string().as_bytes()), Err(AnswerError), "{name}");
+        }
+        assert_eq!(Answer::from_json(&[b' '; BODY_MAX_BYTES + 1]), Err(AnswerError));
+    }
+
+    #[test]
+    fn request_and_answer_make_one_seed_on_both_sides() {
+        for algorithm in [SeedAlgorithm::Sha256, SeedAlgorithm::Sha1] {
+            let (own, again) =
+                (AgreementKey::generate().unwrap(), AgreementKey::generate().unwrap());
+            let request = ProvisionRequest {
+                device_key: own.public_key().clone(),
+                algorithm,
+                ..read(&request()).unwrap()
+            };
+            let id = CredentialId::random(TokenKind::OtpSoft, &mut SystemRng).unwrap();
+            let now = Timestamp::from_seconds(1_795_567_688);
+            let (answer, kept) = request.answer(id, now, now.plus_seconds(86_400)).unwrap();
+            let answer = Answer::from_json(answer.to_json().as_bytes()).unwrap();
+            assert!(answer.seed(again, algorithm).is_err(), "another device's key");
+            assert_eq!(answer.seed(own, algorithm).unwrap().expose(), kept.expose());
+            let other = match algorithm {
+                SeedAlgorithm::Sha256 => SeedAlgorithm::Sha1,
+                SeedAlgorithm::Sha1 => SeedAlgorithm::Sha256,
+            };
+            let fresh = AgreementKey::generate().unwrap();
+            assert_eq!(answer.seed(fresh, other).unwrap_err(), DeriveError::OtherAlgorithm);
+        }
+    }
+
+    #[test]
+    fn the_clock_is_compared_with_the_middle() {
+        let at = |seconds| Timestamp::from_seconds(seconds);
+        let time = ServerTime::at(at(1_000));
+        assert_eq!(time.to_json(), r#"{"unix_time_ms":1000000}"#);
+        assert_eq!(ServerTime::from_json(time.to_json().as_bytes()), Ok(time));
+        assert_eq!(time.offset_ms(at(998), at(1_000)), 1_000);
+        assert_eq!(time.offset_ms(at(1_004), at(1_006)), -5_000);
+        assert!(ServerTime::from_json(br#"{"unix_time_ms":9223372036854775807}"#).is_err());
+        assert_eq!(BrowserState { portal_session: true }.to_json(), r#"{"portal_session":true}"#);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn every_request_comes_back(algorithm in 0usize..2, family in 0usize..2, class in 0usize..5, evidence in 0usize..2, paired: bool) {
+            let request = ProvisionRequest {
+                device_key: key(),
+                algorithm: [SeedAlgorithm::Sha256, SeedAlgorithm::Sha1][algorithm],
+                family: Family::ALL[family],
+                device_class: DeviceClass::ALL[class],
+                device_evidence: DeviceEvidence::ALL[evidence],
+                pairing_code: paired.then(|| PairingCode::random(&mut SystemRng).unwrap()),
+            };
+            let read = ProvisionRequest::from_json(request.to_json().expose().as_bytes()).unwrap();
+            prop_assert_eq!(&read.device_key, &request.device_key);
+            prop_assert_eq!(read.algorithm, request.algorithm);
+            prop_assert_eq!(read.family, request.family);
+            prop_assert_eq!(read.device_class, request.device_class);
+            prop_assert_eq!(read.device_evidence, request.device_evidence);
+            prop_assert_eq!(read.pairing_code.map(|c| c.digest()), request.pairing_code.map(|c| c.digest()));
+        }
+
+        #[test]
+        fn every_answer_comes_back(confirmation: [u8; 32], sha1: bool, now in 0i64..4_000_000_000_000, wait in 0i64..100_000_000) {
+            let millis = |ms: i64| Timestamp::from_micros(ms * 1_000);
+            let answer = Answer {
+                credential_id: CredentialId::random(TokenKind::OtpSoft, &mut SystemRng).unwrap(),
+                server_key: key(),
+                confirmation: Confirmation::from_bytes(&confirmation).unwrap(),
+                algorithm: if sha1 { SeedAlgorithm::Sha1 } else { SeedAlgorithm::Sha256 },
+                server_time: millis(now),
+                expires_at: millis(now + wait),
+            };
+            prop_assert_eq!(Answer::from_json(answer.to_json().as_bytes()).unwrap(), answer);
+        }
+
+        #[test]
+        fn what_is_cut_off_is_refused(cut in 1usize..100) {
+            let body = request().to_string();
+            let cut = body.len().saturating_sub(cut);
+            prop_assert!(ProvisionRequest::from_json(&body.as_bytes()[..cut]).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = ProvisionRequest::from_json(&bytes);
+            let _ = Answer::from_json(&bytes);
+            let _ = ServerTime::from_json(&bytes);
+        }
+    }
+}
