@@ -8,6 +8,8 @@ export interface Screen {
   /** The heading is there for screen readers only. */
   readonly quiet?: boolean;
   readonly name?: string;
+  /** What the person does first here; else the heading gets the focus, so that it is read. */
+  readonly focus?: HTMLElement;
   readonly leave?: () => void;
 }
 type Make = () => Screen;
@@ -61,7 +63,7 @@ export function draw(): void {
   main.className = shown.name ?? "";
   main.replaceChildren(...[back, heading, ...shown.body].filter((it): it is HTMLElement => Boolean(it)));
   scrollTo(0, 0);
-  heading.focus({ preventScroll: true });
+  (shown.focus ?? heading).focus({ preventScroll: true });
 }
 
 /** Shows a screen with no way back from it. */

@@ -56,7 +56,7 @@ function codeCard(credential: Credential, index: number): Card {
     // Told when the button gets the focus, not every second.
     "aria-describedby": leftWords.id,
     onclick: () => { if (code) void copy(code, "passcode_copied"); },
-  }, h("span", { class: "digits", "aria-hidden": "true" }, ...groups), ring);
+  }, h("span", { class: "sr" }, t("passcode")), h("span", { class: "digits" }, ...groups), h("span", { class: "sr" }, t("copy_id")), ring);
   const fault = h("p", { class: "field-error", hidden: true }, t("unreadable"));
 
   const node = h("section", { class: `card token${index === current ? " current" : ""}`, "aria-labelledby": `name-${index}` },
@@ -86,9 +86,10 @@ function codeCard(credential: Credential, index: number): Card {
       if (step !== at) return;
       code = fresh;
       const half = Math.ceil(code.length / 2);
-      groups[0].textContent = code.slice(0, half);
-      groups[1].textContent = code.slice(half);
-      digits.setAttribute("aria-label", t("passcode_label", { digits: [...code].join(" ") }));
+      // A box for each digit, so that a reader says "four, one", not "forty-one".
+      const boxes = [...code].map((digit) => h("span", {}, digit));
+      groups[0].replaceChildren(...boxes.slice(0, half));
+      groups[1].replaceChildren(...boxes.slice(half));
     } catch {
       failed = true;
       digits.hidden = true;

@@ -67,7 +67,7 @@ export function welcomeScreen(): Screen {
     body: [
       app.wiped && notice("warning", t("wiped_title"), t("wiped")),
       ...(installFirst
-        ? [...installHelp(), h("div", { class: "actions" }, button(t("setup_without_install"), "", () => open(riskScreen)))]
+        ? [paragraph(t("welcome_what")), ...installHelp(), h("div", { class: "actions" }, button(t("setup_without_install"), "", () => open(riskScreen)))]
         : [paragraph(t("welcome_what")), ...lost, h("div", { class: "actions" }, button(t("start_setup"), "primary wide", startSetup))]),
       footer(),
     ],
@@ -134,6 +134,14 @@ function pinScreen(trouble: string | null = null): Screen {
   };
 }
 
+function freeName(): string {
+  const taken = new Set(app.credentials.map((it) => it.name));
+  for (let number = 1; ; number += 1) {
+    const name = t("default_name", { number });
+    if (!taken.has(name)) return name;
+  }
+}
+
 /** Agrees on a credential with the server and keeps it. Shows it only when it is stored. */
 async function connect(pairingCode: string | null): Promise<void> {
   try {
@@ -145,7 +153,7 @@ async function connect(pairingCode: string | null): Promise<void> {
     app.pairing = null;
     const credential: Credential = {
       id: offer.credentialId,
-      name: t("default_name", { number: app.credentials.length + 1 }),
+      name: freeName(),
       algorithm: offer.algorithm,
       digits: offer.digits,
       period: offer.period,

@@ -3,7 +3,7 @@ import { t } from "../i18n";
 import { PasskeyError } from "../passkey";
 import { button, field, form, notice, open, paragraph, root, type Screen } from "../shell";
 import { app, here } from "../state";
-import { MAX_PIN, unlockWithPasskey, unlockWithPin, type OpenVault } from "../vault";
+import { MAX_PIN, MAX_TRIES, unlockWithPasskey, unlockWithPin, type OpenVault } from "../vault";
 import { codesScreen } from "./codes";
 import { footer } from "./help";
 import { startOverScreen } from "./manage";
@@ -41,8 +41,8 @@ function byPin(tries: number): Screen {
       pin.fault(t("error_change"));
     }
   }, pin.node);
-  if (tries > 0) pin.fault(wrong(Math.max(1, 10 - tries)));
-  return { title: t("unlock_title"), name: "unlock", body: [submit, startOver(t("forgot_pin")), footer()] };
+  if (tries > 0) pin.fault(wrong(Math.max(1, MAX_TRIES - tries)));
+  return { title: t("unlock_title"), name: "unlock", focus: pin.input, body: [submit, startOver(t("forgot_pin")), footer()] };
 }
 
 function byPasskey(): Screen {
@@ -61,6 +61,7 @@ function byPasskey(): Screen {
   return {
     title: t("unlock_title"),
     name: "unlock",
+    focus: go,
     body: [trouble, go, paragraph(t("unlock_passkey_hint"), "hint"), startOver(t("lost_passkey")), footer()],
   };
 }
