@@ -394,9 +394,11 @@ test("pairing by camera", standIn, async (t) => {
   }
   const folder = await mkdtemp(join(tmpdir(), "countersign-film-"));
   let seeing;
-  try {
+  /** A person whose camera sees a QR code, at the point of scanning it. */
+  const scanning = async (text) => {
     const film = join(folder, "qr.y4m");
-    await filmOf(`${server.origin}/authenticator/#pair=${PAIRING}`, film);
+    await filmOf(text, film);
+    await seeing?.close();
     seeing = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
       args: ["--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", `--use-file-for-fake-video-capture=${film}`],
@@ -405,8 +407,18 @@ test("pairing by camera", standIn, async (t) => {
     await open(page);
     await press(page, "Set up");
     await choosePin(page);
-    // A picture of another server first would be refused; this one waits for its code to be known.
     await press(page, "Scan the QR code");
+    return page;
+  };
+  try {
+    const foreign = await scanning(`https://other.example/authenticator/#pair=${PAIRING}`);
+    await foreign.getByText("That QR code belongs to other.example. Open the app there.").waitFor();
+    await look(foreign, "scan");
+    const ended = await foreign.evaluateHandle(() => document.querySelector("video").srcObject.getTracks()[0]);
+    await press(foreign, "Type the code instead");
+    assert.equal(await ended.evaluate((track) => track.readyState), "ended", "the camera is off");
+
+    const page = await scanning(`${server.origin}/authenticator/#pair=${PAIRING}`);
     await page.getByText(/That pairing code does not work/).waitFor();
     server.pairings.add(PAIRING);
     await press(page, "Scan the QR code");
@@ -598,6 +610,32 @@ test("faults of the server are sentences, and nothing is kept", standIn, async (
   await look(page, "not-stored");
   await page.reload();
   await heading(page, "Set up your token");
+  await context.close();
+});
+
+test("who leaves while the server is asked is not pulled back, and the token is there", standIn, async () => {
+  const { page, context } = await person();
+  await open(page);
+  await press(page, "Set up");
+  await choosePin(page);
+  server.slowMs = 700;
+  try {
+    server.fault = "full";
+    await press(page, "Set up without a code");
+    await page.goBack();
+    await heading(page, "Set up your token");
+    await page.getByText(/The server takes no new tokens/).waitFor();
+    await heading(page, "Set up your token");
+    server.fault = null;
+    // The PIN that was chosen is still meant: no second question.
+    await press(page, "Set up");
+    await press(page, "Set up without a code");
+    await page.goBack();
+    await page.locator(".code").waitFor();
+  } finally {
+    server.slowMs = 0;
+    server.fault = null;
+  }
   await context.close();
 });
 

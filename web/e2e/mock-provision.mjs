@@ -5,6 +5,7 @@ import { createECDH, createHash, createHmac, hkdfSync, randomInt } from "node:cr
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import { extname, join, normalize, resolve } from "node:path";
 
 const FILES = process.env.AUTHENTICATOR_DIR ?? resolve(import.meta.dirname, "../../crates/server/static/authenticator");
@@ -63,6 +64,8 @@ export class MockServer {
   credentials = new Map();
   /** What to do wrong: `confirmation`, or the code of a problem. */
   fault = null;
+  /** How long a provisioning takes. */
+  slowMs = 0;
   /** Paths that were asked for. */
   requests = [];
   /** A text that is put in the place of another in sw.js: so a new version looks. */
@@ -142,6 +145,7 @@ export class MockServer {
     for await (const part of request.setEncoding("utf8")) text += part;
     if (request.headers["content-type"] !== "application/json") throw new Problem(415, "body_malformed");
     const body = JSON.parse(text);
+    await sleep(this.slowMs);
     for (const name of Object.keys(body)) if (!FIELDS.has(name)) throw new Problem(422, "body_malformed");
     if (body.version !== 1) throw new Problem(422, "version_unknown");
     if (this.portalSession) throw new Problem(409, "portal_browser");

@@ -4,8 +4,9 @@ import { h } from "./dom";
 import { isLanguage, preferred, setLanguage, t } from "./i18n";
 import { fromFragment } from "./pairing";
 import { busy, draw, root, startShell } from "./shell";
+import { codesScreen } from "./screens/codes";
 import { desktopScreen, fatalScreen } from "./screens/help";
-import { pairScreen, welcomeScreen } from "./screens/setup";
+import { welcomeScreen } from "./screens/setup";
 import { unlockScreen } from "./screens/unlock";
 import { app } from "./state";
 import { guardSight } from "./sight";
@@ -13,8 +14,8 @@ import { guardSight } from "./sight";
 function lock(): void {
   if (!app.vault) return;
   app.vault = null;
-  // The count of tries may have changed in another window.
-  void app.reload().catch(() => {}).finally(() => root(app.record ? unlockScreen : welcomeScreen));
+  // At once: no passcode stays on the screen while something is read.
+  root(app.record ? unlockScreen : welcomeScreen);
 }
 
 function lockButton(): Node | null {
@@ -69,7 +70,7 @@ async function start(): Promise<void> {
   guardSight(lock);
   addEventListener("hashchange", () => {
     takePairing();
-    if (app.vault && app.pairing) root(() => pairScreen());
+    if (app.vault) root(codesScreen);
     else if (!app.record) draw();
   });
   addEventListener("online", () => void app.learnClock());

@@ -87,6 +87,15 @@ export function swap(make: Make): void {
   draw();
 }
 
+/**
+ * For what takes time: afterwards, whether the person is still on the screen that it began on. Who
+ * has gone elsewhere meanwhile is not pulled back.
+ */
+export function staying(): () => boolean {
+  const at = shown;
+  return () => shown === at;
+}
+
 export function say(text: string): void {
   clearTimeout(toastTimer);
   toast.textContent = text;

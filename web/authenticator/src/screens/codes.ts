@@ -7,7 +7,7 @@ import { button, copy, draw, notice, open, say, steps, type Screen } from "../sh
 import { app, here } from "../state";
 import { helpScreen, installScreen } from "./help";
 import { removeScreen, renameScreen } from "./manage";
-import { pairScreen, startSetup } from "./setup";
+import { startSetup } from "./setup";
 
 const RADIUS = 44;
 const ROUND = 2 * Math.PI * RADIUS;
@@ -171,7 +171,7 @@ export function codesScreen(): Screen {
     quiet: true,
     name: "codes",
     body: [
-      app.pairing ? notice("info", t("pair_ready"), button(t("add_token"), "small", () => open(() => pairScreen()))) : null,
+      app.pairing ? notice("info", t("pair_ready"), button(t("add_token"), "small", startSetup)) : null,
       h("div", { class: "tokens" }, ...cards.map((card, at) => h("div", { class: "slot" }, todo(app.credentials[at]!), card.node))),
       cards.length > 1 && next,
       clock,

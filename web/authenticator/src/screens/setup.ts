@@ -7,13 +7,14 @@ import { parsePairing } from "../pairing";
 import { PasskeyError, passkeysMayWork } from "../passkey";
 import { holdsPortalSession, provision, ProvisionError, type Refusal } from "../provision";
 import { scan, type Scan } from "../scan";
-import { button, field, form, notice, open, paragraph, root, say, swap, type Screen } from "../shell";
+import { button, field, form, notice, open, paragraph, root, say, staying, swap, type Screen } from "../shell";
 import { app, here } from "../state";
 import { MAX_PIN, newPasskeyVault, newPinVault, pinProblem, type OpenVault } from "../vault";
 import { codesScreen, storageNotice } from "./codes";
 import { desktopScreen, footer, installHelp } from "./help";
 
-const REFUSALS: Readonly<Record<Exclude<Refusal, "portal-browser">, Key>> = {
+const REFUSALS: Readonly<Record<Refusal, Key>> = {
+  "portal-browser": "portal_text",
   offline: "error_offline",
   unexpected: "error_unexpected",
   update: "error_update",
@@ -28,7 +29,7 @@ const REFUSALS: Readonly<Record<Exclude<Refusal, "portal-browser">, Key>> = {
 let pendingVault: OpenVault | null = null;
 
 function errorText(error: unknown): string {
-  if (error instanceof ProvisionError && error.refusal !== "portal-browser") return t(REFUSALS[error.refusal]);
+  if (error instanceof ProvisionError) return t(REFUSALS[error.refusal]);
   return t(error instanceof StorageError ? "error_storage" : "error_other");
 }
 
@@ -44,15 +45,20 @@ export function portalScreen(): Screen {
 /** The checks before every set-up, then the first step that is needed. */
 export async function startSetup(): Promise<void> {
   if (app.device === "desktop") return open(desktopScreen);
+  const still = staying();
+  const next = await firstStep();
+  if (still()) open(next);
+}
+
+async function firstStep(): Promise<() => Screen> {
   try {
-    if (await holdsPortalSession()) return open(portalScreen);
+    if (await holdsPortalSession()) return portalScreen;
   } catch (error) {
-    return open(() => troubleScreen(errorText(error)));
+    return () => troubleScreen(errorText(error));
   }
   app.storageSafe = await storageIsSafe(app.platform, true);
-  if (app.vault || pendingVault) return open(() => pairScreen());
-  if (await passkeysMayWork()) return open(lockScreen);
-  open(() => pinScreen());
+  if (app.vault || pendingVault) return () => pairScreen();
+  return (await passkeysMayWork()) ? lockScreen : () => pinScreen();
 }
 
 function troubleScreen(text: string): Screen {
@@ -94,10 +100,12 @@ function lockScreen(): Screen {
       trouble,
       button(t("lock_passkey"), "primary wide", async () => {
         trouble.replaceChildren();
+        const still = staying();
         try {
           pendingVault = await newPasskeyVault();
-          swap(() => pairScreen());
+          if (still()) swap(() => pairScreen());
         } catch (error) {
+          if (!still()) return;
           const cancelled = error instanceof PasskeyError && error.reason === "cancelled";
           if (!cancelled) return swap(() => pinScreen(t("passkey_unable", here())));
           trouble.replaceChildren(notice("error", null, t("passkey_cancelled")));
@@ -127,8 +135,9 @@ function pinScreen(trouble: string | null = null): Screen {
           again.input.value = "";
           return first.fault(t("pin_differs"));
         }
+        const still = staying();
         pendingVault = await newPinVault(first.input.value);
-        swap(() => pairScreen());
+        if (still()) swap(() => pairScreen());
       }, first.node, again.node, paragraph(t("pin_nobody", here()), "hint")),
     ],
   };
@@ -144,6 +153,7 @@ function freeName(): string {
 
 /** Agrees on a credential with the server and keeps it. Shows it only when it is stored. */
 async function connect(pairingCode: string | null): Promise<void> {
+  const still = staying();
   try {
     const vault = app.vault ?? pendingVault;
     // Locked meanwhile: the unlock screen is already there.
@@ -177,9 +187,10 @@ async function connect(pairingCode: string | null): Promise<void> {
     if (first) app.vault = vault;
     if (app.vault) root(codesScreen);
   } catch (error) {
-    if (isPortalRefusal(error)) return swap(portalScreen);
+    const text = errorText(error);
+    if (!still()) return say(text);
     // The set-up goes on where it was, with what went wrong on top.
-    swap(() => pairScreen(errorText(error)));
+    swap(isPortalRefusal(error) ? portalScreen : () => pairScreen(text));
   }
 }
 

@@ -9,7 +9,8 @@ import { footer } from "./help";
 import { startOverScreen } from "./manage";
 import { welcomeScreen } from "./setup";
 
-function opened(vault: OpenVault): void {
+async function opened(vault: OpenVault): Promise<void> {
+  await app.reload();
   app.vault = vault;
   root(codesScreen);
 }
@@ -32,7 +33,7 @@ function byPin(tries: number): Screen {
     pin.input.value = "";
     try {
       const result = await unlockWithPin(app.db, typed);
-      if (result.kind === "open") return opened(result.vault);
+      if (result.kind === "open") return await opened(result.vault);
       if (result.kind === "wrong") return pin.fault(wrong(result.left));
       app.wiped = true;
       await app.reload();
@@ -51,7 +52,7 @@ function byPasskey(): Screen {
     trouble.replaceChildren();
     try {
       const vault = app.record && (await unlockWithPasskey(app.record));
-      if (vault) return opened(vault);
+      if (vault) return await opened(vault);
       trouble.replaceChildren(notice("error", null, t("unlock_unable")));
     } catch (error) {
       const cancelled = error instanceof PasskeyError && error.reason === "cancelled";
