@@ -17,6 +17,9 @@ export async function passkeysMayWork(): Promise<boolean> {
   try {
     // A passkey belongs to a name; a bare address (a test set-up) can't have one.
     if (/^[0-9.]+$|:/.test(location.hostname)) return false;
+    // Where the browser knows that it can't, nobody has to make a passkey to find out.
+    const able = await PublicKeyCredential.getClientCapabilities?.();
+    if (able?.["extension:prf"] === false) return false;
     return await PublicKeyCredential.isUserVerifyingPlatformAuthenticatorAvailable();
   } catch {
     return false;

@@ -35,6 +35,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   device_class_unknown: "update",
 };
 
+const ALGORITHM: Algorithm = "SHA256";
 const POINT = 65;
 const TIMEOUT_MS = 15_000;
 const LABEL = "countersign-provisioning-v1";
@@ -171,12 +172,14 @@ export async function provision(wanted: Wanted): Promise<{ offer: Offer; seed: C
     body: JSON.stringify({
       version: 1,
       device_key: toBase64Url(deviceKey),
-      algorithm: "SHA256",
+      algorithm: ALGORITHM,
       device_class: wanted.deviceClass,
       device_evidence: "checked",
       ...(wanted.pairingCode === null ? {} : { pairing_code: wanted.pairingCode }),
     }),
   });
   const offer = readOffer(body);
+  // Another algorithm than the one that was asked for would be a weaker one.
+  if (offer.algorithm !== ALGORITHM) throw new ProvisionError("unexpected");
   return { offer, seed: await agree(pair.privateKey, deviceKey, offer) };
 }
