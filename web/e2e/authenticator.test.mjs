@@ -547,7 +547,7 @@ test("a person whom the passkey does not know stays out", async () => {
   await press(page, "Lock");
   await cdp.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: false });
   await press(page, "Unlock with your passkey");
-  await page.getByText("Not unlocked. Try again.").waitFor();
+  await page.getByText("The passkey was not confirmed. Try again.").waitFor();
   await look(page, "unlock-refused");
   assert.equal(await page.locator(".code").count(), 0);
   await context.close();

@@ -37,7 +37,8 @@ async function afterRemoval(): Promise<void> {
 }
 
 export function removeScreen(credential: Credential): Screen {
-  const id = grouped(credential.id);
+  // In a sentence an ID must not be torn apart at the end of a line.
+  const id = grouped(credential.id).replaceAll(" ", "\u00a0");
   return {
     title: t("remove_title"),
     body: [
