@@ -5,8 +5,8 @@ use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
 use anyhow::{Context, Result, ensure};
 use countersign_crypto::{LocalMasterKey, Rng, SecretBytes, SystemRng, sha256};
 use countersign_domain::{
-    ApiKeyId, CredentialId, Failures, Manufacturer, Npi, PassphraseHash, PracticeId, PrescriberId,
-    Timestamp, Token, TokenId, TokenState, luhn_check_digit,
+    ApiKeyId, CredentialId, Device, Failures, Manufacturer, ModelCode, Npi, PassphraseHash,
+    PracticeId, PrescriberId, Timestamp, Token, TokenId, TokenState, luhn_check_digit,
     otp::{Drift, OtpParams, TokenSeed},
 };
 use countersign_store::{ApiKey, Database, Store};
@@ -163,6 +163,9 @@ fn token_row(
         created: now,
         added: Some(now),
         last_used: None,
+        device: Device::default(),
+        model: ModelCode::known(ModelCode::AUTHENTICATOR),
+        seed_left: None,
     })
 }
 

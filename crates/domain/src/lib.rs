@@ -5,6 +5,7 @@
 //! the time of day.
 
 mod credential;
+mod device;
 mod event;
 mod failures;
 mod ids;
@@ -20,6 +21,7 @@ pub use credential::{
     CredentialFormat, CredentialId, CredentialIdError, FORMATS, Manufacturer, TokenKind,
     infer_format,
 };
+pub use device::{Device, DeviceClass, DeviceEvidence, ModelCode, ModelCodeError};
 pub use event::{Actor, Event, EventKind, Outcome, Purpose, SupportCode};
 pub use failures::{Blocked, FailureLimits, Failures};
 pub use ids::{

@@ -3,7 +3,8 @@ use std::{fmt, str::FromStr};
 use thiserror::Error;
 
 use crate::{
-    Blocked, CredentialId, Failures, Policy, PracticeId, PrescriberId, Refusal, Timestamp, TokenId,
+    Blocked, CredentialId, Device, Failures, ModelCode, Policy, PracticeId, PrescriberId, Refusal,
+    Timestamp, TokenId,
     otp::{self, Drift, Found, OneTimePasscode, OtpParams, Step, TokenSeed},
 };
 
@@ -200,6 +201,12 @@ pub struct Token {
     pub added: Option<Timestamp>,
     /// When a passcode of it was last accepted.
     pub last_used: Option<Timestamp>,
+    /// Where it lives.
+    pub device: Device,
+    /// Which model it is of.
+    pub model: ModelCode,
+    /// When its seed was handed to another app. From then on nobody knows how many copies there are.
+    pub seed_left: Option<Timestamp>,
 }
 
 impl Token {
@@ -604,6 +611,9 @@ mod tests {
             created: now,
             added: owned.then_some(now),
             last_used: None,
+            device: Device::default(),
+            model: ModelCode::known(ModelCode::AUTHENTICATOR),
+            seed_left: None,
         }
     }
 

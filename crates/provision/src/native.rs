@@ -9,7 +9,7 @@ pub use derive::{
     derive_on_server,
 };
 pub use message::{
-    Answer, AnswerError, BODY_MAX_BYTES, BrowserState, DeviceClass, DeviceEvidence, Family,
-    ProvisionRequest, RequestError, ServerTime, VERSION,
+    Answer, AnswerError, BODY_MAX_BYTES, BrowserState, Family, ProvisionRequest, RequestError,
+    ServerTime, VERSION,
 };
 pub use pairing::{PairingCode, PairingCodeError};

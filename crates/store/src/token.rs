@@ -2,8 +2,9 @@ use std::collections::HashMap;
 
 use countersign_crypto::SecretBytes;
 use countersign_domain::{
-    CredentialId, DisableReason, Event, EventId, Failures, Manufacturer, PracticeId, PrescriberId,
-    Timestamp, Token, TokenId, TokenName, TokenState,
+    CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, Event, EventId, Failures,
+    Manufacturer, ModelCode, PracticeId, PrescriberId, Timestamp, Token, TokenId, TokenName,
+    TokenState,
     otp::{Drift, OtpParams, Step, TokenSeed},
 };
 
@@ -47,7 +48,8 @@ macro_rules! token_query {
         concat!(
             "SELECT id, practice, prescriber, credential, manufacturer, name, algorithm, digits, ",
             "period, seed_sealed, state, state_reason, state_at, last_step, drift_base, drift, ",
-            "failures, blocked_until, created, added, last_used, last_event, ",
+            "failures, blocked_until, created, added, last_used, last_event, device_class, ",
+            "device_evidence, browser_hash, model, seed_left, ",
             $row,
             " FROM token ",
             $tail
@@ -63,7 +65,8 @@ const OWNED: Sql = Sql {
         "SELECT t.id, t.practice, t.prescriber, t.credential, t.manufacturer, t.name, t.algorithm, ",
         "t.digits, t.period, t.seed_sealed, t.state, t.state_reason, t.state_at, t.last_step, ",
         "t.drift_base, t.drift, t.failures, t.blocked_until, t.created, t.added, t.last_used, ",
-        "t.last_event, CAST(0 AS BIGINT), p.failures, p.blocked_until FROM prescriber p JOIN token t ON t.prescriber = p.id ",
+        "t.last_event, t.device_class, t.device_evidence, t.browser_hash, t.model, t.seed_left, ",
+        "CAST(0 AS BIGINT), p.failures, p.blocked_until FROM prescriber p JOIN token t ON t.prescriber = p.id ",
         "WHERE t.credential = ANY($1) ORDER BY p.id, t.id FOR UPDATE"
     ),
 };
@@ -171,6 +174,9 @@ struct Parts {
     added: Option<Timestamp>,
     last_used: Option<Timestamp>,
     last_event: Option<EventId>,
+    device: Device,
+    model: ModelCode,
+    seed_left: Option<Timestamp>,
     row: i64,
 }
 
@@ -226,7 +232,23 @@ impl Parts {
             added: time(19, "token.added")?,
             last_used: time(20, "token.last_used")?,
             last_event: row.opt_id(21, "token.last_event", EventId::from_slice)?,
-            row: row.int(22, "token.rowid")?,
+            device: Device {
+                class: DeviceClass::from_code(row.text(22, "token.device_class")?)
+                    .ok_or(Error::Corrupt { column: "token.device_class" })?,
+                evidence: DeviceEvidence::from_code(row.text(23, "token.device_evidence")?)
+                    .ok_or(Error::Corrupt { column: "token.device_evidence" })?,
+                browser: row
+                    .opt_blob(24, "token.browser_hash")?
+                    .map(<[u8; 32]>::try_from)
+                    .transpose()
+                    .map_err(|_| Error::Corrupt { column: "token.browser_hash" })?,
+            },
+            model: row
+                .text(25, "token.model")?
+                .parse()
+                .map_err(|_| Error::Corrupt { column: "token.model" })?,
+            seed_left: time(26, "token.seed_left")?,
+            row: row.int(27, "token.rowid")?,
         })
     }
 }
@@ -255,6 +277,9 @@ impl Tx<'_> {
             created: parts.created,
             added: parts.added,
             last_used: parts.last_used,
+            device: parts.device,
+            model: parts.model,
+            seed_left: parts.seed_left,
         };
         Ok(TokenRow {
             token,
@@ -282,8 +307,9 @@ impl Tx<'_> {
         let made = self.run(
             sql!("INSERT INTO token (id, practice, prescriber, credential, manufacturer, name, algorithm, digits, "
                 "period, seed_sealed, state, state_reason, state_at, last_step, drift_base, drift, failures, "
-                "blocked_until, created, added, last_used) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
-                "$12, $13, $14, $15, $16, $17, $18, $19, $20, $21) ON CONFLICT (credential) DO NOTHING"),
+                "blocked_until, created, added, last_used, device_class, device_evidence, browser_hash, model, "
+                "seed_left) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
+                "$12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26) ON CONFLICT (credential) DO NOTHING"),
             &[
                 token.id.as_bytes().into(),
                 token.practice.as_ref().map(|id| id.as_bytes()).into(),
@@ -306,6 +332,11 @@ impl Tx<'_> {
                 token.created.micros().into(),
                 token.added.map(Timestamp::micros).into(),
                 token.last_used.map(Timestamp::micros).into(),
+                token.device.class.code().into(),
+                token.device.evidence.code().into(),
+                token.device.browser.as_ref().into(),
+                token.model.as_str().into(),
+                token.seed_left.map(Timestamp::micros).into(),
             ],
         )?;
         Ok(made == 1)
@@ -335,8 +366,8 @@ impl Tx<'_> {
             let mut rows = Vec::with_capacity(credentials.len());
             self.each(OWNED, &[P::Texts(&texts)], &mut |row| {
                 let failures = failures(
-                    row.int(23, "prescriber.failures")?,
-                    row.opt_int(24, "prescriber.blocked_until")?,
+                    row.int(28, "prescriber.failures")?,
+                    row.opt_int(29, "prescriber.blocked_until")?,
                 );
                 rows.push((Parts::of(row)?, failures));
                 Ok(())

@@ -5,8 +5,9 @@ use std::{
 use axum::Router;
 use countersign_crypto::{LocalMasterKey, SecretBytes, SigningKey, sha256};
 use countersign_domain::{
-    CredentialId, EhrId, Failures, Manufacturer, Npi, PassphraseHash, Policy, PracticeId,
-    PrescriberId, SessionRowId, Timestamp, Token, TokenId, TokenState, luhn_check_digit,
+    CredentialId, Device, EhrId, Failures, Manufacturer, ModelCode, Npi, PassphraseHash, Policy,
+    PracticeId, PrescriberId, SessionRowId, Timestamp, Token, TokenId, TokenState,
+    luhn_check_digit,
     otp::{Drift, OtpParams, TokenSeed},
 };
 use countersign_server::{
@@ -398,6 +399,9 @@ pub async fn fill(store: &Store, tokens: u32, key: &str, now: Timestamp) -> Vec<
                     created: now,
                     added: Some(now),
                     last_used: None,
+                    device: Device::default(),
+                    model: ModelCode::known(ModelCode::AUTHENTICATOR),
+                    seed_left: None,
                 };
                 assert!(tx.create_token(&token)?, "an ID came twice");
                 phones.push(Phone::new(token.credential, token.seed, token.params));

@@ -1,7 +1,9 @@
 use std::fmt;
 
 use countersign_crypto::{AgreementKey, AgreementPublicKey, SecretText};
-use countersign_domain::{CredentialId, Manufacturer, Timestamp, otp::TokenSeed};
+use countersign_domain::{
+    CredentialId, DeviceClass, DeviceEvidence, Manufacturer, Timestamp, otp::TokenSeed,
+};
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -44,59 +46,6 @@ impl Family {
         match self {
             Self::Countersign => Manufacturer::Countersign,
             Self::Symantec => Manufacturer::Symantec,
-        }
-    }
-}
-
-/// What kind of device the token lives on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DeviceClass {
-    /// A phone.
-    Phone,
-    /// A tablet.
-    Tablet,
-    /// A watch.
-    Watch,
-    /// A terminal.
-    Terminal,
-    /// Not said.
-    #[default]
-    Unknown,
-}
-
-impl DeviceClass {
-    const ALL: [Self; 5] = [Self::Phone, Self::Tablet, Self::Watch, Self::Terminal, Self::Unknown];
-
-    /// Its word in messages.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Phone => "phone",
-            Self::Tablet => "tablet",
-            Self::Watch => "watch",
-            Self::Terminal => "terminal",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// How the class of the device is known. Either way the app says it: no proof.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DeviceEvidence {
-    /// The app looked at the device it runs on.
-    Checked,
-    /// It was only said.
-    #[default]
-    Stated,
-}
-
-impl DeviceEvidence {
-    const ALL: [Self; 2] = [Self::Checked, Self::Stated];
-
-    /// Its word in messages.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Checked => "checked",
-            Self::Stated => "stated",
         }
     }
 }

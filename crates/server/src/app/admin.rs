@@ -1,8 +1,8 @@
 use countersign_crypto::{random_array, sha256};
 use countersign_domain::{
-    Actor, ApiKeyId, CredentialId, DisableReason, EhrId, Event, EventKind, Failures, Npi, Outcome,
-    Passphrase, PassphraseHash, PracticeId, PrescriberId, Refusal, StaffId, Timestamp, Token,
-    TokenId, TokenKind, TokenName, TokenState,
+    Actor, ApiKeyId, CredentialId, Device, DisableReason, EhrId, Event, EventKind, Failures,
+    ModelCode, Npi, Outcome, Passphrase, PassphraseHash, PracticeId, PrescriberId, Refusal,
+    StaffId, Timestamp, Token, TokenId, TokenKind, TokenName, TokenState,
     otp::{Drift, OtpParams, TokenSeed},
 };
 use countersign_store::{ApiKey, EhrRow, Identity, Staff, TokenRow};
@@ -277,6 +277,9 @@ impl App {
                     created: at.now,
                     added: Some(at.now),
                     last_used: None,
+                    device: Device::default(),
+                    model: ModelCode::known(ModelCode::TERMINAL),
+                    seed_left: None,
                 };
                 if !tx.create_token(&token)? {
                     return Err(countersign_store::Error::Retry);

@@ -1,6 +1,6 @@
 use countersign_domain::{
-    Actor, CredentialId, Event, EventKind, Failures, Manufacturer, Timestamp, Token, TokenId,
-    TokenKind, TokenState,
+    Actor, CredentialId, Device, Event, EventKind, Failures, Manufacturer, ModelCode, Timestamp,
+    Token, TokenId, TokenKind, TokenState,
     otp::{Drift, OtpParams, TokenSeed},
 };
 
@@ -81,6 +81,9 @@ impl App {
                         created: at.now,
                         added: None,
                         last_used: None,
+                        device: Device::default(),
+                        model: ModelCode::known(ModelCode::UNKNOWN),
+                        seed_left: None,
                         credential,
                     };
                     if tx.create_token(&token)? {

@@ -10,7 +10,7 @@ use crate::support::{NOW, People, hex, master_key, named, seen};
 
 /// Every released migration with the checksums of its two files. A released file never changes:
 /// a difference here means that databases in the field would be refused.
-const RELEASED: [Released; 2] = [
+const RELEASED: [Released; 3] = [
     Released {
         version: 1,
         name: "first",
@@ -33,6 +33,18 @@ const RELEASED: [Released; 2] = [
         postgres: (
             include_bytes!("../../migrations/postgres/0002_event_chain.sql"),
             "106d8e0f772e268fae8b222d356e3619b9d1c9d24c4093feeca2640667a0db91",
+        ),
+    },
+    Released {
+        version: 3,
+        name: "provisioning",
+        sqlite: (
+            include_bytes!("../../migrations/sqlite/0003_provisioning.sql"),
+            "0d42adf7c63e3cfac4030c1d392fc3dd32f81a809a97e5945b7896c8b52a23b2",
+        ),
+        postgres: (
+            include_bytes!("../../migrations/postgres/0003_provisioning.sql"),
+            "b408900212d3f228c773db926f6c5adf9b118a50fd7e6da5abf06ef9ee6b17d6",
         ),
     },
 ];

@@ -17,8 +17,9 @@ use countersign_crypto::{
     HmacAlgorithm, KeyProvider, LocalMasterKey, Rng, SecretBytes, SystemRng, random_array,
 };
 use countersign_domain::{
-    Actor, CredentialId, Event, EventKind, Failures, Npi, PassphraseHash, PracticeId, PrescriberId,
-    SupportCode, Timestamp, Token, TokenKind, TokenState, luhn_check_digit,
+    Actor, CredentialId, Device, Event, EventKind, Failures, ModelCode, Npi, PassphraseHash,
+    PracticeId, PrescriberId, SupportCode, Timestamp, Token, TokenKind, TokenState,
+    luhn_check_digit,
     otp::{Drift, OtpParams, TokenSeed},
 };
 use countersign_store::{Database, Error, Store, TokenRow, Tx};
@@ -283,6 +284,9 @@ pub(crate) fn new_token() -> Token {
         created: NOW,
         added: None,
         last_used: None,
+        device: Device::default(),
+        model: ModelCode::known(ModelCode::AUTHENTICATOR),
+        seed_left: None,
     }
 }
 
