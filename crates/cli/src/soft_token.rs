@@ -20,15 +20,18 @@ use std::{
 use anyhow::{Context, anyhow, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use countersign_crypto::{
-    DataKey, PBKDF2_MIN_ITERATIONS, SecretBytes, SecretText, SystemRng, pbkdf2_hmac_sha512,
-    random_array,
+    AgreementKey, DataKey, PBKDF2_MIN_ITERATIONS, SecretBytes, SecretText, SystemRng,
+    pbkdf2_hmac_sha512, random_array,
 };
 use countersign_domain::{
-    CredentialId, Timestamp, TokenName,
+    CredentialId, DeviceClass, DeviceEvidence, Timestamp, TokenName,
     otp::{OtpParams, TokenSeed, passcode},
 };
-use data_encoding::{BASE32_NOPAD, BASE64};
-use reqwest::{Method, StatusCode, Url, blocking::Client, redirect};
+use countersign_provision::native::{
+    self, Answer, PairingCode, ProvisionRequest, SeedAlgorithm, ServerTime,
+};
+use data_encoding::BASE64;
+use reqwest::{Method, StatusCode, Url, blocking::Client, header, redirect};
 use serde::{Deserialize, Serialize};
 
 use crate::{private_file, settings::is_loopback};
@@ -88,6 +91,9 @@ pub(crate) struct NewToken {
     /// Kind of credential ID to ask for
     #[arg(long, value_enum, default_value_t = Family::Countersign)]
     family: Family,
+    /// Code of a pairing that the portal shows; the portal then goes on by itself
+    #[arg(long, value_name = "CODE")]
+    pairing_code: Option<PairingCode>,
     #[command(flatten)]
     pin: PinSource,
     #[command(flatten)]
@@ -140,10 +146,10 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    const fn code(self) -> &'static str {
+    const fn native(self) -> native::Family {
         match self {
-            Self::Countersign => "countersign",
-            Self::Symantec => "symantec",
+            Self::Countersign => native::Family::Countersign,
+            Self::Symantec => native::Family::Symantec,
         }
     }
 }
@@ -216,7 +222,8 @@ fn new_token(
     if let Some(warning) = clock_warning(offset) {
         writeln!(out, "{warning}\n")?;
     }
-    let credential = server.new_credential(arguments.family)?;
+    let credential =
+        server.new_credential(arguments.family.native(), arguments.pairing_code.clone())?;
     let id = &credential.id;
     let stored = StoredToken::seal(arguments.name.as_str(), &credential, &pin)?;
     let path = folder.join(format!("{id}.json"));
@@ -734,47 +741,49 @@ impl Server {
 
     /// The server's time less ours, in milliseconds.
     fn clock_offset_ms(&self, clock: fn() -> Timestamp) -> anyhow::Result<i64> {
-        #[derive(Deserialize)]
-        struct Time {
-            unix_time_ms: i64,
-        }
         let before = clock();
         let answer = self.ask(Method::GET, "/provision/v1/time", None)?;
         let after = clock();
-        let time: Time = self.understood(&answer)?;
-        // The server read its clock about half-way between the two readings of ours.
-        let here = i64::midpoint(before.micros(), after.micros()) / 1_000;
-        Ok(time.unix_time_ms.saturating_sub(here))
+        let time = ServerTime::from_json(answer.expose()).map_err(|_| self.not_understood())?;
+        Ok(time.offset_ms(before, after))
     }
 
-    fn new_credential(&self, family: Family) -> anyhow::Result<Credential> {
-        #[derive(Deserialize)]
-        struct Provisioned {
-            credential_id: String,
-            seed: String,
-            algorithm: String,
-            digits: u8,
-            period: u16,
-            expires_at_ms: Option<i64>,
-        }
-        let body = serde_json::json!({ "family": family.code() });
+    fn new_credential(
+        &self,
+        family: native::Family,
+        pairing_code: Option<PairingCode>,
+    ) -> anyhow::Result<Credential> {
+        // A vendor's IDs come with what that vendor's apps can do.
+        let algorithm = match family {
+            native::Family::Countersign => SeedAlgorithm::Sha256,
+            native::Family::Symantec => SeedAlgorithm::Sha1,
+        };
+        let own = AgreementKey::generate().context("the FIPS module made no key")?;
+        let request = ProvisionRequest {
+            device_key: own.public_key().clone(),
+            algorithm,
+            family,
+            device_class: DeviceClass::Terminal,
+            device_evidence: DeviceEvidence::Checked,
+            pairing_code,
+        };
+        let body = request.to_json();
         let answer = self.ask(Method::POST, "/provision/v1/credentials", Some(&body))?;
-        let given: Provisioned = self.understood(&answer)?;
-        let seed = SecretText::new(given.seed);
-        let id = CredentialId::parse(&given.credential_id, None)
+        let answer = Answer::from_json(answer.expose())
             .ok()
-            .filter(|id| id.manufacturer().code() == family.code())
+            .filter(|answer| answer.credential_id.manufacturer() == family.manufacturer())
             .ok_or_else(|| self.not_understood())?;
-        let bytes = BASE32_NOPAD
-            .decode(seed.expose().as_bytes())
-            .map(SecretBytes::new)
-            .map_err(|_| self.not_understood())?;
-        let algorithm = OtpParams::algorithm_from_code(&given.algorithm)?;
+        let seed = answer.seed(own, algorithm).map_err(|error| {
+            anyhow!(
+                "{} does not prove that it has the same secret ({error}): nothing was kept; somebody may be in between",
+                self.name()
+            )
+        })?;
         Ok(Credential {
-            id,
-            params: OtpParams::new(algorithm, given.digits, given.period)?,
-            seed: TokenSeed::new(bytes)?,
-            expires: given.expires_at_ms.map(|ms| Timestamp::from_micros(ms.saturating_mul(1_000))),
+            id: answer.credential_id,
+            params: algorithm.params()?,
+            seed,
+            expires: Some(answer.expires_at),
         })
     }
 
@@ -782,12 +791,14 @@ impl Server {
         &self,
         method: Method,
         path: &str,
-        body: Option<&serde_json::Value>,
+        body: Option<&SecretText>,
     ) -> anyhow::Result<SecretBytes> {
         let url = self.origin.join(path).context("--server")?;
         let mut request = self.client.request(method, url);
         if let Some(body) = body {
-            request = request.json(body);
+            request = request
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body.expose().to_owned());
         }
         let answer = request.send().map_err(|error| self.away(&error))?;
         let status = answer.status();
@@ -799,11 +810,6 @@ impl Server {
             return Ok(bytes);
         }
         Err(self.refused(status, &bytes))
-    }
-
-    fn understood<'a, T: Deserialize<'a>>(&self, answer: &'a SecretBytes) -> anyhow::Result<T> {
-        // The parser's own words are left out: they can repeat a part of the answer.
-        serde_json::from_slice(answer.expose()).map_err(|_| self.not_understood())
     }
 
     fn not_understood(&self) -> anyhow::Error {
@@ -890,8 +896,10 @@ mod tests {
         Credential {
             id: CredentialId::parse("CNST12345674", None).unwrap(),
             params: OtpParams::OWN,
-            seed: TokenSeed::new(SecretBytes::new(BASE32_NOPAD.decode(SEED.as_bytes()).unwrap()))
-                .unwrap(),
+            seed: TokenSeed::new(SecretBytes::new(
+                data_encoding::BASE32_NOPAD.decode(SEED.as_bytes()).unwrap(),
+            ))
+            .unwrap(),
             expires: None,
         }
     }
@@ -914,13 +922,24 @@ mod tests {
         format!("{:#}", result.err().unwrap())
     }
 
-    /// Answers one request after the other with these statuses and bodies; gives back what was asked.
-    fn server(answers: Vec<(&'static str, String)>) -> (String, thread::JoinHandle<Vec<String>>) {
+    /// How a request is answered.
+    enum Reply {
+        Fixed(&'static str, String),
+        /// As the protocol has it, with this ID.
+        Credential(&'static str),
+        /// The same by somebody who knows another seed.
+        Impostor(&'static str),
+    }
+
+    /// Answers one request after the other; gives back what was asked, and the seed that was agreed.
+    fn server(
+        answers: Vec<Reply>,
+    ) -> (String, thread::JoinHandle<(Vec<String>, Option<TokenSeed>)>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let asked = thread::spawn(move || {
-            let mut asked = Vec::new();
-            for (status, body) in answers {
+            let (mut asked, mut agreed) = (Vec::new(), None);
+            for reply in answers {
                 let (mut stream, _) = listener.accept().unwrap();
                 let mut request = Vec::new();
                 let mut chunk = [0; 2_048];
@@ -931,28 +950,40 @@ mod tests {
                     let read = stream.read(&mut chunk).unwrap();
                     request.extend_from_slice(&chunk[..read]);
                 }
-                asked.push(String::from_utf8(request).unwrap());
+                let request = String::from_utf8(request).unwrap();
+                let (status, body) = match reply {
+                    Reply::Fixed(status, body) => (status, body),
+                    Reply::Credential(id) | Reply::Impostor(id) => {
+                        let body = request.split_once("\r\n\r\n").unwrap().1;
+                        let asked = ProvisionRequest::from_json(body.as_bytes()).unwrap();
+                        assert_eq!(asked.device_class, DeviceClass::Terminal);
+                        let id = CredentialId::parse(id, None).unwrap();
+                        let expires = Timestamp::from_micros(1_111_197_509_000_000);
+                        let (mut answer, seed) =
+                            asked.answer(id.clone(), fixed(), expires).unwrap();
+                        if matches!(reply, Reply::Impostor(_)) {
+                            answer.confirmation =
+                                asked.answer(id, fixed(), expires).unwrap().0.confirmation;
+                        }
+                        agreed = Some(seed);
+                        ("201 Created", answer.to_json())
+                    }
+                };
+                asked.push(request);
                 let length = body.len();
                 let head = format!(
                     "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
                 );
                 stream.write_all((head + &body).as_bytes()).unwrap();
             }
-            asked
+            (asked, agreed)
         });
         (address, asked)
     }
 
-    fn time_answer(offset_ms: i64) -> (&'static str, String) {
-        ("200 OK", format!("{{\"unix_time_ms\":{}}}", fixed().micros() / 1_000 + offset_ms))
-    }
-
-    fn provisioned(id: &str, seed: &str) -> (&'static str, String) {
-        let body = serde_json::json!({
-            "credential_id": id, "seed": seed, "algorithm": "SHA256", "digits": 6, "period": 30,
-            "server_time_ms": 1, "expires_at_ms": 1_111_197_509_000_i64,
-        });
-        ("201 Created", body.to_string())
+    fn time_answer(offset_ms: i64) -> Reply {
+        let time = fixed().micros() / 1_000 + offset_ms;
+        Reply::Fixed("200 OK", format!("{{\"unix_time_ms\":{time}}}"))
     }
 
     fn new_arguments(folder: &Path, server: String, name: &str) -> NewToken {
@@ -960,6 +991,7 @@ mod tests {
             server,
             name: name.parse().unwrap(),
             family: Family::Countersign,
+            pairing_code: None,
             pin: PinSource { pin_file: Some(folder.join("pin")) },
             folder: TokenFolder { dir: Some(folder.join("tokens")) },
         }
@@ -970,7 +1002,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         pin_file(folder.path());
         let (address, asked) =
-            server(vec![time_answer(-42_500), provisioned("CNST12345674", SEED)]);
+            server(vec![time_answer(-42_500), Reply::Credential("CNST12345674")]);
         let arguments = new_arguments(folder.path(), address, "my phone");
         let mut out = Vec::new();
         new_token(&arguments, fixed, &mut out).unwrap();
@@ -978,15 +1010,17 @@ mod tests {
         assert!(out.contains("CNST 1234 5674") && out.contains("code 'my phone'"), "{out}");
         assert!(out.contains("42 s ahead of the server"), "{out}");
         assert!(out.contains("discards the credential at 2005-03-19 01:58 UTC"), "{out}");
-        let asked = asked.join().unwrap();
+        let (asked, agreed) = asked.join().unwrap();
+        let agreed = agreed.unwrap();
         assert!(asked[0].starts_with("GET /provision/v1/time "), "{asked:?}");
         assert!(asked[1].starts_with("POST /provision/v1/credentials "), "{asked:?}");
-        assert!(asked[1].ends_with(r#"{"family":"countersign"}"#), "{asked:?}");
+        assert!(asked[1].to_lowercase().contains("content-type: application/json"), "{asked:?}");
 
         let path = folder.path().join("tokens/CNST12345674.json");
         let text = fs::read_to_string(&path).unwrap();
         for shown in [&out, &text] {
-            assert!(!shown.contains(SEED) && !shown.contains("12345678901234567890"), "{shown}");
+            let base32 = data_encoding::BASE32_NOPAD.encode(agreed.expose());
+            assert!(!shown.contains(&base32), "{shown}");
             assert!(!shown.contains(PIN));
         }
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
@@ -994,9 +1028,10 @@ mod tests {
 
         let stored = find_token(path.parent().unwrap(), None).unwrap();
         let (seed, params) = stored.open(&pin(PIN)).unwrap();
-        // RFC 6238, appendix B: 68084774 at 1111111109, of which six digits are shown.
-        assert_eq!(passcode(&seed, &params, params.step_at(fixed())), "084774");
-        assert_eq!(code_line(&seed, params, fixed()), "084 774   (1 s left)");
+        assert_eq!(seed.expose(), agreed.expose());
+        let code = passcode(&agreed, &params, params.step_at(fixed()));
+        let shown = format!("{} {}   (1 s left)", &code[..3], &code[3..]);
+        assert_eq!(code_line(&seed, params, fixed()), shown);
 
         let arguments = new_arguments(folder.path(), "http://127.0.0.1:1".into(), "my phone");
         let line = fail(new_token(&arguments, fixed, &mut Vec::new()));
@@ -1006,22 +1041,22 @@ mod tests {
     #[test]
     fn what_the_server_says_is_shown_and_nothing_is_kept() {
         let problem = r#"{"type":"about:blank","title":"Too many","detail":"Wait a minute.\u001b[2J","status":429}"#;
+        let fixed_reply = |status, body: &str| Reply::Fixed(status, body.to_owned());
         let cases = [
-            (vec![("404 Not Found", "<html>".into())], "answered 404"),
-            (vec![("200 OK", "{}".into())], "not understood"),
-            (vec![("302 Found", String::new())], "answered 302"),
+            (vec![fixed_reply("404 Not Found", "<html>")], "answered 404"),
+            (vec![fixed_reply("200 OK", "{}")], "not understood"),
+            (vec![fixed_reply("302 Found", "")], "answered 302"),
             (
-                vec![time_answer(0), ("429 Too Many Requests", problem.into())],
+                vec![time_answer(0), fixed_reply("429 Too Many Requests", problem)],
                 "refused: Wait a minute. [2J",
             ),
-            (vec![time_answer(0), provisioned("CNST12345675", SEED)], "not understood"),
-            (vec![time_answer(0), provisioned("SYMC12345674", SEED)], "not understood"),
-            (vec![time_answer(0), provisioned("CNST12345674", "GEZDG!")], "not understood"),
+            (vec![time_answer(0), Reply::Credential("SYMC12345674")], "not understood"),
+            (vec![time_answer(0), Reply::Impostor("CNST12345674")], "nothing was kept"),
+            (vec![time_answer(0), fixed_reply("201 Created", r#"{"seed":"x"}"#)], "not understood"),
             (
-                vec![time_answer(0), provisioned("CNST12345674", "GEZDGNBVGY3TQOJQ")],
-                "14 to 256 bytes",
+                vec![time_answer(0), fixed_reply("201 Created", &"x".repeat(100_000))],
+                "not understood",
             ),
-            (vec![time_answer(0), ("201 Created", "x".repeat(100_000))], "not understood"),
         ];
         for (answers, expected) in cases {
             let folder = tempfile::tempdir().unwrap();
@@ -1033,11 +1068,8 @@ mod tests {
                 &mut Vec::new(),
             ));
             asked.join().unwrap();
-            assert!(
-                line.contains(expected) && line.contains(&address) || expected.starts_with("14"),
-                "{line}"
-            );
-            assert!(!line.contains(['\n', '\u{1b}']) && !line.contains("GEZDG"), "{line}");
+            assert!(line.contains(expected) && line.contains(&address), "{line}");
+            assert!(!line.contains(['\n', '\u{1b}']), "{line}");
             assert_eq!(fs::read_dir(folder.path().join("tokens")).unwrap().count(), 0);
         }
     }

@@ -115,6 +115,17 @@ impl ModelCode {
         Self(Cow::Borrowed(code))
     }
 
+    /// The model of our own soft tokens on a device of this class.
+    pub const fn for_device(class: DeviceClass) -> Self {
+        Self::known(match class {
+            DeviceClass::Terminal => Self::TERMINAL,
+            DeviceClass::Phone
+            | DeviceClass::Tablet
+            | DeviceClass::Watch
+            | DeviceClass::Unknown => Self::AUTHENTICATOR,
+        })
+    }
+
     /// The code.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -17,6 +17,8 @@ pub enum EventKind {
     TokenTested,
     /// A token was made by the built-in authority.
     TokenProvisioned,
+    /// A pairing code for a new token was shown.
+    PairingStarted,
     /// A token was added to a prescriber, or that was refused.
     TokenAdded,
     /// A token was disabled, or that was refused.
@@ -49,12 +51,13 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::PassphraseTried,
         Self::PasscodeTried,
         Self::TokenResynced,
         Self::TokenTested,
         Self::TokenProvisioned,
+        Self::PairingStarted,
         Self::TokenAdded,
         Self::TokenDisabled,
         Self::TokenEnabled,
@@ -79,6 +82,7 @@ impl EventKind {
             Self::TokenResynced => "token_resynced",
             Self::TokenTested => "token_tested",
             Self::TokenProvisioned => "token_provisioned",
+            Self::PairingStarted => "pairing_started",
             Self::TokenAdded => "token_added",
             Self::TokenDisabled => "token_disabled",
             Self::TokenEnabled => "token_enabled",
@@ -104,6 +108,7 @@ impl EventKind {
             Self::TokenResynced => "Resync",
             Self::TokenTested => "Test",
             Self::TokenProvisioned => "Set up on a device",
+            Self::PairingStarted => "Pairing code shown",
             Self::TokenAdded => "Added",
             Self::TokenDisabled => "Disabled",
             Self::TokenEnabled => "Enabled",

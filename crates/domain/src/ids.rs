@@ -74,6 +74,8 @@ typed_ids! {
     SessionRowId;
     /// An audit event.
     EventId;
+    /// A pairing by picture.
+    PairingId;
     /// A key of an integrating system.
     ApiKeyId;
     /// An EHR that may launch the e-prescribing app.

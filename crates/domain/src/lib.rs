@@ -25,7 +25,8 @@ pub use device::{Device, DeviceClass, DeviceEvidence, ModelCode, ModelCodeError}
 pub use event::{Actor, Event, EventKind, Outcome, Purpose, SupportCode};
 pub use failures::{Blocked, FailureLimits, Failures};
 pub use ids::{
-    ApiKeyId, EhrId, EventId, IdError, PracticeId, PrescriberId, SessionRowId, StaffId, TokenId,
+    ApiKeyId, EhrId, EventId, IdError, PairingId, PracticeId, PrescriberId, SessionRowId, StaffId,
+    TokenId,
 };
 pub use npi::{Npi, NpiError, luhn_check_digit, luhn_holds};
 pub use passphrase::{

@@ -7,6 +7,7 @@ pub mod launch;
 mod limits;
 mod listen;
 mod portal;
+mod qr;
 mod respond;
 pub mod views;
 

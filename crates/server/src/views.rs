@@ -906,6 +906,22 @@ pub struct DashboardPage {
     pub activity: Vec<EventRow>,
 }
 
+/// A pairing: the code that a device makes a token with.
+#[derive(Clone, Debug, Template)]
+#[template(path = "pairing.html")]
+pub struct PairingPage {
+    /// Frame.
+    pub page: Page,
+    /// The pairing, as in its address.
+    pub id: String,
+    /// The code in groups; none when its time is over.
+    pub code: Option<String>,
+    /// How long it can be used.
+    pub seconds_left: u64,
+    /// Where the app is.
+    pub app_address: String,
+}
+
 /// Token management: the table, and the section that adds a token.
 #[derive(Clone, Debug, Template)]
 #[template(path = "tokens.html")]
@@ -952,6 +968,10 @@ pub struct AddToken {
     pub name: TextField,
     /// Serial Number / Credential ID.
     pub credential_id: TextField,
+    /// A device has just been paired: its credential ID is filled in.
+    pub paired: bool,
+    /// Whether a phone can be paired by picture.
+    pub can_pair: bool,
     /// How the ID looks, per manufacturer.
     pub formats: Vec<IdFormat>,
     /// What was found from the ID, after it was sent.

@@ -60,6 +60,20 @@ each("[data-seconds]", (box) => {
   });
 });
 
+// A pairing: asks until the phone has used the code, then goes on.
+each("[data-pairing]", (box) => {
+  const ask = async () => {
+    try {
+      const answer = await fetch(box.dataset.pairing, { cache: "no-store" });
+      const { state } = answer.ok ? await answer.json() : {};
+      if (state === "used") { location.assign(box.dataset.next); return; }
+      if (state === "over") { location.assign(box.dataset.over); return; }
+    } catch { /* the network is away: ask again */ }
+    setTimeout(ask, document.hidden ? 10000 : 2000);
+  };
+  setTimeout(ask, 2000);
+});
+
 // Errors first. The browser does this too (autofocus), but not where the address has a fragment.
 document.querySelector("[data-focus]")?.focus();
 

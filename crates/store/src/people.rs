@@ -484,6 +484,8 @@ impl Tx<'_> {
             sql!("DELETE FROM sign_in_pause WHERE at < $1 AND (blocked_until IS NULL OR blocked_until < $2)"),
             &[day_ago.into(), now.micros().into()],
         )?;
+        // Before the tokens that they name.
+        gone += self.purge_pairings(now.plus_seconds(-3_600))?;
         gone += self.run(
             sql!("DELETE FROM token WHERE prescriber IS NULL AND state_at < $1"),
             &[now.micros().into()],

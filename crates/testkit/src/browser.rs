@@ -1,12 +1,9 @@
 use std::collections::BTreeMap;
 
 use axum::{Router, body::Body, extract::ConnectInfo};
-use countersign_crypto::SecretBytes;
-use countersign_domain::{
-    CredentialId,
-    otp::{OtpParams, TokenSeed},
-};
-use data_encoding::{BASE32_NOPAD, HEXUPPER};
+use countersign_crypto::AgreementKey;
+use countersign_provision::native::{Answer, SeedAlgorithm, VERSION};
+use data_encoding::{BASE64URL_NOPAD, HEXUPPER};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr};
@@ -326,28 +323,61 @@ impl Api {
         self.post("/api/v1/passcode-checks", &body).await
     }
 
-    /// Asks for a new soft token.
+    /// Asks for a new soft token, as an app does.
     pub async fn ask_provision(&self, family: Option<&str>) -> Reply {
-        let body = match family {
-            Some(family) => serde_json::json!({ "family": family }),
-            None => serde_json::json!({}),
-        };
+        self.ask_with(&AgreementKey::generate().unwrap(), family, None).await
+    }
+
+    /// The same with a pairing code.
+    pub async fn ask_pairing(&self, code: &str) -> Reply {
+        self.ask_with(&AgreementKey::generate().unwrap(), None, Some(code)).await
+    }
+
+    async fn ask_with(
+        &self,
+        own: &AgreementKey,
+        family: Option<&str>,
+        pairing_code: Option<&str>,
+    ) -> Reply {
+        let mut body = serde_json::json!({
+            "version": VERSION,
+            "device_key": BASE64URL_NOPAD.encode(own.public_key().as_bytes()),
+        });
+        if let Some(family) = family {
+            body["family"] = family.into();
+            body["algorithm"] = algorithm_of(Some(family)).code().into();
+        }
+        if let Some(code) = pairing_code {
+            body["pairing_code"] = code.into();
+        }
         self.post("/provision/v1/credentials", &body).await
     }
 
     /// A new soft token.
     pub async fn provision(&self, family: Option<&str>) -> Phone {
-        let reply = self.ask_provision(family).await;
+        self.phone(family, None).await
+    }
+
+    /// A new soft token made with a pairing code.
+    pub async fn pair(&self, code: &str) -> Phone {
+        self.phone(None, Some(code)).await
+    }
+
+    async fn phone(&self, family: Option<&str>, pairing_code: Option<&str>) -> Phone {
+        let own = AgreementKey::generate().unwrap();
+        let reply = self.ask_with(&own, family, pairing_code).await;
         assert_eq!(reply.status, StatusCode::CREATED.as_u16(), "{}", reply.body);
-        let text = |name: &str| reply.json[name].as_str().unwrap().to_owned();
-        let seed = BASE32_NOPAD.decode(text("seed").as_bytes()).unwrap();
-        let params = OtpParams::new(
-            OtpParams::algorithm_from_code(&text("algorithm")).unwrap(),
-            u8::try_from(reply.json["digits"].as_u64().unwrap()).unwrap(),
-            u16::try_from(reply.json["period"].as_u64().unwrap()).unwrap(),
-        )
-        .unwrap();
-        let credential = CredentialId::parse(&text("credential_id"), None).unwrap();
-        Phone::new(credential, TokenSeed::new(SecretBytes::new(seed)).unwrap(), params)
+        let answer = Answer::from_json(reply.body.as_bytes()).unwrap();
+        let algorithm = algorithm_of(family);
+        let seed = answer.seed(own, algorithm).unwrap();
+        Phone::new(answer.credential_id, seed, algorithm.params().unwrap())
+    }
+}
+
+/// What an app asks for: a vendor's apps know SHA-1 only.
+fn algorithm_of(family: Option<&str>) -> SeedAlgorithm {
+    match family {
+        Some("symantec") => SeedAlgorithm::Sha1,
+        _ => SeedAlgorithm::default(),
     }
 }

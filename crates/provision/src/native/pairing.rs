@@ -29,6 +29,14 @@ impl PairingCode {
         Ok(Self(Zeroizing::new(random_array(rng)?)))
     }
 
+    /// How many bytes a code has.
+    pub const BYTES: usize = CODE_BYTES;
+
+    /// A code from bytes that nobody can guess.
+    pub fn from_bytes(bytes: [u8; CODE_BYTES]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
     /// The 26 characters, for the picture.
     pub fn text(&self) -> SecretText {
         SecretText::new(BASE32_NOPAD.encode(self.0.as_slice()))

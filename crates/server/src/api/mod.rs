@@ -4,13 +4,14 @@ use std::{net::IpAddr, time::Duration};
 
 use axum::{
     Json,
+    body::Bytes,
     extract::{FromRequest, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use countersign_domain::{CredentialId, Manufacturer, Purpose, otp::OneTimePasscode};
-use data_encoding::BASE32_NOPAD;
+use countersign_provision::native::{ProvisionRequest, RequestError, ServerTime};
 use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tower::ServiceBuilder;
@@ -84,33 +85,46 @@ struct CheckReply {
     verified: bool,
 }
 
-/// A body of at most [`MOST_BYTES`], read as JSON.
+/// A body of at most [`MOST_BYTES`] that says it is JSON.
+struct JsonBytes(Bytes);
+
+impl<S: Sync> FromRequest<S> for JsonBytes {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
+        let kind = kind.and_then(|it| it.split(';').next()).map(str::trim);
+        if !kind.is_some_and(|it| it.eq_ignore_ascii_case("application/json")) {
+            return Err(bad_body(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        axum::body::to_bytes(request.into_body(), MOST_BYTES)
+            .await
+            .map(Self)
+            .map_err(|_| bad_body(StatusCode::PAYLOAD_TOO_LARGE))
+    }
+}
+
+/// The same, read.
 struct JsonBody<T>(T);
 
 impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Response;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
-        let bad = |status| {
-            problem(
-                status,
-                "body_malformed",
-                "Send a JSON object with exactly the documented fields.",
-            )
-        };
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
-        let kind = kind.and_then(|it| it.split(';').next()).map(str::trim);
-        if !kind.is_some_and(|it| it.eq_ignore_ascii_case("application/json")) {
-            return Err(bad(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-        }
-        let body = axum::body::to_bytes(request.into_body(), MOST_BYTES)
-            .await
-            .map_err(|_| bad(StatusCode::PAYLOAD_TOO_LARGE))?;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let JsonBytes(body) = JsonBytes::from_request(request, state).await?;
         serde_json::from_slice(&body).map(Self).map_err(|error| {
-            let syntax = error.is_syntax() || error.is_eof();
-            bad(if syntax { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY })
+            let malformed = error.is_syntax() || error.is_eof();
+            bad_body(if malformed {
+                StatusCode::BAD_REQUEST
+            } else {
+                StatusCode::UNPROCESSABLE_ENTITY
+            })
         })
     }
+}
+
+fn bad_body(status: StatusCode) -> Response {
+    problem(status, "body_malformed", "Send a JSON object with exactly the documented fields.")
 }
 
 async fn check_passcode(
@@ -176,28 +190,10 @@ async fn unauthorized(shared: &Shared, address: IpAddr) -> Response {
     response
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProvisionBody {
-    #[serde(default)]
-    family: Option<String>,
-}
-
-#[derive(Serialize)]
-struct ProvisionReply {
-    credential_id: String,
-    seed: String,
-    algorithm: &'static str,
-    digits: u8,
-    period: u16,
-    server_time_ms: i64,
-    expires_at_ms: i64,
-}
-
 async fn provision(
     State(shared): State<Shared>,
     Peer(address): Peer,
-    JsonBody(body): JsonBody<ProvisionBody>,
+    JsonBytes(body): JsonBytes,
 ) -> Response {
     let Ok(at) = shared.app.at() else { return no_randomness() };
     if !shared.limits.provision(address) {
@@ -205,34 +201,43 @@ async fn provision(
         return problem(
             StatusCode::TOO_MANY_REQUESTS,
             "too_many",
-            "Too many new tokens from this address. Wait a minute.",
+            "Too many new tokens are asked for. Wait a minute.",
         );
     }
-    let Ok(maker) = body.family.as_deref().unwrap_or("countersign").parse::<Manufacturer>() else {
-        return problem(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "family_unknown",
-            "The family is not known.",
-        );
-    };
-    match shared.app.provision(maker, at).await {
-        Ok(Ok(made)) => {
-            let reply = ProvisionReply {
-                credential_id: made.credential.as_str().to_owned(),
-                seed: BASE32_NOPAD.encode(made.seed.expose()),
-                algorithm: made.params.algorithm_code(),
-                digits: made.params.digits(),
-                period: made.params.period(),
-                server_time_ms: at.now.micros() / 1_000,
-                expires_at_ms: made.expires.micros() / 1_000,
+    let request = match ProvisionRequest::from_json(&body) {
+        Ok(request) => request,
+        Err(refused) => {
+            let status = match refused {
+                RequestError::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+                RequestError::Body => StatusCode::BAD_REQUEST,
+                _ => StatusCode::UNPROCESSABLE_ENTITY,
             };
-            (StatusCode::CREATED, Json(reply)).into_response()
+            let detail = format!("The request is refused: {refused}.");
+            return problem(status, refused.code(), &detail);
         }
-        Ok(Err(ProvisionRefusal::NotOffered)) => problem(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "family_not_offered",
-            "This server does not make tokens of that family.",
-        ),
+    };
+    let unprocessable = |code, detail| problem(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
+    match shared.app.provision(request, None, at).await {
+        Ok(Ok(answer)) => (
+            StatusCode::CREATED,
+            [(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"))],
+            answer.to_json(),
+        )
+            .into_response(),
+        Ok(Err(ProvisionRefusal::NotOffered)) => {
+            unprocessable("family_not_offered", "This server makes no tokens of that family.")
+        }
+        Ok(Err(ProvisionRefusal::AlgorithmNotOffered)) => {
+            unprocessable("algorithm_not_offered", "Tokens of that family use SHA1.")
+        }
+        Ok(Err(ProvisionRefusal::PairingUnknown)) => {
+            shared.app.note_refusal("pairing_unknown", address, at).await;
+            problem(
+                StatusCode::NOT_FOUND,
+                "pairing_unknown",
+                "This code can't be used: it was used, or is older than five minutes. Show a new one.",
+            )
+        }
         Ok(Err(ProvisionRefusal::Full)) => {
             shared.app.note_refusal("provisioning_full", address, at).await;
             problem(
@@ -247,5 +252,9 @@ async fn provision(
 
 async fn time(State(shared): State<Shared>) -> Response {
     let Ok(at) = shared.app.at() else { return no_randomness() };
-    Json(serde_json::json!({ "unix_time_ms": at.now.micros() / 1_000 })).into_response()
+    (
+        [(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"))],
+        ServerTime::at(at.now).to_json(),
+    )
+        .into_response()
 }

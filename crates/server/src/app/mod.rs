@@ -8,6 +8,7 @@ mod burned;
 mod check;
 mod hashing;
 mod launch;
+mod pairing;
 mod provision;
 mod refused;
 mod sign_in;
@@ -30,7 +31,8 @@ use thiserror::Error;
 pub use admin::{Closing, ListedKey};
 pub use check::{CheckAnswer, CheckRequest};
 pub use launch::LaunchRefusal;
-pub use provision::{ProvisionRefusal, Provisioned};
+pub use pairing::PAIRING_SECONDS;
+pub use provision::ProvisionRefusal;
 pub use sign_in::{Chosen, SignInForm};
 pub use tokens::{AddForm, Change, Confirm, DisableForm, Overview, RenameForm};
 

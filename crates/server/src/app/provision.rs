@@ -1,108 +1,152 @@
 use countersign_domain::{
-    Actor, CredentialId, Device, Event, EventKind, Failures, Manufacturer, ModelCode, Timestamp,
-    Token, TokenId, TokenKind, TokenState,
+    Actor, CredentialId, Device, Event, EventKind, Failures, ModelCode, Timestamp, Token, TokenId,
+    TokenKind, TokenState,
     otp::{Drift, OtpParams, TokenSeed},
 };
+use countersign_provision::native::{Answer, Family, ProvisionRequest, SeedAlgorithm};
+use countersign_store::Tx;
 
 use super::{App, At, Error};
 
-/// Most tokens that may wait to be added; beyond it the endpoint refuses until some run out.
+/// Most tokens that may wait to be added; beyond it the endpoints refuse until some run out.
 const MOST_UNASSOCIATED: i64 = 10_000;
-
-/// A token as it is handed to the device that asked for it, once.
-pub struct Provisioned {
-    /// What the person types at the portal.
-    pub credential: CredentialId,
-    /// The shared secret.
-    pub seed: TokenSeed,
-    /// Hash, digits and period.
-    pub params: OtpParams,
-    /// When it is discarded if nobody adds it.
-    pub expires: Timestamp,
-}
+/// An ID that is taken is drawn again, so often.
+const DRAWS: u32 = 20;
 
 /// Why no token was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProvisionRefusal {
-    /// The manufacturer is not switched on here.
+    /// The family is not switched on here.
     NotOffered,
+    /// The family's tokens have another algorithm.
+    AlgorithmNotOffered,
+    /// No such pairing: unknown, used or too old; never says which.
+    PairingUnknown,
     /// Too many wait already.
     Full,
 }
 
+/// A token that is about to be made, but for its ID and its seed.
+pub(super) struct Draft {
+    pub(super) params: OtpParams,
+    pub(super) device: Device,
+    pub(super) model: ModelCode,
+    pub(super) expires: Timestamp,
+    /// More for the reader of the event.
+    pub(super) how: Option<&'static str>,
+}
+
 impl App {
-    /// Makes a soft token that belongs to nobody yet. The built-in authority serves it.
+    /// Makes a soft token that belongs to nobody yet; its seed is agreed with the device (native
+    /// protocol, `docs/provisioning.md`). `browser` is the mark of the browser that asks.
     pub async fn provision(
         &self,
-        maker: Manufacturer,
+        request: ProvisionRequest,
+        browser: Option<[u8; 32]>,
         at: At,
-    ) -> Result<Result<Provisioned, ProvisionRefusal>, Error> {
-        let offered = self.options.manufacturers.contains(&maker)
-            && matches!(maker, Manufacturer::Countersign | Manufacturer::Symantec);
-        if !offered {
+    ) -> Result<Result<Answer, ProvisionRefusal>, Error> {
+        if !self.options.manufacturers.contains(&request.family.manufacturer()) {
             return Ok(Err(ProvisionRefusal::NotOffered));
         }
-        // A vendor's ID comes with what that vendor's app can do: SHA-1 (RFC 6238 default).
-        let params = match maker {
-            Manufacturer::Countersign => OtpParams::OWN,
-            _ => OtpParams::new(countersign_crypto::HmacAlgorithm::Sha1, 6, 30)
-                .map_err(|_| Error::Internal(countersign_store::Error::Crypto))?,
+        // A vendor's ID comes with what that vendor's app can do.
+        if request.family == Family::Symantec && request.algorithm != SeedAlgorithm::Sha1 {
+            return Ok(Err(ProvisionRefusal::AlgorithmNotOffered));
+        }
+        let params = request
+            .algorithm
+            .params()
+            .map_err(|_| Error::Internal(countersign_store::Error::Crypto))?;
+        let (class, evidence) = (request.device_class, request.device_evidence);
+        let paired = request.pairing_code.is_some();
+        let draft = Draft {
+            params,
+            device: Device { class, evidence, browser },
+            model: ModelCode::for_device(class),
+            expires: at.now.plus_seconds(self.options.policy.unassociated_seconds),
+            how: paired.then_some("paired"),
         };
         let prefix = self.options.symantec_prefix.clone();
-        let expires = at.now.plus_seconds(self.options.policy.unassociated_seconds);
         let made = self
             .store
             .write("provision", move |tx| {
-                if tx.unassociated_tokens()? >= MOST_UNASSOCIATED {
-                    return Ok(Err(ProvisionRefusal::Full));
+                let pairing = request.pairing_code.as_ref().map(|code| code.digest());
+                if let Some(digest) = &pairing
+                    && !tx.pairing_is_open(digest, at.now)?
+                {
+                    return Ok(Err(ProvisionRefusal::PairingUnknown));
                 }
-                // IDs are drawn at random; one that is taken is drawn again.
-                for _ in 0..20 {
-                    let credential = match maker {
-                        Manufacturer::Symantec => {
-                            CredentialId::random_with_prefix(&prefix, tx.rng())?
+                let draw = |tx: &mut Tx<'_>| {
+                    Ok(match request.family {
+                        Family::Symantec => CredentialId::random_with_prefix(&prefix, tx.rng())?,
+                        Family::Countersign => {
+                            Some(CredentialId::random(TokenKind::OtpSoft, tx.rng())?)
                         }
-                        _ => Some(CredentialId::random(TokenKind::OtpSoft, tx.rng())?),
-                    };
-                    let Some(credential) = credential else {
-                        return Ok(Err(ProvisionRefusal::NotOffered));
-                    };
-                    let token = Token {
-                        id: TokenId::new(at.now, tx.rng())?,
-                        practice: None,
-                        prescriber: None,
-                        name: "new".parse().map_err(|_| countersign_store::Error::Crypto)?,
-                        params,
-                        seed: TokenSeed::generate(params.algorithm(), tx.rng())?,
-                        state: TokenState::Unassociated { expires },
-                        last_step: None,
-                        drift: Drift::default(),
-                        failures: Failures::NONE,
-                        created: at.now,
-                        added: None,
-                        last_used: None,
-                        device: Device::default(),
-                        model: ModelCode::known(ModelCode::UNKNOWN),
-                        seed_left: None,
-                        credential,
-                    };
-                    if tx.create_token(&token)? {
-                        let event =
-                            Event::success(EventKind::TokenProvisioned, Actor::Unknown, at.support)
-                                .token(token.id)
-                                .detail(&token.credential.masked());
-                        tx.append(&event, at.now)?;
-                        return Ok(Ok(Provisioned {
-                            credential: token.credential,
-                            seed: token.seed,
-                            params,
-                            expires,
-                        }));
-                    }
+                    })
+                };
+                let mut answer = None;
+                let agree = |credential: &CredentialId| {
+                    let (given, seed) = request
+                        .answer(credential.clone(), at.now, draft.expires)
+                        .map_err(|_| countersign_store::Error::Crypto)?;
+                    answer = Some(given);
+                    Ok(seed)
+                };
+                let token = match make_token(tx, &draft, at, draw, agree)? {
+                    Ok(token) => token,
+                    Err(refusal) => return Ok(Err(refusal)),
+                };
+                if let Some(digest) = &pairing {
+                    tx.use_pairing(digest, token, at.now)?;
                 }
-                Ok(Err(ProvisionRefusal::Full))
+                Ok(answer.ok_or(ProvisionRefusal::Full))
             })
             .await?;
         Ok(made)
     }
+}
+
+/// Makes a token that nobody has added, with its event. `draw` draws an ID, `seed` makes the seed that
+/// goes with it.
+pub(super) fn make_token(
+    tx: &mut Tx<'_>,
+    draft: &Draft,
+    at: At,
+    draw: impl Fn(&mut Tx<'_>) -> Result<Option<CredentialId>, countersign_store::Error>,
+    mut seed: impl FnMut(&CredentialId) -> Result<TokenSeed, countersign_store::Error>,
+) -> Result<Result<TokenId, ProvisionRefusal>, countersign_store::Error> {
+    if tx.unassociated_tokens()? >= MOST_UNASSOCIATED {
+        return Ok(Err(ProvisionRefusal::Full));
+    }
+    for _ in 0..DRAWS {
+        let Some(credential) = draw(tx)? else { return Ok(Err(ProvisionRefusal::NotOffered)) };
+        let token = Token {
+            id: TokenId::new(at.now, tx.rng())?,
+            practice: None,
+            prescriber: None,
+            name: "new".parse().map_err(|_| countersign_store::Error::Crypto)?,
+            params: draft.params,
+            seed: seed(&credential)?,
+            state: TokenState::Unassociated { expires: draft.expires },
+            last_step: None,
+            drift: Drift::default(),
+            failures: Failures::NONE,
+            created: at.now,
+            added: None,
+            last_used: None,
+            device: draft.device,
+            model: draft.model.clone(),
+            seed_left: None,
+            credential,
+        };
+        if tx.create_token(&token)? {
+            let masked = token.credential.masked();
+            let detail = draft.how.map_or_else(|| masked.clone(), |how| format!("{masked}, {how}"));
+            let event = Event::success(EventKind::TokenProvisioned, Actor::Unknown, at.support)
+                .token(token.id)
+                .detail(&detail);
+            tx.append(&event, at.now)?;
+            return Ok(Ok(token.id));
+        }
+    }
+    Ok(Err(ProvisionRefusal::Full))
 }

@@ -1,6 +1,7 @@
 //! The pages: e-prescribing app and token-management portal. Forms in, pages or 303 out.
 
 mod login;
+mod pairing;
 mod show;
 mod start;
 mod tokens;
@@ -57,6 +58,10 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/portal/dashboard", get(tokens::dashboard))
         .route("/portal/tokens", get(tokens::list).post(tokens::add))
         .route("/portal/tokens/new", get(tokens::add_form))
+        .route("/portal/pairings", post(pairing::start))
+        .route("/portal/pairings/{id}", get(pairing::show))
+        .route("/portal/pairings/{id}/code.svg", get(pairing::picture))
+        .route("/portal/pairings/{id}/state", get(pairing::state))
         .route("/portal/history", get(tokens::history))
         .route("/portal/tokens/{id}", get(tokens::one))
         .route("/portal/tokens/{id}/name", post(tokens::rename))
@@ -207,6 +212,8 @@ pub(crate) struct Ctx {
     shared: Shared,
     at: At,
     session: Option<Session>,
+    /// The secret in the cookie of that session.
+    secret: Option<SecretText>,
     /// A cookie came, but its session is over; and how it ended, as the address of the log-in says.
     ended: Option<&'static str>,
     peer: IpAddr,
@@ -221,12 +228,20 @@ impl FromRequestParts<Shared> for Ctx {
         let support = support_of(&parts.extensions, app)
             .map_err(|_| bare(StatusCode::INTERNAL_SERVER_ERROR))?;
         let at = app.at_under(support);
-        let found = match cookie(&parts.headers) {
-            Some(secret) => app.session(&secret, at).await.map_err(|error| {
+        let cookie = cookie(&parts.headers);
+        let found = match &cookie {
+            Some(secret) => app.session(secret, at).await.map_err(|error| {
                 error_page(status_of(&error, at), frame(app.options(), support, ""))
             })?,
             None => {
-                return Ok(Self { shared: shared.clone(), at, session: None, ended: None, peer });
+                return Ok(Self {
+                    shared: shared.clone(),
+                    at,
+                    session: None,
+                    secret: None,
+                    ended: None,
+                    peer,
+                });
             }
         };
         let (session, ended) = match found {
@@ -234,7 +249,8 @@ impl FromRequestParts<Shared> for Ctx {
             CookieSession::Idle => (None, Some("idle")),
             CookieSession::Over => (None, Some("1")),
         };
-        Ok(Self { shared: shared.clone(), at, session, ended, peer })
+        let secret = session.as_ref().and(cookie).map(SecretText::new);
+        Ok(Self { shared: shared.clone(), at, session, secret, ended, peer })
     }
 }
 
@@ -256,6 +272,11 @@ impl Ctx {
 
     fn now(&self) -> Timestamp {
         self.at.now
+    }
+
+    /// The secret of the session, for what is derived from it.
+    fn secret(&self) -> Option<SecretText> {
+        self.secret.as_ref().map(|secret| SecretText::new(secret.expose().to_owned()))
     }
 
     /// The frame around a page of this request.

@@ -5,7 +5,7 @@ use countersign_domain::{
     CredentialId, DisableReason, Manufacturer, PrescriberId, Refusal, Token, TokenId, TokenKind,
     TokenName, infer_format, otp::OneTimePasscode,
 };
-use countersign_store::Session;
+use countersign_store::{PairingState, Session};
 use http::StatusCode;
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
     show,
 };
 use crate::{
-    app::{AddForm, Change, Confirm, DisableForm, Error, Overview, RenameForm},
+    app::{AddForm, By, Change, Confirm, DisableForm, Error, Overview, RenameForm},
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, AddToken, Choice, ChoiceField, DISABLE_WORD, DashboardPage, DisablePage,
@@ -48,6 +48,16 @@ fn frame(ctx: &Ctx, overview: &Overview, title: &str, nav: NavTab) -> Page {
     page.practice = Some(overview.prescriber.practice_name.clone());
     page.nav = nav;
     page
+}
+
+/// The frame of a page of this prescriber.
+pub(super) async fn frame_of(
+    ctx: &Ctx,
+    prescriber: PrescriberId,
+    title: &str,
+) -> Result<Page, Stop> {
+    let overview = ctx.app().overview(prescriber).await.map_err(|error| ctx.stop(&error))?;
+    Ok(frame(ctx, &overview, title, NavTab::Tokens))
 }
 
 fn most_active(ctx: &Ctx) -> usize {
@@ -131,12 +141,13 @@ fn empty_add(ctx: &Ctx, session: &Session, overview: &Overview) -> AddToken {
         formats: show::formats(on),
         prefixes: show::prefixes(on),
         step_up: step_up(ctx, session, overview),
+        can_pair: on.contains(&Manufacturer::Countersign),
         ..AddToken::default()
     }
 }
 
-pub(super) async fn add_form(ctx: Ctx) -> Out {
-    let (session, _, overview) = known(&ctx).await?;
+pub(super) async fn add_form(ctx: Ctx, query: Query) -> Out {
+    let (session, prescriber, overview) = known(&ctx).await?;
     let mut template = tokens_page(&ctx, &overview, None);
     if template.active_count() == 0 {
         let template = NoTokenPage {
@@ -151,7 +162,15 @@ pub(super) async fn add_form(ctx: Ctx) -> Out {
         return Ok(page(StatusCode::OK, &template));
     }
     if template.active_count() < template.limit {
-        template.add = Some(empty_add(&ctx, &session, &overview));
+        let mut add = empty_add(&ctx, &session, &overview);
+        if let Ok(id) = query.text("pairing").parse() {
+            let by = By { session: &session, prescriber };
+            if let Ok(PairingState::Used { credential }) = ctx.app().pairing_state(&by, id).await {
+                credential.as_str().clone_into(&mut add.credential_id.value);
+                add.paired = true;
+            }
+        }
+        template.add = Some(add);
     }
     Ok(page(StatusCode::OK, &template))
 }

@@ -2,13 +2,30 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use countersign_crypto::AgreementKey;
 use countersign_domain::Purpose;
 use countersign_server::{Limits, app::Clock};
-use countersign_testkit::{Api, Backend, TestApp, WRONG_CODE, both};
+use countersign_testkit::{Api, Backend, Browser, TestApp, WRONG_CODE, both};
+use data_encoding::BASE64URL_NOPAD;
 use http::Method;
 use serde_json::json;
 
 use crate::add;
+
+/// Shows a pairing code; gives the address of its page, and the code.
+async fn start_pairing(browser: &mut Browser) -> (String, String) {
+    let page = browser.post("/portal/pairings", &[]).await;
+    assert_eq!(page.status, 303);
+    let address = page.headers["location"].to_str().unwrap().to_owned();
+    let page = browser.get(&address).await;
+    page.says(200, "Pair a phone");
+    let code =
+        page.body.split("class=\"pairing-code\">").nth(1).unwrap().split('<').next().unwrap();
+    let picture = browser.get(&format!("{address}/code.svg")).await;
+    assert_eq!(picture.headers["content-type"], "image/svg+xml");
+    assert_eq!(picture.headers["cache-control"], "no-store");
+    (address, code.to_owned())
+}
 
 both! {
     /// Accepted once, for whatever purpose, and on record with it.
@@ -111,7 +128,7 @@ both! {
             reply.is_problem(401, "key_unknown");
             assert_eq!(reply.headers["www-authenticate"], "Bearer");
         }
-        assert_eq!(app.event_count().await, before);
+        assert_eq!(app.event_count().await, before + 6, "as many as are recorded in a minute");
         assert!(app.token(&app.person.phone.credential).await.last_step.is_none());
         app.database.execute("UPDATE api_key SET revoked = 1").await;
         good.check(&credential, &code).await.is_problem(401, "key_unknown");
@@ -183,19 +200,89 @@ both! {
         let page = add(&mut browser, &phone, &phone.code(app.now()), &[]).await;
         page.leads_to("/portal/tokens?done=added");
         browser.get("/portal/tokens").await.says(200, "Symantec");
-        for family in ["onespan", "rsa"] {
-            let reply = provisioner.ask_provision(Some(family)).await;
-            reply.is_problem(422, "family_not_offered");
-        }
-        for family in ["", "acme", "Countersign", "countersign "] {
+        for family in ["", "acme", "Countersign", "countersign ", "onespan", "rsa"] {
             let reply = provisioner.ask_provision(Some(family)).await;
             reply.is_problem(422, "family_unknown");
         }
-        let body = json!({"family": "countersign", "count": 5});
-        let reply = provisioner.post("/provision/v1/credentials", &body).await;
-        reply.is_problem(422, "body_malformed");
-        let nothing = provisioner.post("/provision/v1/credentials", &json!({"family": null})).await;
-        assert_eq!(nothing.status, 201);
+    }
+
+    /// What is no request of the protocol is refused by name, and leaves nothing.
+    async fn malformed_provisioning(app: TestApp) {
+        let asker = Api::new(app.router(), None);
+        let key = BASE64URL_NOPAD.encode(AgreementKey::generate().unwrap().public_key().as_bytes());
+        let mut off_curve = BASE64URL_NOPAD.decode(key.as_bytes()).unwrap();
+        *off_curve.last_mut().unwrap() ^= 1;
+        let off_curve = BASE64URL_NOPAD.encode(&off_curve);
+        let before = app.event_count().await;
+        for (body, status, code) in [
+            (json!({}), 400, "body_malformed"),
+            (json!({"family": "countersign"}), 400, "body_malformed"),
+            (json!({"version": 2, "device_key": key}), 422, "version_unknown"),
+            (json!({"version": 1, "device_key": off_curve}), 422, "key_malformed"),
+            (json!({"version": 1, "device_key": &key[..80]}), 422, "key_malformed"),
+            (json!({"version": 1, "device_key": ""}), 422, "key_malformed"),
+            (json!({"version": 1, "device_key": key, "algorithm": "MD5"}), 422, "algorithm_unknown"),
+            (json!({"version": 1, "device_key": key, "device_class": "desktop"}), 422, "device_class_unknown"),
+            (json!({"version": 1, "device_key": key, "pairing_code": "short"}), 422, "pairing_malformed"),
+            (json!({"version": 1, "device_key": key, "count": 5}), 400, "body_malformed"),
+            (
+                json!({"version": 1, "device_key": key, "family": "symantec", "algorithm": "SHA256"}),
+                422,
+                "algorithm_not_offered",
+            ),
+        ] {
+            asker.post("/provision/v1/credentials", &body).await.is_problem(status, code);
+        }
+        let truncated = json!({"version": 1, "device_key": key}).to_string();
+        let truncated = truncated[..truncated.len() - 5].as_bytes().to_vec();
+        let path = "/provision/v1/credentials";
+        let send = |kind: &'static str, body| asker.send(Method::POST, path, kind, body);
+        send("application/json", truncated.clone()).await.is_problem(400, "body_malformed");
+        send("application/json", vec![b' '; 5_000]).await.is_problem(413, "body_malformed");
+        send("text/plain", truncated).await.is_problem(415, "body_malformed");
+        assert_eq!(app.event_count().await, before);
+        assert_eq!(app.database.texts("SELECT credential FROM token").await.len(), 1);
+    }
+
+    /// A pairing code makes one token, within five minutes, and the portal sees which.
+    async fn a_pairing_code_works_once(mut app: TestApp) {
+        let asker = Api::new(app.router(), None);
+        asker.ask_pairing("IJBEEQSCIJBEEQSCIJBEEQSCII").await.is_problem(404, "pairing_unknown");
+        let mut browser = app.signed_in().await;
+        let (address, code) = start_pairing(&mut browser).await;
+        let state = format!("{address}/state");
+        let shown = browser.get(&state).await;
+        assert_eq!((shown.status, shown.body.contains("\"open\"")), (200, true), "{}", shown.body);
+        let phone = asker.pair(&code.to_lowercase().replace(' ', "-")).await;
+        asker.ask_pairing(&code).await.is_problem(404, "pairing_unknown");
+        assert!(browser.get(&state).await.body.contains("\"used\""));
+        browser.get(&address).await.leads_to(&format!(
+            "/portal/tokens/new?pairing={}#add-token",
+            address.rsplit('/').next().unwrap()
+        ));
+        let form = browser
+            .get(&format!("/portal/tokens/new?pairing={}", address.rsplit('/').next().unwrap()))
+            .await;
+        form.says(200, "Phone paired.");
+        assert!(form.body.contains(&format!("value=\"{}\"", phone.credential)), "filled in");
+        let page = add(&mut browser, &phone, &phone.code(app.now()), &[]).await;
+        page.leads_to("/portal/tokens?done=added");
+
+        // One that is too old, and one that another has taken the place of.
+        let (_, old) = start_pairing(&mut browser).await;
+        let (address, code) = start_pairing(&mut browser).await;
+        asker.ask_pairing(&old).await.is_problem(404, "pairing_unknown");
+        app.clock.advance(300);
+        asker.ask_pairing(&code).await.is_problem(404, "pairing_unknown");
+        assert!(browser.get(&format!("{address}/state")).await.body.contains("\"over\""));
+        browser.get(&address).await.says(200, "This code has run out.");
+
+        // Somebody else's is nobody's.
+        let person = app.another_person().await;
+        let mut other = app.signed_in_as(&person).await;
+        assert_eq!(other.get(&address).await.status, 404);
+        assert_eq!(other.get(&format!("{address}/code.svg")).await.status, 404);
+        assert_eq!(other.get(&format!("{address}/state")).await.status, 404);
     }
 
     /// The time is the server's, for whoever asks.
@@ -220,8 +307,10 @@ async fn provisioning_is_limited_per_address() {
     }
     asker.ask_provision(None).await.is_problem(429, "too_many");
     let before = app.event_count().await;
-    asker.ask_provision(None).await.is_problem(429, "too_many");
-    assert_eq!(app.event_count().await, before, "a flood writes nothing");
+    for _ in 0..20 {
+        asker.ask_provision(None).await.is_problem(429, "too_many");
+    }
+    assert_eq!(app.event_count().await, before + 5, "a flood leaves six records a minute");
     asker.address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
     asker.provision(None).await;
     // Checks and the time are not held up by it.

@@ -1,0 +1,80 @@
+//! Pairing by picture: the portal shows a code, a device makes a token with it, the portal goes on.
+
+use countersign_crypto::{HmacAlgorithm, HmacKey};
+use countersign_domain::{Actor, Event, EventKind, PairingId};
+use countersign_provision::native::PairingCode;
+use countersign_store::{Pairing, PairingState};
+
+use super::{App, At, By, Error};
+
+/// How long a pairing code can be used.
+pub const PAIRING_SECONDS: i64 = 300;
+
+/// The code of a pairing follows from the secret of the session that started it and from its id: the
+/// page can be shown again, though the database has only a hash of the code.
+fn code_of(session_secret: &str, id: PairingId) -> PairingCode {
+    let key = HmacKey::new(HmacAlgorithm::Sha256, session_secret.as_bytes());
+    let tag = key.tag(&[b"countersign pairing|".as_slice(), id.as_bytes()].concat());
+    let mut code = [0; PairingCode::BYTES];
+    code.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
+    PairingCode::from_bytes(code)
+}
+
+impl App {
+    /// Starts a pairing for somebody who has proved both factors in the session of this secret.
+    pub async fn start_pairing(
+        &self,
+        by: &By<'_>,
+        session_secret: &str,
+        at: At,
+    ) -> Result<PairingId, Error> {
+        let id = PairingId::new(at.now, (self.rng)().as_mut())?;
+        let digest = code_of(session_secret, id).digest();
+        let pairing = Pairing {
+            id,
+            practice: by.session.practice,
+            prescriber: by.prescriber,
+            session: by.session.id,
+            expires: at.now.plus_seconds(PAIRING_SECONDS),
+        };
+        self.store
+            .write("start_pairing", move |tx| {
+                tx.create_pairing(&pairing, &digest, at.now)?;
+                let actor = Actor::Prescriber(pairing.prescriber);
+                let event = Event::success(EventKind::PairingStarted, actor, at.support)
+                    .about(pairing.practice, pairing.prescriber);
+                tx.append(&event, at.now)
+            })
+            .await?;
+        Ok(id)
+    }
+
+    /// The code of a pairing, for its page.
+    pub fn pairing_code(&self, session_secret: &str, id: PairingId) -> PairingCode {
+        code_of(session_secret, id)
+    }
+
+    /// What has become of a pairing.
+    pub async fn pairing_state(&self, by: &By<'_>, id: PairingId) -> Result<PairingState, Error> {
+        let prescriber = by.prescriber;
+        let state = self.store.read("pairing", move |tx| tx.pairing_state(id, prescriber)).await?;
+        state.ok_or(Error::NotFound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign_crypto::SystemRng;
+    use countersign_domain::Timestamp;
+
+    #[test]
+    fn a_code_is_that_of_its_session_and_its_pairing() {
+        let id = |n| PairingId::new(Timestamp::from_seconds(n), &mut SystemRng).unwrap();
+        let (one, other) = (id(1), id(2));
+        let code = code_of("secret", one);
+        assert!(code.ct_eq(&code_of("secret", one)));
+        assert!(!code.ct_eq(&code_of("secret", other)));
+        assert!(!code.ct_eq(&code_of("another secret", one)));
+    }
+}

@@ -1,0 +1,107 @@
+//! Pairing by picture: the page with the QR code, and what has become of it.
+
+use axum::{
+    extract::Path,
+    response::{IntoResponse, Response},
+};
+use countersign_crypto::SecretText;
+use countersign_domain::{PairingId, PrescriberId};
+use countersign_store::{PairingState, Session};
+use http::{HeaderValue, StatusCode, header};
+
+use super::{Ctx, tokens};
+use crate::{
+    app::By,
+    qr,
+    respond::{Out, Stop, page, see_other},
+    views::PairingPage,
+};
+
+/// Session, person, secret of the session and pairing of an address.
+struct Known {
+    session: Session,
+    prescriber: PrescriberId,
+    secret: SecretText,
+    id: PairingId,
+    state: PairingState,
+}
+
+async fn known(ctx: &Ctx, id: &str) -> Result<Known, Stop> {
+    let (session, prescriber) = ctx.full_session()?;
+    let id: PairingId = id.parse().map_err(|_| ctx.not_found())?;
+    let by = By { session: &session, prescriber };
+    let state = ctx.app().pairing_state(&by, id).await.map_err(|error| ctx.stop(&error))?;
+    let secret = ctx.secret().ok_or_else(|| ctx.sign_in_again())?;
+    Ok(Known { session, prescriber, secret, id, state })
+}
+
+/// Seconds that a code can still be used; none when its time is over.
+fn seconds_left(ctx: &Ctx, state: &PairingState) -> Option<u64> {
+    let PairingState::Open { expires } = state else { return None };
+    u64::try_from(ctx.now().seconds_until(*expires)).ok().filter(|seconds| *seconds > 0)
+}
+
+fn next_page(id: PairingId) -> String {
+    format!("/portal/tokens/new?pairing={id}#add-token")
+}
+
+pub(super) async fn start(ctx: Ctx) -> Out {
+    let (session, prescriber) = ctx.full_session()?;
+    let secret = ctx.secret().ok_or_else(|| ctx.sign_in_again())?;
+    let by = By { session: &session, prescriber };
+    let id = ctx
+        .app()
+        .start_pairing(&by, secret.expose(), ctx.at)
+        .await
+        .map_err(|error| ctx.stop(&error))?;
+    Ok(see_other(&format!("/portal/pairings/{id}")))
+}
+
+pub(super) async fn show(ctx: Ctx, Path(id): Path<String>) -> Out {
+    let known = known(&ctx, &id).await?;
+    if let PairingState::Used { .. } = known.state {
+        return Ok(see_other(&next_page(known.id)));
+    }
+    let left = seconds_left(&ctx, &known.state);
+    let code = ctx.app().pairing_code(known.secret.expose(), known.id);
+    let template = PairingPage {
+        page: tokens::frame_of(&ctx, known.prescriber, "Pair a phone").await?,
+        id: known.id.to_string(),
+        code: left.map(|_| code.grouped_text().expose().to_owned()),
+        seconds_left: left.unwrap_or(0),
+        app_address: format!("{}/authenticator", ctx.app().options().public_url),
+    };
+    drop(known.session);
+    Ok(page(StatusCode::OK, &template))
+}
+
+/// The picture. Like the page it is kept nowhere.
+pub(super) async fn picture(ctx: Ctx, Path(id): Path<String>) -> Out {
+    let known = known(&ctx, &id).await?;
+    if seconds_left(&ctx, &known.state).is_none() {
+        return Err(ctx.not_found());
+    }
+    let code = ctx.app().pairing_code(known.secret.expose(), known.id);
+    let public = &ctx.app().options().public_url;
+    let text = SecretText::new(format!("{public}/authenticator/#pair={}", code.text().expose()));
+    let Some(svg) = qr::svg(text.expose()) else {
+        tracing::error!("server.public_url is too long for a QR code");
+        return Err(ctx.not_found());
+    };
+    Ok(answer("image/svg+xml", svg))
+}
+
+/// For the page, which asks until the device has used the code.
+pub(super) async fn state(ctx: Ctx, Path(id): Path<String>) -> Out {
+    let known = known(&ctx, &id).await?;
+    let state = match (&known.state, seconds_left(&ctx, &known.state)) {
+        (PairingState::Used { .. }, _) => "used",
+        (PairingState::Open { .. }, Some(_)) => "open",
+        (PairingState::Open { .. }, None) => "over",
+    };
+    Ok(answer("application/json", format!("{{\"state\":\"{state}\"}}")))
+}
+
+fn answer(kind: &'static str, body: String) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], body).into_response()
+}

@@ -1,0 +1,113 @@
+use countersign_domain::{
+    CredentialId, PairingId, PracticeId, PrescriberId, SessionRowId, Timestamp, TokenId,
+};
+
+use crate::{Error, Tx, tx::sql, value::Columns};
+
+/// A pairing that the portal has shown.
+#[derive(Debug, Clone)]
+pub struct Pairing {
+    /// Its own identifier, in the address of its page.
+    pub id: PairingId,
+    /// Whose practice.
+    pub practice: PracticeId,
+    /// Who started it.
+    pub prescriber: PrescriberId,
+    /// In which session.
+    pub session: SessionRowId,
+    /// When its code stops working.
+    pub expires: Timestamp,
+}
+
+/// What has become of a pairing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PairingState {
+    /// Its code can be used until then.
+    Open {
+        /// The end.
+        expires: Timestamp,
+    },
+    /// A device has made this credential with it.
+    Used {
+        /// The new credential ID.
+        credential: CredentialId,
+    },
+}
+
+impl Tx<'_> {
+    /// Starts a pairing; earlier ones of the session that nobody used are gone.
+    pub fn create_pairing(
+        &mut self,
+        pairing: &Pairing,
+        code_hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.run(
+            sql!("DELETE FROM pairing WHERE session = $1 AND token IS NULL"),
+            &[pairing.session.as_bytes().into()],
+        )?;
+        self.run(
+            sql!("INSERT INTO pairing (id, code_hash, practice, prescriber, session, created, expires) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7)"),
+            &[
+                pairing.id.as_bytes().into(),
+                code_hash.into(),
+                pairing.practice.as_bytes().into(),
+                pairing.prescriber.as_bytes().into(),
+                pairing.session.as_bytes().into(),
+                now.micros().into(),
+                pairing.expires.micros().into(),
+            ],
+        )
+        .map(drop)
+    }
+
+    /// Whether a code can be used.
+    pub fn pairing_is_open(&mut self, code_hash: &[u8; 32], now: Timestamp) -> Result<bool, Error> {
+        let found = self.row(
+            sql!("SELECT expires FROM pairing WHERE code_hash = $1 AND token IS NULL AND expires > $2"),
+            &[code_hash.into(), now.micros().into()],
+        )?;
+        Ok(found.is_some())
+    }
+
+    /// Uses a code for a new token. Two devices that race for one code can't both win.
+    pub fn use_pairing(
+        &mut self,
+        code_hash: &[u8; 32],
+        token: TokenId,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.run_one(
+            sql!("UPDATE pairing SET token = $2 WHERE code_hash = $1 AND token IS NULL AND expires > $3"),
+            &[code_hash.into(), token.as_bytes().into(), now.micros().into()],
+        )
+    }
+
+    /// What has become of a pairing of this prescriber; `None` where there is no such one.
+    pub fn pairing_state(
+        &mut self,
+        id: PairingId,
+        prescriber: PrescriberId,
+    ) -> Result<Option<PairingState>, Error> {
+        let row = self.row(
+            sql!("SELECT p.expires, t.credential FROM pairing p LEFT JOIN token t ON t.id = p.token "
+                "WHERE p.id = $1 AND p.prescriber = $2"),
+            &[id.as_bytes().into(), prescriber.as_bytes().into()],
+        )?;
+        let Some(row) = row else { return Ok(None) };
+        let expires = Timestamp::from_micros(row.int(0, "pairing.expires")?);
+        Ok(Some(match row.opt_text(1, "token.credential")? {
+            None => PairingState::Open { expires },
+            Some(text) => PairingState::Used {
+                credential: CredentialId::parse(text, None)
+                    .map_err(|_| Error::Corrupt { column: "token.credential" })?,
+            },
+        }))
+    }
+
+    /// Removes pairings whose time was over before `than`.
+    pub(crate) fn purge_pairings(&mut self, than: Timestamp) -> Result<u64, Error> {
+        self.run(sql!("DELETE FROM pairing WHERE expires < $1"), &[than.micros().into()])
+    }
+}
