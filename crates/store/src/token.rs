@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use countersign_crypto::SecretBytes;
+use countersign_crypto::{SecretBytes, sha256};
 use countersign_domain::{
     CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, Event, EventId, Failures,
     Manufacturer, ModelCode, PracticeId, PrescriberId, Timestamp, Token, TokenId, TokenName,
@@ -407,6 +407,43 @@ impl Tx<'_> {
             found.insert(token.token.credential.clone(), (token, counter));
         }
         Ok(found)
+    }
+
+    /// Some token that somebody has, read and opened like any other: what looking up an unknown ID
+    /// spends, so that time does not say that it is unknown.
+    pub fn some_owned_token(&mut self) -> Result<Option<(TokenRow, Failures)>, Error> {
+        let sql = Sql {
+            sqlite: token_query!("WHERE prescriber IS NOT NULL LIMIT 1"),
+            postgres: token_query!(postgres "WHERE prescriber IS NOT NULL LIMIT 1"),
+        };
+        let Some(row) = self.tokens(sql, &[])?.pop() else { return Ok(None) };
+        let Some(prescriber) = row.token.prescriber else { return Ok(None) };
+        let mut counter = Failures::NONE;
+        self.each(
+            sql!("SELECT failures, blocked_until FROM prescriber WHERE id = $1"),
+            &[prescriber.as_bytes().into()],
+            &mut |row| {
+                counter = failures(
+                    row.int(0, "prescriber.failures")?,
+                    row.opt_int(1, "prescriber.blocked_until")?,
+                );
+                Ok(())
+            },
+        )?;
+        Ok(Some((row, counter)))
+    }
+
+    /// Writes what a failure writes besides its event, to rows that say nothing. Where the database
+    /// is away, the statement for the tokens of the group is sent in any case.
+    pub fn write_like_a_failure(&mut self, now: Timestamp) -> Result<(), Error> {
+        let rows: &[&str] = if self.is_postgres() {
+            &["decoy of an owner"]
+        } else {
+            &["decoy of a token", "decoy of an owner"]
+        };
+        rows.iter().try_for_each(|row| {
+            self.save_sign_in_failures(&sha256(row.as_bytes()), &Failures::NONE, now)
+        })
     }
 
     /// All tokens ever bound to a prescriber, oldest first. Lock the prescriber before changing any.

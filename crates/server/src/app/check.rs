@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use countersign_crypto::{SecretBytes, sha256};
+use countersign_crypto::sha256;
 use countersign_domain::{
     Actor, CredentialId, Event, EventKind, Failures, PasscodeCheck, Policy, PrescriberId, Purpose,
-    Refusal, check_passcode,
-    otp::{Drift, OneTimePasscode, OtpParams, TokenSeed, find},
+    Refusal, Token, check_passcode,
+    otp::{OneTimePasscode, find},
 };
 use countersign_store::{ApiKey, Tx};
 
@@ -126,7 +126,8 @@ pub(super) fn run(
             log(&event);
             events.push((event, link));
             answers.push(CheckAnswer::NotVerified);
-            spend_like_a_failure(tx, request)?;
+            let foreign = request.credential.as_ref().and_then(|id| rows.get(id));
+            spend_like_a_failure(tx, request, foreign.map(|row| &row.token))?;
             continue;
         };
         let result: PasscodeCheck =
@@ -158,21 +159,30 @@ pub(super) fn run(
     Ok(answers)
 }
 
-/// Does for an unknown or foreign ID what a wrong passcode of a known one costs: the codes of a
-/// window, and two rows written. Time must not say which it was.
+/// Does for an unknown or foreign ID what a wrong passcode of a known one costs: a token and its owner
+/// are read (a foreign one's have been), the codes of a window compared, two rows written. Time must
+/// not say which it was.
 fn spend_like_a_failure(
     tx: &mut Tx<'_>,
     request: &CheckRequest,
+    foreign: Option<&Token>,
 ) -> Result<(), countersign_store::Error> {
-    if let Ok(seed) = TokenSeed::new(SecretBytes::new(vec![0; 32])) {
-        let (params, now) = (OtpParams::OWN, request.at.now);
+    let now = request.at.now;
+    let read = if foreign.is_none() { tx.some_owned_token()? } else { None };
+    let token = foreign.or(read.as_ref().map(|(row, _)| &row.token));
+    if let Some(token) = token {
+        let (seed, params) = (&token.seed, &token.params);
         // Kept from being optimized away: the answer goes nowhere else.
-        std::hint::black_box(find(&seed, &params, &request.passcode, None, Drift::default(), now));
+        std::hint::black_box(find(
+            seed,
+            params,
+            &request.passcode,
+            token.last_step,
+            token.drift,
+            now,
+        ));
     }
-    for row in ["decoy of a token", "decoy of an owner"] {
-        tx.save_sign_in_failures(&sha256(row.as_bytes()), &Failures::NONE, request.at.now)?;
-    }
-    Ok(())
+    tx.write_like_a_failure(now)
 }
 
 struct Owner {
