@@ -32,7 +32,7 @@ pub struct Lane<Q, A> {
 /// What waits in a lane, and how it is worked off.
 pub(crate) struct Line<Q, A> {
     waiting: Queue<Waiting<Q, A>>,
-    run: Run<Q, A>,
+    decide: Run<Q, A>,
     shared: Shared,
     /// The writer of `SQLite`, which a lane asks for a turn.
     writer: Option<Arc<Queue<WriteJob>>>,
@@ -52,7 +52,7 @@ impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
     pub(crate) fn open(store: Store, name: &'static str, run: Run<Q, A>) -> Self {
         let line = Arc::new(Line {
             waiting: Queue::new(),
-            run,
+            decide: run,
             shared: store.0.shared.clone(),
             writer: match &store.0.backend {
                 Backend::Sqlite(pool) => Some(pool.writer()),
@@ -88,7 +88,7 @@ impl<Q: Send + 'static, A: Send + 'static> Line<Q, A> {
     /// Asks the writer of `SQLite` for a turn, unless one is coming.
     fn call(self: &Arc<Self>) -> Result<(), Error> {
         let Some(writer) = &self.writer else { return Ok(()) };
-        if self.called.swap(true, Ordering::AcqRel) {
+        if self.called.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
         let line = Arc::clone(self);
@@ -103,7 +103,7 @@ impl<Q: Send + 'static, A: Send + 'static> Line<Q, A> {
     /// other half's requests are read and its answers are written, so that no core is idle.
     fn turn(self: Arc<Self>, session: &SqliteSession) -> Finish {
         // The flag falls before the look into the queue, so that nothing is left lying there.
-        self.called.swap(false, Ordering::AcqRel);
+        self.called.store(false, Ordering::SeqCst);
         let (waiting, left) = self.waiting.take_half(GROUP_LEAST, GROUP_MOST);
         if waiting.is_empty() {
             return Box::new(drop);
@@ -111,16 +111,16 @@ impl<Q: Send + 'static, A: Send + 'static> Line<Q, A> {
         let (requests, replies): (Vec<Q>, Vec<_>) =
             waiting.into_iter().map(|w| (w.request, w.reply)).unzip();
         let decide = |requests: &[Q]| {
-            session.savepoint(|| {
-                decided(&mut Tx::sqlite(session, &self.shared), &mut |tx| (self.run)(tx, requests))
+            session.undoable(|| {
+                decided(&mut Tx::sqlite(session, &self.shared), &mut |tx| self.run(tx, requests))
             })
         };
         let answers: Vec<Result<A, Error>> = match decide(&requests) {
-            Ok(answers) if answers.len() == requests.len() => answers.into_iter().map(Ok).collect(),
-            // One request must not fail the others: each gets a savepoint of its own.
-            _ => requests
+            Ok(answers) => answers.into_iter().map(Ok).collect(),
+            // One request must not fail the others: each is decided by itself.
+            Err(_) => requests
                 .iter()
-                .map(|request| decide(std::slice::from_ref(request))?.pop().ok_or(Error::Retry))
+                .map(|request| only(decide(std::slice::from_ref(request))?))
                 .collect(),
         };
         if left > 0 && self.call().is_err() {
@@ -146,20 +146,32 @@ impl<Q: Send + 'static, A: Send + 'static> Line<Q, A> {
         let (requests, replies): (Vec<Q>, Vec<_>) =
             waiting.into_iter().map(|w| (w.request, w.reply)).unzip();
         let mut answers = session
-            .transaction(&self.shared, &mut |tx: &mut Tx<'_>| (self.run)(tx, &requests))
+            .transaction(&self.shared, &mut |tx: &mut Tx<'_>| self.run(tx, &requests))
             .map(Vec::into_iter);
         let mut answer = |request: &Q| match &mut answers {
-            Ok(answers) => answers.next().ok_or(Error::Driver("an answer is missing".into())),
+            Ok(answers) => answers.next().ok_or_else(missing),
             Err(Error::OutcomeUnknown(why)) => Err(Error::OutcomeUnknown(why.clone())),
             Err(Error::Unavailable(why)) => Err(Error::Unavailable(why.clone())),
             // One request must not fail the others: each gets a transaction of its own.
             Err(_) => session.transaction(&self.shared, &mut |tx: &mut Tx<'_>| {
-                (self.run)(tx, std::slice::from_ref(request))?.pop().ok_or(Error::Retry)
+                only(self.run(tx, std::slice::from_ref(request))?)
             }),
         };
         let answered = replies.into_iter().zip(requests.iter().map(&mut answer)).collect();
         self.hand_out(answered);
         true
+    }
+
+    /// Decides a group. An answer too few is found before anything is kept.
+    fn run(&self, tx: &mut Tx<'_>, requests: &[Q]) -> Result<Vec<A>, Error> {
+        let answers = (self.decide)(tx, requests)?;
+        if answers.len() == requests.len() { Ok(answers) } else { Err(missing()) }
+    }
+
+    /// Nobody works this lane off any more: whoever waits, and whoever comes, is told so.
+    pub(crate) fn close(&self) {
+        self.waiting.close();
+        drop(self.waiting.take_half(usize::MAX, usize::MAX));
     }
 
     fn hand_out(&self, answered: Answered<A>) {
@@ -170,6 +182,14 @@ impl<Q: Send + 'static, A: Send + 'static> Line<Q, A> {
             None => all(),
         }
     }
+}
+
+fn only<A>(mut answers: Vec<A>) -> Result<A, Error> {
+    answers.pop().ok_or_else(missing)
+}
+
+fn missing() -> Error {
+    Error::Driver("an answer is missing".into())
 }
 
 impl<Q, A> Drop for Lane<Q, A> {

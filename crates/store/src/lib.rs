@@ -140,7 +140,7 @@ impl Store {
                 let shared = self.0.shared.clone();
                 pool.write(Box::new(move |session| {
                     let out =
-                        session.savepoint(|| decided(&mut Tx::sqlite(session, &shared), &mut work));
+                        session.undoable(|| decided(&mut Tx::sqlite(session, &shared), &mut work));
                     Box::new(move |commit: Result<(), Error>| {
                         // The receiver may be gone: the client left. The commit stands all the same.
                         let _ = send.send(out.and_then(|value| commit.map(|()| value)));

@@ -177,7 +177,7 @@ impl Store {
             Backend::Sqlite(pool) => {
                 let (send, receive) = tokio::sync::oneshot::channel();
                 pool.write(Box::new(move |session| {
-                    let out = session.savepoint(|| session.batch(sqlite));
+                    let out = session.undoable(|| session.batch(sqlite));
                     Box::new(move |commit: Result<(), Error>| {
                         let _ = send.send(out.and(commit));
                     })

@@ -106,8 +106,13 @@ impl Tx<'_> {
         }))
     }
 
-    /// Removes pairings whose time was over before `than`.
-    pub(crate) fn purge_pairings(&mut self, than: Timestamp) -> Result<u64, Error> {
-        self.run(sql!("DELETE FROM pairing WHERE expires < $1"), &[than.micros().into()])
+    /// Removes pairings whose time was over before `than`, and those whose token nobody has added in
+    /// its own time.
+    pub(crate) fn purge_pairings(&mut self, than: Timestamp, now: Timestamp) -> Result<u64, Error> {
+        self.run(
+            sql!("DELETE FROM pairing WHERE expires < $1 OR token IN "
+                "(SELECT id FROM token WHERE prescriber IS NULL AND state_at < $2)"),
+            &[than.micros().into(), now.micros().into()],
+        )
     }
 }

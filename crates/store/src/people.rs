@@ -485,7 +485,7 @@ impl Tx<'_> {
             &[day_ago.into(), now.micros().into()],
         )?;
         // Before the tokens that they name.
-        gone += self.purge_pairings(now.plus_seconds(-3_600))?;
+        gone += self.purge_pairings(now.plus_seconds(-3_600), now)?;
         gone += self.run(
             sql!("DELETE FROM token WHERE prescriber IS NULL AND state_at < $1"),
             &[now.micros().into()],

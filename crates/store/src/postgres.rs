@@ -74,9 +74,12 @@ impl PgPool {
 
     pub(crate) fn lane<Q: Send + 'static, A: Send + 'static>(&self, line: Arc<Line<Q, A>>) {
         let config = self.config.clone();
-        let started = spawn("postgres-lane", move || {
-            let Ok(mut session) = PgSession::new(&config) else { return };
-            while line.turn_alone(&mut session) {}
+        let started = spawn("postgres-lane", move || match PgSession::new(&config) {
+            Ok(mut session) => while line.turn_alone(&mut session) {},
+            Err(error) => {
+                tracing::error!(%error, "a database lane could not be opened");
+                line.close();
+            }
         });
         if let Err(error) = started {
             tracing::error!(%error, "no thread for a database lane");

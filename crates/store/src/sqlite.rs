@@ -233,8 +233,9 @@ impl SqliteSession {
         }
     }
 
-    /// Runs `work` so that its changes are all kept or all undone, whatever becomes of others.
-    pub(crate) fn savepoint<R>(&self, work: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
+    /// Runs `work` so that its changes are all kept or all undone, whatever becomes of others: under a
+    /// savepoint, but for the first of a transaction, for which the whole can be undone.
+    pub(crate) fn undoable<R>(&self, work: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
         if let Some(why) = &*self.refused.borrow() {
             return Err(Error::Unavailable(why.clone()));
         }

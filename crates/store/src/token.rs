@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use countersign_crypto::{SecretBytes, sha256};
+use countersign_crypto::{SecretBytes, random_array, sha256};
 use countersign_domain::{
     CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, Event, EventId, Failures,
     Manufacturer, ModelCode, PracticeId, PrescriberId, Timestamp, Token, TokenId, TokenName,
@@ -71,7 +71,7 @@ const OWNED: Sql = Sql {
     ),
 };
 
-const FAILURES: &str = "SELECT failures, blocked_until FROM prescriber WHERE id = ?1";
+const FAILURES: Sql = sql!("SELECT failures, blocked_until FROM prescriber WHERE id = $1");
 
 const SAVE_CHECKED: &str = "UPDATE token AS t SET state = v.state, state_reason = v.reason, state_at = v.at, \
     last_step = v.step, drift_base = v.base, drift = v.drift, failures = v.failures, \
@@ -392,7 +392,7 @@ impl Tx<'_> {
             .map(|id| [id.as_bytes().into()])
             .collect();
         let mut counters = Vec::with_capacity(rows.len());
-        self.each_of(FAILURES, &wanted, &mut |row| {
+        self.each_of(FAILURES.sqlite, &wanted, &mut |row| {
             counters.push(failures(
                 row.int(0, "prescriber.failures")?,
                 row.opt_int(1, "prescriber.blocked_until")?,
@@ -410,40 +410,55 @@ impl Tx<'_> {
     }
 
     /// Some token that somebody has, read and opened like any other: what looking up an unknown ID
-    /// spends, so that time does not say that it is unknown.
+    /// spends, so that time does not say that it is unknown. On `SQLite` another one each time, since
+    /// a page that was just read costs less.
     pub fn some_owned_token(&mut self) -> Result<Option<(TokenRow, Failures)>, Error> {
-        let sql = Sql {
+        const FIRST: Sql = Sql {
             sqlite: token_query!("WHERE prescriber IS NOT NULL LIMIT 1"),
             postgres: token_query!(postgres "WHERE prescriber IS NOT NULL LIMIT 1"),
         };
-        let Some(row) = self.tokens(sql, &[])?.pop() else { return Ok(None) };
+        let mut found = Vec::new();
+        if !self.is_postgres() {
+            let place = i64::from(u32::from_be_bytes(random_array(self.rng())?));
+            const ANY: Sql = Sql {
+                sqlite: token_query!(
+                    "WHERE rowid >= (SELECT ?1 % (most + 1) FROM (SELECT MAX(rowid) AS most FROM token)) \
+                     AND prescriber IS NOT NULL LIMIT 1"
+                ),
+                postgres: "",
+            };
+            found = self.tokens(ANY, &[place.into()])?;
+        }
+        if found.is_empty() {
+            found = self.tokens(FIRST, &[])?;
+        }
+        let Some(row) = found.pop() else { return Ok(None) };
         let Some(prescriber) = row.token.prescriber else { return Ok(None) };
         let mut counter = Failures::NONE;
-        self.each(
-            sql!("SELECT failures, blocked_until FROM prescriber WHERE id = $1"),
-            &[prescriber.as_bytes().into()],
-            &mut |row| {
-                counter = failures(
-                    row.int(0, "prescriber.failures")?,
-                    row.opt_int(1, "prescriber.blocked_until")?,
-                );
-                Ok(())
-            },
-        )?;
+        self.each(FAILURES, &[prescriber.as_bytes().into()], &mut |row| {
+            counter = failures(
+                row.int(0, "prescriber.failures")?,
+                row.opt_int(1, "prescriber.blocked_until")?,
+            );
+            Ok(())
+        })?;
         Ok(Some((row, counter)))
     }
 
-    /// Writes what a failure writes besides its event, to rows that say nothing. Where the database
-    /// is away, the statement for the tokens of the group is sent in any case.
+    /// Writes what a failure writes besides its event, to rows that say nothing: two pages on
+    /// `SQLite` (it writes no page whose bytes stay as they are); on `PostgreSQL` one row, since the
+    /// statement for the tokens of the group is sent in any case.
     pub fn write_like_a_failure(&mut self, now: Timestamp) -> Result<(), Error> {
-        let rows: &[&str] = if self.is_postgres() {
-            &["decoy of an owner"]
-        } else {
-            &["decoy of a token", "decoy of an owner"]
-        };
-        rows.iter().try_for_each(|row| {
-            self.save_sign_in_failures(&sha256(row.as_bytes()), &Failures::NONE, now)
-        })
+        if !self.is_postgres() {
+            self.run_one(
+                sql!("INSERT INTO decoy (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = excluded.at"),
+                &[now.micros().into()],
+            )?;
+        }
+        // Of several, so that many who ask at once don't wait for each other.
+        let [number] = random_array(self.rng())?;
+        let name = [b"decoy of an owner ".as_slice(), &[number & 63]].concat();
+        self.save_sign_in_failures(&sha256(&name), &Failures::NONE, now)
     }
 
     /// All tokens ever bound to a prescriber, oldest first. Lock the prescriber before changing any.

@@ -58,6 +58,11 @@ impl<'s> Tx<'s> {
         }
     }
 
+    /// The error for what can't be, so that nothing of the transaction stays.
+    pub fn broken(what: &str) -> Error {
+        Error::Driver(what.to_owned())
+    }
+
     /// The generator of this transaction.
     pub fn rng(&mut self) -> &mut dyn Rng {
         self.rng.as_mut()

@@ -101,10 +101,12 @@ pub(super) fn run(
     let mut answers = Vec::with_capacity(requests.len());
     let mut touched: Vec<&CredentialId> = Vec::with_capacity(requests.len());
     for request in requests {
+        let place = links.next();
         let Some(key) = keys.get(&request.key_hash).copied().flatten() else {
             answers.push(CheckAnswer::UnknownKey);
             continue;
         };
+        let link = place.ok_or_else(|| Tx::broken("an event has no place"))?;
         let now = request.at.now;
         let actor = Actor::ApiKey(key.id);
         let known = request
@@ -116,7 +118,6 @@ pub(super) fn run(
                 let prescriber = row.token.prescriber?;
                 owners.get_mut(&prescriber).map(|owner| (id, row, prescriber, owner))
             });
-        let link = links.next().ok_or(countersign_store::Error::Crypto)?;
         let Some((credential, row, prescriber, owner)) = known else {
             let refusal = Refusal::UnknownCredential;
             let mut event =
@@ -160,8 +161,8 @@ pub(super) fn run(
 }
 
 /// Does for an unknown or foreign ID what a wrong passcode of a known one costs: a token and its owner
-/// are read (a foreign one's have been), the codes of a window compared, two rows written. Time must
-/// not say which it was.
+/// are read (a foreign one's have been), the codes of a window compared, rows
+/// written that say nothing. Time must not say which it was.
 fn spend_like_a_failure(
     tx: &mut Tx<'_>,
     request: &CheckRequest,
@@ -169,8 +170,7 @@ fn spend_like_a_failure(
 ) -> Result<(), countersign_store::Error> {
     let now = request.at.now;
     let read = if foreign.is_none() { tx.some_owned_token()? } else { None };
-    let token = foreign.or(read.as_ref().map(|(row, _)| &row.token));
-    if let Some(token) = token {
+    if let Some(token) = foreign.or(read.as_ref().map(|(row, _)| &row.token)) {
         let (seed, params) = (&token.seed, &token.params);
         // Kept from being optimized away: the answer goes nowhere else.
         std::hint::black_box(find(

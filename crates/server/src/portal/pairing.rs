@@ -6,7 +6,7 @@ use axum::{
 };
 use countersign_crypto::SecretText;
 use countersign_domain::{PairingId, PrescriberId};
-use countersign_store::{PairingState, Session};
+use countersign_store::PairingState;
 use http::{HeaderValue, StatusCode, header};
 
 use super::{Ctx, tokens};
@@ -17,9 +17,8 @@ use crate::{
     views::PairingPage,
 };
 
-/// Session, person, secret of the session and pairing of an address.
+/// Person, secret of the session and pairing of an address.
 struct Known {
-    session: Session,
     prescriber: PrescriberId,
     secret: SecretText,
     id: PairingId,
@@ -32,7 +31,7 @@ async fn known(ctx: &Ctx, id: &str) -> Result<Known, Stop> {
     let by = By { session: &session, prescriber };
     let state = ctx.app().pairing_state(&by, id).await.map_err(|error| ctx.stop(&error))?;
     let secret = ctx.secret().ok_or_else(|| ctx.sign_in_again())?;
-    Ok(Known { session, prescriber, secret, id, state })
+    Ok(Known { prescriber, secret, id, state })
 }
 
 /// Seconds that a code can still be used; none when its time is over.
@@ -71,7 +70,6 @@ pub(super) async fn show(ctx: Ctx, Path(id): Path<String>) -> Out {
         seconds_left: left.unwrap_or(0),
         app_address: format!("{}/authenticator", ctx.app().options().public_url),
     };
-    drop(known.session);
     Ok(page(StatusCode::OK, &template))
 }
 

@@ -56,8 +56,11 @@ pub(super) async fn frame_of(
     prescriber: PrescriberId,
     title: &str,
 ) -> Result<Page, Stop> {
-    let overview = ctx.app().overview(prescriber).await.map_err(|error| ctx.stop(&error))?;
-    Ok(frame(ctx, &overview, title, NavTab::Tokens))
+    let person = ctx.app().prescriber(prescriber).await.map_err(|error| ctx.stop(&error))?;
+    let mut page = ctx.frame_for(title, &person.name);
+    page.practice = Some(person.practice_name);
+    page.nav = NavTab::Tokens;
+    Ok(page)
 }
 
 fn most_active(ctx: &Ctx) -> usize {

@@ -27,3 +27,8 @@ CREATE TABLE IF NOT EXISTS token_model (
   changed BIGINT NOT NULL,
   changed_by TEXT NOT NULL
 );
+-- Written instead of a token where there is none, so that time does not say that there is none.
+CREATE TABLE IF NOT EXISTS decoy (
+  id BIGINT PRIMARY KEY,
+  at BIGINT NOT NULL
+);

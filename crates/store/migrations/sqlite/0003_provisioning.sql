@@ -27,3 +27,8 @@ CREATE TABLE IF NOT EXISTS token_model (
   changed INTEGER NOT NULL,
   changed_by TEXT NOT NULL
 ) STRICT;
+-- Written instead of a token where there is none, so that time does not say that there is none.
+CREATE TABLE IF NOT EXISTS decoy (
+  id INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL
+) STRICT;

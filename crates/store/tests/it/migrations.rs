@@ -40,11 +40,11 @@ const RELEASED: [Released; 3] = [
         name: "provisioning",
         sqlite: (
             include_bytes!("../../migrations/sqlite/0003_provisioning.sql"),
-            "0d42adf7c63e3cfac4030c1d392fc3dd32f81a809a97e5945b7896c8b52a23b2",
+            "8641a63822cb3114de98dda96fb5fa18675ad185d67e7257ab87b9de8b2dedf5",
         ),
         postgres: (
             include_bytes!("../../migrations/postgres/0003_provisioning.sql"),
-            "b408900212d3f228c773db926f6c5adf9b118a50fd7e6da5abf06ef9ee6b17d6",
+            "9f938c6cc060084a8ca158a49615d57b6a8bfbdb16fb819996b3a7dcafff8c4f",
         ),
     },
 ];

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use countersign_domain::{CredentialId, PrescriberId, TokenState, otp::Step};
-use countersign_store::{Error, Store, Tx};
+use countersign_store::{Error, Pairing, Store, Tx};
 
-use crate::support::{NOW, People, facts, new_token, row_of, stored};
+use crate::support::{NOW, People, facts, new_token, random, row_of, stored};
 
 const RACERS: usize = 64;
 const ROUNDS: i64 = 50;
@@ -68,6 +68,55 @@ async fn race(
 }
 
 on_both! {
+    /// Eight devices, on two stores, that have one pairing code: one of them gets to use it.
+    async fn race_for_one_pairing_code(place: &Place) {
+        let stores = [place.open().await, place.open().await];
+        let people = People::new(&stores[0]).await;
+        for _ in 0..8 {
+            let hash: [u8; 32] = random();
+            let pairing = Pairing {
+                id: new_id!(PairingId),
+                practice: people.practice,
+                prescriber: people.prescriber,
+                session: new_id!(SessionRowId),
+                expires: NOW.plus_seconds(300),
+            };
+            stores[0]
+                .write("pairing", move |tx| tx.create_pairing(&pairing, &hash, NOW))
+                .await
+                .unwrap();
+            let racers: Vec<_> = (0..8)
+                .map(|number: usize| {
+                    let store = stores[number % 2].clone();
+                    tokio::spawn(async move {
+                        let token = new_token();
+                        store
+                            .write("pair", move |tx| {
+                                if !tx.pairing_is_open(&hash, NOW)? {
+                                    return Ok(false);
+                                }
+                                tx.create_token(&token)?;
+                                tx.use_pairing(&hash, token.id, NOW)?;
+                                Ok(true)
+                            })
+                            .await
+                    })
+                })
+                .collect();
+            let mut winners = 0;
+            for racer in racers {
+                match racer.await.unwrap() {
+                    Ok(won) => winners += usize::from(won),
+                    Err(Error::Retry | Error::Unavailable(_)) => {}
+                    Err(error) => panic!("{error:?}"),
+                }
+            }
+            assert_eq!(winners, 1);
+        }
+        let made = place.count("token").await;
+        assert_eq!(made, 8, "who lost the race left no token");
+    }
+
     async fn a_stale_mark_changes_nothing(place: &Place) {
         let store = place.open().await;
         let token = People::new(&store).await.token(&store).await;

@@ -1,11 +1,47 @@
 //! What runs out is removed, and nothing else; the database's clock is compared with ours.
 
 use countersign_domain::{DisableReason, Failures, Timestamp, TokenState};
-use countersign_store::{Session, Stage};
+use countersign_store::{Pairing, Session, Stage};
 
 use crate::support::{NOW, People, new_token, random};
 
 on_both! {
+    /// A pairing goes with its token, however soon that goes, and by itself an hour after its end.
+    async fn a_pairing_never_holds_up_the_rest(place: &Place) {
+        let store = place.open().await;
+        let people = People::new(&store).await;
+        let soon = NOW.plus_seconds(60);
+        let mut token = new_token();
+        token.state = TokenState::Unassociated { expires: soon };
+        let hashes: [[u8; 32]; 2] = [random(), random()];
+        store
+            .write("pairings", move |tx| {
+                assert!(tx.create_token(&token)?);
+                for hash in &hashes {
+                    let pairing = Pairing {
+                        id: new_id!(PairingId),
+                        practice: people.practice,
+                        prescriber: people.prescriber,
+                        session: new_id!(SessionRowId),
+                        expires: NOW.plus_seconds(300),
+                    };
+                    tx.create_pairing(&pairing, hash, NOW)?;
+                }
+                tx.use_pairing(&hashes[0], token.id, NOW)
+            })
+            .await
+            .unwrap();
+        let purge = |at| store.write("purge", move |tx| tx.purge(at));
+        purge(soon).await.unwrap();
+        assert_eq!((place.count("pairing").await, place.count("token").await), (2, 1));
+        purge(soon.plus_seconds(1)).await.unwrap();
+        assert_eq!((place.count("pairing").await, place.count("token").await), (1, 0));
+        purge(NOW.plus_seconds(3_900)).await.unwrap();
+        assert_eq!(place.count("pairing").await, 1);
+        purge(NOW.plus_seconds(3_901)).await.unwrap();
+        assert_eq!(place.count("pairing").await, 0);
+    }
+
     async fn only_what_has_run_out_is_purged(place: &Place) {
         let store = place.open().await;
         let people = People::new(&store).await;
