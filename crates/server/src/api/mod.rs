@@ -31,6 +31,7 @@ pub(crate) fn routes(most: Duration) -> axum::Router<Shared> {
         .route("/api/v1/passcode-checks", post(check_passcode))
         .route("/provision/v1/credentials", post(provision))
         .route("/provision/v1/time", get(time))
+        .route("/provision/v1/browser", get(crate::browser::answer))
         .method_not_allowed_fallback(async || {
             problem(StatusCode::METHOD_NOT_ALLOWED, "method", "Use the documented method.")
         })
@@ -159,7 +160,7 @@ async fn check_passcode(
 }
 
 /// Without the module's generator no support code and no token can be made.
-fn no_randomness() -> Response {
+pub(crate) fn no_randomness() -> Response {
     tracing::error!("the random generator of the FIPS module failed");
     problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
 }

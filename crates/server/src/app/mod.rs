@@ -4,6 +4,7 @@
 //! passphrase runs two, with the slow hash between them) and answers.
 
 mod admin;
+mod browser;
 mod burned;
 mod check;
 mod hashing;
@@ -147,6 +148,9 @@ pub enum CookieSession {
     Over,
 }
 
+/// Length of a [`SessionSecret`]: 256 bits in base64url.
+const SECRET_LENGTH: usize = 43;
+
 /// A session secret for a cookie, made once and kept only as a hash.
 pub struct SessionSecret(SecretText);
 
@@ -180,6 +184,8 @@ pub struct At {
     pub now: Timestamp,
     /// The code on the page and in the log.
     pub support: SupportCode,
+    /// SHA-256 of the mark of the browser that asks, where it got a token here.
+    pub browser: Option<[u8; 32]>,
 }
 
 impl App {
@@ -207,7 +213,7 @@ impl App {
 
     /// The same, under a support code that was drawn before.
     pub fn at_under(&self, support: SupportCode) -> At {
-        At { now: self.clock.now(), support }
+        At { now: self.clock.now(), support, browser: None }
     }
 
     /// A new support code.
@@ -227,7 +233,7 @@ impl App {
     /// The session that belongs to a cookie, unless it ended. Notes that it was used; ends one
     /// whose time is over, with its record.
     pub async fn session(&self, secret: &str, at: At) -> Result<CookieSession, Error> {
-        if secret.len() != 43 {
+        if secret.len() != SECRET_LENGTH {
             return Ok(CookieSession::Over);
         }
         let hash = sha256(secret.as_bytes());
@@ -257,7 +263,7 @@ impl App {
 
     /// Removes what has run out; called now and then by the server. Sessions get their record.
     pub async fn purge(&self) -> Result<u64, Error> {
-        let At { now, support } = self.at()?;
+        let At { now, support, .. } = self.at()?;
         let gone = self
             .store
             .write("purge", move |tx| {

@@ -22,7 +22,7 @@ use axum::{
 use countersign_crypto::SecretText;
 use countersign_domain::{PrescriberId, SupportCode, Timestamp};
 use countersign_store::{Identity, Session, Stage};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     csrf::{CsrfLayer, ProtectionError},
@@ -31,12 +31,11 @@ use tower_http::{
 use crate::{
     Shared,
     app::{App, At, CookieSession, Error, Options, SessionSecret},
+    browser::{SESSION_COOKIE as COOKIE, cookie, marked},
     respond::{Stop, error_page, problem, secure, see_other, status_of, within},
     views::{Menu, Page, PatientBanner, SignedIn, SupportContact},
 };
 
-/// The one cookie: `__Host-` binds it to this host, path and a secure connection.
-const COOKIE: &str = "__Host-countersign";
 /// Most bytes of a form.
 const MOST_BYTES: usize = 16 * 1024;
 
@@ -220,8 +219,8 @@ impl FromRequestParts<Shared> for Ctx {
         let app = &shared.app;
         let support = support_of(&parts.extensions, app)
             .map_err(|_| bare(StatusCode::INTERNAL_SERVER_ERROR))?;
-        let at = app.at_under(support);
-        let found = match cookie(&parts.headers) {
+        let at = At { browser: marked(&parts.headers), ..app.at_under(support) };
+        let found = match cookie(&parts.headers, COOKIE) {
             Some(secret) => app.session(&secret, at).await.map_err(|error| {
                 error_page(status_of(&error, at), frame(app.options(), support, ""))
             })?,
@@ -236,17 +235,6 @@ impl FromRequestParts<Shared> for Ctx {
         };
         Ok(Self { shared: shared.clone(), at, session, ended, peer })
     }
-}
-
-fn cookie(headers: &HeaderMap) -> Option<String> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(cookie::Cookie::split_parse)
-        .filter_map(Result::ok)
-        .find(|cookie| cookie.name() == COOKIE)
-        .map(|cookie| cookie.value().to_owned())
 }
 
 impl Ctx {
