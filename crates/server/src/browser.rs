@@ -1,18 +1,21 @@
 //! The browser that a request comes from: whether it holds a session, and the mark that tells
 //! whether it holds a token (21 CFR 1311.115(a)(3): apart from the device that prescribes).
 
+use std::net::IpAddr;
+
 use axum::{
     Json,
     extract::State,
     response::{IntoResponse, Response},
 };
 use countersign_crypto::sha256;
-use http::{HeaderMap, HeaderValue, header};
+use countersign_domain::SameBrowser;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::{
     Shared, api,
     app::{App, At, Error},
-    respond::error_problem,
+    respond::{error_problem, problem},
 };
 
 /// The cookie with the session; `__Host-` binds it to this host, path and a secure connection.
@@ -48,27 +51,30 @@ pub(crate) fn marked(headers: &HeaderMap) -> Option<[u8; 32]> {
 }
 
 /// The mark of a browser that gets a token: the one that it has, or a new one. The second is the
-/// value of `Set-Cookie`, to be sent in either case, so that the mark's time begins anew.
+/// value of `Set-Cookie`, sent in either case, so that the mark's time begins anew. What is no
+/// browser, such as the terminal's token, gets none.
 pub(crate) fn browser_mark(
     app: &App,
     headers: &HeaderMap,
-) -> Result<([u8; 32], HeaderValue), Error> {
+) -> Result<(Option<[u8; 32]>, Option<HeaderValue>), Error> {
     let (text, hash) = match mark(headers) {
         Some(text) => {
             let hash = sha256(text.as_bytes());
             (text, hash)
         }
-        None => {
+        // Every browser of today says this, and no page can keep it from doing so.
+        None if headers.contains_key("sec-fetch-site") => {
             let (secret, hash) = app.browser_mark()?;
             (secret.expose().to_owned(), hash)
         }
+        None => return Ok((None, None)),
     };
     let value = format!(
         "{MARK_COOKIE}={text}; Path=/; Max-Age={MARK_SECONDS}; Secure; HttpOnly; SameSite=Strict"
     );
     let value = HeaderValue::from_str(&value)
         .map_err(|_| Error::Internal(countersign_store::Error::Crypto))?;
-    Ok((hash, value))
+    Ok((Some(hash), Some(value)))
 }
 
 /// Whether the browser holds a session of the portal or of e-prescribing, at whatever stage.
@@ -81,6 +87,29 @@ pub(crate) async fn portal_session_here(
         Some(secret) => shared.app.session_stands(&secret, at).await,
         None => Ok(false),
     }
+}
+
+/// What provisioning has to know of the browser that asks: the context with its mark, and the cookie
+/// that goes with the answer. Refuses a browser with a session where policy says so.
+pub(crate) async fn for_new_token(
+    shared: &Shared,
+    headers: &HeaderMap,
+    address: IpAddr,
+    at: At,
+) -> Result<(At, Option<HeaderValue>), Response> {
+    let fault = |error: Error| error_problem(&error, at);
+    if shared.app.options().policy.same_browser == SameBrowser::Deny
+        && portal_session_here(shared, headers, at).await.map_err(fault)?
+    {
+        shared.app.note_refusal("portal_browser", address, at).await;
+        return Err(problem(
+            StatusCode::CONFLICT,
+            "portal_browser",
+            "This browser is signed in to prescribe. A token must be on another device.",
+        ));
+    }
+    let (browser, cookie) = browser_mark(&shared.app, headers).map_err(fault)?;
+    Ok((At { browser, ..at }, cookie))
 }
 
 /// `GET /provision/v1/browser`

@@ -19,6 +19,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     Shared,
     app::{CheckAnswer, ProvisionRefusal},
+    browser,
     portal::Peer,
     respond::{error_problem, problem, within},
 };
@@ -31,7 +32,7 @@ pub(crate) fn routes(most: Duration) -> axum::Router<Shared> {
         .route("/api/v1/passcode-checks", post(check_passcode))
         .route("/provision/v1/credentials", post(provision))
         .route("/provision/v1/time", get(time))
-        .route("/provision/v1/browser", get(crate::browser::answer))
+        .route("/provision/v1/browser", get(browser::answer))
         .method_not_allowed_fallback(async || {
             problem(StatusCode::METHOD_NOT_ALLOWED, "method", "Use the documented method.")
         })
@@ -198,6 +199,7 @@ struct ProvisionReply {
 async fn provision(
     State(shared): State<Shared>,
     Peer(address): Peer,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<ProvisionBody>,
 ) -> Response {
     let Ok(at) = shared.app.at() else { return no_randomness() };
@@ -216,6 +218,10 @@ async fn provision(
             "The family is not known.",
         );
     };
+    let (at, mark) = match browser::for_new_token(&shared, &headers, address, at).await {
+        Ok(known) => known,
+        Err(refused) => return refused,
+    };
     match shared.app.provision(maker, at).await {
         Ok(Ok(made)) => {
             let reply = ProvisionReply {
@@ -227,7 +233,9 @@ async fn provision(
                 server_time_ms: at.now.micros() / 1_000,
                 expires_at_ms: made.expires.micros() / 1_000,
             };
-            (StatusCode::CREATED, Json(reply)).into_response()
+            let mut response = (StatusCode::CREATED, Json(reply)).into_response();
+            response.headers_mut().extend(mark.map(|mark| (header::SET_COOKIE, mark)));
+            response
         }
         Ok(Err(ProvisionRefusal::NotOffered)) => problem(
             StatusCode::UNPROCESSABLE_ENTITY,

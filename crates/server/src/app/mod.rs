@@ -21,8 +21,8 @@ use std::{
 
 use countersign_crypto::{Drawn, Rng, SecretText, random_array, sha256};
 use countersign_domain::{
-    Actor, Event, EventKind, Failures, Manufacturer, Policy, PrescriberId, Purpose, Refusal,
-    SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState, otp::Step,
+    Actor, Event, EventKind, Failures, Manufacturer, Outcome, Policy, PrescriberId, Purpose,
+    Refusal, SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState, otp::Step,
 };
 use countersign_store::{Lane, ReadMark, RngSource, Session, Stage, Store, TokenRow, Tx};
 use data_encoding::BASE64URL_NOPAD;
@@ -359,7 +359,7 @@ impl App {
                 .about(practice, prescriber)
                 .token(theirs);
             event.purpose = purpose;
-            Ok((result, event))
+            Ok((result, account.noted_browser(event, at)))
         })
         .await
     }
@@ -436,6 +436,18 @@ impl Account {
     fn token(&mut self, id: TokenId) -> Option<(&mut Token, &mut Failures)> {
         let owner = &mut self.owner;
         self.tokens.iter_mut().find(|token| token.id == id).map(|token| (token, owner))
+    }
+
+    /// The event, with a reason where policy let a token pass in the browser that holds it.
+    fn noted_browser(&self, event: Event, at: At) -> Event {
+        let here = |token: &Token| {
+            Some(token.id) == event.token && token.is_in_browser(at.browser.as_ref())
+        };
+        if event.outcome == Outcome::Success && self.tokens.iter().any(here) {
+            event.reason(Refusal::SAME_BROWSER)
+        } else {
+            event
+        }
     }
 
     fn save_changes(

@@ -81,7 +81,7 @@ impl App {
                         created: at.now,
                         added: None,
                         last_used: None,
-                        device: Device::default(),
+                        device: Device { browser: at.browser, ..Device::default() },
                         model: ModelCode::known(ModelCode::UNKNOWN),
                         seed_left: None,
                         credential,

@@ -30,10 +30,10 @@ use tower_http::{
 
 use crate::{
     Shared,
-    app::{App, At, CookieSession, Error, Options, SessionSecret},
+    app::{App, At, CookieSession, Error, Options, Overview, SessionSecret},
     browser::{SESSION_COOKIE as COOKIE, cookie, marked},
     respond::{Stop, error_page, problem, secure, see_other, status_of, within},
-    views::{Menu, Page, PatientBanner, SignedIn, SupportContact},
+    views::{Menu, Notice, NoticeKind, Page, PatientBanner, SignedIn, SupportContact},
 };
 
 /// Most bytes of a form.
@@ -46,6 +46,7 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/e-prescribing", get(start::e_prescribing))
         .route("/sign-out", post(start::sign_out))
         .route("/signed-out", get(start::signed_out))
+        .route("/get", get(start::get_app))
         .route("/portal", get(start::portal))
         .route("/portal/login", get(login::form).post(login::submit))
         .route("/portal/login/passcode", get(login::passcode_form).post(login::passcode))
@@ -273,6 +274,19 @@ impl Ctx {
         let mut page = self.frame(title);
         page.user = Some(SignedIn { name: name.to_owned(), initials: initials(name) });
         page
+    }
+
+    /// What was done, and whether a token of the person is in this very browser.
+    fn noticed(&self, done: Option<&str>, overview: &Overview) -> Option<Notice> {
+        let policy = &self.app().options().policy;
+        let here = show::same_browser(&overview.tokens, self.at.browser.as_ref(), policy);
+        match (done, here) {
+            (Some(done), Some(here)) => {
+                Some(Notice { text: format!("{done} {}", here.text), ..here })
+            }
+            (Some(done), None) => Some(Notice::new(NoticeKind::Success, done)),
+            (None, here) => here,
+        }
     }
 
     /// Ends the handler with the page for a fault.

@@ -25,12 +25,17 @@ enum Who {
 use Who::{Anyone, Full, Machine, Passphrase};
 
 /// Every route there is. `router_and_list_agree` fails when one is missing here.
-const ROUTES: [(&str, &str, Who); 28] = [
+const ROUTES: [(&str, &str, Who); 34] = [
     ("/", "GET", Anyone(303)),
     ("/launch", "GET", Anyone(403)),
     ("/e-prescribing", "GET", Anyone(403)),
     ("/sign-out", "POST", Anyone(303)),
     ("/signed-out", "GET", Anyone(200)),
+    ("/get", "GET", Anyone(200)),
+    ("/authenticator", "GET", Anyone(308)),
+    ("/authenticator/", "GET", Anyone(200)),
+    ("/authenticator/open.svg", "GET", Anyone(200)),
+    ("/authenticator/{file}", "GET", Anyone(404)),
     ("/portal", "GET", Anyone(303)),
     ("/portal/login", "GET POST", Anyone(200)),
     ("/portal/login/passcode", "GET POST", Passphrase),
@@ -54,6 +59,7 @@ const ROUTES: [(&str, &str, Who); 28] = [
     ("/api/v1/passcode-checks", "POST", Machine(401)),
     ("/provision/v1/credentials", "POST", Machine(400)),
     ("/provision/v1/time", "GET", Machine(200)),
+    ("/provision/v1/browser", "GET", Machine(200)),
 ];
 
 const HEADERS: [&str; 8] = [
@@ -118,7 +124,7 @@ fn check_headers(page: &Page, path: &str) {
 #[test]
 fn router_and_list_agree() {
     let mut found = BTreeMap::new();
-    for file in ["src/portal/mod.rs", "src/api/mod.rs"] {
+    for file in ["src/portal/mod.rs", "src/api/mod.rs", "src/authenticator.rs"] {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
         let routes = text.split(".route(").skip(1).map(|rest| {
             let rest = rest.split(".fallback(").next().unwrap();
