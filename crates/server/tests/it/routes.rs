@@ -95,6 +95,9 @@ fn check_headers(page: &Page, path: &str) {
         assert_eq!(page.header("cache-control"), "no-store", "{path}");
         return;
     }
+    if path == "/authenticator" || path.starts_with("/authenticator/") {
+        return check_app_headers(page, path);
+    }
     for name in HEADERS {
         assert!(!page.header(name).is_empty(), "{path} answers {} without {name}", page.status);
     }
@@ -119,6 +122,66 @@ fn check_headers(page: &Page, path: &str) {
         assert!(!inline && !handlers, "{path} has inline style or script");
         assert_eq!(scripts, page.body.matches("<script src=\"/static/").count(), "{path}");
     }
+}
+
+/// The web app has a policy of its own: no forms, but connections to us, a worker and the camera.
+#[track_caller]
+fn check_app_headers(page: &Page, path: &str) {
+    for name in HEADERS {
+        assert!(!page.header(name).is_empty(), "{path} answers {} without {name}", page.status);
+    }
+    let policy = page.header("content-security-policy");
+    for part in [
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:;",
+        "connect-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'none';",
+        "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script';",
+        "trusted-types countersign-worker",
+    ] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert!(!policy.contains("unsafe"));
+    assert_eq!(page.header("permissions-policy"), "camera=(self), geolocation=(), microphone=()");
+}
+
+#[tokio::test]
+async fn the_app_is_served_whole() {
+    let app = TestApp::on(Backend::Sqlite).await;
+    let mut browser = app.browser();
+    let moved = browser.get("/authenticator").await;
+    assert_eq!((moved.status, moved.location()), (308, "/authenticator/"));
+    let index = browser.get("/authenticator/").await;
+    assert_eq!(index.header("content-type"), "text/html; charset=utf-8");
+    assert_eq!(index.header("cache-control"), "no-cache");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("static/authenticator");
+    for entry in fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let path = format!("/authenticator/{name}");
+        let request = browser.request(&Method::HEAD, &path).body(Body::empty()).unwrap();
+        let answer = browser.send(request).await;
+        check_app_headers(&answer, &path);
+        assert_eq!(answer.status, 200, "{path}");
+        let hashed = name.starts_with("index-") || name.starts_with("jsQR-");
+        let keep = if hashed { "public, max-age=31536000, immutable" } else { "no-cache" };
+        assert_eq!(answer.header("cache-control"), keep, "{path}");
+        let kind = match name.rsplit_once('.').unwrap().1 {
+            "html" => "text/html; charset=utf-8",
+            "js" => "text/javascript; charset=utf-8",
+            "css" => "text/css; charset=utf-8",
+            "png" => "image/png",
+            "webmanifest" => "application/manifest+json",
+            other => panic!("a type for {other}"),
+        };
+        assert_eq!(answer.header("content-type"), kind, "{path}");
+    }
+    let picture = browser.get("/authenticator/open.svg").await;
+    assert_eq!(picture.header("content-type"), "image/svg+xml");
+    assert!(picture.body.starts_with("<svg "));
+    for path in ["/authenticator/..%2fportal.css", "/authenticator/none.js"] {
+        assert_eq!(browser.get(path).await.status, 404, "{path}");
+    }
+    let page = browser.get("/get").await;
+    page.says(200, "https://erx.test/authenticator/");
+    assert!(page.body.contains("src=\"/authenticator/open.svg\""));
 }
 
 #[test]
