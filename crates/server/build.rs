@@ -16,7 +16,10 @@ fn main() -> io::Result<()> {
     let mut table = String::from("&[\n");
     for path in paths {
         println!("cargo::rerun-if-changed={}", path.display());
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let (Some(name), Some(path)) = (name, path.to_str()) else {
+            return Err(io::ErrorKind::InvalidFilename.into());
+        };
         // Writing to a text can't fail.
         let _ = writeln!(table, "    ({name:?}, include_bytes!({path:?})),");
     }
