@@ -59,7 +59,7 @@ mod tests {
         assert_eq!((side - 2 * MARGIN - 17) % 4, 0, "{side} squares is no size of a QR code");
         // The upper rows of the two finders at the top, and of the one at the bottom.
         let far = side - MARGIN - 7;
-        for finder in [format!("M4 4h7v1"), format!("M{far} 4h7v1"), format!("M4 {far}h7v1")] {
+        for finder in ["M4 4h7v1".to_owned(), format!("M{far} 4h7v1"), format!("M4 {far}h7v1")] {
             assert!(picture.contains(&finder), "{finder}");
         }
         assert!(!picture.contains("style") && !picture.contains("ABCDEF"));
