@@ -53,4 +53,4 @@ setup-bench: ## Install what measuring needs (PostgreSQL)
 
 clean: ## Remove what was built (the demo's data stays)
 	cargo clean
-	rm -rf web/node_modules
+	rm -rf web/node_modules web/authenticator/node_modules

@@ -21,7 +21,8 @@ if grep -nE '"resolved"|https?://[^"]*\.tgz' package-lock.json; then
   fail "web/authenticator/package-lock.json holds download addresses: remake it with 'npm install --ignore-scripts'"
 fi
 
-stage "authenticator: packages" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+# From its own folder: the path is this one.
+stage "authenticator: packages" npm_packages .
 stage "authenticator: types" npm run --silent typecheck
 stage "authenticator: unit tests" npm test --silent
 if [ "$check" = no ]; then

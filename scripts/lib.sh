@@ -63,6 +63,17 @@ postgres_package() {
   fi
 }
 
+# npm_packages FOLDER: installs what its lock file names, unless it is there.
+npm_packages() {
+  local done=$1/node_modules/.package-lock.json
+  # npm writes this file last: newer than the lock file means complete.
+  if [ ! -f "$done" ] || [ "$1/package-lock.json" -nt "$done" ] || [ "$1/package.json" -nt "$done" ]; then
+    say "installing the npm packages of $1/package-lock.json"
+    (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+    touch "$done"
+  fi
+}
+
 # need_cargo: the one thing that these scripts do not install.
 need_cargo() {
   command -v cargo >/dev/null && return 0

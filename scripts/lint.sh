@@ -12,7 +12,7 @@ scripts_parse() {
     bash -n "$file" || return 1
   done
   if command -v node >/dev/null; then
-    for file in web/e2e/*.mjs; do
+    for file in web/e2e/*.mjs web/authenticator/*.mjs web/authenticator/tools/*.mjs; do
       node --check "$file" || return 1
     done
   fi
@@ -20,8 +20,8 @@ scripts_parse() {
 
 no_download_addresses() {
   # The lock file holds hashes; where the packages come from is the installing machine's business.
-  if grep -nE '"resolved"|https?://[^"]*\.tgz' web/package-lock.json; then
-    say "web/package-lock.json holds download addresses: remake it with 'npm install --ignore-scripts' in web/" >&2
+  if grep -nE '"resolved"|https?://[^"]*\.tgz' web/package-lock.json web/authenticator/package-lock.json; then
+    say "a package-lock.json holds download addresses: remake it with 'npm install --ignore-scripts' beside it" >&2
     return 1
   fi
 }

@@ -23,6 +23,7 @@ fi
 missing=()
 command -v "${CHROMIUM:-chromium}" >/dev/null || missing+=(chromium)
 command -v oathtool >/dev/null || missing+=(oathtool)
+command -v qrencode >/dev/null || missing+=(qrencode)
 postgres=$(postgres_package)
 [ -z "$postgres" ] || missing+=("$postgres")
 # Without a font Chromium draws every letter as an empty box.
@@ -36,13 +37,7 @@ fi
 
 scripts/cargo-tool.sh cargo-nextest
 
-# npm writes node_modules/.package-lock.json last: newer than the lock file means complete.
-if [ ! -f web/node_modules/.package-lock.json ] ||
-  [ web/package-lock.json -nt web/node_modules/.package-lock.json ] ||
-  [ web/package.json -nt web/node_modules/.package-lock.json ]; then
-  say "setup-test: installing the npm packages of the lock file"
-  (cd web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
-  touch web/node_modules/.package-lock.json
-fi
+npm_packages web
+npm_packages web/authenticator
 
 say "setup-test: ready to test (node $node_version, PostgreSQL in $(scripts/with-postgres.sh --find), $(command -v "${CHROMIUM:-chromium}"))"

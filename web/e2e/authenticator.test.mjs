@@ -1,6 +1,7 @@
 // The Countersign Authenticator in a browser: on phones, a tablet and watch-sized screens. By
 // default against a stand-in for the server (mock-provision.mjs); AUTHENTICATOR_URL names the origin
-// of a real one, and then the tests that turn the stand-in's knobs are left out.
+// of a real one, and then the tests that turn the stand-in's knobs are left out
+// (authenticator-real.test.mjs runs it so).
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -11,12 +12,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
 import { MockServer, passcode } from "./mock-provision.mjs";
-import { axe, launchBrowser } from "./support.mjs";
+import { axe, launchBrowser, speaksProvisioning } from "./support.mjs";
 
 const run = promisify(execFile);
 const real = process.env.AUTHENTICATOR_URL ? new URL(process.env.AUTHENTICATOR_URL).origin : null;
 /** For tests that need the stand-in. */
 const standIn = { skip: real ? "needs the stand-in server" : false };
+/** For tests that set up a token. */
+const enrolls = { skip: !real || (await speaksProvisioning(real)) ? false : "the server does not speak version 1 of provisioning" };
 /** A folder for pictures of every screen, to be looked at. */
 const pictures = process.env.AUTHENTICATOR_PICTURES ?? null;
 
@@ -180,7 +183,7 @@ async function look(page, name) {
   await page.emulateMedia({ colorScheme: "light" });
 }
 
-test("from the first opening to a passcode: install help, PIN, no pairing code", async () => {
+test("from the first opening to a passcode: install help, PIN, no pairing code", enrolls, async () => {
   const { page, context, cdp } = await person({ installed: false });
   await open(page);
   await heading(page, "Install the app first");
@@ -256,7 +259,7 @@ test("from the first opening to a passcode: install help, PIN, no pairing code",
   await context.close();
 });
 
-test("nothing that is stored tells the seed or the PIN", async () => {
+test("nothing that is stored tells the seed or the PIN", enrolls, async () => {
   const { page, context } = await person();
   const id = await enroll(page);
   const stored = await page.evaluate(async () => {
@@ -281,7 +284,7 @@ test("nothing that is stored tells the seed or the PIN", async () => {
   await context.close();
 });
 
-test("the code is that of oathtool", async (t) => {
+test("the code is that of oathtool", enrolls, async (t) => {
   try {
     await run("oathtool", ["--version"]);
   } catch {
@@ -300,7 +303,7 @@ test("the code is that of oathtool", async (t) => {
   return context.close();
 });
 
-test("works with the server stopped: opened again, unlocked, the code right", async () => {
+test("works with the server stopped: opened again, unlocked, the code right", enrolls, async () => {
   const { page, context } = await person();
   const id = await enroll(page);
   await page.evaluate(() => navigator.serviceWorker.ready);
@@ -466,7 +469,7 @@ test("without a camera the code is typed, and the app says so", async () => {
   await context.close();
 });
 
-test("wrong PINs are counted over restarts, the tenth removes everything and says what was lost", async () => {
+test("wrong PINs are counted over restarts, the tenth removes everything and says what was lost", enrolls, async () => {
   const { page, context } = await person();
   await enroll(page);
   await page.reload();
@@ -491,7 +494,7 @@ test("wrong PINs are counted over restarts, the tenth removes everything and say
   await context.close();
 });
 
-test("a right PIN sets the count back", async () => {
+test("a right PIN sets the count back", enrolls, async () => {
   const { page, context } = await person();
   const id = await enroll(page);
   await press(page, "Lock");
@@ -506,7 +509,7 @@ test("a right PIN sets the count back", async () => {
   await context.close();
 });
 
-test("a passkey locks and unlocks", async () => {
+test("a passkey locks and unlocks", enrolls, async () => {
   const { page, context } = await person({ passkey: true });
   await open(page);
   await press(page, "Set up");
@@ -537,7 +540,7 @@ test("a device whose passkeys give no key falls back to a PIN, and says so", asy
   await context.close();
 });
 
-test("a person whom the passkey does not know stays out", async () => {
+test("a person whom the passkey does not know stays out", enrolls, async () => {
   const { page, context, cdp, authenticatorId } = await person({ passkey: true });
   await open(page);
   await press(page, "Set up");
@@ -553,7 +556,7 @@ test("a person whom the passkey does not know stays out", async () => {
   await context.close();
 });
 
-test("the keys are dropped after a minute out of sight, and not before", async () => {
+test("the keys are dropped after a minute out of sight, and not before", enrolls, async () => {
   const { page, context } = await person();
   // Neither of the two is in the app: the clock is Playwright's, and a tab without a window is never hidden.
   await page.clock.install();
@@ -742,7 +745,7 @@ test("several tokens: named, renamed, removed with a word on what is lost", stan
   await context.close();
 });
 
-test("starting over without the PIN names what is lost", async () => {
+test("starting over without the PIN names what is lost", enrolls, async () => {
   const { page, context } = await person();
   const id = await enroll(page);
   await press(page, "Lock");
@@ -754,7 +757,7 @@ test("starting over without the PIN names what is lost", async () => {
   await context.close();
 });
 
-test("help and settings; the way back; Spanish, remembered", async () => {
+test("help and settings; the way back; Spanish, remembered", enrolls, async () => {
   const { page, context } = await person();
   await enroll(page);
   await press(page, "Help and settings");
@@ -782,7 +785,7 @@ test("help and settings; the way back; Spanish, remembered", async () => {
   await context.close();
 });
 
-test("Spanish where the phone speaks it", async () => {
+test("Spanish where the phone speaks it", enrolls, async () => {
   const { page, context } = await person({ locale: "es-MX", installed: false });
   await open(page);
   await heading(page, "Primero instale la app");
@@ -804,7 +807,7 @@ test("Spanish where the phone speaks it", async () => {
   await context.close();
 });
 
-test("watch-sized: one code and its ring, nothing to scroll", async () => {
+test("watch-sized: one code and its ring, nothing to scroll", enrolls, async () => {
   const { page, context } = await person();
   const first = await enroll(page);
   const fits = (sizes) => page.evaluate(([width, height]) => {
@@ -857,7 +860,7 @@ test("watch-sized: one code and its ring, nothing to scroll", async () => {
   await context.close();
 });
 
-test("at 200 % zoom and with forced colors nothing is lost", async () => {
+test("at 200 % zoom and with forced colors nothing is lost", enrolls, async () => {
   const { page, context } = await person();
   await enroll(page);
   await page.setViewportSize({ width: 195, height: 422 });
@@ -870,7 +873,7 @@ test("at 200 % zoom and with forced colors nothing is lost", async () => {
   await context.close();
 });
 
-test("by keyboard alone, from the unlock screen to a copied code", async () => {
+test("by keyboard alone, from the unlock screen to a copied code", enrolls, async () => {
   const { page, context } = await person();
   await enroll(page);
   await press(page, "Lock");

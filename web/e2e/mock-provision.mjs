@@ -12,7 +12,7 @@ const FILES = process.env.AUTHENTICATOR_DIR ?? resolve(import.meta.dirname, "../
 const CSP = [
   "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data: blob:", "connect-src 'self'",
   "manifest-src 'self'", "worker-src 'self'", "form-action 'none'", "base-uri 'none'", "frame-ancestors 'none'",
-  "require-trusted-types-for 'script'",
+  "require-trusted-types-for 'script'", "trusted-types countersign-worker",
 ].join("; ");
 const TYPES = {
   ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
@@ -121,8 +121,8 @@ export class MockServer {
     const headers = {
       "content-security-policy": CSP,
       "x-content-type-options": "nosniff",
-      "permissions-policy": "camera=(self)",
-      "referrer-policy": "no-referrer",
+      "permissions-policy": "camera=(self), geolocation=(), microphone=()",
+      "referrer-policy": "same-origin",
       "cache-control": /-[\w-]{8}\.(js|css)$/.test(name) ? "public, max-age=31536000, immutable" : "no-cache",
     };
     if (name === "open.svg") {

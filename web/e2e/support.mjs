@@ -191,6 +191,16 @@ async function newToken(server, name, family, stores) {
   return new Token(command, { id, name });
 }
 
+/** Whether a server speaks version 1 of provisioning; one that doesn't stumbles over the field. */
+export async function speaksProvisioning(origin) {
+  const response = await fetch(`${origin}/provision/v1/credentials`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ version: 1, device_key: "AA" }),
+  });
+  return (await response.json()).code === "key_malformed";
+}
+
 export async function launchBrowser() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",

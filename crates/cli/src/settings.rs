@@ -16,7 +16,10 @@ use std::{
 };
 
 use config::{Config, FileFormat, Source, Value, ValueKind};
-use countersign_domain::{FORMATS, FailureLimits, Manufacturer, Policy as DomainPolicy, TokenKind};
+use countersign_domain::{
+    FORMATS, FailureLimits, Manufacturer, Policy as DomainPolicy, SameBrowser as DomainSameBrowser,
+    TokenKind,
+};
 use reqwest::Url;
 use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
@@ -201,6 +204,9 @@ settings! {
         passphrase_lock_seconds: i64 = STANDARD.passphrase.lock_seconds, 60..=86_400;
         /// PBKDF2-HMAC-SHA-512 iterations for passphrases; older ones are raised at the next login.
         passphrase_iterations: u32 = 210_000, 210_000..=10_000_000;
+        /// A token used from the browser that holds it: `deny` refuses it, and new ones in a browser
+        /// with a session; `warn` lets it pass, says so and records it (21 CFR 1311.115(a)(3)).
+        same_browser: SameBrowser = SameBrowser::Deny;
     }
     /// Limits on requests.
     limits: Limits {
@@ -228,6 +234,16 @@ pub(crate) enum DatabaseKind {
     Sqlite,
     /// A server, or several, that speak the protocol of `PostgreSQL`.
     Postgres,
+}
+
+/// What happens to a token that is used from the browser which holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SameBrowser {
+    /// It is refused.
+    Deny,
+    /// It is accepted, said and recorded.
+    Warn,
 }
 
 /// The form of log lines.
@@ -499,6 +515,10 @@ impl Settings {
                 lock_seconds: p.passphrase_lock_seconds,
                 disable_at: None,
             },
+            same_browser: match p.same_browser {
+                SameBrowser::Deny => DomainSameBrowser::Deny,
+                SameBrowser::Warn => DomainSameBrowser::Warn,
+            },
         }
     }
 
@@ -581,6 +601,7 @@ impl Entry {
     fn words(&self) -> &'static [&'static str] {
         match (self.section, self.name) {
             ("database", "kind") => &["sqlite", "postgres"],
+            ("policy", "same_browser") => &["deny", "warn"],
             ("log", "format") => &["text", "json"],
             ("log", "level") => &["error", "warn", "info", "debug", "trace"],
             _ => &[],
@@ -1145,8 +1166,9 @@ As a file, ready to be copied to `countersign.toml`:
         let at = |edge: fn((i64, i64)) -> i64| {
             let mut text = String::from("[policy]\n");
             for entry in entries().iter().filter(|entry| entry.section == "policy") {
-                text +=
-                    &[entry.name, " = ", &edge(entry.bounds.unwrap()).to_string(), "\n"].concat();
+                // A word has no bounds.
+                let Some(bounds) = entry.bounds else { continue };
+                text += &[entry.name, " = ", &edge(bounds).to_string(), "\n"].concat();
             }
             load_text(&text, &[])
         };

@@ -32,11 +32,11 @@ pub use npi::{Npi, NpiError, luhn_check_digit, luhn_holds};
 pub use passphrase::{
     Passphrase, PassphraseError, PassphraseHash, PassphraseHashError, SALT_BYTES,
 };
-pub use policy::{Policy, PolicyError};
+pub use policy::{Policy, PolicyError, SameBrowser};
 pub use refusal::Refusal;
 pub use time::Timestamp;
 pub use token::{
     AddCheck, DisableReason, NewToken, PasscodeCheck, Token, TokenName, TokenNameError, TokenState,
     add_token, check_any, check_passcode, check_resync, disable_token, enable_token,
-    explain_wrong_passcode, test_token,
+    explain_wrong_passcode, same_browser, test_token,
 };

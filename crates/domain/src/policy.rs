@@ -12,6 +12,16 @@ pub struct PolicyError {
     value: i64,
 }
 
+/// What happens to a token that is used from the browser which holds it (21 CFR 1311.115(a)(3)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SameBrowser {
+    /// It is refused.
+    #[default]
+    Deny,
+    /// It is accepted, said and recorded.
+    Warn,
+}
+
 /// What an operator may choose, within bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
@@ -33,6 +43,8 @@ pub struct Policy {
     pub prescriber: FailureLimits,
     /// Limits of the passphrase tries for one NPI.
     pub passphrase: FailureLimits,
+    /// A token that is used from the browser which holds it.
+    pub same_browser: SameBrowser,
 }
 
 impl Policy {
@@ -65,6 +77,7 @@ impl Policy {
             lock_seconds: 900,
             disable_at: None,
         },
+        same_browser: SameBrowser::Deny,
     };
 
     /// Checks every bound; the first value outside is named.

@@ -105,6 +105,9 @@ pub enum Refusal {
     /// The passcode that confirms and the new token's own must come from two tokens.
     #[error("Confirm with a token that is already active, not with the new one.")]
     SelfVouching,
+    /// The token is in the browser that asks.
+    #[error("This token is in the browser you are using now. Use a token on another device.")]
+    SameBrowser,
     /// The last active token would go.
     #[error(
         "This is your last active token. Without one you must prove your identity again before you can sign. Add another token first, or type DISABLE to confirm."
@@ -124,6 +127,9 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The code of [`Refusal::SameBrowser`]; also the reason in the event of a use that policy lets pass.
+    pub const SAME_BROWSER: &'static str = "same_browser";
+
     /// Stable code for logs, audit events and the API.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -149,6 +155,7 @@ impl Refusal {
             Self::TokenLimit { .. } => "token_limit",
             Self::StepUpNeeded => "step_up_needed",
             Self::SelfVouching => "self_vouching",
+            Self::SameBrowser => Self::SAME_BROWSER,
             Self::LastToken => "last_token",
             Self::NotReversible => "not_reversible",
             Self::NoChange => "no_change",

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::{
     Blocked, CredentialId, Device, Failures, ModelCode, Policy, PracticeId, PrescriberId, Refusal,
-    Timestamp, TokenId,
+    SameBrowser, Timestamp, TokenId,
     otp::{self, Drift, Found, OneTimePasscode, OtpParams, Step, TokenSeed},
 };
 
@@ -220,6 +220,11 @@ impl Token {
         matches!(self.state, TokenState::Disabled { reason, .. } if reason.is_reversible())
     }
 
+    /// Whether it lives in the browser with this mark. A browser or token without one is no match.
+    pub fn is_in_browser(&self, mark: Option<&[u8; 32]>) -> bool {
+        mark.is_some() && self.device.browser.as_ref() == mark
+    }
+
     fn find(&self, code: &OneTimePasscode, now: Timestamp) -> Found {
         otp::find(&self.seed, &self.params, code, self.last_step, self.drift, now)
     }
@@ -262,6 +267,21 @@ impl Token {
             return Some(Refusal::TokenExhausted);
         }
         None
+    }
+}
+
+/// Refuses a token that is used from the browser which holds it: what prescribes and what shows the
+/// passcode must be two devices (21 CFR 1311.115(a)(3)). `Ok(true)` where policy lets that pass; it
+/// is then to be said and recorded.
+pub fn same_browser(
+    token: &Token,
+    mark: Option<&[u8; 32]>,
+    policy: &Policy,
+) -> Result<bool, Refusal> {
+    match (token.is_in_browser(mark), policy.same_browser) {
+        (false, _) => Ok(false),
+        (true, SameBrowser::Warn) => Ok(true),
+        (true, SameBrowser::Deny) => Err(Refusal::SameBrowser),
     }
 }
 
@@ -615,6 +635,24 @@ mod tests {
             model: ModelCode::known(ModelCode::AUTHENTICATOR),
             seed_left: None,
         }
+    }
+
+    #[test]
+    fn a_token_is_kept_apart_from_the_browser_that_prescribes() {
+        let mut token = active();
+        let warn = Policy { same_browser: SameBrowser::Warn, ..POLICY };
+        let (here, elsewhere) = ([1; 32], [2; 32]);
+        // Neither a token nor a browser without a mark is ever taken for the same.
+        for mark in [None, Some(&here)] {
+            assert_eq!(same_browser(&token, mark, &POLICY), Ok(false));
+        }
+        token.device.browser = Some(here);
+        for mark in [None, Some(&elsewhere)] {
+            assert_eq!(same_browser(&token, mark, &POLICY), Ok(false));
+            assert_eq!(same_browser(&token, mark, &warn), Ok(false));
+        }
+        assert_eq!(same_browser(&token, Some(&here), &POLICY), Err(Refusal::SameBrowser));
+        assert_eq!(same_browser(&token, Some(&here), &warn), Ok(true));
     }
 
     fn active() -> Token {

@@ -2,12 +2,14 @@
 
 mod api;
 pub mod app;
+mod authenticator;
+mod browser;
 pub mod ehr;
 pub mod launch;
 mod limits;
 mod listen;
 mod portal;
-mod qr;
+pub mod qr;
 mod respond;
 pub mod views;
 
@@ -30,5 +32,8 @@ pub struct Shared {
 /// that it began goes on to its end all the same.
 pub fn router(app: Arc<App>, limits: Arc<Limits>, most: Duration) -> Router {
     let shared = Shared { app, limits };
-    api::routes(most).merge(portal::routes(&shared, most)).with_state(shared)
+    api::routes(most)
+        .merge(authenticator::routes())
+        .merge(portal::routes(&shared, most))
+        .with_state(shared)
 }

@@ -1183,6 +1183,16 @@ pub struct SignedOutPage {
     pub page: Page,
 }
 
+/// Brings a phone to the app.
+#[derive(Clone, Debug, Template)]
+#[template(path = "get.html")]
+pub struct GetPage {
+    /// Frame.
+    pub page: Page,
+    /// Where the app is.
+    pub address: String,
+}
+
 /// Something went wrong.
 #[derive(Clone, Debug, Template)]
 #[template(path = "error.html")]

@@ -93,9 +93,10 @@ impl<Q: Send + 'static, A: Send + 'static> Line<Q, A> {
         }
         let line = Arc::clone(self);
         writer.push(Box::new(move |session| line.turn(session))).map_err(|_| {
-            self.called.store(false, Ordering::Release);
-            // What waits may still run, with what comes later.
-            Error::OutcomeUnknown("too many requests wait, or the store is closed".into())
+            self.called.store(false, Ordering::SeqCst);
+            // Nobody comes for those who wait; they are told that nobody knows.
+            drop(self.waiting.take_half(usize::MAX, usize::MAX));
+            Error::Unavailable("too many requests wait, or the store is closed".into())
         })
     }
 
@@ -123,9 +124,9 @@ impl<Q: Send + 'static, A: Send + 'static> Line<Q, A> {
                 .map(|request| only(decide(std::slice::from_ref(request))?))
                 .collect(),
         };
-        if left > 0 && self.call().is_err() {
-            // Nobody comes for them: whoever waits is told that nobody knows.
-            drop(self.waiting.take_half(usize::MAX, usize::MAX));
+        if left > 0 {
+            // A failure has been told to those who wait.
+            let _ = self.call();
         }
         Box::new(move |commit| {
             let answers = answers.into_iter().map(|answer| match &commit {

@@ -62,13 +62,24 @@ impl Tx<'_> {
         .map(drop)
     }
 
-    /// Whether a code can be used.
-    pub fn pairing_is_open(&mut self, code_hash: &[u8; 32], now: Timestamp) -> Result<bool, Error> {
-        let found = self.row(
-            sql!("SELECT expires FROM pairing WHERE code_hash = $1 AND token IS NULL AND expires > $2"),
+    /// Whose code it is, while it can be used: until its time is over or its session has ended.
+    pub fn open_pairing(
+        &mut self,
+        code_hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<(PracticeId, PrescriberId)>, Error> {
+        self.row(
+            sql!("SELECT p.practice, p.prescriber FROM pairing p JOIN session s ON s.id = p.session "
+                "WHERE p.code_hash = $1 AND p.token IS NULL AND p.expires > $2"),
             &[code_hash.into(), now.micros().into()],
-        )?;
-        Ok(found.is_some())
+        )?
+        .map(|row| {
+            Ok((
+                row.id(0, "pairing.practice", PracticeId::from_slice)?,
+                row.id(1, "pairing.prescriber", PrescriberId::from_slice)?,
+            ))
+        })
+        .transpose()
     }
 
     /// Uses a code for a new token. Two devices that race for one code can't both win.
@@ -84,16 +95,16 @@ impl Tx<'_> {
         )
     }
 
-    /// What has become of a pairing of this prescriber; `None` where there is no such one.
+    /// What has become of a pairing of this session; `None` where there is no such one.
     pub fn pairing_state(
         &mut self,
         id: PairingId,
-        prescriber: PrescriberId,
+        session: SessionRowId,
     ) -> Result<Option<PairingState>, Error> {
         let row = self.row(
             sql!("SELECT p.expires, t.credential FROM pairing p LEFT JOIN token t ON t.id = p.token "
-                "WHERE p.id = $1 AND p.prescriber = $2"),
-            &[id.as_bytes().into(), prescriber.as_bytes().into()],
+                "WHERE p.id = $1 AND p.session = $2"),
+            &[id.as_bytes().into(), session.as_bytes().into()],
         )?;
         let Some(row) = row else { return Ok(None) };
         let expires = Timestamp::from_micros(row.int(0, "pairing.expires")?);

@@ -300,6 +300,10 @@ impl PgSession {
         params: &[P<'_>],
     ) -> Result<Vec<tokio_postgres::Row>, Error> {
         let prepared = self.statement(sql);
+        if !sql.starts_with("SELECT") && !sql.starts_with("WITH") {
+            // It may change something.
+            self.begin_now()?;
+        }
         let Begin::Waits(begin) = self.begin else {
             let statement = prepared?;
             let client = self.client.as_ref().ok_or_else(away)?;

@@ -20,7 +20,8 @@ use countersign_store::{Database, Identity, Session, Stage, Store};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 
 use crate::{
-    Api, Backend, Browser, FrozenClock, Phone, SeededRng, TestDatabase, browser::ORIGIN, seeded_rng,
+    Api, Backend, Browser, FrozenClock, Phone, Reply, SeededRng, TestDatabase, browser::ORIGIN,
+    seeded_rng,
 };
 
 /// The passphrase of everyone here.
@@ -268,6 +269,11 @@ impl TestApp {
     /// A token that belongs to nobody yet, as the provisioning endpoint gives it out.
     pub async fn provision(&self) -> Phone {
         Api::new(self.router(), None).provision(None).await
+    }
+
+    /// Asks for a new token as the app in a browser does.
+    pub async fn provision_in(&self, browser: &mut Browser) -> Reply {
+        browser.post_json("/provision/v1/credentials", &crate::browser::provision_body()).await
     }
 
     /// The token with this ID, as the store has it.

@@ -4,7 +4,7 @@ use axum::{Router, body::Body, extract::ConnectInfo};
 use countersign_crypto::AgreementKey;
 use countersign_provision::native::{Answer, SeedAlgorithm, VERSION};
 use data_encoding::{BASE64URL_NOPAD, HEXUPPER};
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr};
 use tower::ServiceExt;
@@ -174,10 +174,14 @@ impl Browser {
     /// Sends a request as it is and keeps the cookie of the answer.
     pub async fn send(&mut self, request: Request<Body>) -> Page {
         let page = Page::read(self.router.clone(), request).await;
-        match page.session() {
-            Some("") => drop(self.cookies.remove(COOKIE)),
-            Some(secret) => drop(self.cookies.insert(COOKIE.to_owned(), secret.to_owned())),
-            None => {}
+        for set in page.headers.get_all(header::SET_COOKIE) {
+            let pair = set.to_str().unwrap().split(';').next().unwrap_or("");
+            let (name, value) = pair.split_once('=').unwrap();
+            if value.is_empty() {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
         }
         page
     }
@@ -197,6 +201,26 @@ impl Browser {
     pub async fn post_raw(&mut self, path: &str, body: Vec<u8>) -> Page {
         let request = self.request(&Method::POST, path).body(Body::from(body)).unwrap();
         self.send(request).await
+    }
+
+    /// A cookie that it holds.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies.get(name).map(String::as_str)
+    }
+
+    /// Plants a cookie.
+    pub fn set_cookie(&mut self, name: &str, value: &str) {
+        self.cookies.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Sends a JSON value, as the app in this browser does.
+    pub async fn post_json(&mut self, path: &str, body: &Value) -> Reply {
+        let mut request = self.request(&Method::POST, path).body(body.to_string().into()).unwrap();
+        let kind = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(header::CONTENT_TYPE, kind);
+        let page = self.send(request).await;
+        let json = serde_json::from_str(&page.body).unwrap_or(Value::Null);
+        Reply { status: page.status, headers: page.headers, body: page.body, json }
     }
 
     /// Steps 1 and 2 of the sign-in, as a person does them.
@@ -372,6 +396,14 @@ impl Api {
         let seed = answer.seed(own, algorithm).unwrap();
         Phone::new(answer.credential_id, seed, algorithm.params().unwrap())
     }
+}
+
+/// A request for a new soft token, by a device whose key nobody keeps.
+pub(crate) fn provision_body() -> Value {
+    serde_json::json!({
+        "version": VERSION,
+        "device_key": BASE64URL_NOPAD.encode(AgreementKey::generate().unwrap().public_key().as_bytes()),
+    })
 }
 
 /// What an app asks for: a vendor's apps know SHA-1 only.

@@ -48,6 +48,11 @@ describe("provisioning", () => {
     expect(await totp(seed, it.unix_time * 1000, offer)).toBe(it.code);
   });
 
+  test.each(vectors.cases)("the keys of the $algorithm vector have all their bytes", (it) => {
+    for (const key of [it.device_private_key, it.server_private_key]) expect(key).toHaveLength(64);
+    for (const { d } of [it.device_private_jwk, it.server_private_jwk]) expect(d).toHaveLength(43);
+  });
+
   test.each([
     ["confirmation", (it: Offer) => ({ ...it, confirmation: it.confirmation.map((byte, at) => (at === 31 ? byte ^ 1 : byte)) })],
     ["credential ID", (it: Offer) => ({ ...it, credentialId: "CNST41648883" })],

@@ -43,6 +43,10 @@ for (const it of totpVectors) {
   if (code !== it.code) throw new Error(`TOTP ${it.unix_time} ${it.algorithm}`);
 }
 
+/** 32 bytes: Node leaves out leading zeros, JWK wants them (RFC 7518, 6.2.2.1). */
+function privateKey(ecdh) {
+  return Buffer.from(ecdh.getPrivateKey("hex").padStart(64, "0"), "hex");
+}
 function keyPair(name) {
   const ecdh = createECDH("prime256v1");
   ecdh.setPrivateKey(createHash("sha256").update(`countersign provisioning test vector: ${name}`).digest());
@@ -52,7 +56,7 @@ function keyPair(name) {
 function jwk(ecdh) {
   const point = ecdh.getPublicKey();
   return {
-    kty: "EC", crv: "P-256", d: base64url(ecdh.getPrivateKey()),
+    kty: "EC", crv: "P-256", d: base64url(privateKey(ecdh)),
     x: base64url(point.subarray(1, 33)), y: base64url(point.subarray(33)),
   };
 }
@@ -75,8 +79,8 @@ function provisioning(algorithm, credential_id) {
   const unix_time = 1795567688;
   return {
     algorithm, credential_id,
-    device_private_key: hex(device.getPrivateKey()), device_private_jwk: jwk(device), device_key: hex(device.getPublicKey()),
-    server_private_key: hex(server.getPrivateKey()), server_private_jwk: jwk(server), server_key: hex(server.getPublicKey()),
+    device_private_key: hex(privateKey(device)), device_private_jwk: jwk(device), device_key: hex(device.getPublicKey()),
+    server_private_key: hex(privateKey(server)), server_private_jwk: jwk(server), server_key: hex(server.getPublicKey()),
     shared_secret: hex(z), salt: hex(salt), seed: hex(seed), confirm_key: hex(confirm_key), confirmation: hex(confirmation),
     unix_time, code: hotp(algorithm.toLowerCase(), seed, Math.floor(unix_time / 30), 6),
   };

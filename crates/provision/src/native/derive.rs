@@ -253,9 +253,7 @@ mod tests {
     }
 
     fn key(text: &str) -> AgreementKey {
-        // Some libraries leave leading zeros of a scalar out.
-        let scalar = hex(&format!("{text:0>64}"));
-        AgreementKey::from_private(&SecretBytes::new(scalar)).unwrap()
+        AgreementKey::from_private(&SecretBytes::new(hex(text))).unwrap()
     }
 
     /// The same file holds the app in the browser and this code together.

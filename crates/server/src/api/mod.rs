@@ -20,6 +20,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     Shared,
     app::{CheckAnswer, ProvisionRefusal},
+    browser,
     portal::Peer,
     respond::{error_problem, problem, within},
 };
@@ -32,6 +33,7 @@ pub(crate) fn routes(most: Duration) -> axum::Router<Shared> {
         .route("/api/v1/passcode-checks", post(check_passcode))
         .route("/provision/v1/credentials", post(provision))
         .route("/provision/v1/time", get(time))
+        .route("/provision/v1/browser", get(browser::answer))
         .method_not_allowed_fallback(async || {
             problem(StatusCode::METHOD_NOT_ALLOWED, "method", "Use the documented method.")
         })
@@ -173,7 +175,7 @@ async fn check_passcode(
 }
 
 /// Without the module's generator no support code and no token can be made.
-fn no_randomness() -> Response {
+pub(crate) fn no_randomness() -> Response {
     tracing::error!("the random generator of the FIPS module failed");
     problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
 }
@@ -193,6 +195,7 @@ async fn unauthorized(shared: &Shared, address: IpAddr) -> Response {
 async fn provision(
     State(shared): State<Shared>,
     Peer(address): Peer,
+    headers: HeaderMap,
     JsonBytes(body): JsonBytes,
 ) -> Response {
     let Ok(at) = shared.app.at() else { return no_randomness() };
@@ -217,13 +220,19 @@ async fn provision(
         }
     };
     let unprocessable = |code, detail| problem(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
-    match shared.app.provision(request, None, at).await {
-        Ok(Ok(answer)) => (
-            StatusCode::CREATED,
-            [(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"))],
-            answer.to_json(),
-        )
-            .into_response(),
+    let (at, mark) = match browser::for_new_token(&shared, &headers, address, at).await {
+        Ok(known) => known,
+        Err(refused) => return refused,
+    };
+    match shared.app.provision(request, at).await {
+        Ok(Ok(answer)) => {
+            let kind = http::HeaderValue::from_static("application/json");
+            let mut response =
+                (StatusCode::CREATED, [(header::CONTENT_TYPE, kind)], answer.to_json())
+                    .into_response();
+            response.headers_mut().extend(mark.map(|mark| (header::SET_COOKIE, mark)));
+            response
+        }
         Ok(Err(ProvisionRefusal::NotOffered)) => {
             unprocessable("family_not_offered", "This server makes no tokens of that family.")
         }

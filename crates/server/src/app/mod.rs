@@ -4,6 +4,7 @@
 //! passphrase runs two, with the slow hash between them) and answers.
 
 mod admin;
+mod browser;
 mod burned;
 mod check;
 mod hashing;
@@ -21,8 +22,8 @@ use std::{
 
 use countersign_crypto::{Drawn, Rng, SecretText, random_array, sha256};
 use countersign_domain::{
-    Actor, Event, EventKind, Failures, Manufacturer, Policy, PrescriberId, Purpose, Refusal,
-    SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState, otp::Step,
+    Actor, Event, EventKind, Failures, Manufacturer, Outcome, Policy, PrescriberId, Purpose,
+    Refusal, SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState, otp::Step,
 };
 use countersign_store::{Lane, ReadMark, RngSource, Session, Stage, Store, TokenRow, Tx};
 use data_encoding::BASE64URL_NOPAD;
@@ -149,6 +150,9 @@ pub enum CookieSession {
     Over,
 }
 
+/// Length of a [`SessionSecret`]: 256 bits in base64url.
+const SECRET_LENGTH: usize = 43;
+
 /// A session secret for a cookie, made once and kept only as a hash.
 pub struct SessionSecret(SecretText);
 
@@ -182,6 +186,8 @@ pub struct At {
     pub now: Timestamp,
     /// The code on the page and in the log.
     pub support: SupportCode,
+    /// SHA-256 of the mark of the browser that asks, where it got a token here.
+    pub browser: Option<[u8; 32]>,
 }
 
 impl App {
@@ -209,7 +215,7 @@ impl App {
 
     /// The same, under a support code that was drawn before.
     pub fn at_under(&self, support: SupportCode) -> At {
-        At { now: self.clock.now(), support }
+        At { now: self.clock.now(), support, browser: None }
     }
 
     /// A new support code.
@@ -229,7 +235,7 @@ impl App {
     /// The session that belongs to a cookie, unless it ended. Notes that it was used; ends one
     /// whose time is over, with its record.
     pub async fn session(&self, secret: &str, at: At) -> Result<CookieSession, Error> {
-        if secret.len() != 43 {
+        if secret.len() != SECRET_LENGTH {
             return Ok(CookieSession::Over);
         }
         let hash = sha256(secret.as_bytes());
@@ -259,7 +265,7 @@ impl App {
 
     /// Removes what has run out; called now and then by the server. Sessions get their record.
     pub async fn purge(&self) -> Result<u64, Error> {
-        let At { now, support } = self.at()?;
+        let At { now, support, .. } = self.at()?;
         let gone = self
             .store
             .write("purge", move |tx| {
@@ -355,7 +361,7 @@ impl App {
                 .about(practice, prescriber)
                 .token(theirs);
             event.purpose = purpose;
-            Ok((result, event))
+            Ok((result, account.noted_browser(event, at)))
         })
         .await
     }
@@ -432,6 +438,18 @@ impl Account {
     fn token(&mut self, id: TokenId) -> Option<(&mut Token, &mut Failures)> {
         let owner = &mut self.owner;
         self.tokens.iter_mut().find(|token| token.id == id).map(|token| (token, owner))
+    }
+
+    /// The event, with a reason where policy let a token pass in the browser that holds it.
+    fn noted_browser(&self, event: Event, at: At) -> Event {
+        let here = |token: &Token| {
+            Some(token.id) == event.token && token.is_in_browser(at.browser.as_ref())
+        };
+        if event.outcome == Outcome::Success && self.tokens.iter().any(here) {
+            event.reason(Refusal::SAME_BROWSER)
+        } else {
+            event
+        }
     }
 
     fn save_changes(

@@ -56,8 +56,8 @@ impl App {
 
     /// What has become of a pairing.
     pub async fn pairing_state(&self, by: &By<'_>, id: PairingId) -> Result<PairingState, Error> {
-        let prescriber = by.prescriber;
-        let state = self.store.read("pairing", move |tx| tx.pairing_state(id, prescriber)).await?;
+        let session = by.session.id;
+        let state = self.store.read("pairing", move |tx| tx.pairing_state(id, session)).await?;
         state.ok_or(Error::NotFound)
     }
 }

@@ -1,6 +1,6 @@
 use countersign_domain::{
-    Actor, CredentialId, Device, Event, EventKind, Failures, ModelCode, Timestamp, Token, TokenId,
-    TokenKind, TokenState,
+    Actor, CredentialId, Device, Event, EventKind, Failures, ModelCode, PracticeId, PrescriberId,
+    Timestamp, Token, TokenId, TokenKind, TokenState,
     otp::{Drift, OtpParams, TokenSeed},
 };
 use countersign_provision::native::{Answer, Family, ProvisionRequest, SeedAlgorithm};
@@ -38,11 +38,10 @@ pub(super) struct Draft {
 
 impl App {
     /// Makes a soft token that belongs to nobody yet; its seed is agreed with the device (native
-    /// protocol, `docs/provisioning.md`). `browser` is the mark of the browser that asks.
+    /// protocol, `docs/provisioning.md`).
     pub async fn provision(
         &self,
         request: ProvisionRequest,
-        browser: Option<[u8; 32]>,
         at: At,
     ) -> Result<Result<Answer, ProvisionRefusal>, Error> {
         if !self.options.manufacturers.contains(&request.family.manufacturer()) {
@@ -60,7 +59,7 @@ impl App {
         let paired = request.pairing_code.is_some();
         let draft = Draft {
             params,
-            device: Device { class, evidence, browser },
+            device: Device { class, evidence, browser: at.browser },
             model: ModelCode::for_device(class),
             expires: at.now.plus_seconds(self.options.policy.unassociated_seconds),
             how: paired.then_some("paired"),
@@ -70,11 +69,13 @@ impl App {
             .store
             .write("provision", move |tx| {
                 let pairing = request.pairing_code.as_ref().map(|code| code.digest());
-                if let Some(digest) = &pairing
-                    && !tx.pairing_is_open(digest, at.now)?
-                {
-                    return Ok(Err(ProvisionRefusal::PairingUnknown));
-                }
+                let owner = match &pairing {
+                    Some(digest) => match tx.open_pairing(digest, at.now)? {
+                        Some(owner) => Some(owner),
+                        None => return Ok(Err(ProvisionRefusal::PairingUnknown)),
+                    },
+                    None => None,
+                };
                 let draw = |tx: &mut Tx<'_>| {
                     Ok(match request.family {
                         Family::Symantec => CredentialId::random_with_prefix(&prefix, tx.rng())?,
@@ -91,7 +92,7 @@ impl App {
                     answer = Some(given);
                     Ok(seed)
                 };
-                let token = match make_token(tx, &draft, at, draw, agree)? {
+                let token = match make_token(tx, &draft, owner, at, draw, agree)? {
                     Ok(token) => token,
                     Err(refusal) => return Ok(Err(refusal)),
                 };
@@ -105,11 +106,12 @@ impl App {
     }
 }
 
-/// Makes a token that nobody has added, with its event. `draw` draws an ID, `seed` makes the seed that
+/// Makes a token that nobody has added, with its event; `owner` is who paired it, `draw` draws an ID, `seed` makes the seed that
 /// goes with it.
 pub(super) fn make_token(
     tx: &mut Tx<'_>,
     draft: &Draft,
+    owner: Option<(PracticeId, PrescriberId)>,
     at: At,
     draw: impl Fn(&mut Tx<'_>) -> Result<Option<CredentialId>, countersign_store::Error>,
     mut seed: impl FnMut(&CredentialId) -> Result<TokenSeed, countersign_store::Error>,
@@ -141,9 +143,13 @@ pub(super) fn make_token(
         if tx.create_token(&token)? {
             let masked = token.credential.masked();
             let detail = draft.how.map_or_else(|| masked.clone(), |how| format!("{masked}, {how}"));
-            let event = Event::success(EventKind::TokenProvisioned, Actor::Unknown, at.support)
+            let mut event = Event::success(EventKind::TokenProvisioned, Actor::Unknown, at.support)
                 .token(token.id)
                 .detail(&detail);
+            if let Some((practice, prescriber)) = owner {
+                // Who started the pairing sees in the history that a device has used it.
+                event = event.about(practice, prescriber);
+            }
             tx.append(&event, at.now)?;
             return Ok(Ok(token.id));
         }

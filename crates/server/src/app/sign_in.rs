@@ -4,7 +4,7 @@ use countersign_crypto::{SecretText, sha256};
 use countersign_domain::{
     Actor, DisableReason, Event, EventKind, Npi, Passphrase, PassphraseHash, PrescriberId, Purpose,
     Refusal, TokenId, check_any, check_passcode, check_resync, enable_token,
-    explain_wrong_passcode, otp::OneTimePasscode,
+    explain_wrong_passcode, otp::OneTimePasscode, same_browser,
 };
 use countersign_store::{Prescriber, Session, Stage};
 
@@ -167,6 +167,7 @@ impl App {
         self.decide("prove_passcode", prescriber, session.id, at.now, move |account, tx| {
             let result = verify(account, chosen, &code, at, &policy);
             let event = passcode_event(&result, prescriber, practice, chosen, Purpose::Login, at);
+            let event = account.noted_browser(event, at);
             let answer = match result {
                 Ok(_) => {
                     let stage = Stage::Full { prescriber, passcode_at: at.now };
@@ -233,6 +234,7 @@ impl App {
             purpose,
             at,
             move |token, owner, active| {
+                same_browser(token, at.browser.as_ref(), &policy)?;
                 enable_token(token, owner, active, &code, at.now, &policy).map(drop)
             },
         )
@@ -273,11 +275,19 @@ pub(super) fn verify(
     policy: &countersign_domain::Policy,
 ) -> Result<TokenId, Refusal> {
     match chosen {
-        Chosen::Any => check_any(&mut account.tokens, &mut account.owner, code, at.now, policy)
-            .map(|(id, _)| id),
+        Chosen::Any => {
+            let (id, _) = check_any(&mut account.tokens, &mut account.owner, code, at.now, policy)?;
+            if let Some((token, _)) = account.token(id) {
+                // The code is spent all the same: nobody may learn here, try by try, which is right.
+                same_browser(token, at.browser.as_ref(), policy)?;
+            }
+            Ok(id)
+        }
         Chosen::Token(id) => {
             // A token that is not theirs is answered as one that is not active.
             let (token, owner) = account.token(id).ok_or(Refusal::TokenNotActive)?;
+            // Whatever the code is: so the answer tells nothing of it, and no try is counted.
+            same_browser(token, at.browser.as_ref(), policy)?;
             match check_passcode(token, owner, code, at.now, policy) {
                 Ok(_) => Ok(id),
                 Err(Refusal::WrongPasscode) => {

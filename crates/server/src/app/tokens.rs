@@ -3,7 +3,7 @@ use std::sync::PoisonError;
 use countersign_domain::{
     Actor, CredentialId, DisableReason, Event, EventKind, NewToken, PrescriberId, Purpose, Refusal,
     TokenId, TokenKind, TokenName, TokenState, add_token, disable_token, otp::OneTimePasscode,
-    test_token,
+    same_browser, test_token,
 };
 use countersign_store::{AuditRow, Prescriber, Session, Stage, Tx};
 
@@ -135,6 +135,7 @@ impl App {
         self.decide("add_token", prescriber, session.id, at.now, move |account, tx| {
             let stale = account.needs_step_up(&policy, at.now);
             let mut added = None;
+            let mut here = false;
             let mut work = || -> Result<Change<TokenId>, countersign_store::Error> {
                 let found = tx.token_by_credential(&form.credential)?;
                 let new = found.as_ref().map(|row| row.token.id);
@@ -153,6 +154,10 @@ impl App {
                 };
                 if account.active() == 0 {
                     return Ok(Change::NotConfirmed(Refusal::NoUsableToken));
+                }
+                match same_browser(&new, at.browser.as_ref(), &policy) {
+                    Ok(passed) => here = passed,
+                    Err(refusal) => return Ok(Change::Refused(refusal)),
                 }
                 account.apply_burned(&mut new);
                 let by = NewToken {
@@ -181,7 +186,7 @@ impl App {
                 }
             };
             let change = work()?;
-            let event = Event::of(
+            let mut event = Event::of(
                 EventKind::TokenAdded,
                 Actor::Prescriber(prescriber),
                 &change.outcome(),
@@ -191,6 +196,9 @@ impl App {
             .token(added)
             .purpose(Purpose::AddToken)
             .detail(&form.credential.masked());
+            if here && added.is_some() {
+                event = event.reason(Refusal::SAME_BROWSER);
+            }
             Ok((Ok(change), event))
         })
         .await
@@ -388,7 +396,7 @@ fn step_up(
     {
         let event =
             passcode_event(&result, owner.0, owner.1, confirm.chosen, Purpose::ManageTokens, at);
-        tx.append(&event, at.now)?;
+        tx.append(&account.noted_browser(event, at), at.now)?;
     }
     if result.is_ok() {
         tx.renew_passcode(session, at.now)?;

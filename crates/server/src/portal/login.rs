@@ -143,7 +143,7 @@ pub(super) async fn passcode_form(ctx: Ctx, query: Query) -> Out {
         "lost" => Some("The token is disabled. Its codes no longer work."),
         _ => None,
     };
-    template.page.notice = done.map(|text| Notice::new(NoticeKind::Success, text));
+    template.page.notice = ctx.noticed(done, &overview);
     Ok(page(StatusCode::OK, &template))
 }
 

@@ -23,7 +23,7 @@ use axum::{
 use countersign_crypto::SecretText;
 use countersign_domain::{PrescriberId, SupportCode, Timestamp};
 use countersign_store::{Identity, Session, Stage};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     csrf::{CsrfLayer, ProtectionError},
@@ -31,13 +31,12 @@ use tower_http::{
 
 use crate::{
     Shared,
-    app::{App, At, CookieSession, Error, Options, SessionSecret},
+    app::{App, At, CookieSession, Error, Options, Overview, SessionSecret},
+    browser::{SESSION_COOKIE as COOKIE, cookie, marked},
     respond::{Stop, error_page, problem, secure, see_other, status_of, within},
-    views::{Menu, Page, PatientBanner, SignedIn, SupportContact},
+    views::{Menu, Notice, NoticeKind, Page, PatientBanner, SignedIn, SupportContact},
 };
 
-/// The one cookie: `__Host-` binds it to this host, path and a secure connection.
-const COOKIE: &str = "__Host-countersign";
 /// Most bytes of a form.
 const MOST_BYTES: usize = 16 * 1024;
 
@@ -48,6 +47,7 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/e-prescribing", get(start::e_prescribing))
         .route("/sign-out", post(start::sign_out))
         .route("/signed-out", get(start::signed_out))
+        .route("/get", get(start::get_app))
         .route("/portal", get(start::portal))
         .route("/portal/login", get(login::form).post(login::submit))
         .route("/portal/login/passcode", get(login::passcode_form).post(login::passcode))
@@ -227,8 +227,8 @@ impl FromRequestParts<Shared> for Ctx {
         let app = &shared.app;
         let support = support_of(&parts.extensions, app)
             .map_err(|_| bare(StatusCode::INTERNAL_SERVER_ERROR))?;
-        let at = app.at_under(support);
-        let cookie = cookie(&parts.headers);
+        let at = At { browser: marked(&parts.headers), ..app.at_under(support) };
+        let cookie = cookie(&parts.headers, COOKIE);
         let found = match &cookie {
             Some(secret) => app.session(secret, at).await.map_err(|error| {
                 error_page(status_of(&error, at), frame(app.options(), support, ""))
@@ -252,17 +252,6 @@ impl FromRequestParts<Shared> for Ctx {
         let secret = session.as_ref().and(cookie).map(SecretText::new);
         Ok(Self { shared: shared.clone(), at, session, secret, ended, peer })
     }
-}
-
-fn cookie(headers: &HeaderMap) -> Option<String> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(cookie::Cookie::split_parse)
-        .filter_map(Result::ok)
-        .find(|cookie| cookie.name() == COOKIE)
-        .map(|cookie| cookie.value().to_owned())
 }
 
 impl Ctx {
@@ -306,6 +295,19 @@ impl Ctx {
         let mut page = self.frame(title);
         page.user = Some(SignedIn { name: name.to_owned(), initials: initials(name) });
         page
+    }
+
+    /// What was done, and whether a token of the person is in this very browser.
+    fn noticed(&self, done: Option<&str>, overview: &Overview) -> Option<Notice> {
+        let policy = &self.app().options().policy;
+        let here = show::same_browser(&overview.tokens, self.at.browser.as_ref(), policy);
+        match (done, here) {
+            (Some(done), Some(here)) => {
+                Some(Notice { text: format!("{done} {}", here.text), ..here })
+            }
+            (Some(done), None) => Some(Notice::new(NoticeKind::Success, done)),
+            (None, here) => here,
+        }
     }
 
     /// Ends the handler with the page for a fault.

@@ -82,7 +82,7 @@ pub(super) async fn picture(ctx: Ctx, Path(id): Path<String>) -> Out {
     let code = ctx.app().pairing_code(known.secret.expose(), known.id);
     let public = &ctx.app().options().public_url;
     let text = SecretText::new(format!("{public}/authenticator/#pair={}", code.text().expose()));
-    let Some(svg) = qr::svg(text.expose()) else {
+    let Ok(svg) = qr::svg(text.expose()) else {
         tracing::error!("server.public_url is too long for a QR code");
         return Err(ctx.not_found());
     };

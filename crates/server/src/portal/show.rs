@@ -1,15 +1,16 @@
 //! Domain values as display data.
 
 use countersign_domain::{
-    Blocked, DisableReason, FORMATS, Manufacturer, Refusal, Timestamp, Token, TokenKind, TokenState,
+    Blocked, DisableReason, FORMATS, Manufacturer, Policy, Refusal, SameBrowser, Timestamp, Token,
+    TokenKind, TokenState,
 };
 use countersign_store::AuditRow;
 
 use crate::{
     app::Overview,
     views::{
-        Choice, EventRow, IdFormat, Lock, LockSubject, MaskedId, PrefixRule, Reason, TokenChoice,
-        TokenField, TokenLabel, TokenRow, TokenStatus, When, span,
+        Choice, EventRow, IdFormat, Lock, LockSubject, MaskedId, Notice, NoticeKind, PrefixRule,
+        Reason, TokenChoice, TokenField, TokenLabel, TokenRow, TokenStatus, When, span,
     },
 };
 
@@ -168,6 +169,30 @@ fn event_row(event: &AuditRow, overview: &Overview, name_token: bool) -> EventRo
     EventRow { when: when(event.at), what, token, by: Some(by.to_owned()), refused: !event.success }
 }
 
+/// What to say to a person whose active token is in the browser that asks.
+pub(super) fn same_browser(
+    tokens: &[Token],
+    mark: Option<&[u8; 32]>,
+    policy: &Policy,
+) -> Option<Notice> {
+    let token = tokens.iter().find(|token| token.is_active() && token.is_in_browser(mark))?;
+    let name = token.name.as_str();
+    Some(match policy.same_browser {
+        SameBrowser::Deny => Notice::new(
+            NoticeKind::Info,
+            format!(
+                "Your token \u{201c}{name}\u{201d} is in this browser, so its codes don't count here. Use a token on another device."
+            ),
+        ),
+        SameBrowser::Warn => Notice::new(
+            NoticeKind::Warning,
+            format!(
+                "Your token \u{201c}{name}\u{201d} is in the browser you are using. Sign with a token on another device. This is on record."
+            ),
+        ),
+    })
+}
+
 fn reason_words(code: &str) -> &'static str {
     match code {
         "passcode_wrong" => "wrong passcode",
@@ -189,6 +214,7 @@ fn reason_words(code: &str) -> &'static str {
         "choose_token" => "token not named",
         "no_usable_token" => "no token to use",
         "too_many_tests" => "too many tests",
+        "same_browser" => "in the browser that was used",
         "self_vouching" => "confirmed by the new token",
         "token_type_mismatch" => "other type than the ID says",
         "not_reversible" => "disabled for good",

@@ -11,8 +11,9 @@ use super::{Ctx, Query, bare, with_session, without_session};
 use crate::{
     Shared,
     app::LaunchRefusal,
+    authenticator,
     respond::{Out, page, see_other},
-    views::{Area, EPrescribingPage, ErrorPage, LaunchPage, Page, SignedOutPage},
+    views::{Area, EPrescribingPage, ErrorPage, GetPage, LaunchPage, Page, SignedOutPage},
 };
 
 /// A signed launch from an EHR: used up here, then on to a clean address with a session.
@@ -94,6 +95,13 @@ pub(super) async fn sign_out(ctx: Ctx) -> Out {
 
 pub(super) async fn signed_out(ctx: Ctx) -> Response {
     page(StatusCode::OK, &SignedOutPage { page: ctx.frame("Signed out") })
+}
+
+/// Brings a phone to the app: for everyone, signed in or not.
+pub(super) async fn get_app(ctx: Ctx) -> Response {
+    let address = authenticator::address(&ctx.app().options().public_url);
+    let frame = ctx.frame("Get the Countersign Authenticator");
+    page(StatusCode::OK, &GetPage { page: frame, address })
 }
 
 pub(super) async fn ready(axum::extract::State(shared): axum::extract::State<Shared>) -> Response {

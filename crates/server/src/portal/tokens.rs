@@ -75,7 +75,7 @@ pub(super) async fn dashboard(ctx: Ctx) -> Out {
         .filter(|token| token.is_active())
         .map(|token| show::row(token, ctx.now()))
         .collect();
-    let template = DashboardPage {
+    let mut template = DashboardPage {
         page: frame(&ctx, &overview, "Prescriber dashboard", NavTab::Overview),
         name: overview.prescriber.name.clone(),
         npi: overview.prescriber.npi.masked(),
@@ -84,6 +84,7 @@ pub(super) async fn dashboard(ctx: Ctx) -> Out {
         limit: most_active(&ctx),
         activity: show::events(&overview, None, 8),
     };
+    template.page.notice = ctx.noticed(None, &overview);
     Ok(page(StatusCode::OK, &template))
 }
 
@@ -114,7 +115,7 @@ pub(super) async fn list(ctx: Ctx, query: Query) -> Out {
         "resynced" => Some("The token is back in step. Its next code will work."),
         _ => None,
     };
-    template.page.notice = done.map(|text| Notice::new(NoticeKind::Success, text));
+    template.page.notice = ctx.noticed(done, &overview);
     if template.active_count() == 0 {
         let text = "You have no active token, so you can neither sign nor add one. Enable one below with its own code, or prove your identity again.";
         template.page.notice = Some(Notice::new(NoticeKind::Warning, text));
@@ -174,6 +175,7 @@ pub(super) async fn add_form(ctx: Ctx, query: Query) -> Out {
             }
         }
         template.add = Some(add);
+        template.page.notice = ctx.noticed(None, &overview);
     }
     Ok(page(StatusCode::OK, &template))
 }
@@ -308,6 +310,7 @@ fn add_refused(ctx: &Ctx, add: &mut AddToken, refusal: &Refusal) {
         Refusal::TypeMismatch { .. } => add.token_type.error = text,
         Refusal::UnknownCredential
         | Refusal::AlreadyYours
+        | Refusal::SameBrowser
         | Refusal::BoundToAnother
         | Refusal::TokenNotActive
         | Refusal::TokenLimit { .. } => add.credential_id.error = text,

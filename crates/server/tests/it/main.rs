@@ -11,6 +11,7 @@
 
 mod api;
 mod attacks;
+mod browser;
 mod faults;
 mod flow;
 mod layering;

@@ -25,12 +25,17 @@ enum Who {
 use Who::{Anyone, Full, Machine, Passphrase};
 
 /// Every route there is. `router_and_list_agree` fails when one is missing here.
-const ROUTES: [(&str, &str, Who); 32] = [
+const ROUTES: [(&str, &str, Who); 38] = [
     ("/", "GET", Anyone(303)),
     ("/launch", "GET", Anyone(403)),
     ("/e-prescribing", "GET", Anyone(403)),
     ("/sign-out", "POST", Anyone(303)),
     ("/signed-out", "GET", Anyone(200)),
+    ("/get", "GET", Anyone(200)),
+    ("/authenticator", "GET", Anyone(308)),
+    ("/authenticator/", "GET", Anyone(200)),
+    ("/authenticator/open.svg", "GET", Anyone(200)),
+    ("/authenticator/{file}", "GET", Anyone(404)),
     ("/portal", "GET", Anyone(303)),
     ("/portal/login", "GET POST", Anyone(200)),
     ("/portal/login/passcode", "GET POST", Passphrase),
@@ -58,6 +63,7 @@ const ROUTES: [(&str, &str, Who); 32] = [
     ("/api/v1/passcode-checks", "POST", Machine(401)),
     ("/provision/v1/credentials", "POST", Machine(415)),
     ("/provision/v1/time", "GET", Machine(200)),
+    ("/provision/v1/browser", "GET", Machine(200)),
 ];
 
 const HEADERS: [&str; 8] = [
@@ -93,6 +99,9 @@ fn check_headers(page: &Page, path: &str) {
         assert_eq!(page.header("cache-control"), "no-store", "{path}");
         return;
     }
+    if path == "/authenticator" || path.starts_with("/authenticator/") {
+        return check_app_headers(page, path);
+    }
     for name in HEADERS {
         assert!(!page.header(name).is_empty(), "{path} answers {} without {name}", page.status);
     }
@@ -119,10 +128,70 @@ fn check_headers(page: &Page, path: &str) {
     }
 }
 
+/// The web app has a policy of its own: no forms, but connections to us, a worker and the camera.
+#[track_caller]
+fn check_app_headers(page: &Page, path: &str) {
+    for name in HEADERS {
+        assert!(!page.header(name).is_empty(), "{path} answers {} without {name}", page.status);
+    }
+    let policy = page.header("content-security-policy");
+    for part in [
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:;",
+        "connect-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'none';",
+        "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script';",
+        "trusted-types countersign-worker",
+    ] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert!(!policy.contains("unsafe"));
+    assert_eq!(page.header("permissions-policy"), "camera=(self), geolocation=(), microphone=()");
+}
+
+#[tokio::test]
+async fn the_app_is_served_whole() {
+    let app = TestApp::on(Backend::Sqlite).await;
+    let mut browser = app.browser();
+    let moved = browser.get("/authenticator").await;
+    assert_eq!((moved.status, moved.location()), (308, "/authenticator/"));
+    let index = browser.get("/authenticator/").await;
+    assert_eq!(index.header("content-type"), "text/html; charset=utf-8");
+    assert_eq!(index.header("cache-control"), "no-cache");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("static/authenticator");
+    for entry in fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let path = format!("/authenticator/{name}");
+        let request = browser.request(&Method::HEAD, &path).body(Body::empty()).unwrap();
+        let answer = browser.send(request).await;
+        check_app_headers(&answer, &path);
+        assert_eq!(answer.status, 200, "{path}");
+        let hashed = name.starts_with("index-") || name.starts_with("jsQR-");
+        let keep = if hashed { "public, max-age=31536000, immutable" } else { "no-cache" };
+        assert_eq!(answer.header("cache-control"), keep, "{path}");
+        let kind = match name.rsplit_once('.').unwrap().1 {
+            "html" => "text/html; charset=utf-8",
+            "js" => "text/javascript; charset=utf-8",
+            "css" => "text/css; charset=utf-8",
+            "png" => "image/png",
+            "webmanifest" => "application/manifest+json",
+            other => panic!("a type for {other}"),
+        };
+        assert_eq!(answer.header("content-type"), kind, "{path}");
+    }
+    let picture = browser.get("/authenticator/open.svg").await;
+    assert_eq!(picture.header("content-type"), "image/svg+xml");
+    assert!(picture.body.starts_with("<svg "));
+    for path in ["/authenticator/..%2fportal.css", "/authenticator/none.js"] {
+        assert_eq!(browser.get(path).await.status, 404, "{path}");
+    }
+    let page = browser.get("/get").await;
+    page.says(200, "https://erx.test/authenticator/");
+    assert!(page.body.contains("src=\"/authenticator/open.svg\""));
+}
+
 #[test]
 fn router_and_list_agree() {
     let mut found = BTreeMap::new();
-    for file in ["src/portal/mod.rs", "src/api/mod.rs"] {
+    for file in ["src/portal/mod.rs", "src/api/mod.rs", "src/authenticator.rs"] {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
         let routes = text.split(".route(").skip(1).map(|rest| {
             let rest = rest.split(".fallback(").next().unwrap();

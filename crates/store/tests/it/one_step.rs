@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use countersign_domain::{CredentialId, PrescriberId, TokenState, otp::Step};
-use countersign_store::{Error, Pairing, Store, Tx};
+use countersign_store::{Error, Pairing, Session, Stage, Store, Tx};
 
 use crate::support::{NOW, People, facts, new_token, random, row_of, stored};
 
@@ -74,15 +74,28 @@ on_both! {
         let people = People::new(&stores[0]).await;
         for _ in 0..8 {
             let hash: [u8; 32] = random();
+            let session = Session {
+                id: new_id!(SessionRowId),
+                practice: people.practice,
+                stage: Stage::Passphrase { prescriber: people.prescriber },
+                launched_as: None,
+                patient: None,
+                created: NOW,
+                seen: NOW,
+                expires: NOW.plus_seconds(600),
+            };
             let pairing = Pairing {
                 id: new_id!(PairingId),
                 practice: people.practice,
                 prescriber: people.prescriber,
-                session: new_id!(SessionRowId),
+                session: session.id,
                 expires: NOW.plus_seconds(300),
             };
             stores[0]
-                .write("pairing", move |tx| tx.create_pairing(&pairing, &hash, NOW))
+                .write("pairing", move |tx| {
+                    tx.create_session(&session, &random())?;
+                    tx.create_pairing(&pairing, &hash, NOW)
+                })
                 .await
                 .unwrap();
             let racers: Vec<_> = (0..8)
@@ -92,7 +105,7 @@ on_both! {
                         let token = new_token();
                         store
                             .write("pair", move |tx| {
-                                if !tx.pairing_is_open(&hash, NOW)? {
+                                if tx.open_pairing(&hash, NOW)?.is_none() {
                                     return Ok(false);
                                 }
                                 tx.create_token(&token)?;

@@ -1,0 +1,147 @@
+//! The browser that a request comes from: whether it holds a session, and the mark that tells
+//! whether it holds a token (21 CFR 1311.115(a)(3): apart from the device that prescribes).
+
+use std::net::IpAddr;
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use countersign_crypto::sha256;
+use countersign_domain::SameBrowser;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::{
+    Shared, api,
+    app::{App, At, Error},
+    respond::{error_problem, problem},
+};
+
+/// The cookie with the session; `__Host-` binds it to this host, path and a secure connection.
+pub(crate) const SESSION_COOKIE: &str = "__Host-countersign";
+/// The cookie with the mark of a browser that got a token here.
+const MARK_COOKIE: &str = "__Host-countersign-device";
+/// 400 days, the longest that browsers keep a cookie.
+const MARK_SECONDS: u32 = 400 * 86_400;
+/// 256 bits in base64url.
+const MARK_LENGTH: usize = 43;
+
+/// The first cookie with a name.
+pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(cookie::Cookie::split_parse)
+        .filter_map(Result::ok)
+        .find(|cookie| cookie.name() == name)
+        .map(|cookie| cookie.value().to_owned())
+}
+
+fn mark(headers: &HeaderMap) -> Option<String> {
+    let in_mark = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    cookie(headers, MARK_COOKIE)
+        .filter(|text| text.len() == MARK_LENGTH && text.bytes().all(in_mark))
+}
+
+/// SHA-256 of the mark of the browser, as `token.device.browser` has it; none where it has no mark.
+pub(crate) fn marked(headers: &HeaderMap) -> Option<[u8; 32]> {
+    mark(headers).map(|text| sha256(text.as_bytes()))
+}
+
+/// The mark of a browser that gets a token: the one that it has, or a new one. The second is the
+/// value of `Set-Cookie`, sent in either case, so that the mark's time begins anew. What is no
+/// browser, such as the terminal's token, gets none.
+pub(crate) fn browser_mark(
+    app: &App,
+    headers: &HeaderMap,
+) -> Result<(Option<[u8; 32]>, Option<HeaderValue>), Error> {
+    let (text, hash) = match mark(headers) {
+        Some(text) => {
+            let hash = sha256(text.as_bytes());
+            (text, hash)
+        }
+        // Every browser of today says this, and no page can keep it from doing so.
+        None if headers.contains_key("sec-fetch-site") => {
+            let (secret, hash) = app.browser_mark()?;
+            (secret.expose().to_owned(), hash)
+        }
+        None => return Ok((None, None)),
+    };
+    let value = format!(
+        "{MARK_COOKIE}={text}; Path=/; Max-Age={MARK_SECONDS}; Secure; HttpOnly; SameSite=Strict"
+    );
+    let value = HeaderValue::from_str(&value)
+        .map_err(|_| Error::Internal(countersign_store::Error::Crypto))?;
+    Ok((Some(hash), Some(value)))
+}
+
+/// Whether the browser holds a session of the portal or of e-prescribing, at whatever stage.
+pub(crate) async fn portal_session_here(
+    shared: &Shared,
+    headers: &HeaderMap,
+    at: At,
+) -> Result<bool, Error> {
+    match cookie(headers, SESSION_COOKIE) {
+        Some(secret) => shared.app.session_stands(&secret, at).await,
+        None => Ok(false),
+    }
+}
+
+/// What provisioning has to know of the browser that asks: the context with its mark, and the cookie
+/// that goes with the answer. Refuses a browser with a session where policy says so.
+pub(crate) async fn for_new_token(
+    shared: &Shared,
+    headers: &HeaderMap,
+    address: IpAddr,
+    at: At,
+) -> Result<(At, Option<HeaderValue>), Response> {
+    let fault = |error: Error| error_problem(&error, at);
+    if shared.app.options().policy.same_browser == SameBrowser::Deny
+        && portal_session_here(shared, headers, at).await.map_err(fault)?
+    {
+        shared.app.note_refusal("portal_browser", address, at).await;
+        return Err(problem(
+            StatusCode::CONFLICT,
+            "portal_browser",
+            "This browser is signed in to prescribe. A token must be on another device.",
+        ));
+    }
+    let (browser, cookie) = browser_mark(&shared.app, headers).map_err(fault)?;
+    Ok((At { browser, ..at }, cookie))
+}
+
+/// `GET /provision/v1/browser`
+pub(crate) async fn answer(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    let Ok(at) = shared.app.at() else { return api::no_randomness() };
+    match portal_session_here(&shared, &headers, at).await {
+        Ok(here) => Json(serde_json::json!({ "portal_session": here })).into_response(),
+        Err(error) => error_problem(&error, at),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(cookies: &str) -> HeaderMap {
+        HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_str(cookies).unwrap())])
+    }
+
+    #[test]
+    fn only_a_whole_mark_counts() {
+        let good = "a-_0".repeat(11);
+        let good = &good[..MARK_LENGTH];
+        let hash = sha256(good.as_bytes());
+        assert_eq!(
+            marked(&headers(&format!("x=1; {MARK_COOKIE}={good}; {SESSION_COOKIE}=y"))),
+            Some(hash)
+        );
+        for bad in ["", "short", &good[1..], &format!("{good}a"), &good.replace('a', "!")] {
+            assert_eq!(marked(&headers(&format!("{MARK_COOKIE}={bad}"))), None, "{bad}");
+        }
+        assert_eq!(marked(&headers(&format!("{SESSION_COOKIE}={good}"))), None);
+        assert_eq!(marked(&HeaderMap::new()), None);
+    }
+}

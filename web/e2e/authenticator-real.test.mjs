@@ -1,0 +1,164 @@
+// The Countersign Authenticator served by the real server: what only that one can show, then every
+// test of authenticator.test.mjs that needs no knob of the stand-in.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { axe, inspect, launchBrowser, newPerson, shot, speaksProvisioning, startDemo } from "./support.mjs";
+
+const jsQR = createRequire(join(import.meta.dirname, "../authenticator/package.json"))("jsqr");
+const demo = await startDemo();
+// A name and not an address: passkeys belong to names.
+process.env.AUTHENTICATOR_URL = demo.origin.replace("127.0.0.1", "localhost");
+const findings = [];
+let browser;
+
+before(async () => { browser = await launchBrowser(); });
+after(async () => {
+  await browser?.close();
+  await demo.stop();
+});
+
+const ANDROID = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36";
+
+/** A phone that takes the page for the installed app. */
+async function phone({ complaints = findings } = {}) {
+  const viewport = { width: 390, height: 844 };
+  const context = await browser.newContext({ viewport, screen: viewport, userAgent: ANDROID, isMobile: true, hasTouch: true, locale: "en-US", reducedMotion: "reduce" });
+  context.setDefaultTimeout(15_000);
+  await context.addInitScript(() => {
+    const { matchMedia } = globalThis;
+    globalThis.matchMedia = (query) => matchMedia(query.replace("(display-mode: standalone)", "all"));
+    StorageManager.prototype.persisted = async () => true;
+  });
+  const page = await context.newPage();
+  page.on("pageerror", (error) => complaints.push(`script error: ${error.message}`));
+  page.on("console", (message) => {
+    if (/Failed to load resource|net::ERR_/.test(message.text())) return;
+    if (["error", "warning"].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
+  });
+  return { context, page };
+}
+const app = (origin = process.env.AUTHENTICATOR_URL) => `${origin}/authenticator/`;
+const heading = (page, name) => page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
+const press = (page, name) => page.getByRole("button", { name, exact: true }).click();
+
+/** What a QR code says, read from the screen. */
+async function read(page, image) {
+  const { data, width, height } = await image.evaluate(async (it) => {
+    await it.decode();
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [400, 400];
+    const context = canvas.getContext("2d");
+    context.drawImage(it, 0, 0, 400, 400);
+    const { data, width, height } = context.getImageData(0, 0, 400, 400);
+    return { data: [...data], width, height };
+  });
+  return jsQR(Uint8ClampedArray.from(data), width, height)?.data;
+}
+
+test("the page that brings a phone to the app: picture, address, steps", async () => {
+  for (const javaScript of [true, false]) {
+    const { context, page, complaints } = await newPerson(browser, { javaScript });
+    await page.goto(`${demo.origin}/get`);
+    await heading(page, "Get the Countersign Authenticator");
+    await page.getByText(app(demo.origin)).waitFor();
+    const picture = page.getByRole("img", { name: "QR code of the address below" });
+    assert.ok(await picture.evaluate((it) => it.complete && it.naturalWidth > 0));
+    if (javaScript) {
+      assert.equal(await read(page, picture), app(demo.origin));
+      findings.push(...(await inspect(page, "get")));
+      await shot(page, "get");
+    }
+    findings.push(...complaints);
+    await context.close();
+  }
+});
+
+test("the app can be installed: manifest, icons, worker", async () => {
+  const { context, page } = await phone();
+  await page.goto(app());
+  await heading(page, "Set up your token");
+  const cdp = await context.newCDPSession(page);
+  const { url, errors, data } = await cdp.send("Page.getAppManifest");
+  assert.equal(url, `${app()}manifest.webmanifest`);
+  assert.deepEqual(errors, []);
+  const manifest = JSON.parse(data);
+  for (const { src, type } of manifest.icons) {
+    const icon = await page.request.get(new URL(src, url).href);
+    assert.deepEqual([icon.status(), icon.headers()["content-type"]], [200, type]);
+  }
+  const { installabilityErrors } = await cdp.send("Page.getInstallabilityErrors");
+  // A context of a test has no profile, as a private window has none; there is no other obstacle.
+  assert.deepEqual(installabilityErrors.map((it) => it.errorId).filter((it) => it !== "in-incognito"), []);
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await context.close();
+});
+
+test("once opened it opens without the network, and keeps no answer of the server", async () => {
+  const { context, page } = await phone();
+  await page.goto(app());
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await page.reload();
+  await context.setOffline(true);
+  await page.reload();
+  await heading(page, "Set up your token");
+  assert.deepEqual(await axe(page), []);
+  await press(page, "Set up");
+  // Whether a session is here, only the server knows: without it nothing is set up.
+  await page.getByText("The server could not be reached.").waitFor();
+  const kept = await page.evaluate(async () => (await (await caches.open((await caches.keys())[0])).keys()).map((it) => new URL(it.url).pathname));
+  assert.deepEqual(kept.filter((it) => !it.startsWith("/authenticator/") || /open\.svg|provision/.test(it)), []);
+  await context.close();
+});
+
+test("no set-up in a browser that came from the EHR", async () => {
+  const { context, page } = await phone();
+  await page.goto(app(demo.origin));
+  await heading(page, "Set up your token");
+  await page.goto(demo.facts.chart_url);
+  await page.getByRole("link", { name: "e-Prescribing" }).first().click();
+  await page.waitForURL(/\/e-prescribing$/);
+  await page.goto(app(demo.origin));
+  await press(page, "Set up");
+  await heading(page, "Not in this browser");
+  // Nor past the app: the server says it itself.
+  const refused = await page.evaluate(async () => {
+    const { publicKey } = await crypto.subtle.generateKey({ name: "ECDH", namedCurve: "P-256" }, false, ["deriveBits"]);
+    const point = String.fromCharCode(...new Uint8Array(await crypto.subtle.exportKey("raw", publicKey)));
+    const device_key = btoa(point).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+    const response = await fetch("/provision/v1/credentials", {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ version: 1, device_key }),
+    });
+    return { status: response.status, code: (await response.json()).code };
+  });
+  if (await speaksProvisioning(demo.origin)) assert.deepEqual(refused, { status: 409, code: "portal_browser" });
+  else assert.ok(refused.status >= 400, JSON.stringify(refused));
+  await context.close();
+});
+
+test("the policy of the app lets nothing else in", async () => {
+  const expected = [];
+  const { context, page } = await phone({ complaints: expected });
+  await page.goto(app());
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  const tried = await page.evaluate(() => {
+    const attempt = (what) => { try { what(); return "done"; } catch (error) { return error.name; } };
+    return [
+      attempt(() => { document.createElement("div").innerHTML = "<b>x</b>"; }),
+      attempt(() => trustedTypes.createPolicy("another", {})),
+      attempt(() => trustedTypes.createPolicy("countersign-worker", {})),
+    ];
+  });
+  assert.deepEqual(tried, ["TypeError", "TypeError", "TypeError"]);
+  assert.ok(expected.every((it) => /TrustedHTML|TrustedTypePolicy/.test(it)), expected.join("\n"));
+  const allowed = await page.evaluate(() => ["camera", "microphone", "geolocation"].map((it) => document.featurePolicy.allowsFeature(it)));
+  assert.deepEqual(allowed, [true, false, false]);
+  await context.close();
+});
+
+await import("./authenticator.test.mjs");
+
+test("no page of the real server complained", () => {
+  assert.deepEqual(findings, []);
+});
