@@ -137,6 +137,37 @@ test("no set-up in a browser that came from the EHR", async () => {
   await context.close();
 });
 
+const enrolls = { skip: (await speaksProvisioning(demo.origin)) ? false : "the server does not speak version 1 of provisioning" };
+
+test("a token can't be added from the browser that holds it", enrolls, async () => {
+  const { context, page } = await phone();
+  await page.goto(app(demo.origin));
+  await press(page, "Set up");
+  await page.getByLabel("PIN", { exact: true }).fill("482915");
+  await page.getByLabel("PIN again", { exact: true }).fill("482915");
+  await press(page, "Save");
+  await press(page, "Set up without a code");
+  await page.locator(".code").waitFor();
+  const id = await page.locator(".token .id").first().innerText();
+
+  const portal = await context.newPage();
+  await portal.goto(demo.facts.portal_url);
+  await portal.getByLabel(/^NPI/).fill(demo.facts.npi);
+  await portal.getByLabel("Passphrase", { exact: true }).fill(demo.facts.passphrase);
+  await press(portal, "Next");
+  await portal.getByLabel("Passcode", { exact: true }).fill(await demo.firstToken.fresh());
+  await press(portal, "Log in");
+  await heading(portal, "Prescriber Dashboard");
+  await portal.goto(`${demo.origin}/portal/tokens/new`);
+  await portal.getByLabel("Token Name", { exact: true }).fill("This browser");
+  await portal.locator("#credential_id").fill(id);
+  await portal.locator("#otp").fill((await page.locator(".digits").first().innerText()).replace(/\s/g, ""));
+  await press(portal, "Save");
+  await portal.locator("#credential_id-error", { hasText: "This token is in the browser you are using now." }).waitFor();
+  findings.push(...(await axe(portal)));
+  await context.close();
+});
+
 test("the policy of the app lets nothing else in", async () => {
   const expected = [];
   const { context, page } = await phone({ complaints: expected });

@@ -62,8 +62,8 @@ pub(crate) fn browser_mark(
             let hash = sha256(text.as_bytes());
             (text, hash)
         }
-        // Every browser of today says this, and no page can keep it from doing so.
-        None if headers.contains_key("sec-fetch-site") => {
+        // Browsers say one of these with what they send, and no page can keep them from doing so.
+        None if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") => {
             let (secret, hash) = app.browser_mark()?;
             (secret.expose().to_owned(), hash)
         }
