@@ -19,8 +19,7 @@ pub fn check_for_stranger(
     now: Timestamp,
     policy: &Policy,
 ) -> PasscodeCheck {
-    let found =
-        otp::find(&token.seed, &token.params, code, token.last_step, token.drift, now);
+    let found = otp::find(&token.seed, &token.params, code, token.last_step, token.drift, now);
     serves(token, now, policy)?;
     match found {
         Found::Fresh { step, drift } => {

@@ -7,7 +7,7 @@ use countersign_domain::{
 use super::{App, At, Error};
 
 /// Most tokens that may wait to be added; beyond it the endpoint refuses until some run out.
-const MOST_UNASSOCIATED: i64 = 10_000;
+pub(super) const MOST_UNASSOCIATED: i64 = 10_000;
 
 /// A token as it is handed to the device that asked for it, once.
 pub struct Provisioned {
