@@ -66,12 +66,11 @@ fn serves(token: &Token, now: Timestamp, policy: &Policy) -> Result<(), Refusal>
 mod tests {
     use super::*;
     use crate::{
-        CredentialId, Device, DisableReason, Failures, ModelCode, TokenId, add_token,
-        check_passcode,
+        CredentialId, Device, DisableReason, Failures, ModelCode, PracticeId, PrescriberId,
+        TokenId, add_token, check_passcode,
         otp::{Drift, OtpParams, TokenSeed, passcode},
         token::NewToken,
     };
-    use crate::{PracticeId, PrescriberId};
     use countersign_crypto::{HmacAlgorithm, SystemRng};
 
     const POLICY: Policy = Policy::STANDARD;
@@ -173,7 +172,8 @@ mod tests {
             name: "phone".parse().unwrap(),
             active: 1,
         };
-        add_token(&mut token, &mut Failures::NONE, &new, &third, at(0), &POLICY).unwrap();
+        let mut owner = Failures::NONE;
+        add_token(&mut token, &mut owner, &new, &third, at(0), &POLICY).unwrap();
         assert!(token.is_active());
     }
 }
