@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use countersign_crypto::{SecretBytes, SecretText, SigningKey, SystemRng, random_array};
 use countersign_domain::{EhrId, Npi, Passphrase};
+use countersign_provision::vip::VipKeys;
 use countersign_server::{
     app::App,
     ehr::{self, Ehr, EhrUser, FIRST_PATIENT},
@@ -27,6 +28,7 @@ use crate::{
     },
     settings::Settings,
     soft_token::{self, now, quoted},
+    vip_keys,
 };
 
 /// Marks a folder that the demonstration made, and holds what it must remember.
@@ -35,6 +37,9 @@ pub(crate) const MARKER: &str = "demo-state.json";
 const BEGUN: &str = "demo-begun";
 /// What a newcomer needs, for programs.
 const FACTS: &str = "demo.json";
+/// The keys of the VIP Access protocol, made for this folder.
+const VIP_HMAC_KEY: &str = "vip-hmac.key";
+const VIP_TOKEN_KEY: &str = "vip-token.key";
 /// The NPI that 45 CFR's own examples use.
 const NPI: &str = "1234567893";
 const NAME: &str = "Dr. Ada Moreno";
@@ -74,6 +79,11 @@ struct Facts<'a> {
     npi: &'a str,
     passphrase: &'a str,
     token_command: String,
+    vip_provisioning_url: String,
+    vip_check_url: String,
+    vip_sync_url: String,
+    vip_hmac_key: String,
+    vip_token_key: String,
 }
 
 pub(crate) fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
@@ -99,6 +109,11 @@ fn settings(data: &Path, port: u16) -> anyhow::Result<Settings> {
     "support@lakeside.example".clone_into(&mut settings.practice.support_email);
     settings.manufacturers.enabled = vec!["countersign".to_owned(), "symantec".to_owned()];
     settings.limits.provisioning_per_minute = 60;
+    settings.vip.enabled = true;
+    settings.vip.hmac_key_file = data.join(VIP_HMAC_KEY);
+    settings.vip.token_key_file = data.join(VIP_TOKEN_KEY);
+    // All its clients are on this machine, and have one address.
+    settings.vip.checks_per_minute = 600;
     settings.check()?;
     Ok(settings)
 }
@@ -124,6 +139,11 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
         private_file::create(&data.join(BEGUN), b"")?;
     }
     let store = open_store(settings, true, true).await?;
+    let vip_keys = vip_keys::read_or_create(
+        &settings.vip.hmac_key_file,
+        &settings.vip.token_key_file,
+        &mut SystemRng,
+    )?;
     let app = Arc::new(App::new(store, Arc::new(HostClock), system_rng, options(settings, true)?));
     let state =
         if marker.exists() { read_state(&marker)? } else { first_start(data, &app).await? };
@@ -142,7 +162,7 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
         clock: Arc::new(now),
         launch_seconds: settings.policy.launch_seconds,
     };
-    let facts = facts(data, port, ehr_port, &state)?;
+    let facts = facts(data, port, ehr_port, &state, &settings.vip.path, &vip_keys)?;
     write_facts(data, &facts)?;
     print(&welcome(&facts, data))?;
     let stop = stop_signal()?;
@@ -211,8 +231,16 @@ fn invent_passphrase() -> anyhow::Result<String> {
     Ok(format!("{} {:02}", words.join(" "), bytes.last().copied().unwrap_or(0) % 100))
 }
 
-fn facts<'a>(data: &Path, port: u16, ehr_port: u16, state: &'a State) -> anyhow::Result<Facts<'a>> {
+fn facts<'a>(
+    data: &Path,
+    port: u16,
+    ehr_port: u16,
+    state: &'a State,
+    vip_path: &str,
+    vip_keys: &VipKeys,
+) -> anyhow::Result<Facts<'a>> {
     let program = std::env::current_exe().context("where this program lies")?;
+    let vip = format!("http://127.0.0.1:{port}{vip_path}");
     Ok(Facts {
         chart_url: format!("http://127.0.0.1:{ehr_port}/patients/{FIRST_PATIENT}"),
         eprescribe_url: format!("http://127.0.0.1:{port}/e-prescribing"),
@@ -226,6 +254,11 @@ fn facts<'a>(data: &Path, port: u16, ehr_port: u16, state: &'a State) -> anyhow:
             quoted(&data.join("token.pin").display().to_string()),
             quoted(TOKEN),
         ),
+        vip_provisioning_url: format!("{vip}/prov"),
+        vip_check_url: format!("{vip}/otpCheck"),
+        vip_sync_url: format!("{vip}/otpSync"),
+        vip_hmac_key: vip_keys.hmac_hex().expose().to_owned(),
+        vip_token_key: vip_keys.token_hex().expose().to_owned(),
     })
 }
 
@@ -275,6 +308,8 @@ fn reset(data: &Path) -> anyhow::Result<()> {
         "master.key".to_owned(),
         "ehr.key".to_owned(),
         "token.pin".to_owned(),
+        VIP_HMAC_KEY.to_owned(),
+        VIP_TOKEN_KEY.to_owned(),
         FACTS.to_owned(),
         MARKER.to_owned(),
         BEGUN.to_owned(),

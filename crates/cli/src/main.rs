@@ -8,6 +8,7 @@ mod private_file;
 mod serve;
 mod settings;
 mod soft_token;
+mod vip_keys;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 

@@ -7,7 +7,7 @@ use countersign_crypto::{KeyProvider, LocalMasterKey, Rng, SystemRng, fips_statu
 use countersign_domain::Timestamp;
 use countersign_server::{
     Limits, Listening,
-    app::{App, Clock, Options, Support},
+    app::{App, Clock, Options, Support, Vip},
     listen, router,
 };
 use countersign_store::{Database, SCHEMA_VERSION, Store};
@@ -18,6 +18,7 @@ use crate::{
     key_file, print, private_file,
     settings::{DatabaseKind, LogFormat, Settings},
     soft_token::now,
+    vip_keys,
 };
 
 /// The clock of this host.
@@ -126,7 +127,21 @@ pub(crate) fn options(settings: &Settings, demonstration: bool) -> anyhow::Resul
             email: filled(&settings.practice.support_email),
         },
         demonstration,
+        vip: vip(settings)?,
     })
+}
+
+/// The VIP Access protocol, where it is switched on; its keys must be there.
+fn vip(settings: &Settings) -> anyhow::Result<Option<Arc<Vip>>> {
+    let vip = &settings.vip;
+    if !vip.enabled {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(Vip {
+        path: vip.path.clone(),
+        keys: vip_keys::read(&vip.hmac_key_file, &vip.token_key_file)?,
+        clock_tolerance_seconds: vip.clock_tolerance_seconds,
+    })))
 }
 
 pub(crate) fn start_log(settings: &Settings) {
@@ -221,10 +236,11 @@ pub(crate) async fn serve_app(
     stop: watch::Receiver<bool>,
 ) {
     let most = Duration::from_secs(u64::try_from(settings.limits.request_seconds).unwrap_or(30));
-    let limits = Arc::new(Limits::new(
-        settings.limits.login_per_minute,
-        settings.limits.provisioning_per_minute,
-    ));
+    let limits =
+        Limits::new(settings.limits.login_per_minute, settings.limits.provisioning_per_minute);
+    let limits = Arc::new(
+        limits.for_vip(settings.vip.provisioning_per_minute, settings.vip.checks_per_minute),
+    );
     let tidy = tokio::spawn({
         let (app, limits) = (Arc::clone(&app), Arc::clone(&limits));
         async move {

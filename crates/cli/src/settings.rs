@@ -217,6 +217,25 @@ settings! {
         /// Seconds after which a request is given up.
         request_seconds: i64 = 30, 1..=300;
     }
+    /// The VIP Access protocol, with which free clients of it get a Symantec ID here. Needs `symantec`
+    /// among the manufacturers, and two keys that server and clients share.
+    vip: Vip {
+        /// Whether it is served.
+        enabled: bool = false;
+        /// Path below which `prov`, `otpCheck` and `otpSync` are served.
+        path: String = "/vip".to_owned();
+        /// The key of the requests' MAC: 64 hexadecimal digits in a file of mode 0600.
+        hmac_key_file: PathBuf = "data/vip-hmac.key".into();
+        /// The key under which seeds are sent: 32 hexadecimal digits in a file of mode 0600.
+        token_key_file: PathBuf = "data/vip-token.key".into();
+        /// Seconds that the clock of a client may be off when it asks for a credential.
+        clock_tolerance_seconds: i64 = 300, 1..=86_400;
+        /// New credentials a minute for all clients of this protocol together. Those of one network
+        /// address are limited by `limits.provisioning_per_minute` too.
+        provisioning_per_minute: u32 = 60, 1..=10_000;
+        /// Checks and syncs a minute for one network address. One credential has ten a minute.
+        checks_per_minute: u32 = 60, 1..=10_000;
+    }
     /// What the server says on its standard output.
     log: Log {
         /// `text` for people, `json` for a collector.
@@ -433,6 +452,7 @@ impl Settings {
         note(check_email(&self.practice.support_email));
         note(parse_manufacturers(&self.manufacturers.enabled).map(|_| ()));
         note(check_symantec_prefix(&self.manufacturers.symantec_prefix));
+        note(self.check_vip());
         note(self.check_orders());
         // Where a single value is out of its bounds, that has been said already.
         if faults.is_empty()
@@ -556,6 +576,21 @@ impl Settings {
         Ok(())
     }
 
+    fn check_vip(&self) -> Result<(), String> {
+        let vip = &self.vip;
+        check_vip_path(&vip.path)?;
+        check_path("vip.hmac_key_file", &vip.hmac_key_file)?;
+        check_path("vip.token_key_file", &vip.token_key_file)?;
+        let symantec = Manufacturer::Symantec.code();
+        if vip.enabled && !self.manufacturers.enabled.iter().any(|code| code == symantec) {
+            return Err(
+                "vip.enabled is true, but its credentials could not be added: put \"symantec\" into manufacturers.enabled"
+                    .into(),
+            );
+        }
+        Ok(())
+    }
+
     fn check_database(&self) -> Result<(), String> {
         let database = &self.database;
         match database.kind {
@@ -636,6 +671,8 @@ impl Entry {
             (serde_json::Value::Array(_), _) => {
                 Some(format!("{key} must be a list of texts in quotes, such as {}", self.default))
             }
+            (serde_json::Value::Bool(_), ValueKind::Boolean(_)) => None,
+            (serde_json::Value::Bool(_), _) => Some(format!("{key} must be true or false")),
             (_, ValueKind::String(word)) => self.unknown_word(word),
             _ => Some(format!("{key} must be a text in quotes")),
         }
@@ -655,6 +692,11 @@ impl Entry {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Ok(Value::from(items.map(str::to_owned).collect::<Vec<_>>()))
             }
+            serde_json::Value::Bool(_) => match text.trim() {
+                "true" => Ok(Value::from(true)),
+                "false" => Ok(Value::from(false)),
+                _ => Err("must be true or false".to_owned()),
+            },
             _ => self.unknown_word(text).map_or_else(|| Ok(Value::from(text)), Err),
         }
     }
@@ -864,12 +906,49 @@ fn check_symantec_prefix(prefix: &str) -> Result<(), String> {
     let known: Vec<&str> = FORMATS
         .iter()
         .filter(|f| f.manufacturer == Manufacturer::Symantec && f.kind == TokenKind::OtpSoft)
+        // Codes of such an ID follow a counter; the built-in authority makes them by the time.
+        .filter(|f| f.prefix != "UBHE")
         .map(|f| f.prefix)
         .collect();
     if known.contains(&prefix) {
         return Ok(());
     }
     Err(format!("manufacturers.symantec_prefix: {prefix:?} is not one of {}", known.join(", ")))
+}
+
+fn check_vip_path(path: &str) -> Result<(), String> {
+    /// First parts of our own addresses.
+    const TAKEN: [&str; 13] = [
+        "api",
+        "provision",
+        "portal",
+        "launch",
+        "e-prescribing",
+        "sign-out",
+        "signed-out",
+        "static",
+        "healthz",
+        "readyz",
+        "authenticator",
+        "get",
+        "admin",
+    ];
+    let parts = path.strip_prefix('/').map(|rest| rest.split('/').collect::<Vec<_>>());
+    let good = |part: &&str| {
+        !part.is_empty()
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    let Some(parts) = parts.filter(|parts| path.len() <= 100 && parts.iter().all(good)) else {
+        return Err(format!(
+            "vip.path: {path:?} is no path: give letters, digits, - and _ after a slash, such as /vip"
+        ));
+    };
+    match parts.first().filter(|first| TAKEN.contains(first)) {
+        Some(first) => {
+            Err(format!("vip.path: /{first} is used already: choose another, such as /vip"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_path(key: &str, path: &Path) -> Result<(), String> {
@@ -1064,6 +1143,8 @@ As a file, ready to be copied to `countersign.toml`:
             ("[manufacturers]\nenabled = [1]", "must be a list"),
             ("[database]\nkind = \"mysql\"", "one of sqlite, postgres, not \"mysql\""),
             ("[log]\nlevel = \"loud\"", "one of error, warn"),
+            ("[vip]\nenabled = \"true\"", "vip.enabled must be true or false"),
+            ("[vip]\nenabled = 1", "vip.enabled must be true or false"),
             ("server = 3", "write [server]"),
             ("[server\n", "line 1"),
             ("[server]\nlisten = 1\nlisten = 2", "line 3"),
@@ -1080,6 +1161,7 @@ As a file, ready to be copied to `countersign.toml`:
             ("COUNTERSIGN_POLICY__MAX_ACTIVE_TOKENS", "", "whole number"),
             ("COUNTERSIGN_POLICY__MAX_ACTIVE_TOKENS", "9", "from 1 to 5"),
             ("COUNTERSIGN_DATABASE__KIND", "mysql", "one of sqlite"),
+            ("COUNTERSIGN_VIP__ENABLED", "yes", "must be true or false"),
         ] {
             let line = faults(load_text("", &[(name, value)]));
             assert!(line.starts_with(&format!("{name}: ")) && line.contains(expected), "{line}");
@@ -1176,6 +1258,29 @@ As a file, ready to be copied to `countersign.toml`:
         at(|(_, high)| high).unwrap();
         assert_eq!(at(|(low, _)| low - 1).unwrap_err().0.len(), 20);
         assert_eq!(at(|(_, high)| high + 1).unwrap_err().0.len(), 20);
+    }
+
+    #[test]
+    fn the_vip_path_is_its_own() {
+        for good in ["/vip", "/a/b-c_D/9"] {
+            check_vip_path(good).unwrap();
+        }
+        let long = "/x".repeat(51);
+        for bad in ["", "/", "vip", "/vip/", "//vip", "/v p", "/{x}", "/..", "/v?x", &long] {
+            assert!(check_vip_path(bad).unwrap_err().contains("is no path"), "{bad}");
+        }
+        for taken in ["/portal", "/api/vip", "/provision"] {
+            assert!(check_vip_path(taken).unwrap_err().contains("used already"), "{taken}");
+        }
+        let alone = faults(load_text("[vip]\nenabled = true\n", &[]));
+        assert!(alone.contains("manufacturers.enabled"), "{alone}");
+        let variables = [
+            ("COUNTERSIGN_VIP__ENABLED", "true"),
+            ("COUNTERSIGN_MANUFACTURERS__ENABLED", "countersign,symantec"),
+        ];
+        assert!(load_text("", &variables).unwrap().vip.enabled);
+        let prefix = check_symantec_prefix("UBHE").unwrap_err();
+        assert!(prefix.contains("SYMC") && prefix.matches("UBHE").count() == 1, "{prefix}");
     }
 
     #[test]

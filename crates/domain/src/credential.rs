@@ -52,7 +52,7 @@ impl Manufacturer {
         match self {
             Self::Countersign => "CNST and 8 digits, for example CNST 1234 5674",
             Self::Symantec => {
-                "App: SYMC, SYMD, SYMZ, VSMT, VSMB, SYDC or VSST and 8 digits. Key fob: AVT and 9 digits, or FT and 10 digits"
+                "App: SYMC, SYMD, SYMZ, VSMT, VSMB, SYDC, VSST or UBHE and 8 digits. Key fob: AVT and 9 digits, or FT and 10 digits"
             }
             Self::OneSpan => "7 to 12 digits from the back of the fob; dashes may stay",
             Self::Rsa => "9 to 12 digits from the back of the fob",
@@ -129,7 +129,7 @@ const fn format(
 }
 
 /// Every family of IDs that is recognized.
-pub const FORMATS: [CredentialFormat; 13] = [
+pub const FORMATS: [CredentialFormat; 14] = [
     CredentialFormat {
         check_digit: true,
         ..format("CNST", 8, Manufacturer::Countersign, TokenKind::OtpSoft)
@@ -145,6 +145,8 @@ pub const FORMATS: [CredentialFormat; 13] = [
     format("VSMB", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
     format("SYDC", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
     format("VSST", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
+    // Its codes follow a counter, but it is an app all the same.
+    format("UBHE", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
     format("AVT", 9, Manufacturer::Symantec, TokenKind::OtpHard),
     format("FT", 10, Manufacturer::Symantec, TokenKind::OtpHard),
     CredentialFormat {

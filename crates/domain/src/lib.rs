@@ -14,6 +14,7 @@ pub mod otp;
 mod passphrase;
 mod policy;
 mod refusal;
+mod stranger;
 mod time;
 mod token;
 
@@ -34,6 +35,7 @@ pub use passphrase::{
 };
 pub use policy::{Policy, PolicyError, SameBrowser};
 pub use refusal::Refusal;
+pub use stranger::{check_for_stranger, sync_for_stranger};
 pub use time::Timestamp;
 pub use token::{
     AddCheck, DisableReason, NewToken, PasscodeCheck, Token, TokenName, TokenNameError, TokenState,

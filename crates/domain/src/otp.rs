@@ -18,10 +18,19 @@ pub const WINDOW_STEPS: i64 = 1;
 pub const DRIFT_CAP_STEPS: i64 = 4;
 /// Steps searched on either side for two consecutive codes (RFC 4226, 7.4).
 pub const RESYNC_STEPS: i64 = 120;
+/// Counters of an event-based token that are accepted ahead of the last one (RFC 4226, 7.2 and 7.4):
+/// somebody may press the button a few times for nothing.
+pub const LOOK_AHEAD: i64 = 10;
+/// Counters back from the last one whose codes are known as used. No fewer than [`LOOK_AHEAD`], or
+/// digits that stand twice in one look-ahead could be given twice.
+pub const LOOK_BACK: i64 = LOOK_AHEAD;
 
-/// A time step: the moving factor of RFC 6238, 4.2.
+/// A moving factor: the time step of RFC 6238, 4.2, or the counter of RFC 4226, 5.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Step(i64);
+
+/// What stands for "no counter was accepted yet": the first one is 0.
+const BEFORE_FIRST: Step = Step(-1);
 
 impl Step {
     /// The step with this number.
@@ -34,7 +43,9 @@ impl Step {
         self.0
     }
 
-    const fn plus(self, steps: i64) -> Self {
+    /// The one so many steps on; back, where they are negative.
+    #[must_use]
+    pub const fn plus(self, steps: i64) -> Self {
         Self(self.0.saturating_add(steps))
     }
 
@@ -63,12 +74,24 @@ pub enum OtpError {
     Passcode,
 }
 
-/// Hash, number of digits and period of a token.
+/// Hash, number of digits and moving factor of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OtpParams {
     algorithm: HmacAlgorithm,
     digits: u8,
-    period: u16,
+    moving: MovingFactor,
+}
+
+/// What moves the codes of a token on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MovingFactor {
+    /// The time, in steps of so many seconds (TOTP).
+    Time {
+        /// Seconds of a step.
+        period: u16,
+    },
+    /// A counter that each press of the button moves on (HOTP).
+    Counter,
 }
 
 impl OtpParams {
@@ -80,11 +103,36 @@ impl OtpParams {
         if period < 1 || period > 120 {
             return Err(OtpError::Period);
         }
-        Ok(Self { algorithm, digits, period })
+        Ok(Self { algorithm, digits, moving: MovingFactor::Time { period } })
+    }
+
+    /// An event-based token: its codes follow a counter. Checks digits (6 to 8).
+    pub const fn event_based(algorithm: HmacAlgorithm, digits: u8) -> Result<Self, OtpError> {
+        if digits < 6 || digits > 8 {
+            return Err(OtpError::Digits);
+        }
+        Ok(Self { algorithm, digits, moving: MovingFactor::Counter })
+    }
+
+    /// As [`Self::period`] tells them: with a period of 0, event-based. For rows.
+    pub const fn from_row(
+        algorithm: HmacAlgorithm,
+        digits: u8,
+        period: u16,
+    ) -> Result<Self, OtpError> {
+        if period == 0 {
+            Self::event_based(algorithm, digits)
+        } else {
+            Self::new(algorithm, digits, period)
+        }
     }
 
     /// Our own tokens: SHA-256, 6 digits, 30 seconds.
-    pub const OWN: Self = Self { algorithm: HmacAlgorithm::Sha256, digits: 6, period: 30 };
+    pub const OWN: Self = Self {
+        algorithm: HmacAlgorithm::Sha256,
+        digits: 6,
+        moving: MovingFactor::Time { period: 30 },
+    };
 
     /// The hash under the HMAC.
     pub const fn algorithm(&self) -> HmacAlgorithm {
@@ -115,19 +163,40 @@ impl OtpParams {
         self.digits
     }
 
-    /// Seconds of a step.
+    /// What moves its codes on.
+    pub const fn moving_factor(&self) -> MovingFactor {
+        self.moving
+    }
+
+    /// Whether its codes follow a counter and not the time.
+    pub const fn is_event_based(&self) -> bool {
+        matches!(self.moving, MovingFactor::Counter)
+    }
+
+    /// Seconds of a step; 0 for an event-based token.
     pub const fn period(&self) -> u16 {
-        self.period
+        match self.moving {
+            MovingFactor::Time { period } => period,
+            MovingFactor::Counter => 0,
+        }
     }
 
-    /// The step that `now` lies in (T0 = 0).
+    /// The step that `now` lies in (T0 = 0). No time leads to a step of an event-based token: 0.
     pub const fn step_at(&self, now: Timestamp) -> Step {
-        Step(now.seconds().div_euclid(self.period as i64))
+        match self.moving {
+            MovingFactor::Time { period } => Step(now.seconds().div_euclid(period as i64)),
+            MovingFactor::Counter => Step(0),
+        }
     }
 
-    /// Seconds until the next step begins, 1 to the period.
+    /// Seconds until the next step begins, 1 to the period; 0 for an event-based token.
     pub const fn seconds_left(&self, now: Timestamp) -> i64 {
-        self.period as i64 - now.seconds().rem_euclid(self.period as i64)
+        match self.moving {
+            MovingFactor::Time { period } => {
+                period as i64 - now.seconds().rem_euclid(period as i64)
+            }
+            MovingFactor::Counter => 0,
+        }
     }
 }
 
@@ -307,10 +376,14 @@ fn decimal(key: &HmacKey, digits: u8, counter: u64) -> [u8; 8] {
     out
 }
 
-/// Looks for `code` in the window around the expected step.
+/// Looks for `code` in the window around the expected step; for an event-based token, in the counters
+/// after the last one that was accepted.
 ///
 /// All steps of the window are computed and compared in constant time, whatever is found. Where
 /// several steps have the same digits the latest is taken, so that the digits can't be used again.
+/// Of counters the first is taken: it is the likeliest, and to take a later one would put a token out
+/// of step that is not. There the digits can't be used again because those of the last counters are
+/// looked at too, and win.
 pub fn find(
     seed: &TokenSeed,
     params: &OtpParams,
@@ -319,8 +392,11 @@ pub fn find(
     drift: Drift,
     now: Timestamp,
 ) -> Found {
-    let here = params.step_at(now);
     let key = HmacKey::new(params.algorithm, seed.expose());
+    if params.is_event_based() {
+        return find_counter(&key, params, code, last_step, drift);
+    }
+    let here = params.step_at(now);
     let mut best: Option<Step> = None;
     for offset in -WINDOW_STEPS..=WINDOW_STEPS {
         let step = here.plus(drift.current + offset);
@@ -335,8 +411,31 @@ pub fn find(
     }
 }
 
+fn find_counter(
+    key: &HmacKey,
+    params: &OtpParams,
+    code: &OneTimePasscode,
+    last: Option<Step>,
+    drift: Drift,
+) -> Found {
+    let last = last.unwrap_or(BEFORE_FIRST);
+    let (mut used, mut fresh) = (None, None);
+    for offset in (1 - LOOK_BACK)..=LOOK_AHEAD {
+        let step = last.plus(offset);
+        let slot = if offset <= 0 { &mut used } else { &mut fresh };
+        if matches(key, params, code, step) & slot.is_none() {
+            *slot = Some(step);
+        }
+    }
+    match (used, fresh) {
+        (Some(step), _) => Found::Used { step },
+        (None, Some(step)) => Found::Fresh { step, drift },
+        (None, None) => Found::Nothing,
+    }
+}
+
 /// Looks for two consecutive codes within 120 steps (RFC 4226, 7.4), neither of them used before.
-/// The second step is the one to consume.
+/// The second step is the one to consume. An event-based token is only looked for ahead.
 pub fn find_pair(
     seed: &TokenSeed,
     params: &OtpParams,
@@ -345,8 +444,11 @@ pub fn find_pair(
     last_step: Option<Step>,
     now: Timestamp,
 ) -> Option<(Step, Drift)> {
-    let here = params.step_at(now);
     let key = HmacKey::new(params.algorithm, seed.expose());
+    if params.is_event_based() {
+        return find_counter_pair(&key, params, first, second, last_step);
+    }
+    let here = params.step_at(now);
     let mut found = None;
     let mut first_matched = false;
     for offset in -RESYNC_STEPS..=RESYNC_STEPS {
@@ -361,7 +463,29 @@ pub fn find_pair(
     found
 }
 
-/// How many seconds ago `code` was the right one, for codes older than the window.
+fn find_counter_pair(
+    key: &HmacKey,
+    params: &OtpParams,
+    first: &OneTimePasscode,
+    second: &OneTimePasscode,
+    last: Option<Step>,
+) -> Option<(Step, Drift)> {
+    let last = last.unwrap_or(BEFORE_FIRST);
+    let mut found = None;
+    let mut first_matched = false;
+    for offset in 1..=RESYNC_STEPS {
+        let step = last.plus(offset);
+        let second_matches = matches(key, params, second, step);
+        if first_matched & second_matches & found.is_none() {
+            found = Some((step, Drift::default()));
+        }
+        first_matched = matches(key, params, first, step);
+    }
+    found
+}
+
+/// How many seconds ago `code` was the right one, for codes older than the window. The codes of an
+/// event-based token have no age.
 ///
 /// Only the past is searched: to say that a code will be right later would tell a guesser when to
 /// come back.
@@ -373,6 +497,7 @@ pub fn age_of_late_code(
     drift: Drift,
     now: Timestamp,
 ) -> Option<i64> {
+    let MovingFactor::Time { period } = params.moving else { return None };
     let here = params.step_at(now);
     let key = HmacKey::new(params.algorithm, seed.expose());
     let mut age = None;
@@ -380,7 +505,7 @@ pub fn age_of_late_code(
         let step = here.plus(drift.current - back);
         let unused = last_step.is_none_or(|last| step > last);
         if matches(&key, params, code, step) & unused & age.is_none() {
-            age = Some(back * i64::from(params.period));
+            age = Some(back * i64::from(period));
         }
     }
     age
@@ -694,7 +819,151 @@ mod tests {
         }
     }
 
+    fn event_based() -> OtpParams {
+        OtpParams::event_based(HmacAlgorithm::Sha1, 6).unwrap()
+    }
+
+    fn press(seed: &TokenSeed, counter: i64, last: Option<i64>) -> Found {
+        let code = code_at(seed, &event_based(), counter);
+        let now = Timestamp::from_seconds(T0);
+        find(seed, &event_based(), &code, last.map(Step), Drift::default(), now)
+    }
+
+    #[test]
+    fn periods_of_rows() {
+        let time = OtpParams::from_row(HmacAlgorithm::Sha1, 6, 30).unwrap();
+        assert_eq!(time, params(HmacAlgorithm::Sha1, 6));
+        assert!(!time.is_event_based());
+        let counter = OtpParams::from_row(HmacAlgorithm::Sha1, 6, 0).unwrap();
+        assert_eq!((counter, counter.period()), (event_based(), 0));
+        assert_eq!(counter.moving_factor(), MovingFactor::Counter);
+        let now = Timestamp::from_seconds(T0);
+        assert_eq!((counter.step_at(now), counter.seconds_left(now)), (Step(0), 0));
+        assert_eq!(OtpParams::event_based(HmacAlgorithm::Sha1, 9), Err(OtpError::Digits));
+    }
+
+    #[test]
+    fn counters_are_accepted_ten_ahead_and_those_behind_are_used() {
+        // The key of RFC 4226, appendix D, has ten different codes there.
+        let seed = repeated(20);
+        for counter in 0..=9 {
+            let first = press(&seed, counter, None);
+            assert_eq!(first, Found::Fresh { step: Step(counter), drift: Drift::default() });
+        }
+        for offset in -15..=15 {
+            let found = press(&seed, 100 + offset, Some(100));
+            let step = Step(100 + offset);
+            match offset {
+                1..=LOOK_AHEAD => {
+                    assert_eq!(found, Found::Fresh { step, drift: Drift::default() });
+                }
+                -9..=0 => assert_eq!(found, Found::Used { step }),
+                _ => assert_eq!(found, Found::Nothing, "{offset}"),
+            }
+        }
+    }
+
+    #[test]
+    fn two_codes_bring_a_counter_into_step() {
+        let (seed, params) = (repeated(20), event_based());
+        let pair = |first: i64, second: i64, last: i64| {
+            let first = code_at(&seed, &params, first);
+            let second = code_at(&seed, &params, second);
+            let now = Timestamp::from_seconds(T0);
+            find_pair(&seed, &params, &first, &second, Some(Step(last)), now)
+        };
+        for first in [1, 2, 60, 119] {
+            assert_eq!(pair(first, first + 1, 0), Some((Step(first + 1), Drift::default())));
+        }
+        assert_eq!(pair(120, 121, 0), None, "too far");
+        assert_eq!(pair(5, 7, 0), None, "not consecutive");
+        assert_eq!(pair(7, 6, 0), None, "wrong order");
+        assert_eq!(pair(5, 6, 5), None, "the first was used");
+        assert_eq!(pair(5, 6, 50), None, "both are old");
+    }
+
+    #[test]
+    fn a_code_of_a_counter_has_no_age() {
+        let (seed, params) = (repeated(20), event_based());
+        let now = Timestamp::from_seconds(T0);
+        for counter in [0, 3, 40] {
+            let code = code_at(&seed, &params, counter);
+            let age = age_of_late_code(&seed, &params, &code, None, Drift::default(), now);
+            assert_eq!(age, None);
+        }
+    }
+
+    #[test]
+    fn twin_digits_of_two_counters_are_good_once() {
+        let params = event_based();
+        let (seed, twin) = (0..=u32::MAX)
+            .find_map(|n| {
+                let mut bytes = [9u8; 20];
+                bytes[..4].copy_from_slice(&n.to_be_bytes());
+                let seed = seed(&bytes);
+                let first = passcode(&seed, &params, Step(1));
+                let twin = (2..=LOOK_AHEAD).find(|c| passcode(&seed, &params, Step(*c)) == first);
+                twin.map(|twin| (seed, twin))
+            })
+            .unwrap();
+        let found = press(&seed, twin, Some(0));
+        assert!(matches!(found, Found::Fresh { step: Step(1), .. }), "the token stays in step");
+        for last in 1..=LOOK_BACK {
+            assert_eq!(press(&seed, 1, Some(last)), Found::Used { step: Step(1) }, "{last}");
+        }
+    }
+
+    #[test]
+    fn counters_agree_with_oathtool() {
+        if Command::new("oathtool").arg("--version").output().is_err() {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "oathtool is missing: make setup-test installs it"
+            );
+            return;
+        }
+        let bytes: Vec<u8> = (0..20u8).map(|b| b.wrapping_mul(73).wrapping_add(5)).collect();
+        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        for digits in [6u8, 7, 8] {
+            let params = OtpParams::event_based(HmacAlgorithm::Sha1, digits).unwrap();
+            for counter in [0, 1, 255, 70_000, 5_000_000_000i64] {
+                let out = Command::new("oathtool")
+                    .args([
+                        "--hotp",
+                        &format!("--digits={digits}"),
+                        "-c",
+                        &counter.to_string(),
+                        &hex,
+                    ])
+                    .output()
+                    .unwrap();
+                let theirs = String::from_utf8(out.stdout).unwrap();
+                assert_eq!(passcode(&seed(&bytes), &params, Step(counter)), theirs.trim());
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn no_counter_and_no_digits_are_accepted_twice(presses in proptest::collection::vec(-12i64..=14, 1..80), n in any::<u32>()) {
+            let mut bytes = [3u8; 20];
+            bytes[..4].copy_from_slice(&n.to_be_bytes());
+            let seed = seed(&bytes);
+            let mut last = 0;
+            let mut accepted = std::collections::HashSet::new();
+            for offset in presses {
+                let counter = (last + offset).max(0);
+                if let Found::Fresh { step: Step(step), drift } = press(&seed, counter, Some(last)) {
+                    prop_assert!(step > last && step <= last + LOOK_AHEAD && accepted.insert(step));
+                    prop_assert_eq!(drift, Drift::default());
+                    last = step;
+                    let again = press(&seed, counter, Some(last));
+                    let used = matches!(again, Found::Used { .. });
+                    prop_assert!(used);
+                }
+            }
+        }
+
         #[test]
         fn agrees_with_totp_rs(bytes in proptest::collection::vec(any::<u8>(), 16..64), time in 0i64..10_000_000_000, digits in 6u8..=8) {
             for (ours, theirs) in [

@@ -15,7 +15,7 @@ pub enum Refusal {
     #[error("Too many tries. Wait until the pause ends; trying earlier does not make it longer.")]
     Paused(Blocked),
     /// The passcode is wrong.
-    #[error("That passcode is not right. Wait for a fresh code and type it as shown.")]
+    #[error("That passcode is not right. Take a fresh code from the token and type it as shown.")]
     WrongPasscode,
     /// The passcode, or a later one, was used before.
     #[error("That passcode was already used. Each one works once: wait for the next code.")]
@@ -23,9 +23,14 @@ pub enum Refusal {
         /// Seconds until the token shows the next code.
         wait_seconds: i64,
     },
+    /// The same for a token whose codes follow a counter: no wait brings a new one.
+    #[error(
+        "That passcode was already used. Each one works once: press the button for a new code."
+    )]
+    EventPasscodeUsed,
     /// The passcode belongs to another token of the same prescriber.
     #[error(
-        "That passcode is from your token \u{201c}{name}\u{201d}. Choose that token, wait for its next code and try again."
+        "That passcode is from your token \u{201c}{name}\u{201d}. Choose that token, take its next code and try again."
     )]
     OtherToken {
         /// Name of that token.
@@ -39,7 +44,7 @@ pub enum Refusal {
     },
     /// The two codes are not consecutive codes of this token.
     #[error(
-        "Those are not two codes in a row from this token. Wait for a new code, type it, then type the one that follows."
+        "Those are not two codes in a row from this token. Take a new code, type it, then type the one that follows."
     )]
     NotConsecutive,
     /// Tries with this token pause.
@@ -136,7 +141,7 @@ impl Refusal {
             Self::SignIn => "sign_in_refused",
             Self::Paused(_) => "sign_in_paused",
             Self::WrongPasscode => "passcode_wrong",
-            Self::PasscodeUsed { .. } => "passcode_used",
+            Self::PasscodeUsed { .. } | Self::EventPasscodeUsed => "passcode_used",
             Self::OtherToken { .. } => "passcode_of_other_token",
             Self::LatePasscode { .. } => "passcode_late",
             Self::NotConsecutive => "passcodes_not_consecutive",

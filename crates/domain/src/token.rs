@@ -236,12 +236,20 @@ impl Token {
         self.last_used = Some(now);
     }
 
-    fn used(&self, now: Timestamp) -> Refusal {
+    /// The refusal of a code that was used before.
+    pub(crate) fn used(&self, now: Timestamp) -> Refusal {
+        if self.params.is_event_based() {
+            return Refusal::EventPasscodeUsed;
+        }
         Refusal::PasscodeUsed { wait_seconds: self.seconds_to_fresh_code(now) }
     }
 
-    /// Seconds until the token shows a code that was not used yet.
+    /// Seconds until the token shows a code that was not used yet. No wait brings one on an
+    /// event-based token: 0.
     pub fn seconds_to_fresh_code(&self, now: Timestamp) -> i64 {
+        if self.params.is_event_based() {
+            return 0;
+        }
         let shown = self.params.step_at(now).number() + self.drift.current();
         let used = self.last_step.map_or(shown, Step::number);
         let steps_to_wait = (used - shown + 1).clamp(0, otp::DRIFT_CAP_STEPS + 1);

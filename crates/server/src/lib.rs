@@ -32,8 +32,11 @@ pub struct Shared {
 /// that it began goes on to its end all the same.
 pub fn router(app: Arc<App>, limits: Arc<Limits>, most: Duration) -> Router {
     let shared = Shared { app, limits };
-    api::routes(most)
-        .merge(authenticator::routes())
-        .merge(portal::routes(&shared, most))
-        .with_state(shared)
+    let routes =
+        api::routes(most).merge(authenticator::routes()).merge(portal::routes(&shared, most));
+    let routes = match &shared.app.options().vip {
+        Some(vip) => routes.merge(api::vip::routes(vip, most)),
+        None => routes,
+    };
+    routes.with_state(shared)
 }

@@ -195,11 +195,12 @@ impl Parts {
         let time = |index, column| -> Result<_, Error> {
             Ok(row.opt_int(index, column)?.map(Timestamp::from_micros))
         };
-        let params = OtpParams::new(
+        let params = OtpParams::from_row(
             OtpParams::algorithm_from_code(row.text(6, "token.algorithm")?)
                 .map_err(|_| Error::Corrupt { column: "token.algorithm" })?,
             u8::try_from(number(7, "token.digits")?).unwrap_or(0),
-            u16::try_from(number(8, "token.period")?).unwrap_or(0),
+            // Out of range is out of bounds too; 0 is an event-based token.
+            u16::try_from(number(8, "token.period")?).unwrap_or(u16::MAX),
         )
         .map_err(|_| Error::Corrupt { column: "token.digits" })?;
         let at = Timestamp::from_micros(row.int(12, "token.state_at")?);

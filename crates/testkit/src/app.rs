@@ -91,6 +91,7 @@ fn options() -> Options {
             email: Some("support@lakeside.example".to_owned()),
         },
         demonstration: true,
+        vip: None,
     }
 }
 

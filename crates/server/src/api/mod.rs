@@ -1,5 +1,7 @@
 //! The JSON API for integrating systems, and provisioning for token apps.
 
+pub(crate) mod vip;
+
 use std::{net::IpAddr, time::Duration};
 
 use axum::{

@@ -14,6 +14,7 @@ mod provision;
 mod refused;
 mod sign_in;
 mod tokens;
+mod vip;
 
 use std::{
     collections::HashMap,
@@ -36,6 +37,7 @@ pub use pairing::PAIRING_SECONDS;
 pub use provision::ProvisionRefusal;
 pub use sign_in::{Chosen, SignInForm};
 pub use tokens::{AddForm, Change, Confirm, DisableForm, Overview, RenameForm};
+pub use vip::{Vip, VipOutcome, VipProvisioned};
 
 use burned::Burned;
 use hashing::HashPool;
@@ -75,6 +77,8 @@ pub struct Options {
     pub support: Support,
     /// Whether the data are made up.
     pub demonstration: bool,
+    /// The VIP Access protocol, where it is switched on.
+    pub vip: Option<Arc<Vip>>,
 }
 
 /// What a use case can answer besides what was asked for.

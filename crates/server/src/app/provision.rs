@@ -9,7 +9,7 @@ use countersign_store::Tx;
 use super::{App, At, Error};
 
 /// Most tokens that may wait to be added; beyond it the endpoints refuse until some run out.
-const MOST_UNASSOCIATED: i64 = 10_000;
+pub(super) const MOST_UNASSOCIATED: i64 = 10_000;
 /// An ID that is taken is drawn again, so often.
 const DRAWS: u32 = 20;
 

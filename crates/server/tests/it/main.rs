@@ -16,6 +16,7 @@ mod faults;
 mod flow;
 mod layering;
 mod routes;
+mod vip;
 
 use countersign_testkit::{Browser, Page, Phone};
 
