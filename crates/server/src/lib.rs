@@ -7,6 +7,7 @@ pub mod launch;
 mod limits;
 mod listen;
 mod portal;
+pub mod qr;
 mod respond;
 pub mod views;
 
