@@ -25,6 +25,10 @@ pub enum EventKind {
     TokenEnabled,
     /// A token got another name.
     TokenRenamed,
+    /// The seed of a new token was shown for another app.
+    SeedHandedOver,
+    /// The operator has judged a model of tokens.
+    ModelChanged,
     /// An EHR launched the e-prescribing app, or that was refused.
     EhrLaunched,
     /// A session ended.
@@ -49,7 +53,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::PassphraseTried,
         Self::PasscodeTried,
         Self::TokenResynced,
@@ -59,6 +63,8 @@ impl EventKind {
         Self::TokenDisabled,
         Self::TokenEnabled,
         Self::TokenRenamed,
+        Self::SeedHandedOver,
+        Self::ModelChanged,
         Self::EhrLaunched,
         Self::SessionEnded,
         Self::PracticeCreated,
@@ -83,6 +89,8 @@ impl EventKind {
             Self::TokenDisabled => "token_disabled",
             Self::TokenEnabled => "token_enabled",
             Self::TokenRenamed => "token_renamed",
+            Self::SeedHandedOver => "seed_handed_over",
+            Self::ModelChanged => "model_changed",
             Self::EhrLaunched => "ehr_launched",
             Self::SessionEnded => "session_ended",
             Self::PracticeCreated => "practice_created",
@@ -108,6 +116,8 @@ impl EventKind {
             Self::TokenDisabled => "Disabled",
             Self::TokenEnabled => "Enabled",
             Self::TokenRenamed => "Renamed",
+            Self::SeedHandedOver => "Secret shown for another app",
+            Self::ModelChanged => "Token model changed",
             Self::EhrLaunched => "Opened from the EHR",
             Self::SessionEnded => "Signed out",
             Self::PracticeCreated => "Practice created",

@@ -9,6 +9,7 @@ mod device;
 mod event;
 mod failures;
 mod ids;
+mod model;
 mod npi;
 pub mod otp;
 mod passphrase;
@@ -27,6 +28,7 @@ pub use failures::{Blocked, FailureLimits, Failures};
 pub use ids::{
     ApiKeyId, EhrId, EventId, IdError, PracticeId, PrescriberId, SessionRowId, StaffId, TokenId,
 };
+pub use model::{FipsCertificate, ModelError, SigningModels, TokenModel};
 pub use npi::{Npi, NpiError, luhn_check_digit, luhn_holds};
 pub use passphrase::{
     Passphrase, PassphraseError, PassphraseHash, PassphraseHashError, SALT_BYTES,
@@ -37,5 +39,5 @@ pub use time::Timestamp;
 pub use token::{
     AddCheck, DisableReason, NewToken, PasscodeCheck, Token, TokenName, TokenNameError, TokenState,
     add_token, check_any, check_passcode, check_resync, disable_token, enable_token,
-    explain_wrong_passcode, test_token,
+    explain_wrong_passcode, replace_token, test_token,
 };

@@ -74,7 +74,7 @@ pub enum Refusal {
     TooManyTests,
     /// No token with this ID is known here.
     #[error(
-        "No token with this ID is known here. Compare the ID with the token. A soft token that was set up more than a day ago must be set up again."
+        "No token with this ID is known here. Compare the ID with the token. If the app was removed or its data cleared, it shows a new ID. Use the one it shows now. A soft token that was set up more than a day ago must be set up again."
     )]
     UnknownCredential,
     /// The ID belongs to this prescriber already.
@@ -91,6 +91,11 @@ pub enum Refusal {
         /// What the ID says.
         label: &'static str,
     },
+    /// The operator has not allowed the model for signing (21 CFR 1311.115(b)).
+    #[error(
+        "Tokens of this model are not allowed for signing here, so it can't be added. Ask your practice's support which ones are."
+    )]
+    ModelNotAllowed,
     /// As many active tokens as allowed.
     #[error(
         "You have {most} active tokens, which is the limit. Disable one that you no longer use, then add this one."
@@ -146,6 +151,7 @@ impl Refusal {
             Self::AlreadyYours => "credential_already_yours",
             Self::BoundToAnother => "credential_bound_to_another",
             Self::TypeMismatch { .. } => "token_type_mismatch",
+            Self::ModelNotAllowed => "model_not_allowed",
             Self::TokenLimit { .. } => "token_limit",
             Self::StepUpNeeded => "step_up_needed",
             Self::SelfVouching => "self_vouching",
