@@ -96,6 +96,20 @@ pub enum Refusal {
         "Tokens of this model are not allowed for signing here, so it can't be added. Ask your practice's support which ones are."
     )]
     ModelNotAllowed,
+    /// The secret of a new token was shown, and is not shown again.
+    #[error(
+        "That secret was shown once and is not shown again. If your app does not have it, start again: you get a new one."
+    )]
+    ShownBefore,
+    /// Too many new tokens wait to be added.
+    #[error("Too many new tokens wait to be added. Try again in an hour.")]
+    TooManyWaiting,
+    /// The token that goes must confirm that it is at hand.
+    #[error("Confirm with a code of the token that the new one replaces.")]
+    ConfirmWithOld,
+    /// A token that is lost can't confirm anything.
+    #[error("Confirm with a token that you still have.")]
+    ConfirmWithOther,
     /// As many active tokens as allowed.
     #[error(
         "You have {most} active tokens, which is the limit. Disable one that you no longer use, then add this one."
@@ -152,6 +166,10 @@ impl Refusal {
             Self::BoundToAnother => "credential_bound_to_another",
             Self::TypeMismatch { .. } => "token_type_mismatch",
             Self::ModelNotAllowed => "model_not_allowed",
+            Self::ShownBefore => "secret_shown_before",
+            Self::TooManyWaiting => "too_many_waiting",
+            Self::ConfirmWithOld => "confirm_with_old",
+            Self::ConfirmWithOther => "confirm_with_other",
             Self::TokenLimit { .. } => "token_limit",
             Self::StepUpNeeded => "step_up_needed",
             Self::SelfVouching => "self_vouching",

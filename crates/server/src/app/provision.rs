@@ -82,7 +82,10 @@ impl App {
                         added: None,
                         last_used: None,
                         device: Device::default(),
-                        model: ModelCode::known(ModelCode::UNKNOWN),
+                        model: ModelCode::known(match maker {
+                            Manufacturer::Symantec => ModelCode::VIP_ACCESS,
+                            _ => ModelCode::AUTHENTICATOR,
+                        }),
                         seed_left: None,
                         credential,
                     };

@@ -1,6 +1,7 @@
 //! The pages: e-prescribing app and token-management portal. Forms in, pages or 303 out.
 
 mod login;
+mod phone;
 mod show;
 mod start;
 mod tokens;
@@ -57,6 +58,8 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/portal/dashboard", get(tokens::dashboard))
         .route("/portal/tokens", get(tokens::list).post(tokens::add))
         .route("/portal/tokens/new", get(tokens::add_form))
+        .route("/portal/tokens/other", get(phone::other_form).post(phone::other))
+        .route("/portal/phone", get(phone::form).post(phone::submit))
         .route("/portal/history", get(tokens::history))
         .route("/portal/tokens/{id}", get(tokens::one))
         .route("/portal/tokens/{id}/name", post(tokens::rename))
