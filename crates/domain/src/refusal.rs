@@ -93,7 +93,7 @@ pub enum Refusal {
     },
     /// The operator has not allowed the model for signing (21 CFR 1311.115(b)).
     #[error(
-        "Tokens of this model are not allowed for signing here, so it can't be added. Ask your practice's support which ones are."
+        "Tokens of this model are not allowed for signing here, so it can't be added. Your practice's support knows which ones are."
     )]
     ModelNotAllowed,
     /// The secret of a new token was shown, and is not shown again.

@@ -325,7 +325,7 @@ fn add_refused(ctx: &Ctx, add: &mut AddToken, refusal: &Refusal) {
             let whom = whom.map_or_else(String::new, |way| format!(", {way}"));
             add.credential_id.error = Some(match contact.name.as_str() {
                 "" => refusal.to_string(),
-                name => format!("{refusal} Ask {name}{whom}."),
+                name => format!("{refusal} That is {name}{whom}."),
             });
         }
         _ => {

@@ -14,6 +14,7 @@ mod attacks;
 mod faults;
 mod flow;
 mod layering;
+mod models;
 mod routes;
 
 use countersign_testkit::{Browser, Page, Phone};
