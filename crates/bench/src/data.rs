@@ -5,8 +5,9 @@ use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
 use anyhow::{Context, Result, ensure};
 use countersign_crypto::{LocalMasterKey, Rng, SecretBytes, SystemRng, sha256};
 use countersign_domain::{
-    ApiKeyId, CredentialId, Device, Failures, Manufacturer, ModelCode, Npi, PassphraseHash,
-    PracticeId, PrescriberId, Timestamp, Token, TokenId, TokenState, luhn_check_digit,
+    ApiKeyId, CredentialId, Device, Failures, FipsCertificate, Manufacturer, ModelCode, Npi,
+    PassphraseHash, PracticeId, PrescriberId, Timestamp, Token, TokenId, TokenKind, TokenModel,
+    TokenState, luhn_check_digit,
     otp::{Drift, OtpParams, TokenSeed},
 };
 use countersign_store::{ApiKey, Database, Store};
@@ -81,6 +82,7 @@ impl Practice {
         store
             .write("bench_practice", move |tx| {
                 tx.create_practice(id, name, now)?;
+                tx.save_token_model(&model(now))?;
                 let key = ApiKey { id: ApiKeyId::new(now, tx.rng())?, practice: id };
                 tx.create_api_key(&key, "bench", &key_hash, now)
             })
@@ -140,6 +142,21 @@ impl Practice {
 
 fn finished(done: Option<Result<Result<()>, tokio::task::JoinError>>) -> Result<()> {
     done.map_or(Ok(()), |joined| joined.context("making the data")?)
+}
+
+/// The model of these tokens, which may sign.
+fn model(now: Timestamp) -> TokenModel {
+    TokenModel {
+        code: ModelCode::known(ModelCode::AUTHENTICATOR),
+        maker: "Countersign".to_owned(),
+        name: "Authenticator".to_owned(),
+        kind: TokenKind::OtpSoft,
+        fips: FipsCertificate::NONE,
+        allowed: true,
+        note: "measurements".to_owned(),
+        changed: now,
+        changed_by: "bench".to_owned(),
+    }
 }
 
 fn token_row(

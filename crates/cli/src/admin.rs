@@ -6,13 +6,16 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use countersign_crypto::SecretText;
-use countersign_domain::{ApiKeyId, CredentialId, Manufacturer, Npi, Passphrase, PracticeId};
+use countersign_domain::{
+    ApiKeyId, CredentialId, FipsCertificate, Manufacturer, ModelCode, Npi, Passphrase, PracticeId,
+    TokenKind, TokenModel,
+};
 use countersign_server::app::{App, Closing, ListedKey};
 
 use crate::{
-    print, private_file,
+    models, print, private_file,
     serve::{HostClock, open_store, options, runtime, system_rng},
     settings::Settings,
 };
@@ -80,6 +83,11 @@ pub(crate) enum AdminCommand {
         /// National Provider Identifier
         npi: Npi,
     },
+    /// List the models of tokens and whether they may sign, or judge one
+    Models {
+        #[command(subcommand)]
+        command: Option<ModelsCommand>,
+    },
     /// Disable a token at once and for good
     DisableToken {
         /// Credential ID or serial number
@@ -88,6 +96,56 @@ pub(crate) enum AdminCommand {
         #[arg(long)]
         manufacturer: Option<String>,
     },
+}
+
+/// What `countersign admin models` does beside listing.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Say what a model is and whether its tokens may be added and may sign (21 CFR 1311.115(b))
+    Set {
+        /// Short name, such as countersign-authenticator
+        #[arg(long)]
+        code: ModelCode,
+        /// Who makes it
+        #[arg(long)]
+        maker: String,
+        /// What it is called
+        #[arg(long)]
+        name: String,
+        /// An app, or a fob or card
+        #[arg(long)]
+        kind: ModelKind,
+        /// Number of its FIPS 140 certificate, or none
+        #[arg(long)]
+        fips: FipsCertificate,
+        /// Whether its tokens may be added and may sign
+        #[arg(long)]
+        allow_signing: YesNo,
+        /// Why; it is shown to prescribers
+        #[arg(long)]
+        note: String,
+        /// Who decides: your name
+        #[arg(long)]
+        by: String,
+    },
+}
+
+/// What kind of device a model is.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ModelKind {
+    /// An app
+    Soft,
+    /// A fob or card
+    Hard,
+}
+
+/// An answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum YesNo {
+    /// Allowed
+    Yes,
+    /// Not allowed
+    No,
 }
 
 pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Result<()> {
@@ -143,6 +201,14 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 Closing::Before => bail!("this account was closed before"),
                 Closing::Unknown => bail!("nobody has this NPI here"),
             },
+            AdminCommand::Models { command: None } => models::table(&app.models().await?),
+            AdminCommand::Models { command: Some(command) } => {
+                let model = judged(command, at.now);
+                model.check()?;
+                let said = models::judged(&model);
+                app.set_model(model, at).await?;
+                said
+            }
             AdminCommand::DisableToken { credential, manufacturer } => {
                 let maker = manufacturer.map(|text| text.parse::<Manufacturer>()).transpose()?;
                 let id = CredentialId::parse(&credential, maker)?;
@@ -154,6 +220,24 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
         };
         print(&said)
     })
+}
+
+fn judged(command: ModelsCommand, now: countersign_domain::Timestamp) -> TokenModel {
+    let ModelsCommand::Set { code, maker, name, kind, fips, allow_signing, note, by } = command;
+    TokenModel {
+        code,
+        maker: maker.trim().to_owned(),
+        name: name.trim().to_owned(),
+        kind: match kind {
+            ModelKind::Soft => TokenKind::OtpSoft,
+            ModelKind::Hard => TokenKind::OtpHard,
+        },
+        fips,
+        allowed: allow_signing == YesNo::Yes,
+        note: note.trim().to_owned(),
+        changed: now,
+        changed_by: by.trim().to_owned(),
+    }
 }
 
 /// `0196f000-0000-7000-8000-000000000000  EHR`, and since when it is revoked.

@@ -9,7 +9,9 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 use countersign_crypto::{SecretBytes, SecretText, SigningKey, SystemRng, random_array};
-use countersign_domain::{EhrId, Npi, Passphrase};
+use countersign_domain::{
+    EhrId, FipsCertificate, ModelCode, Npi, Passphrase, TokenKind, TokenModel,
+};
 use countersign_provision::vip::VipKeys;
 use countersign_server::{
     app::App,
@@ -147,6 +149,7 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
     let app = Arc::new(App::new(store, Arc::new(HostClock), system_rng, options(settings, true)?));
     let state =
         if marker.exists() { read_state(&marker)? } else { first_start(data, &app).await? };
+    allow_models(&app).await?;
     let key_bytes = private_file::read(&data.join("ehr.key"), 4_096)?;
     let key = SigningKey::from_pkcs8(&SecretBytes::new(
         HEXLOWER.decode(key_bytes.expose().trim_ascii())?,
@@ -177,6 +180,34 @@ fn read_state(marker: &Path) -> anyhow::Result<State> {
     let bytes = private_file::read(marker, 16_384)?;
     serde_json::from_slice(bytes.expose())
         .with_context(|| format!("{} is damaged: make demo-reset starts afresh", marker.display()))
+}
+
+/// Allows the soft tokens that can be had here, where nobody has judged any model. An operator of a
+/// real installation decides for each; none has a certificate.
+async fn allow_models(app: &App) -> anyhow::Result<()> {
+    if !app.models().await?.is_empty() {
+        return Ok(());
+    }
+    for (code, maker, name) in [
+        (ModelCode::AUTHENTICATOR, "Countersign", "Authenticator"),
+        (ModelCode::TERMINAL, "Countersign", "terminal token"),
+        (ModelCode::VIP_ACCESS, "Symantec", "VIP Access"),
+    ] {
+        let at = app.at()?;
+        let model = TokenModel {
+            code: ModelCode::known(code),
+            maker: maker.to_owned(),
+            name: name.to_owned(),
+            kind: TokenKind::OtpSoft,
+            fips: FipsCertificate::NONE,
+            allowed: true,
+            note: "demo policy".to_owned(),
+            changed: at.now,
+            changed_by: "demo".to_owned(),
+        };
+        app.set_model(model, at).await?;
+    }
+    Ok(())
 }
 
 /// Makes practice, people, EHR and first token. The marker comes last: without it nothing counts.

@@ -271,6 +271,19 @@ pub(crate) fn schema_finding(found: Option<i64>, wanted: i64) -> Finding {
     }
 }
 
+/// How many models of tokens may sign.
+pub(crate) fn models_finding(allowed: usize) -> Finding {
+    const NAME: &str = "token models";
+    if allowed == 0 {
+        return Finding::warn(
+            NAME,
+            "none is allowed: no token can be added, and no passcode signs",
+            "look at each model you want, then run `countersign admin models set` (docs/operations.md, \"Token models\")",
+        );
+    }
+    Finding::good(NAME, format!("{allowed} allowed for signing"))
+}
+
 /// Whether the database answered: its name and version, or the fault.
 pub(crate) fn database_finding<E: std::fmt::Display>(answer: Result<String, E>) -> Finding {
     const NAME: &str = "database";

@@ -4,6 +4,7 @@ mod admin;
 mod demo;
 mod doctor;
 mod key_file;
+mod models;
 mod private_file;
 mod serve;
 mod settings;

@@ -310,6 +310,12 @@ async fn store_findings(settings: &Settings, key: Arc<dyn KeyProvider>) -> Vec<F
         vec![doctor::database_finding::<countersign_store::Error>(Ok(kind.to_owned()))];
     let version = Some(state.version()).filter(|version| *version > 0);
     findings.push(doctor::schema_finding(version, SCHEMA_VERSION));
+    if version == Some(SCHEMA_VERSION) {
+        findings.push(match store.read("models", |tx| tx.token_models()).await {
+            Ok(models) => doctor::models_finding(models.iter().filter(|m| m.allowed).count()),
+            Err(error) => doctor::database_finding(Err(error)),
+        });
+    }
     match store.clock_offset(now()).await {
         Ok(Some(micros)) => findings.push(doctor::clock_finding(micros / 1_000)),
         Ok(None) => {}

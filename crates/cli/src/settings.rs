@@ -176,6 +176,10 @@ settings! {
         launch_seconds: i64 = STANDARD.launch_seconds, 5..=300;
         /// Seconds after which a new credential that nobody added is discarded.
         unassociated_seconds: i64 = STANDARD.unassociated_seconds, 60..=86_400;
+        /// Whether the secret of a new token may be shown once, for an authenticator app of another
+        /// maker. Whoever copies it can make the codes; the token is marked for good. The model
+        /// `other-authenticator` must be allowed too (`countersign admin models`).
+        otpauth: bool = STANDARD.otpauth;
         /// Wrong passcodes in a row on one token from which on each is followed by a pause.
         token_throttle_from: u32 = STANDARD.token.throttle_from, 1..=100;
         /// Seconds of that pause.
@@ -514,6 +518,7 @@ impl Settings {
             session_absolute_seconds: p.session_absolute_seconds,
             launch_seconds: p.launch_seconds,
             unassociated_seconds: p.unassociated_seconds,
+            otpauth: p.otpauth,
             token: FailureLimits {
                 throttle_from: p.token_throttle_from,
                 throttle_seconds: p.token_throttle_seconds,

@@ -107,23 +107,14 @@ impl ModelCode {
     pub const TERMINAL: &str = "countersign-terminal";
     /// An app that speaks the VIP Access provisioning protocol.
     pub const VIP_ACCESS: &str = "vip-access";
+    /// Any other app that took over a seed as an `otpauth` address.
+    pub const OTHER: &str = "other-authenticator";
     /// Tokens from before models were recorded.
     pub const UNKNOWN: &str = "unknown";
 
     /// One of the codes above.
     pub const fn known(code: &'static str) -> Self {
         Self(Cow::Borrowed(code))
-    }
-
-    /// The model of our own soft tokens on a device of this class.
-    pub const fn for_device(class: DeviceClass) -> Self {
-        Self::known(match class {
-            DeviceClass::Terminal => Self::TERMINAL,
-            DeviceClass::Phone
-            | DeviceClass::Tablet
-            | DeviceClass::Watch
-            | DeviceClass::Unknown => Self::AUTHENTICATOR,
-        })
     }
 
     /// The code.
@@ -136,7 +127,8 @@ impl FromStr for ModelCode {
     type Err = ModelCodeError;
 
     fn from_str(text: &str) -> Result<Self, ModelCodeError> {
-        let ours = [Self::AUTHENTICATOR, Self::TERMINAL, Self::VIP_ACCESS, Self::UNKNOWN];
+        let ours =
+            [Self::AUTHENTICATOR, Self::TERMINAL, Self::VIP_ACCESS, Self::OTHER, Self::UNKNOWN];
         if let Some(code) = ours.into_iter().find(|code| *code == text) {
             return Ok(Self::known(code));
         }
@@ -177,6 +169,7 @@ mod tests {
             ModelCode::AUTHENTICATOR,
             ModelCode::TERMINAL,
             ModelCode::VIP_ACCESS,
+            ModelCode::OTHER,
             ModelCode::UNKNOWN,
         ] {
             assert_eq!(code.parse::<ModelCode>().unwrap(), ModelCode::known(code));

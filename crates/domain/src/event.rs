@@ -27,6 +27,10 @@ pub enum EventKind {
     TokenEnabled,
     /// A token got another name.
     TokenRenamed,
+    /// The seed of a new token was shown for another app.
+    SeedHandedOver,
+    /// The operator has judged a model of tokens.
+    ModelChanged,
     /// An EHR launched the e-prescribing app, or that was refused.
     EhrLaunched,
     /// A session ended.
@@ -51,7 +55,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::PassphraseTried,
         Self::PasscodeTried,
         Self::TokenResynced,
@@ -62,6 +66,8 @@ impl EventKind {
         Self::TokenDisabled,
         Self::TokenEnabled,
         Self::TokenRenamed,
+        Self::SeedHandedOver,
+        Self::ModelChanged,
         Self::EhrLaunched,
         Self::SessionEnded,
         Self::PracticeCreated,
@@ -87,6 +93,8 @@ impl EventKind {
             Self::TokenDisabled => "token_disabled",
             Self::TokenEnabled => "token_enabled",
             Self::TokenRenamed => "token_renamed",
+            Self::SeedHandedOver => "seed_handed_over",
+            Self::ModelChanged => "model_changed",
             Self::EhrLaunched => "ehr_launched",
             Self::SessionEnded => "session_ended",
             Self::PracticeCreated => "practice_created",
@@ -113,6 +121,8 @@ impl EventKind {
             Self::TokenDisabled => "Disabled",
             Self::TokenEnabled => "Enabled",
             Self::TokenRenamed => "Renamed",
+            Self::SeedHandedOver => "Secret shown for another app",
+            Self::ModelChanged => "Token model changed",
             Self::EhrLaunched => "Opened from the EHR",
             Self::SessionEnded => "Signed out",
             Self::PracticeCreated => "Practice created",

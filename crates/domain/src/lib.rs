@@ -9,6 +9,7 @@ mod device;
 mod event;
 mod failures;
 mod ids;
+mod model;
 mod npi;
 pub mod otp;
 mod passphrase;
@@ -29,6 +30,7 @@ pub use ids::{
     ApiKeyId, EhrId, EventId, IdError, PairingId, PracticeId, PrescriberId, SessionRowId, StaffId,
     TokenId,
 };
+pub use model::{FipsCertificate, ModelError, SigningModels, TokenModel};
 pub use npi::{Npi, NpiError, luhn_check_digit, luhn_holds};
 pub use passphrase::{
     Passphrase, PassphraseError, PassphraseHash, PassphraseHashError, SALT_BYTES,
@@ -40,5 +42,5 @@ pub use time::Timestamp;
 pub use token::{
     AddCheck, DisableReason, NewToken, PasscodeCheck, Token, TokenName, TokenNameError, TokenState,
     add_token, check_any, check_passcode, check_resync, disable_token, enable_token,
-    explain_wrong_passcode, same_browser, test_token,
+    explain_wrong_passcode, replace_token, same_browser, test_token,
 };

@@ -134,6 +134,12 @@ impl OtpParams {
         moving: MovingFactor::Time { period: 30 },
     };
 
+    /// The same with SHA-1, as an app computes that ignores which hash it was told.
+    #[must_use]
+    pub const fn with_sha1(self) -> Self {
+        Self { algorithm: HmacAlgorithm::Sha1, ..self }
+    }
+
     /// The hash under the HMAC.
     pub const fn algorithm(&self) -> HmacAlgorithm {
         self.algorithm

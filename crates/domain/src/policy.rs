@@ -37,6 +37,8 @@ pub struct Policy {
     pub launch_seconds: i64,
     /// Seconds after which a provisioned token that nobody added is discarded.
     pub unassociated_seconds: i64,
+    /// Whether the seed of a new token may be shown once for another authenticator app.
+    pub otpauth: bool,
     /// Limits of one token.
     pub token: FailureLimits,
     /// Limits of all passcode tries of one prescriber.
@@ -56,6 +58,7 @@ impl Policy {
         session_absolute_seconds: 12 * 60 * 60,
         launch_seconds: 60,
         unassociated_seconds: 24 * 60 * 60,
+        otpauth: false,
         token: FailureLimits {
             throttle_from: 3,
             throttle_seconds: 30,

@@ -79,7 +79,7 @@ pub enum Refusal {
     TooManyTests,
     /// No token with this ID is known here.
     #[error(
-        "No token with this ID is known here. Compare the ID with the token. A soft token that was set up more than a day ago must be set up again."
+        "No token with this ID is known here. Compare the ID with the token. If the app was removed or its data cleared, it shows a new ID. Use the one it shows now. A soft token that was set up more than a day ago must be set up again."
     )]
     UnknownCredential,
     /// The ID belongs to this prescriber already.
@@ -96,6 +96,25 @@ pub enum Refusal {
         /// What the ID says.
         label: &'static str,
     },
+    /// The operator has not allowed the model for signing (21 CFR 1311.115(b)).
+    #[error(
+        "Tokens of this model are not allowed for signing here, so it can't be added. Your practice's support knows which ones are."
+    )]
+    ModelNotAllowed,
+    /// The secret of a new token was shown, and is not shown again.
+    #[error(
+        "That secret was shown once and is not shown again. If your app does not have it, start again: you get a new one."
+    )]
+    ShownBefore,
+    /// Too many new tokens wait to be added.
+    #[error("Too many new tokens wait to be added. Try again in an hour.")]
+    TooManyWaiting,
+    /// The token that goes must confirm that it is at hand.
+    #[error("Confirm with a code of the token that the new one replaces.")]
+    ConfirmWithOld,
+    /// A token that is lost can't confirm anything.
+    #[error("Confirm with a token that you still have.")]
+    ConfirmWithOther,
     /// As many active tokens as allowed.
     #[error(
         "You have {most} active tokens, which is the limit. Disable one that you no longer use, then add this one."
@@ -157,6 +176,11 @@ impl Refusal {
             Self::AlreadyYours => "credential_already_yours",
             Self::BoundToAnother => "credential_bound_to_another",
             Self::TypeMismatch { .. } => "token_type_mismatch",
+            Self::ModelNotAllowed => "model_not_allowed",
+            Self::ShownBefore => "secret_shown_before",
+            Self::TooManyWaiting => "too_many_waiting",
+            Self::ConfirmWithOld => "confirm_with_old",
+            Self::ConfirmWithOther => "confirm_with_other",
             Self::TokenLimit { .. } => "token_limit",
             Self::StepUpNeeded => "step_up_needed",
             Self::SelfVouching => "self_vouching",

@@ -167,6 +167,7 @@ mod tests {
         let step = sync_for_stranger(&mut token, &first, &second, at(0), &POLICY);
         assert_eq!(step, Ok(Step::new(41)));
         let new = NewToken {
+            model_allowed: true,
             practice: PracticeId::new(at(0), &mut SystemRng).unwrap(),
             prescriber: PrescriberId::new(at(0), &mut SystemRng).unwrap(),
             name: "phone".parse().unwrap(),

@@ -504,6 +504,8 @@ pub struct NewToken {
     pub name: TokenName,
     /// How many active tokens there are already.
     pub active: u32,
+    /// Whether the token's model is allowed for signing.
+    pub model_allowed: bool,
 }
 
 /// Adds a provisioned token to a prescriber, if its own passcode verifies.
@@ -518,7 +520,7 @@ pub fn add_token(
     now: Timestamp,
     policy: &Policy,
 ) -> AddCheck {
-    let found = token.find(code, now);
+    let mut found = token.find(code, now);
     match token.prescriber {
         Some(id) if id == new.prescriber => return Err(Refusal::AlreadyYours),
         Some(_) => return Err(Refusal::BoundToAnother),
@@ -528,8 +530,17 @@ pub fn add_token(
         TokenState::Unassociated { expires } if now < expires => {}
         _ => return Err(Refusal::UnknownCredential),
     }
+    if !new.model_allowed {
+        return Err(Refusal::ModelNotAllowed);
+    }
     if new.active >= policy.max_active_tokens {
         return Err(Refusal::TokenLimit { most: policy.max_active_tokens });
+    }
+    let mut params = token.params;
+    if found == Found::Nothing
+        && let Some(by_sha1) = found_by_sha1(token, code, now)
+    {
+        (params, found) = by_sha1;
     }
     let wrong = matches!(found, Found::Nothing);
     if let Err(refusal) = settle(token, owner, found, now, policy) {
@@ -546,6 +557,7 @@ pub fn add_token(
         }
         return Err(refusal);
     }
+    token.params = params;
     token.practice = Some(new.practice);
     token.prescriber = Some(new.prescriber);
     token.name = new.name.clone();
@@ -553,6 +565,46 @@ pub fn add_token(
     token.added = Some(now);
     // To show that it is at hand is no use of it.
     token.last_used = None;
+    Ok(())
+}
+
+/// Many apps ignore the hash that an `otpauth` address names and compute SHA-1. The first code tells;
+/// afterwards the hash is fixed. Looked for only where the seed went to such an app.
+fn found_by_sha1(
+    token: &Token,
+    code: &OneTimePasscode,
+    now: Timestamp,
+) -> Option<(OtpParams, Found)> {
+    token.seed_left?;
+    let params = token.params.with_sha1();
+    let found = otp::find(&token.seed, &params, code, token.last_step, token.drift, now);
+    (params != token.params && matches!(found, Found::Fresh { .. })).then_some((params, found))
+}
+
+/// Adds a token in the place of an older one, which is disabled for `reason`. Either both or neither.
+///
+/// The older one makes room: somebody with as many tokens as allowed can still change phones.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a fact of the request; a struct would only rename them"
+)]
+pub fn replace_token(
+    old: &mut Token,
+    reason: DisableReason,
+    token: &mut Token,
+    owner: &mut Failures,
+    new: &NewToken,
+    code: &OneTimePasscode,
+    now: Timestamp,
+    policy: &Policy,
+) -> AddCheck {
+    // Tried on a copy: what may still be refused must not show on the older one.
+    let mut gone = old.clone();
+    // The new one is there when this counts, so the older one is not the last.
+    disable_token(&mut gone, reason, 1, false, now)?;
+    let active = new.active.saturating_sub(u32::from(old.is_active()));
+    add_token(token, owner, &NewToken { active, ..new.clone() }, code, now, policy)?;
+    *old = gone;
     Ok(())
 }
 
@@ -821,6 +873,87 @@ mod tests {
             prescriber: PrescriberId::new(at(0), rng).unwrap(),
             name: "iPhone".parse().unwrap(),
             active,
+            model_allowed: true,
+        }
+    }
+
+    #[test]
+    fn a_model_that_is_not_allowed_is_not_added() {
+        let (mut t, mut owner) =
+            (token(TokenState::Unassociated { expires: at(60) }), Failures::NONE);
+        let right = code(&t, at(0));
+        let new = NewToken { model_allowed: false, ..new_token(0) };
+        let answer = add_token(&mut t, &mut owner, &new, &right, at(0), &POLICY);
+        assert_eq!(answer, Err(Refusal::ModelNotAllowed));
+        assert_eq!((t.prescriber, t.last_step, owner), (None, None, Failures::NONE));
+    }
+
+    #[test]
+    fn an_app_that_ignores_the_hash_is_found_by_its_first_code_only() {
+        let waiting = || token(TokenState::Unassociated { expires: at(3_600) });
+        let by_sha1 = |t: &Token, now| -> OneTimePasscode {
+            let params = t.params.with_sha1();
+            passcode(&t.seed, &params, params.step_at(now)).parse().unwrap()
+        };
+        // The seed has not left: a code by SHA-1 is a wrong one.
+        let (mut t, mut owner) = (waiting(), Failures::NONE);
+        let other = by_sha1(&t, at(0));
+        let answer = add_token(&mut t, &mut owner, &new_token(0), &other, at(0), &POLICY);
+        assert_eq!(answer, Err(Refusal::WrongPasscode));
+        assert_eq!(t.params, OtpParams::OWN);
+
+        let (mut t, mut owner) = (waiting(), Failures::NONE);
+        t.seed_left = Some(at(0));
+        let guess = wrong(&t, at(0));
+        let answer = add_token(&mut t, &mut owner, &new_token(0), &guess, at(0), &POLICY);
+        assert_eq!(answer, Err(Refusal::WrongPasscode));
+        assert_eq!((t.params, t.failures.count), (OtpParams::OWN, 1));
+        let other = by_sha1(&t, at(0));
+        add_token(&mut t, &mut owner, &new_token(0), &other, at(0), &POLICY).unwrap();
+        assert_eq!(t.params, OtpParams::OWN.with_sha1());
+        assert!(t.is_active() && t.last_step.is_some());
+
+        // An app that does as it is told keeps its hash, and later codes change nothing.
+        let (mut t, mut owner) = (waiting(), Failures::NONE);
+        t.seed_left = Some(at(0));
+        let right = code(&t, at(0));
+        add_token(&mut t, &mut owner, &new_token(0), &right, at(0), &POLICY).unwrap();
+        let other = by_sha1(&t, at(60));
+        assert_eq!(
+            check_passcode(&mut t, &mut owner, &other, at(60), &POLICY),
+            Err(Refusal::WrongPasscode)
+        );
+        assert_eq!(t.params, OtpParams::OWN);
+    }
+
+    #[test]
+    fn a_token_takes_the_place_of_another_or_nothing_changes() {
+        let most = POLICY.max_active_tokens;
+        for reason in [DisableReason::Replaced, DisableReason::Lost] {
+            let (mut old, mut owner) = (active(), Failures::NONE);
+            let mut t = token(TokenState::Unassociated { expires: at(3_600) });
+            let mut replace = |old: &mut Token, t: &mut Token, code: &OneTimePasscode, new| {
+                replace_token(old, reason, t, &mut owner, &new, code, at(0), &POLICY)
+            };
+            let guess = wrong(&t, at(0));
+            let answer = replace(&mut old, &mut t, &guess, new_token(most));
+            assert_eq!(answer, Err(Refusal::WrongPasscode));
+            assert!(old.is_active() && t.prescriber.is_none());
+            let right = code(&t, at(0));
+            let forbidden = NewToken { model_allowed: false, ..new_token(1) };
+            let answer = replace(&mut old, &mut t, &right, forbidden);
+            assert_eq!(answer, Err(Refusal::ModelNotAllowed));
+            assert!(old.is_active() && t.prescriber.is_none());
+            // The older one makes room for the new one.
+            replace(&mut old, &mut t, &right, new_token(most)).unwrap();
+            assert_eq!(old.state, TokenState::Disabled { reason, since: at(0) });
+            assert!(t.is_active());
+            // What is gone can't be replaced again.
+            let mut t = token(TokenState::Unassociated { expires: at(3_600) });
+            let right = code(&t, at(0));
+            let answer = replace(&mut old, &mut t, &right, new_token(1));
+            assert_eq!(answer, Err(Refusal::NoChange));
+            assert!(t.prescriber.is_none() && t.last_step.is_none());
         }
     }
 

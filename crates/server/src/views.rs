@@ -958,6 +958,12 @@ impl TokensPage {
 pub struct AddToken {
     /// Token Manufacturer. The choice that is left to the ID is added by the template.
     pub manufacturer: ChoiceField,
+    /// A small note on the models that are allowed.
+    pub models_note: Option<String>,
+    /// A seed may be handed to an app of another maker.
+    pub other_app: bool,
+    /// The token that goes when this one comes. Sends `replaces` and `why`.
+    pub replaces: Option<Gone>,
     /// A line under the manufacturer, such as which of them the built-in authority serves.
     pub manufacturer_help: Option<String>,
     /// Token Issuer.
@@ -1035,6 +1041,106 @@ fn push_json(json: &mut String, text: &str) {
     json.push('"');
 }
 
+/// The token that goes when another is added.
+#[derive(Clone, Debug, Default)]
+pub struct Gone {
+    /// Its ID, as it stands in addresses.
+    pub token: String,
+    /// Name and masked credential ID.
+    pub label: TokenLabel,
+    /// It is lost, so another token confirms.
+    pub lost: bool,
+}
+
+/// A model of tokens, as the operator has judged it.
+#[derive(Clone, Debug, Default)]
+pub struct ModelFacts {
+    /// Maker and name.
+    pub name: String,
+    /// FIPS certificate, or "none".
+    pub fips: String,
+    /// Its codes may sign.
+    pub allowed: bool,
+    /// The operator's note; may be empty.
+    pub note: String,
+}
+
+/// A new phone: begins with what the person has in mind. Sends `intent` and `token`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "phone.html")]
+pub struct PhonePage {
+    /// Frame.
+    pub page: Page,
+    /// What the person has in mind.
+    pub intent: ChoiceField,
+    /// The token on the old phone.
+    pub token: TokenField,
+    /// What to do, once that was said and no form follows.
+    pub steps: Option<PhoneSteps>,
+}
+
+impl PhonePage {
+    fn problems(&self) -> Vec<Problem<'_>> {
+        problems([
+            ("intent", "Your phones", &self.intent.error),
+            ("token", "Token on the old phone", &self.token.error),
+        ])
+    }
+}
+
+/// What a person with a new phone is to do where no form follows.
+#[derive(Clone, Debug)]
+pub enum PhoneSteps {
+    /// The new phone is not there yet.
+    Getting,
+    /// The old phone is gone, and no other token is active.
+    NoOther {
+        /// The token's ID, as it stands in addresses.
+        id: String,
+        /// The token.
+        token: TokenLabel,
+    },
+}
+
+/// Before a seed is shown for an app of another maker. Sends `id` and, if asked for, the fields of
+/// [`StepUp`].
+#[derive(Clone, Debug, Template)]
+#[template(path = "other_app.html")]
+pub struct OtherAppPage {
+    /// Frame.
+    pub page: Page,
+    /// The ID of the token to be made.
+    pub id: String,
+    /// A fresh passcode, where the last one is too old.
+    pub step_up: Option<StepUp>,
+    /// Why it was not done.
+    pub problem: Option<String>,
+    /// A lock on the token whose passcode was asked for.
+    pub lock: Option<Lock>,
+}
+
+impl OtherAppPage {
+    fn problems(&self) -> Vec<Problem<'_>> {
+        step_up_problems(self.step_up.as_ref())
+    }
+}
+
+/// Shows a seed, once, and takes the first code. Sends what the form that adds a token sends.
+#[derive(Clone, Template)]
+#[template(path = "other_app_shown.html")]
+pub struct OtherAppShownPage {
+    /// Frame.
+    pub page: Page,
+    /// The QR code as SVG markup of our own making; nothing that was typed is in it.
+    pub picture: Option<String>,
+    /// The secret, in groups of four.
+    pub secret: String,
+    /// The credential ID, in groups of four.
+    pub credential: String,
+    /// The credential ID, as it is sent.
+    pub id: String,
+}
+
 /// How a manufacturer's credential IDs look.
 #[derive(Clone, Debug, Default)]
 pub struct IdFormat {
@@ -1069,6 +1175,10 @@ pub struct TokenPage {
     pub added_by: String,
     /// A word on its clock: "12 seconds fast, allowed for".
     pub clock: Option<String>,
+    /// Its model.
+    pub model: ModelFacts,
+    /// When its seed was handed to an app of another maker.
+    pub seed_left: Option<When>,
     /// The name being changed.
     pub name: TextField,
     /// There is an active token, whose passcode can confirm a change.

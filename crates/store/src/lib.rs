@@ -11,6 +11,7 @@ mod error;
 mod keys;
 mod lane;
 mod migrate;
+mod model;
 mod pairing;
 mod people;
 mod postgres;

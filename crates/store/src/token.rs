@@ -547,14 +547,14 @@ impl Tx<'_> {
     }
 
     /// Binds a token to the prescriber that it names now, its seed sealed anew under the key of the
-    /// practice. Holds only if nobody has bound it before.
+    /// practice, and its hash as its first code has shown it. Holds only if nobody has bound it before.
     pub fn associate_token(&mut self, token: &Token, mark: ReadMark) -> Result<(), Error> {
         let sealed = self
             .data_key(token.practice)?
             .seal(&seed_place(token.id), token.seed.expose())
             .map_err(|_| Error::Crypto)?;
         self.run_one(
-            sql!("UPDATE token SET practice = $2, prescriber = $3, seed_sealed = $4, added = $5 "
+            sql!("UPDATE token SET practice = $2, prescriber = $3, seed_sealed = $4, added = $5, algorithm = $6 "
                 "WHERE id = $1 AND prescriber IS NULL AND state = 'unassociated'"),
             &[
                 token.id.as_bytes().into(),
@@ -562,9 +562,16 @@ impl Tx<'_> {
                 token.prescriber.as_ref().map(|id| id.as_bytes()).into(),
                 sealed.as_slice().into(),
                 token.added.map(Timestamp::micros).into(),
+                token.params.algorithm_code().into(),
             ],
         )?;
         self.save_token(token, mark)
+    }
+
+    /// Whether there is a token with this identifier, whosever.
+    pub fn token_exists(&mut self, id: TokenId) -> Result<bool, Error> {
+        let sql = sql!("SELECT id FROM token WHERE id = $1");
+        Ok(self.row(sql, &[id.as_bytes().into()])?.is_some())
     }
 
     /// How many provisioned tokens wait to be added.

@@ -5,9 +5,9 @@ use std::{
 use axum::Router;
 use countersign_crypto::{LocalMasterKey, SecretBytes, SigningKey, sha256};
 use countersign_domain::{
-    CredentialId, Device, EhrId, Failures, Manufacturer, ModelCode, Npi, PassphraseHash, Policy,
-    PracticeId, PrescriberId, SessionRowId, Timestamp, Token, TokenId, TokenState,
-    luhn_check_digit,
+    CredentialId, Device, EhrId, Failures, FipsCertificate, Manufacturer, ModelCode, Npi,
+    PassphraseHash, Policy, PracticeId, PrescriberId, SessionRowId, Timestamp, Token, TokenId,
+    TokenKind, TokenModel, TokenState, luhn_check_digit,
     otp::{Drift, OtpParams, TokenSeed},
 };
 use countersign_server::{
@@ -16,7 +16,7 @@ use countersign_server::{
     launch::{LaunchClaims, LaunchPatient, sign_launch},
     router,
 };
-use countersign_store::{Database, Identity, Session, Stage, Store};
+use countersign_store::{Database, Identity, Session, Stage, Store, Tx};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 
 use crate::{
@@ -125,6 +125,8 @@ impl TestApp {
         let mut options = options();
         change(&mut options);
         let store = open(&database, clock.now()).await;
+        let now = clock.now();
+        store.write("test_models", move |tx| allow_models(tx, now)).await.unwrap();
         let clock_of_app: Arc<dyn Clock> = clock.clone();
         let app = Arc::new(App::new(store.clone(), clock_of_app, seeded_rng, options.clone()));
         let limits = Arc::new(limits);
@@ -284,6 +286,13 @@ impl TestApp {
         found.unwrap().expect("the token is there").token
     }
 
+    /// Allows a model for signing, or forbids it.
+    pub async fn set_model(&self, code: &'static str, allowed: bool) {
+        let now = self.now();
+        let set = self.store.write("test_model", move |tx| set_model(tx, code, allowed, now));
+        set.await.unwrap();
+    }
+
     /// Its identifier.
     pub async fn token_id(&self, credential: &CredentialId) -> TokenId {
         self.token(credential).await.id
@@ -364,6 +373,33 @@ async fn make_person(
     Person { id, npi, token: row.unwrap().unwrap().token.id, phone }
 }
 
+/// Whether tokens of a model may sign, past the program and without a record.
+fn set_model(
+    tx: &mut Tx<'_>,
+    code: &str,
+    allowed: bool,
+    now: Timestamp,
+) -> Result<(), countersign_store::Error> {
+    tx.save_token_model(&TokenModel {
+        code: code.parse().unwrap(),
+        maker: "Countersign".to_owned(),
+        name: code.to_owned(),
+        kind: TokenKind::OtpSoft,
+        fips: FipsCertificate::NONE,
+        allowed,
+        note: "demo policy".to_owned(),
+        changed: now,
+        changed_by: "tests".to_owned(),
+    })
+}
+
+/// Allows the models that tests make tokens of.
+fn allow_models(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), countersign_store::Error> {
+    [ModelCode::AUTHENTICATOR, ModelCode::TERMINAL, ModelCode::VIP_ACCESS]
+        .into_iter()
+        .try_for_each(|code| set_model(tx, code, true, now))
+}
+
 /// A practice with many prescribers of one token each, made past the server: for floods.
 pub async fn fill(store: &Store, tokens: u32, key: &str, now: Timestamp) -> Vec<Phone> {
     let hash = PassphraseHash::from_row(HASH).unwrap();
@@ -372,6 +408,7 @@ pub async fn fill(store: &Store, tokens: u32, key: &str, now: Timestamp) -> Vec<
         .write("test_fill", move |tx| {
             let practice = PracticeId::new(now, tx.rng())?;
             tx.create_practice(practice, "Flood", now)?;
+            allow_models(tx, now)?;
             let key = countersign_store::ApiKey {
                 id: countersign_domain::ApiKeyId::new(now, tx.rng())?,
                 practice,
@@ -392,10 +429,7 @@ pub async fn fill(store: &Store, tokens: u32, key: &str, now: Timestamp) -> Vec<
                     id: TokenId::new(now, tx.rng())?,
                     practice: Some(practice),
                     prescriber: Some(prescriber),
-                    credential: CredentialId::random(
-                        countersign_domain::TokenKind::OtpSoft,
-                        tx.rng(),
-                    )?,
+                    credential: CredentialId::random(TokenKind::OtpSoft, tx.rng())?,
                     name: "flood".parse().unwrap(),
                     params: OtpParams::OWN,
                     seed: TokenSeed::generate(OtpParams::OWN.algorithm(), tx.rng())?,

@@ -5,7 +5,7 @@ use std::collections::{HashMap, hash_map::Entry};
 use countersign_crypto::sha256;
 use countersign_domain::{
     Actor, CredentialId, Event, EventKind, Failures, PasscodeCheck, Policy, PrescriberId, Purpose,
-    Refusal, Token, check_passcode,
+    Refusal, SigningModels, Token, check_passcode,
     otp::{OneTimePasscode, find},
 };
 use countersign_store::{ApiKey, Tx};
@@ -95,6 +95,12 @@ pub(super) fn run(
     if let Some(first) = requests.first() {
         first.burned.apply(rows.values_mut().map(|row| &mut row.token));
     }
+    // One small query for the whole group, and only where somebody signs.
+    let models = if requests.iter().any(|request| request.purpose == Purpose::Sign) {
+        tx.signing_models()?
+    } else {
+        SigningModels::default()
+    };
     let times: Vec<_> = requests.iter().map(|request| request.at.now).collect();
     let mut links = tx.links(&times)?.into_iter();
     let mut events = Vec::with_capacity(requests.len());
@@ -134,6 +140,10 @@ pub(super) fn run(
         let result: PasscodeCheck =
             check_passcode(&mut row.token, &mut owner.now, &request.passcode, now, &request.policy);
         request.consumed.set(result.iter().map(|step| (row.token.id, *step)));
+        let result = result.and_then(|step| {
+            models.check(&row.token, request.purpose)?;
+            Ok(step)
+        });
         let event = Event::of(EventKind::PasscodeTried, actor, &result, request.at.support)
             .about(key.practice, prescriber)
             .token(row.token.id)

@@ -2,8 +2,8 @@ use std::sync::PoisonError;
 
 use countersign_domain::{
     Actor, CredentialId, DisableReason, Event, EventKind, NewToken, PrescriberId, Purpose, Refusal,
-    TokenId, TokenKind, TokenName, TokenState, add_token, disable_token, otp::OneTimePasscode,
-    same_browser, test_token,
+    TokenId, TokenKind, TokenModel, TokenName, TokenState, add_token, disable_token,
+    otp::OneTimePasscode, replace_token, same_browser, test_token,
 };
 use countersign_store::{AuditRow, Prescriber, Session, Stage, Tx};
 
@@ -20,6 +20,8 @@ pub struct Overview {
     pub tokens: Vec<countersign_domain::Token>,
     /// Newest first.
     pub events: Vec<AuditRow>,
+    /// The models that the operator has judged.
+    pub models: Vec<TokenModel>,
 }
 
 /// A fresh passcode of an active token, given with a change.
@@ -44,6 +46,34 @@ pub struct AddForm {
     pub code: OneTimePasscode,
     /// A fresh passcode of an active token, where one is asked for.
     pub confirm: Option<Confirm>,
+    /// The token in whose place this one comes.
+    pub replaces: Option<Replaces>,
+}
+
+/// The token that goes when another comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replaces {
+    /// Which.
+    pub token: TokenId,
+    /// Whether it is lost. One that is at hand confirms by its own code; for a lost one another does.
+    pub lost: bool,
+}
+
+impl Replaces {
+    const fn reason(self) -> DisableReason {
+        if self.lost { DisableReason::Lost } else { DisableReason::Replaced }
+    }
+
+    /// Whether this confirmation may vouch for the change.
+    fn accepts(self, confirm: Option<&Confirm>) -> Result<(), Refusal> {
+        match (confirm.map(|confirm| confirm.chosen), self.lost) {
+            (None, _) => Err(Refusal::StepUpNeeded),
+            (Some(Chosen::Token(id)), false) if id == self.token => Ok(()),
+            (_, false) => Err(Refusal::ConfirmWithOld),
+            (Some(Chosen::Token(id)), true) if id != self.token => Ok(()),
+            (_, true) => Err(Refusal::ConfirmWithOther),
+        }
+    }
 }
 
 /// What the form that renames a token sends.
@@ -79,7 +109,7 @@ pub enum Change<T> {
 
 impl<T> Change<T> {
     /// Whether it was made, for its event.
-    fn outcome(&self) -> Result<(), Refusal> {
+    pub(super) fn outcome(&self) -> Result<(), Refusal> {
         match self {
             Self::Done(_) => Ok(()),
             Self::Refused(refusal) | Self::NotConfirmed(refusal) => Err(refusal.clone()),
@@ -103,7 +133,8 @@ impl App {
                 let tokens =
                     tx.tokens_of(prescriber.id)?.into_iter().map(|row| row.token).collect();
                 let events = tx.events_of(prescriber.id, 200)?;
-                Ok(Some(Overview { prescriber, tokens, events }))
+                let models = tx.token_models()?;
+                Ok(Some(Overview { prescriber, tokens, events, models }))
             })
             .await?;
         let mut found = found.ok_or(Error::NotFound)?;
@@ -140,6 +171,10 @@ impl App {
                 let found = tx.token_by_credential(&form.credential)?;
                 let new = found.as_ref().map(|row| row.token.id);
                 let confirm = form.confirm.as_ref();
+                if let Some(Err(refusal)) = form.replaces.map(|old| old.accepts(confirm)) {
+                    return Ok(Change::NotConfirmed(refusal));
+                }
+                let stale = stale || form.replaces.is_some();
                 // Before anything is said of the ID: a stale session learns nothing of it.
                 let vouched = step_up(account, tx, stale, confirm, new, session_id, at, &policy)?;
                 if let Err(refusal) = vouched {
@@ -165,12 +200,38 @@ impl App {
                     prescriber,
                     name: form.name.clone(),
                     active: account.active(),
+                    model_allowed: tx.signing_models()?.allow(&new.model),
                 };
                 let before = new.clone();
-                let answer =
-                    add_token(&mut new, &mut account.owner, &by, &form.code, at.now, &policy);
+                let code = &form.code;
+                let answer = match form.replaces {
+                    None => add_token(&mut new, &mut account.owner, &by, code, at.now, &policy),
+                    Some(gone) => match account.token(gone.token) {
+                        None => Err(Refusal::TokenNotActive),
+                        Some((old, owner)) => {
+                            let reason = gone.reason();
+                            replace_token(old, reason, &mut new, owner, &by, code, at.now, &policy)
+                        }
+                    },
+                };
                 match answer {
                     Ok(()) => {
+                        if let Some(gone) = form.replaces {
+                            let reason = gone.reason();
+                            let event = Event::success(
+                                EventKind::TokenDisabled,
+                                Actor::Prescriber(prescriber),
+                                at.support,
+                            )
+                            .about(practice, prescriber)
+                            .token(gone.token)
+                            .reason(reason.code());
+                            tx.append(&event, at.now)?;
+                            if reason.is_loss() {
+                                // Whoever holds the token may hold a session too.
+                                tx.end_other_sessions(prescriber, session_id)?;
+                            }
+                        }
                         account.consumed_elsewhere = new.last_step.map(|step| (new.id, step));
                         tx.associate_token(&new, mark)?;
                         added = Some(new.id);
@@ -373,7 +434,7 @@ fn theirs(account: &Account, id: TokenId) -> Option<TokenId> {
     clippy::too_many_arguments,
     reason = "each is a fact of the request; a struct would only rename them"
 )]
-fn step_up(
+pub(super) fn step_up(
     account: &mut Account,
     tx: &mut Tx<'_>,
     needed: bool,

@@ -2,6 +2,7 @@
 
 mod login;
 mod pairing;
+mod phone;
 mod show;
 mod start;
 mod tokens;
@@ -62,6 +63,8 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/portal/pairings/{id}", get(pairing::show))
         .route("/portal/pairings/{id}/code.svg", get(pairing::picture))
         .route("/portal/pairings/{id}/state", get(pairing::state))
+        .route("/portal/tokens/other", get(phone::other_form).post(phone::other))
+        .route("/portal/phone", get(phone::form).post(phone::submit))
         .route("/portal/history", get(tokens::history))
         .route("/portal/tokens/{id}", get(tokens::one))
         .route("/portal/tokens/{id}/name", post(tokens::rename))

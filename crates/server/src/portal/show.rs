@@ -1,16 +1,16 @@
 //! Domain values as display data.
 
 use countersign_domain::{
-    Blocked, DisableReason, FORMATS, Manufacturer, Policy, Refusal, SameBrowser, Timestamp, Token,
-    TokenKind, TokenState,
+    Blocked, DisableReason, FORMATS, Manufacturer, ModelCode, Policy, Refusal, SameBrowser,
+    Timestamp, Token, TokenKind, TokenModel, TokenState,
 };
 use countersign_store::AuditRow;
 
 use crate::{
     app::Overview,
     views::{
-        Choice, EventRow, IdFormat, Lock, LockSubject, MaskedId, Notice, NoticeKind, PrefixRule,
-        Reason, TokenChoice, TokenField, TokenLabel, TokenRow, TokenStatus, When, span,
+        Choice, EventRow, IdFormat, Lock, LockSubject, MaskedId, ModelFacts, Notice, NoticeKind,
+        PrefixRule, Reason, TokenChoice, TokenField, TokenLabel, TokenRow, TokenStatus, When, span,
     },
 };
 
@@ -217,6 +217,11 @@ fn reason_words(code: &str) -> &'static str {
         "same_browser" => "in the browser that was used",
         "self_vouching" => "confirmed by the new token",
         "token_type_mismatch" => "other type than the ID says",
+        "model_not_allowed" => "model not allowed for signing",
+        "secret_shown_before" => "shown before",
+        "too_many_waiting" => "too many wait",
+        "confirm_with_old" => "not confirmed by the old token",
+        "confirm_with_other" => "not confirmed by another token",
         "not_reversible" => "disabled for good",
         "no_change" => "nothing to change",
         _ => "",
@@ -271,6 +276,43 @@ pub(super) fn prefixes(on: &[Manufacturer]) -> Vec<PrefixRule> {
 
 pub(super) fn makers(on: &[Manufacturer]) -> Vec<Choice> {
     on.iter().map(|maker| Choice::new(maker.code(), maker.label())).collect()
+}
+
+/// The makers of whose models at least one is allowed.
+pub(super) fn offered(on: &[Manufacturer], models: &[TokenModel]) -> Vec<Manufacturer> {
+    let allowed = |maker: &&Manufacturer| {
+        models.iter().any(|model| model.allowed && model.manufacturer() == Some(**maker))
+    };
+    on.iter().filter(allowed).copied().collect()
+}
+
+/// What the operator notes about the models that can be added, or that none can.
+pub(super) fn models_note(offered: &[Manufacturer], models: &[TokenModel]) -> Option<String> {
+    if offered.is_empty() {
+        return Some(
+            "No model of token is allowed for signing here yet. Ask your practice's support."
+                .to_owned(),
+        );
+    }
+    let demo = models.iter().any(|model| model.allowed && model.note == "demo policy");
+    demo.then(|| "Allowed models: demo policy.".to_owned())
+}
+
+/// A token's model, as the operator has judged it.
+pub(super) fn model(models: &[TokenModel], token: &Token) -> ModelFacts {
+    let Some(model) = models.iter().find(|model| model.code == token.model) else {
+        let name = match token.model.as_str() {
+            ModelCode::UNKNOWN => "Not known".to_owned(),
+            code => code.to_owned(),
+        };
+        return ModelFacts { name, fips: "none".to_owned(), allowed: false, note: String::new() };
+    };
+    ModelFacts {
+        name: format!("{} {}", model.maker, model.name),
+        fips: model.fips.to_string(),
+        allowed: model.allowed,
+        note: model.note.clone(),
+    }
 }
 
 pub(super) fn kinds() -> Vec<Choice> {

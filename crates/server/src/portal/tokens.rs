@@ -11,7 +11,7 @@ use http::StatusCode;
 use super::{
     Ctx, Fields, Query,
     login::{chosen, enable_with, resync_refused, two_codes, wait},
-    show,
+    phone, show,
 };
 use crate::{
     app::{AddForm, By, Change, Confirm, DisableForm, Error, Overview, RenameForm},
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Session, person and tokens of someone who has proved both factors.
-async fn known(ctx: &Ctx) -> Result<(Session, PrescriberId, Overview), Stop> {
+pub(super) async fn known(ctx: &Ctx) -> Result<(Session, PrescriberId, Overview), Stop> {
     let (session, prescriber) = ctx.full_session()?;
     let overview = ctx.app().overview(prescriber).await.map_err(|error| ctx.stop(&error))?;
     Ok((session, prescriber, overview))
@@ -43,7 +43,7 @@ async fn known_token(
     Ok((session, prescriber, overview, token))
 }
 
-fn frame(ctx: &Ctx, overview: &Overview, title: &str, nav: NavTab) -> Page {
+pub(super) fn frame(ctx: &Ctx, overview: &Overview, title: &str, nav: NavTab) -> Page {
     let mut page = ctx.frame_for(title, &overview.prescriber.name);
     page.practice = Some(overview.prescriber.practice_name.clone());
     page.nav = nav;
@@ -63,7 +63,7 @@ pub(super) async fn frame_of(
     Ok(page)
 }
 
-fn most_active(ctx: &Ctx) -> usize {
+pub(super) fn most_active(ctx: &Ctx) -> usize {
     usize::try_from(ctx.app().options().policy.max_active_tokens).unwrap_or(usize::MAX)
 }
 
@@ -110,6 +110,9 @@ pub(super) async fn list(ctx: Ctx, query: Query) -> Out {
         "added" => Some(
             "The token is added and active. The code you just used is spent: its next code logs you in.",
         ),
+        "replaced" => Some(
+            "The new token is added and active, and the old one is disabled for good. Remove it from the old phone.",
+        ),
         "disabled" => Some("The token is disabled. Its codes no longer work."),
         "enabled" => Some("The token is active again."),
         "resynced" => Some("The token is back in step. Its next code will work."),
@@ -123,27 +126,30 @@ pub(super) async fn list(ctx: Ctx, query: Query) -> Out {
     Ok(page(StatusCode::OK, &template))
 }
 
-fn step_up(ctx: &Ctx, session: &Session, overview: &Overview) -> Option<StepUp> {
+pub(super) fn step_up(ctx: &Ctx, session: &Session, overview: &Overview) -> Option<StepUp> {
     ctx.app().needs_step_up(session, ctx.at).then(|| StepUp {
         token: show::choices(&overview.tokens, ANY_TOKEN, ctx.now()),
         passcode: SecretField::default(),
     })
 }
 
-fn empty_add(ctx: &Ctx, session: &Session, overview: &Overview) -> AddToken {
+pub(super) fn empty_add(ctx: &Ctx, session: &Session, overview: &Overview) -> AddToken {
     let on = &ctx.app().options().manufacturers;
+    let offered = show::offered(on, &overview.models);
     let choice = |options: Vec<Choice>| ChoiceField { value: String::new(), options, error: None };
     let mut issuer = choice(vec![Choice::new("built_in", "Countersign (this server)")]);
     "built_in".clone_into(&mut issuer.value);
     AddToken {
-        manufacturer: choice(show::makers(on)),
-        manufacturer_help: on.contains(&Manufacturer::Symantec).then(|| {
+        manufacturer: choice(show::makers(&offered)),
+        manufacturer_help: offered.contains(&Manufacturer::Symantec).then(|| {
             "Symantec IDs are served by this server's built-in authority, not by Symantec. A code from the vendor's own VIP Access app cannot be checked here.".to_owned()
         }),
+        models_note: show::models_note(&offered, &overview.models),
+        other_app: phone::offers_other_app(ctx, overview),
         issuer,
         token_type: choice(show::kinds()),
-        formats: show::formats(on),
-        prefixes: show::prefixes(on),
+        formats: show::formats(&offered),
+        prefixes: show::prefixes(&offered),
         step_up: step_up(ctx, session, overview),
         can_pair: on.contains(&Manufacturer::Countersign),
         ..AddToken::default()
@@ -165,23 +171,27 @@ pub(super) async fn add_form(ctx: Ctx, query: Query) -> Out {
         };
         return Ok(page(StatusCode::OK, &template));
     }
-    if template.active_count() < template.limit {
-        let mut add = empty_add(&ctx, &session, &overview);
-        if let Ok(id) = query.text("pairing").parse() {
-            let by = By { session: &session, prescriber };
-            if let Ok(PairingState::Used { credential }) = ctx.app().pairing_state(&by, id).await {
-                credential.as_str().clone_into(&mut add.credential_id.value);
-                add.paired = true;
-            }
+    if let Some((gone, old)) = phone::replaces(&overview, query.text("replaces"), query.text("why"))
+    {
+        template.add = Some(phone::replacing_add(&ctx, &session, &overview, gone, &old));
+    } else if template.active_count() < template.limit {
+        template.add = Some(empty_add(&ctx, &session, &overview));
+    }
+    if let (Some(add), Ok(id)) = (&mut template.add, query.text("pairing").parse()) {
+        let by = By { session: &session, prescriber };
+        if let Ok(PairingState::Used { credential }) = ctx.app().pairing_state(&by, id).await {
+            credential.as_str().clone_into(&mut add.credential_id.value);
+            add.paired = true;
         }
-        template.add = Some(add);
+    }
+    if template.add.is_some() {
         template.page.notice = ctx.noticed(None, &overview);
     }
     Ok(page(StatusCode::OK, &template))
 }
 
 /// Reads the fresh passcode where one is asked for; what is wrong stands beside its field.
-fn confirm(fields: &Fields, asked: Option<&mut StepUp>) -> Result<Option<Confirm>, ()> {
+pub(super) fn confirm(fields: &Fields, asked: Option<&mut StepUp>) -> Result<Option<Confirm>, ()> {
     let Some(asked) = asked else { return Ok(None) };
     fields.text("stepup_token").clone_into(&mut asked.token.value);
     let choice = chosen(fields.text("stepup_token"));
@@ -274,12 +284,23 @@ fn read_add(fields: &Fields, on: &[Manufacturer], add: &mut AddToken) -> Option<
         name: name.ok()?,
         code: code.ok()?,
         confirm: None,
+        replaces: None,
     })
 }
 
 pub(super) async fn add(ctx: Ctx, fields: Fields) -> Out {
     let (session, prescriber, overview) = known(&ctx).await?;
-    let mut add = empty_add(&ctx, &session, &overview);
+    let replaces = match fields.text("replaces") {
+        "" => None,
+        id => {
+            let found = phone::replaces(&overview, id, fields.text("why"));
+            Some(found.ok_or_else(|| ctx.not_found())?)
+        }
+    };
+    let mut add = match &replaces {
+        Some((gone, old)) => phone::replacing_add(&ctx, &session, &overview, *gone, old),
+        None => empty_add(&ctx, &session, &overview),
+    };
     let form = read_add(&fields, &ctx.app().options().manufacturers, &mut add);
     let confirm = confirm(&fields, add.step_up.as_mut());
     let (Some(mut form), Ok(confirm)) = (form, confirm) else {
@@ -289,11 +310,19 @@ pub(super) async fn add(ctx: Ctx, fields: Fields) -> Out {
         ));
     };
     form.confirm = confirm;
+    form.replaces = replaces.map(|(gone, _)| gone);
+    let form_replaces = form.replaces.is_some();
     match ctx.app().add_token(&session, prescriber, form, ctx.at).await {
-        Ok(Change::Done(_)) => return Ok(see_other("/portal/tokens?done=added")),
+        Ok(Change::Done(_)) => {
+            let done = if form_replaces { "replaced" } else { "added" };
+            return Ok(see_other(&format!("/portal/tokens?done={done}")));
+        }
         Ok(Change::Refused(refusal)) => {
-            // The confirmation was accepted and is spent; it need not be given again.
-            add.step_up = None;
+            // The confirmation was accepted and is spent; it need not be given again. Where a token
+            // goes, each try needs a code: who has it must show so.
+            if !form_replaces {
+                add.step_up = None;
+            }
             add_refused(&ctx, &mut add, &refusal);
         }
         Ok(Change::NotConfirmed(refusal)) => {
@@ -314,6 +343,16 @@ fn add_refused(ctx: &Ctx, add: &mut AddToken, refusal: &Refusal) {
         | Refusal::BoundToAnother
         | Refusal::TokenNotActive
         | Refusal::TokenLimit { .. } => add.credential_id.error = text,
+        Refusal::ModelNotAllowed => {
+            // Named where the page stands, not only in its footer: this is whom to ask.
+            let contact = &ctx.app().options().support;
+            let whom = contact.phone.as_ref().or(contact.email.as_ref());
+            let whom = whom.map_or_else(String::new, |way| format!(", {way}"));
+            add.credential_id.error = Some(match contact.name.as_str() {
+                "" => refusal.to_string(),
+                name => format!("{refusal} That is {name}{whom}."),
+            });
+        }
         _ => {
             add.wait = wait(refusal);
             add.otp.error = text;
@@ -329,7 +368,7 @@ fn add_refused(ctx: &Ctx, add: &mut AddToken, refusal: &Refusal) {
 }
 
 /// Puts a refused confirmation beside its field; answers with the lock, if there is one.
-fn step_up_refused(
+pub(super) fn step_up_refused(
     ctx: &Ctx,
     step_up: &mut Option<StepUp>,
     refusal: &Refusal,
@@ -353,6 +392,8 @@ fn token_page(ctx: &Ctx, session: &Session, overview: &Overview, token: &Token) 
         issuer: "Countersign (this server)".to_owned(),
         added_by: show::added_by(overview, token),
         clock: show::clock(token),
+        model: show::model(&overview.models, token),
+        seed_left: token.seed_left.map(show::when),
         name: TextField { value: token.name.as_str().to_owned(), error: None },
         can_confirm: overview.tokens.iter().any(Token::is_active),
         step_up: step_up(ctx, session, overview),

@@ -15,6 +15,7 @@ mod browser;
 mod faults;
 mod flow;
 mod layering;
+mod models;
 mod routes;
 mod vip;
 

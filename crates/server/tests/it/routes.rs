@@ -25,7 +25,7 @@ enum Who {
 use Who::{Anyone, Full, Machine, Passphrase};
 
 /// Every route there is. `router_and_list_agree` fails when one is missing here.
-const ROUTES: [(&str, &str, Who); 38] = [
+const ROUTES: [(&str, &str, Who); 40] = [
     ("/", "GET", Anyone(303)),
     ("/launch", "GET", Anyone(403)),
     ("/e-prescribing", "GET", Anyone(403)),
@@ -50,6 +50,8 @@ const ROUTES: [(&str, &str, Who); 38] = [
     ("/portal/pairings/{id}", "GET", Full),
     ("/portal/pairings/{id}/code.svg", "GET", Full),
     ("/portal/pairings/{id}/state", "GET", Full),
+    ("/portal/tokens/other", "GET POST", Full),
+    ("/portal/phone", "GET POST", Full),
     ("/portal/history", "GET", Full),
     ("/portal/tokens/{id}", "GET", Full),
     ("/portal/tokens/{id}/name", "POST", Full),

@@ -1,0 +1,273 @@
+use std::{collections::HashSet, fmt, str::FromStr};
+
+use thiserror::Error;
+
+use crate::{DeviceClass, Manufacturer, ModelCode, Purpose, Refusal, Timestamp, Token, TokenKind};
+
+/// What is wrong with what an operator says of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ModelError {
+    /// A text that is empty, too long, or holds a character that can't be shown.
+    #[error("{field} must be 1 to {most} characters on one line")]
+    Text {
+        /// Which.
+        field: &'static str,
+        /// The limit.
+        most: usize,
+    },
+    /// Neither a certificate nor "none".
+    #[error(
+        "a FIPS certificate is its number at the CMVP, such as 4816, or \"none\" where there is none"
+    )]
+    Certificate,
+}
+
+/// The FIPS 140 certificate of a model: its number, or none (21 CFR 1311.115(b)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FipsCertificate(Option<String>);
+
+impl FipsCertificate {
+    /// There is none.
+    pub const NONE: Self = Self(None);
+
+    /// The number, or "none".
+    pub fn as_str(&self) -> &str {
+        self.0.as_deref().unwrap_or("none")
+    }
+
+    /// Whether there is one.
+    pub const fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+impl FromStr for FipsCertificate {
+    type Err = ModelError;
+
+    fn from_str(text: &str) -> Result<Self, ModelError> {
+        let text = text.trim();
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(Self::NONE);
+        }
+        let number = text.strip_prefix('#').unwrap_or(text);
+        if (1..=6).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit()) {
+            Ok(Self(Some(number.to_owned())))
+        } else {
+            Err(ModelError::Certificate)
+        }
+    }
+}
+
+impl fmt::Display for FipsCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A model of tokens as the operator has judged it. One that has no entry may not be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenModel {
+    /// What names it.
+    pub code: ModelCode,
+    /// Who makes it.
+    pub maker: String,
+    /// What it is called.
+    pub name: String,
+    /// App or fob.
+    pub kind: TokenKind,
+    /// The certificate of its cryptographic module.
+    pub fips: FipsCertificate,
+    /// Whether its passcodes may sign, and so whether it may be added.
+    pub allowed: bool,
+    /// Why, in the operator's words; may be empty.
+    pub note: String,
+    /// Since when this entry says so.
+    pub changed: Timestamp,
+    /// Who said so.
+    pub changed_by: String,
+}
+
+impl TokenModel {
+    /// Whose credential IDs tokens of this model have, as far as it is known.
+    pub fn manufacturer(&self) -> Option<Manufacturer> {
+        self.code.manufacturer().or_else(|| {
+            let maker = self.maker.trim();
+            Manufacturer::ALL.into_iter().find(|known| {
+                maker.eq_ignore_ascii_case(known.code())
+                    || maker.eq_ignore_ascii_case(known.label())
+            })
+        })
+    }
+
+    /// Checks the texts, which stand on pages and in the list of the command line.
+    pub fn check(&self) -> Result<(), ModelError> {
+        let texts = [
+            ("the maker", &self.maker, 1, 40),
+            ("the name of the model", &self.name, 1, 60),
+            ("the note", &self.note, 0, 120),
+            ("your name", &self.changed_by, 1, 40),
+        ];
+        for (field, text, least, most) in texts {
+            let length = text.chars().count();
+            if length < least || length > most || text.chars().any(char::is_control) {
+                return Err(ModelError::Text { field, most });
+            }
+        }
+        Ok(())
+    }
+
+    /// What this entry says and `before` did not, for the record. Whether the model may sign and its
+    /// certificate always come first, so that a long note is what gets cut.
+    pub fn change_from(&self, before: Option<&Self>) -> String {
+        let yes = |allowed: bool| if allowed { "yes" } else { "no" };
+        let mut said = format!("{} by {}:", self.code, self.changed_by);
+        let mut add = |what: &str, was: Option<&str>, is: &str| match was {
+            Some(was) if was == is => {}
+            Some(was) => said.push_str(&format!(" {what} {was} -> {is};")),
+            None => said.push_str(&format!(" {what} {is};")),
+        };
+        add("signing", before.map(|b| yes(b.allowed)), yes(self.allowed));
+        add("fips", before.map(|b| b.fips.as_str()), self.fips.as_str());
+        add("type", before.map(|b| b.kind.code()), self.kind.code());
+        add("maker", before.map(|b| b.maker.as_str()), &self.maker);
+        add("name", before.map(|b| b.name.as_str()), &self.name);
+        add("note", before.map(|b| b.note.as_str()), &self.note);
+        if said.ends_with(':') {
+            said.push_str(" looked at again, nothing changed");
+        }
+        said.trim_end_matches([';', ' ']).to_owned()
+    }
+}
+
+/// The models whose passcodes may sign.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SigningModels(HashSet<ModelCode>);
+
+impl SigningModels {
+    /// Whether one is among them.
+    pub fn allow(&self, model: &ModelCode) -> bool {
+        self.0.contains(model)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Refuses a passcode that would sign and comes from a token of another model. Asked after the
+    /// passcode was looked at: it is spent, and time does not tell the two apart.
+    pub fn check(&self, token: &Token, purpose: Purpose) -> Result<(), Refusal> {
+        if purpose == Purpose::Sign && !self.allow(&token.model) {
+            return Err(Refusal::ModelNotAllowed);
+        }
+        Ok(())
+    }
+}
+
+impl FromIterator<ModelCode> for SigningModels {
+    fn from_iter<I: IntoIterator<Item = ModelCode>>(codes: I) -> Self {
+        Self(codes.into_iter().collect())
+    }
+}
+
+impl ModelCode {
+    /// The model of a token of our own that lives on a device of this class.
+    pub const fn for_device(class: DeviceClass) -> Self {
+        match class {
+            DeviceClass::Terminal => Self::known(Self::TERMINAL),
+            DeviceClass::Phone
+            | DeviceClass::Tablet
+            | DeviceClass::Watch
+            | DeviceClass::Unknown => Self::known(Self::AUTHENTICATOR),
+        }
+    }
+
+    /// Whose credential IDs its tokens have, where that is fixed.
+    pub fn manufacturer(&self) -> Option<Manufacturer> {
+        match self.as_str() {
+            Self::AUTHENTICATOR | Self::TERMINAL | Self::OTHER => Some(Manufacturer::Countersign),
+            Self::VIP_ACCESS => Some(Manufacturer::Symantec),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model() -> TokenModel {
+        TokenModel {
+            code: ModelCode::known(ModelCode::TERMINAL),
+            maker: "Countersign".to_owned(),
+            name: "Terminal token".to_owned(),
+            kind: TokenKind::OtpSoft,
+            fips: FipsCertificate::NONE,
+            allowed: false,
+            note: String::new(),
+            changed: Timestamp::from_seconds(0),
+            changed_by: "Ruth".to_owned(),
+        }
+    }
+
+    #[test]
+    fn certificates() {
+        for (text, good) in
+            [("none", "none"), (" None ", "none"), ("4816", "4816"), ("#4816", "4816")]
+        {
+            assert_eq!(text.parse::<FipsCertificate>().unwrap().as_str(), good);
+        }
+        for text in ["", "yes", "#", "48 16", "1234567"] {
+            assert_eq!(text.parse::<FipsCertificate>(), Err(ModelError::Certificate), "{text}");
+        }
+        assert!(!FipsCertificate::NONE.is_some());
+    }
+
+    #[test]
+    fn texts_are_short_and_on_one_line() {
+        model().check().unwrap();
+        for change in [
+            |m: &mut TokenModel| m.maker.clear(),
+            |m: &mut TokenModel| m.name = "x".repeat(61),
+            |m: &mut TokenModel| m.note = "a\nb".to_owned(),
+            |m: &mut TokenModel| m.changed_by.clear(),
+        ] {
+            let mut model = model();
+            change(&mut model);
+            assert!(matches!(model.check(), Err(ModelError::Text { .. })), "{model:?}");
+        }
+    }
+
+    #[test]
+    fn a_change_says_what_was_before() {
+        let before = model();
+        assert_eq!(
+            before.change_from(None),
+            "countersign-terminal by Ruth: signing no; fips none; type otp_soft; maker Countersign; \
+             name Terminal token; note"
+        );
+        let mut after = before.clone();
+        after.allowed = true;
+        after.note = "asked legal".to_owned();
+        assert_eq!(
+            after.change_from(Some(&before)),
+            "countersign-terminal by Ruth: signing no -> yes; note  -> asked legal"
+        );
+        assert!(before.change_from(Some(&before)).contains("nothing changed"));
+    }
+
+    #[test]
+    fn the_model_of_a_device() {
+        for class in DeviceClass::ALL {
+            let terminal = ModelCode::for_device(class).as_str() == ModelCode::TERMINAL;
+            assert_eq!(terminal, class == DeviceClass::Terminal);
+        }
+        let mut fob = model();
+        assert_eq!(fob.manufacturer(), Some(Manufacturer::Countersign));
+        fob.code = "fob-7".parse().unwrap();
+        fob.maker = "onespan".to_owned();
+        assert_eq!(fob.manufacturer(), Some(Manufacturer::OneSpan));
+        fob.maker = "Acme".to_owned();
+        assert_eq!(fob.manufacturer(), None);
+    }
+}
