@@ -912,7 +912,7 @@ fn check_symantec_prefix(prefix: &str) -> Result<(), String> {
         .iter()
         .filter(|f| f.manufacturer == Manufacturer::Symantec && f.kind == TokenKind::OtpSoft)
         // Codes of such an ID follow a counter; the built-in authority makes them by the time.
-        .filter(|f| f.prefix != "UBHE")
+        .filter(|f| !f.event_based)
         .map(|f| f.prefix)
         .collect();
     if known.contains(&prefix) {

@@ -117,6 +117,8 @@ pub struct CredentialFormat {
     pub kind: TokenKind,
     /// Whether the last digit is a Luhn check digit over all digits.
     pub check_digit: bool,
+    /// Whether the codes follow a counter and not the time.
+    pub event_based: bool,
 }
 
 const fn format(
@@ -125,7 +127,14 @@ const fn format(
     manufacturer: Manufacturer,
     kind: TokenKind,
 ) -> CredentialFormat {
-    CredentialFormat { prefix, digits: (digits, digits), manufacturer, kind, check_digit: false }
+    CredentialFormat {
+        prefix,
+        digits: (digits, digits),
+        manufacturer,
+        kind,
+        check_digit: false,
+        event_based: false,
+    }
 }
 
 /// Every family of IDs that is recognized.
@@ -146,7 +155,10 @@ pub const FORMATS: [CredentialFormat; 14] = [
     format("SYDC", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
     format("VSST", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
     // Its codes follow a counter, but it is an app all the same.
-    format("UBHE", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
+    CredentialFormat {
+        event_based: true,
+        ..format("UBHE", 8, Manufacturer::Symantec, TokenKind::OtpSoft)
+    },
     format("AVT", 9, Manufacturer::Symantec, TokenKind::OtpHard),
     format("FT", 10, Manufacturer::Symantec, TokenKind::OtpHard),
     CredentialFormat {
@@ -340,6 +352,11 @@ impl CredentialId {
     /// What tokens with such IDs are.
     pub fn kind(&self) -> TokenKind {
         self.family().kind
+    }
+
+    /// Whether the codes of tokens with such IDs follow a counter and not the time.
+    pub fn is_event_based(&self) -> bool {
+        self.family().event_based
     }
 
     /// `CNST••••5674`: enough to tell one's own tokens apart.

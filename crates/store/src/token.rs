@@ -203,6 +203,10 @@ impl Parts {
             u16::try_from(number(8, "token.period")?).unwrap_or(u16::MAX),
         )
         .map_err(|_| Error::Corrupt { column: "token.digits" })?;
+        // A period that was lost must not make a counter of the time.
+        if params.is_event_based() != credential.is_event_based() {
+            return Err(Error::Corrupt { column: "token.period" });
+        }
         let at = Timestamp::from_micros(row.int(12, "token.state_at")?);
         let reason = row.opt_text(11, "token.state_reason")?.and_then(DisableReason::from_code);
         let state = match (row.text(10, "token.state")?, reason) {
