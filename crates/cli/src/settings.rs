@@ -620,6 +620,8 @@ impl Entry {
             (serde_json::Value::Array(_), _) => {
                 Some(format!("{key} must be a list of texts in quotes, such as {}", self.default))
             }
+            (serde_json::Value::Bool(_), ValueKind::Boolean(_)) => None,
+            (serde_json::Value::Bool(_), _) => Some(format!("{key} must be true or false")),
             (_, ValueKind::String(word)) => self.unknown_word(word),
             _ => Some(format!("{key} must be a text in quotes")),
         }
@@ -639,6 +641,11 @@ impl Entry {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Ok(Value::from(items.map(str::to_owned).collect::<Vec<_>>()))
             }
+            serde_json::Value::Bool(_) => match text.trim() {
+                "true" => Ok(Value::from(true)),
+                "false" => Ok(Value::from(false)),
+                _ => Err("must be true or false".to_owned()),
+            },
             _ => self.unknown_word(text).map_or_else(|| Ok(Value::from(text)), Err),
         }
     }
@@ -1042,6 +1049,7 @@ As a file, ready to be copied to `countersign.toml`:
             ("[policy]\nmax_active_tokens = -1", "from 1 to 5, not -1"),
             ("[policy]\nmax_active_tokens = 4294967297", "from 1 to 5"),
             ("[policy]\npassphrase_iterations = 1000", "from 210000 to 10000000"),
+            ("[policy]\notpauth = \"yes\"", "policy.otpauth must be true or false"),
             ("[policy]\nlaunch_seconds = 4", "policy.launch_seconds must be from 5 to 300, not 4"),
             ("[practice]\nsupport_phone = 800", "practice.support_phone must be a text in quotes"),
             ("[manufacturers]\nenabled = \"rsa\"", "must be a list"),
@@ -1150,8 +1158,9 @@ As a file, ready to be copied to `countersign.toml`:
         let at = |edge: fn((i64, i64)) -> i64| {
             let mut text = String::from("[policy]\n");
             for entry in entries().iter().filter(|entry| entry.section == "policy") {
-                text +=
-                    &[entry.name, " = ", &edge(entry.bounds.unwrap()).to_string(), "\n"].concat();
+                // A word has no bounds.
+                let Some(bounds) = entry.bounds else { continue };
+                text += &[entry.name, " = ", &edge(bounds).to_string(), "\n"].concat();
             }
             load_text(&text, &[])
         };
