@@ -1142,6 +1142,7 @@ As a file, ready to be copied to `countersign.toml`:
             ("[policy]\nmax_active_tokens = -1", "from 1 to 5, not -1"),
             ("[policy]\nmax_active_tokens = 4294967297", "from 1 to 5"),
             ("[policy]\npassphrase_iterations = 1000", "from 210000 to 10000000"),
+            ("[policy]\notpauth = \"yes\"", "policy.otpauth must be true or false"),
             ("[policy]\nlaunch_seconds = 4", "policy.launch_seconds must be from 5 to 300, not 4"),
             ("[practice]\nsupport_phone = 800", "practice.support_phone must be a text in quotes"),
             ("[manufacturers]\nenabled = \"rsa\"", "must be a list"),

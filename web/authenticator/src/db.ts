@@ -53,7 +53,8 @@ export interface Credential {
 
 interface Settings {
   language: string;
-  offset: Offset;
+  /** `null`: the clock was set since it was measured. */
+  offset: Offset | null;
   /** Tells on the next start that the tries were used up. */
   wiped: boolean;
 }
@@ -63,6 +64,13 @@ const VAULT_KEY = "vault";
 
 /** The browser could not store or read: full, forbidden, or broken. */
 export class StorageError extends Error {}
+
+/** Another window has removed or replaced the lock meanwhile. */
+export class VaultChanged extends StorageError {}
+
+/** The nonce is made anew with every lock, and stays while that lock is there. */
+const sameVault = (a: VaultRecord, b: VaultRecord) =>
+  a.master.nonce.length === b.master.nonce.length && a.master.nonce.every((byte, at) => byte === b.master.nonce[at]);
 
 function asked<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((done, fail) => {
@@ -120,6 +128,7 @@ export class Database {
       await done;
       return result;
     } catch (cause) {
+      if (cause instanceof StorageError) throw cause;
       throw new StorageError("transaction", { cause });
     }
   }
@@ -135,14 +144,17 @@ export class Database {
     });
   }
 
-  /** With the first credential the vault is stored as well: neither is ever there without the other. */
-  addCredential(credential: Credential, vault: VaultRecord | null): Promise<void> {
+  /**
+   * `vault` is the one that the credential's seed is wrapped under. With the first credential it is
+   * stored as well: neither is ever there without the other.
+   */
+  addCredential(credential: Credential, vault: VaultRecord, first: boolean): Promise<void> {
     return this.run(["vault", "credentials"], "readwrite", async (store) => {
-      const present = await asked(store("vault").count(VAULT_KEY));
-      // A vault that another window has made meanwhile must not be overwritten, nor may a
-      // credential be added to one that is gone.
-      if ((present === 0) !== (vault !== null)) throw new Error("the vault changed");
-      if (vault) await asked(store("vault").add(vault, VAULT_KEY));
+      const stored: VaultRecord | undefined = await asked(store("vault").get(VAULT_KEY));
+      // A vault that another window has made meanwhile must not be overwritten, nor may a credential
+      // be added to one that is gone, or to another one, which could never open it.
+      if (first ? stored : !stored || !sameVault(stored, vault)) throw new VaultChanged("the vault changed");
+      if (first) await asked(store("vault").add(vault, VAULT_KEY));
       await asked(store("credentials").add(credential));
     });
   }

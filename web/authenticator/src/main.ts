@@ -11,6 +11,9 @@ import { unlockScreen } from "./screens/unlock";
 import { app } from "./state";
 import { guardSight } from "./sight";
 
+/** How often it is asked whether the clock has to be measured again. */
+const LOOK_AT_CLOCK_MS = 60_000;
+
 function lock(): void {
   if (!app.vault) return;
   app.vault = null;
@@ -57,7 +60,7 @@ async function start(): Promise<void> {
     app.db = await Database.open();
     const stored = await app.db.setting("language");
     if (isLanguage(stored)) setLanguage(stored);
-    app.offset = await app.db.setting("offset");
+    app.clock.load(await app.db.setting("offset"));
     app.wiped = (await app.db.setting("wiped")) === true;
     await app.reload();
   } catch {
@@ -73,9 +76,12 @@ async function start(): Promise<void> {
     if (app.vault) root(codesScreen);
     else if (!app.record) draw();
   });
-  addEventListener("online", () => void app.learnClock());
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) void app.learnClock(); });
-  void app.learnClock();
+  const learnClock = () => { if (!document.hidden) void app.clock.learn(); };
+  addEventListener("online", learnClock);
+  document.addEventListener("visibilitychange", learnClock);
+  addEventListener("pageshow", learnClock);
+  setInterval(learnClock, LOOK_AT_CLOCK_MS);
+  void app.clock.learn();
 }
 
 void start();

@@ -1,5 +1,6 @@
 // The native provisioning protocol, version 1: the app's half.
 import { ascii, concat, fromBase64Url, toBase64Url, type Bytes } from "./bytes";
+import { isSaneTime } from "./clock";
 import { HASHES } from "./otp";
 
 export type Algorithm = "SHA1" | "SHA256";
@@ -86,8 +87,8 @@ export async function holdsPortalSession(): Promise<boolean> {
 
 export async function serverTimeMs(): Promise<number> {
   const body = (await call("/provision/v1/time")) as { unix_time_ms?: unknown };
-  if (!Number.isSafeInteger(body.unix_time_ms)) throw new ProvisionError("unexpected");
-  return body.unix_time_ms as number;
+  if (!isSaneTime(body.unix_time_ms)) throw new ProvisionError("unexpected");
+  return body.unix_time_ms;
 }
 
 /** Reads the server's answer; anything that this app doesn't know is refused, not guessed. */
@@ -101,11 +102,11 @@ export function readOffer(body: unknown): Offer {
     typeof id !== "string" || !/^[A-Z]{4}[0-9]{8}$/.test(id) ||
     (algorithm !== "SHA1" && algorithm !== "SHA256") ||
     digits !== 6 || (period !== 30 && period !== 60) ||
-    !Number.isSafeInteger(expires)
+    !isSaneTime(expires)
   ) {
     throw new ProvisionError("unexpected");
   }
-  return { credentialId: id, serverKey, confirmation, algorithm, digits, period, expiresAtMs: expires as number };
+  return { credentialId: id, serverKey, confirmation, algorithm, digits, period, expiresAtMs: expires };
 }
 
 /** SHA-256 over everything that both sides must agree on; the salt of the derivation. */

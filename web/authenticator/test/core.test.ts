@@ -68,7 +68,7 @@ describe("provisioning", () => {
   const answer = {
     credential_id: "CNST41648882", server_key: toBase64Url(hex(vectors.cases[0]!.server_key)),
     confirmation: toBase64Url(hex(vectors.cases[0]!.confirmation)),
-    algorithm: "SHA256", digits: 6, period: 30, server_time_ms: 1, expires_at_ms: 2,
+    algorithm: "SHA256", digits: 6, period: 30, server_time_ms: 1_795_567_688_000, expires_at_ms: 1_795_654_088_000,
   };
   test("reads an answer", () => {
     expect(readOffer(answer)).toMatchObject({ credentialId: "CNST41648882", period: 30 });
@@ -77,6 +77,7 @@ describe("provisioning", () => {
     null, [], "", {}, { ...answer, credential_id: "CNST4164888" }, { ...answer, credential_id: "<b>T41648882" }, { ...answer, credential_id: 5 },
     { ...answer, server_key: "AA" }, { ...answer, server_key: `${answer.server_key}=` }, { ...answer, confirmation: null },
     { ...answer, algorithm: "SHA512" }, { ...answer, digits: "6" }, { ...answer, digits: 8 }, { ...answer, period: 0 }, { ...answer, expires_at_ms: 1e300 },
+    { ...answer, expires_at_ms: 2 }, { ...answer, expires_at_ms: 8.64e15 + 1 }, { ...answer, expires_at_ms: "1795654088000" },
   ])("refuses an answer that it does not know: %j", (body) => {
     expect(() => readOffer(body)).toThrow(ProvisionError);
   });
@@ -186,6 +187,12 @@ describe("messages", () => {
     const made = [/^install_(ios|android)(_\d)?$/, /^device_/, /^notice_/, /^clock_(slow|fast)$/, /^pin_(short|long|digits|easy)$/];
     const idle = Object.keys(en).filter((key) => !all.includes(`"${key}"`) && !made.some((it) => it.test(key)));
     expect(idle).toEqual([]);
+  });
+  test("a clock that is too far off is said in both languages", () => {
+    for (const language of ["es", "en"] as const) {
+      setLanguage(language);
+      expect(t("clock_far", { device: t("device_phone"), span: amount(2, "day") })).toMatch(/2 (days|días)/);
+    }
   });
   test("are filled in, with the plural of the language", () => {
     setLanguage("en");

@@ -1,7 +1,7 @@
 import "fake-indexeddb/auto";
 import { IDBFactory } from "fake-indexeddb";
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { Database, StorageError, type Credential } from "../src/db";
+import { Database, StorageError, VaultChanged, type Credential } from "../src/db";
 import { totp } from "../src/otp";
 import { MAX_TRIES, newPinVault, OpenVault, pinProblem, unlockWithPin } from "../src/vault";
 
@@ -35,7 +35,7 @@ beforeEach(async () => {
   rounds = [];
   db = await Database.open();
   vault = await newPinVault(PIN);
-  await db.addCredential(await credentialFor(vault, "CNST00000001"), vault.record);
+  await db.addCredential(await credentialFor(vault, "CNST00000001"), vault.record, true);
 });
 
 const tries = async () => {
@@ -138,26 +138,42 @@ describe("what is stored", () => {
     await db.wipe();
     const credential = await credentialFor(vault, "CNST00000003");
     // A function can't be stored: the second write of the transaction fails.
-    await expect(db.addCredential({ ...credential, name: (() => "") as unknown as string }, vault.record)).rejects.toThrow(StorageError);
+    await expect(db.addCredential({ ...credential, name: (() => "") as unknown as string }, vault.record, true)).rejects.toThrow(StorageError);
     expect(await db.vault()).toBeNull();
     expect(await db.credentials()).toEqual([]);
   });
 
   test("a second lock never replaces the first, and no credential is added to a lock that is gone", async () => {
     const other = await newPinVault("975310");
-    await expect(db.addCredential(await credentialFor(other, "CNST00000004"), other.record)).rejects.toThrow(StorageError);
+    await expect(db.addCredential(await credentialFor(other, "CNST00000004"), other.record, true)).rejects.toThrow(StorageError);
     await db.wipe();
-    await expect(db.addCredential(await credentialFor(vault, "CNST00000005"), null)).rejects.toThrow(StorageError);
+    await expect(db.addCredential(await credentialFor(vault, "CNST00000005"), vault.record, false)).rejects.toThrow(StorageError);
     expect(await db.credentials()).toEqual([]);
   });
 
+  test("a credential is not added under the lock of another window that started over", async () => {
+    // Window A is open under the first lock, window B starts over meanwhile.
+    const old = await unlockWithPin(db, PIN);
+    if (old.kind !== "open") throw new Error(old.kind);
+    const other = await newPinVault("975310");
+    await db.wipe();
+    await db.addCredential(await credentialFor(other, "CNST00000004"), other.record, true);
+    await expect(db.addCredential(await credentialFor(old.vault, "CNST00000005"), old.vault.record, false)).rejects.toThrow(VaultChanged);
+    expect((await db.credentials()).map((it) => it.id)).toEqual(["CNST00000004"]);
+    expect((await db.vault())?.master).toEqual(other.record.master);
+    // B goes on; wrong tries in between don't make it another lock.
+    await unlockWithPin(db, "111111");
+    await db.addCredential(await credentialFor(other, "CNST00000006"), other.record, false);
+    for (const credential of await db.credentials()) expect((await other.seed(credential)).extractable).toBe(false);
+  });
+
   test("the same credential is not added twice", async () => {
-    await expect(db.addCredential(await credentialFor(vault, "CNST00000001"), null)).rejects.toThrow(StorageError);
+    await expect(db.addCredential(await credentialFor(vault, "CNST00000001"), vault.record, false)).rejects.toThrow(StorageError);
     expect(await db.credentials()).toHaveLength(1);
   });
 
   test("renaming and removing; the lock goes with the last credential", async () => {
-    await db.addCredential(await credentialFor(vault, "CNST00000002"), null);
+    await db.addCredential(await credentialFor(vault, "CNST00000002"), vault.record, false);
     await db.changeCredential("CNST00000002", { name: "Ward tablet" });
     expect((await db.credentials()).map((it) => it.name)).toEqual(["Token", "Ward tablet"]);
     await db.removeCredential("CNST00000001");

@@ -94,6 +94,51 @@ fn practices_people_and_keys() {
 }
 
 #[test]
+fn models_of_tokens() {
+    let place = Place::new();
+    place.run(&["migrate"]).good();
+    let said = place.run(&["admin", "models"]).good();
+    assert!(said.contains("none is allowed"), "{said}");
+    assert!(place.run(&["doctor"]).out.contains("admin models set"));
+    let set = |fips: &str, allow: &str, note: &str, by: &str| {
+        place.run(&[
+            "admin",
+            "models",
+            "set",
+            "--code",
+            "countersign-authenticator",
+            "--maker",
+            "Countersign",
+            "--name",
+            "Authenticator",
+            "--kind",
+            "soft",
+            "--fips",
+            fips,
+            "--allow-signing",
+            allow,
+            "--note",
+            note,
+            "--by",
+            by,
+        ])
+    };
+    let said = set("none", "yes", "pilot", "Ruth Adler").good();
+    assert!(said.contains("no FIPS certificate") && said.contains("keep on file"), "{said}");
+    let said = place.run(&["admin", "models"]).good();
+    let row = said.lines().nth(1).unwrap();
+    assert!(row.starts_with("countersign-authenticator  Countersign  Authenticator"), "{said}");
+    assert!(row.contains("none") && row.contains("yes") && row.ends_with("Ruth Adler"), "{said}");
+    assert!(!place.run(&["doctor"]).out.contains("admin models set"));
+    set("4816", "no", "recalled", "Ruth Adler").good();
+    assert!(place.run(&["admin", "models"]).good().contains("4816"));
+    assert_eq!(set("yes", "yes", "x", "Ruth").code, 2, "no certificate");
+    assert_eq!(set("none", "maybe", "x", "Ruth").code, 2);
+    set("none", "yes", "x", "").fails("your name");
+    set("none", "yes", "a\nb", "Ruth").fails("one line");
+}
+
+#[test]
 fn an_emergency_stop_works_at_once_on_a_running_server() {
     const KEY: &str = "cs_emergency";
     let mut place = Place::new();

@@ -485,6 +485,11 @@ both! {
         leaves!(app, 1, 422, browser.post(&path("enable"), &[("passcode", WRONG_CODE)]));
         leaves!(app, 1, 303, browser.post(&path("enable"), &[("passcode", &code)]));
 
+        leaves!(app, 0, 303, browser.post("/portal/phone", &[("intent", "getting")]));
+        leaves!(app, 0, 422, browser.post("/portal/phone", &[]));
+        // Off by default: as if there were no such page.
+        leaves!(app, 0, 404, browser.post("/portal/tokens/other", &[("id", id.as_str())]));
+
         // With a passcode that confirms: one record for it, one for the change.
         app.clock.advance(301);
         let mut browser = app.signed_in().await;

@@ -2,8 +2,9 @@
 
 use countersign_crypto::{HmacAlgorithm, SecretBytes, SystemRng};
 use countersign_domain::{
-    Actor, CredentialId, DisableReason, Event, EventKind, Failures, Manufacturer, Outcome,
-    PassphraseHash, Purpose, Refusal, SupportCode, Timestamp, TokenKind, TokenState,
+    Actor, CredentialId, DisableReason, Event, EventKind, Failures, FipsCertificate, Manufacturer,
+    ModelCode, Outcome, PassphraseHash, Purpose, Refusal, SupportCode, Timestamp, TokenKind,
+    TokenModel, TokenState,
     otp::{Drift, OtpParams, Step, TokenSeed},
 };
 use countersign_store::{
@@ -23,6 +24,60 @@ fn passphrase_row(iterations: u32, fill: char) -> String {
 }
 
 on_both! {
+    async fn token_models(place: &Place) {
+        let store = place.open().await;
+        let model = TokenModel {
+            code: "fob-7".parse().unwrap(),
+            maker: TRICKY.to_owned(),
+            name: TRICKY.to_owned(),
+            kind: TokenKind::OtpHard,
+            fips: "4816".parse().unwrap(),
+            allowed: true,
+            note: TRICKY.to_owned(),
+            changed: NOW,
+            changed_by: TRICKY.to_owned(),
+        };
+        let other = TokenModel {
+            code: ModelCode::known(ModelCode::TERMINAL),
+            kind: TokenKind::OtpSoft,
+            fips: FipsCertificate::NONE,
+            allowed: false,
+            note: String::new(),
+            ..model.clone()
+        };
+        let (first, second) = (model.clone(), other.clone());
+        store
+            .write("models", move |tx| {
+                assert!(tx.token_models()?.is_empty() && tx.signing_models()?.is_empty());
+                tx.save_token_model(&first)?;
+                tx.save_token_model(&second)
+            })
+            .await
+            .unwrap();
+        let code = model.code.clone();
+        let (all, one, signing) = store
+            .write("models", move |tx| {
+                Ok((tx.token_models()?, tx.token_model(&code)?, tx.signing_models()?))
+            })
+            .await
+            .unwrap();
+        assert_eq!(all, [other.clone(), model.clone()], "by code");
+        assert_eq!(one, Some(model.clone()));
+        assert!(signing.allow(&model.code) && !signing.allow(&other.code));
+        // What is said later takes the place of what was said before.
+        let denied = TokenModel { allowed: false, note: "recalled".to_owned(), ..model };
+        let last = denied.clone();
+        let (all, signing) = store
+            .write("models", move |tx| {
+                tx.save_token_model(&last)?;
+                Ok((tx.token_models()?, tx.signing_models()?))
+            })
+            .await
+            .unwrap();
+        assert_eq!(all, [other, denied]);
+        assert!(signing.is_empty());
+    }
+
     async fn practices(place: &Place) {
         let store = place.open().await;
         let (first, second) = (new_id!(PracticeId), new_id!(PracticeId));

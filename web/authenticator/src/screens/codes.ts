@@ -1,4 +1,4 @@
-import { inWords } from "../clock";
+import { inWords, type Offset } from "../clock";
 import type { Credential } from "../db";
 import { h, svg } from "../dom";
 import { amount, dateTime, t } from "../i18n";
@@ -20,11 +20,20 @@ let current = 0;
 /** "CNST 4164 8882" */
 export const grouped = (id: string) => id.replace(/(.{4})(?=.)/g, "$1 ");
 
-/** The sentence about a clock that is off, or `null`. */
-export function clockWords(): string | null {
-  const deviation = app.offset && inWords(app.offset.offsetMs);
-  if (!deviation) return null;
-  return t(`clock_${deviation.direction}`, { ...here(), span: amount(deviation.amount, deviation.unit) });
+/** When the clock was checked, by the server's. */
+export const clockChecked = (offset: Offset) => dateTime(offset.measuredAtMs + offset.offsetMs);
+
+/** The sentences about a clock that is off; none where it isn't. */
+export function clockWords(): string[] {
+  const { offset, far, old } = app.clock;
+  const deviation = offset && inWords(offset.offsetMs);
+  if (!deviation) return [];
+  const values = { ...here(), span: amount(deviation.amount, deviation.unit) };
+  return [
+    far ? t("clock_far", values) : t(`clock_${deviation.direction}`, values),
+    ...(old ? [t("clock_old", { time: clockChecked(offset) })] : []),
+    t(far ? "clock_set" : "clock_advice"),
+  ];
 }
 
 export function storageNotice(): HTMLElement | null {
@@ -134,8 +143,8 @@ export function codesScreen(): Screen {
   const cards = app.credentials.map(codeCard);
   const clock = h("div", { class: "aside" });
   const showClock = () => {
-    const text = clockWords();
-    clock.replaceChildren(...(text ? [notice("info", null, text, t("clock_advice"))] : []));
+    const words = clockWords();
+    clock.replaceChildren(...(words.length > 0 ? [notice(app.clock.far ? "warning" : "info", null, ...words)] : []));
   };
   showClock();
   app.addEventListener("clock", showClock);
@@ -143,7 +152,7 @@ export function codesScreen(): Screen {
   let timer = 0;
   const tick = () => {
     clearTimeout(timer);
-    const now = app.now();
+    const now = app.clock.now();
     for (const card of cards) card.tick(now);
     // On the second, by the corrected clock.
     timer = window.setTimeout(tick, 1000 - (now % 1000) + 5);

@@ -1,8 +1,8 @@
 import { h } from "../dom";
-import { dateTime, isLanguage, language, LANGUAGES, setLanguage, t } from "../i18n";
+import { isLanguage, language, LANGUAGES, setLanguage, t } from "../i18n";
 import { button, copy, draw, notice, open, paragraph, steps, type Screen } from "../shell";
 import { app, here } from "../state";
-import { clockWords } from "./codes";
+import { clockChecked, clockWords } from "./codes";
 
 export function languagePicker(): HTMLElement {
   const select = h("select", {
@@ -61,6 +61,7 @@ export function movingScreen(): Screen {
 
 export function helpScreen(): Screen {
   const clock = clockWords();
+  const { offset } = app.clock;
   const link = (text: string, to: () => Screen) => h("li", {}, button(text, "row", () => open(to)));
   return {
     title: t("more_title"),
@@ -68,8 +69,8 @@ export function helpScreen(): Screen {
       h("ul", { class: "links" }, link(t("moving_title"), movingScreen), link(t("how_to_install"), installScreen)),
       languagePicker(),
       h("h2", {}, t("clock_title")),
-      ...(clock ? [paragraph(clock), paragraph(t("clock_advice"))]
-        : [paragraph(app.offset ? t("clock_right", { ...here(), time: dateTime(app.offset.measuredAtMs) }) : t("clock_unknown"))]),
+      ...(clock.length > 0 ? clock.map((it) => paragraph(it))
+        : [paragraph(offset ? t("clock_right", { ...here(), time: clockChecked(offset) }) : t("clock_unknown"))]),
       h("h2", {}, t("about_title")),
       paragraph(t("about_keys", here())),
       paragraph(t("welcome_lost")),

@@ -1,5 +1,5 @@
 import type { Credential } from "../db";
-import { StorageError } from "../db";
+import { StorageError, VaultChanged } from "../db";
 import { h } from "../dom";
 import { storageIsSafe } from "../device";
 import { t, type Key } from "../i18n";
@@ -12,6 +12,7 @@ import { app, here } from "../state";
 import { MAX_PIN, newPasskeyVault, newPinVault, pinProblem, type OpenVault } from "../vault";
 import { codesScreen, storageNotice } from "./codes";
 import { desktopScreen, footer, installHelp } from "./help";
+import { unlockScreen } from "./unlock";
 
 const REFUSALS: Readonly<Record<Refusal, Key>> = {
   "portal-browser": "portal_text",
@@ -151,6 +152,22 @@ function freeName(): string {
   }
 }
 
+/** The keys at hand are those of a lock that is gone: they are dropped, and the person begins at the door. */
+async function vaultChanged(): Promise<void> {
+  pendingVault = null;
+  app.vault = null;
+  // Where that can't be read: the unlock screen finds out.
+  await app.reload().catch(() => {});
+  const to = app.record ? unlockScreen : welcomeScreen;
+  root(() => ({
+    title: t("vault_changed_title"),
+    body: [
+      notice("error", null, t("error_vault_changed"), app.record ? t("vault_changed_unlock") : null),
+      button(t(app.record ? "unlock" : "start_setup"), "primary", () => root(to)),
+    ],
+  }));
+}
+
 /** Agrees on a credential with the server and keeps it. Shows it only when it is stored. */
 async function connect(pairingCode: string | null): Promise<void> {
   const still = staying();
@@ -175,7 +192,7 @@ async function connect(pairingCode: string | null): Promise<void> {
       added: false,
     };
     const first = vault === pendingVault;
-    await app.db.addCredential(credential, first ? vault.record : null);
+    await app.db.addCredential(credential, vault.record, first);
     pendingVault = null;
     app.paired = pairingCode === null ? null : credential.id;
     if (app.wiped) {
@@ -187,6 +204,7 @@ async function connect(pairingCode: string | null): Promise<void> {
     if (first) app.vault = vault;
     if (app.vault) root(codesScreen);
   } catch (error) {
+    if (error instanceof VaultChanged) return vaultChanged();
     const text = errorText(error);
     if (!still()) return say(text);
     // The set-up goes on where it was, with what went wrong on top.
