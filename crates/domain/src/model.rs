@@ -123,8 +123,8 @@ impl TokenModel {
         let mut said = format!("{} by {}:", self.code, self.changed_by);
         let mut add = |what: &str, was: Option<&str>, is: &str| match was {
             Some(was) if was == is => {}
-            Some(was) => said.push_str(&format!(" {what} {was} -> {is};")),
-            None => said.push_str(&format!(" {what} {is};")),
+            Some(was) => said.extend([" ", what, " ", was, " -> ", is, ";"]),
+            None => said.extend([" ", what, " ", is, ";"]),
         };
         add("signing", before.map(|b| yes(b.allowed)), yes(self.allowed));
         add("fips", before.map(|b| b.fips.as_str()), self.fips.as_str());

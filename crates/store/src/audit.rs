@@ -46,21 +46,32 @@ const EVENT_RANDOM_BYTES: usize = 10;
 pub struct Link {
     id: EventId,
     at: Timestamp,
-    /// `Some(None)` for the first of a chain.
-    previous: Option<Option<EventId>>,
+    place: Place,
+}
+
+/// How an event is found again.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// By the index.
+    Indexed,
+    /// Through its token: the one after this, or the first of the chain.
+    After(Option<EventId>),
 }
 
 impl Link {
     /// Makes the event the newest of a token's.
     #[must_use]
     pub const fn after(mut self, row: &mut TokenRow) -> Self {
-        self.previous = Some(row.last_event.replace(self.id));
+        self.place = Place::After(row.last_event.replace(self.id));
         self
     }
 
     fn previous(&self) -> Option<&[u8]> {
-        let previous = self.previous.as_ref()?;
-        Some(previous.as_ref().map_or(&[], |id| id.as_bytes().as_slice()))
+        match &self.place {
+            Place::Indexed => None,
+            Place::After(None) => Some(&[]),
+            Place::After(Some(id)) => Some(id.as_bytes().as_slice()),
+        }
     }
 }
 
@@ -142,7 +153,7 @@ impl<'a> EventColumns<'a> {
 impl Tx<'_> {
     /// Appends an event. If this fails the whole transaction fails: no record, no change.
     pub fn append(&mut self, event: &Event, now: Timestamp) -> Result<(), Error> {
-        let link = Link { id: EventId::new(now, self.rng())?, at: now, previous: None };
+        let link = Link { id: EventId::new(now, self.rng())?, at: now, place: Place::Indexed };
         self.run(INSERT, &columns(event, &link)).map(drop)
     }
 
@@ -151,7 +162,7 @@ impl Tx<'_> {
         let mut drawn = Drawn::default();
         drawn.refill(self.rng(), times.len() * EVENT_RANDOM_BYTES)?;
         let link = |at: &Timestamp| -> Result<_, Error> {
-            Ok(Link { id: EventId::new(*at, &mut drawn)?, at: *at, previous: None })
+            Ok(Link { id: EventId::new(*at, &mut drawn)?, at: *at, place: Place::Indexed })
         };
         times.iter().map(link).collect()
     }

@@ -194,9 +194,8 @@ impl PgSession {
             let out = decided(&mut Tx::postgres(self, shared), work);
             match (std::mem::replace(&mut self.begin, Begin::Done), &out) {
                 // Nothing was asked of the database.
-                (Begin::Waits(_), Ok(_)) => return out,
                 (Begin::Waits(_), Err(Error::Retry)) => continue,
-                (Begin::Waits(_), Err(_)) => return out,
+                (Begin::Waits(_), _) => return out,
                 // A connection that died while idle is replaced once without a word.
                 (Begin::Failed, _) => {
                     self.forget();

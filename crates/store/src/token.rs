@@ -422,16 +422,16 @@ impl Tx<'_> {
             sqlite: token_query!("WHERE prescriber IS NOT NULL LIMIT 1"),
             postgres: token_query!(postgres "WHERE prescriber IS NOT NULL LIMIT 1"),
         };
+        const ANY: Sql = Sql {
+            sqlite: token_query!(
+                "WHERE rowid >= (SELECT ?1 % (most + 1) FROM (SELECT MAX(rowid) AS most FROM token)) \
+                 AND prescriber IS NOT NULL LIMIT 1"
+            ),
+            postgres: "",
+        };
         let mut found = Vec::new();
         if !self.is_postgres() {
             let place = i64::from(u32::from_be_bytes(random_array(self.rng())?));
-            const ANY: Sql = Sql {
-                sqlite: token_query!(
-                    "WHERE rowid >= (SELECT ?1 % (most + 1) FROM (SELECT MAX(rowid) AS most FROM token)) \
-                     AND prescriber IS NOT NULL LIMIT 1"
-                ),
-                postgres: "",
-            };
             found = self.tokens(ANY, &[place.into()])?;
         }
         if found.is_empty() {
