@@ -922,6 +922,9 @@ mod tests {
         format!("{:#}", result.err().unwrap())
     }
 
+    /// What was asked, and the seed that was agreed.
+    type Asked = (Vec<String>, Option<TokenSeed>);
+
     /// How a request is answered.
     enum Reply {
         Fixed(&'static str, String),
@@ -932,9 +935,7 @@ mod tests {
     }
 
     /// Answers one request after the other; gives back what was asked, and the seed that was agreed.
-    fn server(
-        answers: Vec<Reply>,
-    ) -> (String, thread::JoinHandle<(Vec<String>, Option<TokenSeed>)>) {
+    fn server(answers: Vec<Reply>) -> (String, thread::JoinHandle<Asked>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let asked = thread::spawn(move || {

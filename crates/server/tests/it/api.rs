@@ -234,7 +234,7 @@ both! {
             asker.post("/provision/v1/credentials", &body).await.is_problem(status, code);
         }
         let truncated = json!({"version": 1, "device_key": key}).to_string();
-        let truncated = truncated[..truncated.len() - 5].as_bytes().to_vec();
+        let truncated = truncated.as_bytes()[..truncated.len() - 5].to_vec();
         let path = "/provision/v1/credentials";
         let send = |kind: &'static str, body| asker.send(Method::POST, path, kind, body);
         send("application/json", truncated.clone()).await.is_problem(400, "body_malformed");
