@@ -55,7 +55,8 @@ pub(crate) fn judged(model: &TokenModel) -> String {
     } else {
         "Its tokens can't be added, and passcodes of those there are don't sign."
     };
-    let mut said = format!("{} ({} {}), {certificate}. {allowed}\n", model.code, model.maker, model.name);
+    let mut said =
+        format!("{} ({} {}), {certificate}. {allowed}\n", model.code, model.maker, model.name);
     if model.allowed && !model.fips.is_some() {
         said.push_str(
             "21 CFR 1311.115(b) wants FIPS 140-2 level 1 for a token that signs: keep on file why you allow it.\n",

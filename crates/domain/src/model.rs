@@ -93,7 +93,8 @@ impl TokenModel {
         self.code.manufacturer().or_else(|| {
             let maker = self.maker.trim();
             Manufacturer::ALL.into_iter().find(|known| {
-                maker.eq_ignore_ascii_case(known.code()) || maker.eq_ignore_ascii_case(known.label())
+                maker.eq_ignore_ascii_case(known.code())
+                    || maker.eq_ignore_ascii_case(known.label())
             })
         })
     }
@@ -211,7 +212,8 @@ mod tests {
 
     #[test]
     fn certificates() {
-        for (text, good) in [("none", "none"), (" None ", "none"), ("4816", "4816"), ("#4816", "4816")]
+        for (text, good) in
+            [("none", "none"), (" None ", "none"), ("4816", "4816"), ("#4816", "4816")]
         {
             assert_eq!(text.parse::<FipsCertificate>().unwrap().as_str(), good);
         }

@@ -833,7 +833,8 @@ mod tests {
 
     #[test]
     fn a_model_that_is_not_allowed_is_not_added() {
-        let (mut t, mut owner) = (token(TokenState::Unassociated { expires: at(60) }), Failures::NONE);
+        let (mut t, mut owner) =
+            (token(TokenState::Unassociated { expires: at(60) }), Failures::NONE);
         let right = code(&t, at(0));
         let new = NewToken { model_allowed: false, ..new_token(0) };
         let answer = add_token(&mut t, &mut owner, &new, &right, at(0), &POLICY);

@@ -5,9 +5,9 @@ use std::{
 use axum::Router;
 use countersign_crypto::{LocalMasterKey, SecretBytes, SigningKey, sha256};
 use countersign_domain::{
-    CredentialId, Device, EhrId, Failures, FipsCertificate, Manufacturer, ModelCode, Npi, PassphraseHash, Policy,
-    PracticeId, PrescriberId, SessionRowId, Timestamp, Token, TokenId, TokenKind, TokenModel, TokenState,
-    luhn_check_digit,
+    CredentialId, Device, EhrId, Failures, FipsCertificate, Manufacturer, ModelCode, Npi,
+    PassphraseHash, Policy, PracticeId, PrescriberId, SessionRowId, Timestamp, Token, TokenId,
+    TokenKind, TokenModel, TokenState, luhn_check_digit,
     otp::{Drift, OtpParams, TokenSeed},
 };
 use countersign_server::{
@@ -422,10 +422,7 @@ pub async fn fill(store: &Store, tokens: u32, key: &str, now: Timestamp) -> Vec<
                     id: TokenId::new(now, tx.rng())?,
                     practice: Some(practice),
                     prescriber: Some(prescriber),
-                    credential: CredentialId::random(
-                        TokenKind::OtpSoft,
-                        tx.rng(),
-                    )?,
+                    credential: CredentialId::random(TokenKind::OtpSoft, tx.rng())?,
                     name: "flood".parse().unwrap(),
                     params: OtpParams::OWN,
                     seed: TokenSeed::generate(OtpParams::OWN.algorithm(), tx.rng())?,

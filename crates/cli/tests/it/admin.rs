@@ -102,9 +102,25 @@ fn models_of_tokens() {
     assert!(place.run(&["doctor"]).out.contains("admin models set"));
     let set = |fips: &str, allow: &str, note: &str, by: &str| {
         place.run(&[
-            "admin", "models", "set", "--code", "countersign-authenticator", "--maker",
-            "Countersign", "--name", "Authenticator", "--kind", "soft", "--fips", fips,
-            "--allow-signing", allow, "--note", note, "--by", by,
+            "admin",
+            "models",
+            "set",
+            "--code",
+            "countersign-authenticator",
+            "--maker",
+            "Countersign",
+            "--name",
+            "Authenticator",
+            "--kind",
+            "soft",
+            "--fips",
+            fips,
+            "--allow-signing",
+            allow,
+            "--note",
+            note,
+            "--by",
+            by,
         ])
     };
     let said = set("none", "yes", "pilot", "Ruth Adler").good();

@@ -53,7 +53,11 @@ pub(super) fn replacing_add(
             },
             passcode: SecretField::default(),
         }),
-        replaces: Some(Gone { token: old.id.to_string(), label: show::label(old), lost: replaces.lost }),
+        replaces: Some(Gone {
+            token: old.id.to_string(),
+            label: show::label(old),
+            lost: replaces.lost,
+        }),
         ..empty_add(ctx, session, overview)
     }
 }
@@ -96,8 +100,9 @@ pub(super) async fn form(ctx: Ctx, query: Query) -> Out {
     let mut template = phone_page(&ctx, &overview);
     template.steps = match query.text("intent") {
         "getting" => Some(PhoneSteps::Getting),
-        "gone" => replaces(&overview, query.text("token"), "lost")
-            .map(|(_, old)| PhoneSteps::NoOther { id: old.id.to_string(), token: show::label(&old) }),
+        "gone" => replaces(&overview, query.text("token"), "lost").map(|(_, old)| {
+            PhoneSteps::NoOther { id: old.id.to_string(), token: show::label(&old) }
+        }),
         _ => None,
     };
     Ok(page(StatusCode::OK, &template))
@@ -203,7 +208,8 @@ pub(super) async fn other(ctx: Ctx, fields: Fields) -> Out {
 /// shows nothing.
 fn shown(ctx: &Ctx, overview: &Overview, made: &HandedOver) -> Out {
     let practice = &overview.prescriber.practice_name;
-    let uri = totp_uri(&format!("Countersign {practice}"), &made.credential, &made.seed, &made.params);
+    let uri =
+        totp_uri(&format!("Countersign {practice}"), &made.credential, &made.seed, &made.params);
     let template = OtherAppShownPage {
         page: frame(ctx, overview, "Set up the other app", NavTab::Tokens),
         // The secret stands beside it, so a name too long for a picture is no dead end.

@@ -192,6 +192,8 @@ both! {
         let to = format!("/portal/phone?intent=gone&token={old}");
         page.leads_to(&to);
         browser.get(&to).await.says(200, "identity proofing");
+        let form = format!("/portal/tokens/new?replaces={old}&why=lost");
+        browser.get(&form).await.leads_to(&to);
         assert_eq!(app.event_count().await, before, "nothing was changed");
     }
 }
@@ -220,7 +222,10 @@ async fn another_app_takes_the_seed_once(app: TestApp) {
     let before = app.event_count().await;
     let wrong = [("id", id.as_str()), ("stepup_token", "any"), ("stepup_passcode", WRONG_CODE)];
     let page = browser.post("/portal/tokens/other", &wrong).await;
-    assert!(page.field_error("stepup_passcode").is_some() && !page.body.contains("<code id=\"secret\">"));
+    assert!(
+        page.field_error("stepup_passcode").is_some()
+            && !page.body.contains("<code id=\"secret\">")
+    );
     let code = app.code();
     let form = [("id", id.as_str()), ("stepup_token", "any"), ("stepup_passcode", &code)];
     let page = browser.post("/portal/tokens/other", &form).await;
