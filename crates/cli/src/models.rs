@@ -46,9 +46,10 @@ pub(crate) fn table(models: &[TokenModel]) -> String {
 
 /// What was written of one model.
 pub(crate) fn judged(model: &TokenModel) -> String {
-    let certificate = match model.fips.is_some() {
-        true => format!("FIPS certificate {}", model.fips),
-        false => "no FIPS certificate".to_owned(),
+    let certificate = if model.fips.is_some() {
+        format!("FIPS certificate {}", model.fips)
+    } else {
+        "no FIPS certificate".to_owned()
     };
     let allowed = if model.allowed {
         "Its tokens can be added, and their passcodes sign."

@@ -1,5 +1,6 @@
 //! What surrounds adding a token: the new phone, and an app of another maker.
 
+use axum::response::Response;
 use countersign_domain::{ModelCode, Refusal, Token, TokenId};
 use countersign_provision::otpauth::totp_uri;
 use countersign_store::Session;
@@ -186,7 +187,7 @@ pub(super) async fn other(ctx: Ctx, fields: Fields) -> Out {
     };
     let form = HandOverForm { id, confirm };
     match ctx.app().hand_over(&session, prescriber, form, ctx.at).await {
-        Ok(Change::Done(made)) => return shown(&ctx, &overview, &made),
+        Ok(Change::Done(made)) => return Ok(shown(&ctx, &overview, &made)),
         Ok(Change::Refused(refusal)) => {
             // The confirmation was accepted and is spent; it need not be given again.
             template.step_up = None;
@@ -206,7 +207,7 @@ pub(super) async fn other(ctx: Ctx, fields: Fields) -> Out {
 
 /// The one page that shows a seed. It is not kept (`no-store`, as every page), and its form sent again
 /// shows nothing.
-fn shown(ctx: &Ctx, overview: &Overview, made: &HandedOver) -> Out {
+fn shown(ctx: &Ctx, overview: &Overview, made: &HandedOver) -> Response {
     let practice = &overview.prescriber.practice_name;
     let uri =
         totp_uri(&format!("Countersign {practice}"), &made.credential, &made.seed, &made.params);
@@ -218,7 +219,7 @@ fn shown(ctx: &Ctx, overview: &Overview, made: &HandedOver) -> Out {
         credential: groups(made.credential.as_str()),
         id: made.credential.as_str().to_owned(),
     };
-    Ok(page(StatusCode::OK, &template))
+    page(StatusCode::OK, &template)
 }
 
 /// In groups of four, as people copy it.
