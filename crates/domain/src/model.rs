@@ -120,11 +120,11 @@ impl TokenModel {
     /// certificate always come first, so that a long note is what gets cut.
     pub fn change_from(&self, before: Option<&Self>) -> String {
         let yes = |allowed: bool| if allowed { "yes" } else { "no" };
-        let mut said = format!("{} by {}:", self.code, self.changed_by);
+        let mut changes = Vec::new();
         let mut add = |what: &str, was: Option<&str>, is: &str| match was {
             Some(was) if was == is => {}
-            Some(was) => said.extend([" ", what, " ", was, " -> ", is, ";"]),
-            None => said.extend([" ", what, " ", is, ";"]),
+            Some(was) => changes.push(format!("{what} {was} -> {is}")),
+            None => changes.push(format!("{what} {is}")),
         };
         add("signing", before.map(|b| yes(b.allowed)), yes(self.allowed));
         add("fips", before.map(|b| b.fips.as_str()), self.fips.as_str());
@@ -132,10 +132,10 @@ impl TokenModel {
         add("maker", before.map(|b| b.maker.as_str()), &self.maker);
         add("name", before.map(|b| b.name.as_str()), &self.name);
         add("note", before.map(|b| b.note.as_str()), &self.note);
-        if said.ends_with(':') {
-            said.push_str(" looked at again, nothing changed");
+        if changes.is_empty() {
+            changes.push("looked at again, nothing changed".to_owned());
         }
-        said.trim_end_matches([';', ' ']).to_owned()
+        format!("{} by {}: {}", self.code, self.changed_by, changes.join("; ").trim_end())
     }
 }
 

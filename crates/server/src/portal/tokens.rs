@@ -173,6 +173,10 @@ pub(super) async fn add_form(ctx: Ctx, query: Query) -> Out {
     }
     if let Some((gone, old)) = phone::replaces(&overview, query.text("replaces"), query.text("why"))
     {
+        let another = |token: &Token| token.is_active() && token.id != old.id;
+        if gone.lost && !overview.tokens.iter().any(another) {
+            return Ok(see_other(&format!("/portal/phone?intent=gone&token={}", old.id)));
+        }
         template.add = Some(phone::replacing_add(&ctx, &session, &overview, gone, &old));
     } else if template.active_count() < template.limit {
         template.add = Some(empty_add(&ctx, &session, &overview));

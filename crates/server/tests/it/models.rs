@@ -192,6 +192,8 @@ both! {
         let to = format!("/portal/phone?intent=gone&token={old}");
         page.leads_to(&to);
         browser.get(&to).await.says(200, "identity proofing");
+        let form = format!("/portal/tokens/new?replaces={old}&why=lost");
+        browser.get(&form).await.leads_to(&to);
         assert_eq!(app.event_count().await, before, "nothing was changed");
     }
 }
