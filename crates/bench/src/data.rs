@@ -5,12 +5,12 @@ use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
 use anyhow::{Context, Result, ensure};
 use countersign_crypto::{LocalMasterKey, Rng, SecretBytes, SystemRng, sha256};
 use countersign_domain::{
-    ApiKeyId, CredentialId, Device, Failures, FipsCertificate, Manufacturer, ModelCode, Npi,
-    PassphraseHash, PracticeId, PrescriberId, Timestamp, Token, TokenId, TokenKind, TokenModel,
-    TokenState, luhn_check_digit,
+    Actor, ApiKeyId, CredentialId, Device, Event, EventKind, Failures, FipsCertificate,
+    Manufacturer, ModelCode, Npi, PassphraseHash, PracticeId, PrescriberId, Purpose, SupportCode,
+    Timestamp, Token, TokenId, TokenKind, TokenModel, TokenState, luhn_check_digit,
     otp::{Drift, OtpParams, TokenSeed},
 };
-use countersign_store::{ApiKey, Database, Store};
+use countersign_store::{ApiKey, Database, Store, Tx};
 use data_encoding::HEXLOWER;
 use tokio::task::JoinSet;
 
@@ -18,6 +18,8 @@ use crate::clock;
 
 /// Rows of tokens in one transaction.
 const CHUNK: u32 = 500;
+/// When each token was last used.
+const USED_BEFORE_SECONDS: i64 = 3_600;
 /// Transactions under way at a time.
 const UNDER_WAY: usize = 4;
 /// What the API keys of these practices begin with; the store keeps only the hash of the whole.
@@ -122,6 +124,7 @@ impl Practice {
                 .collect::<Result<Vec<_>>>()?;
             people.push((id, npi(self.first + number)?, tokens));
         }
+        let before = now.plus_seconds(-USED_BEFORE_SECONDS);
         let all_made = store
             .write("bench_chunk", move |tx| {
                 let mut all_made = true;
@@ -132,12 +135,40 @@ impl Practice {
                         all_made &= tx.create_token(token)?;
                     }
                 }
+                let made = people.iter().flat_map(|(_, _, tokens)| tokens);
+                use_once(tx, practice, &made.collect::<Vec<_>>(), before)?;
                 Ok(all_made)
             })
             .await?;
         ensure!(all_made, "an NPI or a credential ID was there already");
         Ok(())
     }
+}
+
+/// Writes the tokens and an event each as a passcode check does. A token is used for the first time
+/// once in its life; from then on its row keeps its size, and that is what is measured.
+fn use_once(
+    tx: &mut Tx<'_>,
+    practice: PracticeId,
+    tokens: &[&Token],
+    at: Timestamp,
+) -> Result<(), countersign_store::Error> {
+    let mut links = tx.links(&vec![at; tokens.len()])?.into_iter();
+    let (mut rows, _) =
+        tx.owned_tokens(&tokens.iter().map(|t| &t.credential).collect::<Vec<_>>())?;
+    let support = SupportCode::new(tx.rng())?;
+    let mut events = Vec::with_capacity(tokens.len());
+    for ((row, _), link) in rows.values_mut().zip(&mut links) {
+        row.token.last_step = Some(PARAMS.step_at(at));
+        row.token.last_used = Some(at);
+        let Some(owner) = row.token.prescriber else { continue };
+        let event = Event::success(EventKind::PasscodeTried, Actor::System, support)
+            .about(practice, owner)
+            .token(row.token.id)
+            .purpose(Purpose::Login);
+        events.push((event, link.after(row)));
+    }
+    tx.record_checks(&rows.values().map(|(row, _)| row).collect::<Vec<_>>(), &events)
 }
 
 fn finished(done: Option<Result<Result<()>, tokio::task::JoinError>>) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::{
 /// Most requests in one transaction.
 const GROUP_MOST: usize = 128;
 /// So many are taken at once where they are there: fewer are not worth a commit of their own.
-const GROUP_LEAST: usize = 40;
+const GROUP_LEAST: usize = 32;
 
 /// Decides a group of requests in one transaction.
 pub(crate) type Run<Q, A> = fn(&mut Tx<'_>, &[Q]) -> Result<Vec<A>, Error>;

@@ -4,7 +4,7 @@ use countersign_domain::Timestamp;
 use crate::{Backend, Error, Store, Tx, tx::sql, value::Columns};
 
 /// The schema that this version works with.
-pub const SCHEMA_VERSION: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 4;
 
 /// How long a migration lock holds if its holder died.
 const LOCK_SECONDS: i64 = 600;
@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// Append only: a released file never changes (its checksum is in every database).
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         version: 1,
         name: "first",
@@ -37,6 +37,12 @@ const MIGRATIONS: [Migration; 3] = [
         name: "provisioning",
         sqlite: include_str!("../migrations/sqlite/0003_provisioning.sql"),
         postgres: include_str!("../migrations/postgres/0003_provisioning.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "hot_path",
+        sqlite: include_str!("../migrations/sqlite/0004_hot_path.sql"),
+        postgres: include_str!("../migrations/postgres/0004_hot_path.sql"),
     },
 ];
 

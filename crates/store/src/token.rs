@@ -3,8 +3,8 @@ use std::collections::HashMap;
 use countersign_crypto::{SecretBytes, random_array, sha256};
 use countersign_domain::{
     CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, Event, EventId, Failures,
-    Manufacturer, ModelCode, PracticeId, PrescriberId, Timestamp, Token, TokenId, TokenName,
-    TokenState,
+    Manufacturer, ModelCode, PracticeId, PrescriberId, SigningModels, Timestamp, Token, TokenId,
+    TokenName, TokenState,
     otp::{Drift, OtpParams, Step, TokenSeed},
 };
 
@@ -66,12 +66,17 @@ const OWNED: Sql = Sql {
         "t.digits, t.period, t.seed_sealed, t.state, t.state_reason, t.state_at, t.last_step, ",
         "t.drift_base, t.drift, t.failures, t.blocked_until, t.created, t.added, t.last_used, ",
         "t.last_event, t.device_class, t.device_evidence, t.browser_hash, t.model, t.seed_left, ",
-        "CAST(0 AS BIGINT), p.failures, p.blocked_until FROM prescriber p JOIN token t ON t.prescriber = p.id ",
-        "WHERE t.credential = ANY($1) ORDER BY p.id, t.id FOR UPDATE"
+        "CAST(0 AS BIGINT), p.failures, p.blocked_until, m.allowed FROM prescriber p ",
+        "JOIN token t ON t.prescriber = p.id LEFT JOIN token_model m ON m.code = t.model ",
+        "WHERE t.credential = ANY($1) ORDER BY p.id, t.id FOR UPDATE OF p, t"
     ),
 };
 
-const FAILURES: Sql = sql!("SELECT failures, blocked_until FROM prescriber WHERE id = $1");
+/// On `SQLite` from the index alone. It is named: the planner takes a unique index for the better one.
+const FAILURES: Sql = Sql {
+    sqlite: "SELECT failures, blocked_until FROM prescriber INDEXED BY prescriber_counter WHERE id = $1",
+    postgres: "SELECT failures, blocked_until FROM prescriber WHERE id = $1",
+};
 
 const SAVE_CHECKED: &str = "UPDATE token AS t SET state = v.state, state_reason = v.reason, state_at = v.at, \
     last_step = v.step, drift_base = v.base, drift = v.drift, failures = v.failures, \
@@ -359,12 +364,12 @@ impl Tx<'_> {
         Ok(self.tokens(sql, &[credential.as_str().into()])?.pop())
     }
 
-    /// The tokens with these credential IDs that somebody has, each with its owner's failure counter;
-    /// nobody else may change either until the commit.
+    /// The tokens with these credential IDs that somebody has, each with its owner's failure counter,
+    /// which nobody else may change until the commit; and which of their models may sign.
     pub fn owned_tokens(
         &mut self,
         credentials: &[&CredentialId],
-    ) -> Result<HashMap<CredentialId, (TokenRow, Failures)>, Error> {
+    ) -> Result<(HashMap<CredentialId, (TokenRow, Failures)>, SigningModels), Error> {
         let mut found = HashMap::with_capacity(credentials.len());
         if self.is_postgres() {
             let texts: Vec<&str> = credentials.iter().map(|c| c.as_str()).collect();
@@ -374,14 +379,17 @@ impl Tx<'_> {
                     row.int(28, "prescriber.failures")?,
                     row.opt_int(29, "prescriber.blocked_until")?,
                 );
-                rows.push((Parts::of(row)?, failures));
+                let signs = row.opt_int(30, "token_model.allowed")?.is_some_and(|a| a != 0);
+                rows.push((Parts::of(row)?, failures, signs));
                 Ok(())
             })?;
-            for (parts, failures) in rows {
+            let models = rows.iter().filter(|(_, _, signs)| *signs);
+            let models = models.map(|(parts, ..)| parts.model.clone()).collect();
+            for (parts, failures, _) in rows {
                 let token = self.open_token(parts)?;
                 found.insert(token.token.credential.clone(), (token, failures));
             }
-            return Ok(found);
+            return Ok((found, models));
         }
         // Two plain look-ups each, and no join; a pass for each table.
         let wanted: Vec<_> = credentials.iter().map(|id| [id.as_str().into()]).collect();
@@ -411,7 +419,7 @@ impl Tx<'_> {
             let token = self.open_token(parts)?;
             found.insert(token.token.credential.clone(), (token, counter));
         }
-        Ok(found)
+        Ok((found, self.signing_models()?))
     }
 
     /// Some token that somebody has, read and opened like any other: what looking up an unknown ID

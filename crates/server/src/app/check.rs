@@ -5,7 +5,7 @@ use std::collections::{HashMap, hash_map::Entry};
 use countersign_crypto::sha256;
 use countersign_domain::{
     Actor, CredentialId, Event, EventKind, Failures, PasscodeCheck, Policy, PrescriberId, Purpose,
-    Refusal, SigningModels, Token, check_passcode,
+    Refusal, Token, check_passcode,
     otp::{OneTimePasscode, find},
 };
 use countersign_store::{ApiKey, Tx};
@@ -86,7 +86,8 @@ pub(super) fn run(
     wanted.dedup();
     let mut rows = HashMap::with_capacity(wanted.len());
     let mut owners: HashMap<PrescriberId, Owner> = HashMap::with_capacity(wanted.len());
-    for (id, (row, failures)) in tx.owned_tokens(&wanted)? {
+    let (owned, models) = tx.owned_tokens(&wanted)?;
+    for (id, (row, failures)) in owned {
         if let Some(prescriber) = row.token.prescriber {
             owners.insert(prescriber, Owner { before: failures, now: failures });
         }
@@ -95,12 +96,6 @@ pub(super) fn run(
     if let Some(first) = requests.first() {
         first.burned.apply(rows.values_mut().map(|row| &mut row.token));
     }
-    // One small query for the whole group, and only where somebody signs.
-    let models = if requests.iter().any(|request| request.purpose == Purpose::Sign) {
-        tx.signing_models()?
-    } else {
-        SigningModels::default()
-    };
     let times: Vec<_> = requests.iter().map(|request| request.at.now).collect();
     let mut links = tx.links(&times)?.into_iter();
     let mut events = Vec::with_capacity(requests.len());

@@ -31,7 +31,7 @@ fn run(tx: &mut Tx<'_>, asked: &[Ask]) -> Result<Vec<bool>, Error> {
     wanted.sort_unstable();
     wanted.dedup();
     let mut rows: HashMap<CredentialId, TokenRow> =
-        tx.owned_tokens(&wanted)?.into_iter().map(|(id, (row, _))| (id, row)).collect();
+        tx.owned_tokens(&wanted)?.0.into_iter().map(|(id, (row, _))| (id, row)).collect();
     let mut answers = Vec::new();
     for ask in asked {
         let Ask::Step(credential, step) = ask else { continue };

@@ -10,7 +10,7 @@ use crate::support::{NOW, People, hex, master_key, named, seen};
 
 /// Every released migration with the checksums of its two files. A released file never changes:
 /// a difference here means that databases in the field would be refused.
-const RELEASED: [Released; 3] = [
+const RELEASED: [Released; 4] = [
     Released {
         version: 1,
         name: "first",
@@ -45,6 +45,18 @@ const RELEASED: [Released; 3] = [
         postgres: (
             include_bytes!("../../migrations/postgres/0003_provisioning.sql"),
             "9f938c6cc060084a8ca158a49615d57b6a8bfbdb16fb819996b3a7dcafff8c4f",
+        ),
+    },
+    Released {
+        version: 4,
+        name: "hot_path",
+        sqlite: (
+            include_bytes!("../../migrations/sqlite/0004_hot_path.sql"),
+            "3237cf032d061648f2dfd1461b1adb949b05b8a72ee67dd8f882d60c9651e576",
+        ),
+        postgres: (
+            include_bytes!("../../migrations/postgres/0004_hot_path.sql"),
+            "62b7ea347eeef50a05d97d3425e374d249e6874ce01b54217f09818ce0a5464b",
         ),
     },
 ];

@@ -318,7 +318,7 @@ on_both! {
         // Nobody has them, so the read for passcode checks finds none.
         let wanted: Vec<_> = made.iter().map(|t| t.credential.clone()).collect();
         let found = store
-            .read("many", move |tx| tx.owned_tokens(&wanted.iter().collect::<Vec<_>>()))
+            .read("many", move |tx| Ok(tx.owned_tokens(&wanted.iter().collect::<Vec<_>>())?.0))
             .await
             .unwrap();
         assert!(found.is_empty());
@@ -425,14 +425,28 @@ on_both! {
         }
         let failures = Failures { count: 2, blocked_until: Some(NOW) };
         let asked = wanted.clone();
-        let found = store
+        let signing = TokenModel {
+            code: ModelCode::known(ModelCode::AUTHENTICATOR),
+            maker: "Countersign".to_owned(),
+            name: "Authenticator".to_owned(),
+            kind: TokenKind::OtpSoft,
+            fips: FipsCertificate::NONE,
+            allowed: true,
+            note: String::new(),
+            changed: NOW,
+            changed_by: "Ruth".to_owned(),
+        };
+        let (found, models) = store
             .write("owners", move |tx| {
                 tx.create_token(&loose)?;
+                tx.save_token_model(&signing)?;
                 tx.save_prescriber_failures(other.prescriber, &failures)?;
                 tx.owned_tokens(&asked.iter().collect::<Vec<_>>())
             })
             .await
             .unwrap();
+        assert!(models.allow(&ModelCode::known(ModelCode::AUTHENTICATOR)));
+        assert!(!models.allow(&ModelCode::known(ModelCode::TERMINAL)));
         assert_eq!(found.len(), 3, "two of the five have no owner");
         for credential in wanted.iter().skip(2) {
             let (row, counted) = &found[credential];
