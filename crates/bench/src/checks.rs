@@ -181,6 +181,7 @@ async fn rest(setup: &Setup, tokens: u32) -> Result<(Rest, Server)> {
 async fn load(server: &Server, arguments: &Arguments) -> Result<Outcome> {
     let practice = practice(arguments.tokens());
     let time = arguments.time();
+    machine::settle()?;
     // All codes must still be in the window at the end: begin where the step lasts long enough.
     let needed = i64::try_from((time + time / 10).as_secs() + MARGIN_SECONDS)?;
     ensure!(needed < i64::from(data::PARAMS.period()), "the load is longer than a step");

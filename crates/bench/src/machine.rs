@@ -1,6 +1,8 @@
 //! What the numbers were measured on.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context, Result, ensure};
 
 /// Cores, processor, kernel, memory and the file system of a folder, in one line.
 pub(crate) fn describe(folder: &Path) -> String {
@@ -70,4 +72,11 @@ mod tests {
         assert!(resident_kib(std::process::id()).unwrap() > 100);
         assert!(describe(Path::new("/")).contains("cores"));
     }
+}
+
+/// Has everything written that waits in memory: what was made before a load must not be written
+/// during it.
+pub(crate) fn settle() -> Result<()> {
+    ensure!(Command::new("sync").status().context("sync")?.success(), "sync failed");
+    Ok(())
 }
