@@ -1,7 +1,8 @@
 //! `audit-timing`: whether answers that must look alike also take alike long.
 //!
 //! Two groups of failures must not be told apart by message, status, size or time: a sign-in with
-//! an unknown NPI and one with a wrong passphrase; a check of an unknown credential, of one of
+//! an unknown NPI, one with a wrong passphrase, and one with the right passphrase of a closed
+//! account; a check of an unknown credential, of one of
 //! another practice, and of a known one with a wrong code. Each request names another NPI or
 //! credential, since a second failure on the same one is rightly answered otherwise. The requests
 //! of a group take turns in random order on one connection, so that whatever else the machine does
@@ -19,6 +20,8 @@ use crate::{
     client::{Answer, Connection},
     clock,
     data::{self, MasterKey, Practice},
+    machine,
+    postgres::OwnDatabase,
     server::{Server, Setup},
     show,
     stats::{compare, float, quantile},
@@ -28,14 +31,14 @@ use crate::{
 
 /// Requests of each kind that go first and do not count.
 const WARM_UP: u32 = 20;
-/// Sign-ins of both kinds together must stay below the limit per address and minute.
-const REQUESTS_MAX: i64 = 4_900;
+/// Sign-ins of all kinds together must stay below the limit per address and minute.
+const REQUESTS_MAX: i64 = 3_300;
 /// A number from which on no token and no prescriber exists.
 const NOBODY: u32 = 5_000_000;
 /// Settings that the measurement needs: all sign-ins come from one address.
 const SETTINGS: &str = "[limits]\nlogin_per_minute = 10000\n";
 const PASSPHRASE: &str = "granite lantern orbit velvet";
-const WRONG_PASSPHRASE: &str = "granite+lantern+orbit+copper";
+const WRONG_PASSPHRASE: &str = "granite lantern orbit copper";
 
 /// What `audit-timing` can be told.
 #[derive(clap::Args)]
@@ -133,13 +136,23 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
     let count = arguments.requests + WARM_UP;
     tell(&format!(
         "{} sign-ins, each with a slow hash of about 0.1 s: expect some {} minutes",
-        grouped(f64::from(2 * count)),
-        (f64::from(2 * count) * 0.1 / 60.0).ceil()
+        grouped(f64::from(3 * count)),
+        (f64::from(3 * count) * 0.1 / 60.0).ceil()
     ));
     // One prescriber a token and one token a request: no failure counter is met twice.
     let ours = Practice { name: "Audit Clinic", first: 0, tokens: count, tokens_each: 1 };
     let theirs = Practice { name: "Other Clinic", first: count, ..ours };
-    let database = Database::Sqlite { path: folder.path().join("countersign.db") };
+    let gone = Practice { name: "Closed Clinic", first: 2 * count, ..ours };
+    // Dropped at the end, and the database with it.
+    let own = std::env::var("COUNTERSIGN_TEST_PG_URL")
+        .ok()
+        .map(|server| OwnDatabase::create(&server, "audit"))
+        .transpose()?;
+    let database = match &own {
+        Some(own) => Database::Postgres { url: own.url.clone(), connections: 4 },
+        None => Database::Sqlite { path: folder.path().join("countersign.db") },
+    };
+    tell(if own.is_some() { "on PostgreSQL" } else { "on SQLite" });
     let key = MasterKey::create(&folder.path().join("master.key"))?;
     let store = key.open_store(&database).await?;
     let hash = PassphraseHash::create(
@@ -149,7 +162,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
     )?;
     ours.create(&store, &hash).await?;
     theirs.create(&store, &hash).await?;
+    gone.create(&store, &hash).await?;
+    gone.close(&store).await?;
     drop(store);
+    if let Some(own) = &own {
+        own.settle()?;
+    }
+    machine::settle()?;
     let setup = Setup::new(folder.path(), &database, SETTINGS)?;
     let server = setup.start().await?;
 
@@ -158,7 +177,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
         measure(&server, "checks", &mut checks, arguments.requests, |status| status == 200)
             .await
             .with_context(|| setup.log_tail())?;
-    let mut sign_ins = sign_ins(&server);
+    let mut sign_ins = sign_ins(&server, gone);
     // A refusal by the limits, or as a request from elsewhere, would say nothing of sign-ins.
     let sign_in_looks = measure(&server, "sign-ins", &mut sign_ins, arguments.requests, |status| {
         matches!(status, 200 | 303 | 400 | 401 | 422)
@@ -183,21 +202,23 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
     Ok(all_alike)
 }
 
-fn sign_ins(server: &Server) -> Vec<Kind> {
+fn sign_ins(server: &Server, gone: Practice) -> Vec<Kind> {
     let address = server.address;
-    let request = move |npi: String| {
-        let body = format!("npi={npi}&passphrase={WRONG_PASSPHRASE}");
+    let request = move |number: u32, passphrase: &str| -> Result<Request> {
+        let npi = data::npi(number)?.as_text();
+        let body = format!("npi={npi}&passphrase={}", passphrase.replace(' ', "+"));
         let head = format!(
             "POST /portal/login HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\n\
              Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
-        Request { bytes: [head, body].concat().into_bytes(), typed: npi }
+        Ok(Request { bytes: [head, body].concat().into_bytes(), typed: npi })
     };
     vec![
-        Kind::new("unknown NPI", move |number| Ok(request(data::npi(NOBODY + number)?.as_text()))),
-        Kind::new("wrong passphrase", move |number| Ok(request(data::npi(number)?.as_text()))),
+        Kind::new("unknown NPI", move |number| request(NOBODY + number, WRONG_PASSPHRASE)),
+        Kind::new("wrong passphrase", move |number| request(number, WRONG_PASSPHRASE)),
+        Kind::new("closed account", move |number| request(gone.first + number, PASSPHRASE)),
     ]
 }
 

@@ -107,6 +107,23 @@ impl Practice {
         Ok(())
     }
 
+    /// Closes the accounts of all its prescribers.
+    pub(crate) async fn close(&self, store: &Store) -> Result<()> {
+        let numbers = self.first..self.first + self.tokens.div_ceil(self.tokens_each);
+        let npis = numbers.map(npi).collect::<Result<Vec<_>>>()?;
+        store
+            .write("bench_close", move |tx| {
+                for npi in &npis {
+                    if let Some(prescriber) = tx.prescriber_by_npi(*npi)? {
+                        tx.close_account(prescriber.id)?;
+                    }
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(())
+    }
+
     async fn fill(
         self,
         store: &Store,

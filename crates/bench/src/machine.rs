@@ -52,6 +52,13 @@ fn value_of(file: &str, name: &str) -> Option<String> {
     })
 }
 
+/// Has everything written that waits in memory: what was made before a load must not be written
+/// during it.
+pub(crate) fn settle() -> Result<()> {
+    ensure!(Command::new("sync").status().context("sync")?.success(), "sync failed");
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,11 +79,4 @@ mod tests {
         assert!(resident_kib(std::process::id()).unwrap() > 100);
         assert!(describe(Path::new("/")).contains("cores"));
     }
-}
-
-/// Has everything written that waits in memory: what was made before a load must not be written
-/// during it.
-pub(crate) fn settle() -> Result<()> {
-    ensure!(Command::new("sync").status().context("sync")?.success(), "sync failed");
-    Ok(())
 }

@@ -35,7 +35,7 @@ pub use migrate::{SCHEMA_VERSION, SchemaState};
 pub use pairing::{Pairing, PairingState};
 pub use people::{ApiKey, EhrRow, Identity, Prescriber, Staff};
 pub use session::{Patient, Session, Stage};
-pub use token::{ReadMark, TokenRow};
+pub use token::{OwnedTokens, ReadMark, TokenRow};
 pub use tx::Tx;
 
 use crate::{

@@ -27,6 +27,9 @@ pub struct TokenRow {
     pub(crate) last_event: Option<EventId>,
 }
 
+/// Tokens that somebody has, by credential ID, each with its owner's failure counter.
+pub type OwnedTokens = HashMap<CredentialId, (TokenRow, Failures)>;
+
 /// The step that a row held when it was read: a write holds only while it still does.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadMark {
@@ -369,7 +372,7 @@ impl Tx<'_> {
     pub fn owned_tokens(
         &mut self,
         credentials: &[&CredentialId],
-    ) -> Result<(HashMap<CredentialId, (TokenRow, Failures)>, SigningModels), Error> {
+    ) -> Result<(OwnedTokens, SigningModels), Error> {
         let mut found = HashMap::with_capacity(credentials.len());
         if self.is_postgres() {
             let texts: Vec<&str> = credentials.iter().map(|c| c.as_str()).collect();
