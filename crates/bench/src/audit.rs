@@ -5,7 +5,7 @@
 //! account; a check of an unknown credential, of one of
 //! another practice, and of a known one with a wrong code. Each request names another NPI or
 //! credential, since a second failure on the same one is rightly answered otherwise. The requests
-//! of a group take turns in random order on one connection, so that whatever else the machine does
+//! of a group take turns in random order on the same connection, so that whatever else the machine does
 //! meets all of them alike.
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Instant};
@@ -33,6 +33,8 @@ use crate::{
 const WARM_UP: u32 = 20;
 /// Sign-ins of all kinds together must stay below the limit per address and minute.
 const REQUESTS_MAX: i64 = 3_300;
+/// Requests of each kind on one connection.
+const CONNECTION_SERVES: u32 = 200;
 /// A number from which on no token and no prescriber exists.
 const NOBODY: u32 = 5_000_000;
 /// Settings that the measurement needs: all sign-ins come from one address.
@@ -274,6 +276,10 @@ async fn measure(
     let mut looks = Looks::new();
     let began = Instant::now();
     for number in 0..requests + WARM_UP {
+        // The server ends every connection after a while.
+        if number.is_multiple_of(CONNECTION_SERVES) {
+            connection = Connection::open(server.address).await?;
+        }
         for turn in shuffled(kinds.len())? {
             let Some(kind) = kinds.get_mut(turn) else { continue };
             let request = (kind.request)(number)?;

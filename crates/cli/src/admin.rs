@@ -9,8 +9,8 @@ use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 use countersign_crypto::SecretText;
 use countersign_domain::{
-    ApiKeyId, CredentialId, FipsCertificate, Manufacturer, ModelCode, Npi, Passphrase, PracticeId,
-    TokenKind, TokenModel,
+    ApiKeyId, CredentialId, DeviceClass, FipsCertificate, Manufacturer, ModelCode, Npi, Passphrase,
+    PracticeId, TokenKind, TokenModel,
 };
 use countersign_server::app::{App, Closing, ListedKey};
 
@@ -88,6 +88,20 @@ pub(crate) enum AdminCommand {
         #[command(subcommand)]
         command: Option<ModelsCommand>,
     },
+    /// Record that you have seen the device which a token lives on (21 CFR 1311.115(a)(3))
+    AttestDevice {
+        /// Credential ID or serial number
+        credential: String,
+        /// Manufacturer, for IDs of digits alone
+        #[arg(long)]
+        manufacturer: Option<String>,
+        /// What it is
+        #[arg(long)]
+        class: DeviceKind,
+        /// Who has seen it: your name
+        #[arg(long)]
+        by: String,
+    },
     /// Disable a token at once and for good
     DisableToken {
         /// Credential ID or serial number
@@ -128,6 +142,17 @@ pub(crate) enum ModelsCommand {
         #[arg(long)]
         by: String,
     },
+}
+
+/// What a person can have seen.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum DeviceKind {
+    /// A phone
+    Phone,
+    /// A tablet
+    Tablet,
+    /// A watch
+    Watch,
 }
 
 /// What kind of device a model is.
@@ -209,9 +234,24 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 app.set_model(model, at).await?;
                 said
             }
+            AdminCommand::AttestDevice { credential, manufacturer, class, by } => {
+                let id = credential_id(&credential, manufacturer.as_deref())?;
+                let by = by.trim().to_owned();
+                if by.is_empty() || by.chars().count() > 40 || by.chars().any(char::is_control) {
+                    bail!("your name must be 1 to 40 characters on one line");
+                }
+                let class = match class {
+                    DeviceKind::Phone => DeviceClass::Phone,
+                    DeviceKind::Tablet => DeviceClass::Tablet,
+                    DeviceKind::Watch => DeviceClass::Watch,
+                };
+                if !app.attest_device(id, class, by, at).await? {
+                    bail!("no token with this ID is known here");
+                }
+                "Recorded.\n".to_owned()
+            }
             AdminCommand::DisableToken { credential, manufacturer } => {
-                let maker = manufacturer.map(|text| text.parse::<Manufacturer>()).transpose()?;
-                let id = CredentialId::parse(&credential, maker)?;
+                let id = credential_id(&credential, manufacturer.as_deref())?;
                 if !app.emergency_disable(id, at).await? {
                     bail!("no token with this ID is known here");
                 }
@@ -220,6 +260,11 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
         };
         print(&said)
     })
+}
+
+fn credential_id(typed: &str, manufacturer: Option<&str>) -> anyhow::Result<CredentialId> {
+    let maker = manufacturer.map(str::parse::<Manufacturer>).transpose()?;
+    Ok(CredentialId::parse(typed, maker)?)
 }
 
 fn judged(command: ModelsCommand, now: countersign_domain::Timestamp) -> TokenModel {

@@ -237,7 +237,8 @@ pub(crate) async fn serve_app(
 ) {
     let most = Duration::from_secs(u64::try_from(settings.limits.request_seconds).unwrap_or(30));
     let limits =
-        Limits::new(settings.limits.login_per_minute, settings.limits.provisioning_per_minute);
+        Limits::new(settings.limits.login_per_minute, settings.limits.provisioning_per_minute)
+            .for_all(settings.limits.provisioning_all_per_minute);
     let limits = Arc::new(
         limits.for_vip(settings.vip.provisioning_per_minute, settings.vip.checks_per_minute),
     );

@@ -216,6 +216,9 @@ settings! {
     limits: Limits {
         /// New credentials a minute for one network address.
         provisioning_per_minute: u32 = 10, 1..=10_000;
+        /// New credentials a minute for all network addresses together. One that belongs to a pairing
+        /// code of the portal does not count.
+        provisioning_all_per_minute: u32 = 120, 1..=100_000;
         /// Login tries a minute for one network address. A whole clinic may share one.
         login_per_minute: u32 = 60, 1..=10_000;
         /// Seconds after which a request is given up.

@@ -51,7 +51,8 @@ impl DeviceClass {
     }
 }
 
-/// How the class of the device is known. Whatever it says, an app said it: no proof.
+/// How the class of the device is known. What an app says of itself is no proof; that a person has
+/// seen the device is on record with that person's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceEvidence {
     /// The app looked at the device it runs on.
@@ -59,17 +60,31 @@ pub enum DeviceEvidence {
     /// It was only said.
     #[default]
     Stated,
+    /// A person with authority has seen the device.
+    Attested,
 }
 
 impl DeviceEvidence {
     /// All kinds.
-    pub const ALL: [Self; 2] = [Self::Checked, Self::Stated];
+    pub const ALL: [Self; 3] = [Self::Checked, Self::Stated, Self::Attested];
+    /// What an app may say of itself.
+    pub const OF_APPS: [Self; 2] = [Self::Checked, Self::Stated];
 
     /// Stable word for messages and rows.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Checked => "checked",
             Self::Stated => "stated",
+            Self::Attested => "attested",
+        }
+    }
+
+    /// Words for a person.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Checked => "checked by the app",
+            Self::Stated => "not checked",
+            Self::Attested => "seen and confirmed by a person",
         }
     }
 

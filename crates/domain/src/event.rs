@@ -31,6 +31,10 @@ pub enum EventKind {
     SeedHandedOver,
     /// The operator has judged a model of tokens.
     ModelChanged,
+    /// A person has seen the device that a token lives on, and said so.
+    DeviceAttested,
+    /// Two devices seem to use one credential.
+    TwinSuspected,
     /// An EHR launched the e-prescribing app, or that was refused.
     EhrLaunched,
     /// A session ended.
@@ -55,7 +59,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::PassphraseTried,
         Self::PasscodeTried,
         Self::TokenResynced,
@@ -68,6 +72,8 @@ impl EventKind {
         Self::TokenRenamed,
         Self::SeedHandedOver,
         Self::ModelChanged,
+        Self::DeviceAttested,
+        Self::TwinSuspected,
         Self::EhrLaunched,
         Self::SessionEnded,
         Self::PracticeCreated,
@@ -95,6 +101,8 @@ impl EventKind {
             Self::TokenRenamed => "token_renamed",
             Self::SeedHandedOver => "seed_handed_over",
             Self::ModelChanged => "model_changed",
+            Self::DeviceAttested => "device_attested",
+            Self::TwinSuspected => "twin_suspected",
             Self::EhrLaunched => "ehr_launched",
             Self::SessionEnded => "session_ended",
             Self::PracticeCreated => "practice_created",
@@ -123,6 +131,8 @@ impl EventKind {
             Self::TokenRenamed => "Renamed",
             Self::SeedHandedOver => "Secret shown for another app",
             Self::ModelChanged => "Token model changed",
+            Self::DeviceAttested => "Device seen and confirmed",
+            Self::TwinSuspected => "Two devices suspected",
             Self::EhrLaunched => "Opened from the EHR",
             Self::SessionEnded => "Signed out",
             Self::PracticeCreated => "Practice created",
@@ -350,6 +360,23 @@ impl Event {
         }
     }
 
+    /// The second event that follows where a passcode was older than one that was accepted: whoever
+    /// watches over the practice looks for this kind alone.
+    pub fn twin(&self) -> Option<Self> {
+        let of_a_passcode = matches!(
+            self.kind,
+            EventKind::PasscodeTried | EventKind::TokenTested | EventKind::TokenEnabled
+        );
+        (of_a_passcode && self.reason == Some(Refusal::PASSCODE_BEHIND)).then(|| Self {
+            kind: EventKind::TwinSuspected,
+            outcome: Outcome::Success,
+            actor: Actor::System,
+            purpose: None,
+            detail: None,
+            ..self.clone()
+        })
+    }
+
     /// Names practice and prescriber.
     #[must_use]
     pub const fn about(mut self, practice: PracticeId, prescriber: PrescriberId) -> Self {
@@ -411,6 +438,20 @@ mod tests {
         assert!(code.chars().all(|c| c == '-'
             || c.is_ascii_digit()
             || (c.is_ascii_uppercase() && !"ILOU".contains(c))));
+    }
+
+    #[test]
+    fn a_code_from_behind_raises_a_twin_once() {
+        let support = SupportCode::new(&mut SystemRng).unwrap();
+        let refused = |kind, refusal: &Refusal| {
+            Event::refused(kind, Actor::Unknown, refusal, support).purpose(Purpose::Sign)
+        };
+        let twin = refused(EventKind::PasscodeTried, &Refusal::PasscodeBehind).twin().unwrap();
+        assert_eq!((twin.kind, twin.outcome), (EventKind::TwinSuspected, Outcome::Success));
+        assert!(twin.twin().is_none());
+        // The change that a passcode should have confirmed has the same reason; it is no second one.
+        assert!(refused(EventKind::TokenAdded, &Refusal::PasscodeBehind).twin().is_none());
+        assert!(refused(EventKind::PasscodeTried, &Refusal::EventPasscodeUsed).twin().is_none());
     }
 
     #[test]

@@ -490,31 +490,38 @@ fn find_counter_pair(
     found
 }
 
-/// How many seconds ago `code` was the right one, for codes older than the window. The codes of an
+/// A code that was right some time ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Late {
+    /// Whose code it is.
+    pub step: Step,
+    /// How long ago, in seconds.
+    pub age_seconds: i64,
+}
+
+/// Looks for `code` among those of the last hour that are older than the window. The codes of an
 /// event-based token have no age.
 ///
 /// Only the past is searched: to say that a code will be right later would tell a guesser when to
 /// come back.
-pub fn age_of_late_code(
+pub fn late_step(
     seed: &TokenSeed,
     params: &OtpParams,
     code: &OneTimePasscode,
-    last_step: Option<Step>,
     drift: Drift,
     now: Timestamp,
-) -> Option<i64> {
+) -> Option<Late> {
     let MovingFactor::Time { period } = params.moving else { return None };
     let here = params.step_at(now);
     let key = HmacKey::new(params.algorithm, seed.expose());
-    let mut age = None;
+    let mut late = None;
     for back in (WINDOW_STEPS + 1)..=RESYNC_STEPS {
         let step = here.plus(drift.current - back);
-        let unused = last_step.is_none_or(|last| step > last);
-        if matches(&key, params, code, step) & unused & age.is_none() {
-            age = Some(back * i64::from(period));
+        if matches(&key, params, code, step) & late.is_none() {
+            late = Some(Late { step, age_seconds: back * i64::from(period) });
         }
     }
-    age
+    late
 }
 
 fn matches(key: &HmacKey, params: &OtpParams, code: &OneTimePasscode, step: Step) -> bool {
@@ -738,20 +745,12 @@ mod tests {
         let (seed, params) = (repeated(20), params(HmacAlgorithm::Sha1, 6));
         let now = Timestamp::from_seconds(T0);
         let here = params.step_at(now).0;
-        let age = |step: i64, last: Option<Step>| {
-            age_of_late_code(
-                &seed,
-                &params,
-                &code_at(&seed, &params, step),
-                last,
-                Drift::default(),
-                now,
-            )
+        let late = |step: i64| {
+            late_step(&seed, &params, &code_at(&seed, &params, step), Drift::default(), now)
         };
-        assert_eq!(age(here - 8, None), Some(240));
-        assert_eq!(age(here - 8, Some(Step(here - 8))), None);
+        assert_eq!(late(here - 8), Some(Late { step: Step(here - 8), age_seconds: 240 }));
         for ahead in 2..=RESYNC_STEPS {
-            assert_eq!(age(here + ahead, None), None);
+            assert_eq!(late(here + ahead), None);
         }
     }
 
@@ -894,8 +893,7 @@ mod tests {
         let now = Timestamp::from_seconds(T0);
         for counter in [0, 3, 40] {
             let code = code_at(&seed, &params, counter);
-            let age = age_of_late_code(&seed, &params, &code, None, Drift::default(), now);
-            assert_eq!(age, None);
+            assert_eq!(late_step(&seed, &params, &code, Drift::default(), now), None);
         }
     }
 

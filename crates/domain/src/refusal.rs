@@ -28,6 +28,12 @@ pub enum Refusal {
         "That passcode was already used. Each one works once: press the button for a new code."
     )]
     EventPasscodeUsed,
+    /// The right passcode of an earlier step or counter than one that was accepted. One device does
+    /// not go back: either an old code was kept, or two devices show this token's codes.
+    #[error(
+        "That passcode is older than one that was already used. Type the code that the token shows now. If you did, another device may be showing this token\u{2019}s codes: disable it as compromised."
+    )]
+    PasscodeBehind,
     /// The passcode belongs to another token of the same prescriber.
     #[error(
         "That passcode is from your token \u{201c}{name}\u{201d}. Choose that token, take its next code and try again."
@@ -112,9 +118,6 @@ pub enum Refusal {
     /// The token that goes must confirm that it is at hand.
     #[error("Confirm with a code of the token that the new one replaces.")]
     ConfirmWithOld,
-    /// A token that is lost can't confirm anything.
-    #[error("Confirm with a token that you still have.")]
-    ConfirmWithOther,
     /// As many active tokens as allowed.
     #[error(
         "You have {most} active tokens, which is the limit. Disable one that you no longer use, then add this one."
@@ -153,6 +156,8 @@ pub enum Refusal {
 impl Refusal {
     /// The code of [`Refusal::SameBrowser`]; also the reason in the event of a use that policy lets pass.
     pub const SAME_BROWSER: &'static str = "same_browser";
+    /// The code of [`Refusal::PasscodeBehind`], from which [`crate::Event::twin`] follows.
+    pub(crate) const PASSCODE_BEHIND: &'static str = "passcode_behind";
 
     /// Stable code for logs, audit events and the API.
     pub const fn code(&self) -> &'static str {
@@ -161,6 +166,7 @@ impl Refusal {
             Self::Paused(_) => "sign_in_paused",
             Self::WrongPasscode => "passcode_wrong",
             Self::PasscodeUsed { .. } | Self::EventPasscodeUsed => "passcode_used",
+            Self::PasscodeBehind => Self::PASSCODE_BEHIND,
             Self::OtherToken { .. } => "passcode_of_other_token",
             Self::LatePasscode { .. } => "passcode_late",
             Self::NotConsecutive => "passcodes_not_consecutive",
@@ -180,7 +186,6 @@ impl Refusal {
             Self::ShownBefore => "secret_shown_before",
             Self::TooManyWaiting => "too_many_waiting",
             Self::ConfirmWithOld => "confirm_with_old",
-            Self::ConfirmWithOther => "confirm_with_other",
             Self::TokenLimit { .. } => "token_limit",
             Self::StepUpNeeded => "step_up_needed",
             Self::SelfVouching => "self_vouching",

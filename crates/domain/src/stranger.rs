@@ -27,7 +27,7 @@ pub fn check_for_stranger(
             token.drift = drift;
             Ok(step)
         }
-        Found::Used { .. } => Err(token.used(now)),
+        Found::Used { step } => Err(token.used(step, now)),
         Found::Nothing => Err(Refusal::WrongPasscode),
     }
 }

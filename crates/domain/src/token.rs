@@ -236,8 +236,15 @@ impl Token {
         self.last_used = Some(now);
     }
 
-    /// The refusal of a code that was used before.
-    pub(crate) fn used(&self, now: Timestamp) -> Refusal {
+    /// The refusal of the code of a step that was accepted, or that is older than one.
+    ///
+    /// The very step again is a second click, or the same code for another purpose. An older one is a
+    /// sign of a twin: two devices that use one credential. It shows where their clocks or counters
+    /// differ and the one behind is used second; twins in step can't be told from one device.
+    pub(crate) fn used(&self, step: Step, now: Timestamp) -> Refusal {
+        if self.last_step.is_some_and(|last| step < last) {
+            return Refusal::PasscodeBehind;
+        }
         if self.params.is_event_based() {
             return Refusal::EventPasscodeUsed;
         }
@@ -342,8 +349,8 @@ fn settle(
             Ok(step)
         }
         // A replay is a failure too (question A16): it may be somebody who looked over a shoulder.
-        Found::Used { .. } => {
-            let used = token.used(now);
+        Found::Used { step } => {
+            let used = token.used(step, now);
             Err(token.count_failure(owner, policy, now).unwrap_or(used))
         }
         Found::Nothing => {
@@ -388,7 +395,7 @@ pub fn check_any(
         usable += 1;
         match found {
             Found::Fresh { step, drift } if fresh.is_none() => fresh = Some((index, step, drift)),
-            Found::Used { .. } => used = Some(token.used(now)),
+            Found::Used { step } => used = Some(token.used(step, now)),
             _ => {}
         }
     }
@@ -420,20 +427,23 @@ pub fn explain_wrong_passcode(
     let mut other = None;
     for token in tokens.iter_mut().filter(|token| token.is_active()) {
         if token.id == chosen {
-            late = otp::age_of_late_code(
-                &token.seed,
-                &token.params,
-                code,
-                token.last_step,
-                token.drift,
-                now,
-            );
+            late = late_code(token, code, now);
         } else if let Found::Fresh { step, .. } = token.find(code, now) {
             token.last_step = Some(step);
             other = Some(Refusal::OtherToken { name: token.name.as_str().to_owned() });
         }
     }
-    other.or(late.map(|age_seconds| Refusal::LatePasscode { age_seconds }))
+    other.or(late)
+}
+
+/// What there is to say of a code that is older than the window.
+fn late_code(token: &Token, code: &OneTimePasscode, now: Timestamp) -> Option<Refusal> {
+    let (seed, params) = (&token.seed, &token.params);
+    otp::late_step(seed, params, code, token.drift, now).map(|late| match token.last_step {
+        Some(last) if late.step < last => Refusal::PasscodeBehind,
+        Some(last) if late.step == last => token.used(last, now),
+        _ => Refusal::LatePasscode { age_seconds: late.age_seconds },
+    })
 }
 
 /// Resynchronizes a token by two consecutive codes. It is no login: the next code must follow, so
@@ -480,16 +490,8 @@ pub fn test_token(
             token.last_used = Some(now);
             Ok(step)
         }
-        Found::Used { .. } => Err(token.used(now)),
-        Found::Nothing => Err(otp::age_of_late_code(
-            &token.seed,
-            &token.params,
-            code,
-            token.last_step,
-            token.drift,
-            now,
-        )
-        .map_or(Refusal::WrongPasscode, |age_seconds| Refusal::LatePasscode { age_seconds })),
+        Found::Used { step } => Err(token.used(step, now)),
+        Found::Nothing => Err(late_code(token, code, now).unwrap_or(Refusal::WrongPasscode)),
     }
 }
 
@@ -545,15 +547,7 @@ pub fn add_token(
     let wrong = matches!(found, Found::Nothing);
     if let Err(refusal) = settle(token, owner, found, now, policy) {
         if wrong && refusal == Refusal::WrongPasscode {
-            let late = otp::age_of_late_code(
-                &token.seed,
-                &token.params,
-                code,
-                token.last_step,
-                token.drift,
-                now,
-            );
-            return Err(late.map_or(refusal, |age_seconds| Refusal::LatePasscode { age_seconds }));
+            return Err(late_code(token, code, now).unwrap_or(refusal));
         }
         return Err(refusal);
     }
@@ -581,16 +575,11 @@ fn found_by_sha1(
     (params != token.params && matches!(found, Found::Fresh { .. })).then_some((params, found))
 }
 
-/// Adds a token in the place of an older one, which is disabled for `reason`. Either both or neither.
+/// Adds a token in the place of an older one, which is disabled for good. Either both or neither.
 ///
 /// The older one makes room: somebody with as many tokens as allowed can still change phones.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "each is a fact of the request; a struct would only rename them"
-)]
 pub fn replace_token(
     old: &mut Token,
-    reason: DisableReason,
     token: &mut Token,
     owner: &mut Failures,
     new: &NewToken,
@@ -601,7 +590,7 @@ pub fn replace_token(
     // Tried on a copy: what may still be refused must not show on the older one.
     let mut gone = old.clone();
     // The new one is there when this counts, so the older one is not the last.
-    disable_token(&mut gone, reason, 1, false, now)?;
+    disable_token(&mut gone, DisableReason::Replaced, 1, false, now)?;
     let active = new.active.saturating_sub(u32::from(old.is_active()));
     add_token(token, owner, &NewToken { active, ..new.clone() }, code, now, policy)?;
     *old = gone;
@@ -750,6 +739,78 @@ mod tests {
         let mut t2 = t.clone();
         t2.failures = Failures::NONE;
         assert_eq!(test_token(&mut t2, &code, at(5), &POLICY).unwrap_err().code(), "passcode_used");
+    }
+
+    #[test]
+    fn a_twin_shows_by_a_code_from_before_the_last() {
+        // One device with a right clock, its twin a step behind.
+        let mut t = active();
+        let mut owner = Failures::NONE;
+        let (here, behind) = (code(&t, at(0)), code(&t, at(-30)));
+        check_passcode(&mut t, &mut owner, &here, at(0), &POLICY).unwrap();
+        let twin = check_passcode(&mut t, &mut owner, &behind, at(1), &POLICY);
+        assert_eq!(twin, Err(Refusal::PasscodeBehind));
+        assert_eq!((t.failures.count, owner.count), (1, 1), "it counts like any replay");
+        let mut tokens = [t.clone()];
+        let any = check_any(&mut tokens, &mut Failures::NONE.clone(), &behind, at(1), &POLICY);
+        assert_eq!(any, Err(Refusal::PasscodeBehind));
+        assert_eq!(
+            test_token(&mut t.clone(), &behind, at(1), &POLICY),
+            Err(Refusal::PasscodeBehind)
+        );
+        // The same code again is a second click, or the same code for another purpose.
+        let again = check_passcode(&mut t, &mut owner, &here, at(20), &POLICY).unwrap_err();
+        assert_eq!(again.code(), "passcode_used");
+
+        // A twin that is minutes behind is out of the window; who has proved the passphrase is told.
+        let far = code(&t, at(-300));
+        let id = t.id;
+        assert_eq!(
+            explain_wrong_passcode(&mut [t.clone()], id, &far, at(1)),
+            Some(Refusal::PasscodeBehind)
+        );
+        // Nobody else has used a code since: only a slow clock.
+        let mut fresh = active();
+        let slow = code(&fresh, at(-300));
+        fresh.last_step = Some(fresh.params.step_at(at(-330)));
+        let id = fresh.id;
+        let told = explain_wrong_passcode(&mut [fresh], id, &slow, at(0));
+        assert_eq!(told, Some(Refusal::LatePasscode { age_seconds: 300 }));
+    }
+
+    #[test]
+    fn a_twin_of_a_counter_shows_when_it_lags() {
+        let mut t = active();
+        t.params = OtpParams::event_based(t.params.algorithm(), 6).unwrap();
+        let press = |counter| -> OneTimePasscode {
+            passcode(&t.seed, &t.params, Step::new(counter)).parse().unwrap()
+        };
+        let (first, second) = (press(1), press(2));
+        let mut owner = Failures::NONE;
+        check_passcode(&mut t, &mut owner, &second, at(0), &POLICY).unwrap();
+        let twin = check_passcode(&mut t, &mut owner, &first, at(100), &POLICY);
+        assert_eq!(twin, Err(Refusal::PasscodeBehind));
+        let again = check_passcode(&mut t, &mut owner, &second, at(200), &POLICY);
+        assert_eq!(again, Err(Refusal::EventPasscodeUsed));
+    }
+
+    proptest! {
+        /// One device, whatever its clock, never goes back: it is never taken for two.
+        #[test]
+        fn one_device_is_no_twin(
+            ahead in -50i64..50,
+            waits in prop::collection::vec(0i64..200, 1..40),
+        ) {
+            let (mut t, mut owner) = (active(), Failures::NONE);
+            let mut now = at(0);
+            for wait in waits {
+                now = now.plus_seconds(wait);
+                let shown = code(&t, now.plus_seconds(ahead));
+                if let Err(refusal) = check_passcode(&mut t, &mut owner, &shown, now, &POLICY) {
+                    prop_assert_ne!(refusal, Refusal::PasscodeBehind);
+                }
+            }
+        }
     }
 
     #[test]
@@ -929,32 +990,31 @@ mod tests {
     #[test]
     fn a_token_takes_the_place_of_another_or_nothing_changes() {
         let most = POLICY.max_active_tokens;
-        for reason in [DisableReason::Replaced, DisableReason::Lost] {
-            let (mut old, mut owner) = (active(), Failures::NONE);
-            let mut t = token(TokenState::Unassociated { expires: at(3_600) });
-            let mut replace = |old: &mut Token, t: &mut Token, code: &OneTimePasscode, new| {
-                replace_token(old, reason, t, &mut owner, &new, code, at(0), &POLICY)
-            };
-            let guess = wrong(&t, at(0));
-            let answer = replace(&mut old, &mut t, &guess, new_token(most));
-            assert_eq!(answer, Err(Refusal::WrongPasscode));
-            assert!(old.is_active() && t.prescriber.is_none());
-            let right = code(&t, at(0));
-            let forbidden = NewToken { model_allowed: false, ..new_token(1) };
-            let answer = replace(&mut old, &mut t, &right, forbidden);
-            assert_eq!(answer, Err(Refusal::ModelNotAllowed));
-            assert!(old.is_active() && t.prescriber.is_none());
-            // The older one makes room for the new one.
-            replace(&mut old, &mut t, &right, new_token(most)).unwrap();
-            assert_eq!(old.state, TokenState::Disabled { reason, since: at(0) });
-            assert!(t.is_active());
-            // What is gone can't be replaced again.
-            let mut t = token(TokenState::Unassociated { expires: at(3_600) });
-            let right = code(&t, at(0));
-            let answer = replace(&mut old, &mut t, &right, new_token(1));
-            assert_eq!(answer, Err(Refusal::NoChange));
-            assert!(t.prescriber.is_none() && t.last_step.is_none());
-        }
+        let reason = DisableReason::Replaced;
+        let (mut old, mut owner) = (active(), Failures::NONE);
+        let mut t = token(TokenState::Unassociated { expires: at(3_600) });
+        let mut replace = |old: &mut Token, t: &mut Token, code: &OneTimePasscode, new| {
+            replace_token(old, t, &mut owner, &new, code, at(0), &POLICY)
+        };
+        let guess = wrong(&t, at(0));
+        let answer = replace(&mut old, &mut t, &guess, new_token(most));
+        assert_eq!(answer, Err(Refusal::WrongPasscode));
+        assert!(old.is_active() && t.prescriber.is_none());
+        let right = code(&t, at(0));
+        let forbidden = NewToken { model_allowed: false, ..new_token(1) };
+        let answer = replace(&mut old, &mut t, &right, forbidden);
+        assert_eq!(answer, Err(Refusal::ModelNotAllowed));
+        assert!(old.is_active() && t.prescriber.is_none());
+        // The older one makes room for the new one.
+        replace(&mut old, &mut t, &right, new_token(most)).unwrap();
+        assert_eq!(old.state, TokenState::Disabled { reason, since: at(0) });
+        assert!(t.is_active());
+        // What is gone can't be replaced again.
+        let mut t = token(TokenState::Unassociated { expires: at(3_600) });
+        let right = code(&t, at(0));
+        let answer = replace(&mut old, &mut t, &right, new_token(1));
+        assert_eq!(answer, Err(Refusal::NoChange));
+        assert!(t.prescriber.is_none() && t.last_step.is_none());
     }
 
     #[test]

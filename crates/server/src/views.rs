@@ -928,6 +928,8 @@ pub struct PairingPage {
 pub struct TokensPage {
     /// Frame.
     pub page: Page,
+    /// Active tokens whose codes two devices may be showing.
+    pub twins: Vec<TokenChoice>,
     /// Tokens that are active or can be enabled again; ended ones are in the history.
     pub tokens: Vec<TokenRow>,
     /// How many active tokens are allowed.
@@ -1177,6 +1179,8 @@ pub struct TokenPage {
     pub clock: Option<String>,
     /// Its model.
     pub model: ModelFacts,
+    /// The device it lives on and how that is known: "Phone, checked by the app".
+    pub device: String,
     /// When its seed was handed to an app of another maker.
     pub seed_left: Option<When>,
     /// The name being changed.

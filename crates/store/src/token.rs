@@ -583,6 +583,14 @@ impl Tx<'_> {
         self.save_token(token, mark)
     }
 
+    /// Writes what is known of the device that a token lives on.
+    pub fn save_device(&mut self, id: TokenId, device: &Device) -> Result<(), Error> {
+        self.run_one(
+            sql!("UPDATE token SET device_class = $2, device_evidence = $3 WHERE id = $1"),
+            &[id.as_bytes().into(), device.class.code().into(), device.evidence.code().into()],
+        )
+    }
+
     /// Whether there is a token with this identifier, whosever.
     pub fn token_exists(&mut self, id: TokenId) -> Result<bool, Error> {
         let sql = sql!("SELECT id FROM token WHERE id = $1");

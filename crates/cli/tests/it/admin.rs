@@ -88,6 +88,12 @@ fn practices_people_and_keys() {
     // The NPI stays taken: an account is not made anew over a closed one.
     prescriber(NPI, &practice, &good).fails("has an account already");
 
+    let attest = |credential: &str, by: &str| {
+        place.run(&["admin", "attest-device", credential, "--class", "phone", "--by", by])
+    };
+    attest("CNST00000000", "Ruth").fails("no token with this ID");
+    attest("CNST00000000", " ").fails("your name");
+    attest("CNST00000001", "Ruth").fails("One digit is not right");
     place.run(&["admin", "disable-token", "CNST00000000"]).fails("no token with this ID");
     place.run(&["admin", "disable-token", "CNST00000001"]).fails("One digit is not right");
     place.run(&["admin", "disable-token", "1234567"]).fails("manufacturer");
@@ -160,6 +166,9 @@ fn an_emergency_stop_works_at_once_on_a_running_server() {
         wire.check(KEY, phone.credential.as_str(), &phone.code_after(now, steps)).body
     };
     assert_eq!(check(stopped, 0), r#"{"verified":true}"#);
+    let id = stopped.credential.as_str();
+    let attest = ["admin", "attest-device", id, "--class", "phone", "--by", "Ruth Amari"];
+    assert_eq!(place.run(&attest).good(), "Recorded.\n");
     let said = place.run(&["admin", "disable-token", stopped.credential.as_str()]).good();
     assert_eq!(said, "Disabled. Its passcodes no longer work.\n");
     assert_eq!(check(stopped, 1), r#"{"verified":false}"#);

@@ -169,7 +169,7 @@ impl ProvisionRequest {
         let device_class = word(body.device_class.as_deref(), &DeviceClass::ALL, DeviceClass::code)
             .ok_or(RequestError::DeviceClass)?;
         let device_evidence =
-            word(body.device_evidence.as_deref(), &DeviceEvidence::ALL, DeviceEvidence::code)
+            word(body.device_evidence.as_deref(), &DeviceEvidence::OF_APPS, DeviceEvidence::code)
                 .ok_or(RequestError::DeviceClass)?;
         let pairing_code = match body.pairing_code.as_deref() {
             Some(text) => Some(text.parse().map_err(|_| RequestError::Pairing)?),
@@ -453,6 +453,12 @@ mod tests {
             ("family", json!("rsa"), RequestError::Family, "family_unknown"),
             ("device_class", json!("desktop"), RequestError::DeviceClass, "device_class_unknown"),
             ("device_evidence", json!(""), RequestError::DeviceClass, "device_class_unknown"),
+            (
+                "device_evidence",
+                json!("attested"),
+                RequestError::DeviceClass,
+                "device_class_unknown",
+            ),
             ("pairing_code", json!("ABC"), RequestError::Pairing, "pairing_malformed"),
         ] {
             assert_eq!((with(name, value), error.code()), (error, code), "{name}");
@@ -549,7 +555,7 @@ mod tests {
                 algorithm: [SeedAlgorithm::Sha256, SeedAlgorithm::Sha1][algorithm],
                 family: Family::ALL[family],
                 device_class: DeviceClass::ALL[class],
-                device_evidence: DeviceEvidence::ALL[evidence],
+                device_evidence: DeviceEvidence::OF_APPS[evidence],
                 pairing_code: paired.then(|| PairingCode::random(&mut SystemRng).unwrap()),
             };
             let read = ProvisionRequest::from_json(request.to_json().expose().as_bytes()).unwrap();

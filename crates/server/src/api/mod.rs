@@ -221,6 +221,14 @@ async fn provision(
             return problem(status, refused.code(), &detail);
         }
     };
+    if request.pairing_code.is_none() && !shared.limits.provision_unpaired() {
+        shared.app.note_refusal("provisioning_limit", address, at).await;
+        return problem(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many",
+            "Too many new tokens are asked for. Wait a minute, or show a pairing code on the portal.",
+        );
+    }
     let unprocessable = |code, detail| problem(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
     let (at, mark) = match browser::for_new_token(&shared, &headers, address, at).await {
         Ok(known) => known,

@@ -149,7 +149,14 @@ pub(super) fn run(
                 tx.stale_passcodes(prescriber)?;
             }
         }
+        // The newest of the token's events is the one that is pushed last.
+        let twin = event.twin();
         events.push((event, link.after(row)));
+        if let Some(twin) = twin {
+            let place = tx.links(&[now])?.pop();
+            let link = place.ok_or_else(|| Tx::broken("an event has no place"))?;
+            events.push((twin, link.after(row)));
+        }
         answers.push(if result.is_ok() { CheckAnswer::Verified } else { CheckAnswer::NotVerified });
         touched.push(credential);
     }

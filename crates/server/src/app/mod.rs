@@ -38,7 +38,7 @@ pub use models::{HandOverForm, HandedOver};
 pub use pairing::PAIRING_SECONDS;
 pub use provision::ProvisionRefusal;
 pub use sign_in::{Chosen, SignInForm};
-pub use tokens::{AddForm, Change, Confirm, DisableForm, Overview, RenameForm, Replaces};
+pub use tokens::{AddForm, Change, Confirm, DisableForm, Overview, RenameForm};
 pub use vip::{Vip, VipOutcome, VipProvisioned};
 
 use burned::Burned;
@@ -332,7 +332,7 @@ impl App {
                     // A passcode of a token that is gone vouches for nothing more, in no session.
                     tx.stale_passcodes(prescriber)?;
                 }
-                tx.append(&event, now)?;
+                record(tx, &event, now)?;
                 Ok(Some((answer, event)))
             })
             .await;
@@ -371,6 +371,12 @@ impl App {
         })
         .await
     }
+}
+
+/// Appends an event, and the one that follows from it.
+fn record(tx: &mut Tx<'_>, event: &Event, now: Timestamp) -> Result<(), countersign_store::Error> {
+    tx.append(event, now)?;
+    event.twin().map_or(Ok(()), |twin| tx.append(&twin, now))
 }
 
 /// The event of the end of a session.

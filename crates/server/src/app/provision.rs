@@ -1,3 +1,4 @@
+use countersign_crypto::Rng;
 use countersign_domain::{
     Actor, CredentialId, Device, Event, EventKind, Failures, ModelCode, PracticeId, PrescriberId,
     Timestamp, Token, TokenId, TokenKind, TokenState,
@@ -57,14 +58,29 @@ impl App {
             .map_err(|_| Error::Internal(countersign_store::Error::Crypto))?;
         let (class, evidence) = (request.device_class, request.device_evidence);
         let paired = request.pairing_code.is_some();
+        let expires = at.now.plus_seconds(self.options.policy.unassociated_seconds);
         let draft = Draft {
             params,
             device: Device { class, evidence, browser: at.browser },
             model: ModelCode::for_device(class),
-            expires: at.now.plus_seconds(self.options.policy.unassociated_seconds),
+            expires,
             how: paired.then_some("paired"),
         };
         let prefix = self.options.symantec_prefix.clone();
+        let draw = move |rng: &mut dyn Rng| match request.family {
+            Family::Symantec => CredentialId::random_with_prefix(&prefix, rng),
+            Family::Countersign => CredentialId::random(TokenKind::OtpSoft, rng).map(Some),
+        };
+        let agree = move |request: &ProvisionRequest, credential: &CredentialId| {
+            request
+                .answer(credential.clone(), at.now, expires)
+                .map_err(|_| countersign_store::Error::Crypto)
+        };
+        // Before the transaction, which others wait for: the agreement is the costly part.
+        let Some(first) = draw((self.rng)().as_mut())? else {
+            return Ok(Err(ProvisionRefusal::NotOffered));
+        };
+        let ready = agree(&request, &first)?;
         let made = self
             .store
             .write("provision", move |tx| {
@@ -76,23 +92,24 @@ impl App {
                     },
                     None => None,
                 };
-                let draw = |tx: &mut Tx<'_>| {
-                    Ok(match request.family {
-                        Family::Symantec => CredentialId::random_with_prefix(&prefix, tx.rng())?,
-                        Family::Countersign => {
-                            Some(CredentialId::random(TokenKind::OtpSoft, tx.rng())?)
-                        }
-                    })
-                };
                 let mut answer = None;
-                let agree = |credential: &CredentialId| {
-                    let (given, seed) = request
-                        .answer(credential.clone(), at.now, draft.expires)
-                        .map_err(|_| countersign_store::Error::Crypto)?;
+                let mut drawn = Some((first.clone(), ready.clone()));
+                let make = |tx: &mut Tx<'_>| {
+                    // An ID that is taken is drawn again, and agreed on anew.
+                    let (credential, (given, seed)) = match drawn.take() {
+                        Some(ready) => ready,
+                        None => match draw(tx.rng())? {
+                            Some(credential) => {
+                                let agreed = agree(&request, &credential)?;
+                                (credential, agreed)
+                            }
+                            None => return Ok(None),
+                        },
+                    };
                     answer = Some(given);
-                    Ok(seed)
+                    Ok(Some((credential, seed)))
                 };
-                let token = match make_token(tx, &draft, owner, at, draw, agree)? {
+                let token = match make_token(tx, &draft, owner, at, make)? {
                     Ok(token) => token,
                     Err(refusal) => return Ok(Err(refusal)),
                 };
@@ -106,28 +123,31 @@ impl App {
     }
 }
 
-/// Makes a token that nobody has added, with its event; `owner` is who paired it, `draw` draws an ID, `seed` makes the seed that
-/// goes with it.
+/// Makes a token that nobody has added, with its event; `owner` is who paired it, `make` draws an ID
+/// and makes the seed that goes with it.
 pub(super) fn make_token(
     tx: &mut Tx<'_>,
     draft: &Draft,
     owner: Option<(PracticeId, PrescriberId)>,
     at: At,
-    draw: impl Fn(&mut Tx<'_>) -> Result<Option<CredentialId>, countersign_store::Error>,
-    mut seed: impl FnMut(&CredentialId) -> Result<TokenSeed, countersign_store::Error>,
+    mut make: impl FnMut(
+        &mut Tx<'_>,
+    ) -> Result<Option<(CredentialId, TokenSeed)>, countersign_store::Error>,
 ) -> Result<Result<TokenId, ProvisionRefusal>, countersign_store::Error> {
     if tx.unassociated_tokens()? >= MOST_UNASSOCIATED {
         return Ok(Err(ProvisionRefusal::Full));
     }
     for _ in 0..DRAWS {
-        let Some(credential) = draw(tx)? else { return Ok(Err(ProvisionRefusal::NotOffered)) };
+        let Some((credential, seed)) = make(tx)? else {
+            return Ok(Err(ProvisionRefusal::NotOffered));
+        };
         let token = Token {
             id: TokenId::new(at.now, tx.rng())?,
             practice: None,
             prescriber: None,
             name: "new".parse().map_err(|_| countersign_store::Error::Crypto)?,
             params: draft.params,
-            seed: seed(&credential)?,
+            seed,
             state: TokenState::Unassociated { expires: draft.expires },
             last_step: None,
             drift: Drift::default(),

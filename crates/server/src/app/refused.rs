@@ -12,6 +12,7 @@ use std::{
 use countersign_domain::{Actor, Event, EventKind, Outcome, Timestamp};
 
 use super::{App, At, log};
+use crate::limits::network;
 
 /// Most records of one minute.
 const MOST: u32 = 60;
@@ -39,6 +40,7 @@ impl Counts {
             *self = Self { since: Some(now), left_out: self.left_out, ..Self::default() };
         }
         // Only what is recorded is remembered: strangers must not fill the memory either.
+        let address = network(address);
         let known = self.of.get(&address).copied().unwrap_or(0);
         if self.all >= MOST || known >= MOST_OF_ONE {
             self.left_out += 1;

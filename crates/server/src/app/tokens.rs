@@ -1,14 +1,15 @@
 use std::sync::PoisonError;
 
 use countersign_domain::{
-    Actor, CredentialId, DisableReason, Event, EventKind, NewToken, PrescriberId, Purpose, Refusal,
-    TokenId, TokenKind, TokenModel, TokenName, TokenState, add_token, disable_token,
-    otp::OneTimePasscode, replace_token, same_browser, test_token,
+    Actor, CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, Event, EventKind,
+    NewToken, PrescriberId, Purpose, Refusal, TokenId, TokenKind, TokenModel, TokenName,
+    TokenState, add_token, disable_token, otp::OneTimePasscode, replace_token, same_browser,
+    test_token,
 };
 use countersign_store::{AuditRow, Prescriber, Session, Stage, Tx};
 
 use super::{
-    Account, App, At, By, Chosen, Error, TokenRow, needs_step_up,
+    Account, App, At, By, Chosen, Error, TokenRow, needs_step_up, record,
     sign_in::{passcode_event, verify},
 };
 
@@ -46,34 +47,8 @@ pub struct AddForm {
     pub code: OneTimePasscode,
     /// A fresh passcode of an active token, where one is asked for.
     pub confirm: Option<Confirm>,
-    /// The token in whose place this one comes.
-    pub replaces: Option<Replaces>,
-}
-
-/// The token that goes when another comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Replaces {
-    /// Which.
-    pub token: TokenId,
-    /// Whether it is lost. One that is at hand confirms by its own code; for a lost one another does.
-    pub lost: bool,
-}
-
-impl Replaces {
-    const fn reason(self) -> DisableReason {
-        if self.lost { DisableReason::Lost } else { DisableReason::Replaced }
-    }
-
-    /// Whether this confirmation may vouch for the change.
-    fn accepts(self, confirm: Option<&Confirm>) -> Result<(), Refusal> {
-        match (confirm.map(|confirm| confirm.chosen), self.lost) {
-            (None, _) => Err(Refusal::StepUpNeeded),
-            (Some(Chosen::Token(id)), false) if id == self.token => Ok(()),
-            (_, false) => Err(Refusal::ConfirmWithOld),
-            (Some(Chosen::Token(id)), true) if id != self.token => Ok(()),
-            (_, true) => Err(Refusal::ConfirmWithOther),
-        }
-    }
+    /// The token in whose place this one comes. It is at hand, and confirms by its own code.
+    pub replaces: Option<TokenId>,
 }
 
 /// What the form that renames a token sends.
@@ -171,8 +146,12 @@ impl App {
                 let found = tx.token_by_credential(&form.credential)?;
                 let new = found.as_ref().map(|row| row.token.id);
                 let confirm = form.confirm.as_ref();
-                if let Some(Err(refusal)) = form.replaces.map(|old| old.accepts(confirm)) {
-                    return Ok(Change::NotConfirmed(refusal));
+                if let Some(old) = form.replaces {
+                    match confirm.map(|confirm| confirm.chosen) {
+                        Some(Chosen::Token(id)) if id == old => {}
+                        Some(_) => return Ok(Change::NotConfirmed(Refusal::ConfirmWithOld)),
+                        None => return Ok(Change::NotConfirmed(Refusal::StepUpNeeded)),
+                    }
                 }
                 let stale = stale || form.replaces.is_some();
                 // Before anything is said of the ID: a stale session learns nothing of it.
@@ -206,31 +185,25 @@ impl App {
                 let code = &form.code;
                 let answer = match form.replaces {
                     None => add_token(&mut new, &mut account.owner, &by, code, at.now, &policy),
-                    Some(gone) => match account.token(gone.token) {
+                    Some(gone) => match account.token(gone) {
                         None => Err(Refusal::TokenNotActive),
                         Some((old, owner)) => {
-                            let reason = gone.reason();
-                            replace_token(old, reason, &mut new, owner, &by, code, at.now, &policy)
+                            replace_token(old, &mut new, owner, &by, code, at.now, &policy)
                         }
                     },
                 };
                 match answer {
                     Ok(()) => {
                         if let Some(gone) = form.replaces {
-                            let reason = gone.reason();
                             let event = Event::success(
                                 EventKind::TokenDisabled,
                                 Actor::Prescriber(prescriber),
                                 at.support,
                             )
                             .about(practice, prescriber)
-                            .token(gone.token)
-                            .reason(reason.code());
+                            .token(gone)
+                            .reason(DisableReason::Replaced.code());
                             tx.append(&event, at.now)?;
-                            if reason.is_loss() {
-                                // Whoever holds the token may hold a session too.
-                                tx.end_other_sessions(prescriber, session_id)?;
-                            }
                         }
                         account.consumed_elsewhere = new.last_step.map(|step| (new.id, step));
                         tx.associate_token(&new, mark)?;
@@ -388,6 +361,43 @@ impl App {
         *count <= MOST
     }
 
+    /// Records that a person has seen the device which a token lives on. `false` if there is no such
+    /// token.
+    pub async fn attest_device(
+        &self,
+        credential: CredentialId,
+        class: DeviceClass,
+        by: String,
+        at: At,
+    ) -> Result<bool, Error> {
+        let done = self
+            .store
+            .write("attest_device", move |tx| {
+                let Some(TokenRow { token, .. }) = tx.token_by_credential(&credential)? else {
+                    return Ok(false);
+                };
+                let device = Device { class, evidence: DeviceEvidence::Attested, ..token.device };
+                tx.save_device(token.id, &device)?;
+                let was = token.device;
+                let detail = format!(
+                    "{} by {by}; was {}, {}",
+                    class.code(),
+                    was.class.code(),
+                    was.evidence.code()
+                );
+                let mut event =
+                    Event::success(EventKind::DeviceAttested, Actor::Operator, at.support)
+                        .token(token.id)
+                        .detail(&detail);
+                event.practice = token.practice;
+                event.prescriber = token.prescriber;
+                tx.append(&event, at.now)?;
+                Ok(true)
+            })
+            .await?;
+        Ok(done)
+    }
+
     /// Stops a token in an emergency, by the operator's hand. `false` if there is no such token.
     pub async fn emergency_disable(&self, credential: CredentialId, at: At) -> Result<bool, Error> {
         let done = self
@@ -457,7 +467,7 @@ pub(super) fn step_up(
     {
         let event =
             passcode_event(&result, owner.0, owner.1, confirm.chosen, Purpose::ManageTokens, at);
-        tx.append(&account.noted_browser(event, at), at.now)?;
+        record(tx, &account.noted_browser(event, at), at.now)?;
     }
     if result.is_ok() {
         tx.renew_passcode(session, at.now)?;

@@ -12,7 +12,7 @@ use countersign_provision::vip::{
 };
 use countersign_store::{Error as StoreError, TokenRow};
 
-use super::{App, At, Error, log, provision::MOST_UNASSOCIATED};
+use super::{App, At, Error, log, provision::MOST_UNASSOCIATED, record};
 use crate::app::ProvisionRefusal;
 
 /// Tries to draw an ID that nobody has yet.
@@ -153,7 +153,7 @@ impl App {
                     .detail("asked without a login, by the VIP Access protocol");
                 event.practice = token.practice;
                 event.prescriber = token.prescriber;
-                tx.append(&event, at.now)?;
+                record(tx, &event, at.now)?;
                 let outcome = match answer {
                     Ok(_) => VipOutcome::Done,
                     Err(Refusal::UnknownCredential) => VipOutcome::NoToken,

@@ -12,7 +12,7 @@ use super::{
     tokens::{confirm, empty_add, frame, known, most_active, step_up, step_up_refused},
 };
 use crate::{
-    app::{Change, HandOverForm, HandedOver, Overview, Replaces},
+    app::{Change, HandOverForm, HandedOver, Overview},
     qr,
     respond::{Out, page, see_other},
     views::{
@@ -21,8 +21,17 @@ use crate::{
     },
 };
 
+/// A token that goes when another comes.
+#[derive(Clone, Copy)]
+pub(super) struct Leaving {
+    /// Which.
+    pub(super) token: TokenId,
+    /// Whether it is lost. One that is at hand confirms by its own code; for a lost one another does.
+    pub(super) lost: bool,
+}
+
 /// The token that the form names as the one that goes, if it is one of theirs that can.
-pub(super) fn replaces(overview: &Overview, token: &str, why: &str) -> Option<(Replaces, Token)> {
+pub(super) fn replaces(overview: &Overview, token: &str, why: &str) -> Option<(Leaving, Token)> {
     let id: TokenId = token.parse().ok()?;
     let lost = match why {
         "replaced" => false,
@@ -33,7 +42,7 @@ pub(super) fn replaces(overview: &Overview, token: &str, why: &str) -> Option<(R
     let found = overview.tokens.iter().find(|token| {
         token.id == id && (token.is_active() || (lost && token.is_temporarily_disabled()))
     })?;
-    Some((Replaces { token: id, lost }, found.clone()))
+    Some((Leaving { token: id, lost }, found.clone()))
 }
 
 /// The form that adds a token in the place of another.
@@ -41,7 +50,7 @@ pub(super) fn replacing_add(
     ctx: &Ctx,
     session: &Session,
     overview: &Overview,
-    replaces: Replaces,
+    replaces: Leaving,
     old: &Token,
 ) -> AddToken {
     let active = overview.tokens.iter().filter(|token| token.is_active());
@@ -109,7 +118,8 @@ pub(super) async fn form(ctx: Ctx, query: Query) -> Out {
     Ok(page(StatusCode::OK, &template))
 }
 
-/// Only leads on: nothing changes before the page that it leads to is sent.
+/// Only leads on: nothing changes before the page that it leads to is sent. A loss is then reported
+/// first, whatever becomes of the new token.
 pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
     let (_, _, overview) = known(&ctx).await?;
     let mut template = phone_page(&ctx, &overview);

@@ -1,8 +1,8 @@
 //! Domain values as display data.
 
 use countersign_domain::{
-    Blocked, DisableReason, FORMATS, Manufacturer, ModelCode, Policy, Refusal, SameBrowser,
-    Timestamp, Token, TokenKind, TokenModel, TokenState,
+    Blocked, DeviceClass, DisableReason, EventKind, FORMATS, Manufacturer, ModelCode, Policy,
+    Refusal, SameBrowser, Timestamp, Token, TokenKind, TokenModel, TokenState,
 };
 use countersign_store::AuditRow;
 
@@ -13,6 +13,9 @@ use crate::{
         PrefixRule, Reason, TokenChoice, TokenField, TokenLabel, TokenRow, TokenStatus, When, span,
     },
 };
+
+/// How long the pages speak of a suspicion: long enough for somebody who prescribes once a month.
+const TWIN_SECONDS: i64 = 40 * 86_400;
 
 pub(super) fn when(at: Timestamp) -> When {
     let (year, month, day, hour, minute, second) = at.civil();
@@ -122,12 +125,33 @@ pub(super) fn events(overview: &Overview, only: Option<&Token>, most: usize) -> 
 /// Who added a token, as its event says.
 pub(super) fn added_by(overview: &Overview, token: &Token) -> String {
     let added = overview.events.iter().find(|event| {
-        event.success
-            && event.token == Some(token.id)
-            && event.kind == countersign_domain::EventKind::TokenAdded
+        event.success && event.token == Some(token.id) && event.kind == EventKind::TokenAdded
     });
     // The newest events only are at hand; beyond them the portal is the only way to add a token.
     added.map_or("you", |event| actor(&event.actor)).to_owned()
+}
+
+/// What a token lives on, as far as it is known.
+pub(super) fn device(token: &Token) -> String {
+    let device = token.device;
+    match device.class {
+        DeviceClass::Unknown => device.class.label().to_owned(),
+        class => format!("{}, {}", class.label(), device.evidence.label()),
+    }
+}
+
+/// The active tokens of which two devices were suspected lately.
+pub(super) fn twins(overview: &Overview, now: Timestamp) -> Vec<TokenChoice> {
+    let since = now.plus_seconds(-TWIN_SECONDS);
+    let suspected = |token: &Token| {
+        overview.events.iter().any(|event| {
+            event.kind == EventKind::TwinSuspected
+                && event.token == Some(token.id)
+                && event.at > since
+        })
+    };
+    let tokens = overview.tokens.iter().filter(|token| token.is_active() && suspected(token));
+    tokens.map(|token| choice(token, now)).collect()
 }
 
 fn actor(code: &str) -> &'static str {
@@ -197,6 +221,7 @@ fn reason_words(code: &str) -> &'static str {
     match code {
         "passcode_wrong" => "wrong passcode",
         "passcode_used" => "passcode already used",
+        "passcode_behind" => "older than a passcode that was used",
         "passcode_late" => "passcode too old",
         "passcode_of_other_token" => "passcode of another token",
         "passcodes_not_consecutive" => "not two codes in a row",
@@ -221,7 +246,6 @@ fn reason_words(code: &str) -> &'static str {
         "secret_shown_before" => "shown before",
         "too_many_waiting" => "too many wait",
         "confirm_with_old" => "not confirmed by the old token",
-        "confirm_with_other" => "not confirmed by another token",
         "not_reversible" => "disabled for good",
         "no_change" => "nothing to change",
         _ => "",

@@ -92,6 +92,7 @@ fn tokens_page(ctx: &Ctx, overview: &Overview, add: Option<AddToken>) -> TokensP
     let kept = |token: &&Token| token.is_active() || token.is_temporarily_disabled();
     TokensPage {
         page: frame(ctx, overview, "Tokens", NavTab::Tokens),
+        twins: show::twins(overview, ctx.now()),
         tokens: overview
             .tokens
             .iter()
@@ -113,6 +114,9 @@ pub(super) async fn list(ctx: Ctx, query: Query) -> Out {
         "replaced" => Some(
             "The new token is added and active, and the old one is disabled for good. Remove it from the old phone.",
         ),
+        "lost-replaced" => {
+            Some("The lost token is disabled for good. The new token is added and active.")
+        }
         "disabled" => Some("The token is disabled. Its codes no longer work."),
         "enabled" => Some("The token is active again."),
         "resynced" => Some("The token is back in step. Its next code will work."),
@@ -293,32 +297,56 @@ fn read_add(fields: &Fields, on: &[Manufacturer], add: &mut AddToken) -> Option<
 }
 
 pub(super) async fn add(ctx: Ctx, fields: Fields) -> Out {
-    let (session, prescriber, overview) = known(&ctx).await?;
-    let replaces = match fields.text("replaces") {
+    let (session, prescriber, mut overview) = known(&ctx).await?;
+    let mut replaces = match fields.text("replaces") {
         "" => None,
         id => {
             let found = phone::replaces(&overview, id, fields.text("why"));
             Some(found.ok_or_else(|| ctx.not_found())?)
         }
     };
+    let lost = replaces.as_ref().filter(|(gone, _)| gone.lost).map(|(gone, _)| gone.token);
+    if let Some(lost) = lost {
+        // First of all and by itself: a lost token must not live on while the new one's code is wrong.
+        let reason = DisableReason::Lost;
+        match ctx.app().report_lost(&session, prescriber, lost, reason, false, ctx.at).await {
+            Ok(()) => {}
+            Err(Error::Refused(_)) => {
+                return Ok(see_other(&format!("/portal/phone?intent=gone&token={lost}")));
+            }
+            Err(error) => return Err(ctx.stop(&error)),
+        }
+        (_, _, overview) = known(&ctx).await?;
+    }
     let mut add = match &replaces {
         Some((gone, old)) => phone::replacing_add(&ctx, &session, &overview, *gone, old),
         None => empty_add(&ctx, &session, &overview),
     };
+    if lost.is_some() {
+        // From here on it is an addition like any other, which another token confirms.
+        (replaces, add.replaces) = (None, None);
+    }
     let form = read_add(&fields, &ctx.app().options().manufacturers, &mut add);
     let confirm = confirm(&fields, add.step_up.as_mut());
-    let (Some(mut form), Ok(confirm)) = (form, confirm) else {
-        return Ok(page(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            &tokens_page(&ctx, &overview, Some(add)),
-        ));
+    let again = |add: AddToken| {
+        let mut template = tokens_page(&ctx, &overview, Some(add));
+        if lost.is_some() {
+            let text = "The old token is reported lost and disabled. The new one is not added yet.";
+            template.page.notice = Some(Notice::new(NoticeKind::Success, text));
+        }
+        page(StatusCode::UNPROCESSABLE_ENTITY, &template)
     };
+    let (Some(mut form), Ok(confirm)) = (form, confirm) else { return Ok(again(add)) };
     form.confirm = confirm;
-    form.replaces = replaces.map(|(gone, _)| gone);
+    form.replaces = replaces.map(|(gone, _)| gone.token);
     let form_replaces = form.replaces.is_some();
     match ctx.app().add_token(&session, prescriber, form, ctx.at).await {
         Ok(Change::Done(_)) => {
-            let done = if form_replaces { "replaced" } else { "added" };
+            let done = match (form_replaces, lost) {
+                (true, _) => "replaced",
+                (false, Some(_)) => "lost-replaced",
+                (false, None) => "added",
+            };
             return Ok(see_other(&format!("/portal/tokens?done={done}")));
         }
         Ok(Change::Refused(refusal)) => {
@@ -334,7 +362,7 @@ pub(super) async fn add(ctx: Ctx, fields: Fields) -> Out {
         }
         Err(error) => return Err(ctx.stop(&error)),
     }
-    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &tokens_page(&ctx, &overview, Some(add))))
+    Ok(again(add))
 }
 
 fn add_refused(ctx: &Ctx, add: &mut AddToken, refusal: &Refusal) {
@@ -397,6 +425,7 @@ fn token_page(ctx: &Ctx, session: &Session, overview: &Overview, token: &Token) 
         added_by: show::added_by(overview, token),
         clock: show::clock(token),
         model: show::model(&overview.models, token),
+        device: show::device(token),
         seed_left: token.seed_left.map(show::when),
         name: TextField { value: token.name.as_str().to_owned(), error: None },
         can_confirm: overview.tokens.iter().any(Token::is_active),

@@ -58,6 +58,40 @@ both! {
         api.post("/api/v1/passcode-checks", &body).await.is_problem(422, "purpose_unknown");
     }
 
+    /// Two devices with one seed: the one behind shows itself, and the owner is told.
+    async fn a_twin_is_raised_as_an_event(app: TestApp) {
+        let api = app.api().await;
+        let own = app.person.phone.credential.to_string();
+        app.clock.advance(60);
+        let (here, behind) = (app.code(), app.person.phone.code_after(app.now(), -1));
+        assert!(api.check(&own, &here).await.verified());
+        // A second click raises nothing.
+        assert!(!api.check(&own, &here).await.verified());
+        let all = "SELECT reason FROM audit_event WHERE kind = 'twin_suspected'";
+        assert!(app.database.texts(all).await.is_empty());
+        let twin = api.check(&own, &behind).await;
+        assert_eq!(twin.body, r#"{"verified":false}"#);
+        let rows = app.database.texts(
+            "SELECT e.outcome, e.actor, e.reason FROM audit_event e JOIN token t ON t.id = e.token \
+             WHERE e.kind = 'twin_suspected'",
+        ).await;
+        assert_eq!(rows, ["success system passcode_behind"]);
+        // Both hang on the token's chain, and the history finds them.
+        app.clock.advance(900);
+        let mut browser = app.signed_in().await;
+        browser.get("/portal/tokens").await.says(200, "An older code of");
+        let id = app.token_id(&app.person.phone.credential).await.to_string();
+        browser.get(&format!("/portal/tokens/{id}")).await.says(200, "Two devices suspected");
+        // At the page the person learns it at once.
+        app.clock.advance(900);
+        let mut second = app.at_passcode().await;
+        let (here, behind) = (app.code(), app.person.phone.code_after(app.now(), -1));
+        assert!(api.check(&own, &here).await.verified());
+        let page = second.passcode(&id, &behind).await;
+        page.says(422, "older than one that was already used");
+        assert_eq!(app.database.texts(all).await.len(), 2);
+    }
+
     /// Whatever is wrong, the answer is the same: status, body and headers.
     async fn every_refusal_is_the_same_answer(mut app: TestApp) {
         let api = app.api().await;
@@ -316,6 +350,21 @@ async fn provisioning_is_limited_per_address() {
     // Checks and the time are not held up by it.
     let reply = asker.send(Method::GET, "/provision/v1/time", "", vec![]).await;
     assert_eq!(reply.status, 200);
+}
+
+/// Strangers from many addresses use up what is for all; who pairs goes on.
+#[tokio::test]
+async fn provisioning_is_limited_for_all_addresses_together() {
+    let limits = Limits::new(100_000, 100_000).for_all(2);
+    let app = TestApp::with(Backend::Sqlite, limits, |_| {}).await;
+    let mut asker = Api::new(app.router(), None);
+    for last in 1..=6 {
+        asker.address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, last));
+        let reply = asker.ask_provision(None).await;
+        if last <= 2 { assert_eq!(reply.status, 201) } else { reply.is_problem(429, "too_many") }
+    }
+    let (_, code) = start_pairing(&mut app.signed_in().await).await;
+    asker.pair(&code).await;
 }
 
 /// A family that the operator has not switched on is not offered, nor are its IDs taken.

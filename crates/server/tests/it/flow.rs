@@ -1,6 +1,6 @@
 //! The help article, step by step, and what can happen on the way.
 
-use countersign_domain::{DisableReason, TokenState};
+use countersign_domain::{CredentialId, DeviceClass, DeviceEvidence, DisableReason, TokenState};
 use countersign_server::app::Closing;
 use countersign_store::Stage;
 use countersign_testkit::{PASSPHRASE, START, WRONG_CODE, both, npi};
@@ -107,6 +107,28 @@ both! {
         let late = app.person.phone.code_after(app.now(), -10);
         let page = browser.passcode(&app.person.token.to_string(), &late).await;
         page.says(422, "That passcode was right 5 minutes ago");
+    }
+
+    /// Says what a token lives on and how that is known; a person's word goes above an app's.
+    async fn a_seen_device_is_recorded_and_shown(app: TestApp) {
+        let id = app.token_id(&app.person.phone.credential).await;
+        let mut browser = app.signed_in().await;
+        let path = format!("/portal/tokens/{id}");
+        browser.get(&path).await.says(200, "Not known");
+        let at = app.app.at().unwrap();
+        let credential = app.person.phone.credential.clone();
+        let done = app.app.attest_device(credential.clone(), DeviceClass::Tablet, "Ruth".to_owned(), at);
+        assert!(done.await.unwrap());
+        let device = app.token(&credential).await.device;
+        assert_eq!((device.class, device.evidence), (DeviceClass::Tablet, DeviceEvidence::Attested));
+        browser.get(&path).await.says(200, "Tablet, seen and confirmed by a person");
+        let rows = app.database.texts(
+            "SELECT outcome, actor, detail FROM audit_event WHERE kind = 'device_attested'",
+        ).await;
+        assert_eq!(rows, ["success operator tablet by Ruth; was unknown, stated"]);
+        let unknown = CredentialId::parse("CNST00000000", None).unwrap();
+        let done = app.app.attest_device(unknown, DeviceClass::Phone, "Ruth".to_owned(), at);
+        assert!(!done.await.unwrap());
     }
 
     /// Two codes in a row bring a token back, and are worth nothing as a login.

@@ -159,20 +159,39 @@ both! {
         let new = app.provision().await;
         let otp = new.code(app.now());
         let gone = [("replaces", old.as_str()), ("why", "lost")];
-        for token in [old.as_str(), "any"] {
-            let code = app.code();
-            let fields = [gone[0], gone[1], ("stepup_token", token), ("stepup_passcode", &code)];
-            let page = add(&mut browser, &new, &otp, &fields).await;
-            page.says(422, "Confirm with a token that you still have");
-        }
-        let code = tablet.code(app.now());
-        let fields = [gone[0], gone[1], ("stepup_token", &other), ("stepup_passcode", &code)];
-        add(&mut browser, &new, &otp, &fields).await.leads_to("/portal/tokens?done=replaced");
+        // The loss counts at once, though the lost token can't confirm the new one.
+        let code = app.code();
+        let fields = [gone[0], gone[1], ("stepup_token", old.as_str()), ("stepup_passcode", &code)];
+        let page = add(&mut browser, &new, &otp, &fields).await;
+        page.says(422, "is reported lost and disabled. The new one is not added yet");
+        assert!(!page.body.contains("name=\"replaces\""), "it goes once");
         let reason = DisableReason::Lost;
         assert_eq!(
             app.token(&app.person.phone.credential).await.state,
             TokenState::Disabled { reason, since: app.now() }
         );
+        assert!(!app.token(&new.credential).await.is_active());
+        // The same page goes on; what the session proved with the lost token vouches for nothing.
+        let page = add(&mut browser, &new, &otp, &[]).await;
+        page.says(422, "Confirm");
+        let code = tablet.code(app.now());
+        let fields = [("stepup_token", other.as_str()), ("stepup_passcode", &code)];
+        add(&mut browser, &new, &otp, &fields).await.leads_to("/portal/tokens?done=added");
+        // Where all is right, one press does both.
+        app.clock.advance(60);
+        let (third, watch) = app.another_token(&app.person, "Third").await;
+        let (gone, code) = (other.as_str(), watch.code(app.now()));
+        let newest = app.provision().await;
+        let fields = [
+            ("replaces", gone),
+            ("why", "lost"),
+            ("stepup_token", &third.to_string()),
+            ("stepup_passcode", &code),
+        ];
+        let otp = newest.code(app.now());
+        let page = add(&mut browser, &newest, &otp, &fields).await;
+        page.leads_to("/portal/tokens?done=lost-replaced");
+        assert!(!app.token(&tablet.credential).await.is_active());
         elsewhere.get("/portal/dashboard").await.leads_to("/portal/login?ended=1");
     }
 

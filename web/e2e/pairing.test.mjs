@@ -1,0 +1,217 @@
+// A phone is paired by the picture on the portal, the page goes on by itself, and the new token logs
+// in; then the pages of a new phone, a lost one and another app, each as its readers get it.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { inspect, launchBrowser, newPerson, shot, startDemo, waitNextStep } from "./support.mjs";
+
+const jsQR = createRequire(join(import.meta.dirname, "../authenticator/package.json"))("jsqr");
+const PIN = "482915";
+const ANDROID = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36";
+
+const demo = await startDemo();
+// Passkeys belong to names, and the QR code leads to the address that the portal is told.
+const findings = [];
+let browser;
+let portal;
+/** What the phone shows as its ID. */
+let paired;
+
+before(async () => { browser = await launchBrowser(); });
+after(async () => {
+  await browser?.close();
+  await demo.stop();
+});
+
+const heading = (page, name) => page.getByRole("heading", { level: 1, name, exact: true });
+const field = (page, label) => page.getByLabel(label, { exact: true });
+const press = (page, name) => page.getByRole("button", { name, exact: true }).click();
+const follow = (page, name) => page.getByRole("link", { name, exact: true }).click();
+
+async function look(page, name, picture = false) {
+  findings.push(...(await inspect(page, name)));
+  if (picture) await shot(page, name);
+}
+
+/** The code that the app shows, never the one it showed before. */
+class PhoneToken {
+  #last = null;
+  constructor(page) { this.page = page; }
+  get ready() { return true; }
+  async fresh() {
+    for (;;) {
+      const digits = (await this.page.locator(".digits").first().innerText()).replace(/\s/g, "");
+      if (/^\d{6}$/.test(digits) && digits !== this.#last) {
+        this.#last = digits;
+        return digits;
+      }
+      await waitNextStep();
+    }
+  }
+}
+
+async function logIn(page, token) {
+  await page.goto(demo.facts.portal_url);
+  await page.getByLabel(/^NPI/).fill(demo.facts.npi);
+  await field(page, "Passphrase").fill(demo.facts.passphrase);
+  await press(page, "Next");
+  await heading(page, "Enter a passcode").waitFor();
+  await field(page, "Passcode").fill(await token.fresh());
+  await press(page, "Log in");
+  await heading(page, "Prescriber Dashboard").waitFor();
+}
+
+/** A phone that takes the page for the installed app. */
+async function phone() {
+  const viewport = { width: 390, height: 844 };
+  const context = await browser.newContext({ viewport, screen: viewport, userAgent: ANDROID, isMobile: true, hasTouch: true, locale: "en-US", reducedMotion: "reduce" });
+  context.setDefaultTimeout(15_000);
+  await context.addInitScript(() => {
+    const { matchMedia } = globalThis;
+    globalThis.matchMedia = (query) => matchMedia(query.replace("(display-mode: standalone)", "all"));
+    StorageManager.prototype.persisted = async () => true;
+  });
+  const page = await context.newPage();
+  page.on("pageerror", (error) => findings.push(`script error: ${error.message}`));
+  return { context, page };
+}
+
+/** What the QR code on a page says. */
+async function readPicture(page) {
+  const { data, width, height } = await page.locator("img.qr").evaluate(async (it) => {
+    await it.decode();
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [480, 480];
+    const context = canvas.getContext("2d");
+    context.drawImage(it, 0, 0, 480, 480);
+    const { data, width, height } = context.getImageData(0, 0, 480, 480);
+    return { data: [...data], width, height };
+  });
+  return jsQR(Uint8ClampedArray.from(data), width, height)?.data;
+}
+
+let app;
+
+test("a phone is paired by the picture, and its token added", async () => {
+  portal = await newPerson(browser);
+  const { page, complaints } = portal;
+  await logIn(page, demo.firstToken);
+  await page.goto(`${demo.origin}/portal/tokens/new`);
+  await press(page, "Show pairing code");
+  await heading(page, "Pair a phone").waitFor();
+  await look(page, "pairing", true);
+  const address = await readPicture(page);
+  const typed = (await page.locator(".pairing-code").innerText()).replace(/\s/g, "");
+  assert.equal(address, `${demo.origin}/authenticator/#pair=${typed}`, "the picture and the text are one code");
+
+  const device = await phone();
+  app = device.page;
+  await app.goto(address);
+  await press(app, "Set up");
+  await field(app, "PIN").fill(PIN);
+  await field(app, "PIN again").fill(PIN);
+  await press(app, "Save");
+  await press(app, "Connect");
+  await app.locator(".code").waitFor();
+  await app.getByText("Type the passcode below into the page that showed the QR code.").waitFor();
+  paired = (await app.locator(".token .id").first().innerText()).replaceAll(" ", "");
+
+  // The portal has gone on by itself.
+  await page.getByText("Phone paired.").waitFor();
+  await heading(page, "Tokens").waitFor();
+  assert.equal(await page.locator("#credential_id").inputValue(), paired);
+  await look(page, "paired");
+  // A wrong code first: what was typed stays, and nothing is added.
+  await field(page, "Token Name").fill("New phone");
+  await page.locator("#otp").fill("000000");
+  await press(page, "Save");
+  await page.locator("#otp-error").waitFor();
+  assert.equal(await field(page, "Token Name").inputValue(), "New phone");
+  const token = new PhoneToken(app);
+  await page.locator("#otp").fill(await token.fresh());
+  if (await page.locator("#stepup_passcode").count()) {
+    await page.locator("#stepup_passcode").fill(await demo.firstToken.fresh());
+  }
+  await press(page, "Save");
+  await page.getByText("The token is added and active.").waitFor();
+  assert.deepEqual(complaints, []);
+
+  // The code that added it is no log-in; the next one is.
+  const again = await newPerson(browser);
+  await again.page.goto(demo.facts.portal_url);
+  await again.page.getByLabel(/^NPI/).fill(demo.facts.npi);
+  await field(again.page, "Passphrase").fill(demo.facts.passphrase);
+  await press(again.page, "Next");
+  await heading(again.page, "Enter a passcode").waitFor();
+  const choice = field(again.page, "Token");
+  const label = (await choice.locator("option").allInnerTexts()).find((it) => it.includes("New phone"));
+  await choice.selectOption({ label });
+  await field(again.page, "Passcode").fill(await token.fresh());
+  await press(again.page, "Log in");
+  await heading(again.page, "Prescriber Dashboard").waitFor();
+  await again.page.goto(`${demo.origin}/portal/tokens`);
+  await follow(again.page, "New phone");
+  await again.page.getByText("Phone, checked by the app").waitFor();
+  await look(again.page, "token-of-phone");
+  await again.context.close();
+});
+
+test("a pairing code works once, and says so", async () => {
+  const { page } = portal;
+  await page.goto(`${demo.origin}/portal/tokens/new`);
+  await press(page, "Show pairing code");
+  const typed = (await page.locator(".pairing-code").innerText()).replace(/\s/g, "");
+  for (const works of [true, false]) {
+    await app.goto(`${demo.origin}/authenticator/`);
+    if (await field(app, "PIN").count()) {
+      await field(app, "PIN").fill(PIN);
+      await press(app, "Unlock");
+    }
+    await app.getByRole("button", { name: "Add a token", exact: true }).click();
+    await app.getByLabel("Or type the pairing code").fill(typed);
+    await press(app, "Connect");
+    if (works) await app.locator(".code").nth(1).waitFor();
+    else await app.getByText(/That pairing code does not work/).waitFor();
+  }
+});
+
+test("a new phone, and a lost one: each page", async () => {
+  const { page } = portal;
+  await page.goto(`${demo.origin}/portal/phone`);
+  await look(page, "new-phone", true);
+  await press(page, "Continue");
+  await page.locator("#intent-error").waitFor();
+  await look(page, "new-phone-wrong");
+  await page.getByText("I'm getting a new phone").click();
+  await press(page, "Continue");
+  await heading(page, "Before the new phone comes").waitFor();
+  await look(page, "new-phone-getting");
+  for (const [intent, picture] of [["I have both phones here", false], ["I no longer have the old one", true]]) {
+    await page.goto(`${demo.origin}/portal/phone`);
+    await page.getByText(intent).click();
+    const choice = field(page, "Token on the old phone");
+    const label = (await choice.locator("option").allInnerTexts()).find((it) => it.includes("New phone"));
+    await choice.selectOption({ label });
+    await press(page, "Continue");
+    await page.getByText("It takes the place of").waitFor();
+    await look(page, intent.startsWith("I have") ? "replace" : "replace-lost", picture);
+  }
+  // Lost: the old one ends with the first press, whatever becomes of the new one.
+  await press(page, "Save");
+  await page.getByText("The old token is reported lost and disabled.").waitFor();
+  await look(page, "replace-lost-refused");
+  await page.goto(`${demo.origin}/portal/tokens`);
+  assert.equal(await page.getByRole("link", { name: "New phone", exact: true }).count(), 0);
+
+  // Only one is left: that it is lost leads to identity proofing.
+  await page.goto(`${demo.origin}/portal/phone`);
+  await page.getByText("I no longer have the old one").click();
+  await press(page, "Continue");
+  await page.getByText("is your only active token").waitFor();
+  await look(page, "new-phone-none");
+});
+
+test("no page complained", () => {
+  assert.deepEqual(findings, []);
+});
