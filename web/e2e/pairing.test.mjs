@@ -1,10 +1,10 @@
 // A phone is paired by the picture on the portal, the page goes on by itself, and the new token logs
-// in; then the pages of a new phone, a lost one and another app, each as its readers get it.
+// in; then the pages of a new phone and of a lost one, each as its readers get it.
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { inspect, launchBrowser, newPerson, shot, startDemo, waitNextStep } from "./support.mjs";
+import { inspect, launchBrowser, newPerson, shot, shotAt, startDemo, waitNextStep } from "./support.mjs";
 
 const jsQR = createRequire(join(import.meta.dirname, "../authenticator/package.json"))("jsqr");
 const PIN = "482915";
@@ -117,6 +117,12 @@ test("a phone is paired by the picture, and its token added", async () => {
   await app.getByText("Type the passcode below into the page that showed the QR code.").waitFor();
   paired = (await app.locator(".token .id").first().innerText()).replaceAll(" ", "");
 
+  await shotAt(app, "authenticator-phone", { width: 390, height: 780 });
+  await app.emulateMedia({ colorScheme: "dark" });
+  await shotAt(app, "authenticator-phone-dark", { width: 390, height: 780 });
+  await app.emulateMedia({ colorScheme: "light" });
+  await shotAt(app, "authenticator-watch", { width: 198, height: 242 });
+
   // The portal has gone on by itself.
   await page.getByText("Phone paired.").waitFor();
   await heading(page, "Tokens").waitFor();
@@ -164,10 +170,8 @@ test("a pairing code works once, and says so", async () => {
   const typed = (await page.locator(".pairing-code").innerText()).replace(/\s/g, "");
   for (const works of [true, false]) {
     await app.goto(`${demo.origin}/authenticator/`);
-    if (await field(app, "PIN").count()) {
-      await field(app, "PIN").fill(PIN);
-      await press(app, "Unlock");
-    }
+    await field(app, "PIN").fill(PIN);
+    await press(app, "Unlock");
     await app.getByRole("button", { name: "Add a token", exact: true }).click();
     await app.getByLabel("Or type the pairing code").fill(typed);
     await press(app, "Connect");
@@ -187,20 +191,21 @@ test("a new phone, and a lost one: each page", async () => {
   await press(page, "Continue");
   await heading(page, "Before the new phone comes").waitFor();
   await look(page, "new-phone-getting");
-  for (const [intent, picture] of [["I have both phones here", false], ["I no longer have the old one", true]]) {
+  const begin = async (intent) => {
     await page.goto(`${demo.origin}/portal/phone`);
     await page.getByText(intent).click();
     const choice = field(page, "Token on the old phone");
     const label = (await choice.locator("option").allInnerTexts()).find((it) => it.includes("New phone"));
     await choice.selectOption({ label });
     await press(page, "Continue");
-    await page.getByText("It takes the place of").waitFor();
-    await look(page, intent.startsWith("I have") ? "replace" : "replace-lost", picture);
-  }
+  };
+  await begin("I have both phones here");
+  await page.getByText("It takes the place of").waitFor();
+  await look(page, "replace");
   // Lost: the old one ends with the first press, whatever becomes of the new one.
-  await press(page, "Save");
-  await page.getByText("The old token is reported lost and disabled.").waitFor();
-  await look(page, "replace-lost-refused");
+  await begin("I no longer have the old one");
+  await page.getByText("The lost token is disabled for good.").waitFor();
+  await look(page, "lost-add");
   await page.goto(`${demo.origin}/portal/tokens`);
   assert.equal(await page.getByRole("link", { name: "New phone", exact: true }).count(), 0);
 

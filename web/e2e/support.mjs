@@ -273,6 +273,16 @@ export async function shot(page, name) {
   await page.setViewportSize(DESKTOP);
 }
 
+/** Writes NAME.png of a page at one size, only when SCREENSHOTS=1. */
+export async function shotAt(page, name, size) {
+  if (!screenshots) return;
+  await mkdir(screenshots, { recursive: true });
+  const before = page.viewportSize();
+  await page.setViewportSize(size);
+  await writeFile(join(screenshots, `${name}.png`), await page.screenshot({ animations: "disabled", caret: "hide" }));
+  await page.setViewportSize(before);
+}
+
 /**
  * Looks at a page as each of its readers gets it: no serious accessibility finding at either size
  * and in either color scheme, one main heading, nothing cut off on a phone. Returns what is wrong,

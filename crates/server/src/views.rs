@@ -920,6 +920,18 @@ pub struct PairingPage {
     pub seconds_left: u64,
     /// Where the app is.
     pub app_address: String,
+    /// The token in whose place the new one comes; may be empty.
+    pub replaces: String,
+}
+
+impl PairingPage {
+    /// What every address on the way carries along.
+    fn along(&self, sign: char) -> String {
+        match self.replaces.as_str() {
+            "" => String::new(),
+            id => format!("{sign}replaces={id}"),
+        }
+    }
 }
 
 /// Token management: the table, and the section that adds a token.
@@ -964,7 +976,7 @@ pub struct AddToken {
     pub models_note: Option<String>,
     /// A seed may be handed to an app of another maker.
     pub other_app: bool,
-    /// The token that goes when this one comes. Sends `replaces` and `why`.
+    /// The token that goes when this one comes. Sends `replaces`.
     pub replaces: Option<Gone>,
     /// A line under the manufacturer, such as which of them the built-in authority serves.
     pub manufacturer_help: Option<String>,
@@ -1050,8 +1062,6 @@ pub struct Gone {
     pub token: String,
     /// Name and masked credential ID.
     pub label: TokenLabel,
-    /// It is lost, so another token confirms.
-    pub lost: bool,
 }
 
 /// A model of tokens, as the operator has judged it.

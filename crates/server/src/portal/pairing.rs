@@ -5,11 +5,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_crypto::SecretText;
-use countersign_domain::{PairingId, PrescriberId};
+use countersign_domain::{PairingId, PrescriberId, TokenId};
 use countersign_store::PairingState;
 use http::{HeaderValue, StatusCode, header};
 
-use super::{Ctx, tokens};
+use super::{Ctx, Fields, Query, tokens};
 use crate::{
     app::By,
     qr,
@@ -40,11 +40,12 @@ fn seconds_left(ctx: &Ctx, state: &PairingState) -> Option<u64> {
     u64::try_from(ctx.now().seconds_until(*expires)).ok().filter(|seconds| *seconds > 0)
 }
 
-fn next_page(id: PairingId) -> String {
-    format!("/portal/tokens/new?pairing={id}#add-token")
+/// The token in whose place the new one comes, if the address or the form names one.
+fn replaces(text: &str) -> Option<TokenId> {
+    text.parse().ok()
 }
 
-pub(super) async fn start(ctx: Ctx) -> Out {
+pub(super) async fn start(ctx: Ctx, fields: Fields) -> Out {
     let (session, prescriber) = ctx.full_session()?;
     let secret = ctx.secret().ok_or_else(|| ctx.sign_in_again())?;
     let by = By { session: &session, prescriber };
@@ -53,13 +54,17 @@ pub(super) async fn start(ctx: Ctx) -> Out {
         .start_pairing(&by, secret.expose(), ctx.at)
         .await
         .map_err(|error| ctx.stop(&error))?;
-    Ok(see_other(&format!("/portal/pairings/{id}")))
+    let along = replaces(fields.text("replaces")).map(|token| format!("?replaces={token}"));
+    Ok(see_other(&format!("/portal/pairings/{id}{}", along.unwrap_or_default())))
 }
 
-pub(super) async fn show(ctx: Ctx, Path(id): Path<String>) -> Out {
+pub(super) async fn show(ctx: Ctx, Path(id): Path<String>, query: Query) -> Out {
     let known = known(&ctx, &id).await?;
+    let replaces = replaces(query.text("replaces"));
     if let PairingState::Used { .. } = known.state {
-        return Ok(see_other(&next_page(known.id)));
+        let along = replaces.map(|token| format!("&replaces={token}")).unwrap_or_default();
+        let id = known.id;
+        return Ok(see_other(&format!("/portal/tokens/new?pairing={id}{along}#add-token")));
     }
     let left = seconds_left(&ctx, &known.state);
     let code = ctx.app().pairing_code(known.secret.expose(), known.id);
@@ -68,6 +73,7 @@ pub(super) async fn show(ctx: Ctx, Path(id): Path<String>) -> Out {
         id: known.id.to_string(),
         code: left.map(|_| code.grouped_text().expose().to_owned()),
         seconds_left: left.unwrap_or(0),
+        replaces: replaces.map(|token| token.to_string()).unwrap_or_default(),
         app_address: format!("{}/authenticator", ctx.app().options().public_url),
     };
     Ok(page(StatusCode::OK, &template))

@@ -1,7 +1,7 @@
 //! What surrounds adding a token: the new phone, and an app of another maker.
 
 use axum::response::Response;
-use countersign_domain::{ModelCode, Refusal, Token, TokenId};
+use countersign_domain::{DisableReason, ModelCode, Refusal, Token, TokenId};
 use countersign_provision::otpauth::totp_uri;
 use countersign_store::Session;
 use data_encoding::BASE32_NOPAD;
@@ -12,7 +12,7 @@ use super::{
     tokens::{confirm, empty_add, frame, known, most_active, step_up, step_up_refused},
 };
 use crate::{
-    app::{Change, HandOverForm, HandedOver, Overview},
+    app::{Change, Error, HandOverForm, HandedOver, Overview},
     qr,
     respond::{Out, page, see_other},
     views::{
@@ -21,28 +21,11 @@ use crate::{
     },
 };
 
-/// A token that goes when another comes.
-#[derive(Clone, Copy)]
-pub(super) struct Leaving {
-    /// Which.
-    pub(super) token: TokenId,
-    /// Whether it is lost. One that is at hand confirms by its own code; for a lost one another does.
-    pub(super) lost: bool,
-}
-
-/// The token that the form names as the one that goes, if it is one of theirs that can.
-pub(super) fn replaces(overview: &Overview, token: &str, why: &str) -> Option<(Leaving, Token)> {
+/// The token that goes when another comes, if it is one of theirs that can: it confirms by its own
+/// code, which only an active one can.
+pub(super) fn replaces(overview: &Overview, token: &str) -> Option<Token> {
     let id: TokenId = token.parse().ok()?;
-    let lost = match why {
-        "replaced" => false,
-        "lost" => true,
-        _ => return None,
-    };
-    // A token that is at hand confirms by its own code, which only an active one can.
-    let found = overview.tokens.iter().find(|token| {
-        token.id == id && (token.is_active() || (lost && token.is_temporarily_disabled()))
-    })?;
-    Some((Leaving { token: id, lost }, found.clone()))
+    overview.tokens.iter().find(|token| token.id == id && token.is_active()).cloned()
 }
 
 /// The form that adds a token in the place of another.
@@ -50,24 +33,17 @@ pub(super) fn replacing_add(
     ctx: &Ctx,
     session: &Session,
     overview: &Overview,
-    replaces: Leaving,
     old: &Token,
 ) -> AddToken {
-    let active = overview.tokens.iter().filter(|token| token.is_active());
-    let may = |token: &&Token| (token.id == old.id) != replaces.lost;
     AddToken {
         step_up: Some(StepUp {
             token: TokenField {
-                options: active.filter(may).map(|token| show::choice(token, ctx.now())).collect(),
+                options: vec![show::choice(old, ctx.now())],
                 ..TokenField::default()
             },
             passcode: SecretField::default(),
         }),
-        replaces: Some(Gone {
-            token: old.id.to_string(),
-            label: show::label(old),
-            lost: replaces.lost,
-        }),
+        replaces: Some(Gone { token: old.id.to_string(), label: show::label(old) }),
         ..empty_add(ctx, session, overview)
     }
 }
@@ -110,18 +86,24 @@ pub(super) async fn form(ctx: Ctx, query: Query) -> Out {
     let mut template = phone_page(&ctx, &overview);
     template.steps = match query.text("intent") {
         "getting" => Some(PhoneSteps::Getting),
-        "gone" => replaces(&overview, query.text("token"), "lost").map(|(_, old)| {
-            PhoneSteps::NoOther { id: old.id.to_string(), token: show::label(&old) }
-        }),
+        "gone" => lost(&overview, query.text("token"))
+            .map(|old| PhoneSteps::NoOther { id: old.id.to_string(), token: show::label(&old) }),
         _ => None,
     };
     Ok(page(StatusCode::OK, &template))
 }
 
-/// Only leads on: nothing changes before the page that it leads to is sent. A loss is then reported
-/// first, whatever becomes of the new token.
+/// The token that is gone, if it is one of theirs and not disabled for good.
+fn lost(overview: &Overview, token: &str) -> Option<Token> {
+    let id: TokenId = token.parse().ok()?;
+    let may = |token: &&Token| token.is_active() || token.is_temporarily_disabled();
+    overview.tokens.iter().filter(may).find(|token| token.id == id).cloned()
+}
+
+/// Leads on. A loss is reported with this press and by itself: the lost token must not live on until
+/// a new one is at hand, and its code is right.
 pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
-    let (_, _, overview) = known(&ctx).await?;
+    let (session, prescriber, overview) = known(&ctx).await?;
     let mut template = phone_page(&ctx, &overview);
     template.intent.value = fields.text("intent").chars().take(20).collect();
     template.token.value = fields.text("token").chars().take(40).collect();
@@ -133,8 +115,9 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
         template.intent.error = Some("Choose one.".to_owned());
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     }
-    let why = if intent == "both" { "replaced" } else { "lost" };
-    let Some((replaces, old)) = replaces(&overview, &template.token.value, why) else {
+    let gone = intent == "gone";
+    let find = if gone { lost } else { replaces };
+    let Some(old) = find(&overview, &template.token.value) else {
         let off = template.token.options.iter().any(|option| option.id == template.token.value);
         template.token.error = Some(
             if off {
@@ -146,11 +129,20 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
         );
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
-    let another = overview.tokens.iter().any(|token| token.is_active() && token.id != old.id);
-    if replaces.lost && !another {
-        return Ok(see_other(&format!("/portal/phone?intent=gone&token={}", old.id)));
+    if !gone {
+        return Ok(see_other(&format!("/portal/tokens/new?replaces={}#add-token", old.id)));
     }
-    Ok(see_other(&format!("/portal/tokens/new?replaces={}&why={why}#add-token", old.id)))
+    let dead_end = || see_other(&format!("/portal/phone?intent=gone&token={}", old.id));
+    if !overview.tokens.iter().any(|token| token.is_active() && token.id != old.id) {
+        return Ok(dead_end());
+    }
+    let reason = DisableReason::Lost;
+    match ctx.app().report_lost(&session, prescriber, old.id, reason, false, ctx.at).await {
+        Ok(()) => Ok(see_other("/portal/tokens/new?done=lost")),
+        // Another page has changed something meanwhile.
+        Err(Error::Refused(_)) => Ok(dead_end()),
+        Err(error) => Err(ctx.stop(&error)),
+    }
 }
 
 /// Whether a seed may be handed to another app here.

@@ -114,9 +114,6 @@ pub(super) async fn list(ctx: Ctx, query: Query) -> Out {
         "replaced" => Some(
             "The new token is added and active, and the old one is disabled for good. Remove it from the old phone.",
         ),
-        "lost-replaced" => {
-            Some("The lost token is disabled for good. The new token is added and active.")
-        }
         "disabled" => Some("The token is disabled. Its codes no longer work."),
         "enabled" => Some("The token is active again."),
         "resynced" => Some("The token is back in step. Its next code will work."),
@@ -175,13 +172,8 @@ pub(super) async fn add_form(ctx: Ctx, query: Query) -> Out {
         };
         return Ok(page(StatusCode::OK, &template));
     }
-    if let Some((gone, old)) = phone::replaces(&overview, query.text("replaces"), query.text("why"))
-    {
-        let another = |token: &Token| token.is_active() && token.id != old.id;
-        if gone.lost && !overview.tokens.iter().any(another) {
-            return Ok(see_other(&format!("/portal/phone?intent=gone&token={}", old.id)));
-        }
-        template.add = Some(phone::replacing_add(&ctx, &session, &overview, gone, &old));
+    if let Some(old) = phone::replaces(&overview, query.text("replaces")) {
+        template.add = Some(phone::replacing_add(&ctx, &session, &overview, &old));
     } else if template.active_count() < template.limit {
         template.add = Some(empty_add(&ctx, &session, &overview));
     }
@@ -193,7 +185,10 @@ pub(super) async fn add_form(ctx: Ctx, query: Query) -> Out {
         }
     }
     if template.add.is_some() {
-        template.page.notice = ctx.noticed(None, &overview);
+        let done = (query.text("done") == "lost").then_some(
+            "The lost token is disabled for good. Now add the new one: confirm with a token that you still have.",
+        );
+        template.page.notice = ctx.noticed(done, &overview);
     }
     Ok(page(StatusCode::OK, &template))
 }
@@ -297,56 +292,27 @@ fn read_add(fields: &Fields, on: &[Manufacturer], add: &mut AddToken) -> Option<
 }
 
 pub(super) async fn add(ctx: Ctx, fields: Fields) -> Out {
-    let (session, prescriber, mut overview) = known(&ctx).await?;
-    let mut replaces = match fields.text("replaces") {
+    let (session, prescriber, overview) = known(&ctx).await?;
+    let replaces = match fields.text("replaces") {
         "" => None,
-        id => {
-            let found = phone::replaces(&overview, id, fields.text("why"));
-            Some(found.ok_or_else(|| ctx.not_found())?)
-        }
+        id => Some(phone::replaces(&overview, id).ok_or_else(|| ctx.not_found())?),
     };
-    let lost = replaces.as_ref().filter(|(gone, _)| gone.lost).map(|(gone, _)| gone.token);
-    if let Some(lost) = lost {
-        // First of all and by itself: a lost token must not live on while the new one's code is wrong.
-        let reason = DisableReason::Lost;
-        match ctx.app().report_lost(&session, prescriber, lost, reason, false, ctx.at).await {
-            Ok(()) => {}
-            Err(Error::Refused(_)) => {
-                return Ok(see_other(&format!("/portal/phone?intent=gone&token={lost}")));
-            }
-            Err(error) => return Err(ctx.stop(&error)),
-        }
-        (_, _, overview) = known(&ctx).await?;
-    }
     let mut add = match &replaces {
-        Some((gone, old)) => phone::replacing_add(&ctx, &session, &overview, *gone, old),
+        Some(old) => phone::replacing_add(&ctx, &session, &overview, old),
         None => empty_add(&ctx, &session, &overview),
     };
-    if lost.is_some() {
-        // From here on it is an addition like any other, which another token confirms.
-        (replaces, add.replaces) = (None, None);
-    }
     let form = read_add(&fields, &ctx.app().options().manufacturers, &mut add);
     let confirm = confirm(&fields, add.step_up.as_mut());
     let again = |add: AddToken| {
-        let mut template = tokens_page(&ctx, &overview, Some(add));
-        if lost.is_some() {
-            let text = "The old token is reported lost and disabled. The new one is not added yet.";
-            template.page.notice = Some(Notice::new(NoticeKind::Success, text));
-        }
-        page(StatusCode::UNPROCESSABLE_ENTITY, &template)
+        page(StatusCode::UNPROCESSABLE_ENTITY, &tokens_page(&ctx, &overview, Some(add)))
     };
     let (Some(mut form), Ok(confirm)) = (form, confirm) else { return Ok(again(add)) };
     form.confirm = confirm;
-    form.replaces = replaces.map(|(gone, _)| gone.token);
+    form.replaces = replaces.map(|old| old.id);
     let form_replaces = form.replaces.is_some();
     match ctx.app().add_token(&session, prescriber, form, ctx.at).await {
         Ok(Change::Done(_)) => {
-            let done = match (form_replaces, lost) {
-                (true, _) => "replaced",
-                (false, Some(_)) => "lost-replaced",
-                (false, None) => "added",
-            };
+            let done = if form_replaces { "replaced" } else { "added" };
             return Ok(see_other(&format!("/portal/tokens?done={done}")));
         }
         Ok(Change::Refused(refusal)) => {

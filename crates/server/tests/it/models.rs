@@ -112,18 +112,27 @@ both! {
         browser.get("/portal/phone").await.says(200, "I have both phones here");
         let old = app.person.token.to_string();
         let page = browser.post("/portal/phone", &[("intent", "both"), ("token", &old)]).await;
-        let form = format!("/portal/tokens/new?replaces={old}&why=replaced#add-token");
+        let form = format!("/portal/tokens/new?replaces={old}#add-token");
         page.leads_to(&form);
         let page = browser.get(form.split('#').next().unwrap()).await;
         page.says(200, "takes the place of First phone");
         page.says(200, "a code that the OLD token shows now");
         assert_eq!((hidden(&page, "replaces"), hidden(&page, "stepup_token")), (old.clone(), old.clone()));
 
+        // By picture too: whatever page comes between, it stays a replacement.
+        let page = browser.post("/portal/pairings", &[("replaces", &old)]).await;
+        let pairing = page.location().to_owned();
+        assert!(pairing.ends_with(&format!("?replaces={old}")), "{pairing}");
+        let page = browser.get(&pairing).await;
+        let id = pairing.rsplit('/').next().unwrap().split('?').next().unwrap();
+        let next = format!("data-next=\"/portal/tokens/new?pairing={id}&#38;replaces={old}#add-token\"");
+        assert!(page.body.contains(&next), "{}", page.body);
+
         let new = app.provision().await;
         let (otp, code) = (new.code(app.now()), app.code());
         let other = other.to_string();
-        let gone = [("replaces", old.as_str()), ("why", "replaced")];
-        let by = |token, code| [gone[0], gone[1], ("stepup_token", token), ("stepup_passcode", code)];
+        let gone = [("replaces", old.as_str())];
+        let by = |token, code| [gone[0], ("stepup_token", token), ("stepup_passcode", code)];
         let before = app.event_count().await;
         let page = add(&mut browser, &new, &otp, &by(&other, &code)).await;
         page.says(422, "Confirm with a code of the token that the new one replaces");
@@ -148,51 +157,35 @@ both! {
         assert_eq!(page.status, 404, "it can't go twice");
     }
 
-    /// The old phone is gone: another token confirms, the loss and the new token are one change.
-    async fn a_lost_token_is_replaced_in_one_screen(app: TestApp) {
+    /// The old phone is gone: it ends with the first press, whatever becomes of the new one, which
+    /// another token confirms.
+    async fn a_lost_token_ends_before_its_successor_comes(app: TestApp) {
         let (other, tablet) = app.another_token(&app.person, "Tablet").await;
         let (old, other) = (app.person.token.to_string(), other.to_string());
         let mut browser = app.signed_in().await;
         let mut elsewhere = app.signed_in().await;
         let page = browser.post("/portal/phone", &[("intent", "gone"), ("token", &old)]).await;
-        page.leads_to(&format!("/portal/tokens/new?replaces={old}&why=lost#add-token"));
-        let new = app.provision().await;
-        let otp = new.code(app.now());
-        let gone = [("replaces", old.as_str()), ("why", "lost")];
-        // The loss counts at once, though the lost token can't confirm the new one.
-        let code = app.code();
-        let fields = [gone[0], gone[1], ("stepup_token", old.as_str()), ("stepup_passcode", &code)];
-        let page = add(&mut browser, &new, &otp, &fields).await;
-        page.says(422, "is reported lost and disabled. The new one is not added yet");
-        assert!(!page.body.contains("name=\"replaces\""), "it goes once");
+        page.leads_to("/portal/tokens/new?done=lost");
         let reason = DisableReason::Lost;
         assert_eq!(
             app.token(&app.person.phone.credential).await.state,
             TokenState::Disabled { reason, since: app.now() }
         );
-        assert!(!app.token(&new.credential).await.is_active());
-        // The same page goes on; what the session proved with the lost token vouches for nothing.
-        let page = add(&mut browser, &new, &otp, &[]).await;
-        page.says(422, "Confirm");
+        elsewhere.get("/portal/dashboard").await.leads_to("/portal/login?ended=1");
+        browser.get("/portal/tokens/new?done=lost").await.says(200, "Now add the new one");
+        // What the session proved with the lost token vouches for nothing.
+        let new = app.provision().await;
+        let otp = new.code(app.now());
+        add(&mut browser, &new, &otp, &[]).await.says(422, "Choose the token");
+        let code = app.code();
+        let fields = [("stepup_token", old.as_str()), ("stepup_passcode", &code)];
+        let page = add(&mut browser, &new, &otp, &fields).await;
+        page.says(422, "This token is not active");
         let code = tablet.code(app.now());
         let fields = [("stepup_token", other.as_str()), ("stepup_passcode", &code)];
-        add(&mut browser, &new, &otp, &fields).await.leads_to("/portal/tokens?done=added");
-        // Where all is right, one press does both.
-        app.clock.advance(60);
-        let (third, watch) = app.another_token(&app.person, "Third").await;
-        let (gone, code) = (other.as_str(), watch.code(app.now()));
-        let newest = app.provision().await;
-        let fields = [
-            ("replaces", gone),
-            ("why", "lost"),
-            ("stepup_token", &third.to_string()),
-            ("stepup_passcode", &code),
-        ];
-        let otp = newest.code(app.now());
-        let page = add(&mut browser, &newest, &otp, &fields).await;
-        page.leads_to("/portal/tokens?done=lost-replaced");
-        assert!(!app.token(&tablet.credential).await.is_active());
-        elsewhere.get("/portal/dashboard").await.leads_to("/portal/login?ended=1");
+        let page = add(&mut browser, &new, &otp, &fields).await;
+        page.leads_to("/portal/tokens?done=added");
+        assert!(app.token(&new.credential).await.is_active());
     }
 
     /// With no other token the pages lead to identity proofing; a choice is asked for.
@@ -211,8 +204,6 @@ both! {
         let to = format!("/portal/phone?intent=gone&token={old}");
         page.leads_to(&to);
         browser.get(&to).await.says(200, "identity proofing");
-        let form = format!("/portal/tokens/new?replaces={old}&why=lost");
-        browser.get(&form).await.leads_to(&to);
         assert_eq!(app.event_count().await, before, "nothing was changed");
     }
 }
