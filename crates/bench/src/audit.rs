@@ -50,6 +50,9 @@ pub(crate) struct Arguments {
     /// Requests of each kind
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(20..=REQUESTS_MAX))]
     requests: u32,
+    /// Leave out the sign-ins, which take minutes
+    #[arg(long)]
+    checks_only: bool,
     /// Largest effect that passes: Cliff's delta, 0 (alike) to 1 (always slower). Below 0.147 it is
     /// commonly called negligible
     #[arg(long, default_value_t = 0.1)]
@@ -136,11 +139,13 @@ fn without_support_codes(text: &str) -> String {
 pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
     let folder = arguments.place.make()?;
     let count = arguments.requests + WARM_UP;
-    tell(&format!(
-        "{} sign-ins, each with a slow hash of about 0.1 s: expect some {} minutes",
-        grouped(f64::from(3 * count)),
-        (f64::from(3 * count) * 0.1 / 60.0).ceil()
-    ));
+    if !arguments.checks_only {
+        tell(&format!(
+            "{} sign-ins, each with a slow hash of about 0.1 s: expect some {} minutes",
+            grouped(f64::from(3 * count)),
+            (f64::from(3 * count) * 0.1 / 60.0).ceil()
+        ));
+    }
     // One prescriber a token and one token a request: no failure counter is met twice.
     let ours = Practice { name: "Audit Clinic", first: 0, tokens: count, tokens_each: 1 };
     let theirs = Practice { name: "Other Clinic", first: count, ..ours };
@@ -179,29 +184,41 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
         measure(&server, "checks", &mut checks, arguments.requests, |status| status == 200)
             .await
             .with_context(|| setup.log_tail())?;
-    let mut sign_ins = sign_ins(&server, gone);
-    // A refusal by the limits, or as a request from elsewhere, would say nothing of sign-ins.
-    let sign_in_looks = measure(&server, "sign-ins", &mut sign_ins, arguments.requests, |status| {
-        matches!(status, 200 | 303 | 400 | 401 | 422)
-    })
-    .await
-    .with_context(|| setup.log_tail())?;
+    let mut groups = vec![("Passcode checks", checks, check_looks)];
+    if !arguments.checks_only {
+        let (sign_ins, looks) = sign_in_group(&server, &setup, gone, arguments.requests).await?;
+        groups.insert(0, ("Sign-ins", sign_ins, looks));
+    }
     show(&format!(
         "\nAlike passes: one status, one size and one text for all, and an effect below {} (Cliff's \
          delta; 0 is alike, 1 is always slower).\nU is Mann and Whitney's, p its two-sided \
          probability; with so many requests p also finds what is far too small to use.\n",
         arguments.effect
     ))?;
-    let alike = [
-        report("Sign-ins", &sign_ins, &sign_in_looks, arguments.effect),
-        report("Passcode checks", &checks, &check_looks, arguments.effect),
-    ];
-    for (text, _) in &alike {
-        show(text)?;
+    let mut all_alike = true;
+    for (name, kinds, looks) in &groups {
+        let (text, alike) = report(name, kinds, looks, arguments.effect);
+        show(&text)?;
+        all_alike &= alike;
     }
-    let all_alike = alike.iter().all(|(_, alike)| *alike);
     show(if all_alike { "\nNothing can be told apart.\n" } else { "\nFAILED: see above.\n" })?;
     Ok(all_alike)
+}
+
+async fn sign_in_group(
+    server: &Server,
+    setup: &Setup,
+    gone: Practice,
+    requests: u32,
+) -> Result<(Vec<Kind>, Looks)> {
+    let mut sign_ins = sign_ins(server, gone);
+    // A refusal by the limits, or as a request from elsewhere, would say nothing of sign-ins.
+    let looks = measure(server, "sign-ins", &mut sign_ins, requests, |status| {
+        matches!(status, 200 | 303 | 400 | 401 | 422)
+    })
+    .await
+    .with_context(|| setup.log_tail())?;
+    Ok((sign_ins, looks))
 }
 
 fn sign_ins(server: &Server, gone: Practice) -> Vec<Kind> {

@@ -14,6 +14,7 @@ use crate::{
     key_file::{self, KeyFileError},
     private_file::explain,
     settings::{DatabaseKind, Listen, Settings},
+    vip_keys,
 };
 
 /// A clock this far from the database's is fine: milliseconds.
@@ -75,6 +76,9 @@ pub(crate) fn host_findings(settings: &Settings, now: Timestamp) -> Vec<Finding>
     }
     findings.push(listen_finding(settings));
     findings.push(support_finding(settings));
+    if settings.vip.enabled {
+        findings.push(vip_keys_finding(&settings.vip.hmac_key_file, &settings.vip.token_key_file));
+    }
     findings
 }
 
@@ -136,6 +140,22 @@ pub(crate) fn key_file_finding(path: &Path) -> Finding {
         Err(error) => {
             Finding::bad(NAME, error.to_string(), "put the file right, then run this again")
         }
+    }
+}
+
+/// The keys of the VIP Access protocol: there, whole, and closed to others.
+pub(crate) fn vip_keys_finding(hmac: &Path, token: &Path) -> Finding {
+    const NAME: &str = "VIP Access keys";
+    match vip_keys::read(hmac, token) {
+        Ok(_) => Finding::good(
+            NAME,
+            format!("{} and {}, closed to other accounts", hmac.display(), token.display()),
+        ),
+        Err(error) => Finding::bad(
+            NAME,
+            one_line(&format!("{error:#}")),
+            "make or restore the file (docs/operations.md, \"VIP Access protocol\"), or set vip.enabled = false",
+        ),
     }
 }
 
@@ -373,6 +393,32 @@ mod tests {
         let text = render(&findings);
         assert!(text.contains("FIPS 3") && text.ends_with("Everything looks good.\n"), "{text}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the probe is removed");
+    }
+
+    #[test]
+    fn keys_of_the_vip_access_protocol() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        let (hmac, token) = (folder.path().join("hmac"), folder.path().join("token"));
+        settings.vip.hmac_key_file = hmac.clone();
+        settings.vip.token_key_file = token.clone();
+        let named = |settings: &Settings| {
+            let findings = host_findings(settings, Timestamp::from_seconds(1_800_000_000));
+            findings.into_iter().find(|f| f.name == "VIP Access keys")
+        };
+        assert_eq!(named(&settings), None, "it is off");
+        settings.vip.enabled = true;
+        let missing = named(&settings).unwrap();
+        assert!(missing.state == State::Bad && says_what_to_do(&missing), "{missing:?}");
+        vip_keys::read_or_create(&hmac, &token, &mut SystemRng).unwrap();
+        assert_eq!(named(&settings).unwrap().state, State::Good);
+        set_mode(&token, 0o644);
+        let open = named(&settings).unwrap();
+        assert!(open.state == State::Bad && open.says.contains("chmod 600"), "{open:?}");
+        set_mode(&token, 0o600);
+        fs::write(&token, "too short").unwrap();
+        let short = named(&settings).unwrap();
+        assert!(short.state == State::Bad && !short.says.contains("too short"), "{short:?}");
     }
 
     #[test]

@@ -1189,6 +1189,7 @@ As a file, ready to be copied to `countersign.toml`:
         assert_eq!(LogLevel::Trace.code(), "trace");
     }
 
+    /// Shows: N-07
     #[test]
     fn only_loopback_and_sockets_are_listened_on() {
         for good in ["127.0.0.1:8700", "127.1.2.3:1", "[::1]:8700", "unix:/run/c.sock"] {
@@ -1203,6 +1204,7 @@ As a file, ready to be copied to `countersign.toml`:
         }
     }
 
+    /// Shows: N-07
     #[test]
     fn the_public_address_is_an_origin_and_https() {
         for (text, origin) in [

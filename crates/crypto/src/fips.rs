@@ -47,6 +47,7 @@ fn library_is_expected(version: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// Shows: R-1311.120-b16i
     #[test]
     fn the_module_in_this_build_is_the_certified_line() {
         let status = fips_status().unwrap();

@@ -9,6 +9,8 @@ use crate::{ApiKeyId, EhrId, PracticeId, PrescriberId, Refusal, StaffId, TokenId
 pub enum EventKind {
     /// NPI and passphrase were tried.
     PassphraseTried,
+    /// The passphrase was changed, or that was refused.
+    PassphraseChanged,
     /// A passcode was tried.
     PasscodeTried,
     /// Two codes were given to resynchronize a token.
@@ -59,8 +61,9 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::PassphraseTried,
+        Self::PassphraseChanged,
         Self::PasscodeTried,
         Self::TokenResynced,
         Self::TokenTested,
@@ -90,6 +93,7 @@ impl EventKind {
     pub const fn code(self) -> &'static str {
         match self {
             Self::PassphraseTried => "passphrase_tried",
+            Self::PassphraseChanged => "passphrase_changed",
             Self::PasscodeTried => "passcode_tried",
             Self::TokenResynced => "token_resynced",
             Self::TokenTested => "token_tested",
@@ -120,6 +124,7 @@ impl EventKind {
     pub const fn label(self) -> &'static str {
         match self {
             Self::PassphraseTried => "Passphrase to log in",
+            Self::PassphraseChanged => "Passphrase changed",
             Self::PasscodeTried => "Passcode",
             Self::TokenResynced => "Resync",
             Self::TokenTested => "Test",
@@ -420,6 +425,7 @@ mod tests {
     use super::*;
     use countersign_crypto::SystemRng;
 
+    /// Shows: R-1311.120-b24
     #[test]
     fn codes_are_unique_and_read_back() {
         for kind in EventKind::ALL {

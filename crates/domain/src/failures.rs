@@ -70,6 +70,7 @@ mod tests {
 
     const LIMITS: FailureLimits = Policy::STANDARD.token;
 
+    /// Shows: N-11, N-12
     #[test]
     fn slows_then_locks_then_ends() {
         let now = Timestamp::from_seconds(1_000);

@@ -4,6 +4,7 @@
 //! what is recorded and what the person may be told. Nothing here knows a database, a socket or
 //! the time of day.
 
+mod calendar;
 mod credential;
 mod device;
 mod event;
@@ -15,10 +16,12 @@ pub mod otp;
 mod passphrase;
 mod policy;
 mod refusal;
+mod registration;
 mod stranger;
 mod time;
 mod token;
 
+pub use calendar::{Date, DateError, TimeZone, TimeZoneError, one_business_day_after};
 pub use credential::{
     CredentialFormat, CredentialId, CredentialIdError, FORMATS, Manufacturer, TokenKind,
     infer_format,
@@ -37,6 +40,10 @@ pub use passphrase::{
 };
 pub use policy::{Policy, PolicyError, SameBrowser};
 pub use refusal::Refusal;
+pub use registration::{
+    DeaNumber, DeaNumberError, DeaRegistration, NoAuthority, RegistrantKind, Schedule, Schedules,
+    SchedulesError, Standing, StateLicence, UsState, UsStateError, WARN_DAYS, covers,
+};
 pub use stranger::{check_for_stranger, sync_for_stranger};
 pub use time::Timestamp;
 pub use token::{

@@ -551,6 +551,7 @@ mod tests {
         OtpParams::new(algorithm, digits, 30).unwrap()
     }
 
+    /// Shows: N-03
     #[test]
     fn rfc_4226_appendix_d() {
         let expected = [
@@ -563,6 +564,7 @@ mod tests {
         }
     }
 
+    /// Shows: N-03
     #[test]
     fn rfc_6238_appendix_b() {
         let rows = [
@@ -586,6 +588,7 @@ mod tests {
         }
     }
 
+    /// Shows: N-01, N-02
     #[test]
     fn short_seeds_and_odd_parameters_are_refused() {
         assert_eq!(TokenSeed::new(SecretBytes::new(vec![1; 13])).unwrap_err(), OtpError::Seed);
@@ -630,6 +633,7 @@ mod tests {
         passcode(seed, params, Step(step)).parse().unwrap()
     }
 
+    /// Shows: N-09
     #[test]
     fn one_step_either_side_and_no_further() {
         let (seed, params) = (repeated(20), params(HmacAlgorithm::Sha1, 6));
@@ -684,6 +688,7 @@ mod tests {
         assert!(matches!(next, Found::Fresh { .. }));
     }
 
+    /// Shows: N-09
     #[test]
     fn drift_is_learned_up_to_the_cap_and_no_further() {
         let (seed, params) = (repeated(20), params(HmacAlgorithm::Sha1, 6));
@@ -768,6 +773,7 @@ mod tests {
             .unwrap()
     }
 
+    /// Shows: N-08
     #[test]
     fn twin_digits_consume_the_later_step() {
         let params = params(HmacAlgorithm::Sha1, 6);
@@ -781,6 +787,7 @@ mod tests {
         assert_eq!(again, Found::Used { step: Step(here + 1) });
     }
 
+    /// Shows: N-03
     #[test]
     fn agrees_with_oathtool() {
         if Command::new("oathtool").arg("--version").output().is_err() {
@@ -968,6 +975,7 @@ mod tests {
             }
         }
 
+        /// Shows: N-03
         #[test]
         fn agrees_with_totp_rs(bytes in proptest::collection::vec(any::<u8>(), 16..64), time in 0i64..10_000_000_000, digits in 6u8..=8) {
             for (ours, theirs) in [
@@ -982,6 +990,7 @@ mod tests {
             }
         }
 
+        /// Shows: N-08
         #[test]
         fn no_step_is_ever_accepted_twice(offsets in proptest::collection::vec((0i64..40, -2i64..=2), 1..60)) {
             let (seed, params) = (repeated(20), params(HmacAlgorithm::Sha1, 6));

@@ -189,6 +189,7 @@ mod tests {
         )
     }
 
+    /// Shows: N-15
     #[test]
     fn length_counts_and_composition_does_not() {
         assert!(choose("plum anchor violet teapot").is_ok());
@@ -202,6 +203,7 @@ mod tests {
         );
     }
 
+    /// Shows: N-15
     #[test]
     fn easy_ones_are_refused_with_the_reason() {
         assert_eq!(choose("Correct Horse Battery Staple").unwrap_err(), PassphraseError::Common);
@@ -226,6 +228,7 @@ mod tests {
         assert!(!hash.verify(&choose("creme anchor violet teapot").unwrap()));
     }
 
+    /// Shows: R-1311.115-a1, N-16
     #[test]
     fn rows_read_back_and_weak_ones_are_refused() {
         let phrase = choose("plum anchor violet teapot").unwrap();

@@ -121,6 +121,7 @@ impl Policy {
 mod tests {
     use super::*;
 
+    /// Shows: N-11
     #[test]
     fn the_standard_holds_and_a_hundred_is_the_ceiling() {
         Policy::STANDARD.check().unwrap();

@@ -11,6 +11,12 @@ pub enum Refusal {
     /// NPI, passphrase or both are wrong; never says which.
     #[error("That NPI and passphrase do not match. Check both and try again.")]
     SignIn,
+    /// The present passphrase, asked for again inside a session, is not right.
+    #[error("That is not your present passphrase.")]
+    WrongPassphrase,
+    /// The new passphrase is the old one.
+    #[error("That is the passphrase you have. Choose another.")]
+    SamePassphrase,
     /// Too many tries for this NPI, known or not.
     #[error("Too many tries. Wait until the pause ends; trying earlier does not make it longer.")]
     Paused(Blocked),
@@ -163,6 +169,8 @@ impl Refusal {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::SignIn => "sign_in_refused",
+            Self::WrongPassphrase => "passphrase_wrong",
+            Self::SamePassphrase => "passphrase_same",
             Self::Paused(_) => "sign_in_paused",
             Self::WrongPasscode => "passcode_wrong",
             Self::PasscodeUsed { .. } | Self::EventPasscodeUsed => "passcode_used",

@@ -686,6 +686,7 @@ mod tests {
         }
     }
 
+    /// Shows: R-1311.115-a3, A1
     #[test]
     fn a_token_is_kept_apart_from_the_browser_that_prescribes() {
         let mut token = active();
@@ -725,6 +726,7 @@ mod tests {
             .unwrap()
     }
 
+    /// Shows: N-08, A15, A16
     #[test]
     fn a_code_works_once_whatever_it_is_for() {
         let (mut t, mut owner) = (active(), Failures::NONE);
@@ -741,6 +743,7 @@ mod tests {
         assert_eq!(test_token(&mut t2, &code, at(5), &POLICY).unwrap_err().code(), "passcode_used");
     }
 
+    /// Shows: N-04, N-10
     #[test]
     fn a_twin_shows_by_a_code_from_before_the_last() {
         // One device with a right clock, its twin a step behind.
@@ -854,6 +857,7 @@ mod tests {
         assert_eq!((t.failures, owner), (Failures::NONE, Failures::NONE));
     }
 
+    /// Shows: N-11, N-12
     #[test]
     fn any_of_my_tokens_counts_once_and_blames_none() {
         let mut tokens = [
@@ -1136,6 +1140,7 @@ mod tests {
     }
 
     proptest! {
+        /// Shows: N-25
         #[test]
         fn no_path_out_of_a_final_state(actions in proptest::collection::vec(0u8..6, 1..30)) {
             let (mut t, mut owner) = (active(), Failures::NONE);

@@ -223,6 +223,46 @@ impl Tx<'_> {
         Ok(found.into_iter().map(|(_, row)| row).collect())
     }
 
+    /// The newest events of one token of a prescriber, at most `most`, and the one that added it.
+    pub fn events_of_token(
+        &mut self,
+        prescriber: PrescriberId,
+        token: TokenId,
+        most: i64,
+    ) -> Result<Vec<AuditRow>, Error> {
+        let (owner, token) = (prescriber.as_bytes().into(), token.as_bytes().into());
+        let mut found = self.events(
+            sql!("SELECT id, at, kind, outcome, actor, token, purpose, reason, detail, support FROM audit_event "
+                "WHERE prescriber = $1 AND previous IS NULL AND token = $2 ORDER BY at DESC, id DESC LIMIT $3"),
+            &[owner, token, most.into()],
+        )?;
+        found.extend(self.events(
+            sql!("WITH RECURSIVE chain (id, place) AS ("
+                "SELECT last_event, CAST(1 AS BIGINT) FROM token WHERE id = $1 AND last_event IS NOT NULL "
+                "UNION ALL SELECT e.previous, c.place + 1 FROM chain c JOIN audit_event e ON e.id = c.id "
+                "WHERE LENGTH(e.previous) = 16 AND c.place < $2) "
+                "SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support "
+                "FROM chain c JOIN audit_event e ON e.id = c.id"),
+            &[token, most.into()],
+        )?);
+        found.sort_unstable_by_key(|(id, row)| std::cmp::Reverse((row.at, *id)));
+        found.truncate(usize::try_from(most).unwrap_or(0));
+        let added = self.events(
+            sql!("SELECT id, at, kind, outcome, actor, token, purpose, reason, detail, support FROM audit_event "
+                "WHERE prescriber = $1 AND previous IS NULL AND token = $2 AND kind = $3 AND outcome = 'success' "
+                "ORDER BY at LIMIT 1"),
+            &[owner, token, EventKind::TokenAdded.code().into()],
+        )?;
+        // Beyond the newest ones it comes last.
+        found.extend(
+            added
+                .into_iter()
+                .filter(|(id, _)| !found.iter().any(|(known, _)| known == id))
+                .collect::<Vec<_>>(),
+        );
+        Ok(found.into_iter().map(|(_, row)| row).collect())
+    }
+
     fn events(&mut self, sql: Sql, params: &[P<'_>]) -> Result<Vec<(EventId, AuditRow)>, Error> {
         let mut found = Vec::new();
         self.each(sql, params, &mut |row| {

@@ -12,7 +12,7 @@ use crate::{
     Error, Link, Tx,
     audit::EventColumns,
     people::failures,
-    tx::{Sql, sql},
+    tx::{Sql, locking, sql},
     value::{Columns, P, RawRow},
 };
 
@@ -423,6 +423,14 @@ impl Tx<'_> {
             found.insert(token.token.credential.clone(), (token, counter));
         }
         Ok((found, self.signing_models()?))
+    }
+
+    /// Locks the owner of a token, if somebody has it: prescriber before token, as everyone locks.
+    pub fn lock_owner(&mut self, credential: &CredentialId) -> Result<(), Error> {
+        let sql = locking!(
+            "SELECT p.id FROM prescriber p WHERE p.id = (SELECT t.prescriber FROM token t WHERE t.credential = $1)"
+        );
+        self.row(sql, &[credential.as_str().into()]).map(drop)
     }
 
     /// Some token that somebody has, read and opened like any other: what looking up an unknown ID

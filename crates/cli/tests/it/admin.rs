@@ -144,6 +144,7 @@ fn models_of_tokens() {
     set("none", "yes", "a\nb", "Ruth").fails("one line");
 }
 
+/// Shows: N-24, R-1311.150-a6
 #[test]
 fn an_emergency_stop_works_at_once_on_a_running_server() {
     const KEY: &str = "cs_emergency";

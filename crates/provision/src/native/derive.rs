@@ -187,6 +187,7 @@ mod tests {
         (AgreementKey::generate().unwrap(), AgreementKey::generate().unwrap())
     }
 
+    /// Shows: N-06
     #[test]
     fn both_sides_have_the_same_seed() {
         for algorithm in [SeedAlgorithm::Sha256, SeedAlgorithm::Sha1] {

@@ -117,6 +117,16 @@ impl App {
         Ok(found)
     }
 
+    /// The newest events of one of a prescriber's tokens, and the one that added it.
+    pub async fn token_events(
+        &self,
+        prescriber: PrescriberId,
+        token: TokenId,
+    ) -> Result<Vec<AuditRow>, Error> {
+        let events = move |tx: &mut Tx<'_>| tx.events_of_token(prescriber, token, 50);
+        Ok(self.store.read("token_events", events).await?)
+    }
+
     /// Whether a change of tokens needs a passcode first: none since the policy's limit.
     pub fn needs_step_up(&self, session: &Session, at: At) -> bool {
         let passcode_at = match session.stage {
@@ -404,7 +414,7 @@ impl App {
             .store
             .write("emergency_disable", move |tx| {
                 // Prescriber, then session, then token: the order in which everyone locks.
-                tx.owned_tokens(&[&credential])?;
+                tx.lock_owner(&credential)?;
                 let event = Event::success(EventKind::TokenDisabled, Actor::Operator, at.support);
                 let Some(TokenRow { mut token, mark, .. }) = tx.token_by_credential(&credential)? else {
                     let refusal = Refusal::UnknownCredential;

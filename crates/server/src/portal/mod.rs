@@ -2,6 +2,7 @@
 
 mod login;
 mod pairing;
+mod passphrase;
 mod phone;
 mod show;
 mod start;
@@ -57,6 +58,7 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/portal/login/enable", get(login::enable_form).post(login::enable))
         .route("/portal/no-token", get(login::no_token))
         .route("/portal/dashboard", get(tokens::dashboard))
+        .route("/portal/passphrase", get(passphrase::form).post(passphrase::submit))
         .route("/portal/tokens", get(tokens::list).post(tokens::add))
         .route("/portal/tokens/new", get(tokens::add_form))
         .route("/portal/pairings", post(pairing::start))

@@ -122,12 +122,11 @@ pub(super) fn events(overview: &Overview, only: Option<&Token>, most: usize) -> 
         .collect()
 }
 
-/// Who added a token, as its event says.
+/// Who added a token, as its event among the token's own says.
 pub(super) fn added_by(overview: &Overview, token: &Token) -> String {
     let added = overview.events.iter().find(|event| {
         event.success && event.token == Some(token.id) && event.kind == EventKind::TokenAdded
     });
-    // The newest events only are at hand; beyond them the portal is the only way to add a token.
     added.map_or("you", |event| actor(&event.actor)).to_owned()
 }
 
@@ -220,6 +219,8 @@ pub(super) fn same_browser(
 fn reason_words(code: &str) -> &'static str {
     match code {
         "passcode_wrong" => "wrong passcode",
+        "passphrase_wrong" => "wrong passphrase",
+        "passphrase_same" => "the same as before",
         "passcode_used" => "passcode already used",
         "passcode_behind" => "older than a passcode that was used",
         "passcode_late" => "passcode too old",

@@ -67,7 +67,7 @@ pub(super) fn most_active(ctx: &Ctx) -> usize {
     usize::try_from(ctx.app().options().policy.max_active_tokens).unwrap_or(usize::MAX)
 }
 
-pub(super) async fn dashboard(ctx: Ctx) -> Out {
+pub(super) async fn dashboard(ctx: Ctx, query: Query) -> Out {
     let (_, _, overview) = known(&ctx).await?;
     let active: Vec<_> = overview
         .tokens
@@ -84,7 +84,9 @@ pub(super) async fn dashboard(ctx: Ctx) -> Out {
         limit: most_active(&ctx),
         activity: show::events(&overview, None, 8),
     };
-    template.page.notice = ctx.noticed(None, &overview);
+    let done = (query.text("done") == "passphrase")
+        .then_some("Your passphrase is changed. It is the one you sign with from now on.");
+    template.page.notice = ctx.noticed(done, &overview);
     Ok(page(StatusCode::OK, &template))
 }
 
@@ -401,8 +403,19 @@ fn token_page(ctx: &Ctx, session: &Session, overview: &Overview, token: &Token) 
     }
 }
 
+/// The same, with the events of that token alone: those of the others may be newer.
+async fn known_with_events(
+    ctx: &Ctx,
+    id: &str,
+) -> Result<(Session, PrescriberId, Overview, Token), Stop> {
+    let (session, prescriber, mut overview, token) = known_token(ctx, id).await?;
+    let events = ctx.app().token_events(prescriber, token.id).await;
+    overview.events = events.map_err(|error| ctx.stop(&error))?;
+    Ok((session, prescriber, overview, token))
+}
+
 pub(super) async fn one(ctx: Ctx, Path(id): Path<String>, query: Query) -> Out {
-    let (session, _, overview, token) = known_token(&ctx, &id).await?;
+    let (session, _, overview, token) = known_with_events(&ctx, &id).await?;
     let mut template = token_page(&ctx, &session, &overview, &token);
     if query.text("done") == "renamed" {
         template.page.notice = Some(Notice::new(NoticeKind::Success, "The new name is saved."));
@@ -411,7 +424,7 @@ pub(super) async fn one(ctx: Ctx, Path(id): Path<String>, query: Query) -> Out {
 }
 
 pub(super) async fn rename(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
-    let (session, prescriber, overview, token) = known_token(&ctx, &id).await?;
+    let (session, prescriber, overview, token) = known_with_events(&ctx, &id).await?;
     let mut template = token_page(&ctx, &session, &overview, &token);
     template.name.value = fields.text("name").chars().take(80).collect();
     let name = fields.text("name").parse::<TokenName>();

@@ -59,6 +59,7 @@ both! {
     }
 
     /// Two devices with one seed: the one behind shows itself, and the owner is told.
+    /// Shows: N-10
     async fn a_twin_is_raised_as_an_event(app: TestApp) {
         let api = app.api().await;
         let own = app.person.phone.credential.to_string();
@@ -279,6 +280,7 @@ both! {
     }
 
     /// A pairing code makes one token, within five minutes, and the portal sees which.
+    /// Shows: N-20
     async fn a_pairing_code_works_once(mut app: TestApp) {
         let asker = Api::new(app.router(), None);
         asker.ask_pairing("IJBEEQSCIJBEEQSCIJBEEQSCII").await.is_problem(404, "pairing_unknown");

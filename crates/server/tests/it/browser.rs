@@ -115,6 +115,7 @@ async fn deny_refuses_to_add_it_from_its_own_browser() {
     add(&mut app.signed_in().await, &phone, &code, &[]).await.leads_to("/portal/tokens?done=added");
 }
 
+/// Shows: R-1311.115-a3, A1
 #[tokio::test]
 async fn deny_refuses_its_codes_in_its_own_browser() {
     let app = app_that(SameBrowser::Deny).await;

@@ -9,6 +9,7 @@ use crate::add;
 
 both! {
     /// From the chart to a new token that then signs in, and not with the code that added it.
+    /// Shows: R-1311.115-a, N-14
     async fn the_article_from_launch_to_a_new_token_that_signs_in(app: TestApp) {
         let mut browser = app.launched("amoreno").await;
         let page = browser.get("/e-prescribing").await;
@@ -54,6 +55,7 @@ both! {
     }
 
     /// Any of my tokens: whichever shows the code; one failure counts once, on no token.
+    /// Shows: N-11
     async fn any_of_my_tokens_counts_a_failure_once(app: TestApp) {
         let (_, second) = app.another_token(&app.person, "Second phone").await;
         let mut browser = app.at_passcode().await;
@@ -109,7 +111,121 @@ both! {
         page.says(422, "That passcode was right 5 minutes ago");
     }
 
+    /// The passphrase is changed with the old one and a fresh passcode; other sessions end.
+    /// Shows: R-1311.115-a1, R-1311.102-a, N-15
+    async fn the_passphrase_is_changed_by_its_owner_alone(app: TestApp) {
+        const NEW: &str = "copper meadow violin harbor";
+        let mut browser = app.signed_in().await;
+        let mut elsewhere = app.signed_in().await;
+        browser.get("/portal/dashboard").await.says(200, "Change passphrase");
+        browser.get("/portal/passphrase").await.says(200, "New passphrase again");
+        let form = |current, new, again, code| {
+            [
+                ("current", current),
+                ("new", new),
+                ("again", again),
+                ("stepup_token", "any"),
+                ("stepup_passcode", code),
+            ]
+        };
+        app.clock.advance(60);
+        let code = app.code();
+        let before = app.event_count().await;
+        for (current, new, again, field) in [
+            ("", NEW, NEW, "current"),
+            (PASSPHRASE, "short", "short", "new"),
+            (PASSPHRASE, "moreno lantern wallpaper", "moreno lantern wallpaper", "new"),
+            (PASSPHRASE, NEW, "copper meadow violin harbour", "again"),
+        ] {
+            let page = browser.post("/portal/passphrase", &form(current, new, again, &code)).await;
+            assert_eq!(page.status, 422);
+            assert!(page.field_error(field).is_some(), "{field}");
+            assert!(!page.body.contains(NEW) && !page.body.contains(PASSPHRASE), "typed secrets stay out");
+        }
+        let page = browser.post("/portal/passphrase", &form(PASSPHRASE, NEW, NEW, "12")).await;
+        assert!(page.field_error("stepup_passcode").is_some());
+        assert_eq!(app.event_count().await, before, "what is malformed is no try");
+        // A wrong present one spends no code and counts as at the log-in.
+        let wrong = "violin meadow copper granite";
+        let page = browser.post("/portal/passphrase", &form(wrong, NEW, NEW, &code)).await;
+        assert!(page.field_error("current").unwrap().contains("not your present passphrase"));
+        let page = browser.post("/portal/passphrase", &form(PASSPHRASE, PASSPHRASE, PASSPHRASE, &code)).await;
+        assert!(page.field_error("new").unwrap().contains("the passphrase you have"));
+        let page = browser.post("/portal/passphrase", &form(PASSPHRASE, NEW, NEW, WRONG_CODE)).await;
+        assert!(page.field_error("stepup_passcode").is_some());
+        let mut stranger = app.browser();
+        stranger.pass(&app.person.npi.as_text(), NEW).await.says(422, "do not match");
+        let page = browser.post("/portal/passphrase", &form(PASSPHRASE, NEW, NEW, &code)).await;
+        page.leads_to("/portal/dashboard?done=passphrase");
+        browser.get("/portal/dashboard?done=passphrase").await.says(200, "passphrase is changed");
+        elsewhere.get("/portal/dashboard").await.leads_to("/portal/login?ended=1");
+        // The old one is worth nothing now, the new one logs in.
+        stranger.pass(&app.person.npi.as_text(), PASSPHRASE).await.says(422, "do not match");
+        stranger.pass(&app.person.npi.as_text(), NEW).await.leads_to("/portal/login/passcode");
+        let rows = app.database.texts(
+            "SELECT outcome, reason FROM audit_event WHERE kind = 'passphrase_changed' ORDER BY reason",
+        ).await;
+        let mut rows = rows;
+        rows.sort();
+        assert_eq!(
+            rows,
+            [
+                "refused passcode_wrong",
+                "refused passphrase_same",
+                "refused passphrase_wrong",
+                "success -"
+            ]
+        );
+    }
+
+    /// An open session helps nobody to guess the passphrase: tries count as at the log-in.
+    async fn guesses_at_the_present_passphrase_pause(app: TestApp) {
+        let mut browser = app.signed_in().await;
+        let new = "copper meadow violin harbor";
+        for _ in 0..3 {
+            let form = [
+                ("current", "violin meadow copper granite"),
+                ("new", new),
+                ("again", new),
+                ("stepup_token", "any"),
+                ("stepup_passcode", WRONG_CODE),
+            ];
+            browser.post("/portal/passphrase", &form).await.says(422, "not your present passphrase");
+        }
+        app.clock.advance(5);
+        let code = app.code();
+        let form = [
+            ("current", PASSPHRASE),
+            ("new", new),
+            ("again", new),
+            ("stepup_token", "any"),
+            ("stepup_passcode", &code),
+        ];
+        browser.post("/portal/passphrase", &form).await.says(422, "Locked");
+        app.clock.advance(60);
+        let code = app.code();
+        let form = [form[0], form[1], form[2], form[3], ("stepup_passcode", &code)];
+        browser.post("/portal/passphrase", &form).await.leads_to("/portal/dashboard?done=passphrase");
+    }
+
+    /// A token's own page knows who added it and what it was used for, however busy the others are.
+    async fn a_token_keeps_its_history_beside_busy_ones(app: TestApp) {
+        let (quiet, _) = app.another_token(&app.person, "Quiet").await;
+        let api = app.api().await;
+        let own = app.person.phone.credential.to_string();
+        for _ in 0..210 {
+            app.clock.advance(30);
+            assert!(api.check(&own, &app.code()).await.verified());
+        }
+        let mut browser = app.signed_in().await;
+        let page = browser.get(&format!("/portal/tokens/{quiet}")).await;
+        page.says(200, "by the system operator");
+        let history = page.body.split("History of this token").nth(1).unwrap();
+        assert!(history.contains("Added"), "{history}");
+    }
+
     /// Says what a token lives on and how that is known; a person's word goes above an app's.
+    /// Shows: R-1311.115-a3
     async fn a_seen_device_is_recorded_and_shown(app: TestApp) {
         let id = app.token_id(&app.person.phone.credential).await;
         let mut browser = app.signed_in().await;
@@ -132,6 +248,7 @@ both! {
     }
 
     /// Two codes in a row bring a token back, and are worth nothing as a login.
+    /// Shows: N-09
     async fn two_codes_resynchronise(app: TestApp) {
         let mut phone = app.person.phone.clone();
         phone.ahead = 30 * 50;
@@ -223,6 +340,7 @@ both! {
     }
 
     /// Many wrong codes in a row end a token for good.
+    /// Shows: N-11
     async fn thirty_failures_in_a_row_disable_for_good(app: TestApp) {
         let id = app.person.token.to_string();
         for failure in 1..=30 {
@@ -243,6 +361,7 @@ both! {
     }
 
     /// A passphrase alone reports a loss and enables nothing.
+    /// Shows: R-1311.102-b, N-24, A7
     async fn a_lost_token_is_reported_with_the_passphrase_alone(app: TestApp) {
         let (second_id, second) = app.another_token(&app.person, "Second phone").await;
         let id = app.person.token.to_string();
@@ -311,6 +430,7 @@ both! {
     }
 
     /// Temporarily unavailable is undone by the token's own code, in token management.
+    /// Shows: N-24
     async fn only_temporarily_unavailable_is_reversible(app: TestApp) {
         let mut kept = Vec::new();
         for reason in ["temporarily_unavailable", "lost", "stolen", "compromised"] {
@@ -351,6 +471,7 @@ both! {
     }
 
     /// A change asks for a fresh passcode once the last is old; what was typed stays, secrets don't.
+    /// Shows: N-18
     async fn a_fresh_passcode_is_demanded_and_typed_values_kept(app: TestApp) {
         let mut browser = app.signed_in().await;
         let new = app.provision().await;
@@ -389,6 +510,7 @@ both! {
     }
 
     /// A session ends after a quiet quarter of an hour, and after twelve hours in any case.
+    /// Shows: N-26
     async fn a_session_ends_when_idle_and_in_any_case(app: TestApp) {
         let mut idle = app.signed_in().await;
         app.clock.advance(899);
@@ -541,6 +663,7 @@ both! {
     }
 
     /// At most five active tokens; a disabled one makes room.
+    /// Shows: N-21
     async fn five_active_tokens_are_the_limit(app: TestApp) {
         let mut browser = app.signed_in().await;
         for number in 2..=5 {
@@ -563,6 +686,7 @@ both! {
     }
 
     /// A token of somebody else can't be added, used or seen; the attempt is on record.
+    /// Shows: R-1311.102-a
     async fn a_foreign_token_is_refused_everywhere(mut app: TestApp) {
         let other = app.another_person().await;
         let mut browser = app.signed_in().await;
@@ -585,6 +709,7 @@ both! {
     }
 
     /// One's own token can't be added twice.
+    /// Shows: R-1311.102-a
     async fn a_token_is_added_once(app: TestApp) {
         let mut browser = app.signed_in().await;
         let phone = app.provision().await;
@@ -741,6 +866,7 @@ both! {
     }
 
     /// A closed account is answered like one that never was; the record says why.
+    /// Shows: R-1311.125-d4
     async fn a_closed_account_is_like_none(mut app: TestApp) {
         let other = app.another_person().await;
         let mut full = app.signed_in().await;
@@ -808,6 +934,7 @@ both! {
     }
 
     /// Everything ever bound stays in the history, with who did what.
+    /// Shows: N-17
     async fn history_shows_every_token_ever_bound(app: TestApp) {
         let mut browser = app.signed_in().await;
         let phone = app.provision().await;

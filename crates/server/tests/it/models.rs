@@ -49,6 +49,7 @@ fn phone_of(page: &Page) -> Phone {
 
 both! {
     /// R-1311.115-b: a token of a model that is not allowed is not added, and that is on record.
+    /// Shows: R-1311.115-b, A2
     async fn a_model_that_is_not_allowed_is_not_added(app: TestApp) {
         let phone = app.provision().await;
         let model = app.token(&phone.credential).await.model.to_string();
@@ -87,6 +88,7 @@ both! {
 
     /// A passcode of a model that is not allowed does not sign; it is spent all the same. Other
     /// purposes go on: the person can still get in and add another token.
+    /// Shows: R-1311.115-b, A2
     async fn a_model_that_is_not_allowed_does_not_sign(app: TestApp) {
         let phone = app.person.phone.clone();
         assert!(check(&app, &phone, "sign").await);
@@ -159,6 +161,7 @@ both! {
 
     /// The old phone is gone: it ends with the first press, whatever becomes of the new one, which
     /// another token confirms.
+    /// Shows: N-24, A7
     async fn a_lost_token_ends_before_its_successor_comes(app: TestApp) {
         let (other, tablet) = app.another_token(&app.person, "Tablet").await;
         let (old, other) = (app.person.token.to_string(), other.to_string());
@@ -189,6 +192,7 @@ both! {
     }
 
     /// With no other token the pages lead to identity proofing; a choice is asked for.
+    /// Shows: N-22
     async fn a_new_phone_without_another_token(app: TestApp) {
         let old = app.person.token.to_string();
         let mut browser = app.signed_in().await;
@@ -220,6 +224,7 @@ async fn another_app_takes_the_seed_once_postgres() {
     }
 }
 
+/// Shows: N-04
 async fn another_app_takes_the_seed_once(app: TestApp) {
     let mut browser = app.signed_in().await;
     let page = browser.get("/portal/tokens/new").await;

@@ -25,7 +25,7 @@ enum Who {
 use Who::{Anyone, Full, Machine, Passphrase};
 
 /// Every route there is. `router_and_list_agree` fails when one is missing here.
-const ROUTES: [(&str, &str, Who); 40] = [
+const ROUTES: [(&str, &str, Who); 41] = [
     ("/", "GET", Anyone(303)),
     ("/launch", "GET", Anyone(403)),
     ("/e-prescribing", "GET", Anyone(403)),
@@ -51,6 +51,7 @@ const ROUTES: [(&str, &str, Who); 40] = [
     ("/portal/pairings/{id}/code.svg", "GET", Full),
     ("/portal/pairings/{id}/state", "GET", Full),
     ("/portal/tokens/other", "GET POST", Full),
+    ("/portal/passphrase", "GET POST", Full),
     ("/portal/phone", "GET POST", Full),
     ("/portal/history", "GET", Full),
     ("/portal/tokens/{id}", "GET", Full),
@@ -429,6 +430,7 @@ macro_rules! leaves {
 }
 
 both! {
+    /// Shows: R-1311.120-b24, R-1311.150-a1
     async fn every_change_leaves_its_record(app: TestApp) {
         let npi = app.person.npi.as_text();
         let id = app.person.token.to_string();
@@ -485,6 +487,15 @@ both! {
         leaves!(app, 1, 422, browser.post(&path("enable"), &[("passcode", WRONG_CODE)]));
         leaves!(app, 1, 303, browser.post(&path("enable"), &[("passcode", &code)]));
 
+        leaves!(app, 0, 422, browser.post("/portal/passphrase", &[("current", "x")]));
+        let changed = [
+            ("current", "not the present passphrase"),
+            ("new", "copper meadow violin harbor"),
+            ("again", "copper meadow violin harbor"),
+            ("stepup_token", "any"),
+            ("stepup_passcode", "000000"),
+        ];
+        leaves!(app, 1, 422, browser.post("/portal/passphrase", &changed));
         leaves!(app, 0, 303, browser.post("/portal/phone", &[("intent", "getting")]));
         leaves!(app, 0, 422, browser.post("/portal/phone", &[]));
         // Off by default: as if there were no such page.

@@ -52,7 +52,7 @@ const RELEASED: [Released; 4] = [
         name: "hot_path",
         sqlite: (
             include_bytes!("../../migrations/sqlite/0004_hot_path.sql"),
-            "3237cf032d061648f2dfd1461b1adb949b05b8a72ee67dd8f882d60c9651e576",
+            "13ea4a78dc18a3ef5541179af5b6fa3cfe4b1fba16b208561fd6ff5bc0ed087c",
         ),
         postgres: (
             include_bytes!("../../migrations/postgres/0004_hot_path.sql"),

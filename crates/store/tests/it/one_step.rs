@@ -214,6 +214,7 @@ on_both! {
         assert_eq!(store.read("loose", |tx| tx.unassociated_tokens()).await.unwrap(), 0);
     }
 
+    /// Shows: R-1311.102-a, A11
     async fn race_to_bind_one_token(place: &Place) {
         let stores = [place.open().await, place.open().await];
         let mut people = Vec::new();
@@ -269,6 +270,7 @@ on_both! {
         }
     }
 
+    /// Shows: N-08, A11
     async fn race_for_one_step_on_two_stores(place: &Place) {
         let stores = [place.open().await, place.open().await];
         let people = People::new(&stores[0]).await;

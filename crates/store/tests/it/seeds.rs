@@ -41,6 +41,7 @@ async fn is_in_database(place: &Place, secret: &[u8]) -> bool {
 }
 
 on_both! {
+    /// Shows: N-05
     async fn seeds_keys_and_patients_are_sealed(place: &Place) {
         let store = place.open().await;
         let people = People::new(&store).await;

@@ -1,0 +1,136 @@
+//! The passphrase is changed by whoever knows the old one and holds a token, and by nobody else.
+
+use std::sync::Arc;
+
+use countersign_crypto::{SecretText, sha256};
+use countersign_domain::{
+    Actor, Event, EventKind, Failures, Passphrase, PassphraseHash, PrescriberId, Refusal,
+};
+use countersign_store::{Prescriber, Session};
+
+use super::{App, At, Change, Confirm, Error, hashing::Place, tokens::step_up};
+
+/// What the page sends.
+#[derive(Debug, Clone)]
+pub struct PassphraseForm {
+    /// The present passphrase as typed.
+    pub current: SecretText,
+    /// The new one, which may be chosen.
+    pub new: Passphrase,
+    /// A fresh passcode of an active token; always asked for.
+    pub confirm: Confirm,
+}
+
+/// What the slow part found out.
+struct Hashed {
+    right: bool,
+    same: bool,
+    new: PassphraseHash,
+}
+
+impl App {
+    /// Changes the passphrase: the present one, and a fresh passcode (SP 800-63B, 6.1.2.3: what both
+    /// factors vouch for). All other sessions end.
+    ///
+    /// A try counts like one at the log-in, before it is looked at, so an open session helps nobody to
+    /// guess. Runs to its end even if the client leaves.
+    pub async fn change_passphrase(
+        self: &Arc<Self>,
+        session: &Session,
+        prescriber: PrescriberId,
+        form: PassphraseForm,
+        at: At,
+    ) -> Result<Change<()>, Error> {
+        let (app, session) = (Arc::clone(self), session.clone());
+        tokio::spawn(async move { app.try_change(session, prescriber, form, at).await })
+            .await
+            .map_err(|_| Error::Busy)?
+    }
+
+    async fn try_change(
+        &self,
+        session: Session,
+        prescriber: PrescriberId,
+        form: PassphraseForm,
+        at: At,
+    ) -> Result<Change<()>, Error> {
+        let policy = self.options.policy;
+        let place = self.hashing.reserve()?;
+        let found = self.prescriber(prescriber).await?;
+        let npi_hash = sha256(found.npi.as_text().as_bytes());
+        let paused = self
+            .store
+            .write("change_passphrase_begin", move |tx| {
+                let failures = tx.sign_in_failures(&npi_hash, at.now)?;
+                let blocked = failures.blocked(&policy.passphrase, at.now);
+                if blocked.is_none() {
+                    let counted = failures.failed(&policy.passphrase, at.now);
+                    tx.save_sign_in_failures(&npi_hash, &counted, at.now)?;
+                }
+                Ok(blocked)
+            })
+            .await?;
+        let hashed = match paused {
+            Some(_) => None,
+            None => Some(self.hash_both(place, &found, form.current, form.new).await?),
+        };
+        let (session_id, practice) = (session.id, session.practice);
+        let (confirm, before) = (form.confirm, found.passphrase.to_row());
+        self.decide("change_passphrase", prescriber, session_id, at.now, move |account, tx| {
+            let mut work = || -> Result<Change<()>, countersign_store::Error> {
+                // Read again under the lock: another page may have changed it while the hash ran.
+                let now = tx.prescriber(prescriber)?.map(|now| now.passphrase.to_row());
+                let Some(hashed) = &hashed else {
+                    let refusal = paused.map_or(Refusal::SignIn, Refusal::Paused);
+                    return Ok(Change::Refused(refusal));
+                };
+                if !hashed.right || now.as_ref() != Some(&before) {
+                    // The passcode is not looked at, and so is not spent.
+                    return Ok(Change::Refused(Refusal::WrongPassphrase));
+                }
+                tx.save_sign_in_failures(&npi_hash, &Failures::NONE, at.now)?;
+                if hashed.same {
+                    return Ok(Change::Refused(Refusal::SamePassphrase));
+                }
+                let asked = Some(&confirm);
+                let vouched = step_up(account, tx, true, asked, None, session_id, at, &policy)?;
+                if let Err(refusal) = vouched {
+                    return Ok(Change::NotConfirmed(refusal));
+                }
+                tx.save_passphrase(prescriber, &hashed.new)?;
+                // Whoever knew the old one may hold a session.
+                tx.end_other_sessions(prescriber, session_id)?;
+                Ok(Change::Done(()))
+            };
+            let change = work()?;
+            let event = Event::of(
+                EventKind::PassphraseChanged,
+                Actor::Prescriber(prescriber),
+                &change.outcome(),
+                at.support,
+            )
+            .about(practice, prescriber);
+            Ok((Ok(change), event))
+        })
+        .await
+    }
+
+    /// Whether the old one is right, whether the new one is the same, and the hash of the new one.
+    async fn hash_both(
+        &self,
+        place: Place<'_>,
+        found: &Prescriber,
+        current: SecretText,
+        new: Passphrase,
+    ) -> Result<Hashed, Error> {
+        let (old, iterations, rng) = (found.passphrase.clone(), self.options.iterations, self.rng);
+        place
+            .run(move || {
+                let right = Passphrase::parse(&current).is_ok_and(|phrase| old.verify(&phrase));
+                let same = right && old.verify(&new);
+                let new = PassphraseHash::create(&new, iterations, rng().as_mut())?;
+                Ok(Hashed { right, same, new })
+            })
+            .await?
+    }
+}
