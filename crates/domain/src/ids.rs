@@ -66,6 +66,10 @@ typed_ids! {
     PracticeId;
     /// A prescriber.
     PrescriberId;
+    /// Somebody with an account, prescriber or not.
+    PersonId;
+    /// A change of access control that two people make.
+    RequestId;
     /// A member of staff who may not sign.
     StaffId;
     /// A token of any kind.

@@ -4,6 +4,7 @@
 //! what is recorded and what the person may be told. Nothing here knows a database, a socket or
 //! the time of day.
 
+pub mod access;
 mod calendar;
 mod credential;
 mod device;
@@ -30,8 +31,8 @@ pub use device::{Device, DeviceClass, DeviceEvidence, ModelCode, ModelCodeError}
 pub use event::{Actor, Event, EventKind, Outcome, Purpose, SupportCode};
 pub use failures::{Blocked, FailureLimits, Failures};
 pub use ids::{
-    ApiKeyId, EhrId, EventId, IdError, PairingId, PracticeId, PrescriberId, SessionRowId, StaffId,
-    TokenId,
+    ApiKeyId, EhrId, EventId, IdError, PairingId, PersonId, PracticeId, PrescriberId, RequestId,
+    SessionRowId, StaffId, TokenId,
 };
 pub use model::{FipsCertificate, ModelError, SigningModels, TokenModel};
 pub use npi::{Npi, NpiError, luhn_check_digit, luhn_holds};

@@ -469,6 +469,12 @@ impl Tx<'_> {
         Ok(Some((row, counter)))
     }
 
+    /// Whether to write a row as it is costs what a change of it costs. `SQLite` writes no page whose
+    /// bytes stay as they are.
+    pub const fn writes_unchanged_rows(&self) -> bool {
+        self.is_postgres()
+    }
+
     /// Writes what a failure writes besides its event, to rows that say nothing: two pages on
     /// `SQLite` (it writes no page whose bytes stay as they are); on `PostgreSQL` one row, since the
     /// statement for the tokens of the group is sent in any case.

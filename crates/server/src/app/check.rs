@@ -130,6 +130,10 @@ pub(super) fn run(
             answers.push(CheckAnswer::NotVerified);
             let foreign = request.credential.as_ref().and_then(|id| rows.get(id));
             spend_like_a_failure(tx, request, foreign.map(|row| &row.token))?;
+            if let (Some(id), true) = (&request.credential, tx.writes_unchanged_rows()) {
+                // A foreign one's row, as it is: its owner loses nothing, and time says nothing.
+                touched.push(id);
+            }
             continue;
         };
         let result: PasscodeCheck =
