@@ -60,25 +60,36 @@ macro_rules! token_query {
     };
 }
 
+/// Tokens with what a check needs of their owners and models, in one journey: the columns of
+/// [`Parts::of`], then the owner's counter, then whether the model may sign.
+macro_rules! owned_query {
+    ($tail:literal) => {
+        concat!(
+            "SELECT t.id, t.practice, t.prescriber, t.credential, t.manufacturer, t.name, t.algorithm, ",
+            "t.digits, t.period, t.seed_sealed, t.state, t.state_reason, t.state_at, t.last_step, ",
+            "t.drift_base, t.drift, t.failures, t.blocked_until, t.created, t.added, t.last_used, ",
+            "t.last_event, t.device_class, t.device_evidence, t.browser_hash, t.model, t.seed_left, ",
+            "CAST(0 AS BIGINT), p.failures, p.blocked_until, m.allowed FROM prescriber p ",
+            "JOIN token t ON t.prescriber = p.id LEFT JOIN token_model m ON m.code = t.model ",
+            $tail
+        )
+    };
+}
+
 /// Prescriber before token and in one order everywhere: rows are locked in the order of FROM, and two
 /// transactions must not wait for each other.
 const OWNED: Sql = Sql {
     sqlite: "",
-    postgres: concat!(
-        "SELECT t.id, t.practice, t.prescriber, t.credential, t.manufacturer, t.name, t.algorithm, ",
-        "t.digits, t.period, t.seed_sealed, t.state, t.state_reason, t.state_at, t.last_step, ",
-        "t.drift_base, t.drift, t.failures, t.blocked_until, t.created, t.added, t.last_used, ",
-        "t.last_event, t.device_class, t.device_evidence, t.browser_hash, t.model, t.seed_left, ",
-        "CAST(0 AS BIGINT), p.failures, p.blocked_until, m.allowed FROM prescriber p ",
-        "JOIN token t ON t.prescriber = p.id LEFT JOIN token_model m ON m.code = t.model ",
-        "WHERE t.credential = ANY($1) ORDER BY p.id, t.id FOR UPDATE OF p, t"
-    ),
+    postgres: owned_query!("WHERE t.credential = ANY($1) ORDER BY p.id, t.id FOR UPDATE OF p, t"),
 };
+
+/// Some owned token. Not locked: its owner must not wait for a stranger's guess.
+const SOME_OWNED: Sql = Sql { sqlite: "", postgres: owned_query!("LIMIT 1") };
 
 /// On `SQLite` from the index alone. It is named: the planner takes a unique index for the better one.
 const FAILURES: Sql = Sql {
     sqlite: "SELECT failures, blocked_until FROM prescriber INDEXED BY prescriber_counter WHERE id = $1",
-    postgres: "SELECT failures, blocked_until FROM prescriber WHERE id = $1",
+    postgres: "",
 };
 
 const SAVE_CHECKED: &str = "UPDATE token AS t SET state = v.state, state_reason = v.reason, state_at = v.at, \
@@ -373,27 +384,11 @@ impl Tx<'_> {
         &mut self,
         credentials: &[&CredentialId],
     ) -> Result<(OwnedTokens, SigningModels), Error> {
-        let mut found = HashMap::with_capacity(credentials.len());
         if self.is_postgres() {
             let texts: Vec<&str> = credentials.iter().map(|c| c.as_str()).collect();
-            let mut rows = Vec::with_capacity(credentials.len());
-            self.each(OWNED, &[P::Texts(&texts)], &mut |row| {
-                let failures = failures(
-                    row.int(28, "prescriber.failures")?,
-                    row.opt_int(29, "prescriber.blocked_until")?,
-                );
-                let signs = row.opt_int(30, "token_model.allowed")?.is_some_and(|a| a != 0);
-                rows.push((Parts::of(row)?, failures, signs));
-                Ok(())
-            })?;
-            let models = rows.iter().filter(|(_, _, signs)| *signs);
-            let models = models.map(|(parts, ..)| parts.model.clone()).collect();
-            for (parts, failures, _) in rows {
-                let token = self.open_token(parts)?;
-                found.insert(token.token.credential.clone(), (token, failures));
-            }
-            return Ok((found, models));
+            return self.owned(OWNED, &[P::Texts(&texts)]);
         }
+        let mut found = HashMap::with_capacity(credentials.len());
         // Two plain look-ups each, and no join; a pass for each table.
         let wanted: Vec<_> = credentials.iter().map(|id| [id.as_str().into()]).collect();
         let mut rows = Vec::with_capacity(credentials.len());
@@ -425,6 +420,28 @@ impl Tx<'_> {
         Ok((found, self.signing_models()?))
     }
 
+    /// Reads an [`owned_query`], on PostgreSQL.
+    fn owned(&mut self, sql: Sql, params: &[P<'_>]) -> Result<(OwnedTokens, SigningModels), Error> {
+        let mut rows = Vec::new();
+        self.each(sql, params, &mut |row| {
+            let failures = failures(
+                row.int(28, "prescriber.failures")?,
+                row.opt_int(29, "prescriber.blocked_until")?,
+            );
+            let signs = row.opt_int(30, "token_model.allowed")?.is_some_and(|a| a != 0);
+            rows.push((Parts::of(row)?, failures, signs));
+            Ok(())
+        })?;
+        let models = rows.iter().filter(|(_, _, signs)| *signs);
+        let models = models.map(|(parts, ..)| parts.model.clone()).collect();
+        let mut found = HashMap::with_capacity(rows.len());
+        for (parts, failures, _) in rows {
+            let token = self.open_token(parts)?;
+            found.insert(token.token.credential.clone(), (token, failures));
+        }
+        Ok((found, models))
+    }
+
     /// Locks the owner of a token, if somebody has it: prescriber before token, as everyone locks.
     pub fn lock_owner(&mut self, credential: &CredentialId) -> Result<(), Error> {
         let sql = locking!(
@@ -437,10 +454,8 @@ impl Tx<'_> {
     /// spends, so that time does not say that it is unknown. On `SQLite` another one each time, since
     /// a page that was just read costs less.
     pub fn some_owned_token(&mut self) -> Result<Option<(TokenRow, Failures)>, Error> {
-        const FIRST: Sql = Sql {
-            sqlite: token_query!("WHERE prescriber IS NOT NULL LIMIT 1"),
-            postgres: token_query!(postgres "WHERE prescriber IS NOT NULL LIMIT 1"),
-        };
+        const FIRST: Sql =
+            Sql { sqlite: token_query!("WHERE prescriber IS NOT NULL LIMIT 1"), postgres: "" };
         const ANY: Sql = Sql {
             sqlite: token_query!(
                 "WHERE rowid >= (SELECT ?1 % (most + 1) FROM (SELECT MAX(rowid) AS most FROM token)) \
@@ -448,11 +463,11 @@ impl Tx<'_> {
             ),
             postgres: "",
         };
-        let mut found = Vec::new();
-        if !self.is_postgres() {
-            let place = i64::from(u32::from_be_bytes(random_array(self.rng())?));
-            found = self.tokens(ANY, &[place.into()])?;
+        if self.is_postgres() {
+            return Ok(self.owned(SOME_OWNED, &[])?.0.into_values().next());
         }
+        let place = i64::from(u32::from_be_bytes(random_array(self.rng())?));
+        let mut found = self.tokens(ANY, &[place.into()])?;
         if found.is_empty() {
             found = self.tokens(FIRST, &[])?;
         }
