@@ -217,6 +217,34 @@ test("a new phone, and a lost one: each page", async () => {
   await look(page, "new-phone-none");
 });
 
+test("the passphrase is changed with the old one and a passcode", async () => {
+  const { page } = portal;
+  const chosen = "copper meadow violin harbor";
+  await page.goto(`${demo.origin}/portal/dashboard`);
+  await follow(page, "Change passphrase");
+  await heading(page, "Change passphrase").waitFor();
+  await look(page, "passphrase", true);
+  const fill = async (current, code) => {
+    await field(page, "Present passphrase").fill(current);
+    await field(page, "New passphrase").fill(chosen);
+    await field(page, "New passphrase again").fill(chosen);
+    await page.locator("#stepup_passcode").fill(code);
+    await press(page, "Change passphrase");
+  };
+  await fill("not the one that it is", "000000");
+  await page.locator("#current-error", { hasText: "not your present passphrase" }).waitFor();
+  await look(page, "passphrase-wrong");
+  await fill(demo.facts.passphrase, await demo.firstToken.fresh());
+  await page.getByText("Your passphrase is changed.").waitFor();
+  const again = await newPerson(browser);
+  await again.page.goto(demo.facts.portal_url);
+  await again.page.getByLabel(/^NPI/).fill(demo.facts.npi);
+  await field(again.page, "Passphrase").fill(chosen);
+  await press(again.page, "Next");
+  await heading(again.page, "Enter a passcode").waitFor();
+  await again.context.close();
+});
+
 test("no page complained", () => {
   assert.deepEqual(findings, []);
 });
