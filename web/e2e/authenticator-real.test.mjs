@@ -1,12 +1,9 @@
 // The Countersign Authenticator served by the real server: what only that one can show, then every
 // test of authenticator.test.mjs that needs no knob of the stand-in.
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { axe, inspect, launchBrowser, newPerson, shot, speaksProvisioning, startDemo } from "./support.mjs";
+import { axe, inspect, launchBrowser, newPerson, newPhone, readQr, shot, speaksProvisioning, startDemo } from "./support.mjs";
 
-const jsQR = createRequire(join(import.meta.dirname, "../authenticator/package.json"))("jsqr");
 const demo = await startDemo();
 // A name and not an address: passkeys belong to names.
 process.env.AUTHENTICATOR_URL = demo.origin.replace("127.0.0.1", "localhost");
@@ -19,43 +16,10 @@ after(async () => {
   await demo.stop();
 });
 
-const ANDROID = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36";
-
-/** A phone that takes the page for the installed app. */
-async function phone({ complaints = findings } = {}) {
-  const viewport = { width: 390, height: 844 };
-  const context = await browser.newContext({ viewport, screen: viewport, userAgent: ANDROID, isMobile: true, hasTouch: true, locale: "en-US", reducedMotion: "reduce" });
-  context.setDefaultTimeout(15_000);
-  await context.addInitScript(() => {
-    const { matchMedia } = globalThis;
-    globalThis.matchMedia = (query) => matchMedia(query.replace("(display-mode: standalone)", "all"));
-    StorageManager.prototype.persisted = async () => true;
-  });
-  const page = await context.newPage();
-  page.on("pageerror", (error) => complaints.push(`script error: ${error.message}`));
-  page.on("console", (message) => {
-    if (/Failed to load resource|net::ERR_/.test(message.text())) return;
-    if (["error", "warning"].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
-  });
-  return { context, page };
-}
+const phone = ({ complaints = findings } = {}) => newPhone(browser, complaints);
 const app = (origin = process.env.AUTHENTICATOR_URL) => `${origin}/authenticator/`;
 const heading = (page, name) => page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
 const press = (page, name) => page.getByRole("button", { name, exact: true }).click();
-
-/** What a QR code says, read from the screen. */
-async function read(page, image) {
-  const { data, width, height } = await image.evaluate(async (it) => {
-    await it.decode();
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [400, 400];
-    const context = canvas.getContext("2d");
-    context.drawImage(it, 0, 0, 400, 400);
-    const { data, width, height } = context.getImageData(0, 0, 400, 400);
-    return { data: [...data], width, height };
-  });
-  return jsQR(Uint8ClampedArray.from(data), width, height)?.data;
-}
 
 test("the page that brings a phone to the app: picture, address, steps", async () => {
   for (const javaScript of [true, false]) {
@@ -66,7 +30,7 @@ test("the page that brings a phone to the app: picture, address, steps", async (
     const picture = page.getByRole("img", { name: "QR code of the address below" });
     assert.ok(await picture.evaluate((it) => it.complete && it.naturalWidth > 0));
     if (javaScript) {
-      assert.equal(await read(page, picture), app(demo.origin));
+      assert.equal(await readQr(picture), app(demo.origin));
       findings.push(...(await inspect(page, "get")));
       await shot(page, "get");
     }

@@ -489,6 +489,7 @@ test("a lock counts down and leaves the other tokens alone", async () => {
   await context.close();
 });
 
+// Shows: N-26
 test("sessions, launches and pages are closed to the wrong hands", async () => {
   const { context, page } = await newPerson(browser);
   assert.ok(session, "no test has logged in");

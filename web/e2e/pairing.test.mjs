@@ -1,17 +1,11 @@
 // A phone is paired by the picture on the portal, the page goes on by itself, and the new token logs
 // in; then the pages of a new phone and of a lost one, each as its readers get it.
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { inspect, launchBrowser, newPerson, shot, shotAt, startDemo, waitNextStep } from "./support.mjs";
+import { inspect, launchBrowser, newPerson, newPhone, readQr, shot, shotAt, startDemo, waitNextStep } from "./support.mjs";
 
-const jsQR = createRequire(join(import.meta.dirname, "../authenticator/package.json"))("jsqr");
 const PIN = "482915";
-const ANDROID = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36";
-
 const demo = await startDemo();
-// Passkeys belong to names, and the QR code leads to the address that the portal is told.
 const findings = [];
 let browser;
 let portal;
@@ -38,7 +32,6 @@ async function look(page, name, picture = false) {
 class PhoneToken {
   #last = null;
   constructor(page) { this.page = page; }
-  get ready() { return true; }
   async fresh() {
     for (;;) {
       const digits = (await this.page.locator(".digits").first().innerText()).replace(/\s/g, "");
@@ -62,35 +55,6 @@ async function logIn(page, token) {
   await heading(page, "Prescriber Dashboard").waitFor();
 }
 
-/** A phone that takes the page for the installed app. */
-async function phone() {
-  const viewport = { width: 390, height: 844 };
-  const context = await browser.newContext({ viewport, screen: viewport, userAgent: ANDROID, isMobile: true, hasTouch: true, locale: "en-US", reducedMotion: "reduce" });
-  context.setDefaultTimeout(15_000);
-  await context.addInitScript(() => {
-    const { matchMedia } = globalThis;
-    globalThis.matchMedia = (query) => matchMedia(query.replace("(display-mode: standalone)", "all"));
-    StorageManager.prototype.persisted = async () => true;
-  });
-  const page = await context.newPage();
-  page.on("pageerror", (error) => findings.push(`script error: ${error.message}`));
-  return { context, page };
-}
-
-/** What the QR code on a page says. */
-async function readPicture(page) {
-  const { data, width, height } = await page.locator("img.qr").evaluate(async (it) => {
-    await it.decode();
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [480, 480];
-    const context = canvas.getContext("2d");
-    context.drawImage(it, 0, 0, 480, 480);
-    const { data, width, height } = context.getImageData(0, 0, 480, 480);
-    return { data: [...data], width, height };
-  });
-  return jsQR(Uint8ClampedArray.from(data), width, height)?.data;
-}
-
 let app;
 
 test("a phone is paired by the picture, and its token added", async () => {
@@ -101,11 +65,11 @@ test("a phone is paired by the picture, and its token added", async () => {
   await press(page, "Show pairing code");
   await heading(page, "Pair a phone").waitFor();
   await look(page, "pairing", true);
-  const address = await readPicture(page);
+  const address = await readQr(page.locator("img.qr"));
   const typed = (await page.locator(".pairing-code").innerText()).replace(/\s/g, "");
   assert.equal(address, `${demo.origin}/authenticator/#pair=${typed}`, "the picture and the text are one code");
 
-  const device = await phone();
+  const device = await newPhone(browser, findings);
   app = device.page;
   await app.goto(address);
   await press(app, "Set up");

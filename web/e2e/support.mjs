@@ -3,6 +3,7 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -245,6 +246,42 @@ export async function newPerson(browser, { javaScript = true, cookies = [] } = {
     }
   });
   return { context, page, complaints };
+}
+
+const ANDROID = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36";
+
+/** A phone that takes the page for the installed app. What its pages complain of goes to `complaints`. */
+export async function newPhone(browser, complaints) {
+  const context = await browser.newContext({ viewport: PHONE, screen: PHONE, userAgent: ANDROID, isMobile: true, hasTouch: true, locale: "en-US", reducedMotion: "reduce" });
+  context.setDefaultTimeout(15_000);
+  await context.addInitScript(() => {
+    const { matchMedia } = globalThis;
+    globalThis.matchMedia = (query) => matchMedia(query.replace("(display-mode: standalone)", "all"));
+    StorageManager.prototype.persisted = async () => true;
+  });
+  const page = await context.newPage();
+  page.on("pageerror", (error) => complaints.push(`script error: ${error.message}`));
+  page.on("console", (message) => {
+    if (/Failed to load resource|net::ERR_/.test(message.text())) return;
+    if (["error", "warning"].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
+  });
+  return { context, page };
+}
+
+const jsQR = createRequire(join(import.meta.dirname, "../authenticator/package.json"))("jsqr");
+
+/** What a QR code on a page says, read from the screen. */
+export async function readQr(image) {
+  const { data, width, height } = await image.evaluate(async (it) => {
+    await it.decode();
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [480, 480];
+    const context = canvas.getContext("2d");
+    context.drawImage(it, 0, 0, 480, 480);
+    const { data, width, height } = context.getImageData(0, 0, 480, 480);
+    return { data: [...data], width, height };
+  });
+  return jsQR(Uint8ClampedArray.from(data), width, height)?.data;
 }
 
 const axeSource = await readFile(
