@@ -166,8 +166,11 @@ test("a new phone, and a lost one: each page", async () => {
   await begin("I have both phones here");
   await page.getByText("It takes the place of").waitFor();
   await look(page, "replace");
-  // Lost: the old one ends with the first press, whatever becomes of the new one.
+  // Lost: the old one ends by itself, whatever becomes of the new one.
   await begin("I no longer have the old one");
+  await heading(page, "Report New phone lost?").waitFor();
+  await look(page, "report-lost", true);
+  await press(page, "Report it lost");
   await page.getByText("The lost token is disabled for good.").waitFor();
   await look(page, "lost-add");
   await page.goto(`${demo.origin}/portal/tokens`);

@@ -346,8 +346,12 @@ export async function inspect(page, name) {
   await page.emulateMedia({ colorScheme: "light" });
   await page.setViewportSize(PHONE);
   note("phone", await axe(page));
-  const width = await page.evaluate(() => document.documentElement.scrollWidth);
-  if (width > PHONE.width) note("phone", [`${width} px wide: the page scrolls sideways`]);
+  // 320 px is also what 400 % zoom leaves of a desktop (WCAG 1.4.10).
+  for (const size of [PHONE, { width: 320, height: 640 }]) {
+    await page.setViewportSize(size);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    if (width > size.width) note(`${size.width} px`, [`${width} px wide: the page scrolls sideways`]);
+  }
   await page.setViewportSize(DESKTOP);
   return wrong;
 }

@@ -1135,6 +1135,13 @@ impl PhonePage {
 pub enum PhoneSteps {
     /// The new phone is not there yet.
     Getting,
+    /// The old phone is gone; its token is named before it is reported lost.
+    Report {
+        /// The token's ID, as it stands in addresses.
+        id: String,
+        /// The token.
+        token: TokenLabel,
+    },
     /// The old phone is gone, and no other token is active.
     NoOther {
         /// The token's ID, as it stands in addresses.

@@ -86,8 +86,14 @@ pub(super) async fn form(ctx: Ctx, query: Query) -> Out {
     let mut template = phone_page(&ctx, &overview);
     template.steps = match query.text("intent") {
         "getting" => Some(PhoneSteps::Getting),
-        "gone" => lost(&overview, query.text("token"))
-            .map(|old| PhoneSteps::NoOther { id: old.id.to_string(), token: show::label(&old) }),
+        "gone" => lost(&overview, query.text("token")).map(|old| {
+            let (id, token) = (old.id.to_string(), show::label(&old));
+            if has_another(&overview, &old) {
+                PhoneSteps::Report { id, token }
+            } else {
+                PhoneSteps::NoOther { id, token }
+            }
+        }),
         _ => None,
     };
     Ok(page(StatusCode::OK, &template))
@@ -100,8 +106,12 @@ fn lost(overview: &Overview, token: &str) -> Option<Token> {
     overview.tokens.iter().filter(may).find(|token| token.id == id).cloned()
 }
 
-/// Leads on. A loss is reported with this press and by itself: the lost token must not live on until
-/// a new one is at hand, and its code is right.
+fn has_another(overview: &Overview, old: &Token) -> bool {
+    overview.tokens.iter().any(|token| token.is_active() && token.id != old.id)
+}
+
+/// Leads on. A loss is reported by itself, on a page that names the token: it must not live on until a
+/// new one is at hand and its code is right, and no wrong choice in a list may end another.
 pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
     let (session, prescriber, overview) = known(&ctx).await?;
     let mut template = phone_page(&ctx, &overview);
@@ -132,15 +142,15 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
     if !gone {
         return Ok(see_other(&format!("/portal/tokens/new?replaces={}#add-token", old.id)));
     }
-    let dead_end = || see_other(&format!("/portal/phone?intent=gone&token={}", old.id));
-    if !overview.tokens.iter().any(|token| token.is_active() && token.id != old.id) {
-        return Ok(dead_end());
+    let named = || see_other(&format!("/portal/phone?intent=gone&token={}", old.id));
+    if fields.text("confirmed") != "yes" || !has_another(&overview, &old) {
+        return Ok(named());
     }
     let reason = DisableReason::Lost;
     match ctx.app().report_lost(&session, prescriber, old.id, reason, false, ctx.at).await {
         Ok(()) => Ok(see_other("/portal/tokens/new?done=lost")),
         // Another page has changed something meanwhile.
-        Err(Error::Refused(_)) => Ok(dead_end()),
+        Err(Error::Refused(_)) => Ok(named()),
         Err(error) => Err(ctx.stop(&error)),
     }
 }

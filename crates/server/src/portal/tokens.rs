@@ -1,6 +1,6 @@
 //! Token management: the dashboard, the table, and what can be done to a token.
 
-use axum::extract::Path;
+use axum::{extract::Path, response::Response};
 use countersign_domain::{
     CredentialId, DisableReason, Manufacturer, PrescriberId, Refusal, Token, TokenId, TokenKind,
     TokenName, infer_format, otp::OneTimePasscode,
@@ -23,6 +23,8 @@ use crate::{
         TokensPage,
     },
 };
+
+const DISABLED: &str = "The token is disabled. Its codes no longer work.";
 
 /// Session, person and tokens of someone who has proved both factors.
 pub(super) async fn known(ctx: &Ctx) -> Result<(Session, PrescriberId, Overview), Stop> {
@@ -109,6 +111,10 @@ fn tokens_page(ctx: &Ctx, overview: &Overview, add: Option<AddToken>) -> TokensP
 pub(super) async fn list(ctx: Ctx, query: Query) -> Out {
     let (_, _, overview) = known(&ctx).await?;
     let mut template = tokens_page(&ctx, &overview, None);
+    if template.active_count() == 0 {
+        // A table without an active token is a dead end; this page says what can be done.
+        return Ok(no_token(&ctx, &overview, query.text("done")));
+    }
     let done = match query.text("done") {
         "added" => Some(
             "The token is added and active. The code you just used is spent: its next code logs you in.",
@@ -116,7 +122,7 @@ pub(super) async fn list(ctx: Ctx, query: Query) -> Out {
         "replaced" => Some(
             "The new token is added and active, and the old one is disabled for good. Remove it from the old phone.",
         ),
-        "disabled" => Some("The token is disabled. Its codes no longer work."),
+        "disabled" => Some(DISABLED),
         "enabled" => Some("The token is active again."),
         "resynced" => Some("The token is back in step. Its next code will work."),
         _ => None,
@@ -163,16 +169,7 @@ pub(super) async fn add_form(ctx: Ctx, query: Query) -> Out {
     let (session, prescriber, overview) = known(&ctx).await?;
     let mut template = tokens_page(&ctx, &overview, None);
     if template.active_count() == 0 {
-        let template = NoTokenPage {
-            page: frame(&ctx, &overview, "No active token", NavTab::Tokens),
-            // Each has its own page here; the one at the log-in is for who has no passcode.
-            enable_href: overview
-                .tokens
-                .iter()
-                .find(|token| token.is_temporarily_disabled())
-                .map(|token| format!("/portal/tokens/{}/enable", token.id)),
-        };
-        return Ok(page(StatusCode::OK, &template));
+        return Ok(no_token(&ctx, &overview, ""));
     }
     if let Some(old) = phone::replaces(&overview, query.text("replaces")) {
         template.add = Some(phone::replacing_add(&ctx, &session, &overview, &old));
@@ -193,6 +190,21 @@ pub(super) async fn add_form(ctx: Ctx, query: Query) -> Out {
         template.page.notice = ctx.noticed(done, &overview);
     }
     Ok(page(StatusCode::OK, &template))
+}
+
+fn no_token(ctx: &Ctx, overview: &Overview, done: &str) -> Response {
+    let mut template = NoTokenPage {
+        page: frame(ctx, overview, "No active token", NavTab::Tokens),
+        // Each has its own page here; the one at the log-in is for who has no passcode.
+        enable_href: overview
+            .tokens
+            .iter()
+            .find(|token| token.is_temporarily_disabled())
+            .map(|token| format!("/portal/tokens/{}/enable", token.id)),
+    };
+    let done = (done == "disabled").then_some(DISABLED);
+    template.page.notice = ctx.noticed(done, overview);
+    page(StatusCode::OK, &template)
 }
 
 /// Reads the fresh passcode where one is asked for; what is wrong stands beside its field.

@@ -168,7 +168,12 @@ both! {
         let mut browser = app.signed_in().await;
         let mut elsewhere = app.signed_in().await;
         let page = browser.post("/portal/phone", &[("intent", "gone"), ("token", &old)]).await;
-        page.leads_to("/portal/tokens/new?done=lost");
+        let named = format!("/portal/phone?intent=gone&token={old}");
+        page.leads_to(&named);
+        browser.get(&named).await.says(200, "Report First phone lost?");
+        assert!(app.token(&app.person.phone.credential).await.is_active(), "named first");
+        let sure = [("intent", "gone"), ("token", old.as_str()), ("confirmed", "yes")];
+        browser.post("/portal/phone", &sure).await.leads_to("/portal/tokens/new?done=lost");
         let reason = DisableReason::Lost;
         assert_eq!(
             app.token(&app.person.phone.credential).await.state,
