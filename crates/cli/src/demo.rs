@@ -167,8 +167,9 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
     };
     let facts = facts(data, port, ehr_port, &state, &settings.vip.path, &vip_keys)?;
     write_facts(data, &facts)?;
-    print(&welcome(&facts, data))?;
+    // Before the word that all is ready: who stops it right then finds it listening.
     let stop = stop_signal()?;
+    print(&welcome(&facts, data))?;
     tokio::join!(
         serve_app(app, settings, listening, stop.clone()),
         listen(ehr_listening, ehr::router(ehr), stop),

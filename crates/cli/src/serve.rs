@@ -172,12 +172,13 @@ pub(crate) fn run(config: Option<&Path>, check_only: bool) -> anyhow::Result<()>
         let store = open_store(&settings, true, false).await?;
         let app =
             Arc::new(App::new(store, Arc::new(HostClock), system_rng, options(&settings, false)?));
+        // Before the word that all is ready: who stops it right then finds it listening.
+        let stop = stop_signal()?;
         tracing::info!(
             listen = settings.server.listen,
             version = env!("CARGO_PKG_VERSION"),
             "ready"
         );
-        let stop = stop_signal()?;
         serve_app(app, &settings, listening, stop).await;
         tracing::info!("stopped");
         Ok(())
