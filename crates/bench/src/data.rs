@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use countersign_crypto::{LocalMasterKey, Rng, SecretBytes, SystemRng, sha256};
 use countersign_domain::{
     Actor, ApiKeyId, CredentialId, Device, Event, EventKind, Failures, FipsCertificate,
-    Manufacturer, ModelCode, Npi, PassphraseHash, PracticeId, PrescriberId, Purpose, SupportCode,
+    Manufacturer, ModelCode, Npi, PassphraseHash, PersonId, PracticeId, Purpose, SupportCode,
     Timestamp, Token, TokenId, TokenKind, TokenModel, TokenState, luhn_check_digit,
     otp::{Drift, OtpParams, TokenSeed},
 };
@@ -114,7 +114,7 @@ impl Practice {
         store
             .write("bench_close", move |tx| {
                 for npi in &npis {
-                    if let Some(prescriber) = tx.prescriber_by_npi(*npi)? {
+                    if let Some(prescriber) = tx.person_by_name(&(*npi).into())? {
                         tx.close_account(prescriber.id)?;
                     }
                 }
@@ -134,7 +134,7 @@ impl Practice {
     ) -> Result<()> {
         let mut people = Vec::new();
         for number in prescribers {
-            let id = PrescriberId::new(now, &mut SystemRng)?;
+            let id = PersonId::new(now, &mut SystemRng)?;
             let begin = number * self.tokens_each;
             let tokens = (begin..self.tokens.min(begin + self.tokens_each))
                 .map(|token| token_row(self.first + token, practice, id, now))
@@ -210,7 +210,7 @@ fn model(now: Timestamp) -> TokenModel {
 fn token_row(
     number: u32,
     practice: PracticeId,
-    prescriber: PrescriberId,
+    prescriber: PersonId,
     now: Timestamp,
 ) -> Result<Token> {
     Ok(Token {
@@ -231,6 +231,8 @@ fn token_row(
         device: Device::default(),
         model: ModelCode::known(ModelCode::AUTHENTICATOR),
         seed_left: None,
+        activated: Some(now),
+        sign_until: Some(now.plus_seconds(365 * 86_400)),
     })
 }
 
@@ -306,8 +308,10 @@ mod tests {
         assert_eq!(last.practice, found.map(|key| key.practice));
         assert_eq!(last.seed.expose(), seed(1_010).unwrap().expose());
         assert!(last.is_active() && beyond.is_none());
-        let owner =
-            store.read("owner", |tx| tx.prescriber_by_npi(npi(10 + 250).unwrap())).await.unwrap();
+        let owner = store
+            .read("owner", |tx| tx.person_by_name(&npi(10 + 250).unwrap().into()))
+            .await
+            .unwrap();
         assert_eq!(owner.map(|p| p.id), last.prescriber);
         assert!(practice.create(&store, &PassphraseHash::decoy(0)).await.is_err());
     }

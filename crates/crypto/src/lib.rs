@@ -25,4 +25,4 @@ pub use kdf::{
 };
 pub use rng::{Drawn, Rng, RngError, SystemRng, random_array};
 pub use secret::{SecretBytes, SecretText, constant_time_eq};
-pub use sign::{SignError, SigningKey, VerifyingKey};
+pub use sign::{RsaVerifyingKey, SignError, SigningKey, VerifyingKey};

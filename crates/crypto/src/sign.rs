@@ -4,7 +4,7 @@ use aws_lc_rs::{
     rand::SystemRandom,
     signature::{
         ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
-        UnparsedPublicKey,
+        RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
     },
 };
 use thiserror::Error;
@@ -87,6 +87,31 @@ impl VerifyingKey {
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignError> {
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &self.0)
             .verify(message, signature)
+            .map_err(|_| SignError::BadSignature)
+    }
+}
+
+/// An RSA public key of 2048 to 8192 bits, as a JWK has it (RFC 7518, 6.3.1): for what others sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RsaVerifyingKey {
+    modulus: Vec<u8>,
+    exponent: Vec<u8>,
+}
+
+impl RsaVerifyingKey {
+    /// Takes modulus and exponent, big-endian without leading zeros.
+    pub fn from_components(modulus: &[u8], exponent: &[u8]) -> Result<Self, SignError> {
+        let sized = (256..=1_024).contains(&modulus.len()) && (1..=8).contains(&exponent.len());
+        if !sized || modulus.first() == Some(&0) || exponent.first() == Some(&0) {
+            return Err(SignError::BadKey);
+        }
+        Ok(Self { modulus: modulus.to_vec(), exponent: exponent.to_vec() })
+    }
+
+    /// Checks a signature with PKCS #1 v1.5 and SHA-256 (RS256: RFC 7518, 3.3).
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignError> {
+        RsaPublicKeyComponents { n: &self.modulus, e: &self.exponent }
+            .verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
             .map_err(|_| SignError::BadSignature)
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use countersign_crypto::sha256;
 use thiserror::Error;
 
-use crate::{Date, DeaNumber, Npi, PersonId, PracticeId, RequestId, Timestamp};
+use crate::{Date, DeaNumber, Npi, PersonId, PracticeId, RequestId, Role, Timestamp};
 
 /// How long a request that nobody executed stands, in days.
 pub const REQUEST_DAYS: i64 = 14;
@@ -76,6 +76,22 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Words for a page.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::FactorLost => "Token or passphrase lost, stolen or compromised",
+            Self::Expired => "Registration or licence expired",
+            Self::Withdrawn => "Registration or licence withdrawn",
+            Self::Left => "Left the practice",
+            Self::NonCompliant => "Not compliant",
+        }
+    }
+
+    /// The cause with that word.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.code() == code)
+    }
+
     /// All causes.
     pub const ALL: [Self; 5] =
         [Self::FactorLost, Self::Expired, Self::Withdrawn, Self::Left, Self::NonCompliant];
@@ -102,6 +118,96 @@ pub enum Change {
     },
     /// It is taken away.
     Revoke(Cause),
+}
+
+/// What two people decide on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Matter {
+    /// A permission to sign.
+    Permission {
+        /// Whose.
+        subject: Subject,
+        /// What becomes of it.
+        change: Change,
+    },
+    /// A role that decides over who signs ([`Role::takes_two`]).
+    Role {
+        /// Whose.
+        person: Acting,
+        /// In which practice.
+        practice: PracticeId,
+        /// Which.
+        role: Role,
+        /// The unit they work in, for proofing and issuing.
+        unit: String,
+        /// Given, or taken.
+        give: bool,
+    },
+    /// A provider on the list of those whose identity proofing is accepted (question A5).
+    Provider {
+        /// By which practice.
+        practice: PracticeId,
+        /// Its issuer address.
+        issuer: String,
+        /// The values of `acr` or `ial` that stand for IAL2, with spaces between.
+        accepted: String,
+        /// Put on the list, or taken off.
+        give: bool,
+    },
+}
+
+impl Matter {
+    /// Whom it is about, where it is about somebody.
+    pub const fn person(&self) -> Option<&Acting> {
+        match self {
+            Self::Permission { subject, .. } => Some(&subject.person),
+            Self::Role { person, .. } => Some(person),
+            Self::Provider { .. } => None,
+        }
+    }
+
+    /// Whether it lets somebody do more than before.
+    pub const fn gives(&self) -> bool {
+        match self {
+            Self::Permission { change, .. } => matches!(change, Change::Grant { .. }),
+            Self::Role { give, .. } | Self::Provider { give, .. } => *give,
+        }
+    }
+
+    /// Its parts, for the digest.
+    fn parts(&self) -> Vec<String> {
+        match self {
+            Self::Permission { subject, change } => {
+                let change = match change {
+                    Change::Grant { verified: Some(day) } => format!("grant, verified {day}"),
+                    Change::Grant { verified: None } => "grant".to_owned(),
+                    Change::Revoke(cause) => format!("revoke, {}", cause.code()),
+                };
+                vec![
+                    "permission".to_owned(),
+                    subject.person.person.to_string(),
+                    subject.dea.as_text(),
+                    subject.location.to_string(),
+                    change,
+                ]
+            }
+            Self::Role { person, practice, role, unit, give } => vec![
+                "role".to_owned(),
+                person.person.to_string(),
+                practice.to_string(),
+                role.code().to_owned(),
+                unit.clone(),
+                give.to_string(),
+            ],
+            Self::Provider { practice, issuer, accepted, give } => vec![
+                "provider".to_owned(),
+                practice.to_string(),
+                issuer.clone(),
+                accepted.clone(),
+                give.to_string(),
+            ],
+        }
+    }
 }
 
 /// A permission to mark ready and sign.
@@ -160,10 +266,8 @@ pub enum RequestState {
 pub struct Request {
     /// Its ID.
     pub id: RequestId,
-    /// Whose permission.
-    pub subject: Subject,
-    /// What.
-    pub change: Change,
+    /// What it is about.
+    pub matter: Matter,
     /// Why, in words.
     pub reason: String,
     /// Who entered it.
@@ -218,11 +322,10 @@ pub enum AccessRefusal {
     NoChange,
 }
 
-/// Enters a request. Who enters must be designated here, and is never the holder where it is a grant.
+/// Enters a request. Who enters must be designated here, and never gives anything to themselves.
 pub fn enter(
     id: RequestId,
-    subject: Subject,
-    change: Change,
+    matter: Matter,
     reason: &str,
     by: Acting,
     now: Timestamp,
@@ -234,18 +337,15 @@ pub fn enter(
     if reason.is_empty() {
         return Err(AccessRefusal::NoReason);
     }
-    if let Change::Grant { verified } = change {
-        if by.is(&subject.person) {
-            return Err(AccessRefusal::OwnPermission);
-        }
-        if verified.is_none() {
-            return Err(AccessRefusal::NotVerified);
-        }
+    if matter.gives() && matter.person().is_some_and(|person| by.is(person)) {
+        return Err(AccessRefusal::OwnPermission);
+    }
+    if matches!(matter, Matter::Permission { change: Change::Grant { verified: None }, .. }) {
+        return Err(AccessRefusal::NotVerified);
     }
     Ok(Request {
         id,
-        subject,
-        change,
+        matter,
         reason: reason.chars().take(200).collect(),
         entered_by: by,
         entered: now,
@@ -263,22 +363,13 @@ impl Request {
     /// The digest of all that it says: what the passcode of whoever executes it is bound to
     /// (1311.120(b)(5)). Every part has its length before it, so that no two requests read alike.
     pub fn digest(&self) -> [u8; 32] {
-        let change = match self.change {
-            Change::Grant { verified: Some(day) } => format!("grant, verified {day}"),
-            Change::Grant { verified: None } => "grant".to_owned(),
-            Change::Revoke(cause) => format!("revoke, {}", cause.code()),
-        };
-        let parts = [
-            "countersign access request".to_owned(),
-            self.id.to_string(),
-            self.subject.person.person.to_string(),
-            self.subject.dea.as_text(),
-            self.subject.location.to_string(),
-            change,
+        let mut parts = vec!["countersign access request".to_owned(), self.id.to_string()];
+        parts.extend(self.matter.parts());
+        parts.extend([
             self.reason.clone(),
             self.entered_by.person.to_string(),
             self.entered.micros().to_string(),
-        ];
+        ]);
         let mut bytes = Vec::new();
         for part in parts {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
@@ -307,11 +398,35 @@ impl Request {
         Ok(())
     }
 
-    /// Executes it: another designated person, with two factors bound to its digest; outside
-    /// institutions a DEA registrant.
+    /// Whether this person may execute it: another designated person, with two factors bound to its
+    /// digest; outside institutions a DEA registrant. Says whether they give something to themselves.
     ///
     /// `solo` is whether the practice has one registrant only, who then may execute the own grant that
     /// another person has entered and verified (question A9).
+    fn judge(
+        &self,
+        by: &Acting,
+        confirmed: Confirmed,
+        setting: Setting,
+        solo: bool,
+        now: Timestamp,
+    ) -> Result<bool, AccessRefusal> {
+        self.another(by, now)?;
+        if setting == Setting::Practitioners && !by.registrant {
+            return Err(AccessRefusal::NotRegistrant);
+        }
+        let own = self.matter.person().is_some_and(|person| by.is(person));
+        let grant = matches!(self.matter, Matter::Permission { change: Change::Grant { .. }, .. });
+        if own && self.matter.gives() && !(solo && grant) {
+            return Err(AccessRefusal::OwnPermission);
+        }
+        if confirmed != Confirmed(self.digest()) {
+            return Err(AccessRefusal::Changed);
+        }
+        Ok(own)
+    }
+
+    /// Executes a request about a permission, which changes accordingly.
     pub fn execute(
         &mut self,
         permission: &mut Permission,
@@ -321,18 +436,11 @@ impl Request {
         solo: bool,
         now: Timestamp,
     ) -> Result<(), AccessRefusal> {
-        self.another(by, now)?;
-        if setting == Setting::Practitioners && !by.registrant {
-            return Err(AccessRefusal::NotRegistrant);
-        }
-        let own = by.is(&self.subject.person);
-        if own && matches!(self.change, Change::Grant { .. }) && !solo {
-            return Err(AccessRefusal::OwnPermission);
-        }
-        if confirmed != Confirmed(self.digest()) {
-            return Err(AccessRefusal::Changed);
-        }
-        *permission = match (self.change, *permission) {
+        let own = self.judge(by, confirmed, setting, solo, now)?;
+        let Matter::Permission { change, .. } = &self.matter else {
+            return Err(AccessRefusal::NoChange);
+        };
+        *permission = match (*change, *permission) {
             (Change::Grant { .. }, Permission::None | Permission::Revoked { .. }) => {
                 Permission::Granted { since: now, self_executed: own }
             }
@@ -345,6 +453,22 @@ impl Request {
             }
             _ => return Err(AccessRefusal::NoChange),
         };
+        self.state = RequestState::Executed { by: by.person, at: now };
+        Ok(())
+    }
+
+    /// Executes a request about a role or a provider: what it says is then to be done.
+    pub fn carry_out(
+        &mut self,
+        by: &Acting,
+        confirmed: Confirmed,
+        setting: Setting,
+        now: Timestamp,
+    ) -> Result<(), AccessRefusal> {
+        self.judge(by, confirmed, setting, false, now)?;
+        if matches!(self.matter, Matter::Permission { .. }) {
+            return Err(AccessRefusal::NoChange);
+        }
         self.state = RequestState::Executed { by: by.person, at: now };
         Ok(())
     }
@@ -386,11 +510,21 @@ mod tests {
         }
     }
 
+    fn matter(person: &Acting, change: Change) -> Matter {
+        Matter::Permission { subject: subject(person), change }
+    }
+
     const VERIFIED: fn() -> Change = || Change::Grant { verified: "2027-01-10".parse().ok() };
 
     fn entered(by: &Acting, about: &Acting, change: Change) -> Request {
         let id = RequestId::new(at(0), &mut SystemRng).unwrap();
-        enter(id, subject(about), change, "joined us", by.clone(), at(0)).unwrap()
+        enter(id, matter(about, change), "joined us", by.clone(), at(0)).unwrap()
+    }
+
+    fn change_to(request: &mut Request, to: Change) {
+        if let Matter::Permission { change, .. } = &mut request.matter {
+            *change = to;
+        }
     }
 
     fn granted() -> Permission {
@@ -455,8 +589,7 @@ mod tests {
         let (office, doctor) = (somebody(false), somebody(true));
         let refused = enter(
             RequestId::new(at(0), &mut SystemRng).unwrap(),
-            subject(&doctor),
-            VERIFIED(),
+            matter(&doctor, VERIFIED()),
             "myself",
             doctor.clone(),
             at(0),
@@ -489,7 +622,7 @@ mod tests {
         let (office, doctor) = (somebody(false), somebody(true));
         let id = RequestId::new(at(0), &mut SystemRng).unwrap();
         let enter = |change, reason: &str, by: &Acting| {
-            enter(id, subject(&doctor), change, reason, by.clone(), at(0)).map(drop)
+            enter(id, matter(&doctor, change), reason, by.clone(), at(0)).map(drop)
         };
         let outsider = Acting { designated: false, ..somebody(true) };
         assert_eq!(enter(VERIFIED(), "x", &outsider), Err(AccessRefusal::NotDesignated));
@@ -534,7 +667,9 @@ mod tests {
         let (mut permission, mut request) =
             (Permission::None, entered(&office, &holder, VERIFIED()));
         let shown = Confirmed(request.digest());
-        request.subject.dea = "FB1234563".parse().unwrap();
+        let mut other = subject(&holder);
+        other.dea = "FB1234563".parse().unwrap();
+        request.matter = Matter::Permission { subject: other, change: VERIFIED() };
         let refused =
             request.execute(&mut permission, &doctor, shown, Setting::Practitioners, false, at(1));
         assert_eq!(refused, Err(AccessRefusal::Changed));
@@ -543,8 +678,8 @@ mod tests {
         let base = entered(&office, &holder, VERIFIED());
         let changes: [fn(&mut Request); 5] = [
             |r| r.reason.push('.'),
-            |r| r.change = Change::Grant { verified: "2027-01-11".parse().ok() },
-            |r| r.change = Change::Revoke(Cause::Left),
+            |r| change_to(r, Change::Grant { verified: "2027-01-11".parse().ok() }),
+            |r| change_to(r, Change::Revoke(Cause::Left)),
             |r| r.entered = r.entered.plus_seconds(1),
             |r| r.entered_by = somebody(false),
         ];
@@ -578,6 +713,56 @@ mod tests {
         assert_eq!(refused, Err(AccessRefusal::NoChange));
     }
 
+    /// Shows: R-1311.130-a, A5
+    #[test]
+    fn roles_and_providers_take_two_as_well() {
+        let (office, clerk, doctor) = (somebody(false), somebody(false), somebody(true));
+        let practice = PracticeId::new(at(0), &mut SystemRng).unwrap();
+        let role = |person: &Acting, give| Matter::Role {
+            person: person.clone(),
+            practice,
+            role: Role::Designated,
+            unit: String::new(),
+            give,
+        };
+        let provider = Matter::Provider {
+            practice,
+            issuer: "https://csp.example".to_owned(),
+            accepted: "ial2".to_owned(),
+            give: true,
+        };
+        let ask = |matter: Matter| {
+            let id = RequestId::new(at(0), &mut SystemRng).unwrap();
+            enter(id, matter, "as agreed", office.clone(), at(0))
+        };
+        assert_eq!(ask(role(&office, true)).unwrap_err(), AccessRefusal::OwnPermission);
+        for matter in [role(&clerk, true), role(&clerk, false), provider] {
+            let mut request = ask(matter).unwrap();
+            let shown = Confirmed(request.digest());
+            let by = |request: &mut Request, by: &Acting, shown| {
+                request.carry_out(by, shown, Setting::Practitioners, at(1))
+            };
+            assert_eq!(by(&mut request, &office, shown), Err(AccessRefusal::SamePerson));
+            let stranger = Acting { designated: false, ..somebody(true) };
+            assert_eq!(by(&mut request, &stranger, shown), Err(AccessRefusal::NotDesignated));
+            let colleague = somebody(false);
+            assert_eq!(by(&mut request, &colleague, shown), Err(AccessRefusal::NotRegistrant));
+            let stale = Confirmed([0; 32]);
+            assert_eq!(by(&mut request, &doctor, stale), Err(AccessRefusal::Changed));
+            by(&mut request, &doctor, shown).unwrap();
+            assert_eq!(by(&mut request, &doctor, shown), Err(AccessRefusal::NotOpen));
+        }
+        // A permission is executed with its permission at hand, and nothing else is.
+        let mut request = entered(&office, &clerk, VERIFIED());
+        let shown = Confirmed(request.digest());
+        let refused = request.carry_out(&doctor, shown, Setting::Practitioners, at(1));
+        assert_eq!(refused, Err(AccessRefusal::NoChange));
+        let mut request = ask(role(&doctor, true)).unwrap();
+        let shown = Confirmed(request.digest());
+        let own = request.carry_out(&doctor, shown, Setting::Practitioners, at(1));
+        assert_eq!(own, Err(AccessRefusal::OwnPermission), "nor by the second person");
+    }
+
     proptest! {
         /// Whatever a group of people tries, nobody gets a permission without two different people, a
         /// registrant among them who is not the holder.
@@ -595,7 +780,7 @@ mod tests {
                 match act {
                     0 => {
                         let id = RequestId::new(at(0), &mut SystemRng).unwrap();
-                        if let Ok(made) = enter(id, subject(&holder), VERIFIED(), "x", by.clone(), at(0)) {
+                        if let Ok(made) = enter(id, matter(&holder, VERIFIED()), "x", by.clone(), at(0)) {
                             request = Some(made);
                         }
                     }

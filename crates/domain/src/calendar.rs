@@ -47,6 +47,14 @@ impl Date {
         Self(zone.0.to_datetime(instant(moment)).date())
     }
 
+    /// The moment at which this day is over in a time zone: midnight after it.
+    pub fn end(self, zone: &TimeZone) -> Timestamp {
+        let midnight = self.plus_days(1).0.to_datetime(civil::Time::midnight());
+        zone.0.to_timestamp(midnight).map_or(Timestamp::from_micros(i64::MAX), |end| {
+            Timestamp::from_micros(end.as_microsecond())
+        })
+    }
+
     /// So many days later (or earlier); stays at the ends of the calendar.
     #[must_use]
     pub fn plus_days(self, days: i32) -> Self {

@@ -2,7 +2,7 @@ use std::fmt;
 
 use countersign_crypto::{Rng, RngError, random_array};
 
-use crate::{ApiKeyId, EhrId, PracticeId, PrescriberId, Refusal, StaffId, TokenId};
+use crate::{ApiKeyId, EhrId, PersonId, PracticeId, Refusal, StaffId, TokenId};
 
 /// What happened; one word per kind, the same in route, use case, event and row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,13 +55,71 @@ pub enum EventKind {
     ApiKeyRevoked,
     /// An account was closed.
     AccountClosed,
+    /// The first people of a practice were named.
+    PracticeFounded,
+    /// Somebody was invited, or that was refused.
+    PersonInvited,
+    /// An invitation was sent again with a new link.
+    InvitationSentAgain,
+    /// An invitation was taken back.
+    InvitationRevoked,
+    /// Somebody has followed an invitation.
+    InvitationAccepted,
+    /// The terms were accepted.
+    TermsAccepted,
+    /// Personal data or addresses were written.
+    ProfileSaved,
+    /// The first passphrase was chosen, or one after proofing.
+    PassphraseChosen,
+    /// A case of identity proofing was opened.
+    CaseOpened,
+    /// An identity was proofed, or a reply was refused.
+    IdentityProofed,
+    /// Somebody has decided on a near match.
+    NearMatchDecided,
+    /// A separate unit has authorized the issue of a credential.
+    IssueAuthorized,
+    /// A case of identity proofing was completed or given up.
+    CaseClosed,
+    /// A code went to an address on record.
+    CodeSent,
+    /// The code sent to an address came back, or a wrong one.
+    AddressConfirmed,
+    /// A token was activated for signing, or that was refused.
+    TokenActivated,
+    /// A loss, theft or compromise was reported.
+    LossReported,
+    /// Somebody has said that a change was not theirs.
+    Repudiated,
+    /// A change that two people make was entered, or that was refused.
+    RequestEntered,
+    /// The second person has executed a change, or that was refused.
+    RequestExecuted,
+    /// The second person has turned a change down.
+    RequestRejected,
+    /// A permission to sign was granted or taken away.
+    PermissionChanged,
+    /// A role in a practice was given or taken.
+    RoleChanged,
+    /// A DEA registration or a state licence was entered or withdrawn.
+    AuthorityChanged,
+    /// The list of accepted proofing providers was changed.
+    ProviderChanged,
+    /// A policy of a practice was changed.
+    PolicyChanged,
+    /// A letter with a code was opened for printing.
+    LetterPrinted,
+    /// A notice could not be delivered and was given up.
+    NoticeGivenUp,
+    /// Something that was due was noted as done.
+    DeadlineDone,
     /// A request was refused because of where or how it came.
     RequestRefused,
 }
 
 impl EventKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 54] = [
         Self::PassphraseTried,
         Self::PassphraseChanged,
         Self::PasscodeTried,
@@ -86,6 +144,35 @@ impl EventKind {
         Self::ApiKeyCreated,
         Self::ApiKeyRevoked,
         Self::AccountClosed,
+        Self::PracticeFounded,
+        Self::PersonInvited,
+        Self::InvitationSentAgain,
+        Self::InvitationRevoked,
+        Self::InvitationAccepted,
+        Self::TermsAccepted,
+        Self::ProfileSaved,
+        Self::PassphraseChosen,
+        Self::CaseOpened,
+        Self::IdentityProofed,
+        Self::NearMatchDecided,
+        Self::IssueAuthorized,
+        Self::CaseClosed,
+        Self::CodeSent,
+        Self::AddressConfirmed,
+        Self::TokenActivated,
+        Self::LossReported,
+        Self::Repudiated,
+        Self::RequestEntered,
+        Self::RequestExecuted,
+        Self::RequestRejected,
+        Self::PermissionChanged,
+        Self::RoleChanged,
+        Self::AuthorityChanged,
+        Self::ProviderChanged,
+        Self::PolicyChanged,
+        Self::LetterPrinted,
+        Self::NoticeGivenUp,
+        Self::DeadlineDone,
         Self::RequestRefused,
     ];
 
@@ -116,6 +203,35 @@ impl EventKind {
             Self::ApiKeyCreated => "api_key_created",
             Self::ApiKeyRevoked => "api_key_revoked",
             Self::AccountClosed => "account_closed",
+            Self::PracticeFounded => "practice_founded",
+            Self::PersonInvited => "person_invited",
+            Self::InvitationSentAgain => "invitation_sent_again",
+            Self::InvitationRevoked => "invitation_revoked",
+            Self::InvitationAccepted => "invitation_accepted",
+            Self::TermsAccepted => "terms_accepted",
+            Self::ProfileSaved => "profile_saved",
+            Self::PassphraseChosen => "passphrase_chosen",
+            Self::CaseOpened => "case_opened",
+            Self::IdentityProofed => "identity_proofed",
+            Self::NearMatchDecided => "near_match_decided",
+            Self::IssueAuthorized => "issue_authorized",
+            Self::CaseClosed => "case_closed",
+            Self::CodeSent => "code_sent",
+            Self::AddressConfirmed => "address_confirmed",
+            Self::TokenActivated => "token_activated",
+            Self::LossReported => "loss_reported",
+            Self::Repudiated => "repudiated",
+            Self::RequestEntered => "request_entered",
+            Self::RequestExecuted => "request_executed",
+            Self::RequestRejected => "request_rejected",
+            Self::PermissionChanged => "permission_changed",
+            Self::RoleChanged => "role_changed",
+            Self::AuthorityChanged => "authority_changed",
+            Self::ProviderChanged => "provider_changed",
+            Self::PolicyChanged => "policy_changed",
+            Self::LetterPrinted => "letter_printed",
+            Self::NoticeGivenUp => "notice_given_up",
+            Self::DeadlineDone => "deadline_done",
             Self::RequestRefused => "request_refused",
         }
     }
@@ -147,6 +263,35 @@ impl EventKind {
             Self::ApiKeyCreated => "API key created",
             Self::ApiKeyRevoked => "API key revoked",
             Self::AccountClosed => "Account closed",
+            Self::PracticeFounded => "Practice founded",
+            Self::PersonInvited => "Invited",
+            Self::InvitationSentAgain => "Invitation sent again",
+            Self::InvitationRevoked => "Invitation taken back",
+            Self::InvitationAccepted => "Invitation accepted",
+            Self::TermsAccepted => "Terms accepted",
+            Self::ProfileSaved => "Personal data saved",
+            Self::PassphraseChosen => "Passphrase chosen",
+            Self::CaseOpened => "Identity proofing opened",
+            Self::IdentityProofed => "Identity proofing",
+            Self::NearMatchDecided => "Near match decided",
+            Self::IssueAuthorized => "Issue authorized",
+            Self::CaseClosed => "Identity proofing closed",
+            Self::CodeSent => "Code sent",
+            Self::AddressConfirmed => "Address confirmed",
+            Self::TokenActivated => "Activated for signing",
+            Self::LossReported => "Loss reported",
+            Self::Repudiated => "\u{201c}This was not me\u{201d}",
+            Self::RequestEntered => "Change entered",
+            Self::RequestExecuted => "Change executed",
+            Self::RequestRejected => "Change turned down",
+            Self::PermissionChanged => "Permission to sign",
+            Self::RoleChanged => "Role changed",
+            Self::AuthorityChanged => "Registration changed",
+            Self::ProviderChanged => "Proofing provider changed",
+            Self::PolicyChanged => "Policy changed",
+            Self::LetterPrinted => "Letter printed",
+            Self::NoticeGivenUp => "Notice not delivered",
+            Self::DeadlineDone => "Deadline met",
             Self::RequestRefused => "Request refused",
         }
     }
@@ -181,8 +326,8 @@ impl Outcome {
 pub enum Actor {
     /// Nobody who has proved who they are.
     Unknown,
-    /// A prescriber.
-    Prescriber(PrescriberId),
+    /// Somebody with an account.
+    Person(PersonId),
     /// A member of staff.
     Staff(StaffId),
     /// Somebody with a shell on the host.
@@ -200,7 +345,7 @@ impl Actor {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
-            Self::Prescriber(_) => "prescriber",
+            Self::Person(_) => "person",
             Self::Staff(_) => "staff",
             Self::Operator => "operator",
             Self::ApiKey(_) => "api_key",
@@ -213,7 +358,7 @@ impl Actor {
     pub fn id_bytes(&self) -> Option<&[u8; 16]> {
         match self {
             Self::Unknown | Self::Operator | Self::System => None,
-            Self::Prescriber(id) => Some(id.as_bytes()),
+            Self::Person(id) => Some(id.as_bytes()),
             Self::Staff(id) => Some(id.as_bytes()),
             Self::ApiKey(id) => Some(id.as_bytes()),
             Self::Ehr(id) => Some(id.as_bytes()),
@@ -234,12 +379,20 @@ pub enum Purpose {
     EnableToken,
     /// To sign a prescription.
     Sign,
+    /// To execute what another person has entered.
+    Approve,
 }
 
 impl Purpose {
     /// All purposes.
-    pub const ALL: [Self; 5] =
-        [Self::Login, Self::ManageTokens, Self::AddToken, Self::EnableToken, Self::Sign];
+    pub const ALL: [Self; 6] = [
+        Self::Login,
+        Self::ManageTokens,
+        Self::AddToken,
+        Self::EnableToken,
+        Self::Sign,
+        Self::Approve,
+    ];
 
     /// Stable word for the row and the API.
     pub const fn code(self) -> &'static str {
@@ -249,6 +402,7 @@ impl Purpose {
             Self::AddToken => "add_token",
             Self::EnableToken => "enable_token",
             Self::Sign => "sign",
+            Self::Approve => "approve",
         }
     }
 
@@ -309,7 +463,7 @@ pub struct Event {
     /// In which practice.
     pub practice: Option<PracticeId>,
     /// To whom.
-    pub prescriber: Option<PrescriberId>,
+    pub prescriber: Option<PersonId>,
     /// To which token.
     pub token: Option<TokenId>,
     /// What a passcode was given for.
@@ -384,7 +538,7 @@ impl Event {
 
     /// Names practice and prescriber.
     #[must_use]
-    pub const fn about(mut self, practice: PracticeId, prescriber: PrescriberId) -> Self {
+    pub const fn about(mut self, practice: PracticeId, prescriber: PersonId) -> Self {
         self.practice = Some(practice);
         self.prescriber = Some(prescriber);
         self

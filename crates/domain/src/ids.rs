@@ -64,9 +64,7 @@ macro_rules! typed_ids {
 typed_ids! {
     /// A practice: the unit that owns a data key, prescribers and staff.
     PracticeId;
-    /// A prescriber.
-    PrescriberId;
-    /// Somebody with an account, prescriber or not.
+    /// Somebody with an account: a prescriber, or one of those who administer a practice.
     PersonId;
     /// A change of access control that two people make.
     RequestId;
@@ -80,6 +78,16 @@ typed_ids! {
     EventId;
     /// A pairing by picture.
     PairingId;
+    /// An invitation to enrol.
+    InvitationId;
+    /// A DEA registration or a state licence, as a practice knows it.
+    AuthorityId;
+    /// A case of identity proofing.
+    CaseId;
+    /// A message that waits to be sent, or was.
+    MessageId;
+    /// Something that is due by a time.
+    DeadlineId;
     /// A key of an integrating system.
     ApiKeyId;
     /// An EHR that may launch the e-prescribing app.

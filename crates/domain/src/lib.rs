@@ -6,6 +6,7 @@
 
 pub mod access;
 mod calendar;
+mod contact;
 mod credential;
 mod device;
 pub mod enrolment;
@@ -21,11 +22,15 @@ mod policy;
 pub mod proofing;
 mod refusal;
 mod registration;
+mod role;
 mod stranger;
 mod time;
 mod token;
 
 pub use calendar::{Date, DateError, TimeZone, TimeZoneError, one_business_day_after};
+pub use contact::{
+    EmailAddress, EmailAddressError, PhoneNumber, PhoneNumberError, SignInName, SignInNameError,
+};
 pub use credential::{
     CredentialFormat, CredentialId, CredentialIdError, FORMATS, Manufacturer, TokenKind,
     infer_format,
@@ -34,8 +39,8 @@ pub use device::{Device, DeviceClass, DeviceEvidence, ModelCode, ModelCodeError}
 pub use event::{Actor, Event, EventKind, Outcome, Purpose, SupportCode};
 pub use failures::{Blocked, FailureLimits, Failures};
 pub use ids::{
-    ApiKeyId, EhrId, EventId, IdError, PairingId, PersonId, PracticeId, PrescriberId, RequestId,
-    SessionRowId, StaffId, TokenId,
+    ApiKeyId, AuthorityId, CaseId, DeadlineId, EhrId, EventId, IdError, InvitationId, MessageId,
+    PairingId, PersonId, PracticeId, RequestId, SessionRowId, StaffId, TokenId,
 };
 pub use model::{FipsCertificate, ModelError, SigningModels, TokenModel};
 pub use npi::{Npi, NpiError, luhn_check_digit, luhn_holds};
@@ -48,6 +53,7 @@ pub use registration::{
     DeaNumber, DeaNumberError, DeaRegistration, NoAuthority, RegistrantKind, Schedule, Schedules,
     SchedulesError, Standing, StateLicence, UsState, UsStateError, WARN_DAYS, covers,
 };
+pub use role::Role;
 pub use stranger::{check_for_stranger, sync_for_stranger};
 pub use time::Timestamp;
 pub use token::{

@@ -154,13 +154,17 @@ impl SigningModels {
         self.0.is_empty()
     }
 
-    /// Refuses a passcode that would sign and comes from a token of another model. Asked after the
-    /// passcode was looked at: it is spent, and time does not tell the two apart.
-    pub fn check(&self, token: &Token, purpose: Purpose) -> Result<(), Refusal> {
-        if purpose == Purpose::Sign && !self.allow(&token.model) {
+    /// Refuses a passcode that would sign and comes from a token of another model, from one that is
+    /// not activated, or whose owner has no permission in force. Asked after the passcode was looked at:
+    /// it is spent, and time does not tell them apart.
+    pub fn check(&self, token: &Token, purpose: Purpose, now: Timestamp) -> Result<(), Refusal> {
+        if purpose != Purpose::Sign {
+            return Ok(());
+        }
+        if !self.allow(&token.model) {
             return Err(Refusal::ModelNotAllowed);
         }
-        Ok(())
+        token.may_sign(now)
     }
 }
 

@@ -169,7 +169,8 @@ pub fn missing(case: &Case, today: Date) -> Vec<Missing> {
     if !case.address_confirmed {
         found.push(Missing::AddressCode);
     }
-    if case.issue.is_none() {
+    // An outside provider issues by its own rules; within an institution another unit must say so.
+    if !matches!(case.evidence, Some(Evidence::Provider { .. })) && case.issue.is_none() {
         found.push(Missing::Issue);
     }
     found
@@ -256,6 +257,29 @@ pub enum Channel {
 }
 
 impl Channel {
+    /// All.
+    pub const ALL: [Self; 4] = [Self::Post, Self::Phone, Self::Email, Self::Portal];
+
+    /// Stable word for rows and forms.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Post => "post",
+            Self::Phone => "phone",
+            Self::Email => "email",
+            Self::Portal => "portal",
+        }
+    }
+
+    /// The way with that word.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|channel| channel.code() == code)
+    }
+
+    /// Whether an activation code or a code to an address on record may go this way.
+    pub const fn carries_codes(self) -> bool {
+        matches!(self, Self::Post | Self::Phone)
+    }
+
     /// How long a code sent this way is good (SP 800-63A, 4.4.1): post ten days, phone ten minutes,
     /// e-mail a day, the portal's own screen ten minutes.
     pub const fn validity_seconds(self) -> i64 {
@@ -291,18 +315,20 @@ pub struct Piece {
     pub channel: Channel,
     /// When it was sent.
     pub sent: Timestamp,
+    /// When it came back.
+    pub used: Timestamp,
 }
 
-/// Whether these pieces activate a token for signing: two, over two channels, none by e-mail, none too
-/// old (21 CFR 1311.105(c)). That each is right has been checked before.
-pub fn may_activate(pieces: &[Piece], now: Timestamp) -> Result<(), ActivationRefusal> {
+/// Whether these pieces activate a token for signing: two, over two channels, none by e-mail, each back
+/// within its time (21 CFR 1311.105(c)). That each is right has been checked before.
+pub fn may_activate(pieces: &[Piece]) -> Result<(), ActivationRefusal> {
     let [first, second] = pieces else { return Err(ActivationRefusal::OnePiece) };
     for piece in [first, second] {
         if piece.channel == Channel::Email {
             return Err(ActivationRefusal::ByEmail);
         }
         let end = piece.sent.plus_seconds(piece.channel.validity_seconds());
-        if now >= end {
+        if piece.used >= end {
             return Err(ActivationRefusal::RunOut);
         }
     }
@@ -377,10 +403,9 @@ mod tests {
             listed: false,
             identity: Match::Same,
         });
-        let wants = [Missing::ListedProvider, Missing::Assurance, Missing::Issue];
+        let wants = [Missing::ListedProvider, Missing::Assurance];
         assert_eq!(missing(&it, today()), wants);
         it.evidence = Some(provider(Match::Same));
-        it.authorize_issue(&officer, "Office", today()).unwrap();
         assert_eq!(missing(&it, today()), []);
         let list = Provider {
             issuer: "https://csp.example".to_owned(),
@@ -395,17 +420,14 @@ mod tests {
     fn a_near_match_goes_to_a_person_and_another_person_never_matches() {
         let mut it = case(Some(provider(Match::Near(vec![Difference::Middle]))));
         let (officer, subject) = (somebody(), it.subject.clone());
-        assert_eq!(
-            missing(&it, today()),
-            [Missing::NearMatch(vec![Difference::Middle]), Missing::Issue]
-        );
+        assert_eq!(missing(&it, today()), [Missing::NearMatch(vec![Difference::Middle])]);
         assert_eq!(it.accept_near_match(&subject, at(0)), Err(CaseRefusal::OwnCase));
         it.accept_near_match(&officer, at(0)).unwrap();
-        assert_eq!(missing(&it, today()), [Missing::Issue]);
+        assert_eq!(missing(&it, today()), []);
         let mut it = case(Some(provider(Match::Other)));
         let refused = it.accept_near_match(&officer, at(0));
         assert_eq!(refused, Err(CaseRefusal::NothingToDecide));
-        assert_eq!(missing(&it, today()), [Missing::Identity, Missing::Issue]);
+        assert_eq!(missing(&it, today()), [Missing::Identity]);
         assert!(it.authorize_issue(&officer, "Office", today()).is_err());
     }
 
@@ -461,18 +483,20 @@ mod tests {
     /// Shows: R-1311.105-c
     #[test]
     fn two_pieces_over_two_channels() {
-        let piece = |channel, sent| Piece { channel, sent: at(sent) };
-        let portal = piece(Channel::Portal, 0);
-        assert_eq!(may_activate(&[portal], at(1)), Err(ActivationRefusal::OnePiece));
-        assert_eq!(may_activate(&[portal, portal], at(1)), Err(ActivationRefusal::OneChannel));
-        let mail = piece(Channel::Email, 0);
-        assert_eq!(may_activate(&[portal, mail], at(1)), Err(ActivationRefusal::ByEmail));
-        for other in [piece(Channel::Phone, 0), piece(Channel::Post, -9 * 86_400)] {
-            assert_eq!(may_activate(&[portal, other], at(599)), Ok(()));
-            assert_eq!(may_activate(&[other, portal], at(600)), Err(ActivationRefusal::RunOut));
+        let piece = |channel, used| Piece { channel, sent: at(0), used: at(used) };
+        let portal = piece(Channel::Portal, 1);
+        assert_eq!(may_activate(&[portal]), Err(ActivationRefusal::OnePiece));
+        assert_eq!(may_activate(&[portal, portal]), Err(ActivationRefusal::OneChannel));
+        let mail = piece(Channel::Email, 1);
+        assert_eq!(may_activate(&[portal, mail]), Err(ActivationRefusal::ByEmail));
+        for (channel, seconds) in [(Channel::Phone, 600), (Channel::Post, 10 * 86_400)] {
+            assert_eq!(may_activate(&[portal, piece(channel, seconds - 1)]), Ok(()));
+            let late = may_activate(&[portal, piece(channel, seconds)]);
+            assert_eq!(late, Err(ActivationRefusal::RunOut));
         }
-        let old = piece(Channel::Post, -10 * 86_400);
-        assert_eq!(may_activate(&[portal, old], at(0)), Err(ActivationRefusal::RunOut));
+        let late = piece(Channel::Portal, 600);
+        let refused = may_activate(&[piece(Channel::Post, 1), late]);
+        assert_eq!(refused, Err(ActivationRefusal::RunOut));
     }
 
     /// Shows: N-28
@@ -484,6 +508,6 @@ mod tests {
         assert_eq!(minutes(Channel::Email), 24 * 60);
         let mut it = case(Some(provider(Match::Same)));
         it.address_confirmed = false;
-        assert_eq!(missing(&it, today()), [Missing::AddressCode, Missing::Issue]);
+        assert_eq!(missing(&it, today()), [Missing::AddressCode]);
     }
 }

@@ -113,6 +113,12 @@ pub enum Refusal {
         "Tokens of this model are not allowed for signing here, so it can't be added. Your practice's support knows which ones are."
     )]
     ModelNotAllowed,
+    /// The token's activation code has not come back (21 CFR 1311.105(c)).
+    #[error("This token is not activated for signing yet. Type its activation code first.")]
+    NotActivated,
+    /// Access control does not let its owner sign now (21 CFR 1311.125).
+    #[error("You have no permission to sign here now. Your practice can say why.")]
+    NotPermitted,
     /// The secret of a new token was shown, and is not shown again.
     #[error(
         "That secret was shown once and is not shown again. If your app does not have it, start again: you get a new one."
@@ -191,6 +197,8 @@ impl Refusal {
             Self::BoundToAnother => "credential_bound_to_another",
             Self::TypeMismatch { .. } => "token_type_mismatch",
             Self::ModelNotAllowed => "model_not_allowed",
+            Self::NotActivated => "not_activated",
+            Self::NotPermitted => "not_permitted",
             Self::ShownBefore => "secret_shown_before",
             Self::TooManyWaiting => "too_many_waiting",
             Self::ConfirmWithOld => "confirm_with_old",

@@ -156,6 +156,9 @@ impl Schedule {
 pub struct Schedules(u8);
 
 impl Schedules {
+    /// All of them.
+    pub const ALL: Self = Self(0b11_1111);
+
     /// Whether one is among them.
     pub const fn allow(self, schedule: Schedule) -> bool {
         self.0 & schedule.bit() != 0

@@ -66,8 +66,8 @@ fn serves(token: &Token, now: Timestamp, policy: &Policy) -> Result<(), Refusal>
 mod tests {
     use super::*;
     use crate::{
-        CredentialId, Device, DisableReason, Failures, ModelCode, PracticeId, PrescriberId,
-        TokenId, add_token, check_passcode,
+        CredentialId, Device, DisableReason, Failures, ModelCode, PersonId, PracticeId, TokenId,
+        add_token, check_passcode,
         otp::{Drift, OtpParams, TokenSeed, passcode},
         token::NewToken,
     };
@@ -99,6 +99,8 @@ mod tests {
             device: Device::default(),
             model: ModelCode::known(ModelCode::VIP_ACCESS),
             seed_left: None,
+            activated: None,
+            sign_until: None,
         }
     }
 
@@ -169,7 +171,7 @@ mod tests {
         let new = NewToken {
             model_allowed: true,
             practice: PracticeId::new(at(0), &mut SystemRng).unwrap(),
-            prescriber: PrescriberId::new(at(0), &mut SystemRng).unwrap(),
+            prescriber: PersonId::new(at(0), &mut SystemRng).unwrap(),
             name: "phone".parse().unwrap(),
             active: 1,
         };

@@ -3,7 +3,7 @@ use std::{fmt, str::FromStr};
 use thiserror::Error;
 
 use crate::{
-    Blocked, CredentialId, Device, Failures, ModelCode, Policy, PracticeId, PrescriberId, Refusal,
+    Blocked, CredentialId, Device, Failures, ModelCode, PersonId, Policy, PracticeId, Refusal,
     SameBrowser, Timestamp, TokenId,
     otp::{self, Drift, Found, OneTimePasscode, OtpParams, Step, TokenSeed},
 };
@@ -178,7 +178,7 @@ pub struct Token {
     /// Its practice, once added.
     pub practice: Option<PracticeId>,
     /// Its prescriber, once added. Never changes afterwards (21 CFR 1311.102(a): sole possession).
-    pub prescriber: Option<PrescriberId>,
+    pub prescriber: Option<PersonId>,
     /// What is printed on it or shown by it.
     pub credential: CredentialId,
     /// What its owner calls it.
@@ -207,9 +207,26 @@ pub struct Token {
     pub model: ModelCode,
     /// When its seed was handed to another app. From then on nobody knows how many copies there are.
     pub seed_left: Option<Timestamp>,
+    /// When both pieces of its activation had come, over two channels (21 CFR 1311.105(c)). Before, it
+    /// logs in and does not sign.
+    pub activated: Option<Timestamp>,
+    /// Until when its owner may sign with it in the practice of the token, as permissions,
+    /// registrations and licences stand; none where it may not sign. Follows from other rows.
+    pub sign_until: Option<Timestamp>,
 }
 
 impl Token {
+    /// Whether a signature may come of its passcode now, as far as activation and access control go.
+    pub fn may_sign(&self, now: Timestamp) -> Result<(), Refusal> {
+        if self.activated.is_none() {
+            return Err(Refusal::NotActivated);
+        }
+        if self.sign_until.is_none_or(|until| now >= until) {
+            return Err(Refusal::NotPermitted);
+        }
+        Ok(())
+    }
+
     /// Whether its passcodes count, apart from pauses.
     pub const fn is_active(&self) -> bool {
         matches!(self.state, TokenState::Active { .. })
@@ -501,7 +518,7 @@ pub struct NewToken {
     /// The practice.
     pub practice: PracticeId,
     /// The prescriber.
-    pub prescriber: PrescriberId,
+    pub prescriber: PersonId,
     /// The name.
     pub name: TokenName,
     /// How many active tokens there are already.
@@ -668,7 +685,7 @@ mod tests {
         Token {
             id: TokenId::new(now, rng).unwrap(),
             practice: owned.then(|| PracticeId::new(now, rng).unwrap()),
-            prescriber: owned.then(|| PrescriberId::new(now, rng).unwrap()),
+            prescriber: owned.then(|| PersonId::new(now, rng).unwrap()),
             credential: CredentialId::random(TokenKind::OtpSoft, rng).unwrap(),
             name: "phone".parse().unwrap(),
             params: OtpParams::OWN,
@@ -683,6 +700,8 @@ mod tests {
             device: Device::default(),
             model: ModelCode::known(ModelCode::AUTHENTICATOR),
             seed_left: None,
+            activated: None,
+            sign_until: None,
         }
     }
 
@@ -935,7 +954,7 @@ mod tests {
         let rng = &mut SystemRng;
         NewToken {
             practice: PracticeId::new(at(0), rng).unwrap(),
-            prescriber: PrescriberId::new(at(0), rng).unwrap(),
+            prescriber: PersonId::new(at(0), rng).unwrap(),
             name: "iPhone".parse().unwrap(),
             active,
             model_allowed: true,

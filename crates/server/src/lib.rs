@@ -8,6 +8,8 @@ pub mod ehr;
 pub mod launch;
 mod limits;
 mod listen;
+pub mod oidc;
+pub mod outbound;
 mod portal;
 pub mod qr;
 mod respond;

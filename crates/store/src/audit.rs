@@ -1,6 +1,6 @@
 use countersign_crypto::Drawn;
 use countersign_domain::{
-    Event, EventId, EventKind, PracticeId, PrescriberId, Purpose, Timestamp, TokenId,
+    Event, EventId, EventKind, PersonId, PracticeId, Purpose, Timestamp, TokenId,
 };
 
 use crate::{
@@ -119,7 +119,7 @@ impl<'a> EventColumns<'a> {
                 .collect(),
             prescribers: events
                 .iter()
-                .map(|(e, _)| id(e.prescriber.as_ref(), PrescriberId::as_bytes))
+                .map(|(e, _)| id(e.prescriber.as_ref(), PersonId::as_bytes))
                 .collect(),
             tokens: events.iter().map(|(e, _)| id(e.token.as_ref(), TokenId::as_bytes)).collect(),
             purposes: events.iter().map(|(e, _)| e.purpose.map(Purpose::code)).collect(),
@@ -198,11 +198,7 @@ impl Tx<'_> {
 
     /// The newest events of a prescriber, at most `most`: what the index finds, and what is reached
     /// through the prescriber's tokens.
-    pub fn events_of(
-        &mut self,
-        prescriber: PrescriberId,
-        most: i64,
-    ) -> Result<Vec<AuditRow>, Error> {
+    pub fn events_of(&mut self, prescriber: PersonId, most: i64) -> Result<Vec<AuditRow>, Error> {
         let params = [prescriber.as_bytes().into(), most.into()];
         let mut found = self.events(
             sql!("SELECT id, at, kind, outcome, actor, token, purpose, reason, detail, support FROM audit_event "
@@ -226,7 +222,7 @@ impl Tx<'_> {
     /// The newest events of one token of a prescriber, at most `most`, and the one that added it.
     pub fn events_of_token(
         &mut self,
-        prescriber: PrescriberId,
+        prescriber: PersonId,
         token: TokenId,
         most: i64,
     ) -> Result<Vec<AuditRow>, Error> {

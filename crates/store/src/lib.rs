@@ -7,14 +7,17 @@
 //! nothing but its `Tx`.
 
 mod audit;
+mod enrol;
 mod error;
 mod keys;
 mod lane;
 mod migrate;
 mod model;
+mod outbox;
 mod pairing;
 mod people;
 mod postgres;
+mod practice;
 mod queue;
 mod session;
 mod sqlite;
@@ -29,11 +32,20 @@ use countersign_domain::Timestamp;
 use tokio::sync::oneshot;
 
 pub use audit::{AuditRow, Link};
+pub use enrol::{
+    CasePurpose, CaseRow, CaseState, EvidenceRow, InvitationRow, Invited, Profile, ProofingTry,
+    SentCode,
+};
 pub use error::Error;
 pub use lane::Lane;
 pub use migrate::{SCHEMA_VERSION, SchemaState};
+pub use outbox::{Deadline, Message, MessageBody};
 pub use pairing::{Pairing, PairingState};
-pub use people::{ApiKey, EhrRow, Identity, Prescriber, Staff};
+pub use people::{ApiKey, EhrRow, Identity, Person, Staff};
+pub use practice::{
+    Authority, Listed, Member, Paper, PermissionRow, Practice, RequestBody, RequestRow,
+    RequestStage,
+};
 pub use session::{Patient, Session, Stage};
 pub use token::{OwnedTokens, ReadMark, TokenRow};
 pub use tx::Tx;

@@ -4,7 +4,7 @@ use countersign_domain::Timestamp;
 use crate::{Backend, Error, Store, Tx, tx::sql, value::Columns};
 
 /// The schema that this version works with.
-pub const SCHEMA_VERSION: i64 = 4;
+pub const SCHEMA_VERSION: i64 = 5;
 
 /// How long a migration lock holds if its holder died.
 const LOCK_SECONDS: i64 = 600;
@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// Append only: a released file never changes (its checksum is in every database).
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         name: "first",
@@ -43,6 +43,12 @@ const MIGRATIONS: [Migration; 4] = [
         name: "hot_path",
         sqlite: include_str!("../migrations/sqlite/0004_hot_path.sql"),
         postgres: include_str!("../migrations/postgres/0004_hot_path.sql"),
+    },
+    Migration {
+        version: 5,
+        name: "people",
+        sqlite: include_str!("../migrations/sqlite/0005_people.sql"),
+        postgres: include_str!("../migrations/postgres/0005_people.sql"),
     },
 ];
 

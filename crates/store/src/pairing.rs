@@ -1,5 +1,5 @@
 use countersign_domain::{
-    CredentialId, PairingId, PracticeId, PrescriberId, SessionRowId, Timestamp, TokenId,
+    CredentialId, PairingId, PersonId, PracticeId, SessionRowId, Timestamp, TokenId,
 };
 
 use crate::{Error, Tx, tx::sql, value::Columns};
@@ -12,7 +12,7 @@ pub struct Pairing {
     /// Whose practice.
     pub practice: PracticeId,
     /// Who started it.
-    pub prescriber: PrescriberId,
+    pub prescriber: PersonId,
     /// In which session.
     pub session: SessionRowId,
     /// When its code stops working.
@@ -67,7 +67,7 @@ impl Tx<'_> {
         &mut self,
         code_hash: &[u8; 32],
         now: Timestamp,
-    ) -> Result<Option<(PracticeId, PrescriberId)>, Error> {
+    ) -> Result<Option<(PracticeId, PersonId)>, Error> {
         self.row(
             sql!("SELECT p.practice, p.prescriber FROM pairing p JOIN session s ON s.id = p.session "
                 "WHERE p.code_hash = $1 AND p.token IS NULL AND p.expires > $2"),
@@ -76,7 +76,7 @@ impl Tx<'_> {
         .map(|row| {
             Ok((
                 row.id(0, "pairing.practice", PracticeId::from_slice)?,
-                row.id(1, "pairing.prescriber", PrescriberId::from_slice)?,
+                row.id(1, "pairing.prescriber", PersonId::from_slice)?,
             ))
         })
         .transpose()

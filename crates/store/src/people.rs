@@ -1,5 +1,6 @@
 use countersign_domain::{
-    ApiKeyId, EhrId, Failures, Npi, PassphraseHash, PracticeId, PrescriberId, StaffId, Timestamp,
+    ApiKeyId, EhrId, Failures, Npi, PassphraseHash, PersonId, PracticeId, SignInName, StaffId,
+    Timestamp,
 };
 
 use crate::{
@@ -8,21 +9,21 @@ use crate::{
     value::{Columns, Row},
 };
 
-/// A prescriber with what a sign-in needs.
+/// Somebody with an account, and what a sign-in needs.
 #[derive(Debug, Clone)]
-pub struct Prescriber {
+pub struct Person {
     /// Our identifier.
-    pub id: PrescriberId,
-    /// The practice.
+    pub id: PersonId,
+    /// The practice that keeps the account; its key seals what is theirs.
     pub practice: PracticeId,
     /// Name of the practice.
     pub practice_name: String,
-    /// National Provider Identifier.
-    pub npi: Npi,
+    /// What they sign in with.
+    pub sign_in: SignInName,
     /// Name for pages.
     pub name: String,
-    /// What is kept of the passphrase.
-    pub passphrase: PassphraseHash,
+    /// What is kept of the passphrase; none before one was chosen.
+    pub passphrase: Option<PassphraseHash>,
     /// Whether the account is closed.
     pub closed: bool,
     /// Wrong passcodes in a row, over all tokens.
@@ -55,7 +56,7 @@ pub struct EhrRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity {
     /// A prescriber.
-    Prescriber(PrescriberId),
+    Prescriber(PersonId),
     /// A member of staff.
     Staff(StaffId),
 }
@@ -76,17 +77,24 @@ pub(crate) fn failures(count: i64, blocked_until: Option<i64>) -> Failures {
     }
 }
 
-fn prescriber(row: &Row) -> Result<Prescriber, Error> {
-    Ok(Prescriber {
-        id: row.id(0, "prescriber.id", PrescriberId::from_slice)?,
+fn person(row: &Row) -> Result<Person, Error> {
+    let corrupt = |column| move || Error::Corrupt { column };
+    let passphrase = match row.text(4, "prescriber.passphrase")? {
+        "" => None,
+        text => {
+            Some(PassphraseHash::from_row(text).ok().ok_or_else(corrupt("prescriber.passphrase"))?)
+        }
+    };
+    Ok(Person {
+        id: row.id(0, "prescriber.id", PersonId::from_slice)?,
         practice: row.id(1, "prescriber.practice", PracticeId::from_slice)?,
-        npi: row
-            .text(2, "prescriber.npi")?
+        sign_in: row
+            .text(2, "prescriber.sign_in")?
             .parse()
-            .map_err(|_| Error::Corrupt { column: "prescriber.npi" })?,
+            .ok()
+            .ok_or_else(corrupt("prescriber.sign_in"))?,
         name: row.text(3, "prescriber.name")?.to_owned(),
-        passphrase: PassphraseHash::from_row(row.text(4, "prescriber.passphrase")?)
-            .map_err(|_| Error::Corrupt { column: "prescriber.passphrase" })?,
+        passphrase,
         closed: row.int(5, "prescriber.closed")? != 0,
         failures: failures(
             row.int(6, "prescriber.failures")?,
@@ -137,55 +145,76 @@ impl Tx<'_> {
     /// Makes a prescriber. `false` when the NPI is taken.
     pub fn create_prescriber(
         &mut self,
-        id: PrescriberId,
+        id: PersonId,
         practice: PracticeId,
         npi: Npi,
         name: &str,
         passphrase: &PassphraseHash,
         now: Timestamp,
     ) -> Result<bool, Error> {
+        self.create_person(id, practice, &npi.into(), name, Some(passphrase), now)
+    }
+
+    /// Makes an account. `false` when somebody signs in with that name.
+    pub fn create_person(
+        &mut self,
+        id: PersonId,
+        practice: PracticeId,
+        sign_in: &SignInName,
+        name: &str,
+        passphrase: Option<&PassphraseHash>,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
         let made = self.run(
-            sql!("INSERT INTO prescriber (id, practice, npi, name, passphrase, closed, failures, created) "
-                "VALUES ($1, $2, $3, $4, $5, 0, 0, $6) ON CONFLICT (npi) DO NOTHING"),
+            sql!("INSERT INTO prescriber (id, practice, sign_in, name, passphrase, closed, failures, created) "
+                "VALUES ($1, $2, $3, $4, $5, 0, 0, $6) ON CONFLICT (sign_in) DO NOTHING"),
             &[
                 id.as_bytes().into(),
                 practice.as_bytes().into(),
-                npi.as_text().as_str().into(),
+                sign_in.as_text().as_str().into(),
                 name.into(),
-                passphrase.to_row().as_str().into(),
+                passphrase.map(PassphraseHash::to_row).unwrap_or_default().as_str().into(),
                 now.micros().into(),
             ],
         )?;
         Ok(made == 1)
     }
 
-    /// The prescriber with this NPI.
-    pub fn prescriber_by_npi(&mut self, npi: Npi) -> Result<Option<Prescriber>, Error> {
+    /// Gives an account another name for pages.
+    pub fn rename_person(&mut self, id: PersonId, name: &str) -> Result<(), Error> {
+        self.run_one(
+            sql!("UPDATE prescriber SET name = $2 WHERE id = $1"),
+            &[id.as_bytes().into(), name.into()],
+        )
+    }
+
+    /// Who signs in with this name.
+    pub fn person_by_name(&mut self, name: &SignInName) -> Result<Option<Person>, Error> {
         self.row(
-            sql!("SELECT p.id, p.practice, p.npi, p.name, p.passphrase, p.closed, p.failures, p.blocked_until, c.name "
-                "FROM prescriber p JOIN practice c ON c.id = p.practice WHERE p.npi = $1"),
-            &[npi.as_text().as_str().into()],
+            sql!("SELECT p.id, p.practice, p.sign_in, p.name, p.passphrase, p.closed, p.failures, p.blocked_until, c.name "
+                "FROM prescriber p JOIN practice c ON c.id = p.practice WHERE p.sign_in = $1"),
+            &[name.as_text().as_str().into()],
         )?
         .as_ref()
-        .map(prescriber)
+        .map(person)
         .transpose()
     }
 
-    /// The prescriber with this id.
-    pub fn prescriber(&mut self, id: PrescriberId) -> Result<Option<Prescriber>, Error> {
+    /// The account with this id.
+    pub fn person(&mut self, id: PersonId) -> Result<Option<Person>, Error> {
         self.row(
-            sql!("SELECT p.id, p.practice, p.npi, p.name, p.passphrase, p.closed, p.failures, p.blocked_until, c.name "
+            sql!("SELECT p.id, p.practice, p.sign_in, p.name, p.passphrase, p.closed, p.failures, p.blocked_until, c.name "
                 "FROM prescriber p JOIN practice c ON c.id = p.practice WHERE p.id = $1"),
             &[id.as_bytes().into()],
         )?
         .as_ref()
-        .map(prescriber)
+        .map(person)
         .transpose()
     }
 
     /// Keeps everyone else from changing this prescriber and their tokens until the commit, and
     /// gives the failure counter as it is now.
-    pub fn lock_prescriber(&mut self, id: PrescriberId) -> Result<Failures, Error> {
+    pub fn lock_prescriber(&mut self, id: PersonId) -> Result<Failures, Error> {
         let mut found = None;
         self.each(
             locking!("SELECT failures, blocked_until FROM prescriber WHERE id = $1"),
@@ -202,7 +231,7 @@ impl Tx<'_> {
     }
 
     /// Locks a prescriber, and says whether the account is open.
-    pub fn lock_open_account(&mut self, id: PrescriberId) -> Result<bool, Error> {
+    pub fn lock_open_account(&mut self, id: PersonId) -> Result<bool, Error> {
         let row = self
             .row(locking!("SELECT closed FROM prescriber WHERE id = $1"), &[id.as_bytes().into()])?
             .ok_or(Error::Corrupt { column: "prescriber.id" })?;
@@ -210,7 +239,7 @@ impl Tx<'_> {
     }
 
     /// Closes an account: nobody signs in to it any more.
-    pub fn close_account(&mut self, id: PrescriberId) -> Result<(), Error> {
+    pub fn close_account(&mut self, id: PersonId) -> Result<(), Error> {
         self.run_one(
             sql!("UPDATE prescriber SET closed = 1 WHERE id = $1"),
             &[id.as_bytes().into()],
@@ -218,11 +247,7 @@ impl Tx<'_> {
     }
 
     /// Writes the failure counter of a prescriber.
-    pub fn save_prescriber_failures(
-        &mut self,
-        id: PrescriberId,
-        to: &Failures,
-    ) -> Result<(), Error> {
+    pub fn save_prescriber_failures(&mut self, id: PersonId, to: &Failures) -> Result<(), Error> {
         self.run_one(
             sql!("UPDATE prescriber SET failures = $2, blocked_until = $3 WHERE id = $1"),
             &[
@@ -234,14 +259,14 @@ impl Tx<'_> {
     }
 
     /// Writes a passphrase hash, as when its parameters are raised.
-    pub fn save_passphrase(&mut self, id: PrescriberId, to: &PassphraseHash) -> Result<(), Error> {
+    pub fn save_passphrase(&mut self, id: PersonId, to: &PassphraseHash) -> Result<(), Error> {
         self.run_one(
             sql!("UPDATE prescriber SET passphrase = $2 WHERE id = $1"),
             &[id.as_bytes().into(), to.to_row().as_str().into()],
         )
     }
 
-    /// The failures counted for an NPI, known or not; locks the row where there is one.
+    /// The failures counted for a name, known or not; locks the row where there is one.
     pub fn sign_in_failures(
         &mut self,
         npi_hash: &[u8; 32],
@@ -266,7 +291,7 @@ impl Tx<'_> {
         })
     }
 
-    /// Writes the failures counted for an NPI, known or not.
+    /// Writes the failures counted for a name, known or not.
     pub fn save_sign_in_failures(
         &mut self,
         npi_hash: &[u8; 32],
@@ -380,7 +405,7 @@ impl Tx<'_> {
         )?;
         let Some(row) = row else { return Ok(None) };
         match (
-            row.opt_id(0, "ehr_user.prescriber", PrescriberId::from_slice)?,
+            row.opt_id(0, "ehr_user.prescriber", PersonId::from_slice)?,
             row.opt_id(1, "ehr_user.staff", StaffId::from_slice)?,
         ) {
             (Some(id), None) => Ok(Some(Identity::Prescriber(id))),

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use countersign_domain::{PracticeId, PrescriberId, SessionRowId, StaffId, Timestamp};
+use countersign_domain::{PersonId, PracticeId, SessionRowId, StaffId, Timestamp};
 
 use crate::{
     Error, Identity, Tx,
@@ -16,12 +16,17 @@ pub enum Stage {
     /// Proved the passphrase.
     Passphrase {
         /// Who.
-        prescriber: PrescriberId,
+        prescriber: PersonId,
+    },
+    /// Came by the link of an invitation and has not finished; has proved nothing else.
+    Enrolling {
+        /// Who.
+        prescriber: PersonId,
     },
     /// Proved passphrase and passcode.
     Full {
         /// Who.
-        prescriber: PrescriberId,
+        prescriber: PersonId,
         /// When the last passcode of an active token was proved.
         passcode_at: Timestamp,
     },
@@ -82,6 +87,7 @@ impl Tx<'_> {
         let (stage, prescriber, passcode_at) = match &session.stage {
             Stage::Launched => ("launched", None, None),
             Stage::Passphrase { prescriber } => ("passphrase", Some(prescriber.as_bytes()), None),
+            Stage::Enrolling { prescriber } => ("enrolling", Some(prescriber.as_bytes()), None),
             Stage::Full { prescriber, passcode_at } => {
                 ("full", Some(prescriber.as_bytes()), Some(passcode_at.micros()))
             }
@@ -132,18 +138,18 @@ impl Tx<'_> {
         let Some(row) = row else { return Ok(None) };
         let id = row.id(0, "session.id", SessionRowId::from_slice)?;
         let practice = row.id(1, "session.practice", PracticeId::from_slice)?;
-        let prescriber = row.opt_id(3, "session.prescriber", PrescriberId::from_slice)?;
+        let prescriber = row.opt_id(3, "session.prescriber", PersonId::from_slice)?;
         let passcode_at = row.opt_int(7, "session.passcode_at")?.map(Timestamp::from_micros);
         let stage = match (row.text(2, "session.stage")?, prescriber, passcode_at) {
             ("launched", None, None) => Stage::Launched,
             ("passphrase", Some(prescriber), None) => Stage::Passphrase { prescriber },
+            ("enrolling", Some(prescriber), None) => Stage::Enrolling { prescriber },
             ("full", Some(prescriber), Some(passcode_at)) => {
                 Stage::Full { prescriber, passcode_at }
             }
             _ => return Err(Error::Corrupt { column: "session.stage" }),
         };
-        let launch_prescriber =
-            row.opt_id(4, "session.launch_prescriber", PrescriberId::from_slice)?;
+        let launch_prescriber = row.opt_id(4, "session.launch_prescriber", PersonId::from_slice)?;
         let launch_staff = row.opt_id(5, "session.launch_staff", StaffId::from_slice)?;
         let patient = match row.opt_blob(6, "session.patient_sealed")? {
             Some(sealed) => {
@@ -188,7 +194,7 @@ impl Tx<'_> {
     }
 
     /// Makes the last passcode of every full session of a prescriber too old to confirm anything.
-    pub fn stale_passcodes(&mut self, prescriber: PrescriberId) -> Result<u64, Error> {
+    pub fn stale_passcodes(&mut self, prescriber: PersonId) -> Result<u64, Error> {
         self.run(
             sql!("UPDATE session SET passcode_at = 0 WHERE prescriber = $1 AND stage = 'full'"),
             &[prescriber.as_bytes().into()],
@@ -218,7 +224,7 @@ impl Tx<'_> {
     pub fn end_expired_sessions(
         &mut self,
         now: Timestamp,
-    ) -> Result<Vec<(PracticeId, Option<PrescriberId>)>, Error> {
+    ) -> Result<Vec<(PracticeId, Option<PersonId>)>, Error> {
         self.rows(
             sql!("DELETE FROM session WHERE expires < $1 RETURNING practice, prescriber"),
             &[now.micros().into()],
@@ -227,19 +233,19 @@ impl Tx<'_> {
         .map(|row| {
             Ok((
                 row.id(0, "session.practice", PracticeId::from_slice)?,
-                row.opt_id(1, "session.prescriber", PrescriberId::from_slice)?,
+                row.opt_id(1, "session.prescriber", PersonId::from_slice)?,
             ))
         })
         .collect()
     }
 
     /// Ends every session of a prescriber.
-    pub fn end_sessions_of(&mut self, prescriber: PrescriberId) -> Result<u64, Error> {
+    pub fn end_sessions_of(&mut self, prescriber: PersonId) -> Result<u64, Error> {
         self.run(sql!("DELETE FROM session WHERE prescriber = $1"), &[prescriber.as_bytes().into()])
     }
 
     /// Ends every session in which an EHR said that it is this prescriber.
-    pub fn end_launched_sessions_of(&mut self, prescriber: PrescriberId) -> Result<u64, Error> {
+    pub fn end_launched_sessions_of(&mut self, prescriber: PersonId) -> Result<u64, Error> {
         self.run(
             sql!("DELETE FROM session WHERE launch_prescriber = $1"),
             &[prescriber.as_bytes().into()],
@@ -249,7 +255,7 @@ impl Tx<'_> {
     /// Ends every session of a prescriber but one.
     pub fn end_other_sessions(
         &mut self,
-        prescriber: PrescriberId,
+        prescriber: PersonId,
         keep: SessionRowId,
     ) -> Result<u64, Error> {
         self.run(

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use countersign_crypto::{SecretBytes, random_array, sha256};
 use countersign_domain::{
     CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, Event, EventId, Failures,
-    Manufacturer, ModelCode, PracticeId, PrescriberId, SigningModels, Timestamp, Token, TokenId,
+    Manufacturer, ModelCode, PersonId, PracticeId, SigningModels, Timestamp, Token, TokenId,
     TokenName, TokenState,
     otp::{Drift, OtpParams, Step, TokenSeed},
 };
@@ -52,7 +52,7 @@ macro_rules! token_query {
             "SELECT id, practice, prescriber, credential, manufacturer, name, algorithm, digits, ",
             "period, seed_sealed, state, state_reason, state_at, last_step, drift_base, drift, ",
             "failures, blocked_until, created, added, last_used, last_event, device_class, ",
-            "device_evidence, browser_hash, model, seed_left, ",
+            "device_evidence, browser_hash, model, seed_left, activated, sign_until, ",
             $row,
             " FROM token ",
             $tail
@@ -69,7 +69,7 @@ macro_rules! owned_query {
             "t.digits, t.period, t.seed_sealed, t.state, t.state_reason, t.state_at, t.last_step, ",
             "t.drift_base, t.drift, t.failures, t.blocked_until, t.created, t.added, t.last_used, ",
             "t.last_event, t.device_class, t.device_evidence, t.browser_hash, t.model, t.seed_left, ",
-            "CAST(0 AS BIGINT), p.failures, p.blocked_until, m.allowed FROM prescriber p ",
+            "t.activated, t.sign_until, CAST(0 AS BIGINT), p.failures, p.blocked_until, m.allowed FROM prescriber p ",
             "JOIN token t ON t.prescriber = p.id LEFT JOIN token_model m ON m.code = t.model ",
             $tail
         )
@@ -180,7 +180,7 @@ fn state_columns(token: &Token) -> (&'static str, Option<&'static str>, i64) {
 struct Parts {
     id: TokenId,
     practice: Option<PracticeId>,
-    prescriber: Option<PrescriberId>,
+    prescriber: Option<PersonId>,
     credential: CredentialId,
     name: TokenName,
     params: OtpParams,
@@ -196,6 +196,8 @@ struct Parts {
     device: Device,
     model: ModelCode,
     seed_left: Option<Timestamp>,
+    activated: Option<Timestamp>,
+    sign_until: Option<Timestamp>,
     row: i64,
 }
 
@@ -237,7 +239,7 @@ impl Parts {
         Ok(Self {
             id: row.id(0, "token.id", TokenId::from_slice)?,
             practice: row.opt_id(1, "token.practice", PracticeId::from_slice)?,
-            prescriber: row.opt_id(2, "token.prescriber", PrescriberId::from_slice)?,
+            prescriber: row.opt_id(2, "token.prescriber", PersonId::from_slice)?,
             credential,
             name: row
                 .text(5, "token.name")?
@@ -272,7 +274,9 @@ impl Parts {
                 .parse()
                 .map_err(|_| Error::Corrupt { column: "token.model" })?,
             seed_left: time(26, "token.seed_left")?,
-            row: row.int(27, "token.rowid")?,
+            activated: time(27, "token.activated")?,
+            sign_until: time(28, "token.sign_until")?,
+            row: row.int(29, "token.rowid")?,
         })
     }
 }
@@ -304,6 +308,8 @@ impl Tx<'_> {
             device: parts.device,
             model: parts.model,
             seed_left: parts.seed_left,
+            activated: parts.activated,
+            sign_until: parts.sign_until,
         };
         Ok(TokenRow {
             token,
@@ -332,8 +338,8 @@ impl Tx<'_> {
             sql!("INSERT INTO token (id, practice, prescriber, credential, manufacturer, name, algorithm, digits, "
                 "period, seed_sealed, state, state_reason, state_at, last_step, drift_base, drift, failures, "
                 "blocked_until, created, added, last_used, device_class, device_evidence, browser_hash, model, "
-                "seed_left) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
-                "$12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26) ON CONFLICT (credential) DO NOTHING"),
+                "seed_left, activated, sign_until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
+                "$12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) ON CONFLICT (credential) DO NOTHING"),
             &[
                 token.id.as_bytes().into(),
                 token.practice.as_ref().map(|id| id.as_bytes()).into(),
@@ -361,6 +367,8 @@ impl Tx<'_> {
                 token.device.browser.as_ref().into(),
                 token.model.as_str().into(),
                 token.seed_left.map(Timestamp::micros).into(),
+                token.activated.map(Timestamp::micros).into(),
+                token.sign_until.map(Timestamp::micros).into(),
             ],
         )?;
         Ok(made == 1)
@@ -425,10 +433,10 @@ impl Tx<'_> {
         let mut rows = Vec::new();
         self.each(sql, params, &mut |row| {
             let failures = failures(
-                row.int(28, "prescriber.failures")?,
-                row.opt_int(29, "prescriber.blocked_until")?,
+                row.int(30, "prescriber.failures")?,
+                row.opt_int(31, "prescriber.blocked_until")?,
             );
-            let signs = row.opt_int(30, "token_model.allowed")?.is_some_and(|a| a != 0);
+            let signs = row.opt_int(32, "token_model.allowed")?.is_some_and(|a| a != 0);
             rows.push((Parts::of(row)?, failures, signs));
             Ok(())
         })?;
@@ -507,7 +515,7 @@ impl Tx<'_> {
     }
 
     /// All tokens ever bound to a prescriber, oldest first. Lock the prescriber before changing any.
-    pub fn tokens_of(&mut self, prescriber: PrescriberId) -> Result<Vec<TokenRow>, Error> {
+    pub fn tokens_of(&mut self, prescriber: PersonId) -> Result<Vec<TokenRow>, Error> {
         let sql = Sql {
             sqlite: token_query!("WHERE prescriber = $1 ORDER BY added, id"),
             postgres: token_query!(postgres "WHERE prescriber = $1 ORDER BY added, id"),

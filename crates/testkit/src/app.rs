@@ -5,8 +5,8 @@ use std::{
 use axum::Router;
 use countersign_crypto::{LocalMasterKey, SecretBytes, SigningKey, sha256};
 use countersign_domain::{
-    CredentialId, Device, EhrId, Failures, FipsCertificate, Manufacturer, ModelCode, Npi,
-    PassphraseHash, Policy, PracticeId, PrescriberId, SessionRowId, Timestamp, Token, TokenId,
+    CredentialId, DeaNumber, Device, EhrId, Failures, FipsCertificate, Manufacturer, ModelCode,
+    Npi, PassphraseHash, PersonId, Policy, PracticeId, SessionRowId, Timestamp, Token, TokenId,
     TokenKind, TokenModel, TokenState, luhn_check_digit,
     otp::{Drift, OtpParams, TokenSeed},
 };
@@ -41,11 +41,19 @@ pub fn npi(number: u32) -> Npi {
     format!("{digits}{check}").parse().unwrap()
 }
 
+/// The DEA number with this number, with its check digit.
+pub fn dea(number: u32) -> DeaNumber {
+    let digits = format!("{number:06}");
+    let at = |place: usize| u32::from(digits.as_bytes()[place] - b'0');
+    let check = (at(0) + at(2) + at(4) + 2 * (at(1) + at(3) + at(5))) % 10;
+    format!("BM{digits}{check}").parse().unwrap()
+}
+
 /// A prescriber with one active token in hand. The passphrase is [`PASSPHRASE`].
 #[derive(Debug, Clone)]
 pub struct Person {
     /// Identifier.
-    pub id: PrescriberId,
+    pub id: PersonId,
     /// National Provider Identifier.
     pub npi: Npi,
     /// The token.
@@ -301,7 +309,7 @@ impl TestApp {
     /// The failures counted for the prescriber.
     pub async fn owner_failures(&self) -> Failures {
         let id = self.person.id;
-        self.store.read("test_owner", move |tx| tx.prescriber(id)).await.unwrap().unwrap().failures
+        self.store.read("test_owner", move |tx| tx.person(id)).await.unwrap().unwrap().failures
     }
 
     /// How many audit events there are.
@@ -359,7 +367,7 @@ async fn make_person(
     let hash = PassphraseHash::from_row(HASH).unwrap();
     let id = store
         .write("test_person", move |tx| {
-            let id = PrescriberId::new(at.now, tx.rng())?;
+            let id = PersonId::new(at.now, tx.rng())?;
             assert!(tx.create_prescriber(id, practice, npi, &name, &hash, at.now)?);
             Ok(id)
         })
@@ -368,6 +376,7 @@ async fn make_person(
     let made =
         app.install_demo_token(practice, id, "First phone".parse().unwrap(), at).await.unwrap();
     let phone = Phone::new(made.0, made.1, made.2);
+    app.install_demo_permission(practice, id, dea(number), at).await.unwrap();
     let wanted = phone.credential.clone();
     let row = store.write("test_token", move |tx| tx.token_by_credential(&wanted)).await;
     Person { id, npi, token: row.unwrap().unwrap().token.id, phone }
@@ -416,7 +425,7 @@ pub async fn fill(store: &Store, tokens: u32, key: &str, now: Timestamp) -> Vec<
             tx.create_api_key(&key, "flood", &key_hash, now)?;
             let mut phones = Vec::new();
             for number in 0..tokens {
-                let prescriber = PrescriberId::new(now, tx.rng())?;
+                let prescriber = PersonId::new(now, tx.rng())?;
                 tx.create_prescriber(
                     prescriber,
                     practice,
@@ -443,6 +452,8 @@ pub async fn fill(store: &Store, tokens: u32, key: &str, now: Timestamp) -> Vec<
                     device: Device::default(),
                     model: ModelCode::known(ModelCode::AUTHENTICATOR),
                     seed_left: None,
+                    activated: Some(now),
+                    sign_until: Some(now.plus_seconds(365 * 86_400)),
                 };
                 assert!(tx.create_token(&token)?, "an ID came twice");
                 phones.push(Phone::new(token.credential, token.seed, token.params));

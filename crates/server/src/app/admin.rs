@@ -1,11 +1,13 @@
 use countersign_crypto::{random_array, sha256};
 use countersign_domain::{
-    Actor, ApiKeyId, CredentialId, Device, DisableReason, EhrId, Event, EventKind, Failures,
-    ModelCode, Npi, Outcome, Passphrase, PassphraseHash, PracticeId, PrescriberId, Refusal,
-    StaffId, Timestamp, Token, TokenId, TokenKind, TokenName, TokenState,
+    Actor, ApiKeyId, AuthorityId, CredentialId, Date, DeaNumber, DeaRegistration, Device,
+    DisableReason, EhrId, Event, EventKind, Failures, ModelCode, Npi, Outcome, Passphrase,
+    PassphraseHash, PersonId, PracticeId, Refusal, Role, Schedules, StaffId, StateLicence,
+    Timestamp, Token, TokenId, TokenKind, TokenName, TokenState, UsState,
+    access::Permission,
     otp::{Drift, OtpParams, TokenSeed},
 };
-use countersign_store::{ApiKey, EhrRow, Identity, Staff, TokenRow};
+use countersign_store::{ApiKey, Authority, EhrRow, Identity, Paper, Staff, TokenRow, Tx};
 use data_encoding::BASE64URL_NOPAD;
 
 use super::{App, At, Error};
@@ -65,7 +67,7 @@ impl App {
         name: String,
         passphrase: Passphrase,
         at: At,
-    ) -> Result<Option<PrescriberId>, Error> {
+    ) -> Result<Option<PersonId>, Error> {
         let (iterations, rng) = (self.options.iterations, self.rng);
         let hash = self
             .hashing
@@ -75,7 +77,7 @@ impl App {
         let made = self
             .store
             .write("create_prescriber", move |tx| {
-                let id = PrescriberId::new(at.now, tx.rng())?;
+                let id = PersonId::new(at.now, tx.rng())?;
                 if !tx.create_prescriber(id, practice, npi, &name, &hash, at.now)? {
                     return Ok(None);
                 }
@@ -212,7 +214,7 @@ impl App {
                     .detail(&npi.masked());
                 let refused =
                     |event: Event, why| Event { outcome: Outcome::Refused, ..event }.reason(why);
-                let Some(found) = tx.prescriber_by_npi(npi)? else {
+                let Some(found) = tx.person_by_name(&npi.into())? else {
                     tx.append(&refused(event, "npi_unknown"), at.now)?;
                     return Ok(Closing::Unknown);
                 };
@@ -247,12 +249,76 @@ impl App {
         Ok(done)
     }
 
+    /// Gives a prescriber a registration, a licence and a permission that nobody has looked at: only the
+    /// demonstration and tests may, since it takes two persons everywhere else (21 CFR 1311.125(c)).
+    pub async fn install_demo_permission(
+        &self,
+        practice: PracticeId,
+        prescriber: PersonId,
+        dea: DeaNumber,
+        at: At,
+    ) -> Result<AuthorityId, Error> {
+        if !self.options.demonstration {
+            return Err(Error::NotFound);
+        }
+        let made = self
+            .store
+            .write("install_demo_permission", move |tx| {
+                let zone = tx.practice(practice)?.ok_or_else(|| Tx::broken("no practice"))?.zone;
+                let expires = Date::at(at.now, &zone).plus_days(700);
+                let state: UsState = "NE".parse().map_err(|_| Tx::broken("no state"))?;
+                let mut made = None;
+                for dea in [Some(dea), None] {
+                    let paper = match dea {
+                        Some(number) => Paper::Dea(DeaRegistration {
+                            number,
+                            state,
+                            schedules: Schedules::ALL,
+                            expires,
+                            withdrawn: None,
+                        }),
+                        None => Paper::Licence(StateLicence {
+                            state,
+                            number: "NE-20411".to_owned(),
+                            expires,
+                            withdrawn: None,
+                        }),
+                    };
+                    let it = Authority {
+                        id: AuthorityId::new(at.now, tx.rng())?,
+                        practice,
+                        person: Some(prescriber),
+                        paper,
+                        stops_at: expires.end(&zone),
+                        withdrawn: None,
+                        warned: None,
+                    };
+                    tx.create_authority(&it, at.now)?;
+                    made = made.or(Some(it.id));
+                }
+                let id = made.ok_or_else(|| Tx::broken("no registration"))?;
+                for role in [Role::Prescriber, Role::Designated] {
+                    tx.give_role(prescriber, practice, role, "", at.now)?;
+                }
+                let granted = Permission::Granted { since: at.now, self_executed: false };
+                tx.save_permission(prescriber, practice, id, &granted)?;
+                let event =
+                    Event::success(EventKind::PermissionChanged, Actor::Operator, at.support)
+                        .about(practice, prescriber)
+                        .detail("permission of the demonstration");
+                tx.append(&event, at.now)?;
+                Ok(id)
+            })
+            .await?;
+        Ok(made)
+    }
+
     /// Gives a prescriber a first token without a passcode of another: only the demonstration and
     /// tests may, since everyone else owes an identity proofing (21 CFR 1311.105).
     pub async fn install_demo_token(
         &self,
         practice: PracticeId,
-        prescriber: PrescriberId,
+        prescriber: PersonId,
         name: TokenName,
         at: At,
     ) -> Result<(CredentialId, TokenSeed, OtpParams), Error> {
@@ -280,10 +346,13 @@ impl App {
                     device: Device::default(),
                     model: ModelCode::known(ModelCode::TERMINAL),
                     seed_left: None,
+                    activated: Some(at.now),
+                    sign_until: None,
                 };
                 if !tx.create_token(&token)? {
                     return Err(countersign_store::Error::Retry);
                 }
+                tx.refresh_signing(prescriber)?;
                 let event = Event::success(EventKind::TokenAdded, Actor::Operator, at.support)
                     .about(practice, prescriber)
                     .token(token.id)

@@ -4,7 +4,7 @@ use std::collections::{HashMap, hash_map::Entry};
 
 use countersign_crypto::sha256;
 use countersign_domain::{
-    Actor, CredentialId, Event, EventKind, Failures, PasscodeCheck, Policy, PrescriberId, Purpose,
+    Actor, CredentialId, Event, EventKind, Failures, PasscodeCheck, PersonId, Policy, Purpose,
     Refusal, Token, check_passcode,
     otp::{OneTimePasscode, find},
 };
@@ -85,7 +85,7 @@ pub(super) fn run(
     wanted.sort_unstable();
     wanted.dedup();
     let mut rows = HashMap::with_capacity(wanted.len());
-    let mut owners: HashMap<PrescriberId, Owner> = HashMap::with_capacity(wanted.len());
+    let mut owners: HashMap<PersonId, Owner> = HashMap::with_capacity(wanted.len());
     let (owned, models) = tx.owned_tokens(&wanted)?;
     for (id, (row, failures)) in owned {
         if let Some(prescriber) = row.token.prescriber {
@@ -140,7 +140,7 @@ pub(super) fn run(
             check_passcode(&mut row.token, &mut owner.now, &request.passcode, now, &request.policy);
         request.consumed.set(result.iter().map(|step| (row.token.id, *step)));
         let result = result.and_then(|step| {
-            models.check(&row.token, request.purpose)?;
+            models.check(&row.token, request.purpose, now)?;
             Ok(step)
         });
         let event = Event::of(EventKind::PasscodeTried, actor, &result, request.at.support)

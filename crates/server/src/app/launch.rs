@@ -1,5 +1,5 @@
 use countersign_crypto::{VerifyingKey, sha256};
-use countersign_domain::{Actor, Event, EventKind, PrescriberId, StaffId};
+use countersign_domain::{Actor, Event, EventKind, PersonId, StaffId};
 use countersign_store::{Identity, Patient, Session, Stage};
 
 use super::{App, At, Error, SessionSecret, new_session};
@@ -110,8 +110,8 @@ impl App {
             .store
             .read("launched_name", move |tx| match who {
                 Some(Identity::Prescriber(id)) => {
-                    let id: PrescriberId = id;
-                    Ok(tx.prescriber(id)?.map(|p| p.name))
+                    let id: PersonId = id;
+                    Ok(tx.person(id)?.map(|p| p.name))
                 }
                 Some(Identity::Staff(id)) => {
                     let id: StaffId = id;

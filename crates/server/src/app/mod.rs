@@ -10,6 +10,7 @@ mod check;
 mod hashing;
 mod launch;
 mod models;
+mod notices;
 mod pairing;
 mod passphrase;
 mod provision;
@@ -25,8 +26,8 @@ use std::{
 
 use countersign_crypto::{Drawn, Rng, SecretText, random_array, sha256};
 use countersign_domain::{
-    Actor, Event, EventKind, Failures, Manufacturer, Outcome, Policy, PrescriberId, Purpose,
-    Refusal, SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState, otp::Step,
+    Actor, Event, EventKind, Failures, Manufacturer, Outcome, PersonId, Policy, Purpose, Refusal,
+    SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState, otp::Step,
 };
 use countersign_store::{Lane, ReadMark, RngSource, Session, Stage, Store, TokenRow, Tx};
 use data_encoding::BASE64URL_NOPAD;
@@ -143,7 +144,7 @@ pub struct App {
     hashing: HashPool,
     checks: Lane<CheckRequest, CheckAnswer>,
     burned: Burned,
-    tests: Mutex<HashMap<PrescriberId, (Timestamp, u32)>>,
+    tests: Mutex<HashMap<PersonId, (Timestamp, u32)>>,
     codes: Mutex<Drawn>,
     refused: Refused,
 }
@@ -184,7 +185,7 @@ pub struct By<'s> {
     /// The session.
     pub session: &'s Session,
     /// The prescriber.
-    pub prescriber: PrescriberId,
+    pub prescriber: PersonId,
 }
 
 /// One request's context: read once, handed down.
@@ -302,7 +303,7 @@ impl App {
     async fn decide<R, F>(
         &self,
         name: &'static str,
-        prescriber: PrescriberId,
+        prescriber: PersonId,
         session: SessionRowId,
         now: Timestamp,
         mut decision: F,
@@ -365,7 +366,7 @@ impl App {
                 // An event never names somebody else's token.
                 None => (Err(Refusal::TokenNotActive), None),
             };
-            let mut event = Event::of(kind, Actor::Prescriber(prescriber), &result, at.support)
+            let mut event = Event::of(kind, Actor::Person(prescriber), &result, at.support)
                 .about(practice, prescriber)
                 .token(theirs);
             event.purpose = purpose;
@@ -386,7 +387,9 @@ fn session_end(session: &Session, actor: Actor, support: SupportCode) -> Event {
     let mut event = Event::success(EventKind::SessionEnded, actor, support);
     event.practice = Some(session.practice);
     event.prescriber = match session.stage {
-        Stage::Passphrase { prescriber } | Stage::Full { prescriber, .. } => Some(prescriber),
+        Stage::Passphrase { prescriber }
+        | Stage::Enrolling { prescriber }
+        | Stage::Full { prescriber, .. } => Some(prescriber),
         Stage::Launched => None,
     };
     event
@@ -469,7 +472,7 @@ impl Account {
     fn save_changes(
         &self,
         before: &Self,
-        prescriber: PrescriberId,
+        prescriber: PersonId,
         tx: &mut Tx<'_>,
     ) -> Result<(), countersign_store::Error> {
         for ((old, new), mark) in before.tokens.iter().zip(&self.tokens).zip(&self.marks) {

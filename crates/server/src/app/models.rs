@@ -2,8 +2,8 @@
 
 use countersign_crypto::HmacAlgorithm;
 use countersign_domain::{
-    Actor, CredentialId, Device, Event, EventKind, Failures, ModelCode, PrescriberId, Purpose,
-    Refusal, Token, TokenId, TokenKind, TokenModel, TokenState,
+    Actor, CredentialId, Device, Event, EventKind, Failures, ModelCode, PersonId, Purpose, Refusal,
+    Token, TokenId, TokenKind, TokenModel, TokenState,
     otp::{Drift, OtpParams, TokenSeed},
 };
 use countersign_store::Session;
@@ -65,7 +65,7 @@ impl App {
     pub async fn hand_over(
         &self,
         session: &Session,
-        prescriber: PrescriberId,
+        prescriber: PersonId,
         form: HandOverForm,
         at: At,
     ) -> Result<Change<HandedOver>, Error> {
@@ -122,6 +122,8 @@ impl App {
                     device: Device::default(),
                     model,
                     seed_left: Some(at.now),
+                    activated: None,
+                    sign_until: None,
                 };
                 // IDs are drawn at random; one that is taken is drawn again.
                 let mut draws = 1;
@@ -138,7 +140,7 @@ impl App {
             let change = work()?;
             let mut event = Event::of(
                 EventKind::SeedHandedOver,
-                Actor::Prescriber(prescriber),
+                Actor::Person(prescriber),
                 &change.outcome(),
                 at.support,
             )

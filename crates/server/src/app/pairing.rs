@@ -40,7 +40,7 @@ impl App {
         self.store
             .write("start_pairing", move |tx| {
                 tx.create_pairing(&pairing, &digest, at.now)?;
-                let actor = Actor::Prescriber(pairing.prescriber);
+                let actor = Actor::Person(pairing.prescriber);
                 let event = Event::success(EventKind::PairingStarted, actor, at.support)
                     .about(pairing.practice, pairing.prescriber);
                 tx.append(&event, at.now)

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use countersign_crypto::{SecretText, sha256};
 use countersign_domain::{
-    Actor, Event, EventKind, Failures, Passphrase, PassphraseHash, PrescriberId, Refusal,
+    Actor, Event, EventKind, Failures, Passphrase, PassphraseHash, PersonId, Refusal,
 };
-use countersign_store::{Prescriber, Session};
+use countersign_store::{Person, Session};
 
 use super::{App, At, Change, Confirm, Error, hashing::Place, tokens::step_up};
 
@@ -37,7 +37,7 @@ impl App {
     pub async fn change_passphrase(
         self: &Arc<Self>,
         session: &Session,
-        prescriber: PrescriberId,
+        prescriber: PersonId,
         form: PassphraseForm,
         at: At,
     ) -> Result<Change<()>, Error> {
@@ -50,14 +50,14 @@ impl App {
     async fn try_change(
         &self,
         session: Session,
-        prescriber: PrescriberId,
+        prescriber: PersonId,
         form: PassphraseForm,
         at: At,
     ) -> Result<Change<()>, Error> {
         let policy = self.options.policy;
         let place = self.hashing.reserve()?;
         let found = self.prescriber(prescriber).await?;
-        let npi_hash = sha256(found.npi.as_text().as_bytes());
+        let npi_hash = sha256(found.sign_in.as_text().as_bytes());
         let paused = self
             .store
             .write("change_passphrase_begin", move |tx| {
@@ -75,16 +75,18 @@ impl App {
             None => Some(self.hash_both(place, &found, form.current, form.new).await?),
         };
         let (session_id, practice) = (session.id, session.practice);
-        let (confirm, before) = (form.confirm, found.passphrase.to_row());
+        let (confirm, before) =
+            (form.confirm, found.passphrase.as_ref().map(PassphraseHash::to_row));
         self.decide("change_passphrase", prescriber, session_id, at.now, move |account, tx| {
             let mut work = || -> Result<Change<()>, countersign_store::Error> {
                 // Read again under the lock: another page may have changed it while the hash ran.
-                let now = tx.prescriber(prescriber)?.map(|now| now.passphrase.to_row());
+                let now =
+                    tx.person(prescriber)?.and_then(|now| now.passphrase).map(|hash| hash.to_row());
                 let Some(hashed) = &hashed else {
                     let refusal = paused.map_or(Refusal::SignIn, Refusal::Paused);
                     return Ok(Change::Refused(refusal));
                 };
-                if !hashed.right || now.as_ref() != Some(&before) {
+                if !hashed.right || now != before {
                     // The passcode is not looked at, and so is not spent.
                     return Ok(Change::Refused(Refusal::WrongPassphrase));
                 }
@@ -105,7 +107,7 @@ impl App {
             let change = work()?;
             let event = Event::of(
                 EventKind::PassphraseChanged,
-                Actor::Prescriber(prescriber),
+                Actor::Person(prescriber),
                 &change.outcome(),
                 at.support,
             )
@@ -119,11 +121,12 @@ impl App {
     async fn hash_both(
         &self,
         place: Place<'_>,
-        found: &Prescriber,
+        found: &Person,
         current: SecretText,
         new: Passphrase,
     ) -> Result<Hashed, Error> {
-        let (old, iterations, rng) = (found.passphrase.clone(), self.options.iterations, self.rng);
+        let (iterations, rng) = (self.options.iterations, self.rng);
+        let old = found.passphrase.clone().unwrap_or_else(|| PassphraseHash::decoy(iterations));
         place
             .run(move || {
                 let right = Passphrase::parse(&current).is_ok_and(|phrase| old.verify(&phrase));

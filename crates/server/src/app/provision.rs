@@ -1,6 +1,6 @@
 use countersign_crypto::Rng;
 use countersign_domain::{
-    Actor, CredentialId, Device, Event, EventKind, Failures, ModelCode, PracticeId, PrescriberId,
+    Actor, CredentialId, Device, Event, EventKind, Failures, ModelCode, PersonId, PracticeId,
     Timestamp, Token, TokenId, TokenKind, TokenState,
     otp::{Drift, OtpParams, TokenSeed},
 };
@@ -128,7 +128,7 @@ impl App {
 pub(super) fn make_token(
     tx: &mut Tx<'_>,
     draft: &Draft,
-    owner: Option<(PracticeId, PrescriberId)>,
+    owner: Option<(PracticeId, PersonId)>,
     at: At,
     mut make: impl FnMut(
         &mut Tx<'_>,
@@ -158,6 +158,8 @@ pub(super) fn make_token(
             device: draft.device,
             model: draft.model.clone(),
             seed_left: None,
+            activated: None,
+            sign_until: None,
             credential,
         };
         if tx.create_token(&token)? {

@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use countersign_crypto::{SecretText, sha256};
 use countersign_domain::{
-    Actor, DisableReason, Event, EventKind, Npi, Passphrase, PassphraseHash, PrescriberId, Purpose,
-    Refusal, TokenId, check_any, check_passcode, check_resync, enable_token,
+    Actor, DisableReason, Event, EventKind, Passphrase, PassphraseHash, PersonId, Purpose, Refusal,
+    SignInName, TokenId, check_any, check_passcode, check_resync, enable_token,
     explain_wrong_passcode, otp::OneTimePasscode, same_browser,
 };
-use countersign_store::{Prescriber, Session, Stage};
+use countersign_store::{Person, Session, Stage};
 
 use super::{
     Account, App, At, By, Change, DisableForm, Error, SessionSecret, hashing::Place, log,
@@ -16,8 +16,8 @@ use super::{
 /// What step 1 sends.
 #[derive(Debug, Clone)]
 pub struct SignInForm {
-    /// The NPI, its check digit verified.
-    pub npi: Npi,
+    /// NPI or e-mail address, its shape verified.
+    pub name: SignInName,
     /// The passphrase as typed.
     pub passphrase: SecretText,
 }
@@ -55,8 +55,8 @@ impl App {
         at: At,
     ) -> Result<SessionSecret, Error> {
         let policy = self.options.policy;
-        let npi_hash = sha256(form.npi.as_text().as_bytes());
-        let npi = form.npi;
+        let npi_hash = sha256(form.name.as_text().as_bytes());
+        let (name, masked) = (form.name.clone(), form.name.masked());
         let place = self.hashing.reserve()?;
         // The try is counted before it is looked at: tries in parallel, or a crash, gain nothing.
         let begun = self
@@ -71,7 +71,7 @@ impl App {
                         &refusal,
                         at.support,
                     )
-                    .detail(&npi.masked());
+                    .detail(&name.masked());
                     tx.append(&event, at.now)?;
                     return Ok(Err((refusal, event)));
                 }
@@ -80,7 +80,7 @@ impl App {
                     &failures.failed(&policy.passphrase, at.now),
                     at.now,
                 )?;
-                Ok(Ok(tx.prescriber_by_npi(npi)?))
+                Ok(Ok(tx.person_by_name(&name)?))
             })
             .await?;
         let prescriber = match begun {
@@ -101,9 +101,9 @@ impl App {
                     Some(_) => Err(Refusal::AccountClosed),
                     None => Err(Refusal::SignIn),
                 };
-                let actor = result.as_ref().map_or(Actor::Unknown, |p| Actor::Prescriber(p.id));
+                let actor = result.as_ref().map_or(Actor::Unknown, |p| Actor::Person(p.id));
                 let mut event = Event::of(EventKind::PassphraseTried, actor, &result, at.support)
-                    .detail(&npi.masked());
+                    .detail(&masked);
                 if let Some(known) = &prescriber {
                     event = event.about(known.practice, known.id);
                 }
@@ -129,11 +129,13 @@ impl App {
         &self,
         place: Place<'_>,
         typed: SecretText,
-        prescriber: Option<&Prescriber>,
+        prescriber: Option<&Person>,
     ) -> Result<(bool, Option<PassphraseHash>), Error> {
         let iterations = self.options.iterations;
-        let hash =
-            prescriber.map_or_else(|| PassphraseHash::decoy(iterations), |p| p.passphrase.clone());
+        // Who has chosen none yet is answered like somebody unknown.
+        let hash = prescriber
+            .and_then(|person| person.passphrase.clone())
+            .unwrap_or_else(|| PassphraseHash::decoy(iterations));
         let rng = self.rng;
         place
             .run(move || {
@@ -157,7 +159,7 @@ impl App {
     pub async fn prove_passcode(
         &self,
         session: Session,
-        prescriber: PrescriberId,
+        prescriber: PersonId,
         chosen: Chosen,
         code: OneTimePasscode,
         at: At,
@@ -184,7 +186,7 @@ impl App {
     pub async fn resync(
         &self,
         session: &Session,
-        prescriber: PrescriberId,
+        prescriber: PersonId,
         token: TokenId,
         codes: (OneTimePasscode, OneTimePasscode),
         at: At,
@@ -201,7 +203,7 @@ impl App {
     pub async fn report_lost(
         &self,
         session: &Session,
-        prescriber: PrescriberId,
+        prescriber: PersonId,
         token: TokenId,
         reason: DisableReason,
         confirmed: bool,
@@ -219,7 +221,7 @@ impl App {
     pub async fn enable(
         &self,
         session: &Session,
-        prescriber: PrescriberId,
+        prescriber: PersonId,
         token: TokenId,
         code: OneTimePasscode,
         at: At,
@@ -251,7 +253,7 @@ impl App {
                 }
                 let mut event = session_end(&session, Actor::Unknown, at.support);
                 if let Some(prescriber) = event.prescriber {
-                    event.actor = Actor::Prescriber(prescriber);
+                    event.actor = Actor::Person(prescriber);
                 }
                 tx.append(&event, at.now)
             })
@@ -260,8 +262,8 @@ impl App {
     }
 
     /// The prescriber with this id.
-    pub async fn prescriber(&self, id: PrescriberId) -> Result<Prescriber, Error> {
-        let found = self.store.read("prescriber", move |tx| tx.prescriber(id)).await?;
+    pub async fn prescriber(&self, id: PersonId) -> Result<Person, Error> {
+        let found = self.store.read("prescriber", move |tx| tx.person(id)).await?;
         found.ok_or(Error::NotFound)
     }
 }
@@ -303,7 +305,7 @@ pub(super) fn verify(
 /// The event of a passcode given by a prescriber.
 pub(super) fn passcode_event(
     result: &Result<TokenId, Refusal>,
-    prescriber: PrescriberId,
+    prescriber: PersonId,
     practice: countersign_domain::PracticeId,
     chosen: Chosen,
     purpose: Purpose,
@@ -314,7 +316,7 @@ pub(super) fn passcode_event(
         (Err(Refusal::TokenNotActive), _) | (Err(_), Chosen::Any) => None,
         (Err(_), Chosen::Token(id)) => Some(id),
     };
-    Event::of(EventKind::PasscodeTried, Actor::Prescriber(prescriber), result, at.support)
+    Event::of(EventKind::PasscodeTried, Actor::Person(prescriber), result, at.support)
         .about(practice, prescriber)
         .token(token)
         .purpose(purpose)

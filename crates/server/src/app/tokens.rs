@@ -2,11 +2,10 @@ use std::sync::PoisonError;
 
 use countersign_domain::{
     Actor, CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, Event, EventKind,
-    NewToken, PrescriberId, Purpose, Refusal, TokenId, TokenKind, TokenModel, TokenName,
-    TokenState, add_token, disable_token, otp::OneTimePasscode, replace_token, same_browser,
-    test_token,
+    NewToken, PersonId, Purpose, Refusal, TokenId, TokenKind, TokenModel, TokenName, TokenState,
+    add_token, disable_token, otp::OneTimePasscode, replace_token, same_browser, test_token,
 };
-use countersign_store::{AuditRow, Prescriber, Session, Stage, Tx};
+use countersign_store::{AuditRow, Person, Session, Stage, Tx};
 
 use super::{
     Account, App, At, By, Chosen, Error, TokenRow, needs_step_up, record,
@@ -16,7 +15,7 @@ use super::{
 /// A prescriber's tokens and what happened to them lately.
 pub struct Overview {
     /// Who.
-    pub prescriber: Prescriber,
+    pub prescriber: Person,
     /// All tokens ever bound, oldest first.
     pub tokens: Vec<countersign_domain::Token>,
     /// Newest first.
@@ -100,11 +99,11 @@ impl<T> From<Result<T, Refusal>> for Change<T> {
 
 impl App {
     /// What the dashboard and the token pages show.
-    pub async fn overview(&self, prescriber: PrescriberId) -> Result<Overview, Error> {
+    pub async fn overview(&self, prescriber: PersonId) -> Result<Overview, Error> {
         let found = self
             .store
             .read("overview", move |tx| {
-                let Some(prescriber) = tx.prescriber(prescriber)? else { return Ok(None) };
+                let Some(prescriber) = tx.person(prescriber)? else { return Ok(None) };
                 let tokens =
                     tx.tokens_of(prescriber.id)?.into_iter().map(|row| row.token).collect();
                 let events = tx.events_of(prescriber.id, 200)?;
@@ -120,7 +119,7 @@ impl App {
     /// The newest events of one of a prescriber's tokens, and the one that added it.
     pub async fn token_events(
         &self,
-        prescriber: PrescriberId,
+        prescriber: PersonId,
         token: TokenId,
     ) -> Result<Vec<AuditRow>, Error> {
         let events = move |tx: &mut Tx<'_>| tx.events_of_token(prescriber, token, 50);
@@ -131,7 +130,7 @@ impl App {
     pub fn needs_step_up(&self, session: &Session, at: At) -> bool {
         let passcode_at = match session.stage {
             Stage::Full { passcode_at, .. } => Some(passcode_at),
-            Stage::Launched | Stage::Passphrase { .. } => None,
+            Stage::Launched | Stage::Passphrase { .. } | Stage::Enrolling { .. } => None,
         };
         needs_step_up(passcode_at, &self.options.policy, at.now)
     }
@@ -140,7 +139,7 @@ impl App {
     pub async fn add_token(
         &self,
         session: &Session,
-        prescriber: PrescriberId,
+        prescriber: PersonId,
         form: AddForm,
         at: At,
     ) -> Result<Change<TokenId>, Error> {
@@ -207,7 +206,7 @@ impl App {
                         if let Some(gone) = form.replaces {
                             let event = Event::success(
                                 EventKind::TokenDisabled,
-                                Actor::Prescriber(prescriber),
+                                Actor::Person(prescriber),
                                 at.support,
                             )
                             .about(practice, prescriber)
@@ -232,7 +231,7 @@ impl App {
             let change = work()?;
             let mut event = Event::of(
                 EventKind::TokenAdded,
-                Actor::Prescriber(prescriber),
+                Actor::Person(prescriber),
                 &change.outcome(),
                 at.support,
             )
@@ -252,7 +251,7 @@ impl App {
     pub async fn disable(
         &self,
         session: &Session,
-        prescriber: PrescriberId,
+        prescriber: PersonId,
         token: TokenId,
         form: DisableForm,
         at: At,
@@ -278,14 +277,10 @@ impl App {
                 },
             };
             let done = change.outcome();
-            let mut event = Event::of(
-                EventKind::TokenDisabled,
-                Actor::Prescriber(prescriber),
-                &done,
-                at.support,
-            )
-            .about(practice, prescriber)
-            .token(theirs(account, token));
+            let mut event =
+                Event::of(EventKind::TokenDisabled, Actor::Person(prescriber), &done, at.support)
+                    .about(practice, prescriber)
+                    .token(theirs(account, token));
             if done.is_ok() {
                 if form.reason.is_loss() {
                     // Whoever holds the token may hold a session too.
@@ -305,7 +300,7 @@ impl App {
     pub async fn rename(
         &self,
         session: &Session,
-        prescriber: PrescriberId,
+        prescriber: PersonId,
         token: TokenId,
         form: RenameForm,
         at: At,
@@ -329,7 +324,7 @@ impl App {
             };
             let event = Event::of(
                 EventKind::TokenRenamed,
-                Actor::Prescriber(prescriber),
+                Actor::Person(prescriber),
                 &change.outcome(),
                 at.support,
             )
@@ -344,7 +339,7 @@ impl App {
     pub async fn test(
         &self,
         session: &Session,
-        prescriber: PrescriberId,
+        prescriber: PersonId,
         token: TokenId,
         code: OneTimePasscode,
         at: At,
@@ -361,7 +356,7 @@ impl App {
         .await
     }
 
-    fn count_test(&self, prescriber: PrescriberId, at: At) -> bool {
+    fn count_test(&self, prescriber: PersonId, at: At) -> bool {
         const SECONDS: i64 = 600;
         const MOST: u32 = 10;
         let mut tests = self.tests.lock().unwrap_or_else(PoisonError::into_inner);

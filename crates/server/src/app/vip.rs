@@ -203,5 +203,7 @@ fn new_token(
         device: Device::default(),
         model: ModelCode::known(ModelCode::VIP_ACCESS),
         seed_left: None,
+        activated: None,
+        sign_until: None,
     })
 }

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use countersign_domain::{
-    DisableReason, Npi, PrescriberId, Refusal, TokenId, otp::OneTimePasscode,
+    DisableReason, PersonId, Refusal, SignInName, TokenId, otp::OneTimePasscode,
 };
 use countersign_store::{Identity, Session, Stage};
 use http::StatusCode;
@@ -19,11 +19,11 @@ use crate::{
 };
 
 /// Who the EHR said it is, where that is a prescriber: name and NPI are then not asked for.
-async fn launched(ctx: &Ctx) -> Result<Option<(String, Npi)>, Stop> {
+async fn launched(ctx: &Ctx) -> Result<Option<(String, SignInName)>, Stop> {
     match ctx.session.as_ref().and_then(|session| session.launched_as) {
         Some(Identity::Prescriber(id)) => {
             let found = ctx.app().prescriber(id).await.map_err(|error| ctx.stop(&error))?;
-            Ok(Some((found.name, found.npi)))
+            Ok(Some((found.name, found.sign_in)))
         }
         _ => Ok(None),
     }
@@ -38,7 +38,7 @@ async fn login_page(ctx: &Ctx) -> Result<LoginPage, Stop> {
     Ok(LoginPage {
         page: frame,
         npi: TextField {
-            value: launched.as_ref().map_or_else(String::new, |(_, npi)| npi.as_text()),
+            value: launched.as_ref().map_or_else(String::new, |(_, name)| name.as_text()),
             error: None,
         },
         launched_as: launched.map(|(name, _)| name),
@@ -51,6 +51,7 @@ pub(super) async fn form(ctx: Ctx, query: Query) -> Out {
     match ctx.session.as_ref().map(|session| session.stage) {
         Some(Stage::Full { .. }) => return Ok(see_other("/portal/dashboard")),
         Some(Stage::Passphrase { .. }) => return Ok(see_other("/portal/login/passcode")),
+        Some(Stage::Enrolling { .. }) => return Ok(see_other("/enrol")),
         Some(Stage::Launched) | None => {}
     }
     let mut template = login_page(&ctx).await?;
@@ -75,24 +76,24 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
         return Ok(error_page(StatusCode::TOO_MANY_REQUESTS, ctx.frame("")));
     }
     let mut template = login_page(&ctx).await?;
-    let npi = if template.launched_as.is_some() {
+    let name = if template.launched_as.is_some() {
         template.npi.value.parse()
     } else {
-        template.npi.value = fields.text("npi").chars().take(20).collect();
-        fields.text("npi").parse::<Npi>()
+        template.npi.value = fields.text("npi").chars().take(254).collect();
+        fields.text("npi").parse::<SignInName>()
     };
     if fields.text("passphrase").is_empty() {
         template.passphrase.error = Some("Enter your EPCS passphrase.".to_owned());
     }
-    let npi = match npi {
-        Ok(npi) if template.passphrase.error.is_none() => npi,
+    let name = match name {
+        Ok(name) if template.passphrase.error.is_none() => name,
         Ok(_) => return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template)),
         Err(error) => {
             template.npi.error = Some(error.to_string());
             return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
         }
     };
-    let form = SignInForm { npi, passphrase: fields.secret("passphrase") };
+    let form = SignInForm { name, passphrase: fields.secret("passphrase") };
     match ctx.app().sign_in(form, ctx.session.clone(), ctx.at).await {
         Ok(secret) => Ok(with_session(see_other("/portal/login/passcode"), &secret)),
         Err(Error::Refused(refusal)) => {
@@ -111,7 +112,7 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
 }
 
 /// Session, person and tokens of someone who has proved the passphrase.
-async fn known(ctx: &Ctx) -> Result<(Session, PrescriberId, Overview), Stop> {
+async fn known(ctx: &Ctx) -> Result<(Session, PersonId, Overview), Stop> {
     let (session, prescriber) = ctx.passphrase_session()?;
     let overview = ctx.app().overview(prescriber).await.map_err(|error| ctx.stop(&error))?;
     Ok((session, prescriber, overview))
@@ -369,7 +370,7 @@ pub(super) async fn enable(ctx: Ctx, fields: Fields) -> Out {
 pub(super) async fn enable_with(
     ctx: &Ctx,
     session: &Session,
-    prescriber: PrescriberId,
+    prescriber: PersonId,
     token: TokenId,
     mut template: EnablePage,
     fields: &Fields,

@@ -23,7 +23,7 @@ use axum::{
     routing::{get, post},
 };
 use countersign_crypto::SecretText;
-use countersign_domain::{PrescriberId, SupportCode, Timestamp};
+use countersign_domain::{PersonId, SupportCode, Timestamp};
 use countersign_store::{Identity, Session, Stage};
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use tower_http::{
@@ -336,11 +336,12 @@ impl Ctx {
     }
 
     /// The session of someone who has proved the passphrase and not yet a passcode.
-    fn passphrase_session(&self) -> Result<(Session, PrescriberId), Stop> {
+    fn passphrase_session(&self) -> Result<(Session, PersonId), Stop> {
         match &self.session {
             Some(session) => match session.stage {
                 Stage::Passphrase { prescriber } => Ok((session.clone(), prescriber)),
                 Stage::Full { .. } => Err(Stop::with(see_other("/portal/dashboard"))),
+                Stage::Enrolling { .. } => Err(Stop::with(see_other("/enrol"))),
                 Stage::Launched => Err(Stop::with(see_other("/portal/login"))),
             },
             None => Err(self.sign_in_again()),
@@ -348,11 +349,12 @@ impl Ctx {
     }
 
     /// The session of someone who has proved both factors.
-    fn full_session(&self) -> Result<(Session, PrescriberId), Stop> {
+    fn full_session(&self) -> Result<(Session, PersonId), Stop> {
         match &self.session {
             Some(session) => match session.stage {
                 Stage::Full { prescriber, .. } => Ok((session.clone(), prescriber)),
                 Stage::Passphrase { .. } => Err(Stop::with(see_other("/portal/login/passcode"))),
+                Stage::Enrolling { .. } => Err(Stop::with(see_other("/enrol"))),
                 Stage::Launched => Err(Stop::with(see_other("/portal/login"))),
             },
             None => Err(self.sign_in_again()),

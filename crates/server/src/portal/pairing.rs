@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_crypto::SecretText;
-use countersign_domain::{PairingId, PrescriberId, TokenId};
+use countersign_domain::{PairingId, PersonId, TokenId};
 use countersign_store::PairingState;
 use http::{HeaderValue, StatusCode, header};
 
@@ -19,7 +19,7 @@ use crate::{
 
 /// Person, secret of the session and pairing of an address.
 struct Known {
-    prescriber: PrescriberId,
+    prescriber: PersonId,
     secret: SecretText,
     id: PairingId,
     state: PairingState,

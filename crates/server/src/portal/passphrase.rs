@@ -46,7 +46,7 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
         template.current.error = Some("Type your present passphrase.".to_owned());
     }
     let person = &overview.prescriber;
-    let npi = person.npi.as_text();
+    let npi = person.sign_in.as_text();
     let own = [person.name.as_str(), npi.as_str(), person.practice_name.as_str()];
     let new = Passphrase::choose(&typed("new"), &own);
     template.new.error = new.as_ref().err().map(ToString::to_string);

@@ -155,7 +155,7 @@ pub(super) fn twins(overview: &Overview, now: Timestamp) -> Vec<TokenChoice> {
 
 fn actor(code: &str) -> &'static str {
     match code {
-        "prescriber" => "you",
+        "person" | "prescriber" => "you",
         "operator" => "the system operator",
         "api_key" => "a connected system",
         "ehr" => "the EHR",

@@ -81,6 +81,7 @@ pub(super) async fn portal(ctx: Ctx) -> Response {
     see_other(match ctx.session.map(|session| session.stage) {
         Some(Stage::Full { .. }) => "/portal/dashboard",
         Some(Stage::Passphrase { .. }) => "/portal/login/passcode",
+        Some(Stage::Enrolling { .. }) => "/enrol",
         Some(Stage::Launched) | None => "/portal/login",
     })
 }

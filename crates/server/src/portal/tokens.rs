@@ -2,7 +2,7 @@
 
 use axum::{extract::Path, response::Response};
 use countersign_domain::{
-    CredentialId, DisableReason, Manufacturer, PrescriberId, Refusal, Token, TokenId, TokenKind,
+    CredentialId, DisableReason, Manufacturer, PersonId, Refusal, Token, TokenId, TokenKind,
     TokenName, infer_format, otp::OneTimePasscode,
 };
 use countersign_store::{PairingState, Session};
@@ -27,17 +27,14 @@ use crate::{
 const DISABLED: &str = "The token is disabled. Its codes no longer work.";
 
 /// Session, person and tokens of someone who has proved both factors.
-pub(super) async fn known(ctx: &Ctx) -> Result<(Session, PrescriberId, Overview), Stop> {
+pub(super) async fn known(ctx: &Ctx) -> Result<(Session, PersonId, Overview), Stop> {
     let (session, prescriber) = ctx.full_session()?;
     let overview = ctx.app().overview(prescriber).await.map_err(|error| ctx.stop(&error))?;
     Ok((session, prescriber, overview))
 }
 
 /// The same, and the token of the address, if it is theirs.
-async fn known_token(
-    ctx: &Ctx,
-    id: &str,
-) -> Result<(Session, PrescriberId, Overview, Token), Stop> {
+async fn known_token(ctx: &Ctx, id: &str) -> Result<(Session, PersonId, Overview, Token), Stop> {
     let (session, prescriber, overview) = known(ctx).await?;
     let id: TokenId = id.parse().map_err(|_| ctx.not_found())?;
     let token = overview.tokens.iter().find(|token| token.id == id).cloned();
@@ -53,11 +50,7 @@ pub(super) fn frame(ctx: &Ctx, overview: &Overview, title: &str, nav: NavTab) ->
 }
 
 /// The frame of a page of this prescriber.
-pub(super) async fn frame_of(
-    ctx: &Ctx,
-    prescriber: PrescriberId,
-    title: &str,
-) -> Result<Page, Stop> {
+pub(super) async fn frame_of(ctx: &Ctx, prescriber: PersonId, title: &str) -> Result<Page, Stop> {
     let person = ctx.app().prescriber(prescriber).await.map_err(|error| ctx.stop(&error))?;
     let mut page = ctx.frame_for(title, &person.name);
     page.practice = Some(person.practice_name);
@@ -80,7 +73,7 @@ pub(super) async fn dashboard(ctx: Ctx, query: Query) -> Out {
     let mut template = DashboardPage {
         page: frame(&ctx, &overview, "Prescriber dashboard", NavTab::Overview),
         name: overview.prescriber.name.clone(),
-        npi: overview.prescriber.npi.masked(),
+        npi: overview.prescriber.sign_in.masked(),
         practice: overview.prescriber.practice_name.clone(),
         active,
         limit: most_active(&ctx),
@@ -419,7 +412,7 @@ fn token_page(ctx: &Ctx, session: &Session, overview: &Overview, token: &Token) 
 async fn known_with_events(
     ctx: &Ctx,
     id: &str,
-) -> Result<(Session, PrescriberId, Overview, Token), Stop> {
+) -> Result<(Session, PersonId, Overview, Token), Stop> {
     let (session, prescriber, mut overview, token) = known_token(ctx, id).await?;
     let events = ctx.app().token_events(prescriber, token.id).await;
     overview.events = events.map_err(|error| ctx.stop(&error))?;

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use countersign_crypto::sha256;
-use countersign_domain::PrescriberId;
+use countersign_domain::PersonId;
 use countersign_store::{Error, SCHEMA_VERSION};
 
 use crate::support::{NOW, People, hex, master_key, named, seen};
 
 /// Every released migration with the checksums of its two files. A released file never changes:
 /// a difference here means that databases in the field would be refused.
-const RELEASED: [Released; 4] = [
+const RELEASED: [Released; 5] = [
     Released {
         version: 1,
         name: "first",
@@ -57,6 +57,18 @@ const RELEASED: [Released; 4] = [
         postgres: (
             include_bytes!("../../migrations/postgres/0004_hot_path.sql"),
             "62b7ea347eeef50a05d97d3425e374d249e6874ce01b54217f09818ce0a5464b",
+        ),
+    },
+    Released {
+        version: 5,
+        name: "people",
+        sqlite: (
+            include_bytes!("../../migrations/sqlite/0005_people.sql"),
+            "2008ef887f891f556ad13d800b75f0036bfb964d9d45c48e88a3a18018230c07",
+        ),
+        postgres: (
+            include_bytes!("../../migrations/postgres/0005_people.sql"),
+            "20f55ee9c812c038f45ba08b74710109a66ecef17095df17bba88292d161023c",
         ),
     },
 ];
@@ -159,7 +171,7 @@ on_both! {
             ))
             .await;
         let store = place.open().await;
-        let owner = PrescriberId::from_slice(&[9; 16]).unwrap();
+        let owner = PersonId::from_slice(&[9; 16]).unwrap();
         let found = store.read("events", move |tx| tx.events_of(owner, 10)).await.unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].at.micros(), 5);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_domain::{CredentialId, PrescriberId, TokenState, otp::Step};
+use countersign_domain::{CredentialId, PersonId, TokenState, otp::Step};
 use countersign_store::{Error, Pairing, Session, Stage, Store, Tx};
 
 use crate::support::{NOW, People, facts, new_token, random, row_of, stored};
@@ -15,7 +15,7 @@ const ROUNDS: i64 = 50;
 fn consume(
     tx: &mut Tx<'_>,
     credential: &CredentialId,
-    owner: Option<PrescriberId>,
+    owner: Option<PersonId>,
     step: Step,
 ) -> Result<bool, Error> {
     let mut row = match owner {

@@ -103,7 +103,7 @@ on_both! {
 
     async fn prescribers(place: &Place) {
         let store = place.open().await;
-        let (practice, id, npi_of) = (new_id!(PracticeId), new_id!(PrescriberId), npi());
+        let (practice, id, npi_of) = (new_id!(PracticeId), new_id!(PersonId), npi());
         let first = PassphraseHash::from_row(&passphrase_row(210_000, 'b')).unwrap();
         let raised = PassphraseHash::from_row(&passphrase_row(600_000, 'C')).unwrap();
         let hash = first.clone();
@@ -111,7 +111,7 @@ on_both! {
             .write("prescriber", move |tx| {
                 tx.create_practice(practice, "Lakeside Clinic", NOW)?;
                 let made = tx.create_prescriber(id, practice, npi_of, TRICKY, &hash, NOW)?;
-                let other = new_id!(PrescriberId);
+                let other = new_id!(PersonId);
                 let again = tx.create_prescriber(other, practice, npi_of, "x", &hash, NOW)?;
                 Ok((made, again))
             })
@@ -120,17 +120,17 @@ on_both! {
         assert!(made && !again, "one NPI, one prescriber");
         let (by_npi, by_id, unknown) = store
             .read("prescriber", move |tx| {
-                let unknown = (tx.prescriber_by_npi(npi())?, tx.prescriber(new_id!(PrescriberId))?);
-                Ok((tx.prescriber_by_npi(npi_of)?, tx.prescriber(id)?, unknown))
+                let unknown = (tx.person_by_name(&npi().into())?, tx.person(new_id!(PersonId))?);
+                Ok((tx.person_by_name(&npi_of.into())?, tx.person(id)?, unknown))
             })
             .await
             .unwrap();
         assert!(unknown.0.is_none() && unknown.1.is_none());
         for found in [by_npi.unwrap(), by_id.unwrap()] {
             assert_eq!((found.id, found.practice), (id, practice));
-            assert_eq!((found.npi.as_text(), found.name.as_str()), (npi_of.as_text(), TRICKY));
+            assert_eq!((found.sign_in.as_text(), found.name.as_str()), (npi_of.as_text(), TRICKY));
             assert_eq!(found.practice_name, "Lakeside Clinic");
-            assert_eq!(found.passphrase.to_row(), first.to_row());
+            assert_eq!(found.passphrase.unwrap().to_row(), first.to_row());
             assert_eq!((found.closed, found.failures), (false, Failures::NONE));
         }
         let blocked = Failures { count: 7, blocked_until: Some(NOW.plus_seconds(61)) };
@@ -154,9 +154,9 @@ on_both! {
             .await
             .unwrap();
         assert_eq!(open, (true, false));
-        let found = store.read("prescriber", move |tx| tx.prescriber(id)).await.unwrap().unwrap();
+        let found = store.read("prescriber", move |tx| tx.person(id)).await.unwrap().unwrap();
         assert_eq!((found.closed, found.failures), (true, blocked));
-        assert_eq!(found.passphrase.to_row(), raised.to_row());
+        assert_eq!(found.passphrase.unwrap().to_row(), raised.to_row());
     }
 
     async fn failures_of_an_npi(place: &Place) {
@@ -596,7 +596,7 @@ on_both! {
         let token = people.token(&store).await.id;
         let actors = [
             Actor::Unknown,
-            Actor::Prescriber(people.prescriber),
+            Actor::Person(people.prescriber),
             Actor::Staff(new_id!(StaffId)),
             Actor::Operator,
             Actor::ApiKey(new_id!(ApiKeyId)),
@@ -739,7 +739,7 @@ on_both! {
         let store = place.open().await;
         let made = store
             .write("orphan", |tx| {
-                let (id, practice) = (new_id!(PrescriberId), new_id!(PracticeId));
+                let (id, practice) = (new_id!(PersonId), new_id!(PracticeId));
                 tx.create_prescriber(id, practice, npi(), "x", &passphrase_hash(), NOW)
             })
             .await;

@@ -18,8 +18,7 @@ use countersign_crypto::{
 };
 use countersign_domain::{
     Actor, CredentialId, Device, Event, EventKind, Failures, ModelCode, Npi, PassphraseHash,
-    PracticeId, PrescriberId, SupportCode, Timestamp, Token, TokenKind, TokenState,
-    luhn_check_digit,
+    PersonId, PracticeId, SupportCode, Timestamp, Token, TokenKind, TokenState, luhn_check_digit,
     otp::{Drift, OtpParams, TokenSeed},
 };
 use countersign_store::{Database, Error, Store, TokenRow, Tx};
@@ -287,6 +286,8 @@ pub(crate) fn new_token() -> Token {
         device: Device::default(),
         model: ModelCode::known(ModelCode::AUTHENTICATOR),
         seed_left: None,
+        activated: None,
+        sign_until: None,
     }
 }
 
@@ -299,12 +300,12 @@ pub(crate) fn facts(token: &Token) -> (String, Vec<u8>) {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct People {
     pub(crate) practice: PracticeId,
-    pub(crate) prescriber: PrescriberId,
+    pub(crate) prescriber: PersonId,
 }
 
 impl People {
     pub(crate) async fn new(store: &Store) -> Self {
-        let people = Self { practice: new_id!(PracticeId), prescriber: new_id!(PrescriberId) };
+        let people = Self { practice: new_id!(PracticeId), prescriber: new_id!(PersonId) };
         store
             .write("people", move |tx| {
                 tx.create_practice(people.practice, "Lakeside Clinic", NOW)?;

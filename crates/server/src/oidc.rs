@@ -1,0 +1,505 @@
+//! The relying party of OpenID Connect Core 1.0, code flow with PKCE (RFC 7636): who a proofing provider
+//! says somebody is.
+//!
+//! Narrow on purpose: ES256 and RS256, one audience, a nonce, no key from anywhere but the provider's
+//! `jwks_uri`. Nothing here knows HTTP; [`crate::outbound`] carries what is asked.
+
+use countersign_crypto::{RsaVerifyingKey, VerifyingKey, sha256};
+use countersign_domain::Timestamp;
+use data_encoding::BASE64URL_NOPAD;
+use serde::Deserialize;
+use thiserror::Error;
+
+/// Longest ID token, in bytes.
+const MOST_BYTES: usize = 16 * 1024;
+/// How far the provider's clock may be off, in seconds.
+const SKEW_SECONDS: i64 = 60;
+/// How old an ID token may be, in seconds.
+const MOST_AGE_SECONDS: i64 = 600;
+
+/// How we are known to a provider.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Client {
+    /// The provider's issuer address.
+    pub issuer: String,
+    /// Our client ID there.
+    pub id: String,
+    /// Our client secret there.
+    pub secret: Secret,
+    /// What we ask for; sent as `acr_values` where not empty.
+    pub acr_values: String,
+}
+
+/// A secret that is not printed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// Why a provider's answer counts for nothing; a stable code for the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum OidcError {
+    /// Its description is no description, or of another issuer.
+    #[error("the provider's description can't be used")]
+    Discovery,
+    /// The answer to the code is none.
+    #[error("the provider's answer can't be read")]
+    Malformed,
+    /// No key of the provider has signed it.
+    #[error("the signature of the ID token does not hold")]
+    BadSignature,
+    /// Another issuer, audience or nonce.
+    #[error("the ID token is not for this request")]
+    NotForUs,
+    /// Too old, or from the future.
+    #[error("the ID token's time is over, or has not come")]
+    WrongTime,
+}
+
+impl OidcError {
+    /// Stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Discovery => "provider_description",
+            Self::Malformed => "provider_answer",
+            Self::BadSignature => "provider_signature",
+            Self::NotForUs => "provider_other_request",
+            Self::WrongTime => "provider_time",
+        }
+    }
+}
+
+/// A provider's description (OpenID Connect Discovery 1.0, section 3).
+#[derive(Debug, Clone, Deserialize)]
+pub struct Discovery {
+    issuer: String,
+    /// Where the person is sent.
+    pub authorization_endpoint: String,
+    /// Where a code is exchanged.
+    pub token_endpoint: String,
+    /// Where the keys are.
+    pub jwks_uri: String,
+}
+
+impl Discovery {
+    /// Where the description of an issuer lies.
+    pub fn address(issuer: &str) -> String {
+        format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))
+    }
+
+    /// Reads it. All its addresses must be as safe as the issuer's own.
+    pub fn read(issuer: &str, body: &[u8]) -> Result<Self, OidcError> {
+        let found: Self = serde_json::from_slice(body).map_err(|_| OidcError::Discovery)?;
+        let safe = |url: &str| {
+            url.starts_with("https://")
+                || (issuer.starts_with("http://") && url.starts_with("http://"))
+        };
+        let all = [&found.authorization_endpoint, &found.token_endpoint, &found.jwks_uri];
+        if found.issuer != issuer || !all.into_iter().all(|url| safe(url)) {
+            return Err(OidcError::Discovery);
+        }
+        Ok(found)
+    }
+}
+
+/// The challenge of a verifier (RFC 7636, 4.2: S256).
+pub fn challenge(verifier: &str) -> String {
+    BASE64URL_NOPAD.encode(&sha256(verifier.as_bytes()))
+}
+
+/// Text for a query (RFC 3986: everything but unreserved characters is escaped).
+pub fn escaped(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}
+
+/// Where somebody is sent to be proofed.
+pub fn authorization_url(
+    discovery: &Discovery,
+    client: &Client,
+    redirect_uri: &str,
+    state: &str,
+    nonce: &str,
+    verifier: &str,
+) -> String {
+    let mut url = discovery.authorization_endpoint.clone();
+    url.push(if url.contains('?') { '&' } else { '?' });
+    let challenge = challenge(verifier);
+    let fields = [
+        ("response_type", "code"),
+        ("client_id", &client.id),
+        ("redirect_uri", redirect_uri),
+        ("scope", "openid profile address"),
+        ("state", state),
+        ("nonce", nonce),
+        ("code_challenge", &challenge),
+        ("code_challenge_method", "S256"),
+        ("acr_values", &client.acr_values),
+    ];
+    let pairs: Vec<String> = fields
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name}={}", escaped(value)))
+        .collect();
+    url + &pairs.join("&")
+}
+
+/// The answer to a code (section 3.1.3.3).
+#[derive(Deserialize)]
+pub struct TokenAnswer {
+    /// The ID token.
+    pub id_token: String,
+}
+
+impl TokenAnswer {
+    /// Reads it.
+    pub fn read(body: &[u8]) -> Result<Self, OidcError> {
+        serde_json::from_slice(body).map_err(|_| OidcError::Malformed)
+    }
+}
+
+/// The keys of a provider (RFC 7517).
+#[derive(Deserialize)]
+pub struct KeySet {
+    keys: Vec<Jwk>,
+}
+
+#[derive(Deserialize)]
+struct Jwk {
+    kty: String,
+    #[serde(default)]
+    kid: Option<String>,
+    #[serde(default, rename = "use")]
+    purpose: Option<String>,
+    #[serde(default)]
+    crv: String,
+    #[serde(default)]
+    x: String,
+    #[serde(default)]
+    y: String,
+    #[serde(default)]
+    n: String,
+    #[serde(default)]
+    e: String,
+}
+
+impl KeySet {
+    /// Reads them.
+    pub fn read(body: &[u8]) -> Result<Self, OidcError> {
+        serde_json::from_slice(body).map_err(|_| OidcError::Malformed)
+    }
+}
+
+impl Jwk {
+    /// Whether this key, with an algorithm of its own kind, has signed the message.
+    fn has_signed(&self, alg: &str, message: &[u8], signature: &[u8]) -> bool {
+        let bytes = |text: &str| BASE64URL_NOPAD.decode(text.trim_end_matches('=').as_bytes()).ok();
+        match (self.kty.as_str(), alg) {
+            ("EC", "ES256") if self.crv == "P-256" => {
+                let point = bytes(&self.x)
+                    .zip(bytes(&self.y))
+                    .map(|(x, y)| [&[4], &x[..], &y[..]].concat());
+                point
+                    .and_then(|point| VerifyingKey::from_point(&point).ok())
+                    .is_some_and(|key| key.verify(message, signature).is_ok())
+            }
+            ("RSA", "RS256") => bytes(&self.n)
+                .zip(bytes(&self.e))
+                .and_then(|(n, e)| RsaVerifyingKey::from_components(&n, &e).ok())
+                .is_some_and(|key| key.verify(message, signature).is_ok()),
+            _ => false,
+        }
+    }
+}
+
+/// What an ID token says, as far as it is asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct IdClaims {
+    iss: String,
+    aud: Audience,
+    #[serde(default)]
+    azp: Option<String>,
+    exp: i64,
+    iat: i64,
+    #[serde(default)]
+    nonce: String,
+    /// The provider's name for the person.
+    pub sub: String,
+    /// Assurance, in the two ways in which providers write it.
+    #[serde(default)]
+    pub acr: String,
+    /// See [`IdClaims::acr`].
+    #[serde(default)]
+    pub ial: String,
+    /// Given name.
+    #[serde(default)]
+    pub given_name: String,
+    /// Middle names.
+    #[serde(default)]
+    pub middle_name: String,
+    /// Family name.
+    #[serde(default)]
+    pub family_name: String,
+    /// Date of birth, `YYYY-MM-DD`.
+    #[serde(default)]
+    pub birthdate: String,
+    /// The NPI, where the provider knows it.
+    #[serde(default)]
+    pub npi: String,
+    /// The address.
+    #[serde(default)]
+    pub address: Address,
+}
+
+impl IdClaims {
+    /// The value that stands for the assurance.
+    pub fn assurance(&self) -> &str {
+        if self.ial.is_empty() { &self.acr } else { &self.ial }
+    }
+}
+
+/// The address claim (OpenID Connect Core 1.0, 5.1.1).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Address {
+    /// All of it, in lines.
+    #[serde(default)]
+    pub formatted: String,
+}
+
+/// One audience, or several.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Default for Audience {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
+
+impl Audience {
+    fn is(&self, client: &str) -> bool {
+        match self {
+            Self::One(one) => one == client,
+            // With others beside us somebody else could have got it.
+            Self::Several(all) => matches!(all.as_slice(), [one] if one == client),
+        }
+    }
+}
+
+/// Checks an ID token (OpenID Connect Core 1.0, 3.1.3.7).
+pub fn verify(
+    token: &str,
+    keys: &KeySet,
+    client: &Client,
+    nonce: &str,
+    now: Timestamp,
+) -> Result<IdClaims, OidcError> {
+    #[derive(Deserialize)]
+    struct Header {
+        alg: String,
+        #[serde(default)]
+        kid: Option<String>,
+        #[serde(default)]
+        crit: Option<serde_json::Value>,
+    }
+    if token.len() > MOST_BYTES {
+        return Err(OidcError::Malformed);
+    }
+    let mut parts = token.split('.');
+    let (Some(header), Some(payload), Some(signature), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(OidcError::Malformed);
+    };
+    let bytes =
+        |part: &str| BASE64URL_NOPAD.decode(part.as_bytes()).map_err(|_| OidcError::Malformed);
+    let message = token.get(..header.len() + 1 + payload.len()).ok_or(OidcError::Malformed)?;
+    let header: Header =
+        serde_json::from_slice(&bytes(header)?).map_err(|_| OidcError::Malformed)?;
+    if header.crit.is_some() {
+        return Err(OidcError::Malformed);
+    }
+    let signature = bytes(signature)?;
+    let fits = |key: &&Jwk| {
+        key.purpose.as_deref().is_none_or(|purpose| purpose == "sig")
+            && (header.kid.is_none() || key.kid.is_none() || key.kid == header.kid)
+    };
+    let signed = keys
+        .keys
+        .iter()
+        .filter(fits)
+        .take(20)
+        .any(|key| key.has_signed(&header.alg, message.as_bytes(), &signature));
+    if !signed {
+        return Err(OidcError::BadSignature);
+    }
+    let claims: IdClaims =
+        serde_json::from_slice(&bytes(payload)?).map_err(|_| OidcError::Malformed)?;
+    let other_party = claims.azp.as_deref().is_some_and(|azp| azp != client.id);
+    if claims.iss != client.issuer
+        || !claims.aud.is(&client.id)
+        || other_party
+        || nonce.is_empty()
+        || claims.nonce != nonce
+        || claims.sub.is_empty()
+    {
+        return Err(OidcError::NotForUs);
+    }
+    let (now, issued) = (now.seconds(), claims.iat);
+    if now >= claims.exp.saturating_add(SKEW_SECONDS)
+        || issued > now + SKEW_SECONDS
+        || issued < now - MOST_AGE_SECONDS
+    {
+        return Err(OidcError::WrongTime);
+    }
+    Ok(claims)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign_crypto::SigningKey;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    fn client() -> Client {
+        Client {
+            issuer: "https://csp.example".to_owned(),
+            id: "countersign".to_owned(),
+            secret: Secret("s3cret".to_owned()),
+            acr_values: "ial2".to_owned(),
+        }
+    }
+
+    fn claims() -> Value {
+        json!({
+            "iss": "https://csp.example", "aud": "countersign", "sub": "u-1", "nonce": "n-1",
+            "iat": 1_800_000_000, "exp": 1_800_000_300, "acr": "ial2", "given_name": "Ada",
+            "family_name": "Moreno", "birthdate": "1975-04-12", "address": {"formatted": "12 Elm St"},
+        })
+    }
+
+    fn signed(key: &SigningKey, header: &Value, claims: &Value) -> String {
+        let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+        let message = format!("{}.{}", part(header), part(claims));
+        let signature = key.sign(message.as_bytes()).unwrap();
+        format!("{message}.{}", BASE64URL_NOPAD.encode(&signature))
+    }
+
+    fn key_set(key: &SigningKey) -> KeySet {
+        let key = key.verifying_key();
+        let part = |from: usize, to: usize| BASE64URL_NOPAD.encode(&key.point()[from..to]);
+        let set = json!({"keys": [
+            {"kty": "OKP", "crv": "Ed25519", "x": "AA"},
+            {"kty": "EC", "crv": "P-256", "kid": "k1", "use": "sig", "x": part(1, 33), "y": part(33, 65)},
+        ]});
+        KeySet::read(set.to_string().as_bytes()).unwrap()
+    }
+
+    /// Shows: R-1311.105-a1
+    #[test]
+    fn only_what_the_provider_has_signed_for_this_request_counts() {
+        let (key, other) = (SigningKey::generate().unwrap().0, SigningKey::generate().unwrap().0);
+        let keys = key_set(&key);
+        let header = json!({"alg": "ES256", "kid": "k1"});
+        let check = |token: &str| verify(token, &keys, &client(), "n-1", NOW);
+        let good = check(&signed(&key, &header, &claims())).unwrap();
+        assert_eq!((good.assurance(), good.family_name.as_str()), ("ial2", "Moreno"));
+        assert_eq!(good.address.formatted, "12 Elm St");
+        assert_eq!(check(&signed(&other, &header, &claims())), Err(OidcError::BadSignature));
+        for alg in ["none", "HS256", "RS256", "ES384", "es256"] {
+            let token = signed(&key, &json!({"alg": alg, "kid": "k1"}), &claims());
+            assert_eq!(check(&token), Err(OidcError::BadSignature), "{alg}");
+        }
+        let token = signed(&key, &json!({"alg": "ES256", "kid": "k2"}), &claims());
+        assert_eq!(check(&token), Err(OidcError::BadSignature), "another key");
+        let token = signed(&key, &json!({"alg": "ES256", "crit": ["b64"]}), &claims());
+        assert_eq!(check(&token), Err(OidcError::Malformed));
+        let changes: [(&str, Value, OidcError); 11] = [
+            ("iss", json!("https://csp.example.evil"), OidcError::NotForUs),
+            ("aud", json!("another"), OidcError::NotForUs),
+            ("aud", json!(["countersign", "another"]), OidcError::NotForUs),
+            ("azp", json!("another"), OidcError::NotForUs),
+            ("nonce", json!("n-2"), OidcError::NotForUs),
+            ("nonce", json!(""), OidcError::NotForUs),
+            ("sub", json!(""), OidcError::NotForUs),
+            ("exp", json!(1_799_999_940), OidcError::WrongTime),
+            ("iat", json!(1_800_000_061), OidcError::WrongTime),
+            ("iat", json!(1_799_999_399), OidcError::WrongTime),
+            ("exp", json!("soon"), OidcError::Malformed),
+        ];
+        for (name, value, error) in changes {
+            let mut claims = claims();
+            claims[name] = value.clone();
+            assert_eq!(check(&signed(&key, &header, &claims)), Err(error), "{name} {value}");
+        }
+        let token = signed(&key, &header, &claims());
+        assert_eq!(verify(&token, &keys, &client(), "", NOW), Err(OidcError::NotForUs));
+        let (head, rest) = token.split_once('.').unwrap();
+        for broken in [head, "", "..", &format!("{head}.{rest}.x"), &format!("{head}.e30.AAAA")] {
+            assert!(check(broken).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_description_is_of_its_issuer_and_safe() {
+        let read = |issuer: &str, change: &dyn Fn(&mut Value)| {
+            let mut it = json!({
+                "issuer": issuer, "authorization_endpoint": format!("{issuer}/auth"),
+                "token_endpoint": format!("{issuer}/token"), "jwks_uri": format!("{issuer}/jwks"),
+            });
+            change(&mut it);
+            Discovery::read(issuer, it.to_string().as_bytes())
+        };
+        let found = read("https://csp.example", &|_| {}).unwrap();
+        assert_eq!(
+            Discovery::address("https://csp.example/"),
+            "https://csp.example/.well-known/openid-configuration"
+        );
+        assert!(read("http://127.0.0.1:9", &|_| {}).is_ok());
+        for (name, value) in [
+            ("issuer", "https://other.example"),
+            ("token_endpoint", "http://csp.example/token"),
+            ("jwks_uri", "file:///etc/passwd"),
+            ("authorization_endpoint", "javascript:alert(1)"),
+        ] {
+            assert!(read("https://csp.example", &|it| it[name] = json!(value)).is_err(), "{name}");
+        }
+        let url = authorization_url(&found, &client(), "https://us/return", "s t", "n", "v");
+        assert!(
+            url.starts_with("https://csp.example/auth?response_type=code&client_id=countersign")
+        );
+        assert!(
+            url.contains("&state=s%20t&")
+                && url.contains("&redirect_uri=https%3A%2F%2Fus%2Freturn&")
+        );
+        // RFC 7636, appendix B.
+        let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+        assert_eq!(challenge(verifier), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_it(text in "\\PC{0,200}", a in "[A-Za-z0-9_.-]{0,80}") {
+            let key = SigningKey::generate().unwrap().0;
+            prop_assert!(verify(&text, &key_set(&key), &client(), "n-1", NOW).is_err());
+            prop_assert!(verify(&a, &key_set(&key), &client(), "n-1", NOW).is_err());
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What the server asks of others: the port through which notices leave and proofing providers are
+//! asked. The binary hands in what really sends; a demonstration keeps everything to itself.
+
+use std::{future::Future, pin::Pin};
+
+/// A call that is on its way.
+pub type Sending<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;
+
+/// Why something could not be sent or asked; without any content of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// No such way is set up.
+    #[error("not set up")]
+    NotSetUp,
+    /// The other side could not be reached, or not in time.
+    #[error("not reached: {0}")]
+    NotReached(String),
+    /// The other side says no, and would again.
+    #[error("refused: {0}")]
+    Refused(String),
+}
+
+/// A message to somebody.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// The same at each try: whoever gets it twice can tell.
+    pub id: &'a str,
+    /// What it is, as a word.
+    pub kind: &'a str,
+    /// E-mail address, or telephone number (E.164).
+    pub to: &'a str,
+    /// The subject of an e-mail.
+    pub subject: &'a str,
+    /// Plain text.
+    pub text: &'a str,
+}
+
+/// A request to a proofing provider.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// `https`, or a loopback address.
+    pub url: &'a str,
+    /// A form to post; a plain GET without one.
+    pub form: Option<&'a [(&'a str, &'a str)]>,
+    /// Name and secret for HTTP basic authentication (RFC 6749, 2.3.1: both are form-encoded first).
+    pub basic: Option<(&'a str, &'a str)>,
+}
+
+/// Sends and asks.
+pub trait Outbound: Send + Sync {
+    /// Sends an e-mail.
+    fn email<'a>(&'a self, message: Outgoing<'a>) -> Sending<'a, ()>;
+    /// Has a text message or a call sent.
+    fn phone<'a>(&'a self, message: Outgoing<'a>) -> Sending<'a, ()>;
+    /// Asks a proofing provider; the body of a good answer, at most 256 KiB.
+    fn call<'a>(&'a self, call: Call<'a>) -> Sending<'a, Vec<u8>>;
+}
+
+/// Nothing is set up.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nothing;
+
+impl Outbound for Nothing {
+    fn email<'a>(&'a self, _: Outgoing<'a>) -> Sending<'a, ()> {
+        Box::pin(async { Err(Fault::NotSetUp) })
+    }
+
+    fn phone<'a>(&'a self, _: Outgoing<'a>) -> Sending<'a, ()> {
+        Box::pin(async { Err(Fault::NotSetUp) })
+    }
+
+    fn call<'a>(&'a self, _: Call<'a>) -> Sending<'a, Vec<u8>> {
+        Box::pin(async { Err(Fault::NotSetUp) })
+    }
+}

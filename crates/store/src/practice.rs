@@ -1,0 +1,818 @@
+//! Practices, roles in them, registrations, permissions, and the changes that two people make.
+
+use countersign_domain::{
+    AuthorityId, Date, DeaNumber, DeaRegistration, PersonId, PracticeId, RequestId, Role,
+    SignInName, StateLicence, TimeZone, Timestamp, UsState,
+    access::{Acting, Cause, Permission, Setting},
+};
+
+use crate::{
+    Error, Tx,
+    tx::{locking, sql},
+    value::{Columns, Row},
+};
+
+/// A practice with its rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Practice {
+    /// Our identifier.
+    pub id: PracticeId,
+    /// Its name.
+    pub name: String,
+    /// By which of the two rules access is controlled and identities are proofed.
+    pub setting: Setting,
+    /// Where its deadlines and expiries are counted.
+    pub zone: TimeZone,
+    /// When its first people were named; done once.
+    pub founded: Option<Timestamp>,
+}
+
+/// A role that somebody has in a practice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub person: PersonId,
+    /// Which role.
+    pub role: Role,
+    /// The unit they work in; may be empty.
+    pub unit: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when; none while it lasts.
+    pub ended: Option<Timestamp>,
+}
+
+/// Somebody in the list of a practice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Who.
+    pub id: PersonId,
+    /// Name for pages.
+    pub name: String,
+    /// What they sign in with.
+    pub sign_in: SignInName,
+    /// Whether a passphrase was chosen.
+    pub has_passphrase: bool,
+    /// The account is closed.
+    pub closed: bool,
+}
+
+/// A registration or a licence as its row has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority {
+    /// Our identifier.
+    pub id: AuthorityId,
+    /// As which practice knows it.
+    pub practice: PracticeId,
+    /// Whose; none for the institution's own.
+    pub person: Option<PersonId>,
+    /// What it is.
+    pub paper: Paper,
+    /// The moment at which it no longer holds: the end of its last day there.
+    pub stops_at: Timestamp,
+    /// When it was found to be withdrawn.
+    pub withdrawn: Option<Timestamp>,
+    /// When people were last warned of its end.
+    pub warned: Option<Timestamp>,
+}
+
+/// What an [`Authority`] is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Paper {
+    /// A registration with the DEA.
+    Dea(DeaRegistration),
+    /// A licence of a state.
+    Licence(StateLicence),
+}
+
+impl Paper {
+    /// Its last day.
+    pub const fn expires(&self) -> Date {
+        match self {
+            Self::Dea(it) => it.expires,
+            Self::Licence(it) => it.expires,
+        }
+    }
+
+    /// Its state.
+    pub const fn state(&self) -> UsState {
+        match self {
+            Self::Dea(it) => it.state,
+            Self::Licence(it) => it.state,
+        }
+    }
+
+    /// The DEA number, where it is one.
+    pub const fn dea(&self) -> Option<DeaNumber> {
+        match self {
+            Self::Dea(it) => Some(it.number),
+            Self::Licence(_) => None,
+        }
+    }
+}
+
+impl Authority {
+    /// Whether it holds at a moment.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.withdrawn.is_none() && now < self.stops_at
+    }
+}
+
+/// A permission with what it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PermissionRow {
+    /// Whose.
+    pub person: PersonId,
+    /// For which registration.
+    pub authority: AuthorityId,
+    /// How it stands.
+    pub permission: Permission,
+}
+
+/// How far a request has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestStage {
+    /// Somebody has entered it.
+    Entered,
+    /// It was executed.
+    Executed,
+    /// It was turned down.
+    Rejected,
+}
+
+/// A request as its row has it. The rules read it with the people as they are now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestRow {
+    /// Our identifier.
+    pub id: RequestId,
+    /// In which practice.
+    pub practice: PracticeId,
+    /// Whom it is about.
+    pub person: Option<PersonId>,
+    /// Which registration.
+    pub authority: Option<AuthorityId>,
+    /// What is asked for.
+    pub body: RequestBody,
+    /// Why.
+    pub reason: String,
+    /// By whom.
+    pub entered_by: PersonId,
+    /// When.
+    pub entered: Timestamp,
+    /// How far it is.
+    pub stage: RequestStage,
+    /// Who decided, and when.
+    pub decided: Option<(PersonId, Timestamp)>,
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RequestBody {
+    /// A permission is given.
+    Grant {
+        /// The day on which registration and licence were looked at.
+        verified: String,
+    },
+    /// A permission is taken, or its taking is confirmed.
+    Revoke {
+        /// Why, as a code.
+        cause: String,
+    },
+    /// A role is given or taken.
+    Role {
+        /// Which, as a code.
+        role: String,
+        /// The unit.
+        unit: String,
+        /// Given.
+        give: bool,
+    },
+    /// A proofing provider is put on the list, or taken off.
+    Provider {
+        /// Its address.
+        issuer: String,
+        /// The values that stand for IAL2, with spaces between.
+        accepted: String,
+        /// Put on.
+        give: bool,
+    },
+}
+
+impl RequestBody {
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Grant { .. } => "grant",
+            Self::Revoke { .. } => "revoke",
+            Self::Role { .. } => "role",
+            Self::Provider { .. } => "provider",
+        }
+    }
+}
+
+const fn setting_code(setting: Setting) -> &'static str {
+    match setting {
+        Setting::Practitioners => "practitioners",
+        Setting::Institution => "institution",
+    }
+}
+
+fn parsed<T: std::str::FromStr>(text: &str, column: &'static str) -> Result<T, Error> {
+    text.parse().map_err(|_| Error::Corrupt { column })
+}
+
+fn time(row: &Row, index: usize, column: &'static str) -> Result<Timestamp, Error> {
+    Ok(Timestamp::from_micros(row.int(index, column)?))
+}
+
+fn opt_time(row: &Row, index: usize, column: &'static str) -> Result<Option<Timestamp>, Error> {
+    Ok(row.opt_int(index, column)?.map(Timestamp::from_micros))
+}
+
+fn practice(row: &Row) -> Result<Practice, Error> {
+    let column = "practice.setting";
+    Ok(Practice {
+        id: row.id(0, "practice.id", PracticeId::from_slice)?,
+        name: row.text(1, "practice.name")?.to_owned(),
+        setting: match row.text(2, column)? {
+            "practitioners" => Setting::Practitioners,
+            "institution" => Setting::Institution,
+            _ => return Err(Error::Corrupt { column }),
+        },
+        zone: parsed(row.text(3, "practice.time_zone")?, "practice.time_zone")?,
+        founded: opt_time(row, 4, "practice.founded")?,
+    })
+}
+
+fn member(row: &Row) -> Result<Member, Error> {
+    let column = "practice_role.role";
+    Ok(Member {
+        person: row.id(0, "practice_role.person", PersonId::from_slice)?,
+        role: Role::from_code(row.text(1, column)?).ok_or(Error::Corrupt { column })?,
+        unit: row.text(2, "practice_role.unit")?.to_owned(),
+        since: time(row, 3, "practice_role.since")?,
+        ended: opt_time(row, 4, "practice_role.ended")?,
+    })
+}
+
+fn authority(row: &Row) -> Result<Authority, Error> {
+    let expires: Date = parsed(row.text(7, "authority.expires")?, "authority.expires")?;
+    let state: UsState = parsed(row.text(5, "authority.state")?, "authority.state")?;
+    let number = row.text(4, "authority.number")?;
+    let withdrawn = opt_time(row, 9, "authority.withdrawn")?;
+    let paper = match row.text(3, "authority.kind")? {
+        "dea" => Paper::Dea(DeaRegistration {
+            number: parsed(number, "authority.number")?,
+            state,
+            schedules: parsed(row.text(6, "authority.schedules")?, "authority.schedules")?,
+            expires,
+            withdrawn: None,
+        }),
+        "licence" => Paper::Licence(StateLicence {
+            state,
+            number: number.to_owned(),
+            expires,
+            withdrawn: None,
+        }),
+        _ => return Err(Error::Corrupt { column: "authority.kind" }),
+    };
+    Ok(Authority {
+        id: row.id(0, "authority.id", AuthorityId::from_slice)?,
+        practice: row.id(1, "authority.practice", PracticeId::from_slice)?,
+        person: row.opt_id(2, "authority.person", PersonId::from_slice)?,
+        paper,
+        stops_at: time(row, 8, "authority.stops_at")?,
+        withdrawn,
+        warned: opt_time(row, 10, "authority.warned")?,
+    })
+}
+
+fn permission(row: &Row, at: usize) -> Result<Permission, Error> {
+    let column = "permission.state";
+    let since = time(row, at + 2, "permission.since")?;
+    let flag = |index, column| -> Result<bool, Error> { Ok(row.int(index, column)? != 0) };
+    Ok(match row.text(at, column)? {
+        "granted" => {
+            Permission::Granted { since, self_executed: flag(at + 3, "permission.self_executed")? }
+        }
+        "revoked" => Permission::Revoked {
+            cause: row
+                .opt_text(at + 1, "permission.cause")?
+                .and_then(Cause::from_code)
+                .ok_or(Error::Corrupt { column: "permission.cause" })?,
+            since,
+            confirmed: flag(at + 4, "permission.confirmed")?,
+        },
+        _ => return Err(Error::Corrupt { column }),
+    })
+}
+
+fn request(row: &Row) -> Result<RequestRow, Error> {
+    let column = "access_request.state";
+    let stage = match row.text(8, column)? {
+        "entered" => RequestStage::Entered,
+        "executed" => RequestStage::Executed,
+        "rejected" => RequestStage::Rejected,
+        _ => return Err(Error::Corrupt { column }),
+    };
+    let body = serde_json::from_str(row.text(4, "access_request.body")?)
+        .map_err(|_| Error::Corrupt { column: "access_request.body" })?;
+    Ok(RequestRow {
+        id: row.id(0, "access_request.id", RequestId::from_slice)?,
+        practice: row.id(1, "access_request.practice", PracticeId::from_slice)?,
+        person: row.opt_id(2, "access_request.person", PersonId::from_slice)?,
+        authority: row.opt_id(3, "access_request.authority", AuthorityId::from_slice)?,
+        body,
+        reason: row.text(5, "access_request.reason")?.to_owned(),
+        entered_by: row.id(6, "access_request.entered_by", PersonId::from_slice)?,
+        entered: time(row, 7, "access_request.entered")?,
+        stage,
+        decided: row.opt_id(9, "access_request.decided_by", PersonId::from_slice)?.zip(opt_time(
+            row,
+            10,
+            "access_request.decided",
+        )?),
+    })
+}
+
+impl Tx<'_> {
+    /// A practice with its rules.
+    pub fn practice(&mut self, id: PracticeId) -> Result<Option<Practice>, Error> {
+        self.row(
+            sql!("SELECT id, name, setting, time_zone, founded FROM practice WHERE id = $1"),
+            &[id.as_bytes().into()],
+        )?
+        .as_ref()
+        .map(practice)
+        .transpose()
+    }
+
+    /// Writes by which rules a practice works, and where.
+    pub fn save_practice_rules(
+        &mut self,
+        id: PracticeId,
+        setting: Setting,
+        zone: &TimeZone,
+    ) -> Result<(), Error> {
+        self.run_one(
+            sql!("UPDATE practice SET setting = $2, time_zone = $3 WHERE id = $1"),
+            &[id.as_bytes().into(), setting_code(setting).into(), zone.name().into()],
+        )
+    }
+
+    /// Notes that the first people of a practice are named. `false` when that was done before.
+    pub fn found_practice(&mut self, id: PracticeId, now: Timestamp) -> Result<bool, Error> {
+        let done = self.run(
+            sql!("UPDATE practice SET founded = $2 WHERE id = $1 AND founded IS NULL"),
+            &[id.as_bytes().into(), now.micros().into()],
+        )?;
+        Ok(done == 1)
+    }
+
+    /// Gives somebody a role. `false` when they have it.
+    pub fn give_role(
+        &mut self,
+        person: PersonId,
+        practice: PracticeId,
+        role: Role,
+        unit: &str,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let had = self.row(
+            sql!("SELECT role FROM practice_role WHERE person = $1 AND practice = $2 AND role = $3 AND ended IS NULL"),
+            &[person.as_bytes().into(), practice.as_bytes().into(), role.code().into()],
+        )?;
+        if had.is_some() {
+            return Ok(false);
+        }
+        self.run(
+            sql!("INSERT INTO practice_role (person, practice, role, unit, since) VALUES ($1, $2, $3, $4, $5)"),
+            &[
+                person.as_bytes().into(),
+                practice.as_bytes().into(),
+                role.code().into(),
+                unit.into(),
+                now.micros().into(),
+            ],
+        )?;
+        Ok(true)
+    }
+
+    /// Takes a role from somebody. `false` when they don't have it.
+    pub fn end_role(
+        &mut self,
+        person: PersonId,
+        practice: PracticeId,
+        role: Role,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let ended = self.run(
+            sql!("UPDATE practice_role SET ended = $4 WHERE person = $1 AND practice = $2 AND role = $3 "
+                "AND ended IS NULL"),
+            &[
+                person.as_bytes().into(),
+                practice.as_bytes().into(),
+                role.code().into(),
+                now.micros().into(),
+            ],
+        )?;
+        Ok(ended == 1)
+    }
+
+    /// The roles that somebody has now, in all practices.
+    pub fn roles_of(&mut self, person: PersonId) -> Result<Vec<(PracticeId, Member)>, Error> {
+        self.rows(
+            sql!("SELECT person, role, unit, since, ended, practice FROM practice_role "
+                "WHERE person = $1 AND ended IS NULL ORDER BY practice, role"),
+            &[person.as_bytes().into()],
+        )?
+        .iter()
+        .map(|row| Ok((row.id(5, "practice_role.practice", PracticeId::from_slice)?, member(row)?)))
+        .collect()
+    }
+
+    /// All roles that there ever were in a practice, oldest first (21 CFR 1311.130(c): who could do
+    /// what at a past date).
+    pub fn roles_in(&mut self, practice: PracticeId) -> Result<Vec<Member>, Error> {
+        self.rows(
+            sql!("SELECT person, role, unit, since, ended FROM practice_role WHERE practice = $1 "
+                "ORDER BY since, role, person"),
+            &[practice.as_bytes().into()],
+        )?
+        .iter()
+        .map(member)
+        .collect()
+    }
+
+    /// Whether somebody has any role in a practice.
+    pub fn is_member(&mut self, person: PersonId, practice: PracticeId) -> Result<bool, Error> {
+        let found = self.row(
+            sql!("SELECT role FROM practice_role WHERE person = $1 AND practice = $2 AND ended IS NULL LIMIT 1"),
+            &[person.as_bytes().into(), practice.as_bytes().into()],
+        );
+        Ok(found?.is_some())
+    }
+
+    /// Everybody who has or had a role in a practice, or is invited, by name.
+    pub fn people_of(&mut self, practice: PracticeId) -> Result<Vec<Listed>, Error> {
+        self.rows(
+            sql!("SELECT id, name, sign_in, passphrase, closed FROM prescriber WHERE id IN "
+                "(SELECT person FROM practice_role WHERE practice = $1) OR id IN "
+                "(SELECT person FROM invitation WHERE practice = $1) ORDER BY name, id"),
+            &[practice.as_bytes().into()],
+        )?
+        .iter()
+        .map(|row| {
+            Ok(Listed {
+                id: row.id(0, "prescriber.id", PersonId::from_slice)?,
+                name: row.text(1, "prescriber.name")?.to_owned(),
+                sign_in: parsed(row.text(2, "prescriber.sign_in")?, "prescriber.sign_in")?,
+                has_passphrase: !row.text(3, "prescriber.passphrase")?.is_empty(),
+                closed: row.int(4, "prescriber.closed")? != 0,
+            })
+        })
+        .collect()
+    }
+
+    /// Enters a registration or a licence.
+    pub fn create_authority(&mut self, it: &Authority, now: Timestamp) -> Result<(), Error> {
+        let (kind, number, schedules) = match &it.paper {
+            Paper::Dea(dea) => ("dea", dea.number.as_text(), dea.schedules.to_string()),
+            Paper::Licence(licence) => ("licence", licence.number.clone(), String::new()),
+        };
+        self.run(
+            sql!("INSERT INTO authority (id, practice, person, kind, number, state, schedules, expires, "
+                "stops_at, withdrawn, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"),
+            &[
+                it.id.as_bytes().into(),
+                it.practice.as_bytes().into(),
+                it.person.as_ref().map(|id| id.as_bytes()).into(),
+                kind.into(),
+                number.as_str().into(),
+                it.paper.state().as_text().as_str().into(),
+                schedules.as_str().into(),
+                it.paper.expires().to_string().as_str().into(),
+                it.stops_at.micros().into(),
+                it.withdrawn.map(Timestamp::micros).into(),
+                now.micros().into(),
+            ],
+        )?;
+        self.signing_changed(it.person, it.practice)
+    }
+
+    /// Writes a new last day of a registration or licence, or that it is withdrawn.
+    pub fn save_authority(&mut self, it: &Authority) -> Result<(), Error> {
+        self.run_one(
+            sql!("UPDATE authority SET expires = $2, stops_at = $3, withdrawn = $4, warned = $5 WHERE id = $1"),
+            &[
+                it.id.as_bytes().into(),
+                it.paper.expires().to_string().as_str().into(),
+                it.stops_at.micros().into(),
+                it.withdrawn.map(Timestamp::micros).into(),
+                it.warned.map(Timestamp::micros).into(),
+            ],
+        )?;
+        self.signing_changed(it.person, it.practice)
+    }
+
+    /// What somebody has in a practice, or, for nobody, what the institution has.
+    pub fn authorities(
+        &mut self,
+        practice: PracticeId,
+        person: Option<PersonId>,
+    ) -> Result<Vec<Authority>, Error> {
+        let all = self.rows(
+            sql!("SELECT id, practice, person, kind, number, state, schedules, expires, stops_at, withdrawn, warned "
+                "FROM authority WHERE practice = $1 ORDER BY kind, created, id"),
+            &[practice.as_bytes().into()],
+        )?;
+        let mut found = Vec::new();
+        for row in &all {
+            let it = authority(row)?;
+            if it.person == person {
+                found.push(it);
+            }
+        }
+        Ok(found)
+    }
+
+    /// One registration or licence of a practice; nobody else may change it until the commit.
+    pub fn authority(
+        &mut self,
+        practice: PracticeId,
+        id: AuthorityId,
+    ) -> Result<Option<Authority>, Error> {
+        self.row(
+            locking!("SELECT id, practice, person, kind, number, state, schedules, expires, stops_at, withdrawn, warned "
+                "FROM authority WHERE id = $1 AND practice = $2"),
+            &[id.as_bytes().into(), practice.as_bytes().into()],
+        )?
+        .as_ref()
+        .map(authority)
+        .transpose()
+    }
+
+    /// The registrations and licences that end before a moment and are not withdrawn: for the daily
+    /// watch.
+    pub fn authorities_ending(&mut self, before: Timestamp) -> Result<Vec<Authority>, Error> {
+        self.rows(
+            sql!("SELECT id, practice, person, kind, number, state, schedules, expires, stops_at, withdrawn, warned "
+                "FROM authority WHERE stops_at < $1 AND withdrawn IS NULL ORDER BY stops_at, id LIMIT 1000"),
+            &[before.micros().into()],
+        )?
+        .iter()
+        .map(authority)
+        .collect()
+    }
+
+    /// The permissions of a practice.
+    pub fn permissions(&mut self, practice: PracticeId) -> Result<Vec<PermissionRow>, Error> {
+        self.rows(
+            sql!("SELECT person, authority, state, cause, since, self_executed, confirmed FROM permission "
+                "WHERE practice = $1 ORDER BY since, person"),
+            &[practice.as_bytes().into()],
+        )?
+        .iter()
+        .map(|row| {
+            Ok(PermissionRow {
+                person: row.id(0, "permission.person", PersonId::from_slice)?,
+                authority: row.id(1, "permission.authority", AuthorityId::from_slice)?,
+                permission: permission(row, 2)?,
+            })
+        })
+        .collect()
+    }
+
+    /// Every permission of somebody, in all practices; nobody else may change them until the commit.
+    pub fn permissions_of(
+        &mut self,
+        person: PersonId,
+    ) -> Result<Vec<(PracticeId, PermissionRow)>, Error> {
+        self.rows(
+            locking!("SELECT person, authority, state, cause, since, self_executed, confirmed, practice "
+                "FROM permission WHERE person = $1"),
+            &[person.as_bytes().into()],
+        )?
+        .iter()
+        .map(|row| {
+            let it = PermissionRow {
+                person,
+                authority: row.id(1, "permission.authority", AuthorityId::from_slice)?,
+                permission: permission(row, 2)?,
+            };
+            Ok((row.id(7, "permission.practice", PracticeId::from_slice)?, it))
+        })
+        .collect()
+    }
+
+    /// A permission; nobody else may change it until the commit.
+    pub fn permission(
+        &mut self,
+        person: PersonId,
+        practice: PracticeId,
+        authority: AuthorityId,
+    ) -> Result<Permission, Error> {
+        self.row(
+            locking!("SELECT state, cause, since, self_executed, confirmed FROM permission "
+                "WHERE person = $1 AND practice = $2 AND authority = $3"),
+            &[person.as_bytes().into(), practice.as_bytes().into(), authority.as_bytes().into()],
+        )?
+        .map_or(Ok(Permission::None), |row| permission(&row, 0))
+    }
+
+    /// Writes a permission; the tokens of its holder follow.
+    pub fn save_permission(
+        &mut self,
+        person: PersonId,
+        practice: PracticeId,
+        authority: AuthorityId,
+        to: &Permission,
+    ) -> Result<(), Error> {
+        let (state, cause, since, own, confirmed) = match to {
+            Permission::None => return Err(Self::broken("a permission can't be forgotten")),
+            Permission::Granted { since, self_executed } => {
+                ("granted", None, *since, *self_executed, true)
+            }
+            Permission::Revoked { cause, since, confirmed } => {
+                ("revoked", Some(cause.code()), *since, false, *confirmed)
+            }
+        };
+        self.run_one(
+            sql!("INSERT INTO permission (person, practice, authority, state, cause, since, self_executed, confirmed) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (person, practice, authority) DO UPDATE SET "
+                "state = excluded.state, cause = excluded.cause, since = excluded.since, "
+                "self_executed = excluded.self_executed, confirmed = excluded.confirmed"),
+            &[
+                person.as_bytes().into(),
+                practice.as_bytes().into(),
+                authority.as_bytes().into(),
+                state.into(),
+                cause.into(),
+                since.micros().into(),
+                i64::from(own).into(),
+                i64::from(confirmed).into(),
+            ],
+        )?;
+        self.refresh_signing(person)
+    }
+
+    /// Until when somebody may sign in a practice, as permissions, registrations and licences stand.
+    pub fn may_sign_until(
+        &mut self,
+        person: PersonId,
+        practice: PracticeId,
+    ) -> Result<Option<Timestamp>, Error> {
+        let row = self.row(
+            sql!("SELECT MAX(CASE WHEN l.stops_at < a.stops_at THEN l.stops_at ELSE a.stops_at END) "
+                "FROM permission p JOIN authority a ON a.id = p.authority AND a.withdrawn IS NULL "
+                "JOIN authority l ON l.person = p.person AND l.practice = p.practice AND l.kind = 'licence' "
+                "AND l.state = a.state AND l.withdrawn IS NULL "
+                "WHERE p.person = $1 AND p.practice = $2 AND p.state = 'granted'"),
+            &[person.as_bytes().into(), practice.as_bytes().into()],
+        )?;
+        row.map_or(Ok(None), |row| opt_time(&row, 0, "authority.stops_at"))
+    }
+
+    /// Writes `sign_until` of all tokens of somebody anew. Whatever it follows from calls this.
+    pub fn refresh_signing(&mut self, person: PersonId) -> Result<(), Error> {
+        let practices = self.rows(
+            sql!(
+                "SELECT DISTINCT practice FROM token WHERE prescriber = $1 AND practice IS NOT NULL"
+            ),
+            &[person.as_bytes().into()],
+        )?;
+        for row in &practices {
+            let practice = row.id(0, "token.practice", PracticeId::from_slice)?;
+            let until = self.may_sign_until(person, practice)?.map(Timestamp::micros);
+            self.run(
+                sql!("UPDATE token SET sign_until = CASE WHEN activated IS NULL THEN CAST(NULL AS BIGINT) ELSE CAST($3 AS BIGINT) END "
+                    "WHERE prescriber = $1 AND practice = $2"),
+                &[person.as_bytes().into(), practice.as_bytes().into(), until.into()],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn signing_changed(
+        &mut self,
+        person: Option<PersonId>,
+        practice: PracticeId,
+    ) -> Result<(), Error> {
+        if let Some(person) = person {
+            return self.refresh_signing(person);
+        }
+        // The institution's own: whoever signs under it.
+        let holders = self.rows(
+            sql!("SELECT DISTINCT person FROM permission WHERE practice = $1"),
+            &[practice.as_bytes().into()],
+        )?;
+        holders.iter().try_for_each(|row| {
+            self.refresh_signing(row.id(0, "permission.person", PersonId::from_slice)?)
+        })
+    }
+
+    /// Enters a change that two people make.
+    pub fn create_request(&mut self, it: &RequestRow) -> Result<(), Error> {
+        let body = serde_json::to_string(&it.body)
+            .map_err(|_| Error::Corrupt { column: "access_request.body" })?;
+        self.run(
+            sql!("INSERT INTO access_request (id, practice, kind, person, authority, body, reason, entered_by, "
+                "entered, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'entered')"),
+            &[
+                it.id.as_bytes().into(),
+                it.practice.as_bytes().into(),
+                it.body.kind().into(),
+                it.person.as_ref().map(|id| id.as_bytes()).into(),
+                it.authority.as_ref().map(|id| id.as_bytes()).into(),
+                body.as_str().into(),
+                it.reason.as_str().into(),
+                it.entered_by.as_bytes().into(),
+                it.entered.micros().into(),
+            ],
+        )
+        .map(drop)
+    }
+
+    /// One change of a practice; nobody else may decide on it until the commit.
+    pub fn request(
+        &mut self,
+        practice: PracticeId,
+        id: RequestId,
+    ) -> Result<Option<RequestRow>, Error> {
+        self.row(
+            locking!("SELECT id, practice, person, authority, body, reason, entered_by, entered, state, "
+                "decided_by, decided FROM access_request WHERE id = $1 AND practice = $2"),
+            &[id.as_bytes().into(), practice.as_bytes().into()],
+        )?
+        .as_ref()
+        .map(request)
+        .transpose()
+    }
+
+    /// The newest changes of a practice, at most `most`.
+    pub fn requests(&mut self, practice: PracticeId, most: i64) -> Result<Vec<RequestRow>, Error> {
+        self.rows(
+            sql!("SELECT id, practice, person, authority, body, reason, entered_by, entered, state, "
+                "decided_by, decided FROM access_request WHERE practice = $1 ORDER BY entered DESC, id DESC LIMIT $2"),
+            &[practice.as_bytes().into(), most.into()],
+        )?
+        .iter()
+        .map(request)
+        .collect()
+    }
+
+    /// Decides on a change: once.
+    pub fn decide_request(
+        &mut self,
+        id: RequestId,
+        stage: RequestStage,
+        by: PersonId,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let state = match stage {
+            RequestStage::Entered => return Err(Self::broken("a decision is none")),
+            RequestStage::Executed => "executed",
+            RequestStage::Rejected => "rejected",
+        };
+        self.run_one(
+            sql!("UPDATE access_request SET state = $2, decided_by = $3, decided = $4 WHERE id = $1 AND state = 'entered'"),
+            &[id.as_bytes().into(), state.into(), by.as_bytes().into(), now.micros().into()],
+        )
+    }
+
+    /// Somebody as the rules of access control know them in a practice.
+    ///
+    /// A registrant has a registration in force there and a credential of their own: an active token that
+    /// was activated, which takes a proofed identity (21 CFR 1311.125(a)).
+    pub fn acting(
+        &mut self,
+        id: PersonId,
+        practice: PracticeId,
+        now: Timestamp,
+    ) -> Result<Acting, Error> {
+        let person = self.person(id)?.ok_or(Error::Corrupt { column: "prescriber.id" })?;
+        let roles = self.roles_of(id)?;
+        let designated = roles
+            .iter()
+            .any(|(place, member)| *place == practice && member.role == Role::Designated);
+        let own = self.authorities(practice, Some(id))?;
+        let registered = own.iter().any(|it| it.paper.dea().is_some() && it.holds(now));
+        let credential = self.row(
+            sql!("SELECT id FROM token WHERE prescriber = $1 AND state = 'active' AND activated IS NOT NULL LIMIT 1"),
+            &[id.as_bytes().into()],
+        )?;
+        let email = match &person.sign_in {
+            SignInName::Email(email) => Some(email.as_str().to_owned()),
+            SignInName::Npi(_) => {
+                self.profile(&person)?.and_then(|profile| profile.emails.into_iter().next())
+            }
+        };
+        Ok(Acting {
+            person: id,
+            npi: person.sign_in.npi(),
+            email,
+            registrant: registered && credential.is_some() && !person.closed,
+            designated: designated && !person.closed,
+        })
+    }
+}
