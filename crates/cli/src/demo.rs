@@ -10,19 +10,21 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use countersign_crypto::{SecretBytes, SecretText, SigningKey, SystemRng, random_array};
 use countersign_domain::{
-    EhrId, FipsCertificate, ModelCode, Npi, Passphrase, TokenKind, TokenModel,
+    DeaNumber, EhrId, FipsCertificate, ModelCode, Passphrase, PracticeId, Role, TokenKind,
+    TokenModel,
 };
 use countersign_provision::vip::VipKeys;
 use countersign_server::{
-    app::App,
+    app::{App, At, DemoPerson},
     ehr::{self, Ehr, EhrUser, FIRST_PATIENT},
     listen,
 };
-use countersign_store::Identity;
+use countersign_store::{Identity, Profile};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    outside::Drawer,
     print, private_file,
     serve::{
         HostClock, bind, open_store, options, runtime, serve_app, start_log, stop_signal,
@@ -47,6 +49,19 @@ const NPI: &str = "1234567893";
 const NAME: &str = "Dr. Ada Moreno";
 const PRACTICE: &str = "Lakeside Clinic";
 const TOKEN: &str = "Demo phone";
+const DEA: &str = "BM1234563";
+
+/// The others of the practice: name, what they log in with, what they are, DEA number, token.
+const OTHERS: [(&str, &str, &str, Option<&str>, &str); 2] = [
+    ("Ruth Okafor", "ruth@lakeside.example", "administrator, enters grants", None, "Ruth's phone"),
+    (
+        "Dr. Ben Castillo",
+        "1000000004",
+        "second prescriber, executes grants",
+        Some("BC1234563"),
+        "Ben's phone",
+    ),
+];
 
 /// `countersign demo`
 #[derive(Debug, Args)]
@@ -71,6 +86,26 @@ struct State {
     npi: String,
     passphrase: String,
     ehr_id: String,
+    others: Vec<Other>,
+}
+
+/// Somebody else of the practice.
+#[derive(Serialize, Deserialize)]
+struct Other {
+    name: String,
+    role: String,
+    sign_in: String,
+    passphrase: String,
+    token: String,
+}
+
+#[derive(Serialize)]
+struct OtherFacts<'a> {
+    name: &'a str,
+    role: &'a str,
+    sign_in: &'a str,
+    passphrase: &'a str,
+    token_command: String,
 }
 
 #[derive(Serialize)]
@@ -81,6 +116,8 @@ struct Facts<'a> {
     npi: &'a str,
     passphrase: &'a str,
     token_command: String,
+    mailbox_url: String,
+    others: Vec<OtherFacts<'a>>,
     vip_provisioning_url: String,
     vip_check_url: String,
     vip_sync_url: String,
@@ -154,6 +191,7 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
     let key = SigningKey::from_pkcs8(&SecretBytes::new(
         HEXLOWER.decode(key_bytes.expose().trim_ascii())?,
     ))?;
+    let drawer = Drawer::default();
     let ehr = Ehr {
         users: vec![
             EhrUser { user: "amoreno".into(), name: NAME.into(), role: "Prescriber".into() },
@@ -164,6 +202,10 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
         audience: settings.public_origin()?,
         clock: Arc::new(now),
         launch_seconds: settings.policy.launch_seconds,
+        mailbox: Arc::new({
+            let drawer = drawer.clone();
+            move || drawer.all()
+        }),
     };
     let facts = facts(data, port, ehr_port, &state, &settings.vip.path, &vip_keys)?;
     write_facts(data, &facts)?;
@@ -171,7 +213,7 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
     let stop = stop_signal()?;
     print(&welcome(&facts, data))?;
     tokio::join!(
-        serve_app(app, settings, listening, stop.clone()),
+        serve_app(app, settings, Arc::new(drawer), listening, stop.clone()),
         listen(ehr_listening, ehr::router(ehr), stop),
     );
     Ok(())
@@ -214,14 +256,12 @@ async fn allow_models(app: &App) -> anyhow::Result<()> {
 /// Makes practice, people, EHR and first token. The marker comes last: without it nothing counts.
 async fn first_start(data: &Path, app: &App) -> anyhow::Result<State> {
     let at = app.at()?;
-    let npi: Npi = NPI.parse()?;
     let passphrase = invent_passphrase()?;
-    let phrase = Passphrase::choose(&SecretText::new(passphrase.clone()), &[NAME, NPI, PRACTICE])?;
     let practice = app.create_practice(PRACTICE.to_owned(), at).await?;
-    let prescriber = app
-        .create_prescriber(practice, npi, NAME.to_owned(), phrase, at)
-        .await?
-        .context("the database holds the demonstration's prescriber already: make demo-reset starts afresh")?;
+    let person = made_up(NPI, NAME, &passphrase, vec![Role::Prescriber], "+1 402 555 0101")?;
+    let prescriber = app.install_demo_person(practice, person, at).await?.context(
+        "the database holds the demonstration's prescriber already: make demo-reset starts afresh",
+    )?;
     let nurse =
         app.create_staff(practice, "Jamie Lee".to_owned(), "jlee".to_owned(), at).await?.context(
             "the database holds the demonstration's nurse already: make demo-reset starts afresh",
@@ -239,10 +279,79 @@ async fn first_start(data: &Path, app: &App) -> anyhow::Result<State> {
     let pin: [u8; 8] = random_array(&mut SystemRng)?;
     let pin = HEXLOWER.encode(&pin);
     private_file::create(&data.join("token.pin"), pin.as_bytes())?;
-    soft_token::keep_for_demo(&data.join("tokens"), TOKEN, made, &pin)?;
-    let state = State { npi: NPI.to_owned(), passphrase, ehr_id: ehr.to_string() };
+    let tokens = data.join("tokens");
+    soft_token::keep_for_demo(&tokens, TOKEN, made, &pin)?;
+    app.install_demo_permission(practice, prescriber, DEA.parse()?, at).await?;
+    let mut others = Vec::new();
+    for other in OTHERS {
+        others.push(make_other(app, practice, other, &tokens, &pin, at).await?);
+    }
+    let state = State { npi: NPI.to_owned(), passphrase, ehr_id: ehr.to_string(), others };
     private_file::create(&data.join(MARKER), &serde_json::to_vec_pretty(&state)?)?;
     Ok(state)
+}
+
+fn made_up(
+    sign_in: &str,
+    name: &str,
+    passphrase: &str,
+    roles: Vec<Role>,
+    phone: &str,
+) -> anyhow::Result<DemoPerson> {
+    let phrase = SecretText::new(passphrase.to_owned());
+    let first = name.split(' ').rev().nth(1).unwrap_or(name).to_lowercase();
+    let email = if sign_in.contains('@') {
+        sign_in.to_owned()
+    } else {
+        format!("{first}@lakeside.example")
+    };
+    Ok(DemoPerson {
+        sign_in: sign_in.parse()?,
+        name: name.to_owned(),
+        passphrase: Passphrase::choose(&phrase, &[name, sign_in, PRACTICE])?,
+        roles,
+        profile: Profile {
+            given: first,
+            family: name.rsplit(' ').next().unwrap_or(name).to_owned(),
+            address: "12 Elm Street, Lincoln NE 68501".to_owned(),
+            phone: phone.replace(' ', ""),
+            emails: vec![email],
+            phone_confirmed: Some(now().micros()),
+            address_confirmed: Some(now().micros()),
+            ..Profile::default()
+        },
+    })
+}
+
+async fn make_other(
+    app: &App,
+    practice: PracticeId,
+    (name, sign_in, role, dea, token): (&str, &str, &str, Option<&str>, &str),
+    tokens: &Path,
+    pin: &str,
+    at: At,
+) -> anyhow::Result<Other> {
+    let passphrase = invent_passphrase()?;
+    let roles = match dea {
+        Some(_) => vec![Role::Prescriber, Role::Designated],
+        None => vec![Role::Administrator, Role::Designated],
+    };
+    let person = made_up(sign_in, name, &passphrase, roles, "+1 402 555 0102")?;
+    let id = app.install_demo_person(practice, person, at).await?.context(
+        "the database holds the demonstration's people already: make demo-reset starts afresh",
+    )?;
+    let made = app.install_demo_token(practice, id, token.parse()?, at).await?;
+    soft_token::keep_for_demo(tokens, token, made, pin)?;
+    if let Some(dea) = dea {
+        app.install_demo_permission(practice, id, dea.parse::<DeaNumber>()?, at).await?;
+    }
+    Ok(Other {
+        name: name.to_owned(),
+        role: role.to_owned(),
+        sign_in: sign_in.to_owned(),
+        passphrase,
+        token: token.to_owned(),
+    })
 }
 
 /// Five words of a list of 64 and two digits: easy to type, new in each folder, a demonstration's.
@@ -273,19 +382,34 @@ fn facts<'a>(
 ) -> anyhow::Result<Facts<'a>> {
     let program = std::env::current_exe().context("where this program lies")?;
     let vip = format!("http://127.0.0.1:{port}{vip_path}");
+    let token_command = |token: &str| {
+        format!(
+            "{} token code --plain --dir {} --pin-file {} {}",
+            quoted(&program.display().to_string()),
+            quoted(&data.join("tokens").display().to_string()),
+            quoted(&data.join("token.pin").display().to_string()),
+            quoted(token),
+        )
+    };
     Ok(Facts {
         chart_url: format!("http://127.0.0.1:{ehr_port}/patients/{FIRST_PATIENT}"),
         eprescribe_url: format!("http://127.0.0.1:{port}/e-prescribing"),
         portal_url: format!("http://127.0.0.1:{port}/portal"),
         npi: &state.npi,
         passphrase: &state.passphrase,
-        token_command: format!(
-            "{} token code --plain --dir {} --pin-file {} {}",
-            quoted(&program.display().to_string()),
-            quoted(&data.join("tokens").display().to_string()),
-            quoted(&data.join("token.pin").display().to_string()),
-            quoted(TOKEN),
-        ),
+        token_command: token_command(TOKEN),
+        mailbox_url: format!("http://127.0.0.1:{ehr_port}/mailbox"),
+        others: state
+            .others
+            .iter()
+            .map(|it| OtherFacts {
+                name: &it.name,
+                role: &it.role,
+                sign_in: &it.sign_in,
+                passphrase: &it.passphrase,
+                token_command: token_command(&it.token),
+            })
+            .collect(),
         vip_provisioning_url: format!("{vip}/prov"),
         vip_check_url: format!("{vip}/otpCheck"),
         vip_sync_url: format!("{vip}/otpSync"),
@@ -312,6 +436,8 @@ fn welcome(facts: &Facts<'_>, data: &Path) -> String {
          2. NPI:               {}\n   Passphrase:        {}\n\
          3. A passcode of the first token, {TOKEN}:\n   {}\n\n\
          Token Management without an EHR: {}\n\
+         Messages and notices: {}\n\
+         Others of the practice (log-in, passphrase, token) stand in demo.json.\n\
          The same facts: {}\n\
          Stop with Ctrl-C; the next start keeps the data.\n\n",
         facts.chart_url,
@@ -319,6 +445,7 @@ fn welcome(facts: &Facts<'_>, data: &Path) -> String {
         facts.passphrase,
         facts.token_command,
         facts.portal_url,
+        facts.mailbox_url,
         data.join(FACTS).display(),
     )
 }

@@ -5,6 +5,7 @@ mod demo;
 mod doctor;
 mod key_file;
 mod models;
+mod outside;
 mod private_file;
 mod serve;
 mod settings;

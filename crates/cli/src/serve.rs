@@ -8,14 +8,18 @@ use countersign_domain::Timestamp;
 use countersign_server::{
     Limits, Listening,
     app::{App, Clock, Options, Support, Vip},
-    listen, router,
+    listen,
+    outbound::Outbound,
+    router,
 };
 use countersign_store::{Database, SCHEMA_VERSION, Store};
 use tokio::{runtime::Runtime, sync::watch};
 
 use crate::{
     doctor::{self, Finding},
-    key_file, print, private_file,
+    key_file,
+    outside::Outside,
+    print, private_file,
     settings::{DatabaseKind, LogFormat, Settings},
     soft_token::now,
     vip_keys,
@@ -163,12 +167,14 @@ pub(crate) fn run(config: Option<&Path>, check_only: bool) -> anyhow::Result<()>
     let settings = Settings::load(config)?;
     if check_only {
         options(&settings, false)?;
+        Outside::new(&settings)?;
         return print("The configuration is good.\n");
     }
     start_log(&settings);
     runtime()?.block_on(async {
         // The address first: where it is taken, nothing is made.
         let listening = bind(&settings.server.listen, "server.listen").await?;
+        let outbound: Arc<dyn Outbound> = Arc::new(Outside::new(&settings)?);
         let store = open_store(&settings, true, false).await?;
         let app =
             Arc::new(App::new(store, Arc::new(HostClock), system_rng, options(&settings, false)?));
@@ -179,7 +185,7 @@ pub(crate) fn run(config: Option<&Path>, check_only: bool) -> anyhow::Result<()>
             version = env!("CARGO_PKG_VERSION"),
             "ready"
         );
-        serve_app(app, &settings, listening, stop).await;
+        serve_app(app, &settings, outbound, listening, stop).await;
         tracing::info!("stopped");
         Ok(())
     })
@@ -229,10 +235,14 @@ fn why_not_bound(address: &str, setting: &str, error: &std::io::Error) -> String
     }
 }
 
+/// How often the outbox is looked at.
+const DELIVER_EVERY: Duration = Duration::from_secs(2);
+
 /// Serves one application until `stop`, tidying up once a minute.
 pub(crate) async fn serve_app(
     app: Arc<App>,
     settings: &Settings,
+    outbound: Arc<dyn Outbound>,
     listening: Listening,
     stop: watch::Receiver<bool>,
 ) {
@@ -252,11 +262,31 @@ pub(crate) async fn serve_app(
                 if let Err(error) = app.purge().await {
                     tracing::warn!(%error, "tidying up failed");
                 }
+                if let Err(error) = app.watch().await {
+                    tracing::warn!(%error, "looking at registrations failed");
+                }
+            }
+        }
+    });
+    let deliver = tokio::spawn({
+        let app = Arc::clone(&app);
+        async move {
+            loop {
+                match app.deliver(outbound.as_ref()).await {
+                    // There may be more.
+                    Ok(sent) if sent > 0 => {}
+                    Ok(_) => tokio::time::sleep(DELIVER_EVERY).await,
+                    Err(error) => {
+                        tracing::warn!(%error, "sending notices failed");
+                        tokio::time::sleep(Duration::from_mins(1)).await;
+                    }
+                }
             }
         }
     });
     listen(listening, router(app, limits, most), stop).await;
     tidy.abort();
+    deliver.abort();
 }
 
 /// Becomes true on SIGTERM or SIGINT.

@@ -17,8 +17,8 @@ use std::{
 
 use config::{Config, FileFormat, Source, Value, ValueKind};
 use countersign_domain::{
-    FORMATS, FailureLimits, Manufacturer, Policy as DomainPolicy, SameBrowser as DomainSameBrowser,
-    TokenKind,
+    EmailAddress, FORMATS, FailureLimits, Manufacturer, Policy as DomainPolicy,
+    SameBrowser as DomainSameBrowser, TokenKind,
 };
 use reqwest::Url;
 use serde::{Deserialize, Serialize, Serializer};
@@ -243,6 +243,19 @@ settings! {
         /// Checks and syncs a minute for one network address. One credential has ten a minute.
         checks_per_minute: u32 = 60, 1..=10_000;
     }
+    /// How notices and activation codes leave. They wait in the database until they can.
+    notices: Notices {
+        /// Address and port of a mail relay (SMTP) on this machine, such as `127.0.0.1:25`; empty for
+        /// none. It speaks TLS to others; from here to it nothing leaves the machine.
+        smtp: String = String::new();
+        /// The sender of e-mails; needed with `smtp`.
+        from: String = String::new();
+        /// Where text messages and calls are asked for: each is posted as JSON, signed. `https`, or this
+        /// machine; empty for none.
+        webhook_url: String = String::new();
+        /// The key of that signature (HMAC-SHA-256): 64 hexadecimal digits in a file of mode 0600.
+        webhook_key_file: PathBuf = "data/webhook.key".into();
+    }
     /// What the server says on its standard output.
     log: Log {
         /// `text` for people, `json` for a collector.
@@ -460,6 +473,7 @@ impl Settings {
         note(parse_manufacturers(&self.manufacturers.enabled).map(|_| ()));
         note(check_symantec_prefix(&self.manufacturers.symantec_prefix));
         note(self.check_vip());
+        note(self.check_notices());
         note(self.check_orders());
         // Where a single value is out of its bounds, that has been said already.
         if faults.is_empty()
@@ -597,6 +611,32 @@ impl Settings {
             );
         }
         Ok(())
+    }
+
+    fn check_notices(&self) -> Result<(), String> {
+        let notices = &self.notices;
+        if !notices.smtp.is_empty() {
+            let here = notices.smtp.parse::<SocketAddr>().is_ok_and(|it| it.ip().is_loopback());
+            if !here {
+                return Err("notices.smtp must be a loopback address with its port, such as 127.0.0.1:25: run the relay that speaks TLS on this machine".into());
+            }
+            if notices.from.parse::<EmailAddress>().is_err() {
+                return Err("notices.from must be an e-mail address, such as countersign@clinic.example, since notices.smtp is set".into());
+            }
+        }
+        if !notices.webhook_url.is_empty() {
+            let url = Url::parse(&notices.webhook_url).ok();
+            let safe = url.as_ref().is_some_and(|url| {
+                url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
+            });
+            if !safe {
+                return Err(
+                    "notices.webhook_url must begin with https://, except on this machine alone"
+                        .into(),
+                );
+            }
+        }
+        check_path("notices.webhook_key_file", &notices.webhook_key_file)
     }
 
     fn check_database(&self) -> Result<(), String> {

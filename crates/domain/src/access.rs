@@ -322,6 +322,23 @@ pub enum AccessRefusal {
     NoChange,
 }
 
+impl AccessRefusal {
+    /// Stable code for records.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotDesignated => "not_designated",
+            Self::NotVerified => "not_verified",
+            Self::NoReason => "no_reason",
+            Self::SamePerson => "same_person",
+            Self::OwnPermission => "own_permission",
+            Self::NotRegistrant => "not_registrant",
+            Self::NotOpen => "request_not_open",
+            Self::Changed => "request_changed",
+            Self::NoChange => "no_change",
+        }
+    }
+}
+
 /// Enters a request. Who enters must be designated here, and never gives anything to themselves.
 pub fn enter(
     id: RequestId,
@@ -713,7 +730,7 @@ mod tests {
         assert_eq!(refused, Err(AccessRefusal::NoChange));
     }
 
-    /// Shows: R-1311.130-a, A5
+    /// Shows: A5
     #[test]
     fn roles_and_providers_take_two_as_well() {
         let (office, clerk, doctor) = (somebody(false), somebody(false), somebody(true));

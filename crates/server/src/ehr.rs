@@ -30,7 +30,9 @@ use serde::Deserialize;
 use self::patients::{CHARTS, Chart};
 use crate::{
     launch::{LaunchClaims, LaunchPatient, sign_launch},
-    views::{EhrChartPage, EhrFrame, EhrMessagePage, EhrPatientsPage, EhrTab},
+    views::{
+        EhrChartPage, EhrFrame, EhrMailboxPage, EhrMessage, EhrMessagePage, EhrPatientsPage, EhrTab,
+    },
 };
 
 /// ID of the patient that a newcomer is sent to: `/patients/{FIRST_PATIENT}` is the chart.
@@ -68,6 +70,8 @@ pub struct Ehr {
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Lifetime of a launch, in seconds.
     pub launch_seconds: i64,
+    /// What the demonstration's mailbox holds, newest first.
+    pub mailbox: Arc<dyn Fn() -> Vec<EhrMessage> + Send + Sync>,
 }
 
 impl fmt::Debug for Ehr {
@@ -83,6 +87,7 @@ pub fn router(ehr: Ehr) -> Router {
         .route("/patients/{id}", get(chart))
         .route("/patients/{id}/e-prescribing", get(e_prescribing))
         .route("/switch", get(switch))
+        .route("/mailbox", get(mailbox))
         .route("/static/{file}", get(static_file))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
@@ -109,6 +114,11 @@ async fn patient_list(State(ehr): State<Arc<Ehr>>, headers: HeaderMap) -> Respon
             patients: CHARTS.iter().map(|chart| chart.view(now)).collect(),
         },
     )
+}
+
+async fn mailbox(State(ehr): State<Arc<Ehr>>, headers: HeaderMap) -> Response {
+    let messages = (ehr.mailbox)();
+    page(StatusCode::OK, &EhrMailboxPage { ehr: ehr.frame("Mailbox", &headers), messages })
 }
 
 async fn chart(
@@ -375,6 +385,7 @@ mod tests {
             audience: AUDIENCE.to_owned(),
             clock: Arc::new(|| NOW),
             launch_seconds: 60,
+            mailbox: Arc::new(Vec::new),
         }
     }
 

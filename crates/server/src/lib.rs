@@ -6,6 +6,7 @@ mod authenticator;
 mod browser;
 pub mod ehr;
 pub mod launch;
+mod letters;
 mod limits;
 mod listen;
 pub mod oidc;

@@ -6,7 +6,11 @@
 //! What was typed is kept in [`TextField`] and [`ChoiceField`]. Passphrases and passcodes have a
 //! [`SecretField`], which has no room for a value, so a page can't send a secret back.
 
+mod practice;
+
 use askama::Template;
+
+pub use practice::*;
 
 /// Appended to the address of every static file, so that an upgrade is not met by a stale cache.
 pub const ASSET_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -675,6 +679,29 @@ pub struct EhrPatientsPage {
     pub patients: Vec<EhrPatient>,
 }
 
+/// A message in the mailbox of the demonstration.
+#[derive(Clone, Debug, Default)]
+pub struct EhrMessage {
+    /// "E-mail" or "Text message".
+    pub way: String,
+    /// To which address.
+    pub to: String,
+    /// Its subject.
+    pub subject: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// The mailbox of the demonstration.
+#[derive(Clone, Debug, Template)]
+#[template(path = "ehr_mailbox.html")]
+pub struct EhrMailboxPage {
+    /// Frame.
+    pub ehr: EhrFrame,
+    /// The messages, newest first.
+    pub messages: Vec<EhrMessage>,
+}
+
 /// A patient's chart.
 #[derive(Clone, Debug, Template)]
 #[template(path = "ehr_chart.html")]
@@ -934,6 +961,10 @@ pub struct DashboardPage {
     pub limit: usize,
     /// What happened lately, newest first.
     pub activity: Vec<EventRow>,
+    /// The practices whose console opens to them.
+    pub desks: Vec<DeskLink>,
+    /// They log in with an e-mail address, and prescribe nothing.
+    pub staff: bool,
 }
 
 /// A pairing: the code that a device makes a token with.
@@ -1228,6 +1259,8 @@ pub struct TokenPage {
     pub model: ModelFacts,
     /// The device it lives on and how that is known: "Phone, checked by the app".
     pub device: String,
+    /// It waits for its activation code.
+    pub activate: bool,
     /// When its seed was handed to an app of another maker.
     pub seed_left: Option<When>,
     /// The name being changed.

@@ -515,25 +515,26 @@ impl Tx<'_> {
         self.signing_changed(it.person, it.practice)
     }
 
+    /// Everybody's registrations and licences in a practice, and the institution's own.
+    pub fn all_authorities(&mut self, practice: PracticeId) -> Result<Vec<Authority>, Error> {
+        self.rows(
+            sql!("SELECT id, practice, person, kind, number, state, schedules, expires, stops_at, withdrawn, warned "
+                "FROM authority WHERE practice = $1 ORDER BY kind, created, id"),
+            &[practice.as_bytes().into()],
+        )?
+        .iter()
+        .map(authority)
+        .collect()
+    }
+
     /// What somebody has in a practice, or, for nobody, what the institution has.
     pub fn authorities(
         &mut self,
         practice: PracticeId,
         person: Option<PersonId>,
     ) -> Result<Vec<Authority>, Error> {
-        let all = self.rows(
-            sql!("SELECT id, practice, person, kind, number, state, schedules, expires, stops_at, withdrawn, warned "
-                "FROM authority WHERE practice = $1 ORDER BY kind, created, id"),
-            &[practice.as_bytes().into()],
-        )?;
-        let mut found = Vec::new();
-        for row in &all {
-            let it = authority(row)?;
-            if it.person == person {
-                found.push(it);
-            }
-        }
-        Ok(found)
+        let all = self.all_authorities(practice)?;
+        Ok(all.into_iter().filter(|it| it.person == person).collect())
     }
 
     /// One registration or licence of a practice; nobody else may change it until the commit.

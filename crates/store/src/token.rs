@@ -628,6 +628,13 @@ impl Tx<'_> {
         )
     }
 
+    /// What its owner calls a token.
+    pub fn token_name(&mut self, id: TokenId) -> Result<Option<String>, Error> {
+        self.row(sql!("SELECT name FROM token WHERE id = $1"), &[id.as_bytes().into()])?
+            .map(|row| row.text(0, "token.name").map(str::to_owned))
+            .transpose()
+    }
+
     /// Whether there is a token with this identifier, whosever.
     pub fn token_exists(&mut self, id: TokenId) -> Result<bool, Error> {
         let sql = sql!("SELECT id FROM token WHERE id = $1");

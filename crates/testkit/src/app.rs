@@ -6,8 +6,8 @@ use axum::Router;
 use countersign_crypto::{LocalMasterKey, SecretBytes, SigningKey, sha256};
 use countersign_domain::{
     CredentialId, DeaNumber, Device, EhrId, Failures, FipsCertificate, Manufacturer, ModelCode,
-    Npi, PassphraseHash, PersonId, Policy, PracticeId, SessionRowId, Timestamp, Token, TokenId,
-    TokenKind, TokenModel, TokenState, luhn_check_digit,
+    Npi, PassphraseHash, PersonId, Policy, PracticeId, Role, SessionRowId, Timestamp, Token,
+    TokenId, TokenKind, TokenModel, TokenState, luhn_check_digit,
     otp::{Drift, OtpParams, TokenSeed},
 };
 use countersign_server::{
@@ -16,7 +16,7 @@ use countersign_server::{
     launch::{LaunchClaims, LaunchPatient, sign_launch},
     router,
 };
-use countersign_store::{Database, Identity, Session, Stage, Store, Tx};
+use countersign_store::{Database, Identity, Message, Profile, Session, Stage, Store, Tx};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 
 use crate::{
@@ -261,6 +261,47 @@ impl TestApp {
         make_person(&self.app, &self.store, self.practice, number, "Dr. Ben Okafor").await
     }
 
+    /// Gives somebody roles in the practice, past the two people that it takes.
+    pub async fn give_roles(&self, person: &Person, roles: &'static [Role]) {
+        let (id, practice, now) = (person.id, self.practice, self.now());
+        self.store
+            .write("test_roles", move |tx| {
+                for role in roles {
+                    tx.give_role(id, practice, *role, "", now)?;
+                }
+                Ok(())
+            })
+            .await
+            .unwrap();
+    }
+
+    /// Gives somebody an e-mail address, and a telephone that is confirmed.
+    pub async fn give_addresses(&self, person: &Person, email: &'static str) {
+        let (id, now) = (person.id, self.now());
+        self.store
+            .write("test_addresses", move |tx| {
+                let person = tx.person(id)?.unwrap();
+                let profile = Profile {
+                    emails: vec![email.to_owned()],
+                    phone: "+14025550100".to_owned(),
+                    phone_confirmed: Some(now.micros()),
+                    address: "12 Elm Street".to_owned(),
+                    address_confirmed: Some(now.micros()),
+                    ..Profile::default()
+                };
+                tx.save_profile(&person, &profile, now)
+            })
+            .await
+            .unwrap();
+    }
+
+    /// What waits in the outbox of the practice, newest first.
+    pub async fn messages(&self) -> Vec<Message> {
+        let practice = self.practice;
+        let found = self.store.read("test_messages", move |tx| tx.messages_of(practice, 200)).await;
+        found.unwrap()
+    }
+
     /// One more active token of a prescriber, made past the portal.
     pub async fn another_token(&self, person: &Person, name: &str) -> (TokenId, Phone) {
         let at = self.app.at().unwrap();
@@ -299,6 +340,14 @@ impl TestApp {
         let now = self.now();
         let set = self.store.write("test_model", move |tx| set_model(tx, code, allowed, now));
         set.await.unwrap();
+    }
+
+    /// Notes that both pieces of a token's activation came, past the pages that ask for them.
+    pub async fn activate(&self, credential: &CredentialId) {
+        let token = self.token(credential).await;
+        let (id, owner, now) = (token.id, token.prescriber.unwrap(), self.now());
+        let done = self.store.write("test_activate", move |tx| tx.activate_token(id, owner, now));
+        done.await.unwrap();
     }
 
     /// Its identifier.

@@ -2,15 +2,15 @@ use countersign_crypto::{random_array, sha256};
 use countersign_domain::{
     Actor, ApiKeyId, AuthorityId, CredentialId, Date, DeaNumber, DeaRegistration, Device,
     DisableReason, EhrId, Event, EventKind, Failures, ModelCode, Npi, Outcome, Passphrase,
-    PassphraseHash, PersonId, PracticeId, Refusal, Role, Schedules, StaffId, StateLicence,
-    Timestamp, Token, TokenId, TokenKind, TokenName, TokenState, UsState,
-    access::Permission,
+    PassphraseHash, PersonId, PracticeId, Refusal, Role, Schedules, SignInName, StaffId,
+    StateLicence, Timestamp, Token, TokenId, TokenKind, TokenName, TokenState, UsState,
+    access::{Cause, Permission},
     otp::{Drift, OtpParams, TokenSeed},
 };
-use countersign_store::{ApiKey, Authority, EhrRow, Identity, Paper, Staff, TokenRow, Tx};
+use countersign_store::{ApiKey, Authority, EhrRow, Identity, Paper, Profile, Staff, TokenRow, Tx};
 use data_encoding::BASE64URL_NOPAD;
 
-use super::{App, At, Error};
+use super::{App, At, Error, access::suspend};
 
 /// A key as it stands in a list; its text is kept by its holder alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,21 @@ pub struct ListedKey {
     pub name: String,
     /// When it was revoked.
     pub revoked: Option<Timestamp>,
+}
+
+/// Somebody whom the demonstration makes up.
+#[derive(Debug, Clone)]
+pub struct DemoPerson {
+    /// What they sign in with.
+    pub sign_in: SignInName,
+    /// Full name.
+    pub name: String,
+    /// Passphrase.
+    pub passphrase: Passphrase,
+    /// Roles.
+    pub roles: Vec<Role>,
+    /// Addresses.
+    pub profile: Profile,
 }
 
 /// What became of the closing of an account.
@@ -207,6 +222,7 @@ impl App {
     /// Closes an account for good: its sessions end, its tokens are disabled, and a sign-in is
     /// answered as if there were no such account.
     pub async fn close_account(&self, npi: Npi, at: At) -> Result<Closing, Error> {
+        let mailer = self.mailer();
         let done = self
             .store
             .write("close_account", move |tx| {
@@ -228,6 +244,7 @@ impl App {
                 tx.end_sessions_of(found.id)?;
                 tx.end_launched_sessions_of(found.id)?;
                 tx.append(&event, at.now)?;
+                suspend(tx, &mailer, found.id, Cause::Left, Actor::Operator, "", at)?;
                 // Its passcodes must not verify for other systems either.
                 let reason = DisableReason::AccountClosed;
                 for TokenRow { mut token, mark, .. } in tx.tokens_of(found.id)? {
@@ -247,6 +264,47 @@ impl App {
             })
             .await?;
         Ok(done)
+    }
+
+    /// Makes somebody of a practice with roles and addresses, all made up: only the demonstration and tests
+    /// may, since everybody else is invited and proofed.
+    pub async fn install_demo_person(
+        &self,
+        practice: PracticeId,
+        person: DemoPerson,
+        at: At,
+    ) -> Result<Option<PersonId>, Error> {
+        if !self.options.demonstration {
+            return Err(Error::NotFound);
+        }
+        let (iterations, rng) = (self.options.iterations, self.rng);
+        let DemoPerson { sign_in, name, passphrase, roles, profile } = person;
+        let hash = self
+            .hashing
+            .reserve()?
+            .run(move || PassphraseHash::create(&passphrase, iterations, rng().as_mut()))
+            .await??;
+        let made = self
+            .store
+            .write("install_demo_person", move |tx| {
+                let id = PersonId::new(at.now, tx.rng())?;
+                if !tx.create_person(id, practice, &sign_in, &name, Some(&hash), at.now)? {
+                    return Ok(None);
+                }
+                let Some(made) = tx.person(id)? else { return Ok(None) };
+                tx.save_profile(&made, &profile, at.now)?;
+                for role in &roles {
+                    tx.give_role(id, practice, *role, "", at.now)?;
+                }
+                let event =
+                    Event::success(EventKind::PrescriberCreated, Actor::Operator, at.support)
+                        .about(practice, id)
+                        .detail(&sign_in.masked());
+                tx.append(&event, at.now)?;
+                Ok(Some(id))
+            })
+            .await?;
+        Ok(made)
     }
 
     /// Gives a prescriber a registration, a licence and a permission that nobody has looked at: only the
@@ -297,9 +355,7 @@ impl App {
                     made = made.or(Some(it.id));
                 }
                 let id = made.ok_or_else(|| Tx::broken("no registration"))?;
-                for role in [Role::Prescriber, Role::Designated] {
-                    tx.give_role(prescriber, practice, role, "", at.now)?;
-                }
+                tx.give_role(prescriber, practice, Role::Prescriber, "", at.now)?;
                 let granted = Permission::Granted { since: at.now, self_executed: false };
                 tx.save_permission(prescriber, practice, id, &granted)?;
                 let event =

@@ -3,6 +3,8 @@
 //! No line here knows HTTP. Each use case reads the clock once, runs one transaction (a sign-in by
 //! passphrase runs two, with the slow hash between them) and answers.
 
+mod access;
+mod activation;
 mod admin;
 mod browser;
 mod burned;
@@ -33,7 +35,9 @@ use countersign_store::{Lane, ReadMark, RngSource, Session, Stage, Store, TokenR
 use data_encoding::BASE64URL_NOPAD;
 use thiserror::Error;
 
-pub use admin::{Closing, ListedKey};
+pub use access::{Asked, Board, Desk, Execution, NewPaper, Shown, Wanted};
+pub use activation::{Activation, Hindrance};
+pub use admin::{Closing, DemoPerson, ListedKey};
 pub use check::{CheckAnswer, CheckRequest};
 pub use launch::LaunchRefusal;
 pub use models::{HandOverForm, HandedOver};
@@ -46,6 +50,7 @@ pub use vip::{Vip, VipOutcome, VipProvisioned};
 
 use burned::Burned;
 use hashing::HashPool;
+use notices::{Mailer, Note, Notice};
 use refused::Refused;
 
 /// Reads the time of day; the only clock there is.
@@ -319,6 +324,7 @@ impl App {
     {
         let burned = self.burned.clone();
         let (watch, consumed) = self.burned.watch();
+        let mailer = self.mailer();
         let result = self
             .store
             .write(name, move |tx| {
@@ -336,6 +342,7 @@ impl App {
                     tx.stale_passcodes(prescriber)?;
                 }
                 record(tx, &event, now)?;
+                account.tell(&mailer, &event, tx, now)?;
                 Ok(Some((answer, event)))
             })
             .await;
@@ -467,6 +474,31 @@ impl Account {
         } else {
             event
         }
+    }
+
+    /// Tells the owner of a change, at all their addresses (SP 800-63B, 6.1.2.1).
+    fn tell(
+        &self,
+        mailer: &Mailer,
+        event: &Event,
+        tx: &mut Tx<'_>,
+        now: Timestamp,
+    ) -> Result<(), countersign_store::Error> {
+        let note = match (event.kind, event.outcome) {
+            (EventKind::TokenAdded, Outcome::Success) => Note::TokenAdded,
+            (EventKind::TokenEnabled, Outcome::Success) => Note::TokenEnabled,
+            (EventKind::PassphraseChanged, Outcome::Success) => Note::PassphraseChanged,
+            // A loss is told by whoever takes the permission away.
+            (EventKind::TokenDisabled, Outcome::Success) => Note::TokenDisabled,
+            _ => return Ok(()),
+        };
+        let Some(id) = event.prescriber else { return Ok(()) };
+        let Some(person) = tx.person(id)? else { return Ok(()) };
+        let token = event.token.map(|id| tx.token_name(id)).transpose()?.flatten();
+        let detail = token.unwrap_or_default();
+        let practice = event.practice.unwrap_or(person.practice);
+        let notice = Notice { note, practice, detail: &detail, path: "/portal" };
+        mailer.tell(tx, &person, &notice, &[], now)
     }
 
     fn save_changes(

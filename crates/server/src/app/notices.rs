@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use askama::Template;
 use countersign_domain::{
     Actor, Event, EventKind, MessageId, Outcome, PersonId, PhoneNumber, PracticeId, Role,
     Timestamp, enrolment::LinkSecret, proofing::Channel,
@@ -11,7 +10,11 @@ use countersign_domain::{
 use countersign_store::{Message, MessageBody, Person, Tx};
 
 use super::{App, At, Error};
-use crate::outbound::{Fault, Outbound, Outgoing};
+pub(super) use crate::letters::Note;
+use crate::{
+    letters::render,
+    outbound::{Fault, Outbound, Outgoing},
+};
 
 /// How long a link that says "this was not me" works, in seconds: 90 days.
 const NOT_ME_SECONDS: i64 = 90 * 86_400;
@@ -23,107 +26,6 @@ const FIRST_PAUSE_SECONDS: i64 = 30;
 const LONGEST_PAUSE_SECONDS: i64 = 6 * 3_600;
 /// Tries after which a message is given up: more than three days.
 const MOST_TRIES: i64 = 24;
-
-macro_rules! notices {
-    ($($(#[doc = $doc:literal])+ $Kind:ident: $word:literal in $path:literal = $subject:literal;)+) => {
-        /// What a message tells.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(super) enum Note {
-            $($(#[doc = $doc])+ $Kind,)+
-        }
-
-        impl Note {
-            #[cfg(test)]
-            const ALL: &'static [Self] = &[$(Self::$Kind,)+];
-
-            /// Stable word.
-            pub(super) const fn code(self) -> &'static str {
-                match self {
-                    $(Self::$Kind => $word,)+
-                }
-            }
-
-            const fn subject(self) -> &'static str {
-                match self {
-                    $(Self::$Kind => $subject,)+
-                }
-            }
-        }
-
-        mod text {
-            $(
-                #[derive(askama::Template)]
-                #[template(path = $path, escape = "none")]
-                #[allow(dead_code, reason = "not every template shows everything")]
-                pub(super) struct $Kind<'a> {
-                    pub(super) practice: &'a str,
-                    pub(super) detail: &'a str,
-                    pub(super) link: &'a str,
-                    pub(super) not_me: Option<&'a str>,
-                    pub(super) demonstration: bool,
-                }
-            )+
-        }
-
-        fn render(
-            note: Note,
-            practice: &str,
-            detail: &str,
-            link: &str,
-            not_me: Option<&str>,
-            demonstration: bool,
-        ) -> Result<String, askama::Error> {
-            match note {
-                $(Note::$Kind => text::$Kind { practice, detail, link, not_me, demonstration }.render(),)+
-            }
-        }
-    };
-}
-
-notices! {
-    /// Invitation to the practice.
-    Invitation: "invitation" in "notices/invitation.txt" = "Invitation to {{ practice }}";
-    /// the practice invites you.
-    InvitationHere: "invitation_here" in "notices/invitation_here.txt" = "{{ practice }} invites you";
-    /// A token was added.
-    TokenAdded: "token_added" in "notices/token_added.txt" = "A token was added";
-    /// A token was disabled.
-    TokenDisabled: "token_disabled" in "notices/token_disabled.txt" = "A token was disabled";
-    /// A token was enabled.
-    TokenEnabled: "token_enabled" in "notices/token_enabled.txt" = "A token was enabled";
-    /// A token was activated for signing.
-    TokenActivated: "token_activated" in "notices/token_activated.txt" = "A token was activated for signing";
-    /// Your passphrase was changed.
-    PassphraseChanged: "passphrase_changed" in "notices/passphrase_changed.txt" = "Your passphrase was changed";
-    /// Your addresses were changed.
-    AddressesChanged: "addresses_changed" in "notices/addresses_changed.txt" = "Your addresses were changed";
-    /// A loss was reported.
-    LossReported: "loss_reported" in "notices/loss_reported.txt" = "A loss was reported";
-    /// A loss at the practice.
-    LossForDesignated: "loss_for_designated" in "notices/loss_for_designated.txt" = "A loss at {{ practice }}";
-    /// A change waits for a second person.
-    RequestWaiting: "request_waiting" in "notices/request_waiting.txt" = "A change waits for a second person";
-    /// You may sign.
-    PermissionGranted: "permission_granted" in "notices/permission_granted.txt" = "You may sign";
-    /// Your permission to sign was taken away.
-    PermissionRevoked: "permission_revoked" in "notices/permission_revoked.txt" = "Your permission to sign was taken away";
-    /// Identity proofing was opened.
-    CaseOpened: "case_opened" in "notices/case_opened.txt" = "Identity proofing was opened";
-    /// Your identity is proofed.
-    CaseComplete: "case_complete" in "notices/case_complete.txt" = "Your identity is proofed";
-    /// A registration ends soon.
-    ExpiresSoon: "expires_soon" in "notices/expires_soon.txt" = "A registration ends soon";
-    /// A registration has ended.
-    Expired: "expired" in "notices/expired.txt" = "A registration has ended";
-    /// Somebody has said "this was not me".
-    Repudiated: "repudiated" in "notices/repudiated.txt" = "\"This was not me\" at {{ practice }}";
-    /// Your code.
-    CodeText: "code_text" in "notices/code_text.txt" = "Your code";
-    /// Your code.
-    CodeLetter: "code_letter" in "notices/code_letter.txt" = "Your code";
-    /// Something is due at the practice.
-    Reminder: "reminder" in "notices/reminder.txt" = "Something is due at {{ practice }}";
-}
 
 /// What writing a notice takes beside the transaction. Cheap to clone.
 #[derive(Clone)]
@@ -322,23 +224,5 @@ impl App {
             })
             .await?;
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_notice_renders_and_ends_with_who_sends_it() {
-        for note in Note::ALL {
-            let text =
-                render(*note, "Lakeside", "x", "https://us/x", Some("https://us/n"), true).unwrap();
-            assert!(text.contains("https://us/n") && text.contains("demonstration"), "{note:?}");
-            assert!(text.contains("Lakeside, by Countersign"), "{note:?}");
-            assert!(!note.subject().contains('\n') && !note.code().is_empty());
-            let plain = render(*note, "Lakeside", "x", "y", None, false).unwrap();
-            assert!(!plain.contains("not me:") && !plain.contains("{{"), "{note:?}: {plain}");
-        }
     }
 }

@@ -58,18 +58,7 @@ impl App {
         let place = self.hashing.reserve()?;
         let found = self.prescriber(prescriber).await?;
         let npi_hash = sha256(found.sign_in.as_text().as_bytes());
-        let paused = self
-            .store
-            .write("change_passphrase_begin", move |tx| {
-                let failures = tx.sign_in_failures(&npi_hash, at.now)?;
-                let blocked = failures.blocked(&policy.passphrase, at.now);
-                if blocked.is_none() {
-                    let counted = failures.failed(&policy.passphrase, at.now);
-                    tx.save_sign_in_failures(&npi_hash, &counted, at.now)?;
-                }
-                Ok(blocked)
-            })
-            .await?;
+        let paused = self.count_passphrase_try(npi_hash, at).await?;
         let hashed = match paused {
             Some(_) => None,
             None => Some(self.hash_both(place, &found, form.current, form.new).await?),

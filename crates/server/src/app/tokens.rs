@@ -3,12 +3,15 @@ use std::sync::PoisonError;
 use countersign_domain::{
     Actor, CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, Event, EventKind,
     NewToken, PersonId, Purpose, Refusal, TokenId, TokenKind, TokenModel, TokenName, TokenState,
-    add_token, disable_token, otp::OneTimePasscode, replace_token, same_browser, test_token,
+    access::Cause, add_token, disable_token, otp::OneTimePasscode, replace_token, same_browser,
+    test_token,
 };
 use countersign_store::{AuditRow, Person, Session, Stage, Tx};
 
 use super::{
-    Account, App, At, By, Chosen, Error, TokenRow, needs_step_up, record,
+    Account, App, At, By, Chosen, Error, TokenRow,
+    access::suspend,
+    needs_step_up, record,
     sign_in::{passcode_event, verify},
 };
 
@@ -260,6 +263,7 @@ impl App {
         let session_id = session.id;
         let practice = session.practice;
         let alone = !matches!(session.stage, Stage::Full { .. });
+        let mailer = self.mailer();
         self.decide("disable_token", prescriber, session.id, at.now, move |account, tx| {
             // A loss must never wait for a passcode; everything else does.
             let needed = account.needs_step_up(&policy, at.now) && !form.reason.is_loss();
@@ -285,6 +289,8 @@ impl App {
                 if form.reason.is_loss() {
                     // Whoever holds the token may hold a session too.
                     tx.end_other_sessions(prescriber, session_id)?;
+                    let (actor, what) = (Actor::Person(prescriber), form.reason.label());
+                    suspend(tx, &mailer, prescriber, Cause::FactorLost, actor, what, at)?;
                 }
                 event = event.reason(form.reason.code());
                 if alone {
@@ -405,6 +411,7 @@ impl App {
 
     /// Stops a token in an emergency, by the operator's hand. `false` if there is no such token.
     pub async fn emergency_disable(&self, credential: CredentialId, at: At) -> Result<bool, Error> {
+        let mailer = self.mailer();
         let done = self
             .store
             .write("emergency_disable", move |tx| {
@@ -430,6 +437,9 @@ impl App {
                 if let Some(prescriber) = token.prescriber {
                     // Whoever made the emergency may hold a session.
                     tx.end_sessions_of(prescriber)?;
+                    let what = DisableReason::Emergency.label();
+                    let cause = Cause::FactorLost;
+                    suspend(tx, &mailer, prescriber, cause, Actor::Operator, what, at)?;
                 }
                 tx.append(&event, at.now)?;
                 Ok(true)

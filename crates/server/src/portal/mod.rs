@@ -1,9 +1,11 @@
 //! The pages: e-prescribing app and token-management portal. Forms in, pages or 303 out.
 
+mod activation;
 mod login;
 mod pairing;
 mod passphrase;
 mod phone;
+mod practice;
 mod show;
 mod start;
 mod tokens;
@@ -74,6 +76,22 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/portal/tokens/{id}/enable", get(tokens::enable_form).post(tokens::enable))
         .route("/portal/tokens/{id}/test", get(tokens::test_form).post(tokens::test))
         .route("/portal/tokens/{id}/resync", get(tokens::resync_form).post(tokens::resync))
+        .route("/portal/tokens/{id}/activate", get(activation::form).post(activation::activate))
+        .route("/portal/tokens/{id}/activation-code", post(activation::send))
+        .route("/not-me/{link}", get(activation::not_me).post(activation::stop_all))
+        .route("/practice", get(practice::list))
+        .route("/practice/{practice}", get(practice::home))
+        .route("/practice/{practice}/due", get(practice::due))
+        .route("/practice/{practice}/due/{id}", post(practice::due_done))
+        .route("/practice/{practice}/people/{id}", get(practice::person))
+        .route("/practice/{practice}/people/{id}/grant", post(practice::grant))
+        .route("/practice/{practice}/people/{id}/revoke", post(practice::revoke))
+        .route("/practice/{practice}/people/{id}/dea", post(practice::dea))
+        .route("/practice/{practice}/people/{id}/licence", post(practice::licence))
+        .route("/practice/{practice}/requests/{id}", get(practice::request).post(practice::execute))
+        .route("/practice/{practice}/requests/{id}/reject", post(practice::reject))
+        .route("/practice/{practice}/letters", get(practice::letters))
+        .route("/practice/{practice}/letters/{id}", post(practice::letter))
         .route("/static/{file}", get(start::asset))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(start::ready))

@@ -44,7 +44,10 @@ pub(super) fn row(token: &Token, now: Timestamp) -> TokenRow {
                 let left = u64::try_from(now.seconds_until(until)).unwrap_or(0);
                 (TokenStatus::Locked, Some(format!("{} left", span(left))), None)
             }
-            None => (TokenStatus::Active, None, None),
+            None => {
+                let waits = token.is_active() && token.activated.is_none();
+                (TokenStatus::Active, waits.then(|| "not for signing yet".to_owned()), None)
+            }
         },
         TokenState::Disabled { reason, since } => {
             let status =

@@ -17,10 +17,10 @@ use crate::{
     app::{AddForm, By, Change, Confirm, DisableForm, Error, Overview, RenameForm},
     respond::{Out, Stop, page, see_other},
     views::{
-        ANY_TOKEN, AddToken, Choice, ChoiceField, DISABLE_WORD, DashboardPage, DisablePage,
-        EnablePage, HistoryPage, NavTab, NoTokenPage, Notice, NoticeKind, Page, ReasonField,
-        ResyncPage, SecretField, StepUp, TestPage, TestResult, TextField, TokenField, TokenPage,
-        TokensPage,
+        ANY_TOKEN, AddToken, Choice, ChoiceField, DISABLE_WORD, DashboardPage, DeskLink,
+        DisablePage, EnablePage, HistoryPage, NavTab, NoTokenPage, Notice, NoticeKind, Page,
+        ReasonField, ResyncPage, SecretField, StepUp, TestPage, TestResult, TextField, TokenField,
+        TokenPage, TokensPage,
     },
 };
 
@@ -33,8 +33,11 @@ pub(super) async fn known(ctx: &Ctx) -> Result<(Session, PersonId, Overview), St
     Ok((session, prescriber, overview))
 }
 
+/// Session, person, all that is theirs, and one of their tokens.
+pub(super) type Theirs = (Session, PersonId, Overview, Token);
+
 /// The same, and the token of the address, if it is theirs.
-async fn known_token(ctx: &Ctx, id: &str) -> Result<(Session, PersonId, Overview, Token), Stop> {
+pub(super) async fn known_token(ctx: &Ctx, id: &str) -> Result<Theirs, Stop> {
     let (session, prescriber, overview) = known(ctx).await?;
     let id: TokenId = id.parse().map_err(|_| ctx.not_found())?;
     let token = overview.tokens.iter().find(|token| token.id == id).cloned();
@@ -63,7 +66,8 @@ pub(super) fn most_active(ctx: &Ctx) -> usize {
 }
 
 pub(super) async fn dashboard(ctx: Ctx, query: Query) -> Out {
-    let (_, _, overview) = known(&ctx).await?;
+    let (_, person, overview) = known(&ctx).await?;
+    let desks = ctx.app().desks(person).await.map_err(|error| ctx.stop(&error))?;
     let active: Vec<_> = overview
         .tokens
         .iter()
@@ -78,6 +82,11 @@ pub(super) async fn dashboard(ctx: Ctx, query: Query) -> Out {
         active,
         limit: most_active(&ctx),
         activity: show::events(&overview, None, 8),
+        desks: desks
+            .into_iter()
+            .map(|(id, name)| DeskLink { href: format!("/practice/{id}"), name })
+            .collect(),
+        staff: overview.prescriber.sign_in.npi().is_none(),
     };
     let done = (query.text("done") == "passphrase")
         .then_some("Your passphrase is changed. It is the one you sign with from now on.");
@@ -109,6 +118,7 @@ pub(super) async fn list(ctx: Ctx, query: Query) -> Out {
         return Ok(no_token(&ctx, &overview, query.text("done")));
     }
     let done = match query.text("done") {
+        "activated" => Some("The token is activated for signing."),
         "added" => Some(
             "The token is added and active. The code you just used is spent: its next code logs you in.",
         ),
@@ -399,6 +409,7 @@ fn token_page(ctx: &Ctx, session: &Session, overview: &Overview, token: &Token) 
         clock: show::clock(token),
         model: show::model(&overview.models, token),
         device: show::device(token),
+        activate: token.is_active() && token.activated.is_none(),
         seed_left: token.seed_left.map(show::when),
         name: TextField { value: token.name.as_str().to_owned(), error: None },
         can_confirm: overview.tokens.iter().any(Token::is_active),

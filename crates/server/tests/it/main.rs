@@ -9,6 +9,7 @@
     reason = "these are tests"
 )]
 
+mod access;
 mod api;
 mod attacks;
 mod browser;

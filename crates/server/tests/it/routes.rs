@@ -25,7 +25,7 @@ enum Who {
 use Who::{Anyone, Full, Machine, Passphrase};
 
 /// Every route there is. `router_and_list_agree` fails when one is missing here.
-const ROUTES: [(&str, &str, Who); 41] = [
+const ROUTES: [(&str, &str, Who); 57] = [
     ("/", "GET", Anyone(303)),
     ("/launch", "GET", Anyone(403)),
     ("/e-prescribing", "GET", Anyone(403)),
@@ -60,6 +60,22 @@ const ROUTES: [(&str, &str, Who); 41] = [
     ("/portal/tokens/{id}/enable", "GET POST", Full),
     ("/portal/tokens/{id}/test", "GET POST", Full),
     ("/portal/tokens/{id}/resync", "GET POST", Full),
+    ("/portal/tokens/{id}/activate", "GET POST", Full),
+    ("/portal/tokens/{id}/activation-code", "POST", Full),
+    ("/not-me/{link}", "GET POST", Anyone(404)),
+    ("/practice", "GET", Full),
+    ("/practice/{practice}", "GET", Full),
+    ("/practice/{practice}/due", "GET", Full),
+    ("/practice/{practice}/due/{id}", "POST", Full),
+    ("/practice/{practice}/people/{id}", "GET", Full),
+    ("/practice/{practice}/people/{id}/grant", "POST", Full),
+    ("/practice/{practice}/people/{id}/revoke", "POST", Full),
+    ("/practice/{practice}/people/{id}/dea", "POST", Full),
+    ("/practice/{practice}/people/{id}/licence", "POST", Full),
+    ("/practice/{practice}/requests/{id}", "GET POST", Full),
+    ("/practice/{practice}/requests/{id}/reject", "POST", Full),
+    ("/practice/{practice}/letters", "GET", Full),
+    ("/practice/{practice}/letters/{id}", "POST", Full),
     ("/static/{file}", "GET", Anyone(404)),
     ("/healthz", "GET", Anyone(200)),
     ("/readyz", "GET", Anyone(200)),
@@ -81,7 +97,10 @@ const HEADERS: [&str; 8] = [
 ];
 
 fn address(path: &str, id: TokenId) -> String {
-    path.replace("{id}", &id.to_string()).replace("{file}", "nothing.css")
+    path.replace("{id}", &id.to_string())
+        .replace("{file}", "nothing.css")
+        .replace("{link}", "no-link")
+        .replace("{practice}", "0196f000-0000-7000-8000-000000000000")
 }
 
 fn methods(list: &str) -> impl Iterator<Item = Method> {
@@ -319,7 +338,8 @@ async fn with_the_token_of_another_prescriber() {
     ];
     for (path, list, _) in ROUTES.iter().filter(|(path, _, _)| path.contains("{id}")) {
         for stranger in &strangers {
-            let path = path.replace("{id}", stranger);
+            let practice = app.practice.to_string();
+            let path = path.replace("{id}", stranger).replace("{practice}", &practice);
             for method in methods(list) {
                 let before = app.event_count().await;
                 let page = open(&mut browser, method.clone(), &path).await;

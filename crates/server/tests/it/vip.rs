@@ -182,6 +182,7 @@ on_both! {
         let page = add(&mut browser, &phone, &code, &[]).await;
         page.leads_to("/portal/tokens?done=added");
         assert!(!api.check(phone.credential.as_str(), &code).await.verified());
+        place.app.activate(&phone.credential).await;
         place.app.clock.advance(30);
         let code = phone.code(place.app.now());
         assert!(api.check(phone.credential.as_str(), &code).await.verified());
@@ -193,6 +194,7 @@ on_both! {
         assert!(used.contains("press the button for a new code"), "{used}");
         let page = add(&mut browser, &fob, &pressed(&fob, 3), &name).await;
         page.leads_to("/portal/tokens?done=added");
+        place.app.activate(&fob.credential).await;
         for (counter, right) in [(3, false), (2, false), (5, true), (5, false), (15, true)] {
             let code = pressed(&fob, counter);
             let verified = api.check(fob.credential.as_str(), &code).await.verified();
@@ -279,6 +281,7 @@ on_both! {
         let mut browser = place.app.signed_in().await;
         let code = phone.code(place.app.now());
         add(&mut browser, &phone, &code, &[]).await.leads_to("/portal/tokens?done=added");
+        place.app.activate(&phone.credential).await;
         place.app.clock.advance(30);
         let credential = phone.credential.to_string();
         let code = phone.code(place.app.now());

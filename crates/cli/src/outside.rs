@@ -1,0 +1,254 @@
+//! What leaves this machine: e-mail through a relay, text messages and calls through a signed webhook.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use countersign_crypto::{HmacAlgorithm, HmacKey};
+use countersign_server::{
+    outbound::{Call, Fault, Outbound, Outgoing, Sending},
+    views::EhrMessage,
+};
+use data_encoding::HEXLOWER;
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    message::{Mailbox, header::ContentType},
+};
+
+use crate::{
+    private_file,
+    settings::{Settings, SettingsError},
+    soft_token::now,
+};
+
+/// How long one message may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Most bytes of an answer.
+const MOST_BYTES: usize = 256 * 1024;
+
+/// Sends through what the settings name.
+pub(crate) struct Outside {
+    mail: Option<(AsyncSmtpTransport<Tokio1Executor>, Mailbox)>,
+    webhook: Option<(String, HmacKey)>,
+    client: Option<reqwest::Client>,
+}
+
+impl Outside {
+    /// Reads the key of the webhook, where there is one.
+    pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
+        let notices = &settings.notices;
+        let mail = match notices.smtp.parse::<std::net::SocketAddr>() {
+            Ok(relay) => {
+                let transport =
+                    AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(relay.ip().to_string())
+                        .port(relay.port())
+                        .timeout(Some(PATIENCE))
+                        .build();
+                Some((transport, notices.from.parse().context("notices.from")?))
+            }
+            Err(_) => None,
+        };
+        let webhook = if notices.webhook_url.is_empty() {
+            None
+        } else {
+            let path = &notices.webhook_key_file;
+            let text = private_file::read(path, 256)?;
+            let key = HEXLOWER
+                .decode(text.expose().trim_ascii())
+                .ok()
+                .filter(|key| key.len() == 32)
+                .ok_or_else(|| {
+                    SettingsError::from(format!(
+                        "{}: make it with `openssl rand -hex 32`",
+                        path.display()
+                    ))
+                })?;
+            Some((notices.webhook_url.clone(), HmacKey::new(HmacAlgorithm::Sha256, &key)))
+        };
+        // Made only where something is asked of others: it reads the host's certificates.
+        let client = webhook.is_some().then(client).transpose()?;
+        Ok(Self { mail, webhook, client })
+    }
+
+    fn client(&self) -> Result<&reqwest::Client, Fault> {
+        self.client.as_ref().ok_or(Fault::NotSetUp)
+    }
+
+    async fn mail(&self, message: Outgoing<'_>) -> Result<(), Fault> {
+        let Some((transport, from)) = &self.mail else { return Err(Fault::NotSetUp) };
+        let refused = |why: String| Fault::Refused(why);
+        let to: Mailbox = message.to.parse().map_err(|_| refused("the address".to_owned()))?;
+        let domain = from.email.domain().to_owned();
+        let mail = Message::builder()
+            .from(from.clone())
+            .to(to)
+            .subject(message.subject)
+            // The same at each try: a mailbox that got it twice shows it once.
+            .message_id(Some(format!("<{}@{domain}>", message.id)))
+            .header(ContentType::TEXT_PLAIN)
+            .body(message.text.to_owned())
+            .map_err(|error| refused(error.to_string()))?;
+        match transport.send(mail).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_permanent() => Err(refused(error.to_string())),
+            Err(error) => Err(Fault::NotReached(error.to_string())),
+        }
+    }
+
+    async fn hook(&self, message: Outgoing<'_>) -> Result<(), Fault> {
+        let Some((url, key)) = &self.webhook else { return Err(Fault::NotSetUp) };
+        let body = serde_json::json!({
+            "id": message.id, "kind": message.kind, "to": message.to, "text": message.text,
+        })
+        .to_string();
+        let at = now().seconds();
+        let answer = self
+            .client()?
+            .post(url)
+            .header("content-type", "application/json")
+            .header("countersign-signature", signature(key, at, &body))
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| Fault::NotReached(error.without_url().to_string()))?;
+        let status = answer.status();
+        // 4xx says that it would be refused again; but for the two that ask for patience.
+        let again = matches!(status.as_u16(), 408 | 429) || status.is_server_error();
+        match (status.is_success(), again) {
+            (true, _) => Ok(()),
+            (false, true) => Err(Fault::NotReached(format!("status {status}"))),
+            (false, false) => Err(Fault::Refused(format!("status {status}"))),
+        }
+    }
+
+    async fn ask(&self, call: Call<'_>) -> Result<Vec<u8>, Fault> {
+        let mut request = match call.form {
+            None => self.client()?.get(call.url),
+            Some(form) => self
+                .client()?
+                .post(call.url)
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(form_text(form)),
+        };
+        if let Some((name, secret)) = call.basic {
+            let encoded = countersign_server::oidc::escaped;
+            request = request.basic_auth(encoded(name), Some(encoded(secret)));
+        }
+        let fault = |error: reqwest::Error| Fault::NotReached(error.without_url().to_string());
+        let mut answer = request.send().await.map_err(fault)?;
+        if !answer.status().is_success() {
+            return Err(Fault::Refused(format!("status {}", answer.status())));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(fault)? {
+            if body.len() + chunk.len() > MOST_BYTES {
+                return Err(Fault::Refused("the answer is too long".to_owned()));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+fn client() -> anyhow::Result<reqwest::Client> {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::builder()
+        .timeout(PATIENCE)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .context("no HTTP client")
+}
+
+/// `t=` seconds since 1970, `v1=` HMAC-SHA-256 in hexadecimal over those seconds, a dot and the body.
+fn signature(key: &HmacKey, at: i64, body: &str) -> String {
+    let tag = key.tag(format!("{at}.{body}").as_bytes());
+    format!("t={at},v1={}", HEXLOWER.encode(tag.as_ref()))
+}
+
+fn form_text(form: &[(&str, &str)]) -> String {
+    let escaped = countersign_server::oidc::escaped;
+    let pairs: Vec<String> =
+        form.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value))).collect();
+    pairs.join("&")
+}
+
+impl Outbound for Outside {
+    fn email<'a>(&'a self, message: Outgoing<'a>) -> Sending<'a, ()> {
+        Box::pin(self.mail(message))
+    }
+
+    fn phone<'a>(&'a self, message: Outgoing<'a>) -> Sending<'a, ()> {
+        Box::pin(self.hook(message))
+    }
+
+    fn call<'a>(&'a self, call: Call<'a>) -> Sending<'a, Vec<u8>> {
+        Box::pin(self.ask(call))
+    }
+}
+
+/// The mailbox of the demonstration: what would be sent stays in the memory of this process, where its
+/// page shows it. Nothing leaves the machine.
+#[derive(Clone, Default)]
+pub(crate) struct Drawer(Arc<Mutex<Vec<EhrMessage>>>);
+
+/// Most messages that are kept.
+const MOST_KEPT: usize = 200;
+
+impl Drawer {
+    fn keep(&self, way: &'static str, message: Outgoing<'_>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(
+            0,
+            EhrMessage {
+                way: way.to_owned(),
+                to: message.to.to_owned(),
+                subject: message.subject.to_owned(),
+                text: message.text.to_owned(),
+            },
+        );
+        kept.truncate(MOST_KEPT);
+    }
+
+    /// What was kept, newest first.
+    pub(crate) fn all(&self) -> Vec<EhrMessage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Outbound for Drawer {
+    fn email<'a>(&'a self, message: Outgoing<'a>) -> Sending<'a, ()> {
+        self.keep("E-mail", message);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn phone<'a>(&'a self, message: Outgoing<'a>) -> Sending<'a, ()> {
+        self.keep("Text message", message);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn call<'a>(&'a self, _: Call<'a>) -> Sending<'a, Vec<u8>> {
+        Box::pin(async { Err(Fault::NotSetUp) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_webhook_is_signed_over_time_and_body() {
+        let key = HmacKey::new(HmacAlgorithm::Sha256, &[7; 32]);
+        let one = signature(&key, 1_800_000_000, "{}");
+        // Python: hmac.new(bytes([7]*32), b"1800000000.{}", "sha256").hexdigest()
+        assert_eq!(
+            one,
+            "t=1800000000,v1=53921a4b7167dae86855da937e5046e173f28d43eb08328897bf59048fff51bf"
+        );
+        assert_ne!(one, signature(&key, 1_800_000_001, "{}"));
+        assert_ne!(one, signature(&key, 1_800_000_000, "{ }"));
+        assert_eq!(form_text(&[("a b", "c&d"), ("e", "")]), "a%20b=c%26d&e=");
+    }
+}

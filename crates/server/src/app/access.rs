@@ -1,0 +1,827 @@
+//! Logical access control: who may sign, decided by two people (21 CFR 1311.125, 1311.130), and taken
+//! away at once on one report.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use countersign_crypto::{SecretText, sha256};
+use countersign_domain::{
+    Actor, AuthorityId, Date, DeadlineId, Event, EventKind, Failures, Outcome, Passphrase,
+    PassphraseHash, PersonId, PracticeId, Purpose, Refusal, RequestId, Role, Timestamp,
+    access::{
+        AccessRefusal, Cause, Change, Confirmed, Matter, Permission, Request, RequestState,
+        Setting, Subject, enter, revoke_now,
+    },
+    one_business_day_after,
+};
+use countersign_store::{
+    Authority, Deadline, Listed, Member, Paper, PermissionRow, Practice, RequestBody, RequestRow,
+    RequestStage, Session, Tx,
+};
+
+use super::{
+    App, At, Confirm, Error,
+    notices::{Mailer, Note, Notice},
+    record,
+    sign_in::{passcode_event, verify},
+};
+
+/// Where somebody acts, and as what.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    /// The practice.
+    pub practice: Practice,
+    /// Who acts.
+    pub person: PersonId,
+    /// The roles that they have there.
+    pub roles: Vec<Role>,
+}
+
+/// All that the console of a practice shows.
+#[derive(Debug, Clone)]
+pub struct Board {
+    /// The practice.
+    pub practice: Practice,
+    /// Its people, by name.
+    pub people: Vec<Listed>,
+    /// All roles that there were.
+    pub roles: Vec<Member>,
+    /// Registrations and licences of everybody, and the institution's own.
+    pub authorities: Vec<Authority>,
+    /// Permissions.
+    pub permissions: Vec<PermissionRow>,
+    /// Changes that two people make, newest first.
+    pub requests: Vec<RequestRow>,
+    /// What is due, the open ones first.
+    pub deadlines: Vec<Deadline>,
+}
+
+/// A change as its page shows it.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The change with the people as they are now.
+    pub request: Request,
+    /// Its row.
+    pub row: RequestRow,
+    /// What a passcode that executes it is bound to.
+    pub digest: [u8; 32],
+    /// Why the person who looks can't execute it; nothing where they can.
+    pub hindrance: Option<AccessRefusal>,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Whose permission.
+    pub person: PersonId,
+    /// For which registration.
+    pub authority: AuthorityId,
+    /// What.
+    pub change: Change,
+    /// Why.
+    pub reason: String,
+}
+
+/// What the second person sends.
+#[derive(Debug, Clone)]
+pub struct Execution {
+    /// The digest of what was shown.
+    pub shown: [u8; 32],
+    /// The passphrase as typed.
+    pub passphrase: SecretText,
+    /// A fresh passcode; always asked for.
+    pub confirm: Confirm,
+}
+
+/// What became of something that access control decides on.
+#[derive(Debug)]
+pub enum Asked<T> {
+    /// It was done.
+    Done(T),
+    /// Access control says no.
+    Refused(AccessRefusal),
+    /// The passphrase or the passcode was refused; nothing was done.
+    NotConfirmed(Refusal),
+}
+
+/// A registration or a licence as the console enters it.
+#[derive(Debug, Clone)]
+pub struct NewPaper {
+    /// Whose.
+    pub person: PersonId,
+    /// What it is.
+    pub paper: Paper,
+}
+
+impl App {
+    /// The practices in which somebody has a role that opens the console, with their names.
+    pub async fn desks(&self, person: PersonId) -> Result<Vec<(PracticeId, String)>, Error> {
+        let found = self
+            .store
+            .read("desks", move |tx| {
+                let mut found = Vec::new();
+                for (practice, member) in tx.roles_of(person)? {
+                    if !member.role.opens_console() || found.iter().any(|(id, _)| *id == practice) {
+                        continue;
+                    }
+                    let name = tx.practice_name(practice)?.unwrap_or_default();
+                    found.push((practice, name));
+                }
+                Ok(found)
+            })
+            .await?;
+        Ok(found)
+    }
+
+    /// Where somebody acts. A practice in which they have no such role is not found.
+    pub async fn desk(&self, person: PersonId, practice: PracticeId) -> Result<Desk, Error> {
+        let found = self.store.read("desk", move |tx| desk(tx, person, practice)).await?;
+        found.ok_or(Error::NotFound)
+    }
+
+    /// All that the console of a practice shows.
+    pub async fn board(&self, desk: &Desk) -> Result<Board, Error> {
+        let practice = desk.practice.clone();
+        let board = self
+            .store
+            .read("board", move |tx| {
+                let id = practice.id;
+                Ok(Board {
+                    people: tx.people_of(id)?,
+                    roles: tx.roles_in(id)?,
+                    authorities: tx.all_authorities(id)?,
+                    permissions: tx.permissions(id)?,
+                    requests: tx.requests(id, 200)?,
+                    deadlines: tx.deadlines(id, 200)?,
+                    practice: practice.clone(),
+                })
+            })
+            .await?;
+        Ok(board)
+    }
+
+    /// Enters a change, in the person's own time; somebody else executes it.
+    pub async fn enter_request(
+        &self,
+        desk: &Desk,
+        wanted: Wanted,
+        at: At,
+    ) -> Result<Asked<RequestId>, Error> {
+        let (person, practice, mailer) = (desk.person, desk.practice.id, self.mailer());
+        let answer = self
+            .store
+            .write("enter_request", move |tx| {
+                let by = tx.acting(person, practice, at.now)?;
+                let subject = subject(tx, practice, wanted.person, wanted.authority, at.now)?;
+                let Some(subject) = subject else { return Ok(None) };
+                let standing = tx.permission(wanted.person, practice, wanted.authority)?;
+                let name = tx.person(wanted.person)?.map(|p| p.name).unwrap_or_default();
+                let id = RequestId::new(at.now, tx.rng())?;
+                let matter = Matter::Permission { subject, change: wanted.change };
+                let entered = enter(id, matter, &wanted.reason, by, at.now).and_then(|request| {
+                    match (wanted.change, standing) {
+                        (Change::Grant { .. }, Permission::Granted { .. })
+                        | (Change::Revoke(_), Permission::None) => Err(AccessRefusal::NoChange),
+                        _ => Ok(request),
+                    }
+                });
+                let body = match wanted.change {
+                    Change::Grant { verified } => RequestBody::Grant {
+                        verified: verified.map(|day| day.to_string()).unwrap_or_default(),
+                    },
+                    Change::Revoke(cause) => RequestBody::Revoke { cause: cause.code().to_owned() },
+                };
+                let mut event =
+                    Event::success(EventKind::RequestEntered, Actor::Person(person), at.support)
+                        .about(practice, wanted.person)
+                        .detail(&wanted.reason);
+                match entered {
+                    Err(refusal) => {
+                        event.outcome = Outcome::Refused;
+                        tx.append(&event.reason(refusal.code()), at.now)?;
+                        Ok(Some(Asked::Refused(refusal)))
+                    }
+                    Ok(request) => {
+                        tx.create_request(&RequestRow {
+                            id,
+                            practice,
+                            person: Some(wanted.person),
+                            authority: Some(wanted.authority),
+                            body,
+                            reason: request.reason,
+                            entered_by: person,
+                            entered: at.now,
+                            stage: RequestStage::Entered,
+                            decided: None,
+                        })?;
+                        tx.append(&event, at.now)?;
+                        // What takes away works at once; the second person confirms the record.
+                        if let Change::Revoke(cause) = wanted.change {
+                            let mut permission = standing;
+                            revoke_now(&mut permission, cause, at.now);
+                            if permission != standing {
+                                tx.save_permission(
+                                    wanted.person,
+                                    practice,
+                                    wanted.authority,
+                                    &permission,
+                                )?;
+                                say_permission(
+                                    tx,
+                                    &mailer,
+                                    wanted.person,
+                                    practice,
+                                    wanted.authority,
+                                    Some(cause),
+                                    Actor::Person(person),
+                                    at,
+                                )?;
+                            }
+                        }
+                        let detail = match wanted.change {
+                            Change::Grant { .. } => format!("{name} may sign"),
+                            Change::Revoke(_) => format!("{name} may no longer sign"),
+                        };
+                        let notice = Notice {
+                            note: Note::RequestWaiting,
+                            practice,
+                            detail: &detail,
+                            path: &format!("/practice/{practice}/requests/{id}"),
+                        };
+                        mailer.tell_designated(tx, &notice, Some(person), at.now)?;
+                        Ok(Some(Asked::Done(id)))
+                    }
+                }
+            })
+            .await?;
+        answer.ok_or(Error::NotFound)
+    }
+
+    /// A change as its page shows it.
+    pub async fn request(&self, desk: &Desk, id: RequestId, at: At) -> Result<Shown, Error> {
+        let (person, practice) = (desk.person, desk.practice.clone());
+        let found = self
+            .store
+            .read("request", move |tx| {
+                let Some(row) = tx.request(practice.id, id)? else { return Ok(None) };
+                let Some(request) = read_request(tx, &row, at.now)? else { return Ok(None) };
+                let digest = request.digest();
+                let hindrance = trial(tx, &practice, &row, &request, person, digest, at.now)?.err();
+                Ok(Some(Shown { request, digest, hindrance, row }))
+            })
+            .await?;
+        found.ok_or(Error::NotFound)
+    }
+
+    /// The second person turns a change down.
+    pub async fn reject_request(
+        &self,
+        desk: &Desk,
+        id: RequestId,
+        at: At,
+    ) -> Result<Asked<()>, Error> {
+        let (person, practice) = (desk.person, desk.practice.id);
+        let answer = self
+            .store
+            .write("reject_request", move |tx| {
+                let Some(row) = tx.request(practice, id)? else { return Ok(None) };
+                let Some(mut request) = read_request(tx, &row, at.now)? else { return Ok(None) };
+                let by = tx.acting(person, practice, at.now)?;
+                let mut event =
+                    Event::success(EventKind::RequestRejected, Actor::Person(person), at.support)
+                        .detail(&row.reason);
+                event.practice = Some(practice);
+                event.prescriber = row.person;
+                if let Err(refusal) = request.reject(&by, at.now) {
+                    event.outcome = Outcome::Refused;
+                    tx.append(&event.reason(refusal.code()), at.now)?;
+                    return Ok(Some(Asked::Refused(refusal)));
+                }
+                tx.decide_request(id, RequestStage::Rejected, person, at.now)?;
+                tx.append(&event, at.now)?;
+                Ok(Some(Asked::Done(())))
+            })
+            .await?;
+        answer.ok_or(Error::NotFound)
+    }
+
+    /// The second person executes a change, with passphrase and passcode bound to what was shown
+    /// (21 CFR 1311.125(c)). Runs to its end even if the client leaves.
+    pub async fn execute_request(
+        self: &Arc<Self>,
+        session: &Session,
+        desk: &Desk,
+        id: RequestId,
+        execution: Execution,
+        at: At,
+    ) -> Result<Asked<()>, Error> {
+        let (app, session, desk) = (Arc::clone(self), session.clone(), desk.clone());
+        tokio::spawn(async move { app.try_execute(session, desk, id, execution, at).await })
+            .await
+            .map_err(|_| Error::Busy)?
+    }
+
+    async fn try_execute(
+        &self,
+        session: Session,
+        desk: Desk,
+        id: RequestId,
+        execution: Execution,
+        at: At,
+    ) -> Result<Asked<()>, Error> {
+        let policy = self.options.policy;
+        let place = self.hashing.reserve()?;
+        let found = self.prescriber(desk.person).await?;
+        let name_hash = sha256(found.sign_in.as_text().as_bytes());
+        let paused = self.count_passphrase_try(name_hash, at).await?;
+        let (iterations, typed) = (self.options.iterations, execution.passphrase);
+        let hash = found.passphrase.clone();
+        let right = match paused {
+            Some(_) => false,
+            None => {
+                place
+                    .run(move || {
+                        let hash = hash.unwrap_or_else(|| PassphraseHash::decoy(iterations));
+                        Passphrase::parse(&typed).is_ok_and(|phrase| hash.verify(&phrase))
+                    })
+                    .await?
+            }
+        };
+        let before = found.passphrase.as_ref().map(PassphraseHash::to_row);
+        let (person, practice, mailer) = (desk.person, desk.practice, self.mailer());
+        let (shown, confirm) = (execution.shown, execution.confirm);
+        let answer = self
+            .decide("execute_request", person, session.id, at.now, move |account, tx| {
+                let mut event =
+                    Event::success(EventKind::RequestExecuted, Actor::Person(person), at.support);
+                event.practice = Some(practice.id);
+                let mut work = || -> Result<Option<Asked<()>>, countersign_store::Error> {
+                    let Some(row) = tx.request(practice.id, id)? else { return Ok(None) };
+                    event.prescriber = row.person;
+                    event = event.clone().detail(&row.reason);
+                    let Some(request) = read_request(tx, &row, at.now)? else { return Ok(None) };
+                    // Read again under the lock: it may have been changed while the hash ran.
+                    let now = tx.person(person)?.and_then(|now| now.passphrase);
+                    if !right || now.map(|hash| hash.to_row()) != before {
+                        let refusal = paused.map_or(Refusal::WrongPassphrase, Refusal::Paused);
+                        return Ok(Some(Asked::NotConfirmed(refusal)));
+                    }
+                    tx.save_sign_in_failures(&name_hash, &Failures::NONE, at.now)?;
+                    // Before the passcode is looked at: what can't be done costs no passcode.
+                    let done = trial(tx, &practice, &row, &request, person, shown, at.now)?;
+                    let permission = match done {
+                        Ok(permission) => permission,
+                        Err(refusal) => return Ok(Some(Asked::Refused(refusal))),
+                    };
+                    let proved = verify(account, confirm.chosen, &confirm.code, at, &policy);
+                    let passcode = passcode_event(
+                        &proved,
+                        person,
+                        practice.id,
+                        confirm.chosen,
+                        Purpose::Approve,
+                        at,
+                    );
+                    record(tx, &account.noted_browser(passcode, at), at.now)?;
+                    if let Err(refusal) = proved {
+                        return Ok(Some(Asked::NotConfirmed(refusal)));
+                    }
+                    tx.renew_passcode(session.id, at.now)?;
+                    tx.decide_request(id, RequestStage::Executed, person, at.now)?;
+                    if let (Some(holder), Some(authority)) = (row.person, row.authority) {
+                        tx.save_permission(holder, practice.id, authority, &permission)?;
+                        let cause = match permission {
+                            Permission::Revoked { cause, .. } => Some(cause),
+                            Permission::Granted { .. } | Permission::None => None,
+                        };
+                        let actor = Actor::Person(person);
+                        say_permission(
+                            tx,
+                            &mailer,
+                            holder,
+                            practice.id,
+                            authority,
+                            cause,
+                            actor,
+                            at,
+                        )?;
+                    }
+                    Ok(Some(Asked::Done(())))
+                };
+                let asked = work()?;
+                match &asked {
+                    Some(Asked::Done(())) => {}
+                    Some(Asked::Refused(refusal)) => {
+                        event.outcome = Outcome::Refused;
+                        event = event.reason(refusal.code());
+                    }
+                    Some(Asked::NotConfirmed(refusal)) => {
+                        event.outcome = Outcome::Refused;
+                        event = event.reason(refusal.code());
+                    }
+                    None => {
+                        event.outcome = Outcome::Refused;
+                        event = event.reason("request_unknown");
+                    }
+                }
+                Ok((Ok(asked), event))
+            })
+            .await?;
+        answer.ok_or(Error::NotFound)
+    }
+
+    /// Counts a try of a passphrase before it is looked at; says whether tries pause.
+    pub(super) async fn count_passphrase_try(
+        &self,
+        name_hash: [u8; 32],
+        at: At,
+    ) -> Result<Option<countersign_domain::Blocked>, Error> {
+        let policy = self.options.policy;
+        let paused = self
+            .store
+            .write("count_passphrase_try", move |tx| {
+                let failures = tx.sign_in_failures(&name_hash, at.now)?;
+                let blocked = failures.blocked(&policy.passphrase, at.now);
+                if blocked.is_none() {
+                    let counted = failures.failed(&policy.passphrase, at.now);
+                    tx.save_sign_in_failures(&name_hash, &counted, at.now)?;
+                }
+                Ok(blocked)
+            })
+            .await?;
+        Ok(paused)
+    }
+
+    /// Enters a registration or a licence of somebody of the practice. `false` where the person is not
+    /// of it.
+    pub async fn enter_paper(&self, desk: &Desk, it: NewPaper, at: At) -> Result<bool, Error> {
+        if !desk.roles.iter().any(|role| matches!(role, Role::Administrator | Role::Designated)) {
+            return Err(Error::NotFound);
+        }
+        let (by, practice) = (desk.person, desk.practice.clone());
+        let made = self
+            .store
+            .write("enter_paper", move |tx| {
+                if !tx.is_member(it.person, practice.id)? {
+                    return Ok(false);
+                }
+                let known = tx.authorities(practice.id, Some(it.person))?;
+                let same = |other: &&Authority| match (&other.paper, &it.paper) {
+                    (Paper::Dea(one), Paper::Dea(two)) => one.number == two.number,
+                    (Paper::Licence(one), Paper::Licence(two)) => {
+                        one.state == two.state && one.number == two.number
+                    }
+                    _ => false,
+                };
+                let stops_at = it.paper.expires().end(&practice.zone);
+                match known.iter().find(same) {
+                    // The same one with a new last day: renewed.
+                    Some(known) => tx.save_authority(&Authority {
+                        paper: it.paper.clone(),
+                        stops_at,
+                        warned: None,
+                        ..known.clone()
+                    })?,
+                    None => {
+                        let id = AuthorityId::new(at.now, tx.rng())?;
+                        tx.create_authority(
+                            &Authority {
+                                id,
+                                practice: practice.id,
+                                person: Some(it.person),
+                                paper: it.paper.clone(),
+                                stops_at,
+                                withdrawn: None,
+                                warned: None,
+                            },
+                            at.now,
+                        )?;
+                    }
+                }
+                let what = match &it.paper {
+                    Paper::Dea(dea) => format!("DEA {}", dea.number.masked()),
+                    Paper::Licence(licence) => format!("licence of {}", licence.state.as_text()),
+                };
+                let event =
+                    Event::success(EventKind::AuthorityChanged, Actor::Person(by), at.support)
+                        .about(practice.id, it.person)
+                        .detail(&format!("{what}, until {}", it.paper.expires()));
+                tx.append(&event, at.now)?;
+                Ok(true)
+            })
+            .await?;
+        Ok(made)
+    }
+
+    /// Notes that something due was done. `false` where there is no such thing, or it was done.
+    pub async fn deadline_done(
+        &self,
+        desk: &Desk,
+        id: DeadlineId,
+        note: String,
+        at: At,
+    ) -> Result<bool, Error> {
+        let (by, practice) = (desk.person, desk.practice.id);
+        let done = self
+            .store
+            .write("deadline_done", move |tx| {
+                if !tx.deadline_done(practice, id, Some(by), &note, at.now)? {
+                    return Ok(false);
+                }
+                let mut event =
+                    Event::success(EventKind::DeadlineDone, Actor::Person(by), at.support)
+                        .detail(&note);
+                event.practice = Some(practice);
+                tx.append(&event, at.now)?;
+                Ok(true)
+            })
+            .await?;
+        Ok(done)
+    }
+
+    /// Looks at what has ended, or soon will: warns 30 days before, and takes a permission away where a
+    /// registration or licence no longer holds (21 CFR 1311.125(d)(2)). Signing has stopped on the day by
+    /// itself; this puts it on record. Called now and then by every server.
+    pub async fn watch(&self) -> Result<u64, Error> {
+        let at = self.at()?;
+        let mailer = self.mailer();
+        let changed = self.store.write("watch", move |tx| watch_papers(tx, &mailer, at)).await?;
+        Ok(changed)
+    }
+}
+
+fn watch_papers(tx: &mut Tx<'_>, mailer: &Mailer, at: At) -> Result<u64, countersign_store::Error> {
+    let soon = at.now.plus_seconds(i64::from(countersign_domain::WARN_DAYS + 1) * 86_400);
+    let mut changed = 0;
+    for it in tx.authorities_ending(soon)? {
+        let ended = !it.holds(at.now);
+        // One warning before, and one word when it has ended.
+        let told = it.warned.is_some_and(|when| !ended || when >= it.stops_at);
+        if told {
+            continue;
+        }
+        let what = match &it.paper {
+            Paper::Dea(dea) => format!("DEA registration {}", dea.number.masked()),
+            Paper::Licence(licence) => format!("licence of {}", licence.state.as_text()),
+        };
+        let owner = it.person.map(|id| tx.person(id)).transpose()?.flatten();
+        let whose = owner.as_ref().map_or("The institution", |person| &person.name);
+        let verb = if ended { "ended after" } else { "ends after" };
+        let detail = format!("{whose}: {what} {verb} {}.", it.paper.expires());
+        let note = if ended { Note::Expired } else { Note::ExpiresSoon };
+        let notice = Notice { note, practice: it.practice, detail: &detail, path: "/portal" };
+        if let Some(person) = &owner {
+            mailer.tell(tx, person, &notice, &[], at.now)?;
+        }
+        mailer.tell_designated(tx, &notice, it.person, at.now)?;
+        if ended {
+            let holders: BTreeSet<PersonId> = tx
+                .permissions(it.practice)?
+                .iter()
+                .filter(|row| it.person.is_none_or(|person| person == row.person))
+                .map(|row| row.person)
+                .collect();
+            for holder in holders {
+                for (practice, row) in tx.permissions_of(holder)? {
+                    if practice != it.practice || !row.permission.allows() {
+                        continue;
+                    }
+                    let of = tx.authority(practice, row.authority)?;
+                    let Some(of) = of else { continue };
+                    let licences = tx.authorities(practice, Some(holder))?;
+                    let licensed = licences.iter().any(|other| {
+                        matches!(other.paper, Paper::Licence(_))
+                            && other.paper.state() == of.paper.state()
+                            && other.holds(at.now)
+                    });
+                    if of.holds(at.now) && licensed {
+                        continue;
+                    }
+                    let mut permission = row.permission;
+                    revoke_now(&mut permission, Cause::Expired, at.now);
+                    tx.save_permission(holder, practice, row.authority, &permission)?;
+                    let actor = Actor::System;
+                    let cause = Some(Cause::Expired);
+                    say_permission(tx, mailer, holder, practice, row.authority, cause, actor, at)?;
+                }
+            }
+        }
+        tx.save_authority(&Authority { warned: Some(at.now), ..it })?;
+        changed += 1;
+    }
+    Ok(changed)
+}
+
+fn desk(
+    tx: &mut Tx<'_>,
+    person: PersonId,
+    practice: PracticeId,
+) -> Result<Option<Desk>, countersign_store::Error> {
+    let roles: Vec<Role> = tx
+        .roles_of(person)?
+        .into_iter()
+        .filter(|(place, _)| *place == practice)
+        .map(|(_, member)| member.role)
+        .collect();
+    if !roles.iter().any(|role| role.opens_console()) {
+        return Ok(None);
+    }
+    Ok(tx.practice(practice)?.map(|practice| Desk { practice, person, roles }))
+}
+
+/// Whose permission for which registration; nothing where the person is not of the practice, or the
+/// registration is somebody else's.
+fn subject(
+    tx: &mut Tx<'_>,
+    practice: PracticeId,
+    person: PersonId,
+    authority: AuthorityId,
+    now: Timestamp,
+) -> Result<Option<Subject>, countersign_store::Error> {
+    if !tx.is_member(person, practice)? {
+        return Ok(None);
+    }
+    let Some(authority) = tx.authority(practice, authority)? else { return Ok(None) };
+    let theirs = authority.person.is_none_or(|owner| owner == person);
+    let Some(dea) = authority.paper.dea().filter(|_| theirs) else { return Ok(None) };
+    Ok(Some(Subject { person: tx.acting(person, practice, now)?, dea, location: practice }))
+}
+
+/// Reads a change with the people as they are now.
+fn read_request(
+    tx: &mut Tx<'_>,
+    row: &RequestRow,
+    now: Timestamp,
+) -> Result<Option<Request>, countersign_store::Error> {
+    let (Some(person), Some(authority)) = (row.person, row.authority) else { return Ok(None) };
+    let change = match &row.body {
+        RequestBody::Grant { verified } => {
+            Change::Grant { verified: verified.parse::<Date>().ok() }
+        }
+        RequestBody::Revoke { cause } => match Cause::from_code(cause) {
+            Some(cause) => Change::Revoke(cause),
+            None => return Ok(None),
+        },
+        // Roles and providers have no page yet.
+        RequestBody::Role { .. } | RequestBody::Provider { .. } => return Ok(None),
+    };
+    let Some(subject) = subject(tx, row.practice, person, authority, now)? else {
+        return Ok(None);
+    };
+    let state = match (row.stage, row.decided) {
+        (RequestStage::Executed, Some((by, at))) => RequestState::Executed { by, at },
+        (RequestStage::Rejected, Some((by, at))) => RequestState::Rejected { by, at },
+        _ => RequestState::Entered,
+    };
+    Ok(Some(Request {
+        id: row.id,
+        matter: Matter::Permission { subject, change },
+        reason: row.reason.clone(),
+        entered_by: tx.acting(row.entered_by, row.practice, now)?,
+        entered: row.entered,
+        state,
+    }))
+}
+
+/// What becomes of the permission if this person executes the change now; nothing is written.
+fn trial(
+    tx: &mut Tx<'_>,
+    practice: &Practice,
+    row: &RequestRow,
+    request: &Request,
+    person: PersonId,
+    shown: [u8; 32],
+    now: Timestamp,
+) -> Result<Result<Permission, AccessRefusal>, countersign_store::Error> {
+    let (Some(holder), Some(authority)) = (row.person, row.authority) else {
+        return Ok(Err(AccessRefusal::NoChange));
+    };
+    let by = tx.acting(person, practice.id, now)?;
+    let solo =
+        practice.setting == Setting::Practitioners && registrants(tx, practice.id, now)? == 1;
+    let mut permission = tx.permission(holder, practice.id, authority)?;
+    let mut request = request.clone();
+    let done = request.execute(&mut permission, &by, Confirmed(shown), practice.setting, solo, now);
+    Ok(done.map(|()| permission))
+}
+
+/// How many people of a practice have a registration in force there: with one alone the practice is a
+/// solo one (question A9).
+fn registrants(
+    tx: &mut Tx<'_>,
+    practice: PracticeId,
+    now: Timestamp,
+) -> Result<usize, countersign_store::Error> {
+    let all = tx.all_authorities(practice)?;
+    let people: BTreeSet<PersonId> = all
+        .iter()
+        .filter(|it| it.paper.dea().is_some() && it.holds(now))
+        .filter_map(|it| it.person)
+        .collect();
+    Ok(people.len())
+}
+
+/// Records a change of a permission, and tells its holder.
+#[expect(clippy::too_many_arguments, reason = "each is a fact of the change")]
+fn say_permission(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    holder: PersonId,
+    practice: PracticeId,
+    authority: AuthorityId,
+    cause: Option<Cause>,
+    actor: Actor,
+    at: At,
+) -> Result<(), countersign_store::Error> {
+    let dea = tx.authority(practice, authority)?.and_then(|it| it.paper.dea());
+    let dea = dea.map(|number| number.masked()).unwrap_or_default();
+    let event = Event::success(EventKind::PermissionChanged, actor, at.support)
+        .about(practice, holder)
+        .reason(cause.map_or("granted", Cause::code))
+        .detail(&dea);
+    tx.append(&event, at.now)?;
+    let Some(person) = tx.person(holder)? else { return Ok(()) };
+    let (note, detail) = match cause {
+        None => (Note::PermissionGranted, format!("DEA number {dea}")),
+        Some(cause) => (Note::PermissionRevoked, format!("{} ({dea})", cause.label())),
+    };
+    let notice = Notice { note, practice, detail: &detail, path: "/portal" };
+    mailer.tell(tx, &person, &notice, &[], at.now)
+}
+
+/// Takes every permission of somebody away, in all practices at once (21 CFR 1311.125(d); questions A7,
+/// A11). Where a token was lost it tells everybody who must know, and starts the clock of one business
+/// day (1311.102(b)). A second person confirms the record afterwards.
+pub(super) fn suspend(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    holder: PersonId,
+    cause: Cause,
+    actor: Actor,
+    what: &str,
+    at: At,
+) -> Result<(), countersign_store::Error> {
+    let Some(person) = tx.person(holder)? else { return Ok(()) };
+    for (practice, row) in tx.permissions_of(holder)? {
+        let mut permission = row.permission;
+        revoke_now(&mut permission, cause, at.now);
+        if permission == row.permission {
+            continue;
+        }
+        tx.save_permission(holder, practice, row.authority, &permission)?;
+        say_permission(tx, mailer, holder, practice, row.authority, Some(cause), actor, at)?;
+        let id = RequestId::new(at.now, tx.rng())?;
+        tx.create_request(&RequestRow {
+            id,
+            practice,
+            person: Some(holder),
+            authority: Some(row.authority),
+            body: RequestBody::Revoke { cause: cause.code().to_owned() },
+            reason: format!("{}: taken away at once, to be confirmed", cause.label()),
+            // Whoever reported it; a second person confirms.
+            entered_by: holder,
+            entered: at.now,
+            stage: RequestStage::Entered,
+            decided: None,
+        })?;
+    }
+    if cause != Cause::FactorLost {
+        return Ok(());
+    }
+    let event = Event::success(EventKind::LossReported, actor, at.support)
+        .about(person.practice, holder)
+        .detail(what);
+    tx.append(&event, at.now)?;
+    let notice = Notice {
+        note: Note::LossReported,
+        practice: person.practice,
+        detail: what,
+        path: "/portal/login",
+    };
+    mailer.tell(tx, &person, &notice, &[], at.now)?;
+    let practices: BTreeSet<PracticeId> =
+        tx.roles_of(holder)?.into_iter().map(|(practice, _)| practice).collect();
+    for practice in practices {
+        let Some(rules) = tx.practice(practice)? else { continue };
+        let due = one_business_day_after(at.now, &rules.zone);
+        let notice = Notice {
+            note: Note::LossForDesignated,
+            practice,
+            detail: &person.name,
+            path: &format!("/practice/{practice}/due"),
+        };
+        let told = mailer.tell_designated(tx, &notice, Some(holder), at.now)?;
+        let id = DeadlineId::new(at.now, tx.rng())?;
+        tx.create_deadline(&Deadline {
+            id,
+            practice,
+            person: Some(holder),
+            kind: "loss_reported".to_owned(),
+            discovered: at.now,
+            due,
+            done: None,
+            note: format!("{told} notices to designated individuals"),
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,411 @@
+//! A token is activated for signing by two pieces of information over two channels (21 CFR 1311.105(c)):
+//! what the portal showed when it was added, and a code that goes to a telephone or by post. And the
+//! link in every notice by which its reader says "this was not me".
+
+use countersign_crypto::{constant_time_eq, random_array};
+use countersign_domain::{
+    Actor, DisableReason, Event, EventKind, Outcome, PersonId, PhoneNumber, Refusal, Timestamp,
+    Token, TokenId, TokenState,
+    access::Cause,
+    enrolment::LinkSecret,
+    proofing::{ActivationRefusal, Channel, Piece, may_activate},
+};
+use countersign_store::{Message, Person, Profile, SentCode, Session, TokenRow, Tx};
+use thiserror::Error as ThisError;
+
+use super::{
+    App, At, Error,
+    access::suspend,
+    notices::{Mailer, Note, Notice},
+};
+
+/// Letters and digits that are not taken for one another.
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// Characters of a code: 40 bits (SP 800-63B, 6.1.2.3 asks for six random characters).
+const CODE_LENGTH: usize = 8;
+/// Wrong tries after which a new code is needed.
+const MOST_TRIES: i64 = 5;
+/// Seconds before another code is sent.
+const AGAIN_SECONDS: i64 = 60;
+
+/// Why a token is not activated now.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+pub enum Hindrance {
+    /// It is not active, or activated already.
+    #[error("Nothing to activate: the token is not active, or it is activated already.")]
+    NothingToDo,
+    /// There is no confirmed way for a code.
+    #[error(
+        "No telephone and no postal address of yours is confirmed here, so no code can be sent. Ask your practice."
+    )]
+    NoChannel,
+    /// A code was sent just now.
+    #[error("A code was sent a moment ago. Wait a minute before you ask for another.")]
+    TooSoon,
+    /// No code was sent.
+    #[error("Ask for a code first.")]
+    NoCode,
+    /// Too many wrong tries.
+    #[error("That was typed wrongly too often. Ask for a new code.")]
+    TooManyTries,
+    /// Not the code.
+    #[error("That is not the code. Check it letter by letter; the newest one counts.")]
+    WrongCode,
+    /// The rule says no.
+    #[error(transparent)]
+    Rule(#[from] ActivationRefusal),
+}
+
+impl Hindrance {
+    const fn code(&self) -> &'static str {
+        match self {
+            Self::NothingToDo => Refusal::NoChange.code(),
+            Self::NoChannel => "no_channel",
+            Self::TooSoon => "code_too_soon",
+            Self::NoCode => "code_not_sent",
+            Self::TooManyTries => "code_tries",
+            Self::WrongCode => "code_wrong",
+            Self::Rule(_) => "code_run_out",
+        }
+    }
+}
+
+/// What the page of an activation shows.
+#[derive(Debug, Clone)]
+pub struct Activation {
+    /// The ways on which a code can go: way, and masked where to.
+    pub channels: Vec<(Channel, String)>,
+    /// The code that is on its way: way, when it was sent, until when it is good.
+    pub sent: Option<(Channel, Timestamp, Timestamp)>,
+}
+
+fn channels(profile: &Profile) -> Vec<(Channel, String)> {
+    let mut found = Vec::new();
+    if let (Some(_), Ok(phone)) = (profile.phone_confirmed, profile.phone.parse::<PhoneNumber>()) {
+        found.push((Channel::Phone, phone.masked()));
+    }
+    if profile.address_confirmed.is_some() && !profile.address.is_empty() {
+        let start: String = profile.address.chars().take(12).collect();
+        found.push((Channel::Post, format!("{start}…")));
+    }
+    found
+}
+
+fn new_code(tx: &mut Tx<'_>) -> Result<String, countersign_store::Error> {
+    let bytes: [u8; CODE_LENGTH] = random_array(tx.rng())?;
+    let letter = |byte: &u8| ALPHABET.get(usize::from(byte & 31)).copied().unwrap_or(b'0');
+    Ok(bytes.iter().map(|byte| char::from(letter(byte))).collect())
+}
+
+/// A code as typed: spaces and dashes are left out, what looks alike is taken for what it is.
+fn typed(text: &str) -> String {
+    let letters = text.chars().filter(|c| !c.is_whitespace() && *c != '-').take(40);
+    letters
+        .map(|c| match c.to_ascii_uppercase() {
+            'O' => '0',
+            'I' | 'L' => '1',
+            other => other,
+        })
+        .collect()
+}
+
+/// The token, if it is theirs and can be activated.
+fn to_activate(
+    tx: &mut Tx<'_>,
+    person: PersonId,
+    token: TokenId,
+) -> Result<Option<Token>, countersign_store::Error> {
+    let found = tx.tokens_of(person)?.into_iter().map(|row| row.token).find(|it| it.id == token);
+    Ok(found.filter(|it| it.is_active() && it.activated.is_none()))
+}
+
+impl App {
+    /// What the page of an activation shows.
+    pub async fn activation(&self, person: PersonId, token: TokenId) -> Result<Activation, Error> {
+        let found = self
+            .store
+            .read("activation", move |tx| {
+                let Some(who) = tx.person(person)? else { return Ok(None) };
+                let profile = tx.profile(&who)?.unwrap_or_default();
+                let sent = tx.sent_code(token.as_bytes(), person)?;
+                let sent = sent.filter(|it| it.used.is_none() && it.tries < MOST_TRIES);
+                let sent = sent.map(|it| {
+                    (it.channel, it.sent, it.sent.plus_seconds(it.channel.validity_seconds()))
+                });
+                Ok(Some(Activation { channels: channels(&profile), sent }))
+            })
+            .await?;
+        found.ok_or(Error::NotFound)
+    }
+
+    /// Sends an activation code for a token, by telephone or as a letter.
+    pub async fn send_activation_code(
+        &self,
+        session: &Session,
+        person: PersonId,
+        token: TokenId,
+        channel: Channel,
+        at: At,
+    ) -> Result<Result<(), Hindrance>, Error> {
+        let (session, practice, mailer) = (session.id, session.practice, self.mailer());
+        let done = self
+            .store
+            .write("send_activation_code", move |tx| {
+                tx.lock_prescriber(person)?;
+                if tx.lock_session(session)?.is_none() {
+                    return Ok(None);
+                }
+                let Some(who) = tx.person(person)? else { return Ok(None) };
+                let result = send_code(tx, &mailer, &who, token, channel, at)?;
+                let mut event =
+                    Event::success(EventKind::CodeSent, Actor::Person(person), at.support)
+                        .about(practice, person)
+                        .token(result.is_ok().then_some(token))
+                        .detail(channel.code());
+                if let Err(hindrance) = &result {
+                    event.outcome = Outcome::Refused;
+                    event = event.reason(hindrance.code());
+                }
+                tx.append(&event, at.now)?;
+                Ok(Some(result))
+            })
+            .await?;
+        done.ok_or(Error::SignedOut)
+    }
+
+    /// Takes the activation code of a token; if it is right, the token signs from now on, as far as
+    /// access control lets its owner.
+    pub async fn activate_token(
+        &self,
+        session: &Session,
+        person: PersonId,
+        token: TokenId,
+        code: &str,
+        at: At,
+    ) -> Result<Result<(), Hindrance>, Error> {
+        let (session, practice, mailer) = (session.id, session.practice, self.mailer());
+        let code = typed(code);
+        let done = self
+            .store
+            .write("activate_token", move |tx| {
+                tx.lock_prescriber(person)?;
+                if tx.lock_session(session)?.is_none() {
+                    return Ok(None);
+                }
+                let result = try_code(tx, person, token, &code, at.now)?;
+                let mut event =
+                    Event::success(EventKind::TokenActivated, Actor::Person(person), at.support)
+                        .about(practice, person)
+                        .token(token);
+                match &result {
+                    Ok(channel) => {
+                        tx.activate_token(token, person, at.now)?;
+                        event = event.detail(&format!("portal and {}", channel.code()));
+                        if let Some(who) = tx.person(person)? {
+                            let name = tx.token_name(token)?.unwrap_or_default();
+                            let note = Note::TokenActivated;
+                            let notice = Notice { note, practice, detail: &name, path: "/portal" };
+                            mailer.tell(tx, &who, &notice, &[], at.now)?;
+                        }
+                    }
+                    Err(hindrance) => {
+                        event.outcome = Outcome::Refused;
+                        event = event.reason(hindrance.code());
+                        if *hindrance == Hindrance::NothingToDo {
+                            // An event never names somebody else's token.
+                            event.token = None;
+                        }
+                    }
+                }
+                tx.append(&event, at.now)?;
+                Ok(Some(result.map(drop)))
+            })
+            .await?;
+        done.ok_or(Error::SignedOut)
+    }
+
+    /// Whose link of a notice it is, while it works: the name.
+    pub async fn repudiation(&self, link: &str, at: At) -> Result<Option<String>, Error> {
+        let Some(digest) = LinkSecret::digest_of(link) else { return Ok(None) };
+        let found = self
+            .store
+            .read("repudiation", move |tx| match tx.repudiation(&digest, at.now)? {
+                Some((person, _)) => Ok(tx.person(person)?.map(|person| person.name)),
+                None => Ok(None),
+            })
+            .await?;
+        Ok(found)
+    }
+
+    /// "This was not me": all tokens of the account stop for now, its sessions end, its permission is
+    /// taken away, and the designated individuals are told. `false` where the link does not work.
+    pub async fn repudiate(&self, link: &str, at: At) -> Result<bool, Error> {
+        let Some(digest) = LinkSecret::digest_of(link) else { return Ok(false) };
+        let mailer = self.mailer();
+        let done = self
+            .store
+            .write("repudiate", move |tx| {
+                let Some((person, practice)) = tx.repudiation(&digest, at.now)? else {
+                    return Ok(false);
+                };
+                // Prescriber, then session, then token: the order in which everyone locks.
+                tx.lock_prescriber(person)?;
+                tx.use_repudiation(&digest, at.now)?;
+                tx.end_sessions_of(person)?;
+                let reason = DisableReason::TemporarilyUnavailable;
+                for TokenRow { mut token, mark, .. } in tx.tokens_of(person)? {
+                    if !token.is_active() {
+                        continue;
+                    }
+                    // Their owner turns them on again with a code of the token itself.
+                    token.state = TokenState::Disabled { reason, since: at.now };
+                    tx.save_token(&token, mark)?;
+                    let event =
+                        Event::success(EventKind::TokenDisabled, Actor::Unknown, at.support)
+                            .about(practice, person)
+                            .token(token.id)
+                            .reason(reason.code());
+                    tx.append(&event, at.now)?;
+                }
+                let event = Event::success(EventKind::Repudiated, Actor::Unknown, at.support)
+                    .about(practice, person);
+                tx.append(&event, at.now)?;
+                let what = "a change that was not theirs";
+                suspend(tx, &mailer, person, Cause::FactorLost, Actor::Unknown, what, at)?;
+                Ok(true)
+            })
+            .await?;
+        Ok(done)
+    }
+
+    /// Opens a letter with a code for printing, once: afterwards its text is gone here. Whoever may
+    /// print is on record.
+    pub async fn print_letter(
+        &self,
+        desk: &super::Desk,
+        id: countersign_domain::MessageId,
+        at: At,
+    ) -> Result<Option<Message>, Error> {
+        let (by, practice) = (desk.person, desk.practice.id);
+        let letter = self
+            .store
+            .write("print_letter", move |tx| {
+                let Some(message) = tx.message(practice, id)? else { return Ok(None) };
+                // Nobody prints what activates a token of their own.
+                if message.channel != Channel::Post
+                    || message.done.is_some()
+                    || message.person == Some(by)
+                {
+                    return Ok(None);
+                }
+                tx.message_tried(id, "printed", Some(at.now), at.now)?;
+                let mut event =
+                    Event::success(EventKind::LetterPrinted, Actor::Person(by), at.support)
+                        .detail(&message.kind);
+                event.practice = Some(practice);
+                event.prescriber = message.person;
+                tx.append(&event, at.now)?;
+                Ok(Some(message))
+            })
+            .await?;
+        Ok(letter)
+    }
+
+    /// The letters of a practice that wait for a printer, newest first, and the newest other messages.
+    pub async fn messages(&self, desk: &super::Desk) -> Result<Vec<Message>, Error> {
+        let practice = desk.practice.id;
+        Ok(self.store.read("messages", move |tx| tx.messages_of(practice, 100)).await?)
+    }
+}
+
+fn send_code(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    who: &Person,
+    token: TokenId,
+    channel: Channel,
+    at: At,
+) -> Result<Result<(), Hindrance>, countersign_store::Error> {
+    let Some(token) = to_activate(tx, who.id, token)? else {
+        return Ok(Err(Hindrance::NothingToDo));
+    };
+    let profile = tx.profile(who)?.unwrap_or_default();
+    if !channel.carries_codes() || !channels(&profile).iter().any(|(way, _)| *way == channel) {
+        return Ok(Err(Hindrance::NoChannel));
+    }
+    if let Some(before) = tx.sent_code(token.id.as_bytes(), who.id)?
+        && at.now < before.sent.plus_seconds(AGAIN_SECONDS)
+    {
+        return Ok(Err(Hindrance::TooSoon));
+    }
+    let code = new_code(tx)?;
+    let practice = token.practice.unwrap_or(who.practice);
+    let (note, to) = match channel {
+        Channel::Phone => (Note::CodeText, profile.phone.clone()),
+        _ => (Note::CodeLetter, format!("{}\n{}", who.name, profile.address)),
+    };
+    let (one, two) = code.split_at_checked(CODE_LENGTH / 2).unwrap_or((&code, ""));
+    let detail = format!("{one} {two}");
+    let notice = Notice { note, practice, detail: &detail, path: "/portal/tokens" };
+    mailer.write(tx, &notice, Some(who.id), channel, &to, None, at.now)?;
+    tx.send_code(&SentCode {
+        subject: *token.id.as_bytes(),
+        person: who.id,
+        practice,
+        kind: "activation".to_owned(),
+        code,
+        channel,
+        sent: at.now,
+        tries: 0,
+        used: None,
+    })?;
+    Ok(Ok(()))
+}
+
+fn try_code(
+    tx: &mut Tx<'_>,
+    person: PersonId,
+    token: TokenId,
+    code: &str,
+    now: Timestamp,
+) -> Result<Result<Channel, Hindrance>, countersign_store::Error> {
+    let Some(token) = to_activate(tx, person, token)? else {
+        return Ok(Err(Hindrance::NothingToDo));
+    };
+    let Some(mut sent) = tx.sent_code(token.id.as_bytes(), person)? else {
+        return Ok(Err(Hindrance::NoCode));
+    };
+    if sent.used.is_some() || sent.tries >= MOST_TRIES {
+        return Ok(Err(Hindrance::TooManyTries));
+    }
+    let right = constant_time_eq(sent.code.as_bytes(), code.as_bytes());
+    let added = token.added.unwrap_or(token.created);
+    let pieces = [
+        Piece { channel: Channel::Portal, sent: added, used: added },
+        Piece { channel: sent.channel, sent: sent.sent, used: now },
+    ];
+    let allowed = may_activate(&pieces);
+    let result = match (right, allowed) {
+        (false, _) => Err(Hindrance::WrongCode),
+        (true, Err(refusal)) => Err(refusal.into()),
+        (true, Ok(())) => Ok(sent.channel),
+    };
+    match &result {
+        Ok(_) => sent.used = Some(now),
+        Err(_) => sent.tries += 1,
+    }
+    tx.save_sent_code(&sent)?;
+    Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_read_as_people_type_it() {
+        assert_eq!(typed(" ab-o1 l I "), "AB0111");
+        assert_eq!(typed(&"x".repeat(100)).len(), 40);
+        assert_eq!(ALPHABET.iter().collect::<std::collections::BTreeSet<_>>().len(), 32);
+    }
+}

@@ -1,0 +1,123 @@
+//! The page that activates a token for signing, and the link that says "this was not me".
+
+use axum::extract::Path;
+use countersign_domain::proofing::Channel;
+use http::StatusCode;
+
+use super::{Ctx, Fields, show, tokens};
+use crate::{
+    app::Hindrance,
+    respond::{Out, Stop, error_page, page, see_other},
+    views::{ActivatePage, Choice, ChoiceField, NavTab, NotMePage, TextField},
+};
+
+async fn activate_page(ctx: &Ctx, id: &str) -> Result<(ActivatePage, tokens::Theirs), Stop> {
+    let theirs = tokens::known_token(ctx, id).await?;
+    let (_, person, overview, token) = &theirs;
+    let it = ctx.app().activation(*person, token.id).await.map_err(|error| ctx.stop(&error))?;
+    let way = |channel: Channel, to: &str| match channel {
+        Channel::Phone => format!("Text message or call to {to}"),
+        _ => format!("Letter to {to}"),
+    };
+    let options: Vec<Choice> = it
+        .channels
+        .iter()
+        .map(|(channel, to)| Choice::new(channel.code(), way(*channel, to)))
+        .collect();
+    let sent = it.sent.filter(|(_, _, until)| ctx.now() < *until).map(|(channel, _, until)| {
+        let how = match channel {
+            Channel::Phone => "to your telephone",
+            _ => "by letter",
+        };
+        (how.to_owned(), show::when(until))
+    });
+    let template = ActivatePage {
+        page: tokens::frame(ctx, overview, "Activate for signing", NavTab::Tokens),
+        id: token.id.to_string(),
+        token: show::label(token),
+        channel: ChoiceField {
+            value: options.first().map(|first| first.value.clone()).unwrap_or_default(),
+            options,
+            error: None,
+        },
+        sent,
+        code: TextField::default(),
+    };
+    Ok((template, theirs))
+}
+
+pub(super) async fn form(ctx: Ctx, Path(id): Path<String>) -> Out {
+    let (template, (_, _, _, token)) = activate_page(&ctx, &id).await?;
+    if token.activated.is_some() || !token.is_active() {
+        return Ok(see_other(&format!("/portal/tokens/{}", token.id)));
+    }
+    Ok(page(StatusCode::OK, &template))
+}
+
+pub(super) async fn send(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
+    let (mut template, (session, person, _, token)) = activate_page(&ctx, &id).await?;
+    let Some(channel) = Channel::from_code(fields.text("channel")) else {
+        template.channel.error = Some("Choose how the code reaches you.".to_owned());
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    };
+    channel.code().clone_into(&mut template.channel.value);
+    match ctx.app().send_activation_code(&session, person, token.id, channel, ctx.at).await {
+        Ok(Ok(())) => Ok(see_other(&format!("/portal/tokens/{}/activate", token.id))),
+        Ok(Err(hindrance)) => {
+            template.channel.error = Some(hindrance.to_string());
+            Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+        }
+        Err(error) => Err(ctx.stop(&error)),
+    }
+}
+
+pub(super) async fn activate(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
+    let (mut template, (session, person, _, token)) = activate_page(&ctx, &id).await?;
+    template.code.value = fields.text("code").trim().chars().take(40).collect();
+    if template.code.value.is_empty() {
+        template.code.error = Some("Type the code that was sent.".to_owned());
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    }
+    let code = template.code.value.clone();
+    match ctx.app().activate_token(&session, person, token.id, &code, ctx.at).await {
+        Ok(Ok(())) => Ok(see_other("/portal/tokens?done=activated")),
+        Ok(Err(hindrance)) => {
+            let spent = matches!(hindrance, Hindrance::TooManyTries | Hindrance::Rule(_));
+            if spent || template.sent.is_none() {
+                template.sent = None;
+                template.channel.error = Some(hindrance.to_string());
+            } else {
+                template.code.error = Some(hindrance.to_string());
+            }
+            Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+        }
+        Err(error) => Err(ctx.stop(&error)),
+    }
+}
+
+pub(super) async fn not_me(ctx: Ctx, Path(link): Path<String>) -> Out {
+    if !ctx.shared.limits.sign_in(ctx.peer) {
+        return Ok(error_page(StatusCode::TOO_MANY_REQUESTS, ctx.frame("")));
+    }
+    let name = ctx.app().repudiation(&link, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    let template = NotMePage {
+        page: ctx.frame("This was not me"),
+        // Shown, not done: mail programs open links by themselves.
+        action: format!("/not-me/{link}"),
+        name,
+        done: false,
+    };
+    let status = if template.name.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
+    Ok(page(status, &template))
+}
+
+pub(super) async fn stop_all(ctx: Ctx, Path(link): Path<String>) -> Out {
+    if !ctx.shared.limits.sign_in(ctx.peer) {
+        return Ok(error_page(StatusCode::TOO_MANY_REQUESTS, ctx.frame("")));
+    }
+    let done = ctx.app().repudiate(&link, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    let action = String::new();
+    let template = NotMePage { page: ctx.frame("This was not me"), action, name: None, done };
+    let status = if done { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok(page(status, &template))
+}
