@@ -1,4 +1,4 @@
-//! The relying party of OpenID Connect Core 1.0, code flow with PKCE (RFC 7636): who a proofing provider
+//! The relying party of `OpenID` Connect Core 1.0, code flow with PKCE (RFC 7636): who a proofing provider
 //! says somebody is.
 //!
 //! Narrow on purpose: ES256 and RS256, one audience, a nonce, no key from anywhere but the provider's
@@ -73,7 +73,7 @@ impl OidcError {
     }
 }
 
-/// A provider's description (OpenID Connect Discovery 1.0, section 3).
+/// A provider's description (`OpenID` Connect Discovery 1.0, section 3).
 #[derive(Debug, Clone, Deserialize)]
 pub struct Discovery {
     issuer: String,
@@ -268,7 +268,7 @@ impl IdClaims {
     }
 }
 
-/// The address claim (OpenID Connect Core 1.0, 5.1.1).
+/// The address claim (`OpenID` Connect Core 1.0, 5.1.1).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Address {
     /// All of it, in lines.
@@ -300,7 +300,7 @@ impl Audience {
     }
 }
 
-/// Checks an ID token (OpenID Connect Core 1.0, 3.1.3.7).
+/// Checks an ID token (`OpenID` Connect Core 1.0, 3.1.3.7).
 pub fn verify(
     token: &str,
     keys: &KeySet,

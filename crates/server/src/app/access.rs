@@ -267,7 +267,7 @@ impl App {
                 let Some(request) = read_request(tx, &row, at.now)? else { return Ok(None) };
                 let digest = request.digest();
                 let hindrance = trial(tx, &practice, &row, &request, person, digest, at.now)?.err();
-                Ok(Some(Shown { request, digest, hindrance, row }))
+                Ok(Some(Shown { request, row, digest, hindrance }))
             })
             .await?;
         found.ok_or(Error::NotFound)
@@ -474,29 +474,25 @@ impl App {
                     _ => false,
                 };
                 let stops_at = it.paper.expires().end(&practice.zone);
-                match known.iter().find(same) {
-                    // The same one with a new last day: renewed.
-                    Some(known) => tx.save_authority(&Authority {
+                // The same one with a new last day is renewed.
+                if let Some(known) = known.iter().find(same) {
+                    tx.save_authority(&Authority {
                         paper: it.paper.clone(),
                         stops_at,
                         warned: None,
                         ..known.clone()
-                    })?,
-                    None => {
-                        let id = AuthorityId::new(at.now, tx.rng())?;
-                        tx.create_authority(
-                            &Authority {
-                                id,
-                                practice: practice.id,
-                                person: Some(it.person),
-                                paper: it.paper.clone(),
-                                stops_at,
-                                withdrawn: None,
-                                warned: None,
-                            },
-                            at.now,
-                        )?;
-                    }
+                    })?;
+                } else {
+                    let made = Authority {
+                        id: AuthorityId::new(at.now, tx.rng())?,
+                        practice: practice.id,
+                        person: Some(it.person),
+                        paper: it.paper.clone(),
+                        stops_at,
+                        withdrawn: None,
+                        warned: None,
+                    };
+                    tx.create_authority(&made, at.now)?;
                 }
                 let what = match &it.paper {
                     Paper::Dea(dea) => format!("DEA {}", dea.number.masked()),

@@ -342,7 +342,7 @@ impl App {
                     tx.stale_passcodes(prescriber)?;
                 }
                 record(tx, &event, now)?;
-                account.tell(&mailer, &event, tx, now)?;
+                tell_owner(&mailer, &event, tx, now)?;
                 Ok(Some((answer, event)))
             })
             .await;
@@ -476,31 +476,6 @@ impl Account {
         }
     }
 
-    /// Tells the owner of a change, at all their addresses (SP 800-63B, 6.1.2.1).
-    fn tell(
-        &self,
-        mailer: &Mailer,
-        event: &Event,
-        tx: &mut Tx<'_>,
-        now: Timestamp,
-    ) -> Result<(), countersign_store::Error> {
-        let note = match (event.kind, event.outcome) {
-            (EventKind::TokenAdded, Outcome::Success) => Note::TokenAdded,
-            (EventKind::TokenEnabled, Outcome::Success) => Note::TokenEnabled,
-            (EventKind::PassphraseChanged, Outcome::Success) => Note::PassphraseChanged,
-            // A loss is told by whoever takes the permission away.
-            (EventKind::TokenDisabled, Outcome::Success) => Note::TokenDisabled,
-            _ => return Ok(()),
-        };
-        let Some(id) = event.prescriber else { return Ok(()) };
-        let Some(person) = tx.person(id)? else { return Ok(()) };
-        let token = event.token.map(|id| tx.token_name(id)).transpose()?.flatten();
-        let detail = token.unwrap_or_default();
-        let practice = event.practice.unwrap_or(person.practice);
-        let notice = Notice { note, practice, detail: &detail, path: "/portal" };
-        mailer.tell(tx, &person, &notice, &[], now)
-    }
-
     fn save_changes(
         &self,
         before: &Self,
@@ -517,6 +492,30 @@ impl Account {
         }
         Ok(())
     }
+}
+
+/// Tells the owner of a change, at all their addresses (SP 800-63B, 6.1.2.1).
+fn tell_owner(
+    mailer: &Mailer,
+    event: &Event,
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+) -> Result<(), countersign_store::Error> {
+    let note = match (event.kind, event.outcome) {
+        (EventKind::TokenAdded, Outcome::Success) => Note::TokenAdded,
+        (EventKind::TokenEnabled, Outcome::Success) => Note::TokenEnabled,
+        (EventKind::PassphraseChanged, Outcome::Success) => Note::PassphraseChanged,
+        // A loss is told by whoever takes the permission away.
+        (EventKind::TokenDisabled, Outcome::Success) => Note::TokenDisabled,
+        _ => return Ok(()),
+    };
+    let Some(id) = event.prescriber else { return Ok(()) };
+    let Some(person) = tx.person(id)? else { return Ok(()) };
+    let token = event.token.map(|id| tx.token_name(id)).transpose()?.flatten();
+    let detail = token.unwrap_or_default();
+    let practice = event.practice.unwrap_or(person.practice);
+    let notice = Notice { note, practice, detail: &detail, path: "/portal" };
+    mailer.tell(tx, &person, &notice, &[], now)
 }
 
 /// Whether the last passcode, if any, is too old for a change of tokens.

@@ -66,6 +66,7 @@ impl Mailer {
     }
 
     /// Puts one message to one address into the outbox.
+    #[expect(clippy::too_many_arguments, reason = "each is a fact of the message")]
     pub(super) fn write(
         &self,
         tx: &mut Tx<'_>,

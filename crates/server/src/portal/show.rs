@@ -39,16 +39,16 @@ fn blocked_until(token: &Token, now: Timestamp) -> Option<Timestamp> {
 pub(super) fn row(token: &Token, now: Timestamp) -> TokenRow {
     let blocked = blocked_until(token, now);
     let (status, detail, disabled) = match token.state {
-        TokenState::Active { .. } | TokenState::Unassociated { .. } => match blocked {
-            Some(until) => {
+        TokenState::Active { .. } | TokenState::Unassociated { .. } => {
+            if let Some(until) = blocked {
                 let left = u64::try_from(now.seconds_until(until)).unwrap_or(0);
                 (TokenStatus::Locked, Some(format!("{} left", span(left))), None)
-            }
-            None => {
+            } else {
                 let waits = token.is_active() && token.activated.is_none();
-                (TokenStatus::Active, waits.then(|| "not for signing yet".to_owned()), None)
+                let detail = waits.then(|| "not for signing yet".to_owned());
+                (TokenStatus::Active, detail, None)
             }
-        },
+        }
         TokenState::Disabled { reason, since } => {
             let status =
                 if reason.is_reversible() { TokenStatus::Disabled } else { TokenStatus::Ended };

@@ -2,7 +2,10 @@
 
 use askama::Template;
 
-use super::*;
+use super::{
+    ANY_TOKEN, ASSET_VERSION, ChoiceField, Lock, LockSubject, Menu, NavTab, Page, Problem,
+    SecretField, StepUp, TextField, TokenLabel, When, problems, step_up_problems,
+};
 
 /// A practice that somebody may work in.
 #[derive(Clone, Debug, Default)]
