@@ -553,12 +553,12 @@ impl Tx<'_> {
         .transpose()
     }
 
-    /// The registrations and licences that end before a moment and are not withdrawn: for the daily
-    /// watch.
+    /// The registrations and licences that end before a moment, are not withdrawn, and of whose end
+    /// nobody was told yet: for the daily watch.
     pub fn authorities_ending(&mut self, before: Timestamp) -> Result<Vec<Authority>, Error> {
         self.rows(
             sql!("SELECT id, practice, person, kind, number, state, schedules, expires, stops_at, withdrawn, warned "
-                "FROM authority WHERE stops_at < $1 AND withdrawn IS NULL ORDER BY stops_at, id LIMIT 1000"),
+                "FROM authority WHERE stops_at < $1 AND withdrawn IS NULL AND (warned IS NULL OR warned < stops_at) ORDER BY stops_at, id LIMIT 1000"),
             &[before.micros().into()],
         )?
         .iter()

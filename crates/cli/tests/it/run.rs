@@ -129,9 +129,11 @@ impl Place {
 
 /// Two ports in a row that nobody listens on now.
 pub(crate) fn free_ports() -> u16 {
-    let first = u16::try_from(std::process::id() % 20_000).unwrap();
-    for number in 0..2_000_u16 {
-        let port = 11_000 + (first + number * 7) % 20_000;
+    // Each test is a process, and those that start together have neighboring numbers: four ports apart,
+    // so that none takes the second port of another between this look and the server's start.
+    let first = std::process::id() % 5_000;
+    for number in 0..2_000_u32 {
+        let port = 11_000 + u16::try_from((first + number * 7) % 5_000).unwrap() * 4;
         let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
         if free(port) && free(port + 1) {
             return port;
