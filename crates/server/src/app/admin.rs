@@ -74,6 +74,13 @@ impl App {
         Ok(self.store.read("practices", |tx| tx.practices()).await?)
     }
 
+    /// What is kept of a new passphrase.
+    async fn hash_new(&self, passphrase: Passphrase) -> Result<PassphraseHash, Error> {
+        let (iterations, rng) = (self.options.iterations, self.rng);
+        let create = move || PassphraseHash::create(&passphrase, iterations, rng().as_mut());
+        Ok(self.hashing.reserve()?.run(create).await??)
+    }
+
     /// Makes a prescriber with a passphrase of their own. `None` when the NPI is taken.
     pub async fn create_prescriber(
         &self,
@@ -83,12 +90,7 @@ impl App {
         passphrase: Passphrase,
         at: At,
     ) -> Result<Option<PersonId>, Error> {
-        let (iterations, rng) = (self.options.iterations, self.rng);
-        let hash = self
-            .hashing
-            .reserve()?
-            .run(move || PassphraseHash::create(&passphrase, iterations, rng().as_mut()))
-            .await??;
+        let hash = self.hash_new(passphrase).await?;
         let made = self
             .store
             .write("create_prescriber", move |tx| {
@@ -277,13 +279,8 @@ impl App {
         if !self.options.demonstration {
             return Err(Error::NotFound);
         }
-        let (iterations, rng) = (self.options.iterations, self.rng);
         let DemoPerson { sign_in, name, passphrase, roles, profile } = person;
-        let hash = self
-            .hashing
-            .reserve()?
-            .run(move || PassphraseHash::create(&passphrase, iterations, rng().as_mut()))
-            .await??;
+        let hash = self.hash_new(passphrase).await?;
         let made = self
             .store
             .write("install_demo_person", move |tx| {

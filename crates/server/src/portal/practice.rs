@@ -409,6 +409,16 @@ fn read<T: std::str::FromStr<Err: ToString>>(field: &mut TextField) -> Option<T>
     }
 }
 
+/// Enters a change; why access control says no, where it does.
+async fn enter(ctx: &Ctx, known: &Known, wanted: Wanted) -> Result<Option<AccessRefusal>, Stop> {
+    match ctx.app().enter_request(&known.desk, wanted, ctx.at).await {
+        Ok(Asked::Done(_)) => Ok(None),
+        Ok(Asked::Refused(refusal)) => Ok(Some(refusal)),
+        Ok(Asked::NotConfirmed(_)) => Err(ctx.not_found()),
+        Err(error) => Err(ctx.stop(&error)),
+    }
+}
+
 pub(super) async fn grant(
     ctx: Ctx,
     Path((practice, id)): Path<(String, String)>,
@@ -437,15 +447,11 @@ pub(super) async fn grant(
     };
     let reason = template.grant_reason.value.clone();
     let wanted = Wanted { person, authority, change: Change::Grant { verified }, reason };
-    match ctx.app().enter_request(&known.desk, wanted, ctx.at).await {
-        Ok(Asked::Done(_)) => Ok(see_other(&format!("{}?done=entered", known.base()))),
-        Ok(Asked::Refused(refusal)) => {
-            template.grant.error = Some(refusal.to_string());
-            Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
-        }
-        Ok(Asked::NotConfirmed(_)) => Err(ctx.not_found()),
-        Err(error) => Err(ctx.stop(&error)),
+    if let Some(refusal) = enter(&ctx, &known, wanted).await? {
+        template.grant.error = Some(refusal.to_string());
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     }
+    Ok(see_other(&format!("{}?done=entered", known.base())))
 }
 
 pub(super) async fn revoke(
@@ -475,15 +481,11 @@ pub(super) async fn revoke(
     };
     let reason = template.revoke_reason.value.clone();
     let wanted = Wanted { person, authority, change: Change::Revoke(cause), reason };
-    match ctx.app().enter_request(&known.desk, wanted, ctx.at).await {
-        Ok(Asked::Done(_)) => Ok(see_other(&format!("{}?done=revoked", known.base()))),
-        Ok(Asked::Refused(refusal)) => {
-            template.revoke.error = Some(refusal.to_string());
-            Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
-        }
-        Ok(Asked::NotConfirmed(_)) => Err(ctx.not_found()),
-        Err(error) => Err(ctx.stop(&error)),
+    if let Some(refusal) = enter(&ctx, &known, wanted).await? {
+        template.revoke.error = Some(refusal.to_string());
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     }
+    Ok(see_other(&format!("{}?done=revoked", known.base())))
 }
 
 async fn save_paper(ctx: &Ctx, known: &Known, person: PersonId, here: &str, paper: Paper) -> Out {
