@@ -9,10 +9,13 @@ use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 use countersign_crypto::SecretText;
 use countersign_domain::{
-    ApiKeyId, CredentialId, DeviceClass, FipsCertificate, Manufacturer, ModelCode, Npi, Passphrase,
-    PracticeId, TokenKind, TokenModel,
+    ApiKeyId, CredentialId, DeviceClass, EmailAddress, FipsCertificate, Manufacturer, ModelCode,
+    Npi, Passphrase, PhoneNumber, PracticeId, Role, SignInName, TimeZone, TokenKind, TokenModel,
+    access::Setting,
 };
-use countersign_server::app::{App, Closing, ListedKey};
+use countersign_server::app::{App, At, Closing, Founder, Invitee, ListedKey};
+use countersign_store::{Invited, Profile};
+use serde::Deserialize;
 
 use crate::{
     models, print, private_file,
@@ -31,6 +34,21 @@ pub(crate) enum AdminCommand {
     },
     /// List the practices
     Practices,
+    /// Name the first two people of a practice, with both of them present; once (docs/operations.md)
+    Found {
+        /// ID of the practice
+        #[arg(long)]
+        practice: PracticeId,
+        /// How identities are proofed there; this can't be changed later
+        #[arg(long)]
+        setting: PracticeKind,
+        /// Time zone of its deadlines
+        #[arg(long, default_value = "America/New_York")]
+        time_zone: TimeZone,
+        /// File with the two people, as docs/operations.md describes it
+        #[arg(long)]
+        file: PathBuf,
+    },
     /// Create a prescriber; the passphrase is typed by the prescriber, or read from a file
     Prescriber {
         /// ID of the practice
@@ -144,6 +162,15 @@ pub(crate) enum ModelsCommand {
     },
 }
 
+/// How a practice proofs identities.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum PracticeKind {
+    /// Practitioners with DEA registrations of their own; an outside provider proofs (21 CFR 1311.105)
+    Practitioners,
+    /// An institution with its own DEA registration, which proofs in person (21 CFR 1311.110)
+    Institution,
+}
+
 /// What a person can have seen.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum DeviceKind {
@@ -186,6 +213,13 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
             }
             AdminCommand::Practices => {
                 app.practices().await?.iter().map(|(id, name)| format!("{id}  {name}\n")).collect()
+            }
+            AdminCommand::Found { practice, setting, time_zone, file } => {
+                let setting = match setting {
+                    PracticeKind::Practitioners => Setting::Practitioners,
+                    PracticeKind::Institution => Setting::Institution,
+                };
+                found(&app, practice, setting, time_zone, &file, at).await?
             }
             AdminCommand::Prescriber { practice, npi, name, passphrase_file } => {
                 let practice_name = known_practice(&app, practice).await?;
@@ -290,6 +324,116 @@ fn key_line(key: &ListedKey) -> String {
     let revoked =
         key.revoked.map_or_else(String::new, |at| format!("  (revoked {})", at.minute_text()));
     format!("{}  {}{revoked}\n", key.id, key.name)
+}
+
+/// The first two people of a practice, as their file names them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FoundingFile {
+    people: [FounderFile; 2],
+    #[serde(default)]
+    institution_dea: Option<[String; 4]>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FounderFile {
+    given: String,
+    family: String,
+    email: String,
+    #[serde(default)]
+    phone: String,
+    #[serde(default)]
+    address: String,
+    #[serde(default)]
+    npi: String,
+    #[serde(default)]
+    dea: Option<[String; 4]>,
+    #[serde(default)]
+    licence: Option<[String; 3]>,
+}
+
+impl FounderFile {
+    fn read(self) -> anyhow::Result<Founder> {
+        let email: EmailAddress = self.email.parse().context("email")?;
+        let phone = match self.phone.as_str() {
+            "" => String::new(),
+            text => text.parse::<PhoneNumber>().context("phone")?.as_str().to_owned(),
+        };
+        let sign_in = match self.npi.as_str() {
+            "" => SignInName::Email(email.clone()),
+            text => SignInName::Npi(text.parse::<Npi>().context("npi")?),
+        };
+        let roles = if self.npi.is_empty() { None } else { Some(Role::Prescriber) };
+        let asked = usize::from(self.dea.is_some()) + usize::from(self.licence.is_some());
+        let invited = Invited {
+            profile: Profile {
+                given: self.given.trim().to_owned(),
+                family: self.family.trim().to_owned(),
+                address: self.address.trim().to_owned(),
+                phone,
+                emails: vec![email.as_str().to_owned()],
+                ..Profile::default()
+            },
+            roles: [Some(Role::Administrator), roles]
+                .into_iter()
+                .flatten()
+                .map(|role| role.code().to_owned())
+                .collect(),
+            registrations: self.dea.into_iter().collect(),
+            licences: self.licence.into_iter().collect(),
+            ..Invited::default()
+        };
+        if invited.profile.given.is_empty() || invited.profile.family.is_empty() {
+            bail!("given and family name are needed");
+        }
+        // Check digit, state, schedules and day are checked here: what can't be read is none.
+        if invited.papers().len() != asked {
+            bail!(
+                "dea is [number, state, schedules, last day], licence is [state, number, last day]; one of them can't be read"
+            );
+        }
+        Ok(Founder { invitee: Invitee { sign_in, invited } })
+    }
+}
+
+async fn found(
+    app: &App,
+    practice: PracticeId,
+    setting: Setting,
+    zone: TimeZone,
+    file: &Path,
+    at: At,
+) -> anyhow::Result<String> {
+    let bytes = private_file::read(file, 16_384)?;
+    let it: FoundingFile =
+        serde_json::from_slice(bytes.expose()).with_context(|| file.display().to_string())?;
+    let [one, two] = it.people;
+    let founders = [
+        one.read().with_context(|| format!("{}: first person", file.display()))?,
+        two.read().with_context(|| format!("{}: second person", file.display()))?,
+    ];
+    let institution = match it.institution_dea {
+        None => None,
+        Some(parts) => {
+            let invited = Invited { registrations: vec![parts], ..Invited::default() };
+            let paper = invited.papers().into_iter().next();
+            Some(paper.context("institution_dea can't be read")?)
+        }
+    };
+    let done = app.found_practice(practice, setting, zone, institution, founders, at).await?;
+    let links = done.map_err(anyhow::Error::from)?;
+    let lines: String = links
+        .into_iter()
+        .map(|(who, link)| {
+            let line = if link.is_empty() { "has an account already" } else { &link };
+            format!("{who}  {line}\n")
+        })
+        .collect();
+    Ok(format!(
+        "Founded. Each of the two now opens their own link, once:\n{lines}\
+         From now on the practice's own people change its roles.\n"
+    ))
 }
 
 /// The name of a practice, if there is one with this ID.

@@ -10,16 +10,18 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use countersign_crypto::{SecretBytes, SecretText, SigningKey, SystemRng, random_array};
 use countersign_domain::{
-    DeaNumber, EhrId, FipsCertificate, ModelCode, Passphrase, PracticeId, Role, TokenKind,
-    TokenModel,
+    DeaNumber, EhrId, FipsCertificate, ModelCode, Passphrase, PersonId, PracticeId, Role,
+    TokenKind, TokenModel, access::Setting,
 };
 use countersign_provision::vip::VipKeys;
 use countersign_server::{
-    app::{App, At, DemoPerson},
+    app::{App, At, DemoPerson, Invitee},
     ehr::{self, Ehr, EhrUser, FIRST_PATIENT},
     listen,
+    oidc::{Client, Secret},
+    proofer::{self, ASSURANCE, MadeUp, Proofer},
 };
-use countersign_store::{Identity, Profile};
+use countersign_store::{Identity, Invited, Profile};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
@@ -51,9 +53,18 @@ const PRACTICE: &str = "Lakeside Clinic";
 const TOKEN: &str = "Demo phone";
 const DEA: &str = "BM1234563";
 
+const HOSPITAL: &str = "Lakeside Hospital";
+const HOSPITAL_DEA: &str = "AH5006134";
+
 /// The others of the practice: name, what they log in with, what they are, DEA number, token.
-const OTHERS: [(&str, &str, &str, Option<&str>, &str); 2] = [
-    ("Ruth Okafor", "ruth@lakeside.example", "administrator, enters grants", None, "Ruth's phone"),
+const OTHERS: [(&str, &str, &str, Option<&str>, &str); 3] = [
+    (
+        "Ruth Okafor",
+        "ruth@lakeside.example",
+        "administrator, enters grants; authorizes tokens in the hospital",
+        None,
+        "Ruth's phone",
+    ),
     (
         "Dr. Ben Castillo",
         "1000000004",
@@ -61,7 +72,21 @@ const OTHERS: [(&str, &str, &str, Option<&str>, &str); 2] = [
         Some("BC1234563"),
         "Ben's phone",
     ),
+    (
+        "Sam Whitfield",
+        "sam@lakeside.example",
+        "proofs identities in the hospital, looks at near matches in the clinic",
+        None,
+        "Sam's phone",
+    ),
 ];
+
+/// Those who are invited and not enrolled: given name, family name, NPI, date of birth at the provider,
+/// telephone.
+const GRACE: (&str, &str, &str, &str, &str) =
+    ("Grace", "Lindholm", "1000001002", "1979-02-03", "+14025550111");
+const OMAR: (&str, &str, &str, &str, &str) =
+    ("Omar", "Haddad", "1000002000", "1983-09-21", "+14025550112");
 
 /// `countersign demo`
 #[derive(Debug, Args)]
@@ -69,8 +94,9 @@ pub(crate) struct DemoArguments {
     /// Folder for everything
     #[arg(long, default_value = "data", value_name = "DIR")]
     data: PathBuf,
-    /// Port of e-prescribing app and portal; the stand-in EHR takes the next one
-    #[arg(long, default_value_t = 8700, value_parser = clap::value_parser!(u16).range(1024..=65534))]
+    /// Port of e-prescribing app and portal; the stand-in EHR and the made-up proofing provider take the
+    /// next two
+    #[arg(long, default_value_t = 8700, value_parser = clap::value_parser!(u16).range(1024..=65533))]
     port: u16,
     /// Remove what an earlier demonstration left in the folder, then start afresh
     #[arg(long)]
@@ -87,6 +113,17 @@ struct State {
     passphrase: String,
     ehr_id: String,
     others: Vec<Other>,
+    invited: Vec<InvitedOne>,
+}
+
+/// Somebody who is invited and not enrolled.
+#[derive(Serialize, Deserialize)]
+struct InvitedOne {
+    name: String,
+    practice: String,
+    npi: String,
+    born: String,
+    link: String,
 }
 
 /// Somebody else of the practice.
@@ -118,6 +155,8 @@ struct Facts<'a> {
     token_command: String,
     mailbox_url: String,
     others: Vec<OtherFacts<'a>>,
+    invited: &'a [InvitedOne],
+    provider_url: String,
     vip_provisioning_url: String,
     vip_check_url: String,
     vip_sync_url: String,
@@ -159,9 +198,11 @@ fn settings(data: &Path, port: u16) -> anyhow::Result<Settings> {
 
 async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> anyhow::Result<()> {
     let ehr_port = port + 1;
-    // Both ports first: a demonstration that can't listen leaves no half-made data.
+    // All ports first: a demonstration that can't listen leaves no half-made data.
     let listening = bind(&settings.server.listen, "--port").await?;
     let ehr_listening = bind(&format!("127.0.0.1:{ehr_port}"), "--port").await?;
+    let provider_port = port + 2;
+    let provider_listening = bind(&format!("127.0.0.1:{provider_port}"), "--port").await?;
     let marker = data.join(MARKER);
     // A first start that was interrupted is begun anew.
     if afresh || (data.join(BEGUN).exists() && !marker.exists()) {
@@ -183,15 +224,22 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
         &settings.vip.token_key_file,
         &mut SystemRng,
     )?;
-    let app = Arc::new(App::new(store, Arc::new(HostClock), system_rng, options(settings, true)?));
-    let state =
-        if marker.exists() { read_state(&marker)? } else { first_start(data, &app).await? };
+    let drawer = Drawer::new()?;
+    let provider = provider(settings, provider_port)?;
+    let mut options = options(settings, true)?;
+    options.providers = vec![(PROVIDER.to_owned(), client_of(&provider))];
+    let app = App::new(store, Arc::new(HostClock), system_rng, options);
+    let app = Arc::new(app.reaching(Arc::new(drawer.clone())));
+    let state = if marker.exists() {
+        read_state(&marker)?
+    } else {
+        first_start(data, &app, &provider.issuer).await?
+    };
     allow_models(&app).await?;
     let key_bytes = private_file::read(&data.join("ehr.key"), 4_096)?;
     let key = SigningKey::from_pkcs8(&SecretBytes::new(
         HEXLOWER.decode(key_bytes.expose().trim_ascii())?,
     ))?;
-    let drawer = Drawer::default();
     let ehr = Ehr {
         users: vec![
             EhrUser { user: "amoreno".into(), name: NAME.into(), role: "Prescriber".into() },
@@ -207,20 +255,80 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
             move || drawer.all()
         }),
     };
-    let facts = facts(data, port, ehr_port, &state, &settings.vip.path, &vip_keys)?;
+    let facts = facts(data, port, &state, &settings.vip.path, &vip_keys)?;
+    let provider = proofer::router(provider, true).context("the provider runs nowhere else")?;
     write_facts(data, &facts)?;
     // Before the word that all is ready: who stops it right then finds it listening.
     let stop = stop_signal()?;
     print(&welcome(&facts, data))?;
     tokio::join!(
         serve_app(app, settings, Arc::new(drawer), listening, stop.clone()),
-        listen(ehr_listening, ehr::router(ehr), stop),
+        listen(ehr_listening, ehr::router(ehr), stop.clone()),
+        listen(provider_listening, provider, stop),
     );
     Ok(())
 }
 
+const PROVIDER: &str = "the made-up provider of this demonstration";
+
+/// The proofing provider of the demonstration. Its key and its client's secret are new at each start.
+fn provider(settings: &Settings, port: u16) -> anyhow::Result<Proofer> {
+    let secret: [u8; 32] = random_array(&mut SystemRng)?;
+    let (given, family, npi, born, _) = GRACE;
+    let grace = MadeUp {
+        subject: "grace".to_owned(),
+        given: given.to_owned(),
+        family: family.to_owned(),
+        born: born.to_owned(),
+        npi: npi.to_owned(),
+        note: "as she is invited",
+        ..MadeUp::default()
+    };
+    let near = MadeUp {
+        subject: "grace-married".to_owned(),
+        middle: "Birgit".to_owned(),
+        family: "Lindholm Berg".to_owned(),
+        note: "written otherwise: a person looks at it",
+        ..grace.clone()
+    };
+    let other = MadeUp {
+        subject: "henry".to_owned(),
+        given: "Henry".to_owned(),
+        family: "Stone".to_owned(),
+        born: "1960-01-01".to_owned(),
+        note: "somebody else: refused",
+        ..MadeUp::default()
+    };
+    let ada = MadeUp {
+        subject: "ada".to_owned(),
+        given: "Ada".to_owned(),
+        family: "Moreno".to_owned(),
+        npi: NPI.to_owned(),
+        note: "for a new token after a loss",
+        ..MadeUp::default()
+    };
+    Ok(Proofer {
+        issuer: format!("http://127.0.0.1:{port}"),
+        client: ("countersign-demo".to_owned(), HEXLOWER.encode(&secret)),
+        redirect_uri: format!("{}/proofing/return", settings.public_origin()?),
+        signing_key: SigningKey::generate()?.0,
+        people: vec![grace, near, other, ada],
+        clock: Arc::new(now),
+    })
+}
+
+fn client_of(provider: &Proofer) -> Client {
+    let (id, secret) = provider.client.clone();
+    Client {
+        issuer: provider.issuer.clone(),
+        id,
+        secret: Secret(secret),
+        acr_values: ASSURANCE.to_owned(),
+    }
+}
+
 fn read_state(marker: &Path) -> anyhow::Result<State> {
-    let bytes = private_file::read(marker, 16_384)?;
+    let bytes = private_file::read(marker, 65_536)?;
     serde_json::from_slice(bytes.expose())
         .with_context(|| format!("{} is damaged: make demo-reset starts afresh", marker.display()))
 }
@@ -254,7 +362,7 @@ async fn allow_models(app: &App) -> anyhow::Result<()> {
 }
 
 /// Makes practice, people, EHR and first token. The marker comes last: without it nothing counts.
-async fn first_start(data: &Path, app: &App) -> anyhow::Result<State> {
+async fn first_start(data: &Path, app: &App, issuer: &str) -> anyhow::Result<State> {
     let at = app.at()?;
     let passphrase = invent_passphrase()?;
     let practice = app.create_practice(PRACTICE.to_owned(), at).await?;
@@ -283,12 +391,74 @@ async fn first_start(data: &Path, app: &App) -> anyhow::Result<State> {
     soft_token::keep_for_demo(&tokens, TOKEN, made, &pin)?;
     app.install_demo_permission(practice, prescriber, DEA.parse()?, at).await?;
     let mut others = Vec::new();
+    let mut people = Vec::new();
     for other in OTHERS {
-        others.push(make_other(app, practice, other, &tokens, &pin, at).await?);
+        let (id, other) = make_other(app, practice, other, &tokens, &pin, at).await?;
+        people.push(id);
+        others.push(other);
     }
-    let state = State { npi: NPI.to_owned(), passphrase, ehr_id: ehr.to_string(), others };
+    let hospital = app.create_practice(HOSPITAL.to_owned(), at).await?;
+    let provider = Some((issuer.to_owned(), ASSURANCE.to_owned()));
+    let [ruth, ben, sam] = people[..] else { bail!("the demonstration's people are not three") };
+    let unit = |text: &str| text.to_owned();
+    let roles = vec![(sam, Role::Proofing, unit("Front office"))];
+    let setting = Setting::Practitioners;
+    app.install_demo_rules(practice, setting, roles, provider, None, at).await?;
+    let roles = vec![
+        (ruth, Role::Administrator, unit("")),
+        (ruth, Role::Designated, unit("")),
+        (ruth, Role::Issuing, unit("Security office")),
+        (ben, Role::Designated, unit("")),
+        (sam, Role::Proofing, unit("Credentialing office")),
+    ];
+    let own = Some(HOSPITAL_DEA.parse()?);
+    app.install_demo_rules(hospital, Setting::Institution, roles, None, own, at).await?;
+    let mut invited = Vec::new();
+    for (person, place, name, dea) in
+        [(GRACE, practice, PRACTICE, Some("BL4005129")), (OMAR, hospital, HOSPITAL, None)]
+    {
+        let (given, family, npi, born, _) = person;
+        let link = app.install_demo_invitation(place, invitee(person, dea)?, at).await?;
+        invited.push(InvitedOne {
+            name: format!("{given} {family}"),
+            practice: name.to_owned(),
+            npi: npi.to_owned(),
+            born: born.to_owned(),
+            link,
+        });
+    }
+    let npi = NPI.to_owned();
+    let state = State { npi, passphrase, ehr_id: ehr.to_string(), others, invited };
     private_file::create(&data.join(MARKER), &serde_json::to_vec_pretty(&state)?)?;
     Ok(state)
+}
+
+/// Somebody whom the demonstration invites. An institution's own registration serves where there is none.
+fn invitee(
+    (given, family, npi, _, phone): (&str, &str, &str, &str, &str),
+    dea: Option<&str>,
+) -> anyhow::Result<Invitee> {
+    let expires = "2030-12-31".to_owned();
+    let email = format!("{}@lakeside.example", given.to_lowercase());
+    let registration = |number: &str| {
+        [number.to_owned(), "NE".to_owned(), "2 2N 3 3N 4 5".to_owned(), expires.clone()]
+    };
+    Ok(Invitee {
+        sign_in: npi.parse()?,
+        invited: Invited {
+            profile: Profile {
+                given: given.to_owned(),
+                family: family.to_owned(),
+                phone: phone.to_owned(),
+                emails: vec![email],
+                ..Profile::default()
+            },
+            roles: vec![Role::Prescriber.code().to_owned()],
+            registrations: dea.map(registration).into_iter().collect(),
+            licences: vec![["NE".to_owned(), format!("NE-{}", &npi[4..]), expires.clone()]],
+            ..Invited::default()
+        },
+    })
 }
 
 fn made_up(
@@ -330,11 +500,12 @@ async fn make_other(
     tokens: &Path,
     pin: &str,
     at: At,
-) -> anyhow::Result<Other> {
+) -> anyhow::Result<(PersonId, Other)> {
     let passphrase = invent_passphrase()?;
-    let roles = match dea {
-        Some(_) => vec![Role::Prescriber, Role::Designated],
-        None => vec![Role::Administrator, Role::Designated],
+    let roles = match (dea, name) {
+        (Some(_), _) => vec![Role::Prescriber, Role::Designated],
+        (None, "Ruth Okafor") => vec![Role::Administrator, Role::Designated],
+        (None, _) => Vec::new(),
     };
     let person = made_up(sign_in, name, &passphrase, roles, "+1 402 555 0102")?;
     let id = app.install_demo_person(practice, person, at).await?.context(
@@ -345,13 +516,14 @@ async fn make_other(
     if let Some(dea) = dea {
         app.install_demo_permission(practice, id, dea.parse::<DeaNumber>()?, at).await?;
     }
-    Ok(Other {
+    let other = Other {
         name: name.to_owned(),
         role: role.to_owned(),
         sign_in: sign_in.to_owned(),
         passphrase,
         token: token.to_owned(),
-    })
+    };
+    Ok((id, other))
 }
 
 /// Five words of a list of 64 and two digits: easy to type, new in each folder, a demonstration's.
@@ -375,11 +547,11 @@ fn invent_passphrase() -> anyhow::Result<String> {
 fn facts<'a>(
     data: &Path,
     port: u16,
-    ehr_port: u16,
     state: &'a State,
     vip_path: &str,
     vip_keys: &VipKeys,
 ) -> anyhow::Result<Facts<'a>> {
+    let ehr_port = port + 1;
     let program = std::env::current_exe().context("where this program lies")?;
     let vip = format!("http://127.0.0.1:{port}{vip_path}");
     let token_command = |token: &str| {
@@ -410,6 +582,8 @@ fn facts<'a>(
                 token_command: token_command(&it.token),
             })
             .collect(),
+        invited: &state.invited,
+        provider_url: format!("http://127.0.0.1:{}", port + 2),
         vip_provisioning_url: format!("{vip}/prov"),
         vip_check_url: format!("{vip}/otpCheck"),
         vip_sync_url: format!("{vip}/otpSync"),
@@ -437,7 +611,8 @@ fn welcome(facts: &Facts<'_>, data: &Path) -> String {
          3. A passcode of the first token, {TOKEN}:\n   {}\n\n\
          Token Management without an EHR: {}\n\
          Messages and notices: {}\n\
-         Others of the practice (log-in, passphrase, token) stand in demo.json.\n\
+         Others of the practice (log-in, passphrase, token) and two invited prescribers\n\
+         (link, date of birth) stand in demo.json.\n\
          The same facts: {}\n\
          Stop with Ctrl-C; the next start keeps the data.\n\n",
         facts.chart_url,

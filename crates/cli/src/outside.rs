@@ -68,7 +68,8 @@ impl Outside {
             Some((notices.webhook_url.clone(), HmacKey::new(HmacAlgorithm::Sha256, &key)))
         };
         // Made only where something is asked of others: it reads the host's certificates.
-        let client = webhook.is_some().then(client).transpose()?;
+        let asks = webhook.is_some() || !settings.proofing.provider_files.is_empty();
+        let client = asks.then(client).transpose()?;
         Ok(Self { mail, webhook, client })
     }
 
@@ -124,32 +125,35 @@ impl Outside {
     }
 
     async fn ask(&self, call: Call<'_>) -> Result<Vec<u8>, Fault> {
-        let mut request = match call.form {
-            None => self.client()?.get(call.url),
-            Some(form) => self
-                .client()?
-                .post(call.url)
-                .header("content-type", "application/x-www-form-urlencoded")
-                .body(form_text(form)),
-        };
-        if let Some((name, secret)) = call.basic {
-            let encoded = countersign_server::oidc::escaped;
-            request = request.basic_auth(encoded(name), Some(encoded(secret)));
-        }
-        let fault = |error: reqwest::Error| Fault::NotReached(error.without_url().to_string());
-        let mut answer = request.send().await.map_err(fault)?;
-        if !answer.status().is_success() {
-            return Err(Fault::Refused(format!("status {}", answer.status())));
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(fault)? {
-            if body.len() + chunk.len() > MOST_BYTES {
-                return Err(Fault::Refused("the answer is too long".to_owned()));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+        ask(self.client()?, call).await
     }
+}
+
+async fn ask(client: &reqwest::Client, call: Call<'_>) -> Result<Vec<u8>, Fault> {
+    let mut request = match call.form {
+        None => client.get(call.url),
+        Some(form) => client
+            .post(call.url)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form_text(form)),
+    };
+    if let Some((name, secret)) = call.basic {
+        let encoded = countersign_server::oidc::escaped;
+        request = request.basic_auth(encoded(name), Some(encoded(secret)));
+    }
+    let fault = |error: reqwest::Error| Fault::NotReached(error.without_url().to_string());
+    let mut answer = request.send().await.map_err(fault)?;
+    if !answer.status().is_success() {
+        return Err(Fault::Refused(format!("status {}", answer.status())));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(fault)? {
+        if body.len() + chunk.len() > MOST_BYTES {
+            return Err(Fault::Refused("the answer is too long".to_owned()));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 fn client() -> anyhow::Result<reqwest::Client> {
@@ -191,15 +195,23 @@ impl Outbound for Outside {
 
 /// The mailbox of the demonstration: what would be sent stays in the memory of this process, where its
 /// page shows it. Nothing leaves the machine.
-#[derive(Clone, Default)]
-pub(crate) struct Drawer(Arc<Mutex<Vec<EhrMessage>>>);
+#[derive(Clone)]
+pub(crate) struct Drawer {
+    kept: Arc<Mutex<Vec<EhrMessage>>>,
+    client: reqwest::Client,
+}
 
 /// Most messages that are kept.
 const MOST_KEPT: usize = 200;
 
 impl Drawer {
+    /// An empty one, which asks the demonstration's proofing provider and nobody else.
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        Ok(Self { kept: Arc::default(), client: client()? })
+    }
+
     fn keep(&self, way: &'static str, message: Outgoing<'_>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.insert(
             0,
             EhrMessage {
@@ -214,7 +226,7 @@ impl Drawer {
 
     /// What was kept, newest first.
     pub(crate) fn all(&self) -> Vec<EhrMessage> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -229,8 +241,8 @@ impl Outbound for Drawer {
         Box::pin(async { Ok(()) })
     }
 
-    fn call<'a>(&'a self, _: Call<'a>) -> Sending<'a, Vec<u8>> {
-        Box::pin(async { Err(Fault::NotSetUp) })
+    fn call<'a>(&'a self, call: Call<'a>) -> Sending<'a, Vec<u8>> {
+        Box::pin(ask(&self.client, call))
     }
 }
 

@@ -9,10 +9,12 @@ use countersign_server::{
     Limits, Listening,
     app::{App, Clock, Options, Support, Vip},
     listen,
+    oidc::{Client, Secret},
     outbound::Outbound,
     router,
 };
 use countersign_store::{Database, SCHEMA_VERSION, Store};
+use serde::Deserialize;
 use tokio::{runtime::Runtime, sync::watch};
 
 use crate::{
@@ -20,7 +22,7 @@ use crate::{
     key_file,
     outside::Outside,
     print, private_file,
-    settings::{DatabaseKind, LogFormat, Settings},
+    settings::{DatabaseKind, LogFormat, Settings, is_safe},
     soft_token::now,
     vip_keys,
 };
@@ -132,7 +134,42 @@ pub(crate) fn options(settings: &Settings, demonstration: bool) -> anyhow::Resul
         },
         demonstration,
         vip: vip(settings)?,
+        providers: providers(settings)?,
     })
+}
+
+/// How we are known to a proofing provider, as its file says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProviderFile {
+    name: String,
+    issuer: String,
+    client_id: String,
+    client_secret: String,
+    #[serde(default)]
+    acr_values: String,
+}
+
+/// The proofing providers that are set up here.
+fn providers(settings: &Settings) -> anyhow::Result<Vec<(String, Client)>> {
+    let read = |path: &String| -> anyhow::Result<(String, Client)> {
+        let bytes = private_file::read(Path::new(path), 16_384)?;
+        // The fault alone: what serde says of it may quote the secret.
+        let Ok(it) = serde_json::from_slice::<ProviderFile>(bytes.expose()) else {
+            bail!("{path}: no JSON with name, issuer, client_id, client_secret and acr_values");
+        };
+        if !is_safe(&it.issuer) {
+            bail!("{path}: issuer must begin with https://, except on this machine alone");
+        }
+        let client = Client {
+            issuer: it.issuer,
+            id: it.client_id,
+            secret: Secret(it.client_secret),
+            acr_values: it.acr_values,
+        };
+        Ok((it.name, client))
+    };
+    settings.proofing.provider_files.iter().map(read).collect()
 }
 
 /// The VIP Access protocol, where it is switched on; its keys must be there.
@@ -176,8 +213,8 @@ pub(crate) fn run(config: Option<&Path>, check_only: bool) -> anyhow::Result<()>
         let listening = bind(&settings.server.listen, "server.listen").await?;
         let outbound: Arc<dyn Outbound> = Arc::new(Outside::new(&settings)?);
         let store = open_store(&settings, true, false).await?;
-        let app =
-            Arc::new(App::new(store, Arc::new(HostClock), system_rng, options(&settings, false)?));
+        let app = App::new(store, Arc::new(HostClock), system_rng, options(&settings, false)?);
+        let app = Arc::new(app.reaching(Arc::clone(&outbound)));
         // Before the word that all is ready: who stops it right then finds it listening.
         let stop = stop_signal()?;
         tracing::info!(

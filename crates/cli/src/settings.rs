@@ -256,6 +256,13 @@ settings! {
         /// The key of that signature (HMAC-SHA-256): 64 hexadecimal digits in a file of mode 0600.
         webhook_key_file: PathBuf = "data/webhook.key".into();
     }
+    /// Outside providers that say who somebody is (21 CFR 1311.105). Which of them counts, two people of
+    /// each practice decide in its console.
+    proofing: Proofing {
+        /// One JSON file of mode 0600 for each, with the texts `name`, `issuer`, `client_id`,
+        /// `client_secret` and `acr_values` (what is asked for; may be empty).
+        provider_files: Vec<String> = Vec::new();
+    }
     /// What the server says on its standard output.
     log: Log {
         /// `text` for people, `json` for a collector.
@@ -624,17 +631,10 @@ impl Settings {
                 return Err("notices.from must be an e-mail address, such as countersign@clinic.example, since notices.smtp is set".into());
             }
         }
-        if !notices.webhook_url.is_empty() {
-            let url = Url::parse(&notices.webhook_url).ok();
-            let safe = url.as_ref().is_some_and(|url| {
-                url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
-            });
-            if !safe {
-                return Err(
-                    "notices.webhook_url must begin with https://, except on this machine alone"
-                        .into(),
-                );
-            }
+        if !notices.webhook_url.is_empty() && !is_safe(&notices.webhook_url) {
+            return Err(
+                "notices.webhook_url must begin with https://, except on this machine alone".into(),
+            );
         }
         check_path("notices.webhook_key_file", &notices.webhook_key_file)
     }
@@ -662,6 +662,12 @@ impl Settings {
             }
         }
     }
+}
+
+/// Whether an address of another server is one that nothing listens in on: `https`, or this machine.
+pub(crate) fn is_safe(address: &str) -> bool {
+    Url::parse(address)
+        .is_ok_and(|url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)))
 }
 
 /// Whether only this machine can be meant by this host name or address.

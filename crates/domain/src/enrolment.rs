@@ -74,7 +74,7 @@ pub enum InvitationRefusal {
     #[error("This invitation was taken back. Your practice can tell you why.")]
     TakenBack,
     /// It was followed before.
-    #[error("This link was used before. Log in to go on where you stopped.")]
+    #[error("This link was used before; each works once.")]
     Used,
 }
 
@@ -104,13 +104,13 @@ impl Invitation {
         }
     }
 
-    /// Sends it again: another link, a new time; the old link is void. What was accepted or taken back
-    /// is not sent again.
+    /// Sends it again: another link, a new time; the old link is void. One that was followed can be sent
+    /// again too, by which somebody goes on where they stopped, on whatever device; that the enrolment is
+    /// not finished is for the caller to know. What was taken back stays so.
     pub fn resend(&mut self, link: &[u8; 32], now: Timestamp) -> Result<(), InvitationRefusal> {
         match self.state {
             InvitationState::Revoked => Err(InvitationRefusal::TakenBack),
-            InvitationState::Accepted => Err(InvitationRefusal::Used),
-            InvitationState::Open => {
+            InvitationState::Open | InvitationState::Accepted => {
                 *self = Self::new(link, now);
                 Ok(())
             }
@@ -243,7 +243,11 @@ mod tests {
         assert_eq!(it.accept(&link().digest(), at(1)), Err(InvitationRefusal::Replaced));
         it.accept(&digest, at(29)).unwrap();
         assert_eq!(it.accept(&digest, at(29)), Err(InvitationRefusal::Used));
-        assert_eq!(it.resend(&link().digest(), at(29)), Err(InvitationRefusal::Used));
+        // Who has begun goes on elsewhere by a new link; the old one stays dead.
+        let next = link().digest();
+        it.resend(&next, at(29)).unwrap();
+        assert_eq!(it.accept(&digest, at(29)), Err(InvitationRefusal::Replaced));
+        it.accept(&next, at(58)).unwrap();
     }
 
     #[test]

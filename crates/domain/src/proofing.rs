@@ -92,6 +92,9 @@ pub enum Evidence {
 pub struct Case {
     /// Who is to be proofed.
     pub subject: Acting,
+    /// They prescribe: only then the rule asks who they are (21 CFR 1311.105, 1311.110). Everybody else
+    /// is known to the practice, and confirms an address.
+    pub prescribes: bool,
     /// What there is.
     pub evidence: Option<Evidence>,
     /// Who decided that a near match is this person, and when.
@@ -133,6 +136,7 @@ pub enum Missing {
 pub fn missing(case: &Case, today: Date) -> Vec<Missing> {
     let mut found = Vec::new();
     match &case.evidence {
+        _ if !case.prescribes => {}
         None => found.push(Missing::Evidence),
         Some(Evidence::Provider { assurance, listed, identity }) => {
             if !listed {
@@ -170,7 +174,8 @@ pub fn missing(case: &Case, today: Date) -> Vec<Missing> {
         found.push(Missing::AddressCode);
     }
     // An outside provider issues by its own rules; within an institution another unit must say so.
-    if !matches!(case.evidence, Some(Evidence::Provider { .. })) && case.issue.is_none() {
+    let outside = matches!(case.evidence, Some(Evidence::Provider { .. }));
+    if case.prescribes && !outside && case.issue.is_none() {
         found.push(Missing::Issue);
     }
     found
@@ -363,6 +368,7 @@ mod tests {
     fn case(evidence: Option<Evidence>) -> Case {
         Case {
             subject: somebody(),
+            prescribes: true,
             evidence,
             near_match_accepted: None,
             address_confirmed: true,
@@ -508,6 +514,10 @@ mod tests {
         assert_eq!(minutes(Channel::Email), 24 * 60);
         let mut it = case(Some(provider(Match::Same)));
         it.address_confirmed = false;
+        assert_eq!(missing(&it, today()), [Missing::AddressCode]);
+        // Who does not prescribe is asked for an address alone.
+        let mut it = case(None);
+        (it.prescribes, it.address_confirmed) = (false, false);
         assert_eq!(missing(&it, today()), [Missing::AddressCode]);
     }
 }

@@ -81,6 +81,14 @@ pub enum Refusal {
     /// No token can be used for "any of my tokens".
     #[error("None of your tokens can be used right now.")]
     NoUsableToken,
+    /// What was sent for a new passphrase does not do; never says what of it.
+    #[error(
+        "That did not match. Both codes must be fresh ones of two of your tokens, and the way for the third code one that you confirmed before."
+    )]
+    NotReset,
+    /// No complete proofing has opened the way for a first token, or its quarter of an hour is over.
+    #[error("The time for adding a token is over. Ask for a new code to open it again.")]
+    NoWindow,
     /// Every active token pauses; named is the one whose pause ends first.
     #[error(
         "All your tokens are paused after several wrong passcodes. Trying earlier does not make it longer."
@@ -190,6 +198,8 @@ impl Refusal {
             Self::TokenNotActive => "token_not_active",
             Self::ChooseToken => "choose_token",
             Self::NoUsableToken => "no_usable_token",
+            Self::NoWindow => "window_over",
+            Self::NotReset => "not_reset",
             Self::AllTokensBlocked(_) => "all_tokens_blocked",
             Self::TooManyTests => "too_many_tests",
             Self::UnknownCredential => "credential_unknown",

@@ -200,12 +200,20 @@ async fn static_file(
     headers: HeaderMap,
     file: Result<Path<String>, PathRejection>,
 ) -> Response {
-    let (content_type, bytes): (_, &[u8]) = match file.as_ref().map(|Path(file)| file.as_str()) {
-        Ok("ehr.css") => ("text/css; charset=utf-8", include_bytes!("../static/ehr.css")),
-        Ok("ehr.svg") => ("image/svg+xml", include_bytes!("../static/ehr.svg")),
-        _ => return not_found(State(ehr), headers).await,
+    match file.ok().and_then(|Path(file)| asset(&file)) {
+        Some(answer) => answer,
+        None => not_found(State(ehr), headers).await,
+    }
+}
+
+/// A file of the plain pages.
+pub(crate) fn asset(file: &str) -> Option<Response> {
+    let (content_type, bytes): (_, &[u8]) = match file {
+        "ehr.css" => ("text/css; charset=utf-8", include_bytes!("../static/ehr.css")),
+        "ehr.svg" => ("image/svg+xml", include_bytes!("../static/ehr.svg")),
+        _ => return None,
     };
-    ([(CONTENT_TYPE, content_type)], bytes).into_response()
+    Some(([(CONTENT_TYPE, content_type)], bytes).into_response())
 }
 
 async fn not_found(State(ehr): State<Arc<Ehr>>, headers: HeaderMap) -> Response {

@@ -87,6 +87,24 @@ notices! {
     ExpiresSoon: "expires_soon" in "notices/expires_soon.txt" = "A registration ends soon";
     /// A registration has ended.
     Expired: "expired" in "notices/expired.txt" = "A registration has ended";
+    /// An invitation.
+    Invitation: "invitation" in "notices/invitation.txt" = "{{ practice }} invites you";
+    /// Prove your identity again.
+    ProveAgain: "prove_again" in "notices/prove_again.txt" = "Prove your identity again";
+    /// A link to prove your identity went out.
+    ProveAgainTold: "prove_again_told" in "notices/prove_again_told.txt" = "A link to prove your identity was sent";
+    /// A proofing waits.
+    CaseOpened: "case_opened" in "notices/case_opened.txt" = "An identity proofing waits";
+    /// Somebody recovers your account.
+    RecoveryBegun: "recovery_begun" in "notices/recovery_begun.txt" = "A new token is asked for on your account";
+    /// Your proofing is complete.
+    CaseComplete: "case_complete" in "notices/case_complete.txt" = "Your identity proofing is complete";
+    /// Your addresses were changed.
+    AddressesChanged: "addresses_changed" in "notices/addresses_changed.txt" = "Your addresses were changed";
+    /// Wrong tries paused a token.
+    TriesFailed: "tries_failed" in "notices/tries_failed.txt" = "Several wrong codes on your account";
+    /// Something is due soon.
+    Reminder: "reminder" in "notices/reminder.txt" = "Something is due soon";
     /// Your code.
     CodeText: "code_text" in "notices/code_text.txt" = "Your code";
     /// Your code.

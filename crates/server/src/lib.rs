@@ -12,6 +12,7 @@ mod listen;
 pub mod oidc;
 pub mod outbound;
 mod portal;
+pub mod proofer;
 pub mod qr;
 mod respond;
 pub mod views;

@@ -259,6 +259,9 @@ pub struct IdClaims {
     /// The address.
     #[serde(default)]
     pub address: Address,
+    /// The provider is that of a demonstration, whose people are made up.
+    #[serde(default)]
+    pub demonstration: bool,
 }
 
 impl IdClaims {

@@ -6,10 +6,12 @@
 //! What was typed is kept in [`TextField`] and [`ChoiceField`]. Passphrases and passcodes have a
 //! [`SecretField`], which has no room for a value, so a page can't send a secret back.
 
+mod enrol;
 mod practice;
 
 use askama::Template;
 
+pub use enrol::*;
 pub use practice::*;
 
 /// Appended to the address of every static file, so that an upgrade is not met by a stale cache.
@@ -739,7 +741,8 @@ pub struct EhrMessagePage {
 pub struct LaunchPage {
     /// Frame.
     pub page: Page,
-    /// Where the launch goes on, on this origin. Must be ours, never taken from the request.
+    /// Where it goes on: on this origin, or at a proofing provider that the operator has set up. Never
+    /// taken from the request.
     pub continue_href: String,
 }
 
@@ -770,6 +773,8 @@ pub struct LoginPage {
     pub passphrase: SecretField,
     /// A pause after several wrong tries.
     pub lock: Option<Lock>,
+    /// They come to report a lost phone.
+    pub lost: bool,
 }
 
 impl LoginPage {
@@ -877,10 +882,8 @@ pub struct LostPage {
     pub token: TokenField,
     /// Lost, stolen or compromised.
     pub reason: ReasonField,
-    /// It is the only active token, so [`DISABLE_WORD`] must be typed.
+    /// It is the only active token: the page says what follows, and its one button means it.
     pub last_active: bool,
-    /// The word as typed.
-    pub confirmation: TextField,
 }
 
 impl LostPage {
@@ -888,7 +891,6 @@ impl LostPage {
         problems([
             ("token", "Token", &self.token.error),
             ("reason", "What happened", &self.reason.error),
-            ("confirmation", "Confirmation", &self.confirmation.error),
         ])
     }
 }
@@ -937,6 +939,18 @@ pub struct NoTokenPage {
     pub page: Page,
     /// Where a disabled token can be enabled with its own code, if there is one.
     pub enable_href: Option<String>,
+    /// The proofing that is under way.
+    pub case: Option<CaseBox>,
+    /// The form for a new token, while the proofing lets one be added.
+    pub add: Option<AddToken>,
+}
+
+impl NoTokenPage {
+    fn problems(&self) -> Vec<Problem<'_>> {
+        let mut all = self.case.as_ref().map(CaseBox::problems).unwrap_or_default();
+        all.extend(self.add.as_ref().map(AddToken::problems).unwrap_or_default());
+        all
+    }
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -965,6 +979,8 @@ pub struct DashboardPage {
     pub desks: Vec<DeskLink>,
     /// They log in with an e-mail address, and prescribe nothing.
     pub staff: bool,
+    /// Whether they may sign, in words, and what is missing.
+    pub signing: Option<SigningLine>,
 }
 
 /// A pairing: the code that a device makes a token with.
@@ -973,6 +989,10 @@ pub struct DashboardPage {
 pub struct PairingPage {
     /// Frame.
     pub page: Page,
+    /// Where the token is added that a phone makes with it.
+    pub onward: &'static str,
+    /// Where Cancel leads.
+    pub back: &'static str,
     /// The pairing, as in its address.
     pub id: String,
     /// The code in groups; none when its time is over.
@@ -1031,6 +1051,10 @@ impl TokensPage {
 /// fields of [`StepUp`].
 #[derive(Clone, Debug, Default)]
 pub struct AddToken {
+    /// Where the form is sent.
+    pub action: String,
+    /// Where Cancel leads; nowhere if empty.
+    pub back: String,
     /// Token Manufacturer. The choice that is left to the ID is added by the template.
     pub manufacturer: ChoiceField,
     /// A small note on the models that are allowed.

@@ -1,14 +1,15 @@
 //! Invitations, what people say of themselves, proofing cases, and codes on their way.
 
 use countersign_domain::{
-    CaseId, InvitationId, PersonId, PracticeId, SessionRowId, Timestamp,
+    CaseId, DeaRegistration, InvitationId, PersonId, PracticeId, SessionRowId, StateLicence,
+    Timestamp,
     enrolment::{Invitation, InvitationState},
     proofing::Channel,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    Error, Person, Tx,
+    Error, Paper, Person, Tx,
     tx::{Sql, locking, sql},
     value::{Columns, P, Row},
 };
@@ -58,6 +59,33 @@ pub struct Invited {
     pub registrations: Vec<[String; 4]>,
     /// Licences: state, number, last day.
     pub licences: Vec<[String; 3]>,
+    /// No first enrolment: somebody with an account proves their identity again.
+    #[serde(default)]
+    pub again: bool,
+}
+
+impl Invited {
+    /// Registrations and licences, as far as they can be read.
+    pub fn papers(&self) -> Vec<Paper> {
+        let dea = self.registrations.iter().filter_map(|[number, state, schedules, expires]| {
+            Some(Paper::Dea(DeaRegistration {
+                number: number.parse().ok()?,
+                state: state.parse().ok()?,
+                schedules: schedules.parse().ok()?,
+                expires: expires.parse().ok()?,
+                withdrawn: None,
+            }))
+        });
+        let licences = self.licences.iter().filter_map(|[state, number, expires]| {
+            Some(Paper::Licence(StateLicence {
+                state: state.parse().ok()?,
+                number: number.clone(),
+                expires: expires.parse().ok()?,
+                withdrawn: None,
+            }))
+        });
+        dea.chain(licences).collect()
+    }
 }
 
 /// An invitation as its row has it.
@@ -198,6 +226,8 @@ pub struct CaseRow {
 /// What must be remembered while somebody is at a provider; sealed in its row.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ProofingTry {
+    /// At which provider.
+    pub issuer: String,
     /// In the ID token that comes back.
     pub nonce: String,
     /// What the challenge was made of (RFC 7636).

@@ -294,6 +294,29 @@ impl Tx<'_> {
         .collect()
     }
 
+    /// What is due before a time, still open and not yet spoken of, in all practices; it counts as spoken of
+    /// from now on.
+    pub fn deadlines_nearing(
+        &mut self,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<(PracticeId, Option<PersonId>, Timestamp)>, Error> {
+        self.rows(
+            sql!("UPDATE deadline SET reminded = $2 WHERE done IS NULL AND reminded IS NULL AND due < $1 "
+                "RETURNING practice, person, due"),
+            &[before.micros().into(), now.micros().into()],
+        )?
+        .iter()
+        .map(|row| {
+            Ok((
+                row.id(0, "deadline.practice", PracticeId::from_slice)?,
+                row.opt_id(1, "deadline.person", PersonId::from_slice)?,
+                Timestamp::from_micros(row.int(2, "deadline.due")?),
+            ))
+        })
+        .collect()
+    }
+
     /// Notes that something due was done. `false` when it was before, or is not of this practice.
     pub fn deadline_done(
         &mut self,

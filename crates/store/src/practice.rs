@@ -1,8 +1,8 @@
 //! Practices, roles in them, registrations, permissions, and the changes that two people make.
 
 use countersign_domain::{
-    AuthorityId, Date, DeaNumber, DeaRegistration, PersonId, PracticeId, RequestId, Role,
-    SignInName, StateLicence, TimeZone, Timestamp, UsState,
+    AuthorityId, Date, DeaNumber, DeaRegistration, ModelCode, PersonId, PracticeId, RequestId,
+    Role, SignInName, StateLicence, TimeZone, Timestamp, UsState,
     access::{Acting, Cause, Permission, Setting},
 };
 
@@ -99,6 +99,25 @@ impl Paper {
         match self {
             Self::Dea(it) => it.state,
             Self::Licence(it) => it.state,
+        }
+    }
+
+    /// What it is, for pages and records; the DEA number masked.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Dea(dea) => format!("DEA registration {}", dea.number.masked()),
+            Self::Licence(licence) => format!("licence of {}", licence.state.as_text()),
+        }
+    }
+
+    /// Whether it is the same one, though its last day may differ.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Dea(one), Self::Dea(two)) => one.number == two.number,
+            (Self::Licence(one), Self::Licence(two)) => {
+                one.state == two.state && one.number == two.number
+            }
+            _ => false,
         }
     }
 
@@ -453,6 +472,15 @@ impl Tx<'_> {
         Ok(found?.is_some())
     }
 
+    /// Whether somebody prescribes in a practice.
+    pub fn prescribes(&mut self, person: PersonId, practice: PracticeId) -> Result<bool, Error> {
+        let found = self.row(
+            sql!("SELECT role FROM practice_role WHERE person = $1 AND practice = $2 AND role = 'prescriber' AND ended IS NULL LIMIT 1"),
+            &[person.as_bytes().into(), practice.as_bytes().into()],
+        );
+        Ok(found?.is_some())
+    }
+
     /// Everybody who has or had a role in a practice, or is invited, by name.
     pub fn people_of(&mut self, practice: PracticeId) -> Result<Vec<Listed>, Error> {
         self.rows(
@@ -686,8 +714,9 @@ impl Tx<'_> {
             let practice = row.id(0, "token.practice", PracticeId::from_slice)?;
             let until = self.may_sign_until(person, practice)?.map(Timestamp::micros);
             self.run(
-                sql!("UPDATE token SET sign_until = CASE WHEN activated IS NULL THEN CAST(NULL AS BIGINT) ELSE CAST($3 AS BIGINT) END "
-                    "WHERE prescriber = $1 AND practice = $2"),
+                sql!("UPDATE token SET sign_until = CASE WHEN activated IS NULL OR model IN "
+                    "(SELECT model FROM practice_model WHERE practice = $2) THEN CAST(NULL AS BIGINT) "
+                    "ELSE CAST($3 AS BIGINT) END WHERE prescriber = $1 AND practice = $2"),
                 &[person.as_bytes().into(), practice.as_bytes().into(), until.into()],
             )?;
         }
@@ -710,6 +739,66 @@ impl Tx<'_> {
         holders.iter().try_for_each(|row| {
             self.refresh_signing(row.id(0, "permission.person", PersonId::from_slice)?)
         })
+    }
+
+    /// Models that a practice does not let sign: model, why, since when, who said so.
+    pub fn refused_models(
+        &mut self,
+        practice: PracticeId,
+    ) -> Result<Vec<(ModelCode, String, Timestamp, PersonId)>, Error> {
+        self.rows(
+            sql!("SELECT model, reason, changed, changed_by FROM practice_model WHERE practice = $1 ORDER BY model"),
+            &[practice.as_bytes().into()],
+        )?
+        .iter()
+        .map(|row| {
+            Ok((
+                parsed(row.text(0, "practice_model.model")?, "practice_model.model")?,
+                row.text(1, "practice_model.reason")?.to_owned(),
+                Timestamp::from_micros(row.int(2, "practice_model.changed")?),
+                row.id(3, "practice_model.changed_by", PersonId::from_slice)?,
+            ))
+        })
+        .collect()
+    }
+
+    /// Lets a model sign in a practice no more, for a reason, or again; its tokens follow. `false` where
+    /// nothing changes.
+    pub fn refuse_model(
+        &mut self,
+        practice: PracticeId,
+        model: &ModelCode,
+        refused: Option<&str>,
+        by: PersonId,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let changed = match refused {
+            Some(reason) => self.run(
+                sql!("INSERT INTO practice_model (practice, model, reason, changed, changed_by) "
+                    "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (practice, model) DO NOTHING"),
+                &[
+                    practice.as_bytes().into(),
+                    model.as_str().into(),
+                    reason.into(),
+                    now.micros().into(),
+                    by.as_bytes().into(),
+                ],
+            ),
+            None => self.run(
+                sql!("DELETE FROM practice_model WHERE practice = $1 AND model = $2"),
+                &[practice.as_bytes().into(), model.as_str().into()],
+            ),
+        }?;
+        if changed == 1 {
+            let owners = self.rows(
+                sql!("SELECT DISTINCT prescriber FROM token WHERE practice = $1 AND model = $2 AND prescriber IS NOT NULL"),
+                &[practice.as_bytes().into(), model.as_str().into()],
+            )?;
+            for row in &owners {
+                self.refresh_signing(row.id(0, "token.prescriber", PersonId::from_slice)?)?;
+            }
+        }
+        Ok(changed == 1)
     }
 
     /// Enters a change that two people make.

@@ -23,6 +23,11 @@ pub enum Stage {
         /// Who.
         prescriber: PersonId,
     },
+    /// Has proved two tokens and forgotten the passphrase (SP 800-63B, 6.1.2.3): waits for a code.
+    Resetting {
+        /// Who.
+        prescriber: PersonId,
+    },
     /// Proved passphrase and passcode.
     Full {
         /// Who.
@@ -88,6 +93,7 @@ impl Tx<'_> {
             Stage::Launched => ("launched", None, None),
             Stage::Passphrase { prescriber } => ("passphrase", Some(prescriber.as_bytes()), None),
             Stage::Enrolling { prescriber } => ("enrolling", Some(prescriber.as_bytes()), None),
+            Stage::Resetting { prescriber } => ("resetting", Some(prescriber.as_bytes()), None),
             Stage::Full { prescriber, passcode_at } => {
                 ("full", Some(prescriber.as_bytes()), Some(passcode_at.micros()))
             }
@@ -144,6 +150,7 @@ impl Tx<'_> {
             ("launched", None, None) => Stage::Launched,
             ("passphrase", Some(prescriber), None) => Stage::Passphrase { prescriber },
             ("enrolling", Some(prescriber), None) => Stage::Enrolling { prescriber },
+            ("resetting", Some(prescriber), None) => Stage::Resetting { prescriber },
             ("full", Some(prescriber), Some(passcode_at)) => {
                 Stage::Full { prescriber, passcode_at }
             }
@@ -242,6 +249,14 @@ impl Tx<'_> {
     /// Ends every session of a prescriber.
     pub fn end_sessions_of(&mut self, prescriber: PersonId) -> Result<u64, Error> {
         self.run(sql!("DELETE FROM session WHERE prescriber = $1"), &[prescriber.as_bytes().into()])
+    }
+
+    /// Ends the sessions in which somebody enrols: by a new link they go on elsewhere.
+    pub fn end_enrolling_sessions_of(&mut self, person: PersonId) -> Result<u64, Error> {
+        self.run(
+            sql!("DELETE FROM session WHERE prescriber = $1 AND stage = 'enrolling'"),
+            &[person.as_bytes().into()],
+        )
     }
 
     /// Ends every session in which an EHR said that it is this prescriber.

@@ -2,7 +2,7 @@ use std::{
     fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Arc, time::Duration,
 };
 
-use axum::Router;
+use axum::{Router, body::Body};
 use countersign_crypto::{LocalMasterKey, SecretBytes, SigningKey, sha256};
 use countersign_domain::{
     CredentialId, DeaNumber, Device, EhrId, Failures, FipsCertificate, Manufacturer, ModelCode,
@@ -14,10 +14,15 @@ use countersign_server::{
     Limits,
     app::{App, Clock, Options, Support},
     launch::{LaunchClaims, LaunchPatient, sign_launch},
+    oidc::{self, Client, Secret},
+    outbound::{Call, Fault, Outbound, Outgoing, Sending},
+    proofer::{self, ASSURANCE, MadeUp, Proofer},
     router,
 };
 use countersign_store::{Database, Identity, Message, Profile, Session, Stage, Store, Tx};
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
+use http::Request;
+use tower::ServiceExt as _;
 
 use crate::{
     Api, Backend, Browser, FrozenClock, Phone, Reply, SeededRng, TestDatabase, browser::ORIGIN,
@@ -80,6 +85,8 @@ pub struct TestApp {
     pub ehr: EhrId,
     /// What it signs with.
     pub ehr_key: SigningKey,
+    /// The proofing provider, for the browser that goes there.
+    pub provider: Router,
     router: Router,
     limits: Arc<Limits>,
     options: Options,
@@ -100,6 +107,95 @@ fn options() -> Options {
         },
         demonstration: true,
         vip: None,
+        providers: vec![(
+            "Test provider".to_owned(),
+            Client {
+                issuer: ISSUER.to_owned(),
+                id: "countersign".to_owned(),
+                secret: Secret("test secret".to_owned()),
+                acr_values: ASSURANCE.to_owned(),
+            },
+        )],
+    }
+}
+
+/// The proofing provider of the tests.
+pub const ISSUER: &str = "http://127.0.0.1:9";
+
+/// Its people: the fixture's prescriber as the tests invite her, the same with another middle name and
+/// address, and somebody else.
+fn proofer(clock: &Arc<FrozenClock>) -> Proofer {
+    let clock = Arc::clone(clock);
+    let grace = MadeUp {
+        subject: "same".to_owned(),
+        given: "Grace".to_owned(),
+        family: "Lindholm".to_owned(),
+        born: "1979-02-03".to_owned(),
+        npi: npi(9_000).as_text(),
+        ..MadeUp::default()
+    };
+    let near = MadeUp { subject: "near".to_owned(), middle: "Birgit".to_owned(), ..grace.clone() };
+    let other = MadeUp {
+        subject: "other".to_owned(),
+        given: "Henry".to_owned(),
+        family: "Stone".to_owned(),
+        born: "1960-01-01".to_owned(),
+        npi: npi(9_001).as_text(),
+        ..MadeUp::default()
+    };
+    Proofer {
+        issuer: ISSUER.to_owned(),
+        client: ("countersign".to_owned(), "test secret".to_owned()),
+        redirect_uri: format!("{ORIGIN}/proofing/return"),
+        signing_key: SigningKey::generate().unwrap().0,
+        people: vec![grace, near, other],
+        clock: Arc::new(move || clock.now()),
+    }
+}
+
+/// Asks the provider of the tests in this very process.
+struct InProcess(Router);
+
+impl Outbound for InProcess {
+    fn email<'a>(&'a self, _: Outgoing<'a>) -> Sending<'a, ()> {
+        Box::pin(async { Err(Fault::NotSetUp) })
+    }
+
+    fn phone<'a>(&'a self, _: Outgoing<'a>) -> Sending<'a, ()> {
+        Box::pin(async { Err(Fault::NotSetUp) })
+    }
+
+    fn call<'a>(&'a self, call: Call<'a>) -> Sending<'a, Vec<u8>> {
+        let path = call.url.strip_prefix(ISSUER).unwrap_or("/elsewhere").to_owned();
+        let mut request = Request::builder().uri(path);
+        if let Some((name, secret)) = call.basic {
+            let both = BASE64.encode(format!("{name}:{secret}").as_bytes());
+            request = request.header("authorization", format!("Basic {both}"));
+        }
+        let request = match call.form {
+            Some(form) => {
+                let pairs: Vec<String> = form
+                    .iter()
+                    .map(|(name, value)| format!("{name}={}", oidc::escaped(value)))
+                    .collect();
+                request
+                    .method("POST")
+                    .header("content-type", "application/x-www-form-urlencoded")
+                    .body(Body::from(pairs.join("&")))
+            }
+            None => request.body(Body::empty()),
+        };
+        let router = self.0.clone();
+        Box::pin(async move {
+            let answer = router.oneshot(request.unwrap()).await.unwrap();
+            let status = answer.status();
+            let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+            if status.is_success() {
+                Ok(body.to_vec())
+            } else {
+                Err(Fault::Refused(format!("status {status}")))
+            }
+        })
     }
 }
 
@@ -136,7 +232,9 @@ impl TestApp {
         let now = clock.now();
         store.write("test_models", move |tx| allow_models(tx, now)).await.unwrap();
         let clock_of_app: Arc<dyn Clock> = clock.clone();
-        let app = Arc::new(App::new(store.clone(), clock_of_app, seeded_rng, options.clone()));
+        let provider = proofer::router(proofer(&clock), true).unwrap();
+        let app = App::new(store.clone(), clock_of_app, seeded_rng, options.clone());
+        let app = Arc::new(app.reaching(Arc::new(InProcess(provider.clone()))));
         let limits = Arc::new(limits);
         let at = app.at().unwrap();
         let practice = app.create_practice("Lakeside Clinic".to_owned(), at).await.unwrap();
@@ -166,6 +264,7 @@ impl TestApp {
             person,
             ehr,
             ehr_key,
+            provider,
             router,
             limits,
             options,
@@ -177,7 +276,8 @@ impl TestApp {
     pub async fn restart(&mut self) {
         self.store = open(&self.database, self.now()).await;
         let clock: Arc<dyn Clock> = self.clock.clone();
-        self.app = Arc::new(App::new(self.store.clone(), clock, seeded_rng, self.options.clone()));
+        let app = App::new(self.store.clone(), clock, seeded_rng, self.options.clone());
+        self.app = Arc::new(app.reaching(Arc::new(InProcess(self.provider.clone()))));
         self.router = router(Arc::clone(&self.app), Arc::clone(&self.limits), PATIENCE);
     }
 

@@ -341,8 +341,13 @@ impl Api {
 
     /// Checks a passcode for signing.
     pub async fn check(&self, credential: &str, passcode: &str) -> Reply {
+        self.check_for(credential, passcode, "sign").await
+    }
+
+    /// Checks a passcode for a purpose.
+    pub async fn check_for(&self, credential: &str, passcode: &str, purpose: &str) -> Reply {
         let body = serde_json::json!({
-            "credential_id": credential, "passcode": passcode, "purpose": "sign",
+            "credential_id": credential, "passcode": passcode, "purpose": purpose,
         });
         self.post("/api/v1/passcode-checks", &body).await
     }

@@ -194,3 +194,50 @@ fn an_emergency_stop_works_at_once_on_a_running_server() {
     assert_eq!(reply.body, r#"{"verified":false}"#);
     assert_eq!(server.stop(), 0);
 }
+
+/// Two people at once, one of them a registrant; once.
+/// Shows: A10, R-1311.125-a
+#[test]
+fn a_practice_is_founded_once_by_two_people() {
+    let place = Place::new();
+    place.run(&["migrate"]).good();
+    let practice = id_of(&place.run(&["admin", "practice", "--name", "Lakeside Clinic"]).good());
+    let found = |file: &str| {
+        place.run(&[
+            "admin",
+            "found",
+            "--practice",
+            &practice,
+            "--setting",
+            "practitioners",
+            "--file",
+            file,
+        ])
+    };
+    let office = r#"{"given": "Ruth", "family": "Okafor", "email": "ruth@lakeside.example", "phone": "402 555 0102"}"#;
+    let doctor = |npi: &str, dea: &str, email: &str| {
+        format!(
+            r#"{{"given": "Ben", "family": "Castillo", "email": "{email}", "npi": "{npi}",
+            "dea": ["{dea}", "NE", "2 3 4 5", "2031-05-31"], "licence": ["NE", "NE-1", "2031-05-31"]}}"#
+        )
+    };
+    let good = doctor("1234567893", "BC1234563", "ben@lakeside.example");
+    for (one, two, why) in [
+        (office, office.to_owned(), "two people"),
+        (office, doctor("1234567893", "BC1234563", "ruth@lakeside.example"), "two people"),
+        (office, office.replace("ruth", "sam"), "DEA registration"),
+        (office, doctor("1234567890", "BC1234563", "ben@lakeside.example"), "npi"),
+        (office, doctor("1234567893", "BC1234560", "ben@lakeside.example"), "can't be read"),
+        (office, doctor("1234567893", "BC1234563", "nowhere"), "email"),
+        (office, "{}".to_owned(), "given"),
+    ] {
+        let file = place.write("found.json", &format!("{{\"people\": [{one}, {two}]}}"));
+        found(&file.display().to_string()).fails(why);
+    }
+    let file = place.write("found.json", &format!("{{\"people\": [{office}, {good}]}}"));
+    let said = found(&file.display().to_string()).good();
+    assert_eq!(said.matches("/invitation/").count(), 2, "{said}");
+    found(&file.display().to_string()).fails("founded before");
+    // The rows are whole: the program lists the practice, and the two can begin.
+    assert!(place.run(&["admin", "practices"]).good().contains("Lakeside Clinic"));
+}

@@ -71,15 +71,89 @@ pub struct Shown {
 
 /// What is asked for.
 #[derive(Debug, Clone)]
-pub struct Wanted {
-    /// Whose permission.
-    pub person: PersonId,
-    /// For which registration.
-    pub authority: AuthorityId,
-    /// What.
-    pub change: Change,
-    /// Why.
-    pub reason: String,
+pub enum Wanted {
+    /// A permission is given or taken.
+    Permission {
+        /// Whose.
+        person: PersonId,
+        /// For which registration.
+        authority: AuthorityId,
+        /// What becomes of it.
+        change: Change,
+    },
+    /// A role that takes two is given or taken.
+    Role {
+        /// Whose.
+        person: PersonId,
+        /// Which.
+        role: Role,
+        /// In which unit.
+        unit: String,
+        /// Given, or taken.
+        give: bool,
+    },
+    /// A proofing provider comes on the list, or goes.
+    Provider {
+        /// Its issuer address.
+        issuer: String,
+        /// The values of `acr` or `ial` that stand for IAL2.
+        accepted: String,
+        /// Put on the list, or taken off.
+        give: bool,
+    },
+}
+
+impl Wanted {
+    fn body(&self) -> RequestBody {
+        match self {
+            Self::Permission { change: Change::Grant { verified }, .. } => RequestBody::Grant {
+                verified: verified.map(|day| day.to_string()).unwrap_or_default(),
+            },
+            Self::Permission { change: Change::Revoke(cause), .. } => {
+                RequestBody::Revoke { cause: cause.code().to_owned() }
+            }
+            Self::Role { role, unit, give, .. } => {
+                RequestBody::Role { role: role.code().to_owned(), unit: unit.clone(), give: *give }
+            }
+            Self::Provider { issuer, accepted, give } => RequestBody::Provider {
+                issuer: issuer.clone(),
+                accepted: accepted.clone(),
+                give: *give,
+            },
+        }
+    }
+
+    const fn person(&self) -> Option<PersonId> {
+        match self {
+            Self::Permission { person, .. } | Self::Role { person, .. } => Some(*person),
+            Self::Provider { .. } => None,
+        }
+    }
+
+    const fn authority(&self) -> Option<AuthorityId> {
+        match self {
+            Self::Permission { authority, .. } => Some(*authority),
+            Self::Role { .. } | Self::Provider { .. } => None,
+        }
+    }
+
+    /// What a notice says of it.
+    fn said(&self, name: &str) -> String {
+        match self {
+            Self::Permission { change: Change::Grant { .. }, .. } => format!("{name} may sign"),
+            Self::Permission { .. } => format!("{name} may no longer sign"),
+            Self::Role { role, give: true, .. } => {
+                format!("{name} gets the role: {}", role.label().to_lowercase())
+            }
+            Self::Role { role, .. } => {
+                format!("{name} loses the role: {}", role.label().to_lowercase())
+            }
+            Self::Provider { issuer, give: true, .. } => {
+                format!("proofing by {issuer} is accepted")
+            }
+            Self::Provider { issuer, .. } => format!("proofing by {issuer} is no longer accepted"),
+        }
+    }
 }
 
 /// What the second person sends.
@@ -165,6 +239,7 @@ impl App {
         &self,
         desk: &Desk,
         wanted: Wanted,
+        reason: String,
         at: At,
     ) -> Result<Asked<RequestId>, Error> {
         let (person, practice, mailer) = (desk.person, desk.practice.id, self.mailer());
@@ -172,86 +247,56 @@ impl App {
             .store
             .write("enter_request", move |tx| {
                 let by = tx.acting(person, practice, at.now)?;
-                let subject = subject(tx, practice, wanted.person, wanted.authority, at.now)?;
-                let Some(subject) = subject else { return Ok(None) };
-                let standing = tx.permission(wanted.person, practice, wanted.authority)?;
-                let name = tx.person(wanted.person)?.map(|p| p.name).unwrap_or_default();
                 let id = RequestId::new(at.now, tx.rng())?;
-                let matter = Matter::Permission { subject, change: wanted.change };
-                let entered = enter(id, matter, &wanted.reason, by, at.now).and_then(|request| {
-                    match (wanted.change, standing) {
-                        (Change::Grant { .. }, Permission::Granted { .. })
-                        | (Change::Revoke(_), Permission::None) => Err(AccessRefusal::NoChange),
-                        _ => Ok(request),
-                    }
-                });
-                let body = match wanted.change {
-                    Change::Grant { verified } => RequestBody::Grant {
-                        verified: verified.map(|day| day.to_string()).unwrap_or_default(),
-                    },
-                    Change::Revoke(cause) => RequestBody::Revoke { cause: cause.code().to_owned() },
+                let row = RequestRow {
+                    id,
+                    practice,
+                    person: wanted.person(),
+                    authority: wanted.authority(),
+                    body: wanted.body(),
+                    reason: reason.clone(),
+                    entered_by: person,
+                    entered: at.now,
+                    stage: RequestStage::Entered,
+                    decided: None,
+                };
+                let Some(matter) = matter(tx, &row, at.now)? else { return Ok(None) };
+                let entered = enter(id, matter, &reason, by, at.now);
+                let entered = match entered {
+                    Ok(_) if changes_nothing(tx, &row)? => Err(AccessRefusal::NoChange),
+                    other => other,
                 };
                 let mut event =
                     Event::success(EventKind::RequestEntered, Actor::Person(person), at.support)
-                        .about(practice, wanted.person)
-                        .detail(&wanted.reason);
-                match entered {
+                        .detail(&reason);
+                event.practice = Some(practice);
+                event.prescriber = row.person;
+                let request = match entered {
+                    Ok(request) => request,
                     Err(refusal) => {
                         event.outcome = Outcome::Refused;
                         tx.append(&event.reason(refusal.code()), at.now)?;
-                        Ok(Some(Asked::Refused(refusal)))
+                        return Ok(Some(Asked::Refused(refusal)));
                     }
-                    Ok(request) => {
-                        tx.create_request(&RequestRow {
-                            id,
-                            practice,
-                            person: Some(wanted.person),
-                            authority: Some(wanted.authority),
-                            body,
-                            reason: request.reason,
-                            entered_by: person,
-                            entered: at.now,
-                            stage: RequestStage::Entered,
-                            decided: None,
-                        })?;
-                        tx.append(&event, at.now)?;
-                        // What takes away works at once; the second person confirms the record.
-                        if let Change::Revoke(cause) = wanted.change {
-                            let mut permission = standing;
-                            revoke_now(&mut permission, cause, at.now);
-                            if permission != standing {
-                                tx.save_permission(
-                                    wanted.person,
-                                    practice,
-                                    wanted.authority,
-                                    &permission,
-                                )?;
-                                say_permission(
-                                    tx,
-                                    &mailer,
-                                    wanted.person,
-                                    practice,
-                                    wanted.authority,
-                                    Some(cause),
-                                    Actor::Person(person),
-                                    at,
-                                )?;
-                            }
-                        }
-                        let detail = match wanted.change {
-                            Change::Grant { .. } => format!("{name} may sign"),
-                            Change::Revoke(_) => format!("{name} may no longer sign"),
-                        };
-                        let notice = Notice {
-                            note: Note::RequestWaiting,
-                            practice,
-                            detail: &detail,
-                            path: &format!("/practice/{practice}/requests/{id}"),
-                        };
-                        mailer.tell_designated(tx, &notice, Some(person), at.now)?;
-                        Ok(Some(Asked::Done(id)))
-                    }
+                };
+                tx.create_request(&RequestRow { reason: request.reason, ..row })?;
+                tx.append(&event, at.now)?;
+                // What takes away works at once; the second person confirms the record.
+                if let Wanted::Permission { person: holder, authority, change } = &wanted
+                    && let Change::Revoke(cause) = change
+                {
+                    let actor = Actor::Person(person);
+                    take_away(tx, &mailer, *holder, practice, *authority, *cause, actor, at)?;
                 }
+                let name = wanted.person().map(|id| tx.person(id)).transpose()?.flatten();
+                let notice = Notice {
+                    note: Note::RequestWaiting,
+                    practice,
+                    detail: &wanted.said(name.as_ref().map_or("", |found| &found.name)),
+                    path: &format!("/practice/{practice}/requests/{id}"),
+                };
+                mailer.tell_designated(tx, &notice, Some(person), at.now)?;
+                Ok(Some(Asked::Done(id)))
             })
             .await?;
         answer.ok_or(Error::NotFound)
@@ -388,24 +433,7 @@ impl App {
                     }
                     tx.renew_passcode(session.id, at.now)?;
                     tx.decide_request(id, RequestStage::Executed, person, at.now)?;
-                    if let (Some(holder), Some(authority)) = (row.person, row.authority) {
-                        tx.save_permission(holder, practice.id, authority, &permission)?;
-                        let cause = match permission {
-                            Permission::Revoked { cause, .. } => Some(cause),
-                            Permission::Granted { .. } | Permission::None => None,
-                        };
-                        let actor = Actor::Person(person);
-                        say_permission(
-                            tx,
-                            &mailer,
-                            holder,
-                            practice.id,
-                            authority,
-                            cause,
-                            actor,
-                            at,
-                        )?;
-                    }
+                    carry_out(tx, &mailer, &row, permission, person, at)?;
                     Ok(Some(Asked::Done(())))
                 };
                 let asked = work()?;
@@ -466,16 +494,9 @@ impl App {
                     return Ok(false);
                 }
                 let known = tx.authorities(practice.id, Some(it.person))?;
-                let same = |other: &&Authority| match (&other.paper, &it.paper) {
-                    (Paper::Dea(one), Paper::Dea(two)) => one.number == two.number,
-                    (Paper::Licence(one), Paper::Licence(two)) => {
-                        one.state == two.state && one.number == two.number
-                    }
-                    _ => false,
-                };
                 let stops_at = it.paper.expires().end(&practice.zone);
                 // The same one with a new last day is renewed.
-                if let Some(known) = known.iter().find(same) {
+                if let Some(known) = known.iter().find(|known| known.paper.is_same(&it.paper)) {
                     tx.save_authority(&Authority {
                         paper: it.paper.clone(),
                         stops_at,
@@ -494,14 +515,10 @@ impl App {
                     };
                     tx.create_authority(&made, at.now)?;
                 }
-                let what = match &it.paper {
-                    Paper::Dea(dea) => format!("DEA {}", dea.number.masked()),
-                    Paper::Licence(licence) => format!("licence of {}", licence.state.as_text()),
-                };
                 let event =
                     Event::success(EventKind::AuthorityChanged, Actor::Person(by), at.support)
                         .about(practice.id, it.person)
-                        .detail(&format!("{what}, until {}", it.paper.expires()));
+                        .detail(&format!("{}, until {}", it.paper.label(), it.paper.expires()));
                 tx.append(&event, at.now)?;
                 Ok(true)
             })
@@ -541,9 +558,34 @@ impl App {
     pub async fn watch(&self) -> Result<u64, Error> {
         let at = self.at()?;
         let mailer = self.mailer();
-        let changed = self.store.write("watch", move |tx| watch_papers(tx, &mailer, at)).await?;
+        let changed = self
+            .store
+            .write("watch", move |tx| {
+                remind(tx, &mailer, at)?;
+                watch_papers(tx, &mailer, at)
+            })
+            .await?;
         Ok(changed)
     }
+}
+
+/// How long before its end the designated individuals are reminded of what is due, in seconds.
+const REMIND_SECONDS: i64 = 4 * 3_600;
+
+fn remind(tx: &mut Tx<'_>, mailer: &Mailer, at: At) -> Result<(), countersign_store::Error> {
+    let before = at.now.plus_seconds(REMIND_SECONDS);
+    for (practice, person, due) in tx.deadlines_nearing(before, at.now)? {
+        let name = person.map(|id| tx.person(id)).transpose()?.flatten();
+        let whom = name.as_ref().map_or("this practice", |found| &found.name);
+        let notice = Notice {
+            note: Note::Reminder,
+            practice,
+            detail: &format!("a loss reported by {whom}, by {}", due.minute_text()),
+            path: &format!("/practice/{practice}/due"),
+        };
+        mailer.tell_designated(tx, &notice, None, at.now)?;
+    }
+    Ok(())
 }
 
 fn watch_papers(tx: &mut Tx<'_>, mailer: &Mailer, at: At) -> Result<u64, countersign_store::Error> {
@@ -556,10 +598,7 @@ fn watch_papers(tx: &mut Tx<'_>, mailer: &Mailer, at: At) -> Result<u64, counter
         if told {
             continue;
         }
-        let what = match &it.paper {
-            Paper::Dea(dea) => format!("DEA registration {}", dea.number.masked()),
-            Paper::Licence(licence) => format!("licence of {}", licence.state.as_text()),
-        };
+        let what = it.paper.label();
         let owner = it.person.map(|id| tx.person(id)).transpose()?.flatten();
         let whose = owner.as_ref().map_or("The institution", |person| &person.name);
         let verb = if ended { "ended after" } else { "ends after" };
@@ -593,12 +632,8 @@ fn watch_papers(tx: &mut Tx<'_>, mailer: &Mailer, at: At) -> Result<u64, counter
                     if of.holds(at.now) && licensed {
                         continue;
                     }
-                    let mut permission = row.permission;
-                    revoke_now(&mut permission, Cause::Expired, at.now);
-                    tx.save_permission(holder, practice, row.authority, &permission)?;
-                    let actor = Actor::System;
-                    let cause = Some(Cause::Expired);
-                    say_permission(tx, mailer, holder, practice, row.authority, cause, actor, at)?;
+                    let (cause, actor) = (Cause::Expired, Actor::System);
+                    take_away(tx, mailer, holder, practice, row.authority, cause, actor, at)?;
                 }
             }
         }
@@ -643,13 +678,14 @@ fn subject(
     Ok(Some(Subject { person: tx.acting(person, practice, now)?, dea, location: practice }))
 }
 
-/// Reads a change with the people as they are now.
-fn read_request(
+/// What a change is about, with the people as they are now; nothing where it is about nobody of the
+/// practice.
+fn matter(
     tx: &mut Tx<'_>,
     row: &RequestRow,
     now: Timestamp,
-) -> Result<Option<Request>, countersign_store::Error> {
-    let (Some(person), Some(authority)) = (row.person, row.authority) else { return Ok(None) };
+) -> Result<Option<Matter>, countersign_store::Error> {
+    let practice = row.practice;
     let change = match &row.body {
         RequestBody::Grant { verified } => {
             Change::Grant { verified: verified.parse::<Date>().ok() }
@@ -658,12 +694,61 @@ fn read_request(
             Some(cause) => Change::Revoke(cause),
             None => return Ok(None),
         },
-        // Roles and providers have no page yet.
-        RequestBody::Role { .. } | RequestBody::Provider { .. } => return Ok(None),
+        RequestBody::Role { role, unit, give } => {
+            let role = Role::from_code(role).filter(|role| role.takes_two());
+            let (Some(role), Some(person)) = (role, row.person) else { return Ok(None) };
+            if !tx.is_member(person, practice)? {
+                return Ok(None);
+            }
+            let person = tx.acting(person, practice, now)?;
+            let (unit, give) = (unit.clone(), *give);
+            return Ok(Some(Matter::Role { person, practice, role, unit, give }));
+        }
+        RequestBody::Provider { issuer, accepted, give } => {
+            let (issuer, accepted, give) = (issuer.clone(), accepted.clone(), *give);
+            return Ok(Some(Matter::Provider { practice, issuer, accepted, give }));
+        }
     };
-    let Some(subject) = subject(tx, row.practice, person, authority, now)? else {
-        return Ok(None);
+    let (Some(person), Some(authority)) = (row.person, row.authority) else { return Ok(None) };
+    let subject = subject(tx, practice, person, authority, now)?;
+    Ok(subject.map(|subject| Matter::Permission { subject, change }))
+}
+
+/// Whether all is already as a change would have it.
+fn changes_nothing(tx: &mut Tx<'_>, row: &RequestRow) -> Result<bool, countersign_store::Error> {
+    let standing = |tx: &mut Tx<'_>| match (row.person, row.authority) {
+        (Some(person), Some(authority)) => tx.permission(person, row.practice, authority),
+        _ => Ok(Permission::None),
     };
+    Ok(match &row.body {
+        RequestBody::Grant { .. } => standing(tx)?.allows(),
+        RequestBody::Revoke { .. } => standing(tx)? == Permission::None,
+        RequestBody::Role { role, unit, give } => {
+            let has = tx.roles_in(row.practice)?.into_iter().any(|member| {
+                Some(member.person) == row.person
+                    && member.ended.is_none()
+                    && member.role.code() == role
+                    && (member.unit == *unit || !give)
+            });
+            has == *give
+        }
+        RequestBody::Provider { issuer, accepted, give } => {
+            let listed = tx.providers(row.practice)?;
+            let same = listed
+                .iter()
+                .any(|(known, values)| known == issuer && (values == accepted || !give));
+            same == *give
+        }
+    })
+}
+
+/// Reads a change with the people as they are now.
+fn read_request(
+    tx: &mut Tx<'_>,
+    row: &RequestRow,
+    now: Timestamp,
+) -> Result<Option<Request>, countersign_store::Error> {
+    let Some(matter) = matter(tx, row, now)? else { return Ok(None) };
     let state = match (row.stage, row.decided) {
         (RequestStage::Executed, Some((by, at))) => RequestState::Executed { by, at },
         (RequestStage::Rejected, Some((by, at))) => RequestState::Rejected { by, at },
@@ -671,7 +756,7 @@ fn read_request(
     };
     Ok(Some(Request {
         id: row.id,
-        matter: Matter::Permission { subject, change },
+        matter,
         reason: row.reason.clone(),
         entered_by: tx.acting(row.entered_by, row.practice, now)?,
         entered: row.entered,
@@ -679,7 +764,8 @@ fn read_request(
     }))
 }
 
-/// What becomes of the permission if this person executes the change now; nothing is written.
+/// What becomes of the permission, where it is about one, if this person executes the change now; nothing
+/// is written.
 fn trial(
     tx: &mut Tx<'_>,
     practice: &Practice,
@@ -688,17 +774,90 @@ fn trial(
     person: PersonId,
     shown: [u8; 32],
     now: Timestamp,
-) -> Result<Result<Permission, AccessRefusal>, countersign_store::Error> {
-    let (Some(holder), Some(authority)) = (row.person, row.authority) else {
-        return Ok(Err(AccessRefusal::NoChange));
-    };
+) -> Result<Result<Option<Permission>, AccessRefusal>, countersign_store::Error> {
     let by = tx.acting(person, practice.id, now)?;
-    let solo =
-        practice.setting == Setting::Practitioners && registrants(tx, practice.id, now)? == 1;
+    let (setting, mut request) = (practice.setting, request.clone());
+    let (Some(holder), Some(authority)) = (row.person, row.authority) else {
+        if request.is_open(now) && changes_nothing(tx, row)? {
+            return Ok(Err(AccessRefusal::NoChange));
+        }
+        return Ok(request.carry_out(&by, Confirmed(shown), setting, now).map(|()| None));
+    };
+    let solo = setting == Setting::Practitioners && registrants(tx, practice.id, now)? == 1;
     let mut permission = tx.permission(holder, practice.id, authority)?;
-    let mut request = request.clone();
-    let done = request.execute(&mut permission, &by, Confirmed(shown), practice.setting, solo, now);
-    Ok(done.map(|()| permission))
+    let done = request.execute(&mut permission, &by, Confirmed(shown), setting, solo, now);
+    Ok(done.map(|()| Some(permission)))
+}
+
+/// Does what a change says, once the second person has executed it.
+fn carry_out(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    row: &RequestRow,
+    permission: Option<Permission>,
+    by: PersonId,
+    at: At,
+) -> Result<(), countersign_store::Error> {
+    let (practice, actor) = (row.practice, Actor::Person(by));
+    let mut event = Event::success(EventKind::RoleChanged, actor, at.support);
+    event.practice = Some(practice);
+    event.prescriber = row.person;
+    match (&row.body, row.person) {
+        (RequestBody::Grant { .. } | RequestBody::Revoke { .. }, Some(holder)) => {
+            let (Some(authority), Some(permission)) = (row.authority, permission) else {
+                return Err(Tx::broken("a change without a registration"));
+            };
+            tx.save_permission(holder, practice, authority, &permission)?;
+            let cause = match permission {
+                Permission::Revoked { cause, .. } => Some(cause),
+                Permission::Granted { .. } | Permission::None => None,
+            };
+            say_permission(tx, mailer, holder, practice, authority, cause, actor, at)
+        }
+        (RequestBody::Role { role, unit, give }, Some(person)) => {
+            let known = Role::from_code(role).ok_or_else(|| Tx::broken("a role that is none"))?;
+            tx.end_role(person, practice, known, at.now)?;
+            if *give {
+                tx.give_role(person, practice, known, unit, at.now)?;
+            }
+            let how = if *give { "given" } else { "taken" };
+            tx.append(&event.reason(how).detail(&format!("{role} {unit}")), at.now)
+        }
+        (RequestBody::Provider { issuer, accepted, give }, _) => {
+            if *give {
+                tx.accept_provider(practice, issuer, accepted, at.now)?;
+            } else {
+                tx.drop_provider(practice, issuer, at.now)?;
+            }
+            event.kind = EventKind::ProviderChanged;
+            let how = if *give { "given" } else { "taken" };
+            tx.append(&event.reason(how).detail(&format!("{issuer} {accepted}")), at.now)
+        }
+        _ => Err(Tx::broken("a change about nobody")),
+    }
+}
+
+/// Takes one permission away at once, with its record.
+#[expect(clippy::too_many_arguments, reason = "each is a fact of the change")]
+fn take_away(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    holder: PersonId,
+    practice: PracticeId,
+    authority: AuthorityId,
+    cause: Cause,
+    actor: Actor,
+    at: At,
+) -> Result<bool, countersign_store::Error> {
+    let before = tx.permission(holder, practice, authority)?;
+    let mut permission = before;
+    revoke_now(&mut permission, cause, at.now);
+    if permission == before {
+        return Ok(false);
+    }
+    tx.save_permission(holder, practice, authority, &permission)?;
+    say_permission(tx, mailer, holder, practice, authority, Some(cause), actor, at)?;
+    Ok(true)
 }
 
 /// How many people of a practice have a registration in force there: with one alone the practice is a
@@ -745,6 +904,59 @@ fn say_permission(
     mailer.tell(tx, &person, &notice, &[], at.now)
 }
 
+/// Takes one permission away where nobody entered a change; one is made for the second person, who
+/// confirms the record.
+#[expect(clippy::too_many_arguments, reason = "each is a fact of the change")]
+fn take_away_unasked(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    holder: PersonId,
+    practice: PracticeId,
+    authority: AuthorityId,
+    cause: Cause,
+    actor: Actor,
+    at: At,
+) -> Result<(), countersign_store::Error> {
+    if !take_away(tx, mailer, holder, practice, authority, cause, actor, at)? {
+        return Ok(());
+    }
+    let id = RequestId::new(at.now, tx.rng())?;
+    tx.create_request(&RequestRow {
+        id,
+        practice,
+        person: Some(holder),
+        authority: Some(authority),
+        body: RequestBody::Revoke { cause: cause.code().to_owned() },
+        reason: format!("{}: taken away at once, to be confirmed", cause.label()),
+        // Whoever reported it; a second person confirms.
+        entered_by: match actor {
+            Actor::Person(person) => person,
+            _ => holder,
+        },
+        entered: at.now,
+        stage: RequestStage::Entered,
+        decided: None,
+    })
+}
+
+/// Takes the permissions of somebody away in one practice, which they leave.
+pub(super) fn leave(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    holder: PersonId,
+    practice: PracticeId,
+    by: PersonId,
+    at: At,
+) -> Result<(), countersign_store::Error> {
+    let (cause, actor) = (Cause::Left, Actor::Person(by));
+    for (place, row) in tx.permissions_of(holder)? {
+        if place == practice {
+            take_away_unasked(tx, mailer, holder, practice, row.authority, cause, actor, at)?;
+        }
+    }
+    Ok(())
+}
+
 /// Takes every permission of somebody away, in all practices at once (21 CFR 1311.125(d); questions A7,
 /// A11). Where a token was lost it tells everybody who must know, and starts the clock of one business
 /// day (1311.102(b)). A second person confirms the record afterwards.
@@ -759,27 +971,7 @@ pub(super) fn suspend(
 ) -> Result<(), countersign_store::Error> {
     let Some(person) = tx.person(holder)? else { return Ok(()) };
     for (practice, row) in tx.permissions_of(holder)? {
-        let mut permission = row.permission;
-        revoke_now(&mut permission, cause, at.now);
-        if permission == row.permission {
-            continue;
-        }
-        tx.save_permission(holder, practice, row.authority, &permission)?;
-        say_permission(tx, mailer, holder, practice, row.authority, Some(cause), actor, at)?;
-        let id = RequestId::new(at.now, tx.rng())?;
-        tx.create_request(&RequestRow {
-            id,
-            practice,
-            person: Some(holder),
-            authority: Some(row.authority),
-            body: RequestBody::Revoke { cause: cause.code().to_owned() },
-            reason: format!("{}: taken away at once, to be confirmed", cause.label()),
-            // Whoever reported it; a second person confirms.
-            entered_by: holder,
-            entered: at.now,
-            stage: RequestStage::Entered,
-            decided: None,
-        })?;
+        take_away_unasked(tx, mailer, holder, practice, row.authority, cause, actor, at)?;
     }
     if cause != Cause::FactorLost {
         return Ok(());

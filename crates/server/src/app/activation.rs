@@ -4,8 +4,8 @@
 
 use countersign_crypto::{constant_time_eq, random_array};
 use countersign_domain::{
-    Actor, DisableReason, Event, EventKind, Outcome, PersonId, PhoneNumber, Refusal, Timestamp,
-    Token, TokenId, TokenState,
+    Actor, DisableReason, Event, EventKind, Outcome, PersonId, PhoneNumber, PracticeId, Refusal,
+    Timestamp, Token, TokenId, TokenState,
     access::Cause,
     enrolment::LinkSecret,
     proofing::{ActivationRefusal, Channel, Piece, may_activate},
@@ -57,7 +57,7 @@ pub enum Hindrance {
 }
 
 impl Hindrance {
-    const fn code(&self) -> &'static str {
+    pub(super) const fn code(&self) -> &'static str {
         match self {
             Self::NothingToDo => Refusal::NoChange.code(),
             Self::NoChannel => "no_channel",
@@ -75,16 +75,19 @@ impl Hindrance {
 pub struct Activation {
     /// The ways on which a code can go: way, and masked where to.
     pub channels: Vec<(Channel, String)>,
-    /// The code that is on its way: way, when it was sent, until when it is good.
-    pub sent: Option<(Channel, Timestamp, Timestamp)>,
+    /// The code that is on its way: way, and until when it is good.
+    pub sent: Option<(Channel, Timestamp)>,
 }
 
-fn channels(profile: &Profile) -> Vec<(Channel, String)> {
+/// The ways on which a code can go to somebody: way, and masked where to. `confirmed`: only those whose
+/// own code came back once.
+pub(super) fn channels(profile: &Profile, confirmed: bool) -> Vec<(Channel, String)> {
     let mut found = Vec::new();
-    if let (Some(_), Ok(phone)) = (profile.phone_confirmed, profile.phone.parse::<PhoneNumber>()) {
+    let phone = profile.phone.parse::<PhoneNumber>().ok();
+    if let Some(phone) = phone.filter(|_| !confirmed || profile.phone_confirmed.is_some()) {
         found.push((Channel::Phone, phone.masked()));
     }
-    if profile.address_confirmed.is_some() && !profile.address.is_empty() {
+    if !profile.address.is_empty() && (!confirmed || profile.address_confirmed.is_some()) {
         let start: String = profile.address.chars().take(12).collect();
         found.push((Channel::Post, format!("{start}…")));
     }
@@ -98,7 +101,7 @@ fn new_code(tx: &mut Tx<'_>) -> Result<String, countersign_store::Error> {
 }
 
 /// A code as typed: spaces and dashes are left out, what looks alike is taken for what it is.
-fn typed(text: &str) -> String {
+pub(super) fn typed(text: &str) -> String {
     let letters = text.chars().filter(|c| !c.is_whitespace() && *c != '-').take(40);
     letters
         .map(|c| match c.to_ascii_uppercase() {
@@ -121,18 +124,19 @@ fn to_activate(
 
 impl App {
     /// What the page of an activation shows.
-    pub async fn activation(&self, person: PersonId, token: TokenId) -> Result<Activation, Error> {
+    pub async fn activation(
+        &self,
+        person: PersonId,
+        token: TokenId,
+        at: At,
+    ) -> Result<Activation, Error> {
         let found = self
             .store
             .read("activation", move |tx| {
                 let Some(who) = tx.person(person)? else { return Ok(None) };
                 let profile = tx.profile(&who)?.unwrap_or_default();
-                let sent = tx.sent_code(token.as_bytes(), person)?;
-                let sent = sent.filter(|it| it.used.is_none() && it.tries < MOST_TRIES);
-                let sent = sent.map(|it| {
-                    (it.channel, it.sent, it.sent.plus_seconds(it.channel.validity_seconds()))
-                });
-                Ok(Some(Activation { channels: channels(&profile), sent }))
+                let sent = on_the_way(tx, person, token.as_bytes(), at.now)?;
+                Ok(Some(Activation { channels: channels(&profile, true), sent }))
             })
             .await?;
         found.ok_or(Error::NotFound)
@@ -330,29 +334,54 @@ fn send_code(
         return Ok(Err(Hindrance::NothingToDo));
     };
     let profile = tx.profile(who)?.unwrap_or_default();
-    if !channel.carries_codes() || !channels(&profile).iter().any(|(way, _)| *way == channel) {
+    let confirmed = channels(&profile, true);
+    let practice = token.practice.unwrap_or(who.practice);
+    let about = About { subject: *token.id.as_bytes(), practice, kind: "activation" };
+    put_on_the_way(tx, mailer, who, &profile, &confirmed, about, channel, at)
+}
+
+/// What a code is about.
+#[derive(Clone, Copy)]
+pub(super) struct About {
+    pub(super) subject: [u8; 16],
+    pub(super) practice: PracticeId,
+    pub(super) kind: &'static str,
+}
+
+/// Sends a code by telephone or post, on one of these ways.
+#[expect(clippy::too_many_arguments, reason = "each is a fact of the code")]
+pub(super) fn put_on_the_way(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    who: &Person,
+    profile: &Profile,
+    ways: &[(Channel, String)],
+    about: About,
+    channel: Channel,
+    at: At,
+) -> Result<Result<(), Hindrance>, countersign_store::Error> {
+    if !channel.carries_codes() || !ways.iter().any(|(way, _)| *way == channel) {
         return Ok(Err(Hindrance::NoChannel));
     }
-    if let Some(before) = tx.sent_code(token.id.as_bytes(), who.id)?
+    if let Some(before) = tx.sent_code(&about.subject, who.id)?
         && at.now < before.sent.plus_seconds(AGAIN_SECONDS)
     {
         return Ok(Err(Hindrance::TooSoon));
     }
     let code = new_code(tx)?;
-    let practice = token.practice.unwrap_or(who.practice);
     let (note, to) = match channel {
         Channel::Phone => (Note::CodeText, profile.phone.clone()),
         _ => (Note::CodeLetter, format!("{}\n{}", who.name, profile.address)),
     };
     let (one, two) = code.split_at_checked(CODE_LENGTH / 2).unwrap_or((&code, ""));
     let detail = format!("{one} {two}");
-    let notice = Notice { note, practice, detail: &detail, path: "/portal/tokens" };
+    let notice = Notice { note, practice: about.practice, detail: &detail, path: "/portal" };
     mailer.write(tx, &notice, Some(who.id), channel, &to, None, at.now)?;
     tx.send_code(&SentCode {
-        subject: *token.id.as_bytes(),
+        subject: about.subject,
         person: who.id,
-        practice,
-        kind: "activation".to_owned(),
+        practice: about.practice,
+        kind: about.kind.to_owned(),
         code,
         channel,
         sent: at.now,
@@ -360,6 +389,48 @@ fn send_code(
         used: None,
     })?;
     Ok(Ok(()))
+}
+
+/// Takes a code as it was typed. A wrong one counts; a right one within its time is used up.
+pub(super) fn take_code(
+    tx: &mut Tx<'_>,
+    person: PersonId,
+    subject: &[u8; 16],
+    typed: &str,
+    now: Timestamp,
+) -> Result<Result<SentCode, Hindrance>, countersign_store::Error> {
+    let Some(mut sent) = tx.sent_code(subject, person)? else {
+        return Ok(Err(Hindrance::NoCode));
+    };
+    if sent.used.is_some() || sent.tries >= MOST_TRIES {
+        return Ok(Err(Hindrance::TooManyTries));
+    }
+    let right = constant_time_eq(sent.code.as_bytes(), typed.as_bytes());
+    let late = now >= sent.sent.plus_seconds(sent.channel.validity_seconds());
+    let result = match (right, late) {
+        (false, _) => Err(Hindrance::WrongCode),
+        (true, true) => Err(ActivationRefusal::RunOut.into()),
+        (true, false) => Ok(()),
+    };
+    match &result {
+        Ok(()) => sent.used = Some(now),
+        Err(_) => sent.tries += 1,
+    }
+    tx.save_sent_code(&sent)?;
+    Ok(result.map(|()| sent))
+}
+
+/// The way of a code that can still be typed, and until when.
+pub(super) fn on_the_way(
+    tx: &mut Tx<'_>,
+    person: PersonId,
+    subject: &[u8; 16],
+    now: Timestamp,
+) -> Result<Option<(Channel, Timestamp)>, countersign_store::Error> {
+    let sent = tx.sent_code(subject, person)?;
+    let sent = sent.filter(|it| it.used.is_none() && it.tries < MOST_TRIES);
+    let until = |it: &SentCode| it.sent.plus_seconds(it.channel.validity_seconds());
+    Ok(sent.map(|it| (it.channel, until(&it))).filter(|(_, until)| now < *until))
 }
 
 fn try_code(
@@ -372,30 +443,16 @@ fn try_code(
     let Some(token) = to_activate(tx, person, token)? else {
         return Ok(Err(Hindrance::NothingToDo));
     };
-    let Some(mut sent) = tx.sent_code(token.id.as_bytes(), person)? else {
-        return Ok(Err(Hindrance::NoCode));
+    let sent = match take_code(tx, person, token.id.as_bytes(), code, now)? {
+        Ok(sent) => sent,
+        Err(hindrance) => return Ok(Err(hindrance)),
     };
-    if sent.used.is_some() || sent.tries >= MOST_TRIES {
-        return Ok(Err(Hindrance::TooManyTries));
-    }
-    let right = constant_time_eq(sent.code.as_bytes(), code.as_bytes());
     let added = token.added.unwrap_or(token.created);
     let pieces = [
         Piece { channel: Channel::Portal, sent: added, used: added },
         Piece { channel: sent.channel, sent: sent.sent, used: now },
     ];
-    let allowed = may_activate(&pieces);
-    let result = match (right, allowed) {
-        (false, _) => Err(Hindrance::WrongCode),
-        (true, Err(refusal)) => Err(refusal.into()),
-        (true, Ok(())) => Ok(sent.channel),
-    };
-    match &result {
-        Ok(_) => sent.used = Some(now),
-        Err(_) => sent.tries += 1,
-    }
-    tx.save_sent_code(&sent)?;
-    Ok(result)
+    Ok(may_activate(&pieces).map(|()| sent.channel).map_err(Hindrance::from))
 }
 
 #[cfg(test)]

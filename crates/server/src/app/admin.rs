@@ -4,13 +4,13 @@ use countersign_domain::{
     DisableReason, EhrId, Event, EventKind, Failures, ModelCode, Npi, Outcome, Passphrase,
     PassphraseHash, PersonId, PracticeId, Refusal, Role, Schedules, SignInName, StaffId,
     StateLicence, Timestamp, Token, TokenId, TokenKind, TokenName, TokenState, UsState,
-    access::{Cause, Permission},
+    access::{Cause, Permission, Setting},
     otp::{Drift, OtpParams, TokenSeed},
 };
 use countersign_store::{ApiKey, Authority, EhrRow, Identity, Paper, Profile, Staff, TokenRow, Tx};
 use data_encoding::BASE64URL_NOPAD;
 
-use super::{App, At, Error, access::suspend};
+use super::{App, At, Error, Invitee, access::suspend, enrol::make_invitation};
 
 /// A key as it stands in a list; its text is kept by its holder alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl App {
     }
 
     /// What is kept of a new passphrase.
-    async fn hash_new(&self, passphrase: Passphrase) -> Result<PassphraseHash, Error> {
+    pub(super) async fn hash_new(&self, passphrase: Passphrase) -> Result<PassphraseHash, Error> {
         let (iterations, rng) = (self.options.iterations, self.rng);
         let create = move || PassphraseHash::create(&passphrase, iterations, rng().as_mut());
         Ok(self.hashing.reserve()?.run(create).await??)
@@ -364,6 +364,83 @@ impl App {
             })
             .await?;
         Ok(made)
+    }
+
+    /// Sets up a practice of the demonstration as two people would: by which rule it works, who does what in
+    /// which unit, which provider it accepts, and the institution's own registration.
+    pub async fn install_demo_rules(
+        &self,
+        practice: PracticeId,
+        setting: Setting,
+        roles: Vec<(PersonId, Role, String)>,
+        provider: Option<(String, String)>,
+        institution: Option<DeaNumber>,
+        at: At,
+    ) -> Result<(), Error> {
+        if !self.options.demonstration {
+            return Err(Error::NotFound);
+        }
+        self.store
+            .write("install_demo_rules", move |tx| {
+                let known = tx.practice(practice)?.ok_or_else(|| Tx::broken("no practice"))?;
+                tx.save_practice_rules(practice, setting, &known.zone)?;
+                tx.found_practice(practice, at.now)?;
+                for (person, role, unit) in &roles {
+                    tx.give_role(*person, practice, *role, unit, at.now)?;
+                }
+                if let Some((issuer, accepted)) = &provider {
+                    tx.accept_provider(practice, issuer, accepted, at.now)?;
+                }
+                if let Some(number) = institution {
+                    let expires = Date::at(at.now, &known.zone).plus_days(700);
+                    let state: UsState = "NE".parse().map_err(|_| Tx::broken("no state"))?;
+                    let paper = Paper::Dea(DeaRegistration {
+                        number,
+                        state,
+                        schedules: Schedules::ALL,
+                        expires,
+                        withdrawn: None,
+                    });
+                    let it = Authority {
+                        id: AuthorityId::new(at.now, tx.rng())?,
+                        practice,
+                        person: None,
+                        stops_at: expires.end(&known.zone),
+                        paper,
+                        withdrawn: None,
+                        warned: None,
+                    };
+                    tx.create_authority(&it, at.now)?;
+                }
+                let mut event =
+                    Event::success(EventKind::PracticeFounded, Actor::Operator, at.support)
+                        .detail("of the demonstration");
+                event.practice = Some(practice);
+                tx.append(&event, at.now)
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Invites somebody made up, and says the link: a real one goes to the invited person's mailbox alone.
+    pub async fn install_demo_invitation(
+        &self,
+        practice: PracticeId,
+        invitee: Invitee,
+        at: At,
+    ) -> Result<String, Error> {
+        if !self.options.demonstration {
+            return Err(Error::NotFound);
+        }
+        let mailer = self.mailer();
+        let link = self
+            .store
+            .write("install_demo_invitation", move |tx| {
+                let by = Actor::Operator;
+                Ok(make_invitation(tx, &mailer, by, practice, &invitee, at)?.1)
+            })
+            .await?;
+        Ok(link)
     }
 
     /// Gives a prescriber a first token without a passcode of another: only the demonstration and

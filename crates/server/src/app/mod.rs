@@ -8,7 +8,11 @@ mod activation;
 mod admin;
 mod browser;
 mod burned;
+mod cases;
 mod check;
+mod console;
+mod contact;
+mod enrol;
 mod hashing;
 mod launch;
 mod models;
@@ -17,6 +21,7 @@ mod pairing;
 mod passphrase;
 mod provision;
 mod refused;
+mod reset;
 mod sign_in;
 mod tokens;
 mod vip;
@@ -35,15 +40,28 @@ use countersign_store::{Lane, ReadMark, RngSource, Session, Stage, Store, TokenR
 use data_encoding::BASE64URL_NOPAD;
 use thiserror::Error;
 
+use crate::{
+    oidc::Client,
+    outbound::{Nothing, Outbound},
+};
+
 pub use access::{Asked, Board, Desk, Execution, NewPaper, Shown, Wanted};
 pub use activation::{Activation, Hindrance};
 pub use admin::{Closing, DemoPerson, ListedKey};
+pub use cases::{CaseView, Decision, ReplyRefusal, Seen, WINDOW_SECONDS};
 pub use check::{CheckAnswer, CheckRequest};
+pub use console::{Fleet, Founder, FoundingRefusal, Rules};
+pub use contact::{Contact, ContactForm, Way};
+pub use enrol::{
+    Enrolment, Followed, Invite, Invitee, Link, PersonalData, Stepped, TERMS_VERSION,
+    new_passphrase,
+};
 pub use launch::LaunchRefusal;
 pub use models::{HandOverForm, HandedOver};
 pub use pairing::PAIRING_SECONDS;
 pub use passphrase::PassphraseForm;
 pub use provision::ProvisionRefusal;
+pub use reset::ForgotForm;
 pub use sign_in::{Chosen, SignInForm};
 pub use tokens::{AddForm, Change, Confirm, DisableForm, Overview, RenameForm};
 pub use vip::{Vip, VipOutcome, VipProvisioned};
@@ -89,6 +107,9 @@ pub struct Options {
     pub demonstration: bool,
     /// The VIP Access protocol, where it is switched on.
     pub vip: Option<Arc<Vip>>,
+    /// Proofing providers that are set up here: name, and how we are known there. Which of them counts,
+    /// two people of each practice decide.
+    pub providers: Vec<(String, Client)>,
 }
 
 /// What a use case can answer besides what was asked for.
@@ -152,6 +173,7 @@ pub struct App {
     tests: Mutex<HashMap<PersonId, (Timestamp, u32)>>,
     codes: Mutex<Drawn>,
     refused: Refused,
+    outbound: Arc<dyn Outbound>,
 }
 
 /// What the session is that a cookie names.
@@ -159,7 +181,10 @@ pub enum CookieSession {
     /// It can be used.
     Open(Box<Session>),
     /// It was ended just now, because nothing happened in it for too long.
-    Idle,
+    Idle {
+        /// Somebody was enrolling in it, who can't log in yet.
+        enrolling: bool,
+    },
     /// It has ended, or never was.
     Over,
 }
@@ -215,11 +240,19 @@ impl App {
             tests: Mutex::default(),
             codes: Mutex::default(),
             refused: Refused::default(),
+            outbound: Arc::new(Nothing),
             store,
             clock,
             options,
             rng,
         }
+    }
+
+    /// The same, with a way to ask proofing providers.
+    #[must_use]
+    pub fn reaching(mut self, outbound: Arc<dyn Outbound>) -> Self {
+        self.outbound = outbound;
+        self
     }
 
     /// The context of a request that begins now.
@@ -267,7 +300,8 @@ impl App {
                 })
                 .await?;
             let idle = at.now >= idle_end;
-            return Ok(if idle { CookieSession::Idle } else { CookieSession::Over });
+            let enrolling = matches!(session.stage, Stage::Enrolling { .. });
+            return Ok(if idle { CookieSession::Idle { enrolling } } else { CookieSession::Over });
         }
         // A page seen moves the idle end; half a minute of rounding spares a write for each picture.
         if session.seen.seconds_until(at.now) >= 30 {
@@ -311,6 +345,27 @@ impl App {
         prescriber: PersonId,
         session: SessionRowId,
         now: Timestamp,
+        decision: F,
+    ) -> Result<R, Error>
+    where
+        R: Send + 'static,
+        F: FnMut(
+                &mut Account,
+                &mut Tx<'_>,
+            ) -> Result<(Result<R, Refusal>, Event), countersign_store::Error>
+            + Send
+            + 'static,
+    {
+        self.decide_in(name, prescriber, Some(session), now, decision).await
+    }
+
+    /// The same, also where there is no session yet.
+    async fn decide_in<R, F>(
+        &self,
+        name: &'static str,
+        prescriber: PersonId,
+        session: Option<SessionRowId>,
+        now: Timestamp,
         mut decision: F,
     ) -> Result<R, Error>
     where
@@ -330,7 +385,13 @@ impl App {
             .write(name, move |tx| {
                 // Prescriber, then session, then token: the order in which everyone locks.
                 let owner = tx.lock_prescriber(prescriber)?;
-                let Some(passcode_at) = tx.lock_session(session)? else { return Ok(None) };
+                let passcode_at = match session {
+                    Some(id) => match tx.lock_session(id)? {
+                        Some(passcode_at) => passcode_at,
+                        None => return Ok(None),
+                    },
+                    None => None,
+                };
                 let rows = tx.tokens_of(prescriber)?;
                 let mut account = Account::new(owner, passcode_at, rows, burned.clone());
                 let before = account.clone();
@@ -343,6 +404,9 @@ impl App {
                 }
                 record(tx, &event, now)?;
                 tell_owner(&mailer, &event, tx, now)?;
+                if account.pauses(now) && !before.pauses(now) {
+                    tell_pause(&mailer, prescriber, tx, now)?;
+                }
                 Ok(Some((answer, event)))
             })
             .await;
@@ -396,6 +460,7 @@ fn session_end(session: &Session, actor: Actor, support: SupportCode) -> Event {
     event.prescriber = match session.stage {
         Stage::Passphrase { prescriber }
         | Stage::Enrolling { prescriber }
+        | Stage::Resetting { prescriber }
         | Stage::Full { prescriber, .. } => Some(prescriber),
         Stage::Launched => None,
     };
@@ -458,6 +523,12 @@ impl Account {
             .unwrap_or(u32::MAX)
     }
 
+    /// Whether wrong codes make a token, or all of them, pause.
+    fn pauses(&self, now: Timestamp) -> bool {
+        let blocked = |failures: &Failures| failures.blocked_until.is_some_and(|until| now < until);
+        blocked(&self.owner) || self.tokens.iter().any(|token| blocked(&token.failures))
+    }
+
     /// The token with this id, if it is theirs, apart from the failure counter.
     fn token(&mut self, id: TokenId) -> Option<(&mut Token, &mut Failures)> {
         let owner = &mut self.owner;
@@ -516,6 +587,27 @@ fn tell_owner(
     let practice = event.practice.unwrap_or(person.practice);
     let notice = Notice { note, practice, detail: &detail, path: "/portal" };
     mailer.tell(tx, &person, &notice, &[], now)
+}
+
+/// Tells the owner that several wrong codes were typed.
+fn tell_pause(
+    mailer: &Mailer,
+    prescriber: PersonId,
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+) -> Result<(), countersign_store::Error> {
+    let Some(person) = tx.person(prescriber)? else { return Ok(()) };
+    let practice = person.practice;
+    let notice = Notice { note: Note::TriesFailed, practice, detail: "", path: "/portal" };
+    mailer.tell(tx, &person, &notice, &[], now)
+}
+
+/// What a code is about that belongs to an account and to no token or case of it.
+fn subject_of(what: &str, person: PersonId) -> [u8; 16] {
+    let digest = sha256(&[what.as_bytes(), b"|", person.as_bytes()].concat());
+    let mut subject = [0; 16];
+    subject.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    subject
 }
 
 /// Whether the last passcode, if any, is too old for a change of tokens.

@@ -1,7 +1,7 @@
 //! Notices: written into the outbox in the transaction of what they tell, sent afterwards, at least
 //! once. No notice holds a passcode, a passphrase or a word of a patient.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use countersign_domain::{
     Actor, Event, EventKind, MessageId, Outcome, PersonId, PhoneNumber, PracticeId, Role,
@@ -135,11 +135,24 @@ impl Mailer {
         but: Option<PersonId>,
         now: Timestamp,
     ) -> Result<u32, countersign_store::Error> {
+        self.tell_roles(tx, notice, &[Role::Designated], but, now)
+    }
+
+    /// Tells everybody of a practice who has one of these roles, but for one.
+    pub(super) fn tell_roles(
+        &self,
+        tx: &mut Tx<'_>,
+        notice: &Notice<'_>,
+        roles: &[Role],
+        but: Option<PersonId>,
+        now: Timestamp,
+    ) -> Result<u32, countersign_store::Error> {
         let mut told = 0;
         let members = tx.roles_in(notice.practice)?;
-        let designated = members.iter().filter(|m| m.role == Role::Designated && m.ended.is_none());
-        for member in designated.filter(|member| Some(member.person) != but) {
-            let Some(person) = tx.person(member.person)? else { continue };
+        let of = members.iter().filter(|m| roles.contains(&m.role) && m.ended.is_none());
+        let people: BTreeSet<PersonId> = of.map(|member| member.person).collect();
+        for id in people.into_iter().filter(|id| Some(*id) != but) {
+            let Some(person) = tx.person(id)? else { continue };
             let Some(profile) = tx.profile(&person)? else { continue };
             for address in &profile.emails {
                 self.write(tx, notice, Some(person.id), Channel::Email, address, None, now)?;

@@ -2,17 +2,19 @@ use std::sync::PoisonError;
 
 use countersign_domain::{
     Actor, CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, Event, EventKind,
-    NewToken, PersonId, Purpose, Refusal, TokenId, TokenKind, TokenModel, TokenName, TokenState,
-    access::Cause, add_token, disable_token, otp::OneTimePasscode, replace_token, same_browser,
-    test_token,
+    NewToken, PersonId, PracticeId, Purpose, Refusal, TokenId, TokenKind, TokenModel, TokenName,
+    TokenState, access::Cause, add_token, disable_token, otp::OneTimePasscode, replace_token,
+    same_browser, test_token,
 };
-use countersign_store::{AuditRow, Person, Session, Stage, Tx};
+use countersign_store::{AuditRow, CaseState, Person, ReadMark, Session, Stage, Tx};
 
 use super::{
-    Account, App, At, By, Chosen, Error, TokenRow,
+    Account, App, At, By, Chosen, Desk, Error, TokenRow,
     access::suspend,
+    cases::window,
     needs_step_up, record,
     sign_in::{passcode_event, verify},
+    tell_owner,
 };
 
 /// A prescriber's tokens and what happened to them lately.
@@ -133,7 +135,10 @@ impl App {
     pub fn needs_step_up(&self, session: &Session, at: At) -> bool {
         let passcode_at = match session.stage {
             Stage::Full { passcode_at, .. } => Some(passcode_at),
-            Stage::Launched | Stage::Passphrase { .. } | Stage::Enrolling { .. } => None,
+            Stage::Launched
+            | Stage::Passphrase { .. }
+            | Stage::Enrolling { .. }
+            | Stage::Resetting { .. } => None,
         };
         needs_step_up(passcode_at, &self.options.policy, at.now)
     }
@@ -152,8 +157,7 @@ impl App {
         let on = self.options.manufacturers.contains(&form.credential.manufacturer());
         self.decide("add_token", prescriber, session.id, at.now, move |account, tx| {
             let stale = account.needs_step_up(&policy, at.now);
-            let mut added = None;
-            let mut here = false;
+            let mut bound = Bound::default();
             let mut work = || -> Result<Change<TokenId>, countersign_store::Error> {
                 let found = tx.token_by_credential(&form.credential)?;
                 let new = found.as_ref().map(|row| row.token.id);
@@ -175,79 +179,116 @@ impl App {
                     let label = form.credential.kind().label();
                     return Ok(Change::Refused(Refusal::TypeMismatch { label }));
                 }
-                let Some(TokenRow { token: mut new, mark, .. }) = found else {
+                let Some(TokenRow { token: new, mark, .. }) = found else {
                     return Ok(Change::Refused(Refusal::UnknownCredential));
                 };
                 if account.active() == 0 {
                     return Ok(Change::NotConfirmed(Refusal::NoUsableToken));
                 }
-                match same_browser(&new, at.browser.as_ref(), &policy) {
-                    Ok(passed) => here = passed,
-                    Err(refusal) => return Ok(Change::Refused(refusal)),
-                }
-                account.apply_burned(&mut new);
-                let by = NewToken {
-                    practice,
-                    prescriber,
-                    name: form.name.clone(),
-                    active: account.active(),
-                    model_allowed: tx.signing_models()?.allow(&new.model),
-                };
-                let before = new.clone();
-                let code = &form.code;
-                let answer = match form.replaces {
-                    None => add_token(&mut new, &mut account.owner, &by, code, at.now, &policy),
-                    Some(gone) => match account.token(gone) {
-                        None => Err(Refusal::TokenNotActive),
-                        Some((old, owner)) => {
-                            replace_token(old, &mut new, owner, &by, code, at.now, &policy)
-                        }
-                    },
-                };
-                match answer {
-                    Ok(()) => {
-                        if let Some(gone) = form.replaces {
-                            let event = Event::success(
-                                EventKind::TokenDisabled,
-                                Actor::Person(prescriber),
-                                at.support,
-                            )
-                            .about(practice, prescriber)
-                            .token(gone)
-                            .reason(DisableReason::Replaced.code());
-                            tx.append(&event, at.now)?;
-                        }
-                        account.consumed_elsewhere = new.last_step.map(|step| (new.id, step));
-                        tx.associate_token(&new, mark)?;
-                        added = Some(new.id);
-                        Ok(Change::Done(new.id))
-                    }
-                    Err(refusal) => {
-                        // A wrong code counts on the new token too, or its six digits could be guessed here.
-                        if before.failures != new.failures || before.state != new.state {
-                            tx.save_token(&new, mark)?;
-                        }
-                        Ok(Change::Refused(refusal))
-                    }
-                }
+                bind(account, tx, &form, new, mark, (practice, prescriber), at, &policy, &mut bound)
             };
             let change = work()?;
-            let mut event = Event::of(
-                EventKind::TokenAdded,
-                Actor::Person(prescriber),
-                &change.outcome(),
-                at.support,
-            )
-            .about(practice, prescriber)
-            .token(added)
-            .purpose(Purpose::AddToken)
-            .detail(&form.credential.masked());
-            if here && added.is_some() {
-                event = event.reason(Refusal::SAME_BROWSER);
-            }
+            let event = added_event(&change, &form, &bound, practice, prescriber, at);
             Ok((Ok(change), event))
         })
         .await
+    }
+
+    /// Adds a first token, or another in the same quarter of an hour: vouched for by a complete proofing in
+    /// place of a passcode (SP 800-63B, 6.1.1 and 6.1.2.3). After a recovery the case is used up by it.
+    pub async fn add_first_token(
+        &self,
+        session: &Session,
+        prescriber: PersonId,
+        form: AddForm,
+        at: At,
+    ) -> Result<Change<TokenId>, Error> {
+        let policy = self.options.policy;
+        let (practice, stage) = (session.practice, session.stage);
+        let on = self.options.manufacturers.contains(&form.credential.manufacturer());
+        self.decide("add_first_token", prescriber, session.id, at.now, move |account, tx| {
+            let mut bound = Bound::default();
+            let mut work = || -> Result<Change<TokenId>, countersign_store::Error> {
+                let Some(mut case) = window(tx, prescriber, stage, at.now)? else {
+                    return Ok(Change::NotConfirmed(Refusal::NoWindow));
+                };
+                if form.kind.is_some_and(|kind| kind != form.credential.kind()) || !on {
+                    let label = form.credential.kind().label();
+                    return Ok(Change::Refused(Refusal::TypeMismatch { label }));
+                }
+                let found = tx.token_by_credential(&form.credential)?;
+                let Some(TokenRow { token: new, mark, .. }) = found else {
+                    return Ok(Change::Refused(Refusal::UnknownCredential));
+                };
+                let owner = (practice, prescriber);
+                let change = bind(account, tx, &form, new, mark, owner, at, &policy, &mut bound)?;
+                if let (Change::Done(_), Stage::Passphrase { .. }) = (&change, stage) {
+                    // Once: the window of a recovery ends with its token.
+                    case.state = CaseState::Closed;
+                    case.window_until = None;
+                    tx.save_case(&case)?;
+                }
+                Ok(change)
+            };
+            let change = work()?;
+            let event = added_event(&change, &form, &bound, practice, prescriber, at);
+            let event = if event.reason.is_none() { event.reason("proofed") } else { event };
+            Ok((Ok(change), event))
+        })
+        .await
+    }
+
+    /// Disables a token of somebody of the practice, for them: whoever looks after the practice may take
+    /// away, and never adds (the owner alone does, with a passcode).
+    pub async fn disable_for(
+        &self,
+        desk: &Desk,
+        person: PersonId,
+        token: TokenId,
+        reason: DisableReason,
+        words: String,
+        at: At,
+    ) -> Result<Result<(), Refusal>, Error> {
+        if !desk.may_invite() {
+            return Err(Error::NotFound);
+        }
+        let (by, practice, mailer) = (Actor::Person(desk.person), desk.practice.id, self.mailer());
+        let done = self
+            .store
+            .write("disable_for", move |tx| {
+                if !tx.is_member(person, practice)? {
+                    return Ok(None);
+                }
+                // Prescriber, then session, then token: the order in which everyone locks.
+                tx.lock_prescriber(person)?;
+                let rows = tx.tokens_of(person)?;
+                let found = rows.into_iter().find(|row| row.token.id == token);
+                // Tokens that another practice gave out are that practice's to disable.
+                let found = found.filter(|row| row.token.practice == Some(practice));
+                let Some(TokenRow { token: mut it, mark, .. }) = found else { return Ok(None) };
+                let result = disable_token(&mut it, reason, 1, true, at.now);
+                let event = Event::of(EventKind::TokenDisabled, by, &result, at.support)
+                    .about(practice, person)
+                    .token(token)
+                    .detail(&words);
+                if result.is_ok() {
+                    tx.save_token(&it, mark)?;
+                    tx.stale_passcodes(person)?;
+                    let event = event.reason(reason.code());
+                    record(tx, &event, at.now)?;
+                    tell_owner(&mailer, &event, tx, at.now)?;
+                    if reason.is_loss() {
+                        tx.end_sessions_of(person)?;
+                        let what = reason.label();
+                        suspend(tx, &mailer, person, Cause::FactorLost, by, what, at)?;
+                    }
+                } else {
+                    record(tx, &event, at.now)?;
+                }
+                Ok(Some(result))
+            })
+            .await?;
+        done.ok_or(Error::NotFound)
     }
 
     /// Disables a token for a reason.
@@ -447,6 +488,97 @@ impl App {
             .await?;
         Ok(done)
     }
+}
+
+/// What came of binding a token, for its event.
+#[derive(Default)]
+struct Bound {
+    added: Option<TokenId>,
+    /// It lives in the browser that asks.
+    here: bool,
+}
+
+/// Binds a token that is there to its owner, by the code that it shows.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a fact of the request; a struct would only rename them"
+)]
+fn bind(
+    account: &mut Account,
+    tx: &mut Tx<'_>,
+    form: &AddForm,
+    mut new: countersign_domain::Token,
+    mark: ReadMark,
+    (practice, prescriber): (PracticeId, PersonId),
+    at: At,
+    policy: &countersign_domain::Policy,
+    bound: &mut Bound,
+) -> Result<Change<TokenId>, countersign_store::Error> {
+    match same_browser(&new, at.browser.as_ref(), policy) {
+        Ok(passed) => bound.here = passed,
+        Err(refusal) => return Ok(Change::Refused(refusal)),
+    }
+    account.apply_burned(&mut new);
+    let refused_here = tx.refused_models(practice)?;
+    let allowed = tx.signing_models()?.allow(&new.model)
+        && !refused_here.iter().any(|(model, ..)| *model == new.model);
+    let by = NewToken {
+        practice,
+        prescriber,
+        name: form.name.clone(),
+        active: account.active(),
+        model_allowed: allowed,
+    };
+    let before = new.clone();
+    let code = &form.code;
+    let answer = match form.replaces {
+        None => add_token(&mut new, &mut account.owner, &by, code, at.now, policy),
+        Some(gone) => match account.token(gone) {
+            None => Err(Refusal::TokenNotActive),
+            Some((old, owner)) => replace_token(old, &mut new, owner, &by, code, at.now, policy),
+        },
+    };
+    match answer {
+        Ok(()) => {
+            if let Some(gone) = form.replaces {
+                let event =
+                    Event::success(EventKind::TokenDisabled, Actor::Person(prescriber), at.support)
+                        .about(practice, prescriber)
+                        .token(gone)
+                        .reason(DisableReason::Replaced.code());
+                tx.append(&event, at.now)?;
+            }
+            account.consumed_elsewhere = new.last_step.map(|step| (new.id, step));
+            tx.associate_token(&new, mark)?;
+            bound.added = Some(new.id);
+            Ok(Change::Done(new.id))
+        }
+        Err(refusal) => {
+            // A wrong code counts on the new token too, or its six digits could be guessed here.
+            if before.failures != new.failures || before.state != new.state {
+                tx.save_token(&new, mark)?;
+            }
+            Ok(Change::Refused(refusal))
+        }
+    }
+}
+
+/// The event of a token that was added, or refused.
+fn added_event(
+    change: &Change<TokenId>,
+    form: &AddForm,
+    bound: &Bound,
+    practice: PracticeId,
+    prescriber: PersonId,
+    at: At,
+) -> Event {
+    let event =
+        Event::of(EventKind::TokenAdded, Actor::Person(prescriber), &change.outcome(), at.support)
+            .about(practice, prescriber)
+            .token(bound.added)
+            .purpose(Purpose::AddToken)
+            .detail(&form.credential.masked());
+    if bound.here && bound.added.is_some() { event.reason(Refusal::SAME_BROWSER) } else { event }
 }
 
 /// The id, if the token is the prescriber's own: an event never names somebody else's.

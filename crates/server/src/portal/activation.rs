@@ -14,7 +14,8 @@ use crate::{
 async fn activate_page(ctx: &Ctx, id: &str) -> Result<(ActivatePage, tokens::Theirs), Stop> {
     let theirs = tokens::known_token(ctx, id).await?;
     let (_, person, overview, token) = &theirs;
-    let it = ctx.app().activation(*person, token.id).await.map_err(|error| ctx.stop(&error))?;
+    let it =
+        ctx.app().activation(*person, token.id, ctx.at).await.map_err(|error| ctx.stop(&error))?;
     let way = |channel: Channel, to: &str| match channel {
         Channel::Phone => format!("Text message or call to {to}"),
         _ => format!("Letter to {to}"),
@@ -24,7 +25,7 @@ async fn activate_page(ctx: &Ctx, id: &str) -> Result<(ActivatePage, tokens::The
         .iter()
         .map(|(channel, to)| Choice::new(channel.code(), way(*channel, to)))
         .collect();
-    let sent = it.sent.filter(|(_, _, until)| ctx.now() < *until).map(|(channel, _, until)| {
+    let sent = it.sent.map(|(channel, until)| {
         let how = match channel {
             Channel::Phone => "to your telephone",
             _ => "by letter",

@@ -12,9 +12,8 @@ use crate::{
     app::{Chosen, Error, Overview, SignInForm},
     respond::{Out, Stop, error_page, page, see_other},
     views::{
-        ANY_TOKEN, DISABLE_WORD, EnablePage, LoginPage, LostPage, NextCode, NoTokenPage, Notice,
-        NoticeKind, Page, PasscodePage, ReasonField, ResyncPage, SecretField, TextField,
-        TokenField,
+        ANY_TOKEN, DISABLE_WORD, EnablePage, LoginPage, LostPage, NextCode, Notice, NoticeKind,
+        Page, PasscodePage, ReasonField, ResyncPage, SecretField, TextField, TokenField,
     },
 };
 
@@ -44,20 +43,24 @@ async fn login_page(ctx: &Ctx) -> Result<LoginPage, Stop> {
         launched_as: launched.map(|(name, _)| name),
         passphrase: SecretField::default(),
         lock: None,
+        lost: false,
     })
 }
 
 pub(super) async fn form(ctx: Ctx, query: Query) -> Out {
-    match ctx.session.as_ref().map(|session| session.stage) {
-        Some(Stage::Full { .. }) => return Ok(see_other("/portal/dashboard")),
-        Some(Stage::Passphrase { .. }) => return Ok(see_other("/portal/login/passcode")),
-        Some(Stage::Enrolling { .. }) => return Ok(see_other("/enrol")),
-        Some(Stage::Launched) | None => {}
+    if let Some(stage) = ctx.session.as_ref().map(|session| session.stage)
+        && stage != Stage::Launched
+    {
+        return Ok(see_other(super::way_in(Some(stage))));
     }
     let mut template = login_page(&ctx).await?;
+    template.lost = query.text("lost") == "1";
     // Said because the address says so, whoever asks: it tells nothing of any session.
     let text = match query.text("ended") {
         "1" => Some("Your session has ended. What was saved is kept. Log in to go on.".to_owned()),
+        "enrolled" => Some("Your passphrase is set. Log in with it and a code of your token.".to_owned()),
+        "enrolling" => Some("You were signed out because nothing happened for a while. What was saved is kept. Open the link of your invitation again: it brings you a new one.".to_owned()),
+        "reset" => Some("The new passphrase is set. Log in with it.".to_owned()),
         "idle" => {
             let minutes = show::minutes(ctx.app().options().policy.session_idle_seconds);
             Some(format!(
@@ -76,6 +79,7 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
         return Ok(error_page(StatusCode::TOO_MANY_REQUESTS, ctx.frame("")));
     }
     let mut template = login_page(&ctx).await?;
+    template.lost = fields.text("then") == "lost";
     let name = if template.launched_as.is_some() {
         template.npi.value.parse()
     } else {
@@ -95,7 +99,10 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
     };
     let form = SignInForm { name, passphrase: fields.secret("passphrase") };
     match ctx.app().sign_in(form, ctx.session.clone(), ctx.at).await {
-        Ok(secret) => Ok(with_session(see_other("/portal/login/passcode"), &secret)),
+        Ok(secret) => {
+            let next = if template.lost { "/portal/login/lost" } else { "/portal/login/passcode" };
+            Ok(with_session(see_other(next), &secret))
+        }
         Err(Error::Refused(refusal)) => {
             template.lock = show::lock(&refusal, &[], "", ctx.now());
             if template.lock.is_none() {
@@ -141,7 +148,10 @@ pub(super) async fn passcode_form(ctx: Ctx, query: Query) -> Out {
     let done = match query.text("done") {
         "resynced" => Some("The token is back in step. Wait for its next code and enter it here."),
         "enabled" => Some("The token is active again. Wait for its next code and enter it here."),
-        "lost" => Some("The token is disabled. Its codes no longer work."),
+        "lost" => Some(
+            "The token is disabled and your permission to sign is suspended. Log in with another token; two people grant the permission again.",
+        ),
+        "recovered" => Some("The token is added. Wait for its next code and enter it here."),
         _ => None,
     };
     template.page.notice = ctx.noticed(done, &overview);
@@ -267,13 +277,20 @@ fn lost_page(ctx: &Ctx, overview: &Overview) -> LostPage {
         page: frame(ctx, overview, "Report a lost token"),
         last_active: token.options.len() == 1,
         token,
-        reason: ReasonField { value: String::new(), options: show::reasons(true), error: None },
-        confirmation: TextField::default(),
+        // The one it nearly always is, and the mildest.
+        reason: ReasonField {
+            value: DisableReason::Lost.code().to_owned(),
+            options: show::reasons(true),
+            error: None,
+        },
     }
 }
 
 pub(super) async fn lost_form(ctx: Ctx) -> Out {
     let (_, _, overview) = known(&ctx).await?;
+    if !overview.tokens.iter().any(countersign_domain::Token::is_active) {
+        return Ok(see_other("/portal/no-token"));
+    }
     Ok(page(StatusCode::OK, &lost_page(&ctx, &overview)))
 }
 
@@ -282,7 +299,6 @@ pub(super) async fn lost(ctx: Ctx, fields: Fields) -> Out {
     let mut template = lost_page(&ctx, &overview);
     fields.text("token").clone_into(&mut template.token.value);
     fields.text("reason").clone_into(&mut template.reason.value);
-    template.confirmation.value = fields.text("confirmation").chars().take(40).collect();
     let token = fields.text("token").parse::<TokenId>();
     let reason = DisableReason::from_code(fields.text("reason")).filter(|reason| reason.is_loss());
     if token.is_err() {
@@ -294,17 +310,20 @@ pub(super) async fn lost(ctx: Ctx, fields: Fields) -> Out {
     let (Ok(token), Some(reason)) = (token, reason) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
-    let confirmed = template.confirmation.value.trim().eq_ignore_ascii_case(DISABLE_WORD);
+    // The page says what follows, and its button means it; a form without it was not that page.
+    let confirmed = fields.text("confirmation") == DISABLE_WORD;
     match ctx.app().report_lost(&session, prescriber, token, reason, confirmed, ctx.at).await {
-        Ok(()) => Ok(see_other("/portal/login/passcode?done=lost")),
+        Ok(()) => {
+            let other = overview.tokens.iter().any(|it| it.is_active() && it.id != token);
+            Ok(see_other(if other {
+                "/portal/login/passcode?done=lost"
+            } else {
+                "/portal/no-token?done=lost"
+            }))
+        }
         Err(Error::Refused(refusal)) => {
-            match refusal {
-                Refusal::LastToken => {
-                    template.last_active = true;
-                    template.confirmation.error = Some("Type DISABLE to confirm.".to_owned());
-                }
-                _ => template.token.error = Some(refusal.to_string()),
-            }
+            template.last_active |= refusal == Refusal::LastToken;
+            template.token.error = Some(refusal.to_string());
             Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
         }
         Err(error) => Err(ctx.stop(&error)),
@@ -396,15 +415,4 @@ pub(super) async fn enable_with(
         }
         Err(error) => Err(ctx.stop(&error)),
     }
-}
-
-pub(super) async fn no_token(ctx: Ctx) -> Out {
-    let (_, _, overview) = known(&ctx).await?;
-    if overview.tokens.iter().any(countersign_domain::Token::is_active) {
-        return Ok(see_other("/portal/login/passcode"));
-    }
-    let can_enable = overview.tokens.iter().any(countersign_domain::Token::is_temporarily_disabled);
-    let enable_href = can_enable.then(|| "/portal/login/enable".to_owned());
-    let template = NoTokenPage { page: frame(&ctx, &overview, "No active token"), enable_href };
-    Ok(page(StatusCode::OK, &template))
 }

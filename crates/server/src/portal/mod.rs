@@ -1,11 +1,16 @@
 //! The pages: e-prescribing app and token-management portal. Forms in, pages or 303 out.
 
 mod activation;
+mod console;
+mod contact;
+mod enrol;
+mod forgot;
 mod login;
 mod pairing;
 mod passphrase;
 mod phone;
 mod practice;
+mod recovery;
 mod show;
 mod start;
 mod tokens;
@@ -58,7 +63,30 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/portal/login/resync", get(login::resync_form).post(login::resync))
         .route("/portal/login/lost", get(login::lost_form).post(login::lost))
         .route("/portal/login/enable", get(login::enable_form).post(login::enable))
-        .route("/portal/no-token", get(login::no_token))
+        .route("/portal/no-token", get(recovery::show))
+        .route("/portal/recovery", post(recovery::begin))
+        .route("/portal/recovery/code", post(recovery::code))
+        .route("/portal/recovery/confirm", post(recovery::confirm))
+        .route("/portal/recovery/provider", post(recovery::provider))
+        .route("/portal/recovery/tokens", post(recovery::add))
+        .route("/portal/forgot", get(forgot::form).post(forgot::submit))
+        .route("/portal/forgot/code", get(forgot::code_form).post(forgot::code))
+        .route("/portal/addresses", get(contact::form).post(contact::submit))
+        .route("/portal/addresses/{way}/code", post(contact::send))
+        .route("/portal/addresses/{way}/confirm", post(contact::take))
+        .route("/portal/approval", get(enrol::waiting))
+        .route("/invitation/{link}", get(enrol::invitation).post(enrol::follow))
+        .route("/invitation/{link}/again", post(enrol::again))
+        .route("/enrol", get(enrol::show))
+        .route("/enrol/terms", post(enrol::terms))
+        .route("/enrol/data", post(enrol::data))
+        .route("/enrol/code", post(enrol::code))
+        .route("/enrol/confirm", post(enrol::confirm))
+        .route("/enrol/provider", post(enrol::provider))
+        .route("/enrol/tokens", post(enrol::add))
+        .route("/enrol/passphrase", post(enrol::passphrase))
+        .route("/proofing/return", get(recovery::landed))
+        .route("/proofing/finish", get(recovery::finish))
         .route("/portal/dashboard", get(tokens::dashboard))
         .route("/portal/passphrase", get(passphrase::form).post(passphrase::submit))
         .route("/portal/tokens", get(tokens::list).post(tokens::add))
@@ -83,7 +111,20 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/practice/{practice}", get(practice::home))
         .route("/practice/{practice}/due", get(practice::due))
         .route("/practice/{practice}/due/{id}", post(practice::due_done))
+        .route("/practice/{practice}/invite", get(console::invite_form).post(console::invite))
+        .route("/practice/{practice}/invitations/{id}/resend", post(console::resend))
+        .route("/practice/{practice}/invitations/{id}/revoke", post(console::revoke))
+        .route("/practice/{practice}/cases", get(console::cases))
+        .route("/practice/{practice}/cases/{id}", get(console::case).post(console::decide))
+        .route("/practice/{practice}/rules", get(console::rules))
+        .route("/practice/{practice}/rules/zone", post(console::zone))
+        .route("/practice/{practice}/rules/model", post(console::model))
+        .route("/practice/{practice}/rules/provider", post(console::provider))
+        .route("/practice/{practice}/fleet", get(console::fleet))
         .route("/practice/{practice}/people/{id}", get(practice::person))
+        .route("/practice/{practice}/people/{id}/role", post(console::role))
+        .route("/practice/{practice}/people/{id}/disable", post(console::disable))
+        .route("/practice/{practice}/people/{id}/prove-again", post(console::prove_again))
         .route("/practice/{practice}/people/{id}/grant", post(practice::grant))
         .route("/practice/{practice}/people/{id}/revoke", post(practice::revoke))
         .route("/practice/{practice}/people/{id}/dea", post(practice::dea))
@@ -269,7 +310,8 @@ impl FromRequestParts<Shared> for Ctx {
         };
         let (session, ended) = match found {
             CookieSession::Open(session) => (Some(*session), None),
-            CookieSession::Idle => (None, Some("idle")),
+            CookieSession::Idle { enrolling: true } => (None, Some("enrolling")),
+            CookieSession::Idle { enrolling: false } => (None, Some("idle")),
             CookieSession::Over => (None, Some("1")),
         };
         let secret = session.as_ref().and(cookie).map(SecretText::new);
@@ -358,11 +400,20 @@ impl Ctx {
         match &self.session {
             Some(session) => match session.stage {
                 Stage::Passphrase { prescriber } => Ok((session.clone(), prescriber)),
-                Stage::Full { .. } => Err(Stop::with(see_other("/portal/dashboard"))),
-                Stage::Enrolling { .. } => Err(Stop::with(see_other("/enrol"))),
-                Stage::Launched => Err(Stop::with(see_other("/portal/login"))),
+                stage => Err(Stop::with(see_other(way_in(Some(stage))))),
             },
             None => Err(self.sign_in_again()),
+        }
+    }
+
+    /// The session of someone who may make a token with a phone: with both factors, or on the way to a
+    /// first token. What is made belongs to nobody until it is added.
+    fn pairing_session(&self) -> Result<(Session, PersonId), Stop> {
+        match self.session.as_ref().map(|session| (session, session.stage)) {
+            Some((session, Stage::Enrolling { prescriber } | Stage::Passphrase { prescriber })) => {
+                Ok((session.clone(), prescriber))
+            }
+            _ => self.full_session(),
         }
     }
 
@@ -371,12 +422,21 @@ impl Ctx {
         match &self.session {
             Some(session) => match session.stage {
                 Stage::Full { prescriber, .. } => Ok((session.clone(), prescriber)),
-                Stage::Passphrase { .. } => Err(Stop::with(see_other("/portal/login/passcode"))),
-                Stage::Enrolling { .. } => Err(Stop::with(see_other("/enrol"))),
-                Stage::Launched => Err(Stop::with(see_other("/portal/login"))),
+                stage => Err(Stop::with(see_other(way_in(Some(stage))))),
             },
             None => Err(self.sign_in_again()),
         }
+    }
+}
+
+/// The page that fits how far a session has come.
+const fn way_in(stage: Option<Stage>) -> &'static str {
+    match stage {
+        Some(Stage::Full { .. }) => "/portal/dashboard",
+        Some(Stage::Passphrase { .. }) => "/portal/login/passcode",
+        Some(Stage::Enrolling { .. }) => "/enrol",
+        Some(Stage::Resetting { .. }) => "/portal/forgot/code",
+        Some(Stage::Launched) | None => "/portal/login",
     }
 }
 

@@ -6,7 +6,7 @@ use axum::{
 };
 use countersign_crypto::SecretText;
 use countersign_domain::{PairingId, PersonId, TokenId};
-use countersign_store::PairingState;
+use countersign_store::{PairingState, Stage};
 use http::{HeaderValue, StatusCode, header};
 
 use super::{Ctx, Fields, Query, tokens};
@@ -26,7 +26,7 @@ struct Known {
 }
 
 async fn known(ctx: &Ctx, id: &str) -> Result<Known, Stop> {
-    let (session, prescriber) = ctx.full_session()?;
+    let (session, prescriber) = ctx.pairing_session()?;
     let id: PairingId = id.parse().map_err(|_| ctx.not_found())?;
     let by = By { session: &session, prescriber };
     let state = ctx.app().pairing_state(&by, id).await.map_err(|error| ctx.stop(&error))?;
@@ -45,8 +45,17 @@ fn replaces(text: &str) -> Option<TokenId> {
     text.parse().ok()
 }
 
+/// Where the token that was made is added.
+fn onward(ctx: &Ctx) -> &'static str {
+    match ctx.session.as_ref().map(|session| session.stage) {
+        Some(Stage::Enrolling { .. }) => "/enrol",
+        Some(Stage::Passphrase { .. }) => "/portal/no-token",
+        _ => "/portal/tokens/new",
+    }
+}
+
 pub(super) async fn start(ctx: Ctx, fields: Fields) -> Out {
-    let (session, prescriber) = ctx.full_session()?;
+    let (session, prescriber) = ctx.pairing_session()?;
     let secret = ctx.secret().ok_or_else(|| ctx.sign_in_again())?;
     let by = By { session: &session, prescriber };
     let id = ctx
@@ -63,17 +72,19 @@ pub(super) async fn show(ctx: Ctx, Path(id): Path<String>, query: Query) -> Out 
     let replaces = replaces(query.text("replaces"));
     if let PairingState::Used { .. } = known.state {
         let along = replaces.map(|token| format!("&replaces={token}")).unwrap_or_default();
-        let id = known.id;
-        return Ok(see_other(&format!("/portal/tokens/new?pairing={id}{along}#add-token")));
+        let next = format!("{}?pairing={}{along}#add-token", onward(&ctx), known.id);
+        return Ok(see_other(&next));
     }
     let left = seconds_left(&ctx, &known.state);
     let code = ctx.app().pairing_code(known.secret.expose(), known.id);
     let template = PairingPage {
-        page: tokens::frame_of(&ctx, known.prescriber, "Pair a phone").await?,
+        page: tokens::frame_of(&ctx, known.prescriber, "Pair a phone", onward(&ctx)).await?,
         id: known.id.to_string(),
         code: left.map(|_| code.grouped_text().expose().to_owned()),
         seconds_left: left.unwrap_or(0),
         replaces: replaces.map(|token| token.to_string()).unwrap_or_default(),
+        onward: onward(&ctx),
+        back: if onward(&ctx) == "/portal/tokens/new" { "/portal/tokens" } else { onward(&ctx) },
         app_address: format!("{}/authenticator", ctx.app().options().public_url),
     };
     Ok(page(StatusCode::OK, &template))

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 use axum::extract::Path;
 use countersign_domain::{
-    Date, DeaNumber, DeaRegistration, PersonId, PracticeId, RequestId, Role, Schedules,
-    StateLicence, UsState, WARN_DAYS,
+    Date, DeaNumber, DeaRegistration, DisableReason, PersonId, PracticeId, RequestId, Role,
+    Schedules, StateLicence, UsState, WARN_DAYS,
     access::{AccessRefusal, Cause, Change, Permission, Setting},
     proofing::Channel,
 };
 use countersign_store::{
-    Authority, Deadline, Paper, RequestBody, RequestRow, RequestStage, Session,
+    Authority, CaseState, Deadline, Paper, RequestBody, RequestRow, RequestStage, Session,
 };
 use data_encoding::HEXLOWER;
 use http::StatusCode;
 
-use super::{Ctx, Fields, Query, show, tokens};
+use super::{Ctx, Fields, Query, console, show, tokens};
 use crate::{
     app::{Asked, Board, Desk, Execution, NewPaper, Overview, Shown, Wanted},
     respond::{Out, Stop, page, see_other},
@@ -27,14 +27,14 @@ use crate::{
 };
 
 /// Somebody at the desk of a practice. Another's practice is not found.
-struct Known {
-    session: Session,
-    desk: Desk,
-    board: Board,
-    overview: Overview,
+pub(super) struct Known {
+    pub(super) session: Session,
+    pub(super) desk: Desk,
+    pub(super) board: Board,
+    pub(super) overview: Overview,
 }
 
-async fn known(ctx: &Ctx, practice: &str) -> Result<Known, Stop> {
+pub(super) async fn known(ctx: &Ctx, practice: &str) -> Result<Known, Stop> {
     let (session, person) = ctx.full_session()?;
     let practice: PracticeId = practice.parse().map_err(|_| ctx.not_found())?;
     let desk = ctx.app().desk(person, practice).await.map_err(|error| ctx.stop(&error))?;
@@ -48,17 +48,17 @@ fn base(practice: PracticeId) -> String {
 }
 
 impl Known {
-    fn base(&self) -> String {
+    pub(super) fn base(&self) -> String {
         base(self.desk.practice.id)
     }
 
-    fn frame(&self, ctx: &Ctx, title: &str) -> Page {
+    pub(super) fn frame(&self, ctx: &Ctx, title: &str) -> Page {
         let mut page = tokens::frame(ctx, &self.overview, title, NavTab::Hidden);
         page.practice = Some(self.desk.practice.name.clone());
         page
     }
 
-    fn name(&self, id: PersonId) -> String {
+    pub(super) fn name(&self, id: PersonId) -> String {
         let found = self.board.people.iter().find(|person| person.id == id);
         found.map_or_else(|| "Somebody else".to_owned(), |person| person.name.clone())
     }
@@ -82,7 +82,12 @@ impl Known {
                     if *give { "gets" } else { "loses" }
                 )
             }
-            RequestBody::Provider { issuer, .. } => format!("Proofing provider {issuer}"),
+            RequestBody::Provider { issuer, give: true, .. } => {
+                format!("Accept the proofing provider {issuer}")
+            }
+            RequestBody::Provider { issuer, .. } => {
+                format!("No longer accept the proofing provider {issuer}")
+            }
         };
         let state = match (row.stage, row.decided) {
             (RequestStage::Executed, Some((by, _))) => format!("Executed by {}", self.name(by)),
@@ -195,6 +200,9 @@ fn roles_of(board: &Board, person: PersonId) -> String {
 pub(super) async fn home(ctx: Ctx, Path(practice): Path<String>, query: Query) -> Out {
     let known = known(&ctx, &practice).await?;
     let messages = ctx.app().messages(&known.desk).await.map_err(|error| ctx.stop(&error))?;
+    let cases = ctx.app().cases(&known.desk, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    let rules = ctx.app().rules(&known.desk).await.map_err(|error| ctx.stop(&error))?;
+    let fleet = ctx.app().fleet(&known.desk, ctx.at).await.map_err(|error| ctx.stop(&error))?;
     let letters =
         messages.iter().filter(|it| it.channel == Channel::Post && it.done.is_none()).count();
     let waiting = known.board.requests.iter().filter(|row| row.stage == RequestStage::Entered);
@@ -226,6 +234,9 @@ pub(super) async fn home(ctx: Ctx, Path(practice): Path<String>, query: Query) -
             })
             .collect(),
         letters,
+        cases: cases.iter().filter(|it| it.row.state == CaseState::Open).count(),
+        invitations: console::invitation_lines(&ctx, &known, &rules.invitations, &fleet),
+        can_invite: known.desk.may_invite(),
         lacking: known.lacking(&ctx),
     };
     let done = match query.text("done") {
@@ -233,6 +244,9 @@ pub(super) async fn home(ctx: Ctx, Path(practice): Path<String>, query: Query) -
         "rejected" => Some("The change is turned down. Nothing was changed."),
         "entered" => Some("The change is entered. Another person now has to look at it."),
         "revoked" => Some("The permission is taken away. Another person now confirms the record."),
+        "invited" => Some("The invitation is on its way to their own e-mail address."),
+        "resent" => Some("A new link is on its way. The old one no longer works."),
+        "taken-back" => Some("The invitation is taken back. Its link no longer works."),
         _ => None,
     };
     template.page.notice = done.map(|text| Notice::new(NoticeKind::Success, text));
@@ -322,11 +336,17 @@ fn papers(known: &Known, ctx: &Ctx, person: PersonId) -> Vec<PaperLine> {
 }
 
 /// The page of somebody of this practice.
-async fn person_page(ctx: &Ctx, known: &Known, id: &str) -> Result<(PersonPage, PersonId), Stop> {
+pub(super) async fn person_page(
+    ctx: &Ctx,
+    known: &Known,
+    id: &str,
+) -> Result<(PersonPage, PersonId), Stop> {
     let id: PersonId = id.parse().map_err(|_| ctx.not_found())?;
     let person = known.board.people.iter().find(|person| person.id == id);
     let person = person.ok_or_else(|| ctx.not_found())?;
     let theirs = ctx.app().overview(id).await.map_err(|error| ctx.stop(&error))?;
+    let fleet = ctx.app().fleet(&known.desk, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    let of = fleet.iter().find(|it| it.person == id);
     let registrations: Vec<Choice> = known
         .board
         .authorities
@@ -377,6 +397,47 @@ async fn person_page(ctx: &Ctx, known: &Known, id: &str) -> Result<(PersonPage, 
         licence_state: TextField::default(),
         licence: TextField::default(),
         licence_expires: TextField::default(),
+        waits: of.map_or("", |it| console::waits(it.step)).to_owned(),
+        can_prove: known.desk.may_invite()
+            && id != known.desk.person
+            && person.has_passphrase
+            && !person.closed
+            && theirs.prescriber.practice == known.desk.practice.id,
+        role: ChoiceField {
+            options: Role::ALL.iter().map(|it| Choice::new(it.code(), it.label())).collect(),
+            ..ChoiceField::default()
+        },
+        give: ChoiceField {
+            value: "yes".to_owned(),
+            options: vec![Choice::new("yes", "Give it"), Choice::new("no", "Take it away")],
+            error: None,
+        },
+        unit: TextField::default(),
+        role_reason: TextField::default(),
+        token: ChoiceField {
+            options: of
+                .map(|it| it.tokens.as_slice())
+                .unwrap_or_default()
+                .iter()
+                // Those that another practice gave out are that practice's.
+                .filter(|token| token.is_active() && token.practice == Some(known.desk.practice.id))
+                .map(|token| {
+                    let label = show::label(token);
+                    let id = &label.credential;
+                    let text = format!("{} — {}••••{}", label.name, id.head, id.tail);
+                    Choice::new(token.id.to_string(), text)
+                })
+                .collect(),
+            ..ChoiceField::default()
+        },
+        why: ChoiceField {
+            options: DisableReason::CHOICES
+                .iter()
+                .map(|it| Choice::new(it.code(), it.label()))
+                .collect(),
+            ..ChoiceField::default()
+        },
+        disable_reason: TextField::default(),
     };
     Ok((template, id))
 }
@@ -388,18 +449,23 @@ pub(super) async fn person(
 ) -> Out {
     let known = known(&ctx, &practice).await?;
     let (mut template, _) = person_page(&ctx, &known, &id).await?;
-    if query.text("done") == "saved" {
-        template.page.notice = Some(Notice::new(NoticeKind::Success, "Saved."));
-    }
+    let done = match query.text("done") {
+        "saved" => Some((NoticeKind::Success, "Saved.")),
+        "disabled" => Some((NoticeKind::Success, "The token is disabled, and its owner told.")),
+        "asked" => Some((NoticeKind::Success, "The link is on its way to their own address.")),
+        "not-asked" => Some((NoticeKind::Error, "No link was sent: no address is on record.")),
+        _ => None,
+    };
+    template.page.notice = done.map(|(kind, text)| Notice::new(kind, text));
     Ok(page(StatusCode::OK, &template))
 }
 
-fn typed(fields: &Fields, name: &str, most: usize) -> TextField {
+pub(super) fn typed(fields: &Fields, name: &str, most: usize) -> TextField {
     TextField { value: fields.text(name).trim().chars().take(most).collect(), error: None }
 }
 
 /// Reads a field; what is wrong with it stands beside it.
-fn read<T: std::str::FromStr<Err: ToString>>(field: &mut TextField) -> Option<T> {
+pub(super) fn read<T: std::str::FromStr<Err: ToString>>(field: &mut TextField) -> Option<T> {
     match field.value.parse() {
         Ok(value) => Some(value),
         Err(error) => {
@@ -410,8 +476,13 @@ fn read<T: std::str::FromStr<Err: ToString>>(field: &mut TextField) -> Option<T>
 }
 
 /// Enters a change; why access control says no, where it does.
-async fn enter(ctx: &Ctx, known: &Known, wanted: Wanted) -> Result<Option<AccessRefusal>, Stop> {
-    match ctx.app().enter_request(&known.desk, wanted, ctx.at).await {
+pub(super) async fn enter(
+    ctx: &Ctx,
+    known: &Known,
+    wanted: Wanted,
+    reason: String,
+) -> Result<Option<AccessRefusal>, Stop> {
+    match ctx.app().enter_request(&known.desk, wanted, reason, ctx.at).await {
         Ok(Asked::Done(_)) => Ok(None),
         Ok(Asked::Refused(refusal)) => Ok(Some(refusal)),
         Ok(Asked::NotConfirmed(_)) => Err(ctx.not_found()),
@@ -446,8 +517,8 @@ pub(super) async fn grant(
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let reason = template.grant_reason.value.clone();
-    let wanted = Wanted { person, authority, change: Change::Grant { verified }, reason };
-    if let Some(refusal) = enter(&ctx, &known, wanted).await? {
+    let wanted = Wanted::Permission { person, authority, change: Change::Grant { verified } };
+    if let Some(refusal) = enter(&ctx, &known, wanted, reason).await? {
         template.grant.error = Some(refusal.to_string());
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     }
@@ -480,8 +551,8 @@ pub(super) async fn revoke(
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let reason = template.revoke_reason.value.clone();
-    let wanted = Wanted { person, authority, change: Change::Revoke(cause), reason };
-    if let Some(refusal) = enter(&ctx, &known, wanted).await? {
+    let wanted = Wanted::Permission { person, authority, change: Change::Revoke(cause) };
+    if let Some(refusal) = enter(&ctx, &known, wanted, reason).await? {
         template.revoke.error = Some(refusal.to_string());
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     }
@@ -574,6 +645,13 @@ fn request_page(ctx: &Ctx, known: &Known, shown: &Shown) -> RequestPage {
         registration,
         verified: match &row.body {
             RequestBody::Grant { verified } => verified.clone(),
+            _ => String::new(),
+        },
+        more: match &row.body {
+            RequestBody::Role { unit, .. } if !unit.is_empty() => format!("Unit {unit}"),
+            RequestBody::Provider { accepted, .. } if !accepted.is_empty() => {
+                format!("Counts as IAL2: {accepted}")
+            }
             _ => String::new(),
         },
         digest: HEXLOWER.encode(&shown.digest),

@@ -4,7 +4,6 @@ use axum::{
     extract::Path,
     response::{IntoResponse, Response},
 };
-use countersign_store::Stage;
 use http::{StatusCode, header};
 
 use super::{Ctx, Query, bare, with_session, without_session};
@@ -78,12 +77,7 @@ pub(super) async fn e_prescribing(ctx: Ctx) -> Out {
 
 /// The way into the portal that fits the session.
 pub(super) async fn portal(ctx: Ctx) -> Response {
-    see_other(match ctx.session.map(|session| session.stage) {
-        Some(Stage::Full { .. }) => "/portal/dashboard",
-        Some(Stage::Passphrase { .. }) => "/portal/login/passcode",
-        Some(Stage::Enrolling { .. }) => "/enrol",
-        Some(Stage::Launched) | None => "/portal/login",
-    })
+    see_other(super::way_in(ctx.session.map(|session| session.stage)))
 }
 
 /// Ends the session on the server, then in the browser.

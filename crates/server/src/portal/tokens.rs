@@ -1,9 +1,9 @@
 //! Token management: the dashboard, the table, and what can be done to a token.
 
-use axum::{extract::Path, response::Response};
+use axum::extract::Path;
 use countersign_domain::{
     CredentialId, DisableReason, Manufacturer, PersonId, Refusal, Token, TokenId, TokenKind,
-    TokenName, infer_format, otp::OneTimePasscode,
+    TokenModel, TokenName, infer_format, otp::OneTimePasscode,
 };
 use countersign_store::{PairingState, Session};
 use http::StatusCode;
@@ -18,8 +18,8 @@ use crate::{
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, AddToken, Choice, ChoiceField, DISABLE_WORD, DashboardPage, DeskLink,
-        DisablePage, EnablePage, HistoryPage, NavTab, NoTokenPage, Notice, NoticeKind, Page,
-        ReasonField, ResyncPage, SecretField, StepUp, TestPage, TestResult, TextField, TokenField,
+        DisablePage, EnablePage, HistoryPage, NavTab, Notice, NoticeKind, Page, ReasonField,
+        ResyncPage, SecretField, SigningLine, StepUp, TestPage, TestResult, TextField, TokenField,
         TokenPage, TokensPage,
     },
 };
@@ -53,11 +53,18 @@ pub(super) fn frame(ctx: &Ctx, overview: &Overview, title: &str, nav: NavTab) ->
 }
 
 /// The frame of a page of this prescriber.
-pub(super) async fn frame_of(ctx: &Ctx, prescriber: PersonId, title: &str) -> Result<Page, Stop> {
+pub(super) async fn frame_of(
+    ctx: &Ctx,
+    prescriber: PersonId,
+    title: &str,
+    onward: &str,
+) -> Result<Page, Stop> {
     let person = ctx.app().prescriber(prescriber).await.map_err(|error| ctx.stop(&error))?;
     let mut page = ctx.frame_for(title, &person.name);
     page.practice = Some(person.practice_name);
-    page.nav = NavTab::Tokens;
+    if onward == "/portal/tokens/new" {
+        page.nav = NavTab::Tokens;
+    }
     Ok(page)
 }
 
@@ -66,7 +73,7 @@ pub(super) fn most_active(ctx: &Ctx) -> usize {
 }
 
 pub(super) async fn dashboard(ctx: Ctx, query: Query) -> Out {
-    let (_, person, overview) = known(&ctx).await?;
+    let (session, person, overview) = known(&ctx).await?;
     let desks = ctx.app().desks(person).await.map_err(|error| ctx.stop(&error))?;
     let active: Vec<_> = overview
         .tokens
@@ -87,11 +94,53 @@ pub(super) async fn dashboard(ctx: Ctx, query: Query) -> Out {
             .map(|(id, name)| DeskLink { href: format!("/practice/{id}"), name })
             .collect(),
         staff: overview.prescriber.sign_in.npi().is_none(),
+        signing: signing(&ctx, &session, person, &overview).await?,
     };
-    let done = (query.text("done") == "passphrase")
-        .then_some("Your passphrase is changed. It is the one you sign with from now on.");
+    let done = match query.text("done") {
+        "passphrase" => {
+            Some("Your passphrase is changed. It is the one you sign with from now on.")
+        }
+        "joined" => Some("You have joined. What you may sign there, its own people decide."),
+        _ => None,
+    };
     template.page.notice = ctx.noticed(done, &overview);
     Ok(page(StatusCode::OK, &template))
+}
+
+/// Whether a prescriber may sign, and else what is missing first.
+async fn signing(
+    ctx: &Ctx,
+    session: &Session,
+    person: PersonId,
+    overview: &Overview,
+) -> Result<Option<SigningLine>, Stop> {
+    let it =
+        ctx.app().enrolment(session, person, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    if !it.prescribes {
+        return Ok(None);
+    }
+    let active = |token: &&Token| token.is_active();
+    let waits = overview.tokens.iter().filter(active).find(|token| token.activated.is_none());
+    let signs = overview.tokens.iter().filter(active).any(|token| token.activated.is_some());
+    let line = |text: &str, href: String, link| SigningLine {
+        allowed: false,
+        text: text.to_owned(),
+        href,
+        link,
+    };
+    Ok(Some(match (waits, signs, it.facts.granted) {
+        (Some(token), false, _) => line(
+            "Your token waits for its activation.",
+            format!("/portal/tokens/{}/activate", token.id),
+            "Activate it",
+        ),
+        (_, _, false) => line(
+            "Two people of your practice grant the permission first.",
+            "/portal/approval".to_owned(),
+            "See how it stands",
+        ),
+        _ => SigningLine { allowed: true, ..line("", String::new(), "") },
+    }))
 }
 
 fn tokens_page(ctx: &Ctx, overview: &Overview, add: Option<AddToken>) -> TokensPage {
@@ -115,7 +164,8 @@ pub(super) async fn list(ctx: Ctx, query: Query) -> Out {
     let mut template = tokens_page(&ctx, &overview, None);
     if template.active_count() == 0 {
         // A table without an active token is a dead end; this page says what can be done.
-        return Ok(no_token(&ctx, &overview, query.text("done")));
+        let done = if query.text("done") == "disabled" { "?done=disabled" } else { "" };
+        return Ok(see_other(&format!("/portal/no-token{done}")));
     }
     let done = match query.text("done") {
         "activated" => Some("The token is activated for signing."),
@@ -146,8 +196,18 @@ pub(super) fn step_up(ctx: &Ctx, session: &Session, overview: &Overview) -> Opti
 }
 
 pub(super) fn empty_add(ctx: &Ctx, session: &Session, overview: &Overview) -> AddToken {
+    AddToken {
+        other_app: phone::offers_other_app(ctx, overview),
+        step_up: step_up(ctx, session, overview),
+        back: "/portal/tokens".to_owned(),
+        ..plain_add(ctx, &overview.models, "/portal/tokens")
+    }
+}
+
+/// The form without a passcode of another token: a proofing vouches for a first one.
+pub(super) fn plain_add(ctx: &Ctx, models: &[TokenModel], action: &str) -> AddToken {
     let on = &ctx.app().options().manufacturers;
-    let offered = show::offered(on, &overview.models);
+    let offered = show::offered(on, models);
     let choice = |options: Vec<Choice>| ChoiceField { value: String::new(), options, error: None };
     let mut issuer = choice(vec![Choice::new("built_in", "Countersign (this server)")]);
     "built_in".clone_into(&mut issuer.value);
@@ -156,13 +216,12 @@ pub(super) fn empty_add(ctx: &Ctx, session: &Session, overview: &Overview) -> Ad
         manufacturer_help: offered.contains(&Manufacturer::Symantec).then(|| {
             "Symantec IDs are served by this server's built-in authority, not by Symantec. A code from the vendor's own VIP Access app cannot be checked here.".to_owned()
         }),
-        models_note: show::models_note(&offered, &overview.models),
-        other_app: phone::offers_other_app(ctx, overview),
+        models_note: show::models_note(&offered, models),
         issuer,
         token_type: choice(show::kinds()),
         formats: show::formats(&offered),
         prefixes: show::prefixes(&offered),
-        step_up: step_up(ctx, session, overview),
+        action: action.to_owned(),
         can_pair: on.contains(&Manufacturer::Countersign),
         ..AddToken::default()
     }
@@ -172,7 +231,7 @@ pub(super) async fn add_form(ctx: Ctx, query: Query) -> Out {
     let (session, prescriber, overview) = known(&ctx).await?;
     let mut template = tokens_page(&ctx, &overview, None);
     if template.active_count() == 0 {
-        return Ok(no_token(&ctx, &overview, ""));
+        return Ok(see_other("/portal/no-token"));
     }
     if let Some(old) = phone::replaces(&overview, query.text("replaces")) {
         template.add = Some(phone::replacing_add(&ctx, &session, &overview, &old));
@@ -195,21 +254,6 @@ pub(super) async fn add_form(ctx: Ctx, query: Query) -> Out {
     Ok(page(StatusCode::OK, &template))
 }
 
-fn no_token(ctx: &Ctx, overview: &Overview, done: &str) -> Response {
-    let mut template = NoTokenPage {
-        page: frame(ctx, overview, "No active token", NavTab::Tokens),
-        // Each has its own page here; the one at the log-in is for who has no passcode.
-        enable_href: overview
-            .tokens
-            .iter()
-            .find(|token| token.is_temporarily_disabled())
-            .map(|token| format!("/portal/tokens/{}/enable", token.id)),
-    };
-    let done = (done == "disabled").then_some(DISABLED);
-    template.page.notice = ctx.noticed(done, overview);
-    page(StatusCode::OK, &template)
-}
-
 /// Reads the fresh passcode where one is asked for; what is wrong stands beside its field.
 pub(super) fn confirm(fields: &Fields, asked: Option<&mut StepUp>) -> Result<Option<Confirm>, ()> {
     let Some(asked) = asked else { return Ok(None) };
@@ -227,7 +271,11 @@ pub(super) fn confirm(fields: &Fields, asked: Option<&mut StepUp>) -> Result<Opt
 }
 
 /// The form as typed, and what is right of it.
-fn read_add(fields: &Fields, on: &[Manufacturer], add: &mut AddToken) -> Option<AddForm> {
+pub(super) fn read_add(
+    fields: &Fields,
+    on: &[Manufacturer],
+    add: &mut AddToken,
+) -> Option<AddForm> {
     let typed = |name: &str, most: usize| fields.text(name).chars().take(most).collect::<String>();
     add.manufacturer.value = typed("manufacturer", 40);
     add.token_type.value = typed("token_type", 40);
@@ -348,7 +396,7 @@ pub(super) async fn add(ctx: Ctx, fields: Fields) -> Out {
     Ok(again(add))
 }
 
-fn add_refused(ctx: &Ctx, add: &mut AddToken, refusal: &Refusal) {
+pub(super) fn add_refused(ctx: &Ctx, add: &mut AddToken, refusal: &Refusal) {
     let text = Some(refusal.to_string());
     match refusal {
         Refusal::TypeMismatch { .. } => add.token_type.error = text,

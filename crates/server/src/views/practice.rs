@@ -83,6 +83,21 @@ pub struct PersonLine {
     pub class: &'static str,
 }
 
+/// Somebody who is invited and not done.
+#[derive(Clone, Debug, Default)]
+pub struct InvitationLine {
+    /// Its ID.
+    pub id: String,
+    /// Whom.
+    pub name: String,
+    /// How far it is.
+    pub state: &'static str,
+    /// What is waited for.
+    pub waits: String,
+    /// When it was sent.
+    pub when: When,
+}
+
 /// The first page of the console.
 #[derive(Clone, Debug, Template)]
 #[template(path = "practice.html")]
@@ -103,6 +118,12 @@ pub struct PracticePage {
     pub people: Vec<PersonLine>,
     /// Letters that wait for a printer.
     pub letters: usize,
+    /// Cases of proofing that are open.
+    pub cases: usize,
+    /// People who are invited and not done.
+    pub invitations: Vec<InvitationLine>,
+    /// Whoever looks may invite.
+    pub can_invite: bool,
     /// What keeps this practice from granting anything; empty if nothing.
     pub lacking: Vec<String>,
 }
@@ -164,6 +185,10 @@ pub struct PersonPage {
     pub papers: Vec<PaperLine>,
     /// How many active tokens they have.
     pub tokens: usize,
+    /// The step of an enrolment that is waited for; empty where there is none.
+    pub waits: String,
+    /// Whoever looks may send them a link to prove their identity again.
+    pub can_prove: bool,
     /// Whoever looks may enter changes of access control.
     pub can_set: bool,
     /// Whoever looks may enter registrations.
@@ -194,6 +219,20 @@ pub struct PersonPage {
     pub licence: TextField,
     /// Its last day. Sends `licence_expires`.
     pub licence_expires: TextField,
+    /// A role. Sends `role`.
+    pub role: ChoiceField,
+    /// Given or taken. Sends `give`.
+    pub give: ChoiceField,
+    /// The unit of the role. Sends `unit`.
+    pub unit: TextField,
+    /// Why. Sends `role_reason`.
+    pub role_reason: TextField,
+    /// A token to disable. Sends `token`.
+    pub token: ChoiceField,
+    /// Why, of the reasons there are. Sends `why`.
+    pub why: ChoiceField,
+    /// In words. Sends `disable_reason`.
+    pub disable_reason: TextField,
 }
 
 impl PersonPage {
@@ -217,6 +256,12 @@ impl PersonPage {
             ("licence_state", "State", &self.licence_state.error),
             ("licence", "Licence number", &self.licence.error),
             ("licence_expires", "Last day", &self.licence_expires.error),
+            ("role", "Role", &self.role.error),
+            ("unit", "Unit", &self.unit.error),
+            ("role_reason", "Reason", &self.role_reason.error),
+            ("token", "Token", &self.token.error),
+            ("why", "Why", &self.why.error),
+            ("disable_reason", "In words", &self.disable_reason.error),
         ])
     }
 }
@@ -237,6 +282,8 @@ pub struct RequestPage {
     pub sign_in: String,
     /// State and schedules of the registration.
     pub registration: String,
+    /// The unit of a role, the values of a provider; empty where there is nothing more.
+    pub more: String,
     /// The day on which registration and licence were looked at; empty where it is no grant.
     pub verified: String,
     /// Digest of all this, in hexadecimal: what a passcode is bound to.
@@ -343,4 +390,250 @@ pub struct NotMePage {
     pub done: bool,
     /// Where the form is sent.
     pub action: String,
+}
+
+/// Invites somebody.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "practice_invite.html")]
+pub struct InvitePage {
+    /// Frame.
+    pub page: Page,
+    /// Address of this console.
+    pub base: String,
+    /// What they do here. Sends `role`.
+    pub role: ChoiceField,
+    /// Sends `given`.
+    pub given: TextField,
+    /// Sends `middle`.
+    pub middle: TextField,
+    /// Sends `family`.
+    pub family: TextField,
+    /// Sends `suffix`.
+    pub suffix: TextField,
+    /// Sends `email`.
+    pub email: TextField,
+    /// Sends `email2`.
+    pub email2: TextField,
+    /// Sends `phone`.
+    pub phone: TextField,
+    /// Sends `address`.
+    pub address: TextField,
+    /// Sends `npi`.
+    pub npi: TextField,
+    /// Sends `dea`.
+    pub dea: TextField,
+    /// Sends `dea_state`.
+    pub dea_state: TextField,
+    /// Sends `schedules`.
+    pub schedules: TextField,
+    /// Sends `dea_expires`.
+    pub dea_expires: TextField,
+    /// Sends `licence_state`.
+    pub licence_state: TextField,
+    /// Sends `licence`.
+    pub licence: TextField,
+    /// Sends `licence_expires`.
+    pub licence_expires: TextField,
+}
+
+impl InvitePage {
+    pub(crate) fn problems_are_none(&self) -> bool {
+        self.problems().is_empty()
+    }
+
+    fn problems(&self) -> Vec<Problem<'_>> {
+        problems([
+            ("role", "What they do here", &self.role.error),
+            ("given", "Given name", &self.given.error),
+            ("family", "Family name", &self.family.error),
+            ("email", "E-mail address", &self.email.error),
+            ("email2", "Second e-mail address", &self.email2.error),
+            ("phone", "Mobile phone", &self.phone.error),
+            ("address", "Postal address", &self.address.error),
+            ("npi", "NPI", &self.npi.error),
+            ("dea", "DEA number", &self.dea.error),
+            ("dea_state", "State", &self.dea_state.error),
+            ("schedules", "Schedules", &self.schedules.error),
+            ("dea_expires", "Last day", &self.dea_expires.error),
+            ("licence_state", "Licence of the state", &self.licence_state.error),
+            ("licence", "Licence number", &self.licence.error),
+            ("licence_expires", "Last day of the licence", &self.licence_expires.error),
+        ])
+    }
+}
+
+/// A case of proofing in a list.
+#[derive(Clone, Debug, Default)]
+pub struct CaseLine {
+    /// Address of its page.
+    pub href: String,
+    /// Whose.
+    pub name: String,
+    /// Why it was opened.
+    pub purpose: &'static str,
+    /// How far it is.
+    pub state: &'static str,
+    /// What is missing, in short.
+    pub missing: String,
+    /// When it was opened.
+    pub when: When,
+}
+
+/// The cases of a practice.
+#[derive(Clone, Debug, Template)]
+#[template(path = "practice_cases.html")]
+pub struct CasesPage {
+    /// Frame.
+    pub page: Page,
+    /// Address of this console.
+    pub base: String,
+    /// Newest first.
+    pub cases: Vec<CaseLine>,
+}
+
+/// A case, for whoever decides in it. Sends `decision`, what was seen, and a fresh passcode.
+#[derive(Clone, Debug, Template)]
+#[template(path = "practice_case.html")]
+pub struct CasePage {
+    /// Frame.
+    pub page: Page,
+    /// Address of this console.
+    pub base: String,
+    /// Address of this page.
+    pub here: String,
+    /// The case.
+    pub line: CaseLine,
+    /// What there is.
+    pub facts: Vec<(&'static str, String)>,
+    /// What is missing, and who can act.
+    pub missing: Vec<super::MissingLine>,
+    /// A near match, part by part: ours, the provider's.
+    pub compared: Vec<(&'static str, String, String)>,
+    /// How they differ, in words.
+    pub differences: Vec<&'static str>,
+    /// Whoever looks decides on the near match.
+    pub can_near: bool,
+    /// Whoever looks proofs in person.
+    pub can_proof: bool,
+    /// Whoever looks authorizes.
+    pub can_issue: bool,
+    /// Kind of photo ID. Sends `id_kind`.
+    pub id_kind: ChoiceField,
+    /// Sends `id_last_four`.
+    pub id_last_four: TextField,
+    /// Sends `id_expires`.
+    pub id_expires: TextField,
+    /// Sends `licence`.
+    pub licence: TextField,
+    /// Sends `registration`.
+    pub registration: TextField,
+    /// Sends `privileges`.
+    pub privileges: TextField,
+    /// Sends `va`.
+    pub va: ChoiceField,
+    /// A fresh passcode.
+    pub step_up: Option<StepUp>,
+    /// A lock on the token whose passcode was asked for.
+    pub lock: Option<Lock>,
+}
+
+impl CasePage {
+    pub(crate) fn problems_are_none(&self) -> bool {
+        self.problems().is_empty()
+    }
+
+    fn problems(&self) -> Vec<Problem<'_>> {
+        let mut all = problems([
+            ("id_kind", "Photo ID", &self.id_kind.error),
+            ("id_last_four", "Last four characters", &self.id_last_four.error),
+            ("id_expires", "Valid until", &self.id_expires.error),
+            ("licence", "State authority", &self.licence.error),
+            ("registration", "DEA registration", &self.registration.error),
+        ]);
+        all.extend(step_up_problems(self.step_up.as_ref()));
+        all
+    }
+}
+
+/// By which rules a practice works.
+#[derive(Clone, Debug, Template)]
+#[template(path = "practice_rules.html")]
+pub struct RulesPage {
+    /// Frame.
+    pub page: Page,
+    /// Address of this console.
+    pub base: String,
+    /// Name of the practice.
+    pub name: String,
+    /// How identities are proofed.
+    pub rule: &'static str,
+    /// Whoever looks sets access control.
+    pub can_set: bool,
+    /// Whoever looks looks after the practice.
+    pub can_enter: bool,
+    /// Accepted providers: issuer, values.
+    pub listed: Vec<(String, String)>,
+    /// Sends `provider`.
+    pub provider: ChoiceField,
+    /// Sends `give`.
+    pub give: ChoiceField,
+    /// Sends `accepted`.
+    pub accepted: TextField,
+    /// Sends `provider_reason`.
+    pub provider_reason: TextField,
+    /// Models: name, how it stands, why.
+    pub models: Vec<(String, &'static str, String)>,
+    /// Sends `model`.
+    pub model: ChoiceField,
+    /// Sends `refuse`.
+    pub refuse: ChoiceField,
+    /// Sends `model_reason`.
+    pub model_reason: TextField,
+    /// Sends `zone`.
+    pub zone: TextField,
+    /// Sends `zone_reason`.
+    pub zone_reason: TextField,
+}
+
+impl RulesPage {
+    fn problems(&self) -> Vec<Problem<'_>> {
+        problems([
+            ("provider", "Provider", &self.provider.error),
+            ("accepted", "Values", &self.accepted.error),
+            ("provider_reason", "Reason", &self.provider_reason.error),
+            ("model", "Model", &self.model.error),
+            ("model_reason", "Reason", &self.model_reason.error),
+            ("zone", "Time zone", &self.zone.error),
+            ("zone_reason", "Reason", &self.zone_reason.error),
+        ])
+    }
+}
+
+/// Somebody and their tokens.
+#[derive(Clone, Debug, Default)]
+pub struct FleetLine {
+    /// Address of their page.
+    pub href: String,
+    /// Full name.
+    pub name: String,
+    /// How many active tokens.
+    pub active: usize,
+    /// What to look at.
+    pub attention: String,
+    /// When a token was last used.
+    pub last_used: Option<When>,
+}
+
+/// The tokens of everybody.
+#[derive(Clone, Debug, Template)]
+#[template(path = "practice_fleet.html")]
+pub struct FleetPage {
+    /// Frame.
+    pub page: Page,
+    /// Address of this console.
+    pub base: String,
+    /// How many of each kind that needs a look.
+    pub sums: Vec<(usize, &'static str)>,
+    /// Everybody, those that need a look first.
+    pub lines: Vec<FleetLine>,
 }

@@ -418,6 +418,75 @@ both! {
         assert!(page.body.contains("value=\"BM0000001\""), "what was typed is kept");
     }
 
+    /// One credential, a permission for each DEA number: one taken leaves the other.
+    /// Shows: A12
+    async fn each_dea_number_has_its_own_permission(app: TestApp) {
+        let place = Place::of(app).await;
+        let mut office = place.app.signed_in_as(&place.office).await;
+        let mut doctor = place.app.signed_in_as(&place.doctor).await;
+        let first = place.registration(&mut office).await;
+        let second = countersign_testkit::dea(900).as_text();
+        let fields = [("dea", second.as_str()), ("dea_state", "NE"), ("schedules", "4 5"), ("dea_expires", "2029-05-31")];
+        office.post(&format!("{}/dea", place.person()), &fields).await.leads_to(&format!("{}?done=saved", place.person()));
+        let page = office.get(&place.person()).await;
+        page.says(200, "May not sign");
+        let select = page.body.split("id=\"registration\"").nth(1).unwrap().split("</select>").next().unwrap();
+        let other = select.split("value=\"").skip(1).map(|it| it.split('"').next().unwrap().to_owned()).find(|id| *id != first).unwrap();
+        let fields = [("registration", other.as_str()), ("verified", "2026-05-25"), ("grant_reason", "Second number")];
+        let request = place.enter(&mut office, "grant", &fields).await;
+        place.app.clock.advance(30);
+        place.execute(&mut doctor, &place.doctor, &request).await.leads_to(&format!("{}?done=executed", place.base));
+        let fields = [("revoked", first.as_str()), ("cause", "withdrawn"), ("revoke_reason", "Returned")];
+        place.enter(&mut office, "revoke", &fields).await;
+        place.app.clock.advance(30);
+        assert!(place.may_sign().await, "under the other number");
+        let page = office.get(&place.person()).await;
+        page.says(200, "Suspended: registration or licence withdrawn");
+        let fields = [("revoked", other.as_str()), ("cause", "withdrawn"), ("revoke_reason", "Returned too")];
+        place.enter(&mut office, "revoke", &fields).await;
+        place.app.clock.advance(30);
+        assert!(!place.may_sign().await);
+    }
+
+    /// A token is its owner's in every practice where they prescribe: one replay state, and a permission
+    /// for each place.
+    /// Shows: A11, A16
+    async fn a_second_practice_checks_the_same_token(app: TestApp) {
+        let place = Place::of(app).await;
+        let elsewhere = other_practice(&place.app.store, &place.app).await;
+        let at = place.app.app.at().unwrap();
+        let key = place.app.app.create_api_key(elsewhere, "EHR there".to_owned(), at).await.unwrap();
+        let there = countersign_testkit::Api::new(place.app.router(), Some(key));
+        let here = place.app.api().await;
+        let credential = place.app.person.phone.credential.clone();
+        let id = credential.as_str();
+        let check = async |api: &countersign_testkit::Api, purpose: &str| {
+            api.check_for(id, &place.app.code(), purpose).await.verified()
+        };
+        assert!(!check(&there, "login").await, "not one of theirs");
+        assert!(check(&here, "login").await, "and the code is not spent by it");
+        let (person, now) = (place.app.person.id, place.app.now());
+        place.app.store.write("test_join", move |tx| {
+            tx.give_role(person, elsewhere, Role::Prescriber, "", now).map(drop)
+        }).await.unwrap();
+        assert!(!check(&there, "login").await, "used here, it is used there");
+        place.app.clock.advance(30);
+        assert!(check(&there, "login").await);
+        assert!(!check(&here, "login").await, "and the other way round");
+        place.app.clock.advance(30);
+        assert!(!check(&there, "sign").await, "no permission there");
+        place.app.clock.advance(30);
+        let dea = countersign_testkit::dea(901);
+        place.app.app.install_demo_permission(elsewhere, person, dea, at).await.unwrap();
+        assert!(check(&there, "sign").await);
+        // A loss reaches both.
+        place.report_lost().await;
+        place.app.clock.advance(30);
+        assert!(!check(&there, "sign").await && !check(&here, "sign").await);
+        let deadlines = place.app.store.read("test_due", move |tx| tx.deadlines(elsewhere, 9)).await.unwrap();
+        assert_eq!(deadlines.len(), 1);
+    }
+
     /// Another practice's console is not there, whoever asks, with real identifiers.
     /// Shows: A11
     async fn another_practice_is_not_found(app: TestApp) {
@@ -442,10 +511,10 @@ both! {
         browser.get(&format!("/practice/{elsewhere}")).await.says(200, "Riverside");
         let id = request.rsplit('/').next().unwrap().to_owned();
         let before = place.app.event_count().await;
-        for path in ["", "/due", "/letters", "/people/{person}", "/requests/{request}"] {
+        for path in ["", "/due", "/letters", "/people/{person}", "/requests/{request}", "/invite", "/cases", "/cases/{request}", "/rules", "/fleet"] {
             for practice in [place.app.practice, elsewhere] {
                 let path = path.replace("{person}", &place.app.person.id.to_string()).replace("{request}", &id);
-                if practice == elsewhere && matches!(path.as_str(), "" | "/due" | "/letters") {
+                if practice == elsewhere && matches!(path.as_str(), "" | "/due" | "/letters" | "/invite" | "/cases" | "/rules" | "/fleet") {
                     continue;
                 }
                 let page = browser.get(&format!("/practice/{practice}{path}")).await;
@@ -453,7 +522,8 @@ both! {
             }
         }
         for path in ["/due/{id}", "/people/{person}/grant", "/people/{person}/revoke", "/people/{person}/dea",
-            "/people/{person}/licence", "/requests/{request}", "/requests/{request}/reject", "/letters/{id}"] {
+            "/people/{person}/licence", "/people/{person}/role", "/people/{person}/disable", "/people/{person}/prove-again",
+            "/cases/{id}", "/invitations/{id}/resend", "/invitations/{id}/revoke", "/requests/{request}", "/requests/{request}/reject", "/letters/{id}"] {
             for practice in [place.app.practice, elsewhere] {
                 let path = path.replace("{person}", &place.app.person.id.to_string())
                     .replace("{request}", &id).replace("{id}", &id);

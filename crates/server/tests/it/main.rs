@@ -13,6 +13,7 @@ mod access;
 mod api;
 mod attacks;
 mod browser;
+mod enrol;
 mod faults;
 mod flow;
 mod layering;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use axum::body::Body;
 use countersign_domain::TokenId;
+use countersign_store::Stage;
 use countersign_testkit::{Api, Backend, Browser, PASSPHRASE, Page, TestApp, WRONG_CODE, both};
 use http::{Method, Request};
 
@@ -16,16 +17,24 @@ enum Who {
     Anyone(u16),
     /// Who has proved the passphrase and no passcode.
     Passphrase,
+    /// Who has proved the passphrase at least, and has no active token left.
+    Bereft,
+    /// Who has proved the passphrase at least, or enrols.
+    Pairing,
+    /// Who enrols.
+    Enrolling,
+    /// Who chooses a new passphrase in place of a forgotten one.
+    Resetting,
     /// Who has proved both factors.
     Full,
     /// An integrating system or a token app; without a key and a body it answers this.
     Machine(u16),
 }
 
-use Who::{Anyone, Full, Machine, Passphrase};
+use Who::{Anyone, Bereft, Enrolling, Full, Machine, Pairing, Passphrase, Resetting};
 
 /// Every route there is. `router_and_list_agree` fails when one is missing here.
-const ROUTES: [(&str, &str, Who); 57] = [
+const ROUTES: [(&str, &str, Who); 93] = [
     ("/", "GET", Anyone(303)),
     ("/launch", "GET", Anyone(403)),
     ("/e-prescribing", "GET", Anyone(403)),
@@ -42,14 +51,37 @@ const ROUTES: [(&str, &str, Who); 57] = [
     ("/portal/login/resync", "GET POST", Passphrase),
     ("/portal/login/lost", "GET POST", Passphrase),
     ("/portal/login/enable", "GET POST", Passphrase),
-    ("/portal/no-token", "GET", Passphrase),
+    ("/portal/no-token", "GET", Bereft),
+    ("/portal/recovery", "POST", Bereft),
+    ("/portal/recovery/code", "POST", Bereft),
+    ("/portal/recovery/confirm", "POST", Bereft),
+    ("/portal/recovery/provider", "POST", Bereft),
+    ("/portal/recovery/tokens", "POST", Bereft),
+    ("/portal/forgot", "GET POST", Anyone(200)),
+    ("/portal/forgot/code", "GET POST", Resetting),
+    ("/portal/addresses", "GET POST", Full),
+    ("/portal/addresses/{way}/code", "POST", Full),
+    ("/portal/addresses/{way}/confirm", "POST", Full),
+    ("/portal/approval", "GET", Anyone(303)),
+    ("/invitation/{link}", "GET POST", Anyone(404)),
+    ("/invitation/{link}/again", "POST", Anyone(303)),
+    ("/enrol", "GET", Enrolling),
+    ("/enrol/terms", "POST", Enrolling),
+    ("/enrol/data", "POST", Enrolling),
+    ("/enrol/code", "POST", Enrolling),
+    ("/enrol/confirm", "POST", Enrolling),
+    ("/enrol/provider", "POST", Enrolling),
+    ("/enrol/tokens", "POST", Enrolling),
+    ("/enrol/passphrase", "POST", Enrolling),
+    ("/proofing/return", "GET", Anyone(200)),
+    ("/proofing/finish", "GET", Anyone(303)),
     ("/portal/dashboard", "GET", Full),
     ("/portal/tokens", "GET POST", Full),
     ("/portal/tokens/new", "GET", Full),
-    ("/portal/pairings", "POST", Full),
-    ("/portal/pairings/{id}", "GET", Full),
-    ("/portal/pairings/{id}/code.svg", "GET", Full),
-    ("/portal/pairings/{id}/state", "GET", Full),
+    ("/portal/pairings", "POST", Pairing),
+    ("/portal/pairings/{id}", "GET", Pairing),
+    ("/portal/pairings/{id}/code.svg", "GET", Pairing),
+    ("/portal/pairings/{id}/state", "GET", Pairing),
     ("/portal/tokens/other", "GET POST", Full),
     ("/portal/passphrase", "GET POST", Full),
     ("/portal/phone", "GET POST", Full),
@@ -67,7 +99,20 @@ const ROUTES: [(&str, &str, Who); 57] = [
     ("/practice/{practice}", "GET", Full),
     ("/practice/{practice}/due", "GET", Full),
     ("/practice/{practice}/due/{id}", "POST", Full),
+    ("/practice/{practice}/invite", "GET POST", Full),
+    ("/practice/{practice}/invitations/{id}/resend", "POST", Full),
+    ("/practice/{practice}/invitations/{id}/revoke", "POST", Full),
+    ("/practice/{practice}/cases", "GET", Full),
+    ("/practice/{practice}/cases/{id}", "GET POST", Full),
+    ("/practice/{practice}/rules", "GET", Full),
+    ("/practice/{practice}/rules/zone", "POST", Full),
+    ("/practice/{practice}/rules/model", "POST", Full),
+    ("/practice/{practice}/rules/provider", "POST", Full),
+    ("/practice/{practice}/fleet", "GET", Full),
     ("/practice/{practice}/people/{id}", "GET", Full),
+    ("/practice/{practice}/people/{id}/role", "POST", Full),
+    ("/practice/{practice}/people/{id}/disable", "POST", Full),
+    ("/practice/{practice}/people/{id}/prove-again", "POST", Full),
     ("/practice/{practice}/people/{id}/grant", "POST", Full),
     ("/practice/{practice}/people/{id}/revoke", "POST", Full),
     ("/practice/{practice}/people/{id}/dea", "POST", Full),
@@ -100,6 +145,7 @@ fn address(path: &str, id: TokenId) -> String {
     path.replace("{id}", &id.to_string())
         .replace("{file}", "nothing.css")
         .replace("{link}", "no-link")
+        .replace("{way}", "phone")
         .replace("{practice}", "0196f000-0000-7000-8000-000000000000")
 }
 
@@ -247,11 +293,14 @@ async fn without_a_session() {
         for method in methods(list) {
             let page = open(&mut app.browser(), method.clone(), &path).await;
             match who {
-                Anyone(status) if method == Method::GET || path == "/sign-out" => {
+                Anyone(status)
+                    if method == Method::GET || path == "/sign-out" || path.ends_with("/again") =>
+                {
                     assert_eq!(page.status, status, "{method} {path}");
                 }
                 Anyone(_) => assert_eq!(page.status, 422, "{method} {path}"),
-                Passphrase | Full => page.leads_to("/portal/login"),
+                Resetting => page.leads_to("/portal/forgot"),
+                Passphrase | Bereft | Pairing | Enrolling | Full => page.leads_to("/portal/login"),
                 Machine(status) => assert!(
                     page.status == status || page.status == 415,
                     "{method} {path}: {}",
@@ -269,6 +318,9 @@ async fn at_the_wrong_stage() {
     let prescriber = app.launched("amoreno").await;
     let passphrase = app.at_passcode().await;
     let full = app.signed_in().await;
+    let prescriber_id = app.person.id;
+    let enrolling = app.browser_at(Stage::Enrolling { prescriber: prescriber_id }).await;
+    let resetting = app.browser_at(Stage::Resetting { prescriber: prescriber_id }).await;
     for (path, list, who) in ROUTES {
         let path = address(path, app.person.token);
         let stages = match who {
@@ -276,11 +328,29 @@ async fn at_the_wrong_stage() {
                 (&nurse, "/portal/login"),
                 (&prescriber, "/portal/login"),
                 (&full, "/portal/dashboard"),
+                (&enrolling, "/enrol"),
+                (&resetting, "/portal/forgot/code"),
             ],
             Full => vec![
                 (&nurse, "/portal/login"),
                 (&prescriber, "/portal/login"),
                 (&passphrase, "/portal/login/passcode"),
+                (&enrolling, "/enrol"),
+                (&resetting, "/portal/forgot/code"),
+            ],
+            Bereft => vec![
+                (&nurse, "/portal/login"),
+                (&prescriber, "/portal/login"),
+                (&passphrase, "/portal/login/passcode"),
+                (&full, "/portal/tokens"),
+                (&enrolling, "/enrol"),
+            ],
+            Pairing => vec![(&nurse, "/portal/login"), (&prescriber, "/portal/login")],
+            Enrolling | Resetting => vec![
+                (&nurse, "/portal/login"),
+                (&prescriber, "/portal/login"),
+                (&passphrase, "/portal/login/passcode"),
+                (&full, "/portal/dashboard"),
             ],
             Anyone(_) | Machine(_) => vec![],
         };
@@ -409,8 +479,9 @@ async fn looking_changes_nothing_and_leaves_no_record() {
             let before = app.event_count().await;
             let page = open(&mut browser, Method::GET, &path).await;
             assert!(page.status < 500, "{path}: {}", page.status);
-            // A launch is used up by a GET, and that is on record: the one exception.
-            let expected = i64::from(path == "/launch");
+            // A launch is used up by a GET, and that is on record.
+            // So is a provider's answer, also one that belongs to nothing.
+            let expected = i64::from(path == "/launch" || path == "/proofing/finish");
             assert_eq!(app.event_count().await - before, expected, "{path}");
         }
     }

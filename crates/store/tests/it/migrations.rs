@@ -10,7 +10,7 @@ use crate::support::{NOW, People, hex, master_key, named, seen};
 
 /// Every released migration with the checksums of its two files. A released file never changes:
 /// a difference here means that databases in the field would be refused.
-const RELEASED: [Released; 5] = [
+const RELEASED: [Released; 6] = [
     Released {
         version: 1,
         name: "first",
@@ -69,6 +69,18 @@ const RELEASED: [Released; 5] = [
         postgres: (
             include_bytes!("../../migrations/postgres/0005_people.sql"),
             "20f55ee9c812c038f45ba08b74710109a66ecef17095df17bba88292d161023c",
+        ),
+    },
+    Released {
+        version: 6,
+        name: "console",
+        sqlite: (
+            include_bytes!("../../migrations/sqlite/0006_console.sql"),
+            "aa5db2063ceda401406e9d0dda54eac84a07e828ba1dcf72e37fe0d1b05106bc",
+        ),
+        postgres: (
+            include_bytes!("../../migrations/postgres/0006_console.sql"),
+            "2373bc62a690f8ff61283fa683392c5e312003e052effcd1d9a77e6c385fd2db",
         ),
     },
 ];

@@ -1,0 +1,797 @@
+//! The console of a practice beside access control: invitations, cases of proofing, roles, rules, tokens.
+
+use axum::extract::Path;
+use countersign_domain::{
+    Date, DeaNumber, DisableReason, Npi, PersonId, Refusal, Role, Schedules, SignInName, TimeZone,
+    Token, TokenId, UsState,
+    access::{AccessRefusal, Setting},
+    enrolment::{InvitationState, Stage as Step},
+};
+use countersign_store::{CasePurpose, CaseState, EvidenceRow, InvitationRow, Invited, Profile};
+use http::StatusCode;
+
+use super::{
+    Ctx, Fields, Query,
+    practice::{Known, enter, known, person_page, read, typed},
+    recovery::{missing_line, read_contact},
+    show, tokens,
+};
+use crate::{
+    app::{Asked, CaseView, Decision, Fleet, Invite, Invitee, Rules, Seen, Wanted},
+    respond::{Out, Stop, page, see_other},
+    views::{
+        ANY_TOKEN, CaseLine, CasePage, CasesPage, Choice, ChoiceField, FleetLine, FleetPage,
+        InvitationLine, InvitePage, Notice, NoticeKind, RulesPage, SecretField, StepUp, TextField,
+    },
+};
+
+const NO_REASON: &str = "Say why, in a few words.";
+
+fn choice(options: Vec<Choice>, value: &str) -> ChoiceField {
+    let first = options.first().map(|first| first.value.clone()).unwrap_or_default();
+    let value = if options.iter().any(|it| it.value == value) { value.to_owned() } else { first };
+    ChoiceField { value, options, error: None }
+}
+
+fn invite_page(ctx: &Ctx, known: &Known) -> InvitePage {
+    InvitePage {
+        page: known.frame(ctx, "Invite somebody"),
+        base: known.base(),
+        role: choice(
+            vec![
+                Choice::new(Role::Prescriber.code(), "Prescribes"),
+                Choice::new(Role::Administrator.code(), "Administers, prescribes nothing"),
+                Choice::new("both", "Prescribes and administers"),
+            ],
+            "",
+        ),
+        ..InvitePage::default()
+    }
+}
+
+fn may_invite(ctx: &Ctx, known: &Known) -> Result<(), Stop> {
+    if known.desk.may_invite() { Ok(()) } else { Err(ctx.not_found()) }
+}
+
+pub(super) async fn invite_form(ctx: Ctx, Path(practice): Path<String>) -> Out {
+    let known = known(&ctx, &practice).await?;
+    may_invite(&ctx, &known)?;
+    Ok(page(StatusCode::OK, &invite_page(&ctx, &known)))
+}
+
+/// Reads a field that may be empty.
+fn optional<T: std::str::FromStr<Err: ToString>>(field: &mut TextField) -> Option<T> {
+    if field.value.is_empty() { None } else { read(field) }
+}
+
+fn read_invite(fields: &Fields, it: &mut InvitePage) -> Option<Invitee> {
+    fields.text("role").clone_into(&mut it.role.value);
+    for (field, name, most) in [
+        (&mut it.given, "given", 60),
+        (&mut it.middle, "middle", 60),
+        (&mut it.family, "family", 60),
+        (&mut it.suffix, "suffix", 20),
+        (&mut it.email, "email", 254),
+        (&mut it.email2, "email2", 254),
+        (&mut it.phone, "phone", 40),
+        (&mut it.address, "address", 200),
+        (&mut it.npi, "npi", 20),
+        (&mut it.dea, "dea", 40),
+        (&mut it.dea_state, "dea_state", 10),
+        (&mut it.schedules, "schedules", 40),
+        (&mut it.dea_expires, "dea_expires", 20),
+        (&mut it.licence_state, "licence_state", 10),
+        (&mut it.licence, "licence", 40),
+        (&mut it.licence_expires, "licence_expires", 20),
+    ] {
+        *field = typed(fields, name, most);
+    }
+    let roles: Vec<String> = match it.role.value.as_str() {
+        "both" => vec![Role::Prescriber.code().to_owned(), Role::Administrator.code().to_owned()],
+        code if it.role.options.iter().any(|known| known.value == code) => vec![code.to_owned()],
+        _ => {
+            it.role.error = Some("Choose one from the list.".to_owned());
+            Vec::new()
+        }
+    };
+    let prescribes = roles.iter().any(|code| code == Role::Prescriber.code());
+    for (field, text) in
+        [(&mut it.given, "Type the given name."), (&mut it.family, "Type the family name.")]
+    {
+        if field.value.is_empty() {
+            field.error = Some(text.to_owned());
+        }
+    }
+    // The second way may be the person's own to add: only what is typed must be right here.
+    let mut contact = (it.email.clone(), it.email2.clone(), it.phone.clone(), it.address.clone());
+    if contact.2.value.is_empty() && contact.3.value.is_empty() {
+        "402 555 0100".clone_into(&mut contact.2.value);
+    }
+    let read_in = read_contact(&mut contact.0, &mut contact.1, &mut contact.2, &mut contact.3);
+    it.email.error = contact.0.error;
+    it.email2.error = contact.1.error;
+    if !it.phone.value.is_empty() {
+        it.phone.error = contact.2.error;
+    }
+    it.address.error = contact.3.error;
+    let npi = if prescribes { read::<Npi>(&mut it.npi) } else { optional::<Npi>(&mut it.npi) };
+    let mut registrations = Vec::new();
+    let dea = [&it.dea, &it.dea_state, &it.schedules, &it.dea_expires];
+    if dea.iter().any(|field| !field.value.is_empty()) {
+        let parts = (
+            read::<DeaNumber>(&mut it.dea),
+            read::<UsState>(&mut it.dea_state),
+            read::<Schedules>(&mut it.schedules),
+            read::<Date>(&mut it.dea_expires),
+        );
+        if let (Some(number), Some(state), Some(schedules), Some(expires)) = parts {
+            registrations.push([
+                number.as_text(),
+                state.as_text(),
+                schedules.to_string(),
+                expires.to_string(),
+            ]);
+        }
+    }
+    let mut licences = Vec::new();
+    let licence = [&it.licence, &it.licence_state, &it.licence_expires];
+    if licence.iter().any(|field| !field.value.is_empty()) {
+        if it.licence.value.is_empty() {
+            it.licence.error = Some("Type the number of the licence.".to_owned());
+        }
+        let state = read::<UsState>(&mut it.licence_state);
+        let expires = read::<Date>(&mut it.licence_expires);
+        if let (Some(state), Some(expires)) = (state, expires) {
+            licences.push([state.as_text(), it.licence.value.clone(), expires.to_string()]);
+        }
+    }
+    let (emails, phone, address) = read_in.filter(|_| it.problems_are_none())?;
+    let first = emails.first()?.clone();
+    let sign_in = match npi.filter(|_| prescribes) {
+        Some(npi) => SignInName::Npi(npi),
+        None => SignInName::Email(first),
+    };
+    let phone = phone.filter(|_| !it.phone.value.is_empty());
+    let profile = Profile {
+        given: it.given.value.clone(),
+        middle: it.middle.value.clone(),
+        family: it.family.value.clone(),
+        suffix: it.suffix.value.clone(),
+        address,
+        phone: phone.map(|phone| phone.as_str().to_owned()).unwrap_or_default(),
+        emails: emails.iter().map(|email| email.as_str().to_owned()).collect(),
+        ..Profile::default()
+    };
+    let invited = Invited { profile, roles, registrations, licences, ..Invited::default() };
+    Some(Invitee { sign_in, invited })
+}
+
+pub(super) async fn invite(ctx: Ctx, Path(practice): Path<String>, fields: Fields) -> Out {
+    let known = known(&ctx, &practice).await?;
+    may_invite(&ctx, &known)?;
+    let mut template = invite_page(&ctx, &known);
+    let Some(invitee) = read_invite(&fields, &mut template) else {
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    };
+    let by_npi = invitee.sign_in.npi().is_some();
+    let sent = ctx.app().invite(&known.desk, invitee, ctx.at).await;
+    let text = match sent.map_err(|error| ctx.stop(&error))? {
+        Invite::Sent(_) => return Ok(see_other(&format!("{}?done=invited", known.base()))),
+        Invite::AlreadyHere => "This person is in your practice already.",
+        Invite::Elsewhere => {
+            "This person can't be invited now: their account is closed, or another practice enrols them. Ask the operator."
+        }
+    };
+    let field = if by_npi { &mut template.npi } else { &mut template.email };
+    field.error = Some(text.to_owned());
+    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+}
+
+pub(super) async fn resend(ctx: Ctx, Path((practice, id)): Path<(String, String)>) -> Out {
+    let known = known(&ctx, &practice).await?;
+    let id = id.parse().map_err(|_| ctx.not_found())?;
+    let done = ctx.app().resend_invitation(&known.desk, id, ctx.at).await;
+    if !done.map_err(|error| ctx.stop(&error))? {
+        return Err(ctx.not_found());
+    }
+    Ok(see_other(&format!("{}?done=resent", known.base())))
+}
+
+pub(super) async fn revoke(ctx: Ctx, Path((practice, id)): Path<(String, String)>) -> Out {
+    let known = known(&ctx, &practice).await?;
+    let id = id.parse().map_err(|_| ctx.not_found())?;
+    let done = ctx.app().revoke_invitation(&known.desk, id, ctx.at).await;
+    if !done.map_err(|error| ctx.stop(&error))? {
+        return Err(ctx.not_found());
+    }
+    Ok(see_other(&format!("{}?done=taken-back", known.base())))
+}
+
+/// What an enrolment waits for, in words.
+pub(super) const fn waits(step: Step) -> &'static str {
+    match step {
+        Step::Terms => "Waits for the person: terms.",
+        Step::PersonalData => "Waits for the person: data.",
+        Step::Proofing => "Waits for identity proofing.",
+        Step::Tokens => "Waits for the person: a token.",
+        Step::Passphrase => "Waits for the person: a passphrase.",
+        Step::Access => "Waits for two people to grant the permission.",
+        Step::Done => "",
+    }
+}
+
+/// The people who are on their way, with what each waits for.
+pub(super) fn invitation_lines(
+    ctx: &Ctx,
+    known: &Known,
+    rows: &[InvitationRow],
+    fleet: &[Fleet],
+) -> Vec<InvitationLine> {
+    let mut seen = Vec::new();
+    let mut lines = Vec::new();
+    for row in rows {
+        if row.invitation.state == InvitationState::Revoked || seen.contains(&row.person) {
+            continue;
+        }
+        seen.push(row.person);
+        let of = fleet.iter().find(|it| it.person == row.person);
+        let has_passphrase =
+            known.board.people.iter().any(|it| it.id == row.person && it.has_passphrase);
+        let accepted = row.invitation.state == InvitationState::Accepted;
+        let step = of.map_or(Step::Done, |it| it.step);
+        if accepted && (step == Step::Done || has_passphrase && step != Step::Access) {
+            continue;
+        }
+        let state = match (accepted, ctx.now() >= row.invitation.expires) {
+            (true, _) => "Begun",
+            (false, true) => "Run out",
+            (false, false) => "Sent",
+        };
+        lines.push(InvitationLine {
+            id: row.id.to_string(),
+            name: known.name(row.person),
+            state,
+            waits: if accepted { waits(step).to_owned() } else { String::new() },
+            when: show::when(row.created),
+        });
+    }
+    lines
+}
+
+fn purpose(purpose: CasePurpose) -> &'static str {
+    match purpose {
+        CasePurpose::Enrolment => "First credential",
+        CasePurpose::Recovery => "New token, none is left",
+        CasePurpose::Passphrase => "New passphrase",
+    }
+}
+
+fn case_line(known: &Known, view: &CaseView) -> CaseLine {
+    let state = match view.row.state {
+        CaseState::Open => "Open",
+        CaseState::Complete => "Complete",
+        CaseState::Closed => "Closed",
+    };
+    let missing: Vec<String> = view.missing.iter().map(|it| missing_line(view, it).what).collect();
+    CaseLine {
+        href: format!("{}/cases/{}", known.base(), view.row.id),
+        name: view.name.clone(),
+        purpose: purpose(view.row.purpose),
+        state,
+        missing: missing.join(" "),
+        when: show::when(view.row.opened),
+    }
+}
+
+pub(super) async fn cases(ctx: Ctx, Path(practice): Path<String>) -> Out {
+    let known = known(&ctx, &practice).await?;
+    let cases = ctx.app().cases(&known.desk, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    let template = CasesPage {
+        page: known.frame(&ctx, "Identity proofing"),
+        base: known.base(),
+        cases: cases.iter().map(|view| case_line(&known, view)).collect(),
+    };
+    Ok(page(StatusCode::OK, &template))
+}
+
+async fn case_page(ctx: &Ctx, known: &Known, id: &str) -> Result<(CasePage, CaseView), Stop> {
+    let id = id.parse().map_err(|_| ctx.not_found())?;
+    let view = ctx.app().case(&known.desk, id, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    let open = view.row.state == CaseState::Open && view.row.person != known.desk.person;
+    let has = |role| open && known.desk.roles.contains(&role);
+    let mut facts = Vec::new();
+    let mut compared = Vec::new();
+    match &view.row.evidence {
+        Some(EvidenceRow::Provider { issuer, assurance, proofed, npi, .. }) => {
+            facts.push(("Proofed by", format!("{issuer} ({assurance})")));
+            if view.row.near.is_none() && !view.differences.is_empty() && has(Role::Proofing) {
+                let profile = ctx.app().contact(view.row.person, ctx.at).await;
+                let ours = profile.map_err(|error| ctx.stop(&error))?.profile;
+                let rows = [
+                    ("Given name", &ours.given, &proofed.given),
+                    ("Middle name", &ours.middle, &proofed.middle),
+                    ("Family name", &ours.family, &proofed.family),
+                    ("Date of birth", &ours.born, &proofed.born),
+                    ("Address", &ours.address, &proofed.address),
+                ];
+                compared = rows.into_iter().map(|(w, a, b)| (w, a.clone(), b.clone())).collect();
+                if !npi.is_empty() {
+                    compared.push(("NPI", String::new(), npi.clone()));
+                }
+            }
+        }
+        Some(EvidenceRow::InPerson { by, unit, id_kind, id_last_four, id_expires, .. }) => {
+            let name = by.parse().map(|id: PersonId| known.name(id)).unwrap_or_default();
+            facts.push(("Seen by", format!("{name} ({unit})")));
+            facts.push(("Photo ID", format!("{id_kind}, •••• {id_last_four}, until {id_expires}")));
+        }
+        None => {}
+    }
+    if let Some((by, at)) = view.row.near {
+        let when = at.minute_text();
+        facts.push(("Near match", format!("accepted by {}, {when}", known.name(by))));
+    }
+    if let Some(at) = view.row.address_confirmed {
+        facts.push(("Address", format!("confirmed by a code, {}", at.minute_text())));
+    }
+    if let Some((by, unit)) = &view.row.issue {
+        facts.push(("Authorized by", format!("{} ({unit})", known.name(*by))));
+    }
+    let in_person = view.setting == Setting::Institution;
+    let yes_no = |value: &str| TextField { value: value.to_owned(), error: None };
+    let template = CasePage {
+        page: known.frame(ctx, "Identity proofing"),
+        base: known.base(),
+        here: format!("{}/cases/{}", known.base(), view.row.id),
+        line: case_line(known, &view),
+        facts,
+        missing: view.missing.iter().map(|it| missing_line(&view, it)).collect(),
+        can_near: !compared.is_empty(),
+        compared,
+        differences: view.differences.iter().map(|it| it.label()).collect(),
+        can_proof: in_person && has(Role::Proofing),
+        can_issue: in_person && has(Role::Issuing) && view.row.issue.is_none(),
+        id_kind: ChoiceField {
+            value: String::new(),
+            options: [
+                "Passport",
+                "Driving licence",
+                "State ID",
+                "Military ID",
+                "Other government ID",
+            ]
+            .into_iter()
+            .map(|kind| Choice::new(kind, kind))
+            .collect(),
+            error: None,
+        },
+        id_last_four: TextField::default(),
+        id_expires: TextField::default(),
+        licence: yes_no(""),
+        registration: yes_no(""),
+        privileges: yes_no(""),
+        va: choice(
+            vec![
+                Choice::new("no", "Not this institution"),
+                Choice::new("yes", "Appointment or eligibility confirmed"),
+                Choice::new("open", "Not confirmed yet"),
+            ],
+            "",
+        ),
+        step_up: Some(StepUp {
+            token: show::choices(&known.overview.tokens, ANY_TOKEN, ctx.now()),
+            passcode: SecretField::default(),
+        }),
+        lock: None,
+    };
+    Ok((template, view))
+}
+
+pub(super) async fn case(
+    ctx: Ctx,
+    Path((practice, id)): Path<(String, String)>,
+    query: Query,
+) -> Out {
+    let known = known(&ctx, &practice).await?;
+    let (mut template, _) = case_page(&ctx, &known, &id).await?;
+    if query.text("done") == "1" {
+        template.page.notice = Some(Notice::new(NoticeKind::Success, "Noted."));
+    }
+    Ok(page(StatusCode::OK, &template))
+}
+
+fn read_seen(fields: &Fields, it: &mut CasePage) -> Option<Seen> {
+    fields.text("id_kind").clone_into(&mut it.id_kind.value);
+    if !it.id_kind.options.iter().any(|known| known.value == it.id_kind.value) {
+        it.id_kind.error = Some("Choose the kind of photo ID.".to_owned());
+    }
+    it.id_last_four = typed(fields, "id_last_four", 10);
+    let right = it.id_last_four.value.chars().count() == 4
+        && it.id_last_four.value.chars().all(char::is_alphanumeric);
+    if !right {
+        it.id_last_four.error = Some("Type the last four characters of the number.".to_owned());
+    }
+    it.id_expires = typed(fields, "id_expires", 20);
+    let expires = read::<Date>(&mut it.id_expires);
+    let ticked = |name: &str| fields.text(name) == "yes";
+    for (field, name) in [
+        (&mut it.licence, "licence"),
+        (&mut it.registration, "registration"),
+        (&mut it.privileges, "privileges"),
+    ] {
+        field.value = if ticked(name) { "yes".to_owned() } else { String::new() };
+    }
+    if !ticked("licence") {
+        it.licence.error = Some("Without state authority nothing can be issued.".to_owned());
+    }
+    if !ticked("registration") && !ticked("privileges") {
+        it.registration.error =
+            Some("One of the two must be in force: registration or privileges.".to_owned());
+    }
+    fields.text("va").clone_into(&mut it.va.value);
+    let va_confirmed = match it.va.value.as_str() {
+        "yes" => Some(true),
+        "open" => Some(false),
+        _ => None,
+    };
+    let id_expires = expires.filter(|_| it.problems_are_none())?;
+    Some(Seen {
+        id_kind: it.id_kind.value.clone(),
+        id_last_four: it.id_last_four.value.clone(),
+        id_expires,
+        licence: true,
+        registration: ticked("registration"),
+        privileges: ticked("privileges"),
+        va_confirmed,
+    })
+}
+
+pub(super) async fn decide(
+    ctx: Ctx,
+    Path((practice, id)): Path<(String, String)>,
+    fields: Fields,
+) -> Out {
+    let known = known(&ctx, &practice).await?;
+    let (mut template, view) = case_page(&ctx, &known, &id).await?;
+    let decision = match fields.text("decision") {
+        "in_person" => read_seen(&fields, &mut template).map(Decision::InPerson),
+        "near" => Some(Decision::Near),
+        "not_near" => Some(Decision::NotNear),
+        "issue" => Some(Decision::Issue),
+        _ => return Err(ctx.not_found()),
+    };
+    let confirm = tokens::confirm(&fields, template.step_up.as_mut());
+    let (Some(decision), Ok(Some(confirm))) = (decision, confirm) else {
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    };
+    let done = ctx
+        .app()
+        .decide_case(&known.session, &known.desk, view.row.id, decision, confirm, ctx.at)
+        .await;
+    match done.map_err(|error| ctx.stop(&error))? {
+        Asked::Done(Ok(())) => return Ok(see_other(&format!("{}?done=1", template.here))),
+        Asked::Done(Err(refusal)) => {
+            template.page.notice = Some(Notice::new(NoticeKind::Error, refusal.to_string()));
+        }
+        Asked::Refused(refusal) => {
+            template.page.notice = Some(Notice::new(NoticeKind::Error, refusal.to_string()));
+        }
+        Asked::NotConfirmed(refusal) => {
+            let mut asked = template.step_up.take();
+            template.lock = tokens::step_up_refused(&ctx, &mut asked, &refusal, &known.overview);
+            template.step_up = asked;
+        }
+    }
+    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+}
+
+async fn rules_page(ctx: &Ctx, known: &Known) -> Result<(RulesPage, Rules), Stop> {
+    let rules = ctx.app().rules(&known.desk).await.map_err(|error| ctx.stop(&error))?;
+    let has = |role| known.desk.roles.contains(&role);
+    let models = rules
+        .models
+        .iter()
+        .map(|model| {
+            let refused = rules.refused.iter().find(|(code, ..)| *code == model.code);
+            let (state, note) = match (model.allowed, refused) {
+                (false, _) => ("Forbidden by the operator", model.note.clone()),
+                (true, Some((_, reason, at, by))) => {
+                    let note = format!("{reason}. {}, {}", known.name(*by), at.minute_text());
+                    ("Not wanted here", note)
+                }
+                (true, None) => ("Allowed", model.note.clone()),
+            };
+            (format!("{} {}", model.maker, model.name), state, note)
+        })
+        .collect();
+    let allowed = rules.models.iter().filter(|model| model.allowed);
+    let template = RulesPage {
+        page: known.frame(ctx, "Rules"),
+        base: known.base(),
+        name: known.desk.practice.name.clone(),
+        rule: match known.desk.practice.setting {
+            Setting::Practitioners => {
+                "Individual practitioners: an outside provider says who somebody is (21 CFR 1311.105)"
+            }
+            Setting::Institution => {
+                "Institution: in person, and another unit authorizes tokens (21 CFR 1311.110)"
+            }
+        },
+        can_set: has(Role::Designated),
+        can_enter: known.desk.may_invite(),
+        listed: rules.providers.clone(),
+        provider: choice(
+            rules
+                .offered
+                .iter()
+                .map(|(name, issuer)| Choice::new(issuer.clone(), format!("{name}, {issuer}")))
+                .collect(),
+            "",
+        ),
+        give: choice(vec![Choice::new("yes", "Accept it"), Choice::new("no", "No longer")], ""),
+        accepted: TextField::default(),
+        provider_reason: TextField::default(),
+        models,
+        model: choice(
+            allowed
+                .map(|model| {
+                    Choice::new(model.code.to_string(), format!("{} {}", model.maker, model.name))
+                })
+                .collect(),
+            "",
+        ),
+        refuse: choice(
+            vec![
+                Choice::new("yes", "Its tokens don't sign here"),
+                Choice::new("no", "Its tokens sign here again"),
+            ],
+            "",
+        ),
+        model_reason: TextField::default(),
+        zone: TextField { value: known.desk.practice.zone.name().to_owned(), error: None },
+        zone_reason: TextField::default(),
+    };
+    Ok((template, rules))
+}
+
+pub(super) async fn rules(ctx: Ctx, Path(practice): Path<String>, query: Query) -> Out {
+    let known = known(&ctx, &practice).await?;
+    let (mut template, _) = rules_page(&ctx, &known).await?;
+    if query.text("done") == "saved" {
+        template.page.notice = Some(Notice::new(NoticeKind::Success, "Saved."));
+    }
+    Ok(page(StatusCode::OK, &template))
+}
+
+/// A reason as typed; an empty one is none.
+fn reason(fields: &Fields, name: &str) -> TextField {
+    let mut field = typed(fields, name, 200);
+    if field.value.is_empty() {
+        field.error = Some(NO_REASON.to_owned());
+    }
+    field
+}
+
+pub(super) async fn zone(ctx: Ctx, Path(practice): Path<String>, fields: Fields) -> Out {
+    let known = known(&ctx, &practice).await?;
+    let (mut template, _) = rules_page(&ctx, &known).await?;
+    template.zone = typed(&fields, "zone", 60);
+    template.zone_reason = reason(&fields, "zone_reason");
+    let zone = read::<TimeZone>(&mut template.zone);
+    let (Some(zone), None) = (zone, &template.zone_reason.error) else {
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    };
+    let why = template.zone_reason.value.clone();
+    let saved = ctx.app().set_time_zone(&known.desk, zone, why, ctx.at).await;
+    saved.map_err(|error| ctx.stop(&error))?;
+    Ok(see_other(&format!("{}/rules?done=saved", known.base())))
+}
+
+pub(super) async fn model(ctx: Ctx, Path(practice): Path<String>, fields: Fields) -> Out {
+    let known = known(&ctx, &practice).await?;
+    let (mut template, rules) = rules_page(&ctx, &known).await?;
+    fields.text("model").clone_into(&mut template.model.value);
+    fields.text("refuse").clone_into(&mut template.refuse.value);
+    template.model_reason = reason(&fields, "model_reason");
+    let code = rules.models.iter().find(|model| model.code.to_string() == template.model.value);
+    if code.is_none() {
+        template.model.error = Some("Choose the model.".to_owned());
+    }
+    let (Some(code), None) = (code, &template.model_reason.error) else {
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    };
+    let (refuse, why) = (template.refuse.value == "yes", template.model_reason.value.clone());
+    let code = code.code.clone();
+    let done = ctx.app().refuse_model(&known.desk, code, refuse, why, ctx.at).await;
+    if done.map_err(|error| ctx.stop(&error))? {
+        return Ok(see_other(&format!("{}/rules?done=saved", known.base())));
+    }
+    template.model.error = Some("It is so already.".to_owned());
+    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+}
+
+pub(super) async fn provider(ctx: Ctx, Path(practice): Path<String>, fields: Fields) -> Out {
+    let known = known(&ctx, &practice).await?;
+    let (mut template, rules) = rules_page(&ctx, &known).await?;
+    fields.text("provider").clone_into(&mut template.provider.value);
+    fields.text("give").clone_into(&mut template.give.value);
+    template.accepted = typed(&fields, "accepted", 200);
+    template.provider_reason = reason(&fields, "provider_reason");
+    let give = template.give.value == "yes";
+    if !rules.offered.iter().any(|(_, issuer)| *issuer == template.provider.value) {
+        template.provider.error = Some("Choose the provider.".to_owned());
+    }
+    if give && template.accepted.value.is_empty() {
+        template.accepted.error =
+            Some("Type the values that this provider uses for IAL2 or more.".to_owned());
+    }
+    let wrong = template.provider.error.is_some()
+        || template.accepted.error.is_some()
+        || template.provider_reason.error.is_some();
+    if wrong {
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    }
+    let accepted: Vec<&str> = template.accepted.value.split_whitespace().collect();
+    let wanted = Wanted::Provider {
+        issuer: template.provider.value.clone(),
+        accepted: if give { accepted.join(" ") } else { String::new() },
+        give,
+    };
+    let why = template.provider_reason.value.clone();
+    if let Some(refusal) = enter(&ctx, &known, wanted, why).await? {
+        template.provider.error = Some(refusal.to_string());
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    }
+    Ok(see_other(&format!("{}?done=entered", known.base())))
+}
+
+fn fleet_line(ctx: &Ctx, known: &Known, it: &Fleet) -> (FleetLine, [bool; 4]) {
+    let active: Vec<&Token> = it.tokens.iter().filter(|token| token.is_active()).collect();
+    let locked = |token: &&&Token| token.failures.blocked_until.is_some_and(|u| ctx.now() < u);
+    let prescriber = known.board.roles.iter().any(|member| {
+        member.person == it.person && member.role == Role::Prescriber && member.ended.is_none()
+    });
+    let marks = [
+        active.is_empty(),
+        active.len() == 1,
+        it.blocked_until.is_some() || active.iter().any(|token| locked(&token)),
+        prescriber && active.iter().any(|token| token.activated.is_none()),
+    ];
+    let words = ["no active token", "one token only", "locked now", "a token waits for activation"];
+    let mut attention: Vec<&str> =
+        words.iter().zip(marks).filter(|(_, on)| *on).map(|(word, _)| *word).collect();
+    let step = waits(it.step);
+    if !step.is_empty() {
+        attention.push(step);
+    }
+    let used = it.tokens.iter().filter_map(|token| token.last_used).max();
+    let line = FleetLine {
+        href: format!("{}/people/{}", known.base(), it.person),
+        name: known.name(it.person),
+        active: active.len(),
+        attention: attention.join(", "),
+        last_used: used.map(show::when),
+    };
+    (line, marks)
+}
+
+pub(super) async fn fleet(ctx: Ctx, Path(practice): Path<String>) -> Out {
+    let known = known(&ctx, &practice).await?;
+    let fleet = ctx.app().fleet(&known.desk, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    let all: Vec<_> = fleet.iter().map(|it| fleet_line(&ctx, &known, it)).collect();
+    let texts = [
+        "without an active token",
+        "with one token only",
+        "locked now",
+        "with a token to activate",
+    ];
+    let sums = texts
+        .into_iter()
+        .enumerate()
+        .map(|(at, text)| {
+            let of = |marks: &[bool; 4]| marks.get(at).copied().unwrap_or(false);
+            (all.iter().filter(|(_, marks)| of(marks)).count(), text)
+        })
+        .collect();
+    let mut lines: Vec<FleetLine> = all.into_iter().map(|(line, _)| line).collect();
+    lines.sort_by_key(|line| line.attention.is_empty());
+    let template = FleetPage {
+        page: known.frame(&ctx, "Tokens of everybody"),
+        base: known.base(),
+        sums,
+        lines,
+    };
+    Ok(page(StatusCode::OK, &template))
+}
+
+pub(super) async fn role(
+    ctx: Ctx,
+    Path((practice, id)): Path<(String, String)>,
+    fields: Fields,
+) -> Out {
+    let known = known(&ctx, &practice).await?;
+    let (mut template, person) = person_page(&ctx, &known, &id).await?;
+    fields.text("role").clone_into(&mut template.role.value);
+    fields.text("give").clone_into(&mut template.give.value);
+    template.unit = typed(&fields, "unit", 60);
+    template.role_reason = reason(&fields, "role_reason");
+    let role = Role::from_code(&template.role.value);
+    if role.is_none() {
+        template.role.error = Some("Choose the role.".to_owned());
+    }
+    let give = template.give.value == "yes";
+    let needs_unit = matches!(role, Some(Role::Proofing | Role::Issuing)) && give;
+    if needs_unit && template.unit.value.is_empty() {
+        template.unit.error = Some("Say in which unit.".to_owned());
+    }
+    let (Some(role), true) = (role, template.problems_are_none()) else {
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    };
+    let why = template.role_reason.value.clone();
+    if role.takes_two() {
+        let unit = if needs_unit { template.unit.value.clone() } else { String::new() };
+        let wanted = Wanted::Role { person, role, unit, give };
+        if let Some(refusal) = enter(&ctx, &known, wanted, why).await? {
+            template.role.error = Some(match refusal {
+                AccessRefusal::NoChange => "It is so already.".to_owned(),
+                other => other.to_string(),
+            });
+            return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+        }
+        return Ok(see_other(&format!("{}?done=entered", known.base())));
+    }
+    let done = ctx.app().set_role(&known.desk, person, role, give, why, ctx.at).await;
+    if done.map_err(|error| ctx.stop(&error))?.is_ok() {
+        return Ok(see_other(&format!("{}?done=saved", template.here)));
+    }
+    template.role.error =
+        Some("It is so already, or nobody else would be administrator any more.".to_owned());
+    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+}
+
+pub(super) async fn disable(
+    ctx: Ctx,
+    Path((practice, id)): Path<(String, String)>,
+    fields: Fields,
+) -> Out {
+    let known = known(&ctx, &practice).await?;
+    let (mut template, person) = person_page(&ctx, &known, &id).await?;
+    fields.text("token").clone_into(&mut template.token.value);
+    fields.text("why").clone_into(&mut template.why.value);
+    template.disable_reason = reason(&fields, "disable_reason");
+    let token = template.token.value.parse::<TokenId>();
+    let why = DisableReason::from_code(&template.why.value)
+        .filter(|why| template.why.options.iter().any(|known| known.value == why.code()));
+    if token.is_err() {
+        template.token.error = Some("Choose the token.".to_owned());
+    }
+    if why.is_none() {
+        template.why.error = Some("Choose the reason.".to_owned());
+    }
+    let (Ok(token), Some(why), true) = (token, why, template.problems_are_none()) else {
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    };
+    let words = template.disable_reason.value.clone();
+    let done = ctx.app().disable_for(&known.desk, person, token, why, words, ctx.at).await;
+    match done.map_err(|error| ctx.stop(&error))? {
+        Ok(()) => Ok(see_other(&format!("{}?done=disabled", template.here))),
+        Err(refusal) => {
+            template.token.error = Some(match refusal {
+                Refusal::TokenNotActive => "That token is disabled already.".to_owned(),
+                other => other.to_string(),
+            });
+            Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+        }
+    }
+}
+
+pub(super) async fn prove_again(ctx: Ctx, Path((practice, id)): Path<(String, String)>) -> Out {
+    let known = known(&ctx, &practice).await?;
+    let id: PersonId = id.parse().map_err(|_| ctx.not_found())?;
+    if !known.board.people.iter().any(|person| person.id == id) {
+        return Err(ctx.not_found());
+    }
+    let sent = ctx.app().ask_to_prove_again(&known.desk, id, ctx.at).await;
+    let done = if sent.map_err(|error| ctx.stop(&error))? { "asked" } else { "not-asked" };
+    Ok(see_other(&format!("{}/people/{id}?done={done}", known.base())))
+}
