@@ -113,7 +113,11 @@ test("two people bring the permission back, each in their own browser", async ()
 
   const doctor = await logIn(ben);
   const { page } = doctor;
+  // He works in two practices, and chooses one.
   await page.goto(`${demo.origin}/practice`);
+  await heading(page, "Practices").waitFor();
+  await look(page, "practices", true);
+  await follow(page, "Lakeside Clinic");
   await heading(page, "Lakeside Clinic").waitFor();
   await page.getByRole("link", { name: /permission taken away/ }).click();
   await page.getByText("a fresh code say that you mean exactly").waitFor();
@@ -141,6 +145,7 @@ test("two people bring the permission back, each in their own browser", async ()
   await press(office.page, "Note as done");
   await office.page.getByText("Called her; new phone on Monday").waitFor();
   await office.page.goto(`${demo.origin}/practice`);
+  await follow(office.page, "Lakeside Clinic");
   await follow(office.page, "Letters and messages");
   await look(office.page, "console-letters");
   assert.deepEqual([...office.complaints, ...doctor.complaints, ...ada.complaints], []);

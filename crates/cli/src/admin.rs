@@ -333,6 +333,9 @@ struct FoundingFile {
     people: [FounderFile; 2],
     #[serde(default)]
     institution_dea: Option<[String; 4]>,
+    /// Proofing providers that count: issuer, and the values that stand for IAL2 with spaces between.
+    #[serde(default)]
+    providers: Vec<(String, String)>,
 }
 
 #[derive(Deserialize)]
@@ -421,7 +424,18 @@ async fn found(
             Some(paper.context("institution_dea can't be read")?)
         }
     };
-    let done = app.found_practice(practice, setting, zone, institution, founders, at).await?;
+    let known = &app.options().providers;
+    for (issuer, accepted) in &it.providers {
+        if !known.iter().any(|(_, client)| client.issuer == *issuer) {
+            bail!("providers: {issuer} is in none of proofing.provider_files");
+        }
+        if accepted.trim().is_empty() {
+            bail!("providers: {issuer}: say which values stand for IAL2");
+        }
+    }
+    let done = app
+        .found_practice(practice, setting, zone, institution, it.providers, founders, at)
+        .await?;
     let links = done.map_err(anyhow::Error::from)?;
     let lines: String = links
         .into_iter()

@@ -269,7 +269,7 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
     Ok(())
 }
 
-const PROVIDER: &str = "the made-up provider of this demonstration";
+const PROVIDER: &str = "Demo ID (made up)";
 
 /// The proofing provider of the demonstration. Its key and its client's secret are new at each start.
 fn provider(settings: &Settings, port: u16) -> anyhow::Result<Proofer> {

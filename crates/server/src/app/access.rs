@@ -188,18 +188,21 @@ pub struct NewPaper {
 }
 
 impl App {
-    /// The practices in which somebody has a role that opens the console, with their names.
-    pub async fn desks(&self, person: PersonId) -> Result<Vec<(PracticeId, String)>, Error> {
+    /// The practices in which somebody has a role that opens the console, with their names and how many
+    /// changes wait there for a second person.
+    pub async fn desks(&self, person: PersonId) -> Result<Vec<(PracticeId, String, usize)>, Error> {
         let found = self
             .store
             .read("desks", move |tx| {
-                let mut found = Vec::new();
+                let mut found: Vec<(PracticeId, String, usize)> = Vec::new();
                 for (practice, member) in tx.roles_of(person)? {
-                    if !member.role.opens_console() || found.iter().any(|(id, _)| *id == practice) {
+                    if !member.role.opens_console() || found.iter().any(|(id, ..)| *id == practice) {
                         continue;
                     }
                     let name = tx.practice_name(practice)?.unwrap_or_default();
-                    found.push((practice, name));
+                    let waiting = tx.requests(practice, 200)?;
+                    let waiting = waiting.iter().filter(|row| row.stage == RequestStage::Entered);
+                    found.push((practice, name, waiting.count()));
                 }
                 Ok(found)
             })

@@ -236,13 +236,17 @@ impl App {
     }
 
     /// Names the first two people of a practice: once, by whoever has a shell on the host (question A10).
-    /// From then on its own people decide. Says the links by which the two begin.
+    /// From then on its own people decide. `providers` are those whose proofing counts (issuer, values that
+    /// stand for IAL2): without one the first practitioner could not be proofed. Says the links by which the
+    /// two begin.
+    #[expect(clippy::too_many_arguments, reason = "each is a fact of the founding")]
     pub async fn found_practice(
         &self,
         practice: PracticeId,
         setting: Setting,
         zone: TimeZone,
         institution: Option<Paper>,
+        providers: Vec<(String, String)>,
         founders: [Founder; 2],
         at: At,
     ) -> Result<Result<Vec<(String, String)>, FoundingRefusal>, Error> {
@@ -280,6 +284,9 @@ impl App {
                         warned: None,
                     };
                     tx.create_authority(&it, at.now)?;
+                }
+                for (issuer, accepted) in &providers {
+                    tx.accept_provider(practice, issuer, accepted, at.now)?;
                 }
                 let mut links = Vec::new();
                 let mut names: Vec<SignInName> = Vec::new();

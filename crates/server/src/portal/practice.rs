@@ -157,11 +157,12 @@ impl Known {
 pub(super) async fn list(ctx: Ctx) -> Out {
     let (_, person) = ctx.full_session()?;
     let desks = ctx.app().desks(person).await.map_err(|error| ctx.stop(&error))?;
-    if let [(only, _)] = desks.as_slice() {
+    if let [(only, ..)] = desks.as_slice() {
         return Ok(see_other(&base(*only)));
     }
     let overview = ctx.app().overview(person).await.map_err(|error| ctx.stop(&error))?;
-    let desks = desks.into_iter().map(|(id, name)| DeskLink { href: base(id), name }).collect();
+    let link = |(id, name, waiting)| DeskLink { href: base(id), name, waiting };
+    let desks = desks.into_iter().map(link).collect();
     let frame = tokens::frame(&ctx, &overview, "Practices", NavTab::Hidden);
     Ok(page(StatusCode::OK, &PracticesPage { page: frame, desks }))
 }

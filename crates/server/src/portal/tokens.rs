@@ -91,7 +91,7 @@ pub(super) async fn dashboard(ctx: Ctx, query: Query) -> Out {
         activity: show::events(&overview, None, 8),
         desks: desks
             .into_iter()
-            .map(|(id, name)| DeskLink { href: format!("/practice/{id}"), name })
+            .map(|(id, name, waiting)| DeskLink { href: format!("/practice/{id}"), name, waiting })
             .collect(),
         staff: overview.prescriber.sign_in.npi().is_none(),
         signing: signing(&ctx, &session, person, &overview).await?,

@@ -14,6 +14,8 @@ pub struct DeskLink {
     pub href: String,
     /// Its name.
     pub name: String,
+    /// How many changes wait there for a second person.
+    pub waiting: usize,
 }
 
 /// The choice of a practice, where somebody works in several.
