@@ -81,7 +81,8 @@ export const handiest = (tokens) => tokens.find((token) => token.ready) ?? token
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-async function freePorts(count) {
+/** The first of some free ports in a row. */
+export async function freePorts(count) {
   for (let attempt = 0; attempt < 50; attempt += 1) {
     const first = 20_000 + Math.floor(Math.random() * 12_000);
     const servers = [];
@@ -191,6 +192,9 @@ async function newToken(server, name, family, stores) {
   const command = `COUNTERSIGN_TOKEN_PIN=${pin} ${quoted(binary)} token code --plain --dir ${quoted(store)}`;
   return new Token(command, { id, name });
 }
+
+/** A soft token of the terminal's, made at any server; kept below a folder. */
+export const tokenAt = (origin, name, folder) => newToken(origin, name, null, join(folder, "tokens"));
 
 /** Whether a server speaks version 1 of provisioning; one that doesn't stumbles over the field. */
 export async function speaksProvisioning(origin) {

@@ -5,7 +5,7 @@ use countersign_domain::{
     Actor, AuthorityId, Event, EventKind, ModelCode, Outcome, PersonId, PracticeId, Refusal, Role,
     SignInName, TimeZone, Timestamp, Token, TokenModel, access::Setting, enrolment::Stage as Step,
 };
-use countersign_store::{Authority, InvitationRow, Invited, Member, Paper, Tx};
+use countersign_store::{Authority, CasePurpose, InvitationRow, Invited, Member, Paper, Tx};
 
 use super::{
     App, At, Desk, Error, Invitee,
@@ -220,11 +220,21 @@ impl App {
                 let mut found = Vec::new();
                 for person in tx.people_of(practice)? {
                     let Some(it) = enrolment(tx, person.id, practice, at.now)? else { continue };
-                    // Of somebody of another practice too: A token is one person's.
+                    // Whoever has logged in once is through with all but the grant. Those whom the operator
+                    // made were proofed as the operator did it.
+                    let again = it.case.as_ref().is_some_and(|case| {
+                        case.row.purpose == CasePurpose::Passphrase
+                    });
+                    let step = match (&it.person.passphrase, it.facts.granted) {
+                        (Some(_), true) if !again => Step::Done,
+                        (Some(_), false) if !again => Step::Access,
+                        _ => it.step(),
+                    };
+                    // Of somebody of another practice too: a token is one person's.
                     let kept = |token: &Token| token.is_active() || token.is_temporarily_disabled();
                     found.push(Fleet {
                         person: person.id,
-                        step: if person.closed { Step::Done } else { it.step() },
+                        step: if person.closed { Step::Done } else { step },
                         tokens: it.tokens.into_iter().filter(kept).collect(),
                         blocked_until: it.person.failures.blocked_until.filter(|u| at.now < *u),
                     });

@@ -799,7 +799,9 @@ pub(super) fn enrolment(
     let granted = tx.permissions_of(person.id)?.iter().any(|(_, row)| row.permission.allows());
     let facts = Facts {
         terms: tx.terms_accepted(person.id, TERMS_VERSION)?,
-        personal_data: is_whole(&profile, prescribes, &papers),
+        // The person has looked at it: that is what opens the case.
+        personal_data: is_whole(&profile, prescribes, &papers)
+            && (case.is_some() || person.passphrase.is_some()),
         // An account of before has been proofed as the operator did it then.
         proofed: case
             .as_ref()
