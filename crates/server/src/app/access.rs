@@ -196,7 +196,8 @@ impl App {
             .read("desks", move |tx| {
                 let mut found: Vec<(PracticeId, String, usize)> = Vec::new();
                 for (practice, member) in tx.roles_of(person)? {
-                    if !member.role.opens_console() || found.iter().any(|(id, ..)| *id == practice) {
+                    if !member.role.opens_console() || found.iter().any(|(id, ..)| *id == practice)
+                    {
                         continue;
                     }
                     let name = tx.practice_name(practice)?.unwrap_or_default();

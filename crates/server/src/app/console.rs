@@ -222,9 +222,10 @@ impl App {
                     let Some(it) = enrolment(tx, person.id, practice, at.now)? else { continue };
                     // Whoever has logged in once is through with all but the grant. Those whom the operator
                     // made were proofed as the operator did it.
-                    let again = it.case.as_ref().is_some_and(|case| {
-                        case.row.purpose == CasePurpose::Passphrase
-                    });
+                    let again = it
+                        .case
+                        .as_ref()
+                        .is_some_and(|case| case.row.purpose == CasePurpose::Passphrase);
                     let step = match (&it.person.passphrase, it.facts.granted) {
                         (Some(_), true) if !again => Step::Done,
                         (Some(_), false) if !again => Step::Access,
