@@ -18,7 +18,7 @@ use countersign_store::{Invited, Profile};
 use serde::Deserialize;
 
 use crate::{
-    models, print, private_file,
+    fobs, models, print, private_file,
     serve::{HostClock, open_store, options, runtime, system_rng},
     settings::Settings,
 };
@@ -105,6 +105,27 @@ pub(crate) enum AdminCommand {
     Models {
         #[command(subcommand)]
         command: Option<ModelsCommand>,
+    },
+    /// Put a delivery of fobs into the stock of a practice: all of it or nothing (docs/operations.md)
+    ImportFobs {
+        /// ID of the practice
+        #[arg(long)]
+        practice: PracticeId,
+        /// Model of the fobs, which must be allowed
+        #[arg(long)]
+        model: ModelCode,
+        /// What names the delivery, such as its date and number
+        #[arg(long)]
+        batch: String,
+        /// File with the fobs, as docs/operations.md describes it
+        #[arg(long)]
+        file: PathBuf,
+        /// Manufacturer, for serial numbers of digits alone
+        #[arg(long)]
+        manufacturer: Option<String>,
+        /// Who had them in hand: your name
+        #[arg(long)]
+        by: String,
     },
     /// Record that you have seen the device which a token lives on (21 CFR 1311.115(a)(3))
     AttestDevice {
@@ -268,12 +289,19 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 app.set_model(model, at).await?;
                 said
             }
+            AdminCommand::ImportFobs { practice, model, batch, file, manufacturer, by } => {
+                known_practice(&app, practice).await?;
+                let maker = manufacturer.as_deref().map(str::parse::<Manufacturer>).transpose()?;
+                let fobs = fobs::read(&file, maker)
+                    .with_context(|| format!("{}: nothing was taken", file.display()))?;
+                let (batch, by) = (one_line(&batch, "batch")?, one_line(&by, "by")?);
+                let taken = app.import_fobs(practice, model, batch, by, fobs, at).await?;
+                let count = taken.map_err(anyhow::Error::from)?;
+                format!("{count} fobs are in stock. Remove the file: it holds their secrets.\n")
+            }
             AdminCommand::AttestDevice { credential, manufacturer, class, by } => {
                 let id = credential_id(&credential, manufacturer.as_deref())?;
-                let by = by.trim().to_owned();
-                if by.is_empty() || by.chars().count() > 40 || by.chars().any(char::is_control) {
-                    bail!("your name must be 1 to 40 characters on one line");
-                }
+                let by = one_line(&by, "by")?;
                 let class = match class {
                     DeviceKind::Phone => DeviceClass::Phone,
                     DeviceKind::Tablet => DeviceClass::Tablet,
@@ -324,6 +352,15 @@ fn key_line(key: &ListedKey) -> String {
     let revoked =
         key.revoked.map_or_else(String::new, |at| format!("  (revoked {})", at.minute_text()));
     format!("{}  {}{revoked}\n", key.id, key.name)
+}
+
+/// A short text for the record.
+fn one_line(text: &str, name: &str) -> anyhow::Result<String> {
+    let text = text.trim().to_owned();
+    if text.is_empty() || text.chars().count() > 40 || text.chars().any(char::is_control) {
+        bail!("--{name} must be 1 to 40 characters on one line");
+    }
+    Ok(text)
 }
 
 /// The first two people of a practice, as their file names them.

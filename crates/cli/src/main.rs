@@ -3,6 +3,7 @@
 mod admin;
 mod demo;
 mod doctor;
+mod fobs;
 mod key_file;
 mod models;
 mod outside;

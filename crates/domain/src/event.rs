@@ -113,13 +113,17 @@ pub enum EventKind {
     NoticeGivenUp,
     /// Something that was due was noted as done.
     DeadlineDone,
+    /// Fobs were put into the stock of a practice.
+    FobsImported,
+    /// A fob was handed or mailed to somebody.
+    FobSent,
     /// A request was refused because of where or how it came.
     RequestRefused,
 }
 
 impl EventKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 56] = [
         Self::PassphraseTried,
         Self::PassphraseChanged,
         Self::PasscodeTried,
@@ -173,6 +177,8 @@ impl EventKind {
         Self::LetterPrinted,
         Self::NoticeGivenUp,
         Self::DeadlineDone,
+        Self::FobsImported,
+        Self::FobSent,
         Self::RequestRefused,
     ];
 
@@ -232,6 +238,8 @@ impl EventKind {
             Self::LetterPrinted => "letter_printed",
             Self::NoticeGivenUp => "notice_given_up",
             Self::DeadlineDone => "deadline_done",
+            Self::FobsImported => "fobs_imported",
+            Self::FobSent => "fob_sent",
             Self::RequestRefused => "request_refused",
         }
     }
@@ -292,6 +300,8 @@ impl EventKind {
             Self::LetterPrinted => "Letter printed",
             Self::NoticeGivenUp => "Notice not delivered",
             Self::DeadlineDone => "Deadline met",
+            Self::FobsImported => "Fobs put into stock",
+            Self::FobSent => "Fob sent",
             Self::RequestRefused => "Request refused",
         }
     }

@@ -51,6 +51,8 @@ pub enum DisableReason {
     Emergency,
     /// The account it belongs to was closed.
     AccountClosed,
+    /// Past the end of life that its maker states: an empty battery, a worn clock.
+    EndOfLife,
 }
 
 impl DisableReason {
@@ -76,6 +78,7 @@ impl DisableReason {
             Self::TooManyFailures => "too_many_failures",
             Self::Emergency => "emergency",
             Self::AccountClosed => "account_closed",
+            Self::EndOfLife => "end_of_life",
         }
     }
 
@@ -91,6 +94,7 @@ impl DisableReason {
             Self::TooManyFailures => "Too many wrong passcodes",
             Self::Emergency => "Stopped by the operator",
             Self::AccountClosed => "Account closed",
+            Self::EndOfLife => "Past its end of life",
         }
     }
 
@@ -106,7 +110,7 @@ impl DisableReason {
 
     /// The reason with that word, whoever may give it.
     pub fn from_code(code: &str) -> Option<Self> {
-        [Self::TooManyFailures, Self::Emergency, Self::AccountClosed]
+        [Self::TooManyFailures, Self::Emergency, Self::AccountClosed, Self::EndOfLife]
             .into_iter()
             .chain(Self::CHOICES)
             .find(|reason| reason.code() == code)

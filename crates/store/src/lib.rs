@@ -9,6 +9,7 @@
 mod audit;
 mod enrol;
 mod error;
+mod fobs;
 mod keys;
 mod lane;
 mod migrate;
@@ -37,6 +38,7 @@ pub use enrol::{
     SentCode,
 };
 pub use error::Error;
+pub use fobs::Fob;
 pub use lane::Lane;
 pub use migrate::{SCHEMA_VERSION, SchemaState};
 pub use outbox::{Deadline, Message, MessageBody};

@@ -512,7 +512,7 @@ impl Tx<'_> {
         // Before the tokens that they name.
         gone += self.purge_pairings(now.plus_seconds(-3_600), now)?;
         gone += self.run(
-            sql!("DELETE FROM token WHERE prescriber IS NULL AND state_at < $1"),
+            sql!("DELETE FROM token WHERE prescriber IS NULL AND state_at < $1 AND id NOT IN (SELECT token FROM fob)"),
             &[now.micros().into()],
         )?;
         Ok(gone)

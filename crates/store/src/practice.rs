@@ -685,6 +685,20 @@ impl Tx<'_> {
         self.refresh_signing(person)
     }
 
+    /// Notes that the operator vouches for all registrations of somebody in a practice (question A10).
+    pub fn vouch(
+        &mut self,
+        person: PersonId,
+        practice: PracticeId,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.run(
+            sql!("UPDATE authority SET vouched = $3 WHERE person = $1 AND practice = $2 AND vouched IS NULL"),
+            &[person.as_bytes().into(), practice.as_bytes().into(), now.micros().into()],
+        )
+        .map(drop)
+    }
+
     /// Until when somebody may sign in a practice, as permissions, registrations and licences stand.
     pub fn may_sign_until(
         &mut self,
@@ -716,6 +730,8 @@ impl Tx<'_> {
             self.run(
                 sql!("UPDATE token SET sign_until = CASE WHEN activated IS NULL OR model IN "
                     "(SELECT model FROM practice_model WHERE practice = $2) THEN CAST(NULL AS BIGINT) "
+                    "WHEN (SELECT f.ends FROM fob f WHERE f.token = token.id) < CAST($3 AS BIGINT) "
+                    "THEN (SELECT f.ends FROM fob f WHERE f.token = token.id) "
                     "ELSE CAST($3 AS BIGINT) END WHERE prescriber = $1 AND practice = $2"),
                 &[person.as_bytes().into(), practice.as_bytes().into(), until.into()],
             )?;
@@ -885,8 +901,18 @@ impl Tx<'_> {
         let designated = roles
             .iter()
             .any(|(place, member)| *place == practice && member.role == Role::Designated);
-        let own = self.authorities(practice, Some(id))?;
-        let registered = own.iter().any(|it| it.paper.dea().is_some() && it.holds(now));
+        // A number that somebody typed makes nobody a registrant: the operator has vouched for it at the
+        // founding, or two people have granted a permission under it. One that a loss took keeps counting,
+        // or a practice with one registrant could never grant it again.
+        let registered = self
+            .row(
+                sql!("SELECT a.id FROM authority a WHERE a.person = $1 AND a.practice = $2 AND a.kind = 'dea' "
+                    "AND a.withdrawn IS NULL AND a.stops_at > $3 AND (a.vouched IS NOT NULL OR EXISTS "
+                    "(SELECT p.authority FROM permission p WHERE p.authority = a.id AND p.person = a.person "
+                    "AND (p.state = 'granted' OR p.cause = 'factor_lost'))) LIMIT 1"),
+                &[id.as_bytes().into(), practice.as_bytes().into(), now.micros().into()],
+            )?
+            .is_some();
         let credential = self.row(
             sql!("SELECT id FROM token WHERE prescriber = $1 AND state = 'active' AND activated IS NOT NULL LIMIT 1"),
             &[id.as_bytes().into()],

@@ -643,7 +643,7 @@ impl Tx<'_> {
 
     /// How many provisioned tokens wait to be added.
     pub fn unassociated_tokens(&mut self) -> Result<i64, Error> {
-        self.row(sql!("SELECT COUNT(*) FROM token WHERE prescriber IS NULL"), &[])?
+        self.row(sql!("SELECT COUNT(*) FROM token WHERE prescriber IS NULL AND id NOT IN (SELECT token FROM fob)"), &[])?
             .ok_or(Error::Corrupt { column: "token" })?
             .int(0, "token")
     }

@@ -21,6 +21,7 @@ use countersign_store::{
 
 use super::{
     App, At, Confirm, Error,
+    fobs::retire_worn_out,
     notices::{Mailer, Note, Notice},
     record,
     sign_in::{passcode_event, verify},
@@ -566,6 +567,7 @@ impl App {
             .store
             .write("watch", move |tx| {
                 remind(tx, &mailer, at)?;
+                retire_worn_out(tx, &mailer, at)?;
                 watch_papers(tx, &mailer, at)
             })
             .await?;

@@ -898,8 +898,8 @@ pub(super) fn window(
     let Some(case) = current_case(tx, person)? else { return Ok(None) };
     let fits = match stage {
         Stage::Enrolling { .. } => case.purpose != CasePurpose::Recovery,
-        Stage::Passphrase { .. } => case.purpose == CasePurpose::Recovery,
-        Stage::Launched | Stage::Resetting { .. } | Stage::Full { .. } => false,
+        Stage::Passphrase { .. } | Stage::Full { .. } => case.purpose == CasePurpose::Recovery,
+        Stage::Launched | Stage::Resetting { .. } => false,
     };
     let open =
         case.state == CaseState::Complete && case.window_until.is_some_and(|until| now < until);

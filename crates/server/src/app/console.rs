@@ -312,6 +312,7 @@ impl App {
                             for paper in invitee.invited.papers() {
                                 enter(tx, &known, person.id, &paper, at)?;
                             }
+                            tx.vouch(person.id, practice, at.now)?;
                             String::new()
                         }
                         _ => {
@@ -324,6 +325,10 @@ impl App {
                             for role in founding_roles(&invitee.invited) {
                                 tx.give_role(made.id, practice, role, "", at.now)?;
                             }
+                            for paper in invitee.invited.papers() {
+                                enter(tx, &known, made.id, &paper, at)?;
+                            }
+                            tx.vouch(made.id, practice, at.now)?;
                             link
                         }
                     };

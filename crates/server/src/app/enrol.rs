@@ -2,8 +2,8 @@
 
 use countersign_crypto::SecretText;
 use countersign_domain::{
-    Actor, AuthorityId, Event, EventKind, InvitationId, Outcome, Passphrase, PersonId, PracticeId,
-    Role, SignInName, Timestamp, Token, TokenModel,
+    Actor, AuthorityId, DisableReason, Event, EventKind, InvitationId, Outcome, Passphrase,
+    PersonId, PracticeId, Role, SignInName, Timestamp, Token, TokenModel, TokenState,
     access::Setting,
     enrolment::{
         Facts, Invitation, InvitationRefusal, InvitationState, LinkSecret, Stage as Step, stage,
@@ -12,7 +12,7 @@ use countersign_domain::{
 };
 use countersign_store::{
     Authority, CasePurpose, CaseState, InvitationRow, Invited, Paper, Person, Practice, Profile,
-    Session, Stage, Tx,
+    Session, Stage, TokenRow, Tx,
 };
 
 use super::{
@@ -710,6 +710,20 @@ fn take_back(
     let account = tx.person(row.person)?.is_some_and(|person| person.passphrase.is_some());
     if !account || row.invited.again {
         tx.end_enrolling_sessions_of(row.person)?;
+        // What was bound on the way belongs to whoever held that link.
+        for TokenRow { mut token, mark, .. } in tx.tokens_of(row.person)? {
+            if account || !token.is_active() {
+                continue;
+            }
+            let reason = DisableReason::Replaced;
+            token.state = TokenState::Disabled { reason, since: at.now };
+            tx.save_token(&token, mark)?;
+            let event = Event::success(EventKind::TokenDisabled, by, at.support)
+                .about(row.practice, row.person)
+                .token(token.id)
+                .reason(reason.code());
+            tx.append(&event, at.now)?;
+        }
         for mut case in tx.cases_for(row.person)? {
             if case.practice == row.practice && case.state != CaseState::Closed {
                 case.state = CaseState::Closed;

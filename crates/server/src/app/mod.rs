@@ -13,6 +13,7 @@ mod check;
 mod console;
 mod contact;
 mod enrol;
+mod fobs;
 mod hashing;
 mod launch;
 mod models;
@@ -56,6 +57,7 @@ pub use enrol::{
     Enrolment, Followed, Invite, Invitee, Link, PersonalData, Stepped, TERMS_VERSION,
     new_passphrase,
 };
+pub use fobs::{ImportRefusal, NewFob};
 pub use launch::LaunchRefusal;
 pub use models::{HandOverForm, HandedOver};
 pub use pairing::PAIRING_SECONDS;

@@ -70,8 +70,11 @@ impl App {
         };
         let person = who.id;
         self.decide_in("begin_reset", person, None, at.now, move |account, tx| {
-            let first = verify(account, Chosen::Any, &form.codes[0], at, &policy);
-            let second = verify(account, Chosen::Any, &form.codes[1], at, &policy);
+            // On a copy: a stranger who knows an NPI must neither use up a try of its tokens nor learn
+            // which of two codes was right. Tries are counted for the name.
+            let mut tried = account.clone();
+            let first = verify(&mut tried, Chosen::Any, &form.codes[0], at, &policy);
+            let second = verify(&mut tried, Chosen::Any, &form.codes[1], at, &policy);
             let mut event = Event::success(EventKind::PassphraseChosen, Actor::Unknown, at.support)
                 .about(who.practice, person)
                 .detail("two tokens");
@@ -79,6 +82,7 @@ impl App {
             let profile = tx.profile(&who)?.unwrap_or_default();
             let about = About { subject: subject(person), practice: who.practice, kind: "reset" };
             let sent = if two {
+                *account = tried;
                 let ways = channels(&profile, true);
                 put_on_the_way(tx, &mailer, &who, &profile, &ways, about, form.channel, at)?
             } else {

@@ -6,7 +6,7 @@ use countersign_domain::{
     TokenState, access::Cause, add_token, disable_token, otp::OneTimePasscode, replace_token,
     same_browser, test_token,
 };
-use countersign_store::{AuditRow, CaseState, Person, ReadMark, Session, Stage, Tx};
+use countersign_store::{AuditRow, CasePurpose, CaseState, Person, ReadMark, Session, Stage, Tx};
 
 use super::{
     Account, App, At, By, Chosen, Desk, Error, TokenRow,
@@ -222,7 +222,7 @@ impl App {
                 };
                 let owner = (practice, prescriber);
                 let change = bind(account, tx, &form, new, mark, owner, at, &policy, &mut bound)?;
-                if let (Change::Done(_), Stage::Passphrase { .. }) = (&change, stage) {
+                if let (Change::Done(_), CasePurpose::Recovery) = (&change, case.purpose) {
                     // Once: the window of a recovery ends with its token.
                     case.state = CaseState::Closed;
                     case.window_until = None;
@@ -514,6 +514,10 @@ fn bind(
     policy: &countersign_domain::Policy,
     bound: &mut Bound,
 ) -> Result<Change<TokenId>, countersign_store::Error> {
+    // A fob of another practice's stock is answered like one that nobody knows.
+    if tx.stock_of(new.id)?.is_some_and(|stock| stock != practice) {
+        return Ok(Change::Refused(Refusal::UnknownCredential));
+    }
     match same_browser(&new, at.browser.as_ref(), policy) {
         Ok(passed) => bound.here = passed,
         Err(refusal) => return Ok(Change::Refused(refusal)),

@@ -7,7 +7,9 @@ use countersign_domain::{
     access::{AccessRefusal, Setting},
     enrolment::{InvitationState, Stage as Step},
 };
-use countersign_store::{CasePurpose, CaseState, EvidenceRow, InvitationRow, Invited, Profile};
+use countersign_store::{
+    CasePurpose, CaseState, EvidenceRow, Fob, InvitationRow, Invited, Profile,
+};
 use http::StatusCode;
 
 use super::{
@@ -21,7 +23,8 @@ use crate::{
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, CaseLine, CasePage, CasesPage, Choice, ChoiceField, FleetLine, FleetPage,
-        InvitationLine, InvitePage, Notice, NoticeKind, RulesPage, SecretField, StepUp, TextField,
+        FobLine, InvitationLine, InvitePage, Notice, NoticeKind, RulesPage, SecretField, StepUp,
+        TextField,
     },
 };
 
@@ -675,17 +678,46 @@ fn fleet_line(ctx: &Ctx, known: &Known, it: &Fleet) -> (FleetLine, [bool; 4]) {
     (line, marks)
 }
 
-pub(super) async fn fleet(ctx: Ctx, Path(practice): Path<String>) -> Out {
-    let known = known(&ctx, &practice).await?;
+/// Seconds of a month, for words of how much is left.
+const MONTH: i64 = 30 * 86_400;
+
+fn fob_line(ctx: &Ctx, known: &Known, it: &Fob) -> FobLine {
+    let left = ctx.now().seconds_until(it.ends);
+    let state = match (it.state.as_str(), it.owner, &it.sent) {
+        _ if left <= 0 => "At its end of life".to_owned(),
+        ("active", Some(owner), _) => format!("In use by {}", known.name(owner)),
+        ("disabled", ..) => "Disabled for good".to_owned(),
+        (_, _, Some((to, how, at))) => {
+            format!("Sent to {}, {how}, {}", known.name(*to), at.minute_text())
+        }
+        _ => "In the drawer".to_owned(),
+    };
+    FobLine {
+        serial: it.credential.masked(),
+        model: it.model.to_string(),
+        state,
+        batch: it.batch.clone(),
+        left: match left / MONTH {
+            _ if left <= 0 => "None".to_owned(),
+            0 => "Less than a month".to_owned(),
+            1 => "A month".to_owned(),
+            months => format!("{months} months"),
+        },
+        ends: show::when(it.ends),
+    }
+}
+
+async fn fleet_page(ctx: &Ctx, known: &Known) -> Result<FleetPage, Stop> {
     let fleet = ctx.app().fleet(&known.desk, ctx.at).await.map_err(|error| ctx.stop(&error))?;
-    let all: Vec<_> = fleet.iter().map(|it| fleet_line(&ctx, &known, it)).collect();
+    let fobs = ctx.app().fobs(&known.desk).await.map_err(|error| ctx.stop(&error))?;
+    let all: Vec<_> = fleet.iter().map(|it| fleet_line(ctx, known, it)).collect();
     let texts = [
         "without an active token",
         "with one token only",
         "locked now",
         "with a token to activate",
     ];
-    let sums = texts
+    let mut sums: Vec<(usize, &'static str)> = texts
         .into_iter()
         .enumerate()
         .map(|(at, text)| {
@@ -693,15 +725,86 @@ pub(super) async fn fleet(ctx: Ctx, Path(practice): Path<String>) -> Out {
             (all.iter().filter(|(_, marks)| of(marks)).count(), text)
         })
         .collect();
+    let free = |it: &&Fob| it.owner.is_none() && it.state == "unassociated" && ctx.now() < it.ends;
+    let soon = ctx.now().plus_seconds(3 * MONTH);
+    sums.push((
+        fobs.iter().filter(free).filter(|it| it.sent.is_none()).count(),
+        "fobs in the drawer",
+    ));
+    sums.push((
+        fobs.iter().filter(|it| it.state == "active" && it.ends < soon).count(),
+        "fobs in use that end within three months",
+    ));
     let mut lines: Vec<FleetLine> = all.into_iter().map(|(line, _)| line).collect();
     lines.sort_by_key(|line| line.attention.is_empty());
-    let template = FleetPage {
-        page: known.frame(&ctx, "Tokens of everybody"),
+    Ok(FleetPage {
+        page: known.frame(ctx, "Tokens of everybody"),
         base: known.base(),
         sums,
         lines,
-    };
+        can_enter: known.desk.may_invite(),
+        fob: ChoiceField {
+            options: fobs
+                .iter()
+                .filter(free)
+                .map(|it| {
+                    let text = format!("{}, {}", it.credential.masked(), it.model);
+                    Choice::new(it.token.to_string(), text)
+                })
+                .collect(),
+            ..ChoiceField::default()
+        },
+        person: ChoiceField {
+            options: known
+                .board
+                .people
+                .iter()
+                .filter(|person| !person.closed)
+                .map(|person| Choice::new(person.id.to_string(), person.name.clone()))
+                .collect(),
+            ..ChoiceField::default()
+        },
+        how: TextField::default(),
+        fobs: fobs.iter().map(|it| fob_line(ctx, known, it)).collect(),
+    })
+}
+
+pub(super) async fn fleet(ctx: Ctx, Path(practice): Path<String>, query: Query) -> Out {
+    let known = known(&ctx, &practice).await?;
+    let mut template = fleet_page(&ctx, &known).await?;
+    if query.text("done") == "sent" {
+        template.page.notice = Some(Notice::new(NoticeKind::Success, "Noted."));
+    }
     Ok(page(StatusCode::OK, &template))
+}
+
+pub(super) async fn send_fob(ctx: Ctx, Path(practice): Path<String>, fields: Fields) -> Out {
+    let known = known(&ctx, &practice).await?;
+    let mut template = fleet_page(&ctx, &known).await?;
+    fields.text("fob").clone_into(&mut template.fob.value);
+    fields.text("person").clone_into(&mut template.person.value);
+    template.how = typed(&fields, "how", 100);
+    let fob = template.fob.value.parse::<TokenId>();
+    let person = template.person.value.parse::<PersonId>();
+    if fob.is_err() {
+        template.fob.error = Some("Choose the fob.".to_owned());
+    }
+    if person.is_err() {
+        template.person.error = Some("Choose the person.".to_owned());
+    }
+    if template.how.value.is_empty() {
+        template.how.error = Some("Say how it went to them.".to_owned());
+    }
+    let (Ok(fob), Ok(person), None) = (fob, person, &template.how.error) else {
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    };
+    let how = template.how.value.clone();
+    let sent = ctx.app().send_fob(&known.desk, fob, person, how, ctx.at).await;
+    if sent.map_err(|error| ctx.stop(&error))? {
+        return Ok(see_other(&format!("{}/fleet?done=sent", known.base())));
+    }
+    template.fob.error = Some("That fob is in use, or not in your stock.".to_owned());
+    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
 }
 
 pub(super) async fn role(

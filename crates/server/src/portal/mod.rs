@@ -121,6 +121,7 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/practice/{practice}/rules/model", post(console::model))
         .route("/practice/{practice}/rules/provider", post(console::provider))
         .route("/practice/{practice}/fleet", get(console::fleet))
+        .route("/practice/{practice}/fleet/send", post(console::send_fob))
         .route("/practice/{practice}/people/{id}", get(practice::person))
         .route("/practice/{practice}/people/{id}/role", post(console::role))
         .route("/practice/{practice}/people/{id}/disable", post(console::disable))

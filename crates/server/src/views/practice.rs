@@ -638,4 +638,41 @@ pub struct FleetPage {
     pub sums: Vec<(usize, &'static str)>,
     /// Everybody, those that need a look first.
     pub lines: Vec<FleetLine>,
+    /// The fobs of the practice, by the end of their life.
+    pub fobs: Vec<FobLine>,
+    /// Whoever looks may note that one was sent.
+    pub can_enter: bool,
+    /// A fob that is free. Sends `fob`.
+    pub fob: ChoiceField,
+    /// To whom. Sends `person`.
+    pub person: ChoiceField,
+    /// How. Sends `how`.
+    pub how: TextField,
+}
+
+impl FleetPage {
+    fn problems(&self) -> Vec<Problem<'_>> {
+        problems([
+            ("fob", "Fob", &self.fob.error),
+            ("person", "To", &self.person.error),
+            ("how", "How", &self.how.error),
+        ])
+    }
+}
+
+/// A fob of the stock.
+#[derive(Clone, Debug, Default)]
+pub struct FobLine {
+    /// Serial number, masked.
+    pub serial: String,
+    /// Model.
+    pub model: String,
+    /// Where it is: in the drawer, sent, in use, at its end.
+    pub state: String,
+    /// With which delivery it came.
+    pub batch: String,
+    /// How many months of its life are left, in words.
+    pub left: String,
+    /// The end of its life.
+    pub ends: When,
 }

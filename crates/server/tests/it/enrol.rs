@@ -1,9 +1,15 @@
 //! From an invitation to somebody who may sign; identity proofing on both roads; the way back when the last
 //! token is gone; and what abuse gets.
 
-use countersign_domain::{PersonId, Role, access::Setting};
+use countersign_crypto::{HmacAlgorithm, SecretBytes};
+use countersign_domain::{
+    CredentialId, PersonId, PracticeId, Role,
+    access::Setting,
+    otp::{OtpParams, TokenSeed},
+};
+use countersign_server::app::{ImportRefusal, NewFob};
 use countersign_testkit::{
-    Browser, ISSUER, PASSPHRASE, Page, Person, Phone, TestApp, WRONG_CODE, both, npi,
+    Browser, ISSUER, PASSPHRASE, Page, Person, Phone, SeededRng, TestApp, WRONG_CODE, both, npi,
 };
 use http::Request;
 use tower::ServiceExt as _;
@@ -626,6 +632,20 @@ both! {
         let list = page.body.split("id=\"waiting\"").nth(1).unwrap();
         let request = list.split("href=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
         house.execute(&mut own, &house.issuer, &request).await.says(422, "not one of the people");
+        // Nor does a made-up DEA number, which passes its check digit, make a registrant of the colleague.
+        let (clerk_id, practice, now) = (house.issuer.id, house.app.practice, house.app.now());
+        house.app.store.write("test_clerk", move |tx| {
+            tx.give_role(clerk_id, practice, Role::Designated, "", now)?;
+            for it in tx.authorities(practice, Some(clerk_id))? {
+                tx.save_authority(&countersign_store::Authority { stops_at: now, ..it })?;
+            }
+            Ok(())
+        }).await.unwrap();
+        let typed = countersign_testkit::dea(777).as_text();
+        let paper = [("dea", typed.as_str()), ("dea_state", "NE"), ("schedules", "2 3"), ("dea_expires", "2029-05-31")];
+        office.post(&format!("{clerk}/dea"), &paper).await.leads_to(&format!("{clerk}?done=saved"));
+        house.app.clock.advance(30);
+        house.execute(&mut own, &house.issuer, &request).await.says(422, "Only a practitioner with a DEA registration in force");
         // A stolen session of the administrator: no passphrase, no code, nothing executed or decided.
         let mut stolen = house.at_desk(&house.office).await;
         let fields = [("shown", ""), ("passphrase", ""), ("stepup_token", "any"), ("stepup_passcode", "")];
@@ -667,6 +687,8 @@ both! {
             let fields = [("npi", name), ("first", first), ("second", other), ("channel", "phone")];
             browser.post("/portal/forgot", &fields).await.says(422, "That did not match");
         }
+        // A stranger who knows the NPI uses up no try of its tokens, and no code.
+        assert_eq!(house.app.owner_failures().await.count, 0);
         let bad = [("npi", "12"), ("first", "1"), ("second", ""), ("channel", "email")];
         let page = browser.post("/portal/forgot", &bad).await;
         for field in ["npi", "first", "second", "channel"] {
@@ -814,5 +836,78 @@ both! {
         for line in ["policy_changed success -", "role_changed success given", "role_changed success taken", "permission_changed success left"] {
             assert!(said.iter().any(|event| event == line), "{line}: {said:?}");
         }
+    }
+
+    /// A fob: from the delivery to the drawer, by post to its owner, in use, and at the end of its life.
+    /// Shows: N-25
+    async fn a_fob_from_the_delivery_to_its_end(app: TestApp) {
+        let house = House::of(app, Setting::Institution).await;
+        let at = house.app.app.at().unwrap();
+        let ends = at.now.plus_seconds(40 * 86_400);
+        let fob = |serial: &str, byte: u8| NewFob {
+            credential: CredentialId::parse(serial, None).unwrap(),
+            params: OtpParams::new(HmacAlgorithm::Sha1, 6, 30).unwrap(),
+            seed: TokenSeed::new(SecretBytes::new(vec![byte; 20])).unwrap(),
+            ends,
+        };
+        let import = async |model: &str, fobs: Vec<NewFob>| {
+            let (practice, model) = (house.app.practice, model.parse().unwrap());
+            house.app.app.import_fobs(practice, model, "Box 1".into(), "Ruth".into(), fobs, at).await.unwrap()
+        };
+        let model = "countersign-terminal";
+        assert!(matches!(import("nobodys", vec![fob("AVT123456789", 1)]).await, Err(ImportRefusal::Model(_))));
+        assert_eq!(import(model, vec![fob("AVT123456789", 1), fob("AVT123456788", 2)]).await, Ok(2));
+        // A delivery with one that is known: nothing of it is taken.
+        assert!(matches!(import(model, vec![fob("AVT123456787", 3), fob("AVT123456789", 1)]).await, Err(ImportRefusal::Known(_))));
+        let mut office = house.at_desk(&house.office).await;
+        let fleet = format!("{}/fleet", house.base);
+        let page = office.get(&fleet).await;
+        page.says(200, "2 fobs in the drawer");
+        page.says(200, "A month");
+        let bad = office.post(&format!("{fleet}/send"), &[("how", "")]).await;
+        for field in ["fob", "person", "how"] {
+            assert!(bad.field_error(field).is_some(), "{field}");
+        }
+        let select = page.body.split("id=\"fob\"").nth(1).unwrap();
+        let serial = "AVT1••••6789";
+        let option = select.split("<option").find(|it| it.contains("6789")).unwrap_or_else(|| panic!("{serial}: {select}"));
+        let id = option.split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let owner = house.app.person.id.to_string();
+        let fields = [("fob", id.as_str()), ("person", owner.as_str()), ("how", "parcel 77")];
+        office.post(&format!("{fleet}/send"), &fields).await.leads_to(&format!("{fleet}?done=sent"));
+        office.get(&fleet).await.says(200, "Sent to Dr. Ada Moreno, parcel 77");
+        // Its owner adds it like any other.
+        let phone = fob("AVT123456789", 1);
+        let phone = Phone::new(phone.credential, phone.seed, phone.params);
+        let mut browser = house.app.signed_in().await;
+        crate::add(&mut browser, &phone, &phone.code(house.app.now()), &[("manufacturer", "symantec")]).await
+            .leads_to("/portal/tokens?done=added");
+        office.get(&fleet).await.says(200, "In use by Dr. Ada Moreno");
+        office.post(&format!("{fleet}/send"), &fields).await.says(422, "in use, or not in your stock");
+        house.app.activate(&phone.credential).await;
+        let api = house.app.api().await;
+        house.app.clock.advance(30);
+        assert!(api.check(phone.credential.as_str(), &phone.code(house.app.now())).await.verified());
+        // One of another practice's stock is answered like one that nobody knows.
+        let (practice, now) = (PracticeId::new(at.now, &mut SeededRng).unwrap(), at.now);
+        house.app.store.write("test_practice", move |tx| tx.create_practice(practice, "Elsewhere", now)).await.unwrap();
+        let theirs = fob("AVT123456786", 4);
+        let foreign = Phone::new(theirs.credential.clone(), theirs.seed.clone(), theirs.params);
+        let taken = house.app.app.import_fobs(practice, model.parse().unwrap(), "Box".into(), "Sam".into(), vec![theirs], at).await;
+        assert_eq!(taken.unwrap(), Ok(1));
+        let page = crate::add(&mut browser, &foreign, &foreign.code(house.app.now()), &[("manufacturer", "symantec")]).await;
+        assert!(page.field_error("credential_id").is_some(), "{}", page.words());
+        // At the end of its life it signs no more, to the second; then it is disabled, and its owner told.
+        house.app.clock.advance(40 * 86_400);
+        assert!(!api.check(phone.credential.as_str(), &phone.code(house.app.now())).await.verified());
+        assert!(api.check(house.app.person.phone.credential.as_str(), &house.app.code()).await.verified());
+        house.app.app.watch().await.unwrap();
+        let mut browser = house.app.signed_in().await;
+        browser.get("/portal/history").await.says(200, "Past its end of life");
+        assert_eq!(house.count("token_disabled").await, 2);
+        // What nobody has added is kept, however many days have passed.
+        house.app.app.purge().await.unwrap();
+        let mut office = house.at_desk(&house.office).await;
+        office.get(&fleet).await.says(200, "At its end of life");
     }
 }

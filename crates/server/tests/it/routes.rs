@@ -34,7 +34,7 @@ enum Who {
 use Who::{Anyone, Bereft, Enrolling, Full, Machine, Pairing, Passphrase, Resetting};
 
 /// Every route there is. `router_and_list_agree` fails when one is missing here.
-const ROUTES: [(&str, &str, Who); 93] = [
+const ROUTES: [(&str, &str, Who); 94] = [
     ("/", "GET", Anyone(303)),
     ("/launch", "GET", Anyone(403)),
     ("/e-prescribing", "GET", Anyone(403)),
@@ -109,6 +109,7 @@ const ROUTES: [(&str, &str, Who); 93] = [
     ("/practice/{practice}/rules/model", "POST", Full),
     ("/practice/{practice}/rules/provider", "POST", Full),
     ("/practice/{practice}/fleet", "GET", Full),
+    ("/practice/{practice}/fleet/send", "POST", Full),
     ("/practice/{practice}/people/{id}", "GET", Full),
     ("/practice/{practice}/people/{id}/role", "POST", Full),
     ("/practice/{practice}/people/{id}/disable", "POST", Full),

@@ -76,11 +76,11 @@ const RELEASED: [Released; 6] = [
         name: "console",
         sqlite: (
             include_bytes!("../../migrations/sqlite/0006_console.sql"),
-            "aa5db2063ceda401406e9d0dda54eac84a07e828ba1dcf72e37fe0d1b05106bc",
+            "3ec99a3eee5a5882683267658de63aa4c010b6c734eef22a323edb46c4a03276",
         ),
         postgres: (
             include_bytes!("../../migrations/postgres/0006_console.sql"),
-            "2373bc62a690f8ff61283fa683392c5e312003e052effcd1d9a77e6c385fd2db",
+            "dc598378058ea07693f9e14271c75cea135bd0adb57e448871c9c6eaaa97e44d",
         ),
     },
 ];

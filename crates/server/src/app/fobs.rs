@@ -1,0 +1,169 @@
+//! Hardware tokens of a practice: put into stock, sent to somebody, taken out of use at their end of life.
+
+use countersign_domain::{
+    Actor, CredentialId, Device, DisableReason, Event, EventKind, Failures, ModelCode, Outcome,
+    PersonId, PracticeId, Refusal, Timestamp, Token, TokenId, TokenState,
+    otp::{Drift, OtpParams, TokenSeed},
+};
+use countersign_store::{Fob, TokenRow, Tx};
+
+use super::{App, At, Desk, Error, notices::Mailer, record, tell_owner};
+
+/// A fob of a delivery.
+#[derive(Clone)]
+pub struct NewFob {
+    /// Its serial number.
+    pub credential: CredentialId,
+    /// How its codes are made.
+    pub params: OtpParams,
+    /// Its seed, as the maker delivered it.
+    pub seed: TokenSeed,
+    /// Until when the maker lets it be used.
+    pub ends: Timestamp,
+}
+
+/// Why a delivery is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImportRefusal {
+    /// Nobody has judged the model, or it may not sign.
+    #[error("the model {0} is not allowed: see `countersign admin models`")]
+    Model(ModelCode),
+    /// One of them is here already.
+    #[error("{0} is here already; nothing of the delivery was taken")]
+    Known(String),
+}
+
+impl App {
+    /// Puts a delivery of fobs into the stock of a practice: all or none. `by` is who had it in hand.
+    pub async fn import_fobs(
+        &self,
+        practice: PracticeId,
+        model: ModelCode,
+        batch: String,
+        by: String,
+        fobs: Vec<NewFob>,
+        at: At,
+    ) -> Result<Result<usize, ImportRefusal>, Error> {
+        let done = self
+            .store
+            .write("import_fobs", move |tx| {
+                if !tx.signing_models()?.allow(&model) {
+                    return Ok(Err(ImportRefusal::Model(model.clone())));
+                }
+                let mut event =
+                    Event::success(EventKind::FobsImported, Actor::Operator, at.support)
+                        .detail(&format!("{} of {model}, {batch}, by {by}", fobs.len()));
+                event.practice = Some(practice);
+                // Before anything is written: a delivery is taken as a whole.
+                for fob in &fobs {
+                    if tx.token_by_credential(&fob.credential)?.is_some() {
+                        event.outcome = Outcome::Refused;
+                        tx.append(&event.reason("known"), at.now)?;
+                        return Ok(Err(ImportRefusal::Known(fob.credential.masked())));
+                    }
+                }
+                for fob in &fobs {
+                    let token = Token {
+                        id: TokenId::new(at.now, tx.rng())?,
+                        practice: None,
+                        prescriber: None,
+                        credential: fob.credential.clone(),
+                        name: "new".parse().map_err(|_| countersign_store::Error::Crypto)?,
+                        params: fob.params,
+                        seed: fob.seed.clone(),
+                        state: TokenState::Unassociated { expires: fob.ends },
+                        last_step: None,
+                        drift: Drift::default(),
+                        failures: Failures::NONE,
+                        created: at.now,
+                        added: None,
+                        last_used: None,
+                        device: Device::default(),
+                        model: model.clone(),
+                        seed_left: None,
+                        activated: None,
+                        sign_until: None,
+                    };
+                    if !tx.create_token(&token)? {
+                        return Err(Tx::broken("a serial number stands twice in a delivery"));
+                    }
+                    tx.create_fob(token.id, practice, &batch, fob.ends, at.now)?;
+                }
+                tx.append(&event, at.now)?;
+                Ok(Ok(fobs.len()))
+            })
+            .await?;
+        Ok(done)
+    }
+
+    /// The stock of a practice.
+    pub async fn fobs(&self, desk: &Desk) -> Result<Vec<Fob>, Error> {
+        let practice = desk.practice.id;
+        Ok(self.store.read("fobs", move |tx| tx.fobs(practice, 500)).await?)
+    }
+
+    /// Notes that a fob was handed or mailed to somebody. `false` where it can't be.
+    pub async fn send_fob(
+        &self,
+        desk: &Desk,
+        token: TokenId,
+        to: PersonId,
+        how: String,
+        at: At,
+    ) -> Result<bool, Error> {
+        if !desk.may_invite() {
+            return Err(Error::NotFound);
+        }
+        let (by, practice) = (desk.person, desk.practice.id);
+        let done = self
+            .store
+            .write("send_fob", move |tx| {
+                if !tx.is_member(to, practice)? {
+                    return Ok(false);
+                }
+                let sent = tx.send_fob(practice, token, to, &how, at.now)?;
+                let mut event = Event::success(EventKind::FobSent, Actor::Person(by), at.support)
+                    .about(practice, to)
+                    .token(token)
+                    .detail(&how);
+                if !sent {
+                    event.outcome = Outcome::Refused;
+                    event.token = None;
+                    event = event.reason(Refusal::NoChange.code());
+                }
+                tx.append(&event, at.now)?;
+                Ok(sent)
+            })
+            .await?;
+        Ok(done)
+    }
+}
+
+/// Takes fobs out of use at the end of their life; signing has stopped by itself.
+pub(super) fn retire_worn_out(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    at: At,
+) -> Result<(), countersign_store::Error> {
+    for (id, owner) in tx.worn_out(at.now)? {
+        // Prescriber, then session, then token: the order in which everyone locks.
+        tx.lock_prescriber(owner)?;
+        let found = tx.tokens_of(owner)?.into_iter().find(|row| row.token.id == id);
+        let Some(TokenRow { mut token, mark, .. }) = found.filter(|row| row.token.is_active())
+        else {
+            continue;
+        };
+        let reason = DisableReason::EndOfLife;
+        token.state = TokenState::Disabled { reason, since: at.now };
+        tx.save_token(&token, mark)?;
+        tx.stale_passcodes(owner)?;
+        let mut event = Event::success(EventKind::TokenDisabled, Actor::System, at.support)
+            .token(id)
+            .reason(reason.code());
+        event.practice = token.practice;
+        event.prescriber = Some(owner);
+        record(tx, &event, at.now)?;
+        tell_owner(mailer, &event, tx, at.now)?;
+    }
+    Ok(())
+}
