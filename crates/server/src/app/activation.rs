@@ -70,6 +70,23 @@ impl Hindrance {
     }
 }
 
+/// What a use case about a code came to; nothing where there is nothing it could be about.
+pub(super) type Coded<T> = Result<Option<Result<T, Hindrance>>, countersign_store::Error>;
+
+/// Puts such a use case on the record; what was refused stands there with its reason.
+pub(super) fn put_on_record<T>(
+    tx: &mut Tx<'_>,
+    result: &Result<T, Hindrance>,
+    mut event: Event,
+    now: Timestamp,
+) -> Result<(), countersign_store::Error> {
+    if let Err(hindrance) = result {
+        event.outcome = Outcome::Refused;
+        event = event.reason(hindrance.code());
+    }
+    tx.append(&event, now)
+}
+
 /// What the page of an activation shows.
 #[derive(Debug, Clone)]
 pub struct Activation {
@@ -142,6 +159,33 @@ impl App {
         found.ok_or(Error::NotFound)
     }
 
+    /// One use case about a code of somebody, in a session of theirs and in one transaction.
+    pub(super) async fn about_code<T, F>(
+        &self,
+        name: &'static str,
+        session: &Session,
+        person: PersonId,
+        mut work: F,
+    ) -> Result<Result<T, Hindrance>, Error>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>, &Person) -> Coded<T> + Send + 'static,
+    {
+        let session = session.id;
+        let done = self
+            .store
+            .write(name, move |tx| {
+                tx.lock_prescriber(person)?;
+                if tx.lock_session(session)?.is_none() {
+                    return Ok(None);
+                }
+                let Some(who) = tx.person(person)? else { return Ok(None) };
+                work(tx, &who)
+            })
+            .await?;
+        done.ok_or(Error::SignedOut)
+    }
+
     /// Sends an activation code for a token, by telephone or as a letter.
     pub async fn send_activation_code(
         &self,
@@ -151,30 +195,17 @@ impl App {
         channel: Channel,
         at: At,
     ) -> Result<Result<(), Hindrance>, Error> {
-        let (session, practice, mailer) = (session.id, session.practice, self.mailer());
-        let done = self
-            .store
-            .write("send_activation_code", move |tx| {
-                tx.lock_prescriber(person)?;
-                if tx.lock_session(session)?.is_none() {
-                    return Ok(None);
-                }
-                let Some(who) = tx.person(person)? else { return Ok(None) };
-                let result = send_code(tx, &mailer, &who, token, channel, at)?;
-                let mut event =
-                    Event::success(EventKind::CodeSent, Actor::Person(person), at.support)
-                        .about(practice, person)
-                        .token(result.is_ok().then_some(token))
-                        .detail(channel.code());
-                if let Err(hindrance) = &result {
-                    event.outcome = Outcome::Refused;
-                    event = event.reason(hindrance.code());
-                }
-                tx.append(&event, at.now)?;
-                Ok(Some(result))
-            })
-            .await?;
-        done.ok_or(Error::SignedOut)
+        let (practice, mailer) = (session.practice, self.mailer());
+        self.about_code("send_activation_code", session, person, move |tx, who| {
+            let result = send_code(tx, &mailer, who, token, channel, at)?;
+            let event = Event::success(EventKind::CodeSent, Actor::Person(person), at.support)
+                .about(practice, person)
+                .token(result.is_ok().then_some(token))
+                .detail(channel.code());
+            put_on_record(tx, &result, event, at.now)?;
+            Ok(Some(result))
+        })
+        .await
     }
 
     /// Takes the activation code of a token; if it is right, the token signs from now on, as far as
@@ -187,45 +218,26 @@ impl App {
         code: &str,
         at: At,
     ) -> Result<Result<(), Hindrance>, Error> {
-        let (session, practice, mailer) = (session.id, session.practice, self.mailer());
-        let code = typed(code);
-        let done = self
-            .store
-            .write("activate_token", move |tx| {
-                tx.lock_prescriber(person)?;
-                if tx.lock_session(session)?.is_none() {
-                    return Ok(None);
-                }
-                let result = try_code(tx, person, token, &code, at.now)?;
-                let mut event =
-                    Event::success(EventKind::TokenActivated, Actor::Person(person), at.support)
-                        .about(practice, person)
-                        .token(token);
-                match &result {
-                    Ok(channel) => {
-                        tx.activate_token(token, person, at.now)?;
-                        event = event.detail(&format!("portal and {}", channel.code()));
-                        if let Some(who) = tx.person(person)? {
-                            let name = tx.token_name(token)?.unwrap_or_default();
-                            let note = Note::TokenActivated;
-                            let notice = Notice { note, practice, detail: &name, path: "/portal" };
-                            mailer.tell(tx, &who, &notice, &[], at.now)?;
-                        }
-                    }
-                    Err(hindrance) => {
-                        event.outcome = Outcome::Refused;
-                        event = event.reason(hindrance.code());
-                        if *hindrance == Hindrance::NothingToDo {
-                            // An event never names somebody else's token.
-                            event.token = None;
-                        }
-                    }
-                }
-                tx.append(&event, at.now)?;
-                Ok(Some(result.map(drop)))
-            })
-            .await?;
-        done.ok_or(Error::SignedOut)
+        let (practice, mailer, code) = (session.practice, self.mailer(), typed(code));
+        self.about_code("activate_token", session, person, move |tx, who| {
+            let result = try_code(tx, person, token, &code, at.now)?;
+            let mut event =
+                Event::success(EventKind::TokenActivated, Actor::Person(person), at.support)
+                    .about(practice, person)
+                    // An event never names somebody else's token.
+                    .token((result != Err(Hindrance::NothingToDo)).then_some(token));
+            if let Ok(channel) = &result {
+                tx.activate_token(token, person, at.now)?;
+                event = event.detail(&format!("portal and {}", channel.code()));
+                let name = tx.token_name(token)?.unwrap_or_default();
+                let note = Note::TokenActivated;
+                let notice = Notice { note, practice, detail: &name, path: "/portal" };
+                mailer.tell(tx, who, &notice, &[], at.now)?;
+            }
+            put_on_record(tx, &result, event, at.now)?;
+            Ok(Some(result.map(drop)))
+        })
+        .await
     }
 
     /// Whose link of a notice it is, while it works: the name.

@@ -19,7 +19,7 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::{
     App, Asked, At, Confirm, Desk, Error, Hindrance,
-    activation::{About, channels, on_the_way, put_on_the_way, take_code, typed},
+    activation::{About, channels, on_the_way, put_on_record, put_on_the_way, take_code, typed},
     notices::{Mailer, Note, Notice},
     record,
     sign_in::{passcode_event, verify},
@@ -196,38 +196,21 @@ impl App {
         channel: Channel,
         at: At,
     ) -> Result<Result<(), Hindrance>, Error> {
-        let (session, mailer) = (session.id, self.mailer());
-        let done = self
-            .store
-            .write("send_case_code", move |tx| {
-                tx.lock_prescriber(person)?;
-                if tx.lock_session(session)?.is_none() {
-                    return Ok(None);
-                }
-                let Some(who) = tx.person(person)? else { return Ok(None) };
-                let Some(case) = current_case(tx, person)? else { return Ok(None) };
-                let profile = tx.profile(&who)?.unwrap_or_default();
-                let ways = ways(&case, &profile);
-                let about = About {
-                    subject: *case.id.as_bytes(),
-                    practice: case.practice,
-                    kind: "address",
-                };
-                let result =
-                    put_on_the_way(tx, &mailer, &who, &profile, &ways, about, channel, at)?;
-                let mut event =
-                    Event::success(EventKind::CodeSent, Actor::Person(person), at.support)
-                        .about(case.practice, person)
-                        .detail(channel.code());
-                if let Err(hindrance) = &result {
-                    event.outcome = Outcome::Refused;
-                    event = event.reason(hindrance.code());
-                }
-                tx.append(&event, at.now)?;
-                Ok(Some(result))
-            })
-            .await?;
-        done.ok_or(Error::SignedOut)
+        let mailer = self.mailer();
+        self.about_code("send_case_code", session, person, move |tx, who| {
+            let Some(case) = current_case(tx, person)? else { return Ok(None) };
+            let profile = tx.profile(who)?.unwrap_or_default();
+            let ways = ways(&case, &profile);
+            let (subject, practice) = (*case.id.as_bytes(), case.practice);
+            let about = About { subject, practice, kind: "address" };
+            let result = put_on_the_way(tx, &mailer, who, &profile, &ways, about, channel, at)?;
+            let event = Event::success(EventKind::CodeSent, Actor::Person(person), at.support)
+                .about(practice, person)
+                .detail(channel.code());
+            put_on_record(tx, &result, event, at.now)?;
+            Ok(Some(result))
+        })
+        .await
     }
 
     /// Takes the code that went to an address on record. In a complete case it opens the quarter of an hour
@@ -239,40 +222,26 @@ impl App {
         code: &str,
         at: At,
     ) -> Result<Result<(), Hindrance>, Error> {
-        let (session, mailer, code) = (session.id, self.mailer(), typed(code));
-        let done = self
-            .store
-            .write("take_case_code", move |tx| {
-                tx.lock_prescriber(person)?;
-                if tx.lock_session(session)?.is_none() {
-                    return Ok(None);
+        let (mailer, code) = (self.mailer(), typed(code));
+        self.about_code("take_case_code", session, person, move |tx, who| {
+            let Some(mut case) = current_case(tx, person)? else { return Ok(None) };
+            let result = take_code(tx, person, case.id.as_bytes(), &code, at.now)?;
+            let mut event =
+                Event::success(EventKind::AddressConfirmed, Actor::Person(person), at.support)
+                    .about(case.practice, person);
+            if let Ok(sent) = &result {
+                event = event.detail(sent.channel.code());
+                confirm_address(tx, who, sent.channel, at.now)?;
+                case.address_confirmed = Some(at.now);
+                if case.state == CaseState::Complete {
+                    case.window_until = Some(at.now.plus_seconds(WINDOW_SECONDS));
                 }
-                let Some(who) = tx.person(person)? else { return Ok(None) };
-                let Some(mut case) = current_case(tx, person)? else { return Ok(None) };
-                let result = take_code(tx, person, case.id.as_bytes(), &code, at.now)?;
-                let mut event =
-                    Event::success(EventKind::AddressConfirmed, Actor::Person(person), at.support)
-                        .about(case.practice, person);
-                match &result {
-                    Ok(sent) => {
-                        event = event.detail(sent.channel.code());
-                        confirm_address(tx, &who, sent.channel, at.now)?;
-                        case.address_confirmed = Some(at.now);
-                        if case.state == CaseState::Complete {
-                            case.window_until = Some(at.now.plus_seconds(WINDOW_SECONDS));
-                        }
-                    }
-                    Err(hindrance) => {
-                        event.outcome = Outcome::Refused;
-                        event = event.reason(hindrance.code());
-                    }
-                }
-                tx.append(&event, at.now)?;
-                settle(tx, &mailer, &who, &mut case, at)?;
-                Ok(Some(result.map(drop)))
-            })
-            .await?;
-        done.ok_or(Error::SignedOut)
+            }
+            put_on_record(tx, &result, event, at.now)?;
+            settle(tx, &mailer, who, &mut case, at)?;
+            Ok(Some(result.map(drop)))
+        })
+        .await
     }
 
     /// Where somebody is sent to be proofed. Asks the provider for its description first.

@@ -2,14 +2,13 @@
 //! code that comes back.
 
 use countersign_domain::{
-    Actor, EmailAddress, Event, EventKind, Outcome, PersonId, PhoneNumber, PracticeId,
-    proofing::Channel,
+    Actor, EmailAddress, Event, EventKind, PersonId, PhoneNumber, PracticeId, proofing::Channel,
 };
 use countersign_store::{Profile, Session, Tx};
 
 use super::{
     App, At, Change, Confirm, Error, Hindrance,
-    activation::{About, channels, on_the_way, put_on_the_way, take_code, typed},
+    activation::{About, channels, on_the_way, put_on_record, put_on_the_way, take_code, typed},
     cases::confirm_address,
     notices::{Mailer, Note, Notice},
     tokens::step_up,
@@ -163,34 +162,20 @@ impl App {
         channel: Channel,
         at: At,
     ) -> Result<Result<(), Hindrance>, Error> {
-        let (session, practice, mailer) = (session.id, session.practice, self.mailer());
-        let done = self
-            .store
-            .write("send_contact_code", move |tx| {
-                tx.lock_prescriber(person)?;
-                if tx.lock_session(session)?.is_none() {
-                    return Ok(None);
-                }
-                let Some(who) = tx.person(person)? else { return Ok(None) };
-                let profile = tx.profile(&who)?.unwrap_or_default();
-                let ways = channels(&profile, false);
-                let subject = subject(person, channel);
-                let about = About { subject, practice: who.practice, kind: "contact" };
-                let result =
-                    put_on_the_way(tx, &mailer, &who, &profile, &ways, about, channel, at)?;
-                let mut event =
-                    Event::success(EventKind::CodeSent, Actor::Person(person), at.support)
-                        .about(practice, person)
-                        .detail(channel.code());
-                if let Err(hindrance) = &result {
-                    event.outcome = Outcome::Refused;
-                    event = event.reason(hindrance.code());
-                }
-                tx.append(&event, at.now)?;
-                Ok(Some(result))
-            })
-            .await?;
-        done.ok_or(Error::SignedOut)
+        let (practice, mailer) = (session.practice, self.mailer());
+        self.about_code("send_contact_code", session, person, move |tx, who| {
+            let profile = tx.profile(who)?.unwrap_or_default();
+            let ways = channels(&profile, false);
+            let subject = subject(person, channel);
+            let about = About { subject, practice: who.practice, kind: "contact" };
+            let result = put_on_the_way(tx, &mailer, who, &profile, &ways, about, channel, at)?;
+            let event = Event::success(EventKind::CodeSent, Actor::Person(person), at.support)
+                .about(practice, person)
+                .detail(channel.code());
+            put_on_record(tx, &result, event, at.now)?;
+            Ok(Some(result))
+        })
+        .await
     }
 
     /// Takes such a code: codes of activation can go there from now on.
@@ -202,31 +187,19 @@ impl App {
         code: &str,
         at: At,
     ) -> Result<Result<(), Hindrance>, Error> {
-        let (session, practice, code) = (session.id, session.practice, typed(code));
-        let done = self
-            .store
-            .write("take_contact_code", move |tx| {
-                tx.lock_prescriber(person)?;
-                if tx.lock_session(session)?.is_none() {
-                    return Ok(None);
-                }
-                let Some(who) = tx.person(person)? else { return Ok(None) };
-                let result = take_code(tx, person, &subject(person, channel), &code, at.now)?;
-                let mut event =
-                    Event::success(EventKind::AddressConfirmed, Actor::Person(person), at.support)
-                        .about(practice, person)
-                        .detail(channel.code());
-                match &result {
-                    Ok(_) => confirm_address(tx, &who, channel, at.now)?,
-                    Err(hindrance) => {
-                        event.outcome = Outcome::Refused;
-                        event = event.reason(hindrance.code());
-                    }
-                }
-                tx.append(&event, at.now)?;
-                Ok(Some(result.map(drop)))
-            })
-            .await?;
-        done.ok_or(Error::SignedOut)
+        let (practice, code) = (session.practice, typed(code));
+        self.about_code("take_contact_code", session, person, move |tx, who| {
+            let result = take_code(tx, person, &subject(person, channel), &code, at.now)?;
+            if result.is_ok() {
+                confirm_address(tx, who, channel, at.now)?;
+            }
+            let event =
+                Event::success(EventKind::AddressConfirmed, Actor::Person(person), at.support)
+                    .about(practice, person)
+                    .detail(channel.code());
+            put_on_record(tx, &result, event, at.now)?;
+            Ok(Some(result.map(drop)))
+        })
+        .await
     }
 }
