@@ -106,6 +106,12 @@ pub(crate) enum AdminCommand {
         #[command(subcommand)]
         command: Option<ModelsCommand>,
     },
+    /// Let a practice sign prescriptions with a new key from now on; older signatures stay verifiable
+    RotateSigningKey {
+        /// ID of the practice
+        #[arg(long)]
+        practice: PracticeId,
+    },
     /// Put a delivery of fobs into the stock of a practice: all of it or nothing (docs/operations.md)
     ImportFobs {
         /// ID of the practice
@@ -288,6 +294,10 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 let said = models::judged(&model);
                 app.set_model(model, at).await?;
                 said
+            }
+            AdminCommand::RotateSigningKey { practice } => {
+                known_practice(&app, practice).await?;
+                format!("Signing key {}\n", app.rotate_signing_key(practice, at).await?)
             }
             AdminCommand::ImportFobs { practice, model, batch, file, manufacturer, by } => {
                 known_practice(&app, practice).await?;

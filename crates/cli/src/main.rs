@@ -7,6 +7,7 @@ mod fobs;
 mod key_file;
 mod models;
 mod outside;
+mod prescription;
 mod private_file;
 mod serve;
 mod settings;
@@ -46,6 +47,9 @@ enum Command {
     /// Create practices, prescribers and staff; stop a token in an emergency
     #[command(subcommand)]
     Admin(admin::AdminCommand),
+    /// Verify signed records of prescriptions
+    #[command(subcommand)]
+    Prescription(prescription::PrescriptionCommand),
     /// Bring the database up to this version
     Migrate,
     /// Check this host and say what to do
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments).map(|()| 0),
         Command::Token(command) => soft_token::run(command).map(|()| 0),
         Command::Admin(command) => admin::run(config, command).map(|()| 0),
+        Command::Prescription(command) => prescription::run(&command).map(|()| 0),
         Command::Migrate => serve::migrate(config).map(|()| 0),
         Command::Doctor => serve::doctor(config),
         Command::Version => print(&version()).map(|()| 0),

@@ -117,13 +117,23 @@ pub enum EventKind {
     FobsImported,
     /// A fob was handed or mailed to somebody.
     FobSent,
+    /// A prescription was written or changed.
+    PrescriptionWritten,
+    /// A practitioner has marked a prescription ready, or that was refused.
+    PrescriptionReady,
+    /// A prescription was signed, or that was refused.
+    PrescriptionSigned,
+    /// A prescription was put away unsigned.
+    PrescriptionCancelled,
+    /// A practice signs with a new key.
+    SigningKeyMade,
     /// A request was refused because of where or how it came.
     RequestRefused,
 }
 
 impl EventKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 61] = [
         Self::PassphraseTried,
         Self::PassphraseChanged,
         Self::PasscodeTried,
@@ -179,6 +189,11 @@ impl EventKind {
         Self::DeadlineDone,
         Self::FobsImported,
         Self::FobSent,
+        Self::PrescriptionWritten,
+        Self::PrescriptionReady,
+        Self::PrescriptionSigned,
+        Self::PrescriptionCancelled,
+        Self::SigningKeyMade,
         Self::RequestRefused,
     ];
 
@@ -240,6 +255,11 @@ impl EventKind {
             Self::DeadlineDone => "deadline_done",
             Self::FobsImported => "fobs_imported",
             Self::FobSent => "fob_sent",
+            Self::PrescriptionWritten => "prescription_written",
+            Self::PrescriptionReady => "prescription_ready",
+            Self::PrescriptionSigned => "prescription_signed",
+            Self::PrescriptionCancelled => "prescription_cancelled",
+            Self::SigningKeyMade => "signing_key_made",
             Self::RequestRefused => "request_refused",
         }
     }
@@ -302,6 +322,11 @@ impl EventKind {
             Self::DeadlineDone => "Deadline met",
             Self::FobsImported => "Fobs put into stock",
             Self::FobSent => "Fob sent",
+            Self::PrescriptionWritten => "Prescription written",
+            Self::PrescriptionReady => "Prescription marked ready",
+            Self::PrescriptionSigned => "Prescription signed",
+            Self::PrescriptionCancelled => "Prescription put away",
+            Self::SigningKeyMade => "Signing key made",
             Self::RequestRefused => "Request refused",
         }
     }

@@ -82,6 +82,8 @@ typed_ids! {
     InvitationId;
     /// A DEA registration or a state licence, as a practice knows it.
     AuthorityId;
+    /// A prescription.
+    PrescriptionId;
     /// A case of identity proofing.
     CaseId;
     /// A message that waits to be sent, or was.

@@ -6,7 +6,9 @@
 
 pub mod access;
 mod calendar;
+pub mod canonical;
 mod contact;
+pub mod controlled;
 mod credential;
 mod device;
 pub mod enrolment;
@@ -19,6 +21,7 @@ mod npi;
 pub mod otp;
 mod passphrase;
 mod policy;
+pub mod prescription;
 pub mod proofing;
 mod refusal;
 mod registration;
@@ -40,7 +43,7 @@ pub use event::{Actor, Event, EventKind, Outcome, Purpose, SupportCode};
 pub use failures::{Blocked, FailureLimits, Failures};
 pub use ids::{
     ApiKeyId, AuthorityId, CaseId, DeadlineId, EhrId, EventId, IdError, InvitationId, MessageId,
-    PairingId, PersonId, PracticeId, RequestId, SessionRowId, StaffId, TokenId,
+    PairingId, PersonId, PracticeId, PrescriptionId, RequestId, SessionRowId, StaffId, TokenId,
 };
 pub use model::{FipsCertificate, ModelError, SigningModels, TokenModel};
 pub use npi::{Npi, NpiError, luhn_check_digit, luhn_holds};

@@ -14,6 +14,7 @@ pub mod outbound;
 mod portal;
 pub mod proofer;
 pub mod qr;
+pub mod record;
 mod respond;
 pub mod views;
 

@@ -200,6 +200,14 @@ impl KeySet {
     }
 }
 
+impl KeySet {
+    /// Whether the key of this name has signed a message with ES256.
+    pub(crate) fn has_signed(&self, key_id: &str, message: &[u8], signature: &[u8]) -> bool {
+        let named = |key: &&Jwk| key.kid.as_deref() == Some(key_id);
+        self.keys.iter().filter(named).any(|key| key.has_signed("ES256", message, signature))
+    }
+}
+
 impl Jwk {
     /// Whether this key, with an algorithm of its own kind, has signed the message.
     fn has_signed(&self, alg: &str, message: &[u8], signature: &[u8]) -> bool {

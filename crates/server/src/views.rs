@@ -8,11 +8,13 @@
 
 mod enrol;
 mod practice;
+mod prescribing;
 
 use askama::Template;
 
 pub use enrol::*;
 pub use practice::*;
+pub use prescribing::*;
 
 /// Appended to the address of every static file, so that an upgrade is not met by a stale cache.
 pub const ASSET_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -744,14 +746,6 @@ pub struct LaunchPage {
     /// Where it goes on: on this origin, or at a proofing provider that the operator has set up. Never
     /// taken from the request.
     pub continue_href: String,
-}
-
-/// Home of the e-prescribing app.
-#[derive(Clone, Debug, Template)]
-#[template(path = "e_prescribing.html")]
-pub struct EPrescribingPage {
-    /// Frame; `page.menu` tells prescribers from staff.
-    pub page: Page,
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ mod pairing;
 mod people;
 mod postgres;
 mod practice;
+mod prescription;
 mod queue;
 mod session;
 mod sqlite;
@@ -48,6 +49,7 @@ pub use practice::{
     Authority, Listed, Member, Paper, PermissionRow, Practice, RequestBody, RequestRow,
     RequestStage,
 };
+pub use prescription::{PrescriptionRow, PublicKey, SignedRecord};
 pub use session::{Patient, Session, Stage};
 pub use token::{OwnedTokens, ReadMark, TokenRow};
 pub use tx::Tx;

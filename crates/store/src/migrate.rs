@@ -4,7 +4,7 @@ use countersign_domain::Timestamp;
 use crate::{Backend, Error, Store, Tx, tx::sql, value::Columns};
 
 /// The schema that this version works with.
-pub const SCHEMA_VERSION: i64 = 6;
+pub const SCHEMA_VERSION: i64 = 7;
 
 /// How long a migration lock holds if its holder died.
 const LOCK_SECONDS: i64 = 600;
@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// Append only: a released file never changes (its checksum is in every database).
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     Migration {
         version: 1,
         name: "first",
@@ -55,6 +55,12 @@ const MIGRATIONS: [Migration; 6] = [
         name: "console",
         sqlite: include_str!("../migrations/sqlite/0006_console.sql"),
         postgres: include_str!("../migrations/postgres/0006_console.sql"),
+    },
+    Migration {
+        version: 7,
+        name: "prescriptions",
+        sqlite: include_str!("../migrations/sqlite/0007_prescriptions.sql"),
+        postgres: include_str!("../migrations/postgres/0007_prescriptions.sql"),
     },
 ];
 

@@ -168,6 +168,33 @@ pub struct Execution {
     pub confirm: Confirm,
 }
 
+/// A passphrase that was tried, for the decision that it is one factor of.
+pub(super) struct Phrase {
+    right: bool,
+    paused: Option<countersign_domain::Blocked>,
+    before: Option<String>,
+    name_hash: [u8; 32],
+}
+
+impl Phrase {
+    /// Whether it holds, read again under the lock: it may have been changed while the hash ran. A right one
+    /// clears the count of wrong ones.
+    pub(super) fn settle(
+        &self,
+        tx: &mut Tx<'_>,
+        person: PersonId,
+        now: Timestamp,
+    ) -> Result<Result<(), Refusal>, countersign_store::Error> {
+        let held = tx.person(person)?.and_then(|found| found.passphrase);
+        if !self.right || held.map(|hash| hash.to_row()) != self.before {
+            let refusal = self.paused.map_or(Refusal::WrongPassphrase, Refusal::Paused);
+            return Ok(Err(refusal));
+        }
+        tx.save_sign_in_failures(&self.name_hash, &Failures::NONE, now)?;
+        Ok(Ok(()))
+    }
+}
+
 /// What became of something that access control decides on.
 #[derive(Debug)]
 pub enum Asked<T> {
@@ -380,24 +407,7 @@ impl App {
         at: At,
     ) -> Result<Asked<()>, Error> {
         let policy = self.options.policy;
-        let place = self.hashing.reserve()?;
-        let found = self.prescriber(desk.person).await?;
-        let name_hash = sha256(found.sign_in.as_text().as_bytes());
-        let paused = self.count_passphrase_try(name_hash, at).await?;
-        let (iterations, typed) = (self.options.iterations, execution.passphrase);
-        let hash = found.passphrase.clone();
-        let right = match paused {
-            Some(_) => false,
-            None => {
-                place
-                    .run(move || {
-                        let hash = hash.unwrap_or_else(|| PassphraseHash::decoy(iterations));
-                        Passphrase::parse(&typed).is_ok_and(|phrase| hash.verify(&phrase))
-                    })
-                    .await?
-            }
-        };
-        let before = found.passphrase.as_ref().map(PassphraseHash::to_row);
+        let phrase = self.try_phrase(desk.person, execution.passphrase, at).await?;
         let (person, practice, mailer) = (desk.person, desk.practice, self.mailer());
         let (shown, confirm) = (execution.shown, execution.confirm);
         let answer = self
@@ -410,13 +420,9 @@ impl App {
                     event.prescriber = row.person;
                     event = event.clone().detail(&row.reason);
                     let Some(request) = read_request(tx, &row, at.now)? else { return Ok(None) };
-                    // Read again under the lock: it may have been changed while the hash ran.
-                    let now = tx.person(person)?.and_then(|now| now.passphrase);
-                    if !right || now.map(|hash| hash.to_row()) != before {
-                        let refusal = paused.map_or(Refusal::WrongPassphrase, Refusal::Paused);
+                    if let Err(refusal) = phrase.settle(tx, person, at.now)? {
                         return Ok(Some(Asked::NotConfirmed(refusal)));
                     }
-                    tx.save_sign_in_failures(&name_hash, &Failures::NONE, at.now)?;
                     // Before the passcode is looked at: what can't be done costs no passcode.
                     let done = trial(tx, &practice, &row, &request, person, shown, at.now)?;
                     let permission = match done {
@@ -461,6 +467,34 @@ impl App {
             })
             .await?;
         answer.ok_or(Error::NotFound)
+    }
+
+    /// Tries the passphrase of somebody who is signed in: counted before it is looked at, as at the log-in.
+    pub(super) async fn try_phrase(
+        &self,
+        person: PersonId,
+        typed: SecretText,
+        at: At,
+    ) -> Result<Phrase, Error> {
+        let place = self.hashing.reserve()?;
+        let found = self.prescriber(person).await?;
+        let name_hash = sha256(found.sign_in.as_text().as_bytes());
+        let paused = self.count_passphrase_try(name_hash, at).await?;
+        let iterations = self.options.iterations;
+        let before = found.passphrase.as_ref().map(PassphraseHash::to_row);
+        let hash = found.passphrase;
+        let right = match paused {
+            Some(_) => false,
+            None => {
+                place
+                    .run(move || {
+                        let hash = hash.unwrap_or_else(|| PassphraseHash::decoy(iterations));
+                        Passphrase::parse(&typed).is_ok_and(|phrase| hash.verify(&phrase))
+                    })
+                    .await?
+            }
+        };
+        Ok(Phrase { right, paused, before, name_hash })
     }
 
     /// Counts a try of a passphrase before it is looked at; says whether tries pause.

@@ -20,6 +20,7 @@ mod models;
 mod notices;
 mod pairing;
 mod passphrase;
+mod prescriptions;
 mod provision;
 mod refused;
 mod reset;
@@ -62,6 +63,9 @@ pub use launch::LaunchRefusal;
 pub use models::{HandOverForm, HandedOver};
 pub use pairing::PAIRING_SECONDS;
 pub use passphrase::PassphraseForm;
+pub use prescriptions::{
+    Chart, Draft, RECORD_FORMAT, Sheet, Signing, SigningForm, SigningHindrance, SigningSet,
+};
 pub use provision::ProvisionRefusal;
 pub use reset::ForgotForm;
 pub use sign_in::{Chosen, SignInForm};

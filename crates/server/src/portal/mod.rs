@@ -10,6 +10,7 @@ mod pairing;
 mod passphrase;
 mod phone;
 mod practice;
+mod prescribing;
 mod recovery;
 mod show;
 mod start;
@@ -53,7 +54,15 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
     Router::new()
         .route("/", get(async || see_other("/portal")))
         .route("/launch", get(start::launch))
-        .route("/e-prescribing", get(start::e_prescribing))
+        .route("/e-prescribing", get(prescribing::home))
+        .route("/e-prescribing/new", get(prescribing::new_form).post(prescribing::new))
+        .route("/e-prescribing/sign", get(prescribing::sign_form).post(prescribing::sign))
+        .route("/e-prescribing/rx/{id}", get(prescribing::one))
+        .route("/e-prescribing/rx/{id}/edit", get(prescribing::edit_form).post(prescribing::edit))
+        .route("/e-prescribing/rx/{id}/ready", post(prescribing::ready))
+        .route("/e-prescribing/rx/{id}/cancel", post(prescribing::cancel))
+        .route("/e-prescribing/rx/{id}/record", get(prescribing::record))
+        .route("/.well-known/jwks.json", get(prescribing::keys))
         .route("/sign-out", post(start::sign_out))
         .route("/signed-out", get(start::signed_out))
         .route("/get", get(start::get_app))

@@ -12,7 +12,7 @@ use crate::{
     app::LaunchRefusal,
     authenticator,
     respond::{Out, page, see_other},
-    views::{Area, EPrescribingPage, ErrorPage, GetPage, LaunchPage, Page, SignedOutPage},
+    views::{Area, ErrorPage, GetPage, LaunchPage, Page, SignedOutPage},
 };
 
 /// A signed launch from an EHR: used up here, then on to a clean address with a session.
@@ -43,7 +43,7 @@ pub(super) async fn launch(ctx: Ctx, query: Query) -> Out {
 }
 
 /// A page that is not open this way, with what to do instead.
-fn closed(
+pub(super) fn closed(
     frame: Page,
     heading: &str,
     what_to_do: &str,
@@ -57,22 +57,6 @@ fn closed(
         onward,
     };
     page(StatusCode::FORBIDDEN, &template)
-}
-
-/// The e-prescribing app, for whom the EHR has sent.
-pub(super) async fn e_prescribing(ctx: Ctx) -> Out {
-    let Some(session) = ctx.session.as_ref().filter(|session| session.launched_as.is_some()) else {
-        return Ok(closed(
-            ctx.frame(""),
-            "Open e-Prescribing from a patient's chart",
-            "In your EHR, open the chart of a patient and choose the e-Prescribing tab.",
-            Some(("/portal".to_owned(), "Go to Token Management".to_owned())),
-        ));
-    };
-    let name = ctx.app().launched_name(session).await.map_err(|error| ctx.stop(&error))?;
-    let mut frame = ctx.frame_for("e-Prescribing", name.as_deref().unwrap_or(""));
-    frame.area = Area::EPrescribing;
-    Ok(page(StatusCode::OK, &EPrescribingPage { page: frame }))
 }
 
 /// The way into the portal that fits the session.

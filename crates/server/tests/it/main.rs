@@ -18,6 +18,7 @@ mod faults;
 mod flow;
 mod layering;
 mod models;
+mod prescribing;
 mod routes;
 mod vip;
 

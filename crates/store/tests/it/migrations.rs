@@ -10,7 +10,7 @@ use crate::support::{NOW, People, hex, master_key, named, seen};
 
 /// Every released migration with the checksums of its two files. A released file never changes:
 /// a difference here means that databases in the field would be refused.
-const RELEASED: [Released; 6] = [
+const RELEASED: [Released; 7] = [
     Released {
         version: 1,
         name: "first",
@@ -81,6 +81,18 @@ const RELEASED: [Released; 6] = [
         postgres: (
             include_bytes!("../../migrations/postgres/0006_console.sql"),
             "dc598378058ea07693f9e14271c75cea135bd0adb57e448871c9c6eaaa97e44d",
+        ),
+    },
+    Released {
+        version: 7,
+        name: "prescriptions",
+        sqlite: (
+            include_bytes!("../../migrations/sqlite/0007_prescriptions.sql"),
+            "f59a6a4cb22289426c7d6134c2358e8356e938b9ae58e4ef6315b7ab64a81d37",
+        ),
+        postgres: (
+            include_bytes!("../../migrations/postgres/0007_prescriptions.sql"),
+            "6dd6c6b04e420f11b444d93bab49647803492627b40b0f4d6b15d2900ec89f9e",
         ),
     },
 ];

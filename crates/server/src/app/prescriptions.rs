@@ -1,0 +1,706 @@
+//! Prescriptions: drafted by whoever the EHR sends, marked ready and signed by the practitioner alone.
+//!
+//! What signs is passphrase and passcode, given while all of it is shown, and bound to the digest of what
+//! was shown (21 CFR 1311.140). The application then signs the record in the same transaction in which the
+//! prescription becomes signed, its archive copy is written and the event appended: all or nothing.
+
+use std::sync::Arc;
+
+use countersign_crypto::{SecretText, sha256};
+use countersign_domain::{
+    Actor, CredentialId, Date, DeaNumber, DeaRegistration, DeviceClass, Event, EventKind, Outcome,
+    PersonId, PracticeId, PrescriptionId, Purpose, Refusal, Role, Timestamp, Token,
+    canonical::Json,
+    prescription::{
+        Content, Patient, Prescription, SIGNING_SECONDS, SIGNING_STATEMENT, State, StateRefusal,
+    },
+};
+use countersign_store::{
+    Authority, Identity, Paper, Person, PrescriptionRow, PublicKey, Session, SignedRecord, Tx,
+};
+use data_encoding::BASE64URL_NOPAD;
+
+use super::{
+    App, At, Confirm, Error, record,
+    sign_in::{passcode_event, verify},
+};
+
+/// What a signed record calls itself.
+pub const RECORD_FORMAT: &str = "countersign-prescription/1";
+
+/// The chart from which somebody came: no other patient can be written for in that session.
+#[derive(Clone)]
+pub struct Chart {
+    /// Who the EHR said it is.
+    pub who: Identity,
+    /// The practice.
+    pub practice: PracticeId,
+    /// The patient.
+    pub patient: countersign_store::Patient,
+}
+
+/// What the page of a chart shows.
+#[derive(Clone)]
+pub struct Sheet {
+    /// The patient's prescriptions, newest first.
+    pub rows: Vec<PrescriptionRow>,
+    /// Those who prescribe here: who, and their name.
+    pub prescribers: Vec<(PersonId, String)>,
+    /// The DEA numbers under which the prescriber who looks could sign; nothing for staff.
+    pub numbers: Vec<DeaRegistration>,
+    /// The patient's address, as it was last written.
+    pub address: String,
+    /// Today where the practice is.
+    pub today: Date,
+}
+
+/// What is written into a form.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// In whose name.
+    pub prescriber: PersonId,
+    /// What it says; patient and chart are the session's.
+    pub content: Content,
+}
+
+/// What is to be signed together: the ready ones of one patient and one practitioner.
+#[derive(Clone)]
+pub struct SigningSet {
+    /// The practitioner.
+    pub person: Person,
+    /// The address that stands on them.
+    pub address: String,
+    /// The prescriptions, oldest first.
+    pub rows: Vec<PrescriptionRow>,
+    /// What keeps one of them from being signed: which, and why.
+    pub hindrances: Vec<(PrescriptionId, SigningHindrance)>,
+}
+
+/// Why one of them can't be signed now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SigningHindrance {
+    /// Something is missing, or was right on another day only.
+    #[error("Something is missing. Open it and look at the marked fields.")]
+    Lacking,
+    /// Registration or licence does not hold.
+    #[error("The registration, or the licence of its state, is not in force.")]
+    NotInForce,
+    /// The registration does not cover the schedule.
+    #[error("This registration does not cover the schedule.")]
+    Schedule,
+    /// Access control says no.
+    #[error("You have no permission to sign under this DEA number.")]
+    NotPermitted,
+    /// The practitioner's address is not known.
+    #[error(
+        "Your address is not on record, and must stand on it. Add it under Token Management, Addresses."
+    )]
+    NoAddress,
+}
+
+impl SigningHindrance {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Lacking => StateRefusal::Lacking.code(),
+            Self::NotInForce => "registration_not_in_force",
+            Self::Schedule => "schedule_not_registered",
+            Self::NotPermitted => "not_permitted",
+            Self::NoAddress => "no_address",
+        }
+    }
+}
+
+/// What the practitioner sends with the signature.
+#[derive(Debug, Clone)]
+pub struct SigningForm {
+    /// When the page was made, in microseconds since 1970.
+    pub shown_at: i64,
+    /// The digest of what it showed.
+    pub digest: [u8; 32],
+    /// The passphrase as typed.
+    pub passphrase: SecretText,
+    /// A fresh passcode; always asked for.
+    pub confirm: Confirm,
+}
+
+/// What became of signing.
+#[derive(Debug)]
+pub enum Signing {
+    /// All are signed.
+    Done(usize),
+    /// Nothing was signed, and why.
+    Refused(StateRefusal),
+    /// One of them can't be signed.
+    Hindered(SigningHindrance),
+    /// The page was open for too long.
+    TimedOut,
+    /// Passphrase or passcode was refused.
+    NotConfirmed(Refusal),
+}
+
+impl SigningSet {
+    /// The digest of all that the page shows at a moment: what the two factors are bound to
+    /// (21 CFR 1311.120(b)(11)).
+    pub fn digest(&self, shown_at: i64) -> [u8; 32] {
+        let items = self.rows.iter().map(|row| {
+            Json::object([
+                ("id", Json::from(row.id.to_string())),
+                ("content", row.it.content.json()),
+            ])
+        });
+        let shown = Json::object([
+            ("statement", Json::from(SIGNING_STATEMENT)),
+            ("practitioner", Json::from(self.person.id.to_string())),
+            ("name", Json::from(self.person.name.as_str())),
+            ("address", Json::from(self.address.as_str())),
+            ("shown_at", Json::from(shown_at.to_string())),
+            ("prescriptions", Json::List(items.collect())),
+        ]);
+        sha256(shown.canonical().unwrap_or_default().as_bytes())
+    }
+}
+
+impl App {
+    /// The chart of a session; a session without one has nothing to do here.
+    pub fn chart(&self, session: &Session) -> Result<Chart, Error> {
+        match (session.launched_as, &session.patient) {
+            (Some(who), Some(patient)) => {
+                Ok(Chart { who, practice: session.practice, patient: patient.clone() })
+            }
+            _ => Err(Error::NotFound),
+        }
+    }
+
+    /// What the page of a chart shows.
+    pub async fn sheet(&self, chart: &Chart, at: At) -> Result<Sheet, Error> {
+        let chart = chart.clone();
+        let found = self
+            .store
+            .read("sheet", move |tx| {
+                let rows = tx.prescriptions(chart.practice, &chart.patient.id, 100)?;
+                let prescribers = prescribers(tx, chart.practice)?;
+                let numbers = match chart.who {
+                    Identity::Prescriber(me) => numbers(tx, me, chart.practice, at.now)?,
+                    Identity::Staff(_) => Vec::new(),
+                };
+                let address = rows.iter().find(|row| !row.it.content.patient.address.is_empty());
+                let address = address.map(|row| row.it.content.patient.address.clone());
+                let address = address.unwrap_or_default();
+                let today = today(tx, chart.practice, at.now)?;
+                Ok(Sheet { rows, prescribers, numbers, address, today })
+            })
+            .await?;
+        Ok(found)
+    }
+
+    /// Writes a draft, a new one or over an older one. Whatever was marked ready is a draft again.
+    pub async fn save_draft(
+        &self,
+        chart: &Chart,
+        id: Option<PrescriptionId>,
+        draft: Draft,
+        at: At,
+    ) -> Result<Result<PrescriptionId, StateRefusal>, Error> {
+        let chart = chart.clone();
+        let done = self
+            .store
+            .write("save_draft", move |tx| {
+                if !prescribers(tx, chart.practice)?.iter().any(|(id, _)| *id == draft.prescriber) {
+                    return Ok(None);
+                }
+                let mut content = draft.content.clone();
+                // The chart says for whom, whatever a form says: two open charts can't be mixed up.
+                content.patient = Patient {
+                    id: chart.patient.id.clone(),
+                    name: chart.patient.name.clone(),
+                    born: chart.patient.birth_date.clone(),
+                    mrn: chart.patient.mrn.clone(),
+                    address: content.patient.address,
+                };
+                if let Identity::Staff(_) = chart.who {
+                    // The practitioner chooses the number, for each prescription (1311.120(b)(7)).
+                    content.dea = None;
+                }
+                let prescriber = draft.prescriber;
+                let mut event =
+                    Event::success(EventKind::PrescriptionWritten, actor(&chart), at.support)
+                        .about(chart.practice, prescriber);
+                let (id, result) = match id {
+                    None => {
+                        let id = PrescriptionId::new(at.now, tx.rng())?;
+                        let it = Prescription { prescriber, content, state: State::Draft };
+                        let (practice, now) = (chart.practice, at.now);
+                        let row = PrescriptionRow { id, practice, it, created: now, changed: now };
+                        tx.create_prescription(&row)?;
+                        (id, Ok(()))
+                    }
+                    Some(id) => {
+                        let Some(mut row) = of_chart(tx, &chart, id)? else { return Ok(None) };
+                        let own = match chart.who {
+                            Identity::Prescriber(me) => row.it.prescriber == me,
+                            Identity::Staff(_) => row.it.prescriber == prescriber,
+                        };
+                        let result =
+                            if own { row.it.edit(content) } else { Err(StateRefusal::NotYours) };
+                        if result.is_ok() {
+                            row.changed = at.now;
+                            tx.save_prescription(&row)?;
+                        }
+                        (id, result)
+                    }
+                };
+                event = event.detail(&id.to_string());
+                if let Err(refusal) = &result {
+                    event.outcome = Outcome::Refused;
+                    event = event.reason(refusal.code());
+                }
+                tx.append(&event, at.now)?;
+                Ok(Some(result.map(|()| id)))
+            })
+            .await?;
+        done.ok_or(Error::NotFound)
+    }
+
+    /// One prescription of the chart.
+    pub async fn prescription(
+        &self,
+        chart: &Chart,
+        id: PrescriptionId,
+    ) -> Result<(PrescriptionRow, Option<SignedRecord>), Error> {
+        let chart = chart.clone();
+        let found = self
+            .store
+            .read("prescription", move |tx| {
+                let Some(row) = of_chart(tx, &chart, id)? else { return Ok(None) };
+                let signed = tx.signed_record(chart.practice, id)?;
+                Ok(Some((row, signed)))
+            })
+            .await?;
+        found.ok_or(Error::NotFound)
+    }
+
+    /// The practitioner marks one ready (21 CFR 1311.120(b)(10)).
+    pub async fn mark_ready(
+        &self,
+        chart: &Chart,
+        id: PrescriptionId,
+        at: At,
+    ) -> Result<Result<(), StateRefusal>, Error> {
+        self.change_prescription(
+            EventKind::PrescriptionReady,
+            chart,
+            id,
+            at,
+            move |it, me, today| it.mark_ready(me.ok_or(StateRefusal::NotYours)?, today, at.now),
+        )
+        .await
+    }
+
+    /// Puts one away unsigned.
+    pub async fn cancel_prescription(
+        &self,
+        chart: &Chart,
+        id: PrescriptionId,
+        at: At,
+    ) -> Result<Result<(), StateRefusal>, Error> {
+        self.change_prescription(
+            EventKind::PrescriptionCancelled,
+            chart,
+            id,
+            at,
+            move |it, _, _| it.cancel(at.now),
+        )
+        .await
+    }
+
+    async fn change_prescription<F>(
+        &self,
+        kind: EventKind,
+        chart: &Chart,
+        id: PrescriptionId,
+        at: At,
+        mut change: F,
+    ) -> Result<Result<(), StateRefusal>, Error>
+    where
+        F: FnMut(&mut Prescription, Option<PersonId>, Date) -> Result<(), StateRefusal>
+            + Send
+            + 'static,
+    {
+        let chart = chart.clone();
+        let done = self
+            .store
+            .write(kind.code(), move |tx| {
+                let Some(mut row) = of_chart(tx, &chart, id)? else { return Ok(None) };
+                let today = today(tx, chart.practice, at.now)?;
+                let result = change(&mut row.it, me(&chart), today);
+                let mut event = Event::success(kind, actor(&chart), at.support)
+                    .about(chart.practice, row.it.prescriber)
+                    .detail(&id.to_string());
+                match &result {
+                    Ok(()) => {
+                        row.changed = at.now;
+                        tx.save_prescription(&row)?;
+                    }
+                    Err(refusal) => {
+                        event.outcome = Outcome::Refused;
+                        event = event.reason(refusal.code());
+                    }
+                }
+                tx.append(&event, at.now)?;
+                Ok(Some(result))
+            })
+            .await?;
+        done.ok_or(Error::NotFound)
+    }
+
+    /// What the practitioner of the chart can sign now, with what stands in the way.
+    pub async fn signing_set(&self, chart: &Chart, at: At) -> Result<SigningSet, Error> {
+        let chart = chart.clone();
+        let found =
+            self.store.read("signing_set", move |tx| signing_set(tx, &chart, at.now)).await?;
+        found.ok_or(Error::NotFound)
+    }
+
+    /// Signs all that was shown, with both factors. Runs to its end even if the client leaves.
+    pub async fn sign(
+        self: &Arc<Self>,
+        session: &Session,
+        form: SigningForm,
+        at: At,
+    ) -> Result<Signing, Error> {
+        let (app, session) = (Arc::clone(self), session.clone());
+        tokio::spawn(async move { app.try_sign(session, form, at).await })
+            .await
+            .map_err(|_| Error::Busy)?
+    }
+
+    async fn try_sign(
+        &self,
+        session: Session,
+        form: SigningForm,
+        at: At,
+    ) -> Result<Signing, Error> {
+        let chart = self.chart(&session)?;
+        let Some(person) = me(&chart) else { return Err(Error::NotFound) };
+        let phrase = self.try_phrase(person, form.passphrase, at).await?;
+        let (policy, practice) = (self.options.policy, chart.practice);
+        let (shown_at, shown, confirm) = (form.shown_at, form.digest, form.confirm);
+        self.decide("sign_prescriptions", person, session.id, at.now, move |account, tx| {
+            let mut signed = Vec::new();
+            let mut work = || -> Result<Signing, countersign_store::Error> {
+                if let Err(refusal) = phrase.settle(tx, person, at.now)? {
+                    return Ok(Signing::NotConfirmed(refusal));
+                }
+                let Some(set) = signing_set(tx, &chart, at.now)? else {
+                    return Ok(Signing::Refused(StateRefusal::NotReady));
+                };
+                let open = Timestamp::from_micros(shown_at).seconds_until(at.now);
+                if !(0..SIGNING_SECONDS).contains(&open) {
+                    return Ok(Signing::TimedOut);
+                }
+                if set.rows.is_empty() {
+                    return Ok(Signing::Refused(StateRefusal::NotReady));
+                }
+                if set.digest(shown_at) != shown {
+                    return Ok(Signing::Refused(StateRefusal::Changed));
+                }
+                // Before the passcode is looked at: what can't be signed costs none.
+                if let Some((_, hindrance)) = set.hindrances.first() {
+                    return Ok(Signing::Hindered(*hindrance));
+                }
+                let proved = verify(account, confirm.chosen, &confirm.code, at, &policy);
+                let models = tx.signing_models()?;
+                let unwanted = tx.refused_models(practice)?;
+                let proved = proved.and_then(|id| {
+                    let (token, _) = account.token(id).ok_or(Refusal::TokenNotActive)?;
+                    let token = token.clone();
+                    let refused = unwanted.iter().any(|(model, ..)| *model == token.model);
+                    if refused || !models.allow(&token.model) {
+                        return Err(Refusal::ModelNotAllowed);
+                    }
+                    if token.activated.is_none() {
+                        return Err(Refusal::NotActivated);
+                    }
+                    if token.practice == Some(practice) {
+                        // Also until when the row says: a fob has an end.
+                        token.may_sign(at.now)?;
+                    }
+                    Ok(token)
+                });
+                let outcome = proved.as_ref().map(|token| token.id).map_err(Clone::clone);
+                let chosen = confirm.chosen;
+                let passcode =
+                    passcode_event(&outcome, person, practice, chosen, Purpose::Sign, at);
+                record(tx, &account.noted_browser(passcode, at), at.now)?;
+                let token = match proved {
+                    Ok(token) => token,
+                    Err(refusal) => return Ok(Signing::NotConfirmed(refusal)),
+                };
+                for row in &set.rows {
+                    sign_one(tx, &set, row.clone(), &token, at.now)?;
+                    signed.push(row.id);
+                }
+                Ok(Signing::Done(set.rows.len()))
+            };
+            let signing = work()?;
+            let mut event =
+                Event::success(EventKind::PrescriptionSigned, Actor::Person(person), at.support)
+                    .about(practice, person);
+            let reason = match &signing {
+                Signing::Done(_) => None,
+                Signing::Refused(refusal) => Some(refusal.code()),
+                Signing::Hindered(hindrance) => Some(hindrance.code()),
+                Signing::TimedOut => Some("signing_timed_out"),
+                Signing::NotConfirmed(refusal) => Some(refusal.code()),
+            };
+            if let Some(reason) = reason {
+                event.outcome = Outcome::Refused;
+                return Ok((Ok(signing), event.reason(reason)));
+            }
+            // One record for each; the last goes the usual way.
+            let last = signed.pop();
+            for id in &signed {
+                tx.append(&event.clone().detail(&id.to_string()), at.now)?;
+            }
+            let last = last.map(|id| id.to_string()).unwrap_or_default();
+            Ok((Ok(signing), event.detail(&last)))
+        })
+        .await
+    }
+
+    /// The keys that ever signed, for whoever verifies.
+    pub async fn public_keys(&self) -> Result<Vec<PublicKey>, Error> {
+        Ok(self.store.read("public_keys", |tx| tx.public_keys()).await?)
+    }
+
+    /// Lets a practice sign with a new key from now on.
+    pub async fn rotate_signing_key(&self, practice: PracticeId, at: At) -> Result<String, Error> {
+        let key_id = self
+            .store
+            .write("rotate_signing_key", move |tx| {
+                let (key_id, _) = tx.new_signing_key(practice, at.now)?;
+                let mut event =
+                    Event::success(EventKind::SigningKeyMade, Actor::Operator, at.support)
+                        .detail(&key_id);
+                event.practice = Some(practice);
+                tx.append(&event, at.now)?;
+                Ok(key_id)
+            })
+            .await?;
+        Ok(key_id)
+    }
+}
+
+const fn me(chart: &Chart) -> Option<PersonId> {
+    match chart.who {
+        Identity::Prescriber(id) => Some(id),
+        Identity::Staff(_) => None,
+    }
+}
+
+const fn actor(chart: &Chart) -> Actor {
+    match chart.who {
+        Identity::Prescriber(id) => Actor::Person(id),
+        Identity::Staff(id) => Actor::Staff(id),
+    }
+}
+
+fn today(
+    tx: &mut Tx<'_>,
+    practice: PracticeId,
+    now: Timestamp,
+) -> Result<Date, countersign_store::Error> {
+    let zone = tx.practice(practice)?.ok_or_else(|| Tx::broken("no practice"))?.zone;
+    Ok(Date::at(now, &zone))
+}
+
+/// The prescription, if it is one of this chart's patient.
+fn of_chart(
+    tx: &mut Tx<'_>,
+    chart: &Chart,
+    id: PrescriptionId,
+) -> Result<Option<PrescriptionRow>, countersign_store::Error> {
+    let row = tx.prescription(chart.practice, id)?;
+    Ok(row.filter(|row| row.it.content.patient.id == chart.patient.id))
+}
+
+fn prescribers(
+    tx: &mut Tx<'_>,
+    practice: PracticeId,
+) -> Result<Vec<(PersonId, String)>, countersign_store::Error> {
+    let mut found = Vec::new();
+    for member in tx.roles_in(practice)? {
+        if member.role != Role::Prescriber || member.ended.is_some() {
+            continue;
+        }
+        if let Some(person) = tx.person(member.person)?.filter(|person| !person.closed) {
+            found.push((person.id, person.name));
+        }
+    }
+    Ok(found)
+}
+
+/// The registrations under which somebody could sign: their own, and the institution's.
+fn numbers(
+    tx: &mut Tx<'_>,
+    person: PersonId,
+    practice: PracticeId,
+    now: Timestamp,
+) -> Result<Vec<DeaRegistration>, countersign_store::Error> {
+    let mut all = tx.authorities(practice, Some(person))?;
+    all.extend(tx.authorities(practice, None)?);
+    let held = all.into_iter().filter(|it| it.holds(now));
+    Ok(held
+        .filter_map(|it| match it.paper {
+            Paper::Dea(dea) => Some(dea),
+            Paper::Licence(_) => None,
+        })
+        .collect())
+}
+
+fn signing_set(
+    tx: &mut Tx<'_>,
+    chart: &Chart,
+    now: Timestamp,
+) -> Result<Option<SigningSet>, countersign_store::Error> {
+    let Some(id) = me(chart) else { return Ok(None) };
+    let Some(person) = tx.person(id)? else { return Ok(None) };
+    let address = tx.profile(&person)?.map(|profile| profile.address).unwrap_or_default();
+    let today = today(tx, chart.practice, now)?;
+    let mut rows = tx.prescriptions(chart.practice, &chart.patient.id, 100)?;
+    rows.retain(|row| row.it.prescriber == id && matches!(row.it.state, State::Ready { .. }));
+    rows.reverse();
+    let mut papers = tx.authorities(chart.practice, Some(id))?;
+    papers.extend(tx.authorities(chart.practice, None)?);
+    let mut hindrances = Vec::new();
+    for row in &rows {
+        let hindrance = if !row.it.content.lacking(today).is_empty() {
+            Some(SigningHindrance::Lacking)
+        } else if address.is_empty() {
+            Some(SigningHindrance::NoAddress)
+        } else {
+            hindrance(tx, id, chart.practice, &papers, &row.it.content, now)?
+        };
+        if let Some(why) = hindrance {
+            hindrances.push((row.id, why));
+        }
+    }
+    Ok(Some(SigningSet { person, address, rows, hindrances }))
+}
+
+/// What access control and registrations say of one.
+fn hindrance(
+    tx: &mut Tx<'_>,
+    person: PersonId,
+    practice: PracticeId,
+    papers: &[Authority],
+    content: &Content,
+    now: Timestamp,
+) -> Result<Option<SigningHindrance>, countersign_store::Error> {
+    let of = |number: DeaNumber| papers.iter().find(|it| it.paper.dea() == Some(number));
+    let Some(authority) = content.dea.and_then(of) else {
+        return Ok(Some(SigningHindrance::NotPermitted));
+    };
+    let licensed = papers.iter().any(|it| {
+        matches!(it.paper, Paper::Licence(_))
+            && it.paper.state() == authority.paper.state()
+            && it.holds(now)
+    });
+    if !authority.holds(now) || !licensed {
+        return Ok(Some(SigningHindrance::NotInForce));
+    }
+    let covers = match (&authority.paper, content.schedule) {
+        (Paper::Dea(dea), Some(schedule)) => dea.schedules.allow(schedule),
+        _ => false,
+    };
+    if !covers {
+        return Ok(Some(SigningHindrance::Schedule));
+    }
+    let allowed = tx.permission(person, practice, authority.id)?.allows();
+    Ok((!allowed).then_some(SigningHindrance::NotPermitted))
+}
+
+/// Signs one, puts its record into the archive and writes its state.
+fn sign_one(
+    tx: &mut Tx<'_>,
+    set: &SigningSet,
+    mut row: PrescriptionRow,
+    token: &Token,
+    now: Timestamp,
+) -> Result<(), countersign_store::Error> {
+    let today = today(tx, row.practice, now)?;
+    let person = set.person.id;
+    row.it.sign(person, today, now).map_err(|_| Tx::broken("what was ready is not"))?;
+    row.changed = now;
+    let practice = tx.practice_name(row.practice)?.unwrap_or_default();
+    let (key_id, key) = tx.signing_key(row.practice, now)?;
+    let payload = signed_json(set, &row, &practice, token, today, now)
+        .canonical()
+        .map_err(|_| Tx::broken("a record without a canonical form"))?;
+    let header = Json::object([
+        ("alg", Json::from("ES256")),
+        ("kid", Json::from(key_id.as_str())),
+        ("typ", Json::from("countersign-prescription+jws")),
+    ])
+    .canonical()
+    .map_err(|_| Tx::broken("a header without a canonical form"))?;
+    let part = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
+    let message = format!("{}.{}", part(&header), part(&payload));
+    let signature = key.sign(message.as_bytes()).map_err(|_| countersign_store::Error::Crypto)?;
+    let jws = format!("{message}.{}", BASE64URL_NOPAD.encode(&signature));
+    tx.archive(&SignedRecord {
+        prescription: row.id,
+        practice: row.practice,
+        prescriber: person,
+        signed: now,
+        key_id,
+        jws,
+    })?;
+    tx.save_prescription(&row)
+}
+
+/// The full record (21 CFR 1311.120(b)(15)): what was prescribed, by whom, when, and how they proved it.
+fn signed_json(
+    set: &SigningSet,
+    row: &PrescriptionRow,
+    practice: &str,
+    token: &Token,
+    today: Date,
+    now: Timestamp,
+) -> Json {
+    let npi = set.person.sign_in.npi().map(|npi| npi.as_text()).unwrap_or_default();
+    let (year, month, day, hour, minute, second) = now.civil();
+    let signed_at = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
+    let dea = row.it.content.dea.map(|dea| dea.as_text()).unwrap_or_default();
+    let credential: &CredentialId = &token.credential;
+    let class: DeviceClass = token.device.class;
+    Json::object([
+        ("format", Json::from(RECORD_FORMAT)),
+        ("id", Json::from(row.id.to_string())),
+        ("written", Json::from(today.to_string())),
+        ("signed_at", Json::from(signed_at)),
+        ("statement", Json::from(SIGNING_STATEMENT)),
+        (
+            "practitioner",
+            Json::object([
+                ("name", Json::from(set.person.name.as_str())),
+                ("npi", Json::from(npi)),
+                ("dea", Json::from(dea)),
+                ("address", Json::from(set.address.as_str())),
+                ("practice", Json::from(practice)),
+            ]),
+        ),
+        ("prescription", row.it.content.json()),
+        (
+            "authentication",
+            Json::object([
+                ("factors", Json::List(vec![Json::from("passphrase"), Json::from("passcode")])),
+                ("token", Json::from(credential.masked())),
+                ("model", Json::from(token.model.to_string())),
+                ("device", Json::from(class.code())),
+                ("step", Json::Int(token.last_step.map_or(-1, |step| step.number()))),
+            ]),
+        ),
+        ("software", Json::from(concat!("countersign ", env!("CARGO_PKG_VERSION")))),
+    ])
+}

@@ -1,0 +1,537 @@
+//! The e-prescribing app: the prescriptions of the patient in context, and signing them.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use countersign_domain::{
+    Date, DeaNumber, PersonId, PrescriptionId, Schedule, controlled,
+    prescription::{Content, Patient, Quantity, SIGNING_STATEMENT, State as RxState, StateRefusal},
+};
+use countersign_store::{Identity, PrescriptionRow, Session};
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use http::{StatusCode, header};
+use serde_json::json;
+
+use super::{
+    Ctx, Fields, Query,
+    practice::{read, typed},
+    show,
+    start::closed,
+    tokens,
+};
+use crate::{
+    Shared,
+    app::{Chart, Draft, Sheet, Signing, SigningForm, SigningSet},
+    respond::{Out, Stop, page, see_other},
+    views::{
+        ANY_TOKEN, Area, Choice, ChoiceField, EPrescribingPage, Notice, NoticeKind, Page,
+        RxEditPage, RxLine, RxSignPage, RxViewPage, SecretField, StepUp, TextField,
+    },
+};
+
+const HOME: &str = "/e-prescribing";
+
+/// Session, chart and what the chart shows.
+struct Known {
+    session: Session,
+    chart: Chart,
+    sheet: Sheet,
+    name: String,
+}
+
+fn not_from_a_chart(ctx: &Ctx) -> Stop {
+    Stop::with(closed(
+        ctx.frame(""),
+        "Open e-Prescribing from a patient's chart",
+        "In your EHR, open the chart of a patient and choose the e-Prescribing tab.",
+        Some(("/portal".to_owned(), "Go to Token Management".to_owned())),
+    ))
+}
+
+fn another_chart(ctx: &Ctx) -> Stop {
+    Stop::with(closed(
+        ctx.frame(""),
+        "Another patient's chart is open now",
+        "After that page another chart was opened in this browser. Nothing was saved. Open the first patient's \
+         chart again from your EHR.",
+        Some((HOME.to_owned(), "To the chart that is open".to_owned())),
+    ))
+}
+
+async fn known(ctx: &Ctx) -> Result<Known, Stop> {
+    let Some(session) = ctx.session.clone() else { return Err(not_from_a_chart(ctx)) };
+    let Ok(chart) = ctx.app().chart(&session) else { return Err(not_from_a_chart(ctx)) };
+    let sheet = ctx.app().sheet(&chart, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    let name = ctx.app().launched_name(&session).await.map_err(|error| ctx.stop(&error))?;
+    Ok(Known { session, chart, sheet, name: name.unwrap_or_default() })
+}
+
+impl Known {
+    fn frame(&self, ctx: &Ctx, title: &str) -> Page {
+        let mut frame = ctx.frame_for(title, &self.name);
+        frame.area = Area::EPrescribing;
+        frame
+    }
+
+    fn me(&self) -> Option<PersonId> {
+        match self.chart.who {
+            Identity::Prescriber(id) => Some(id),
+            Identity::Staff(_) => None,
+        }
+    }
+
+    fn name_of(&self, id: PersonId) -> String {
+        let found = self.sheet.prescribers.iter().find(|(known, _)| *known == id);
+        found.map(|(_, name)| name.clone()).unwrap_or_default()
+    }
+
+    fn line(&self, row: &PrescriptionRow) -> RxLine {
+        let content = &row.it.content;
+        let what = [content.drug.as_str(), content.strength.as_str()].join(" ");
+        RxLine {
+            href: format!("{HOME}/rx/{}", row.id),
+            what: if what.trim().is_empty() { "Prescription".to_owned() } else { what },
+            state: row.it.state.label(),
+            class: match row.it.state {
+                RxState::Draft => "disabled",
+                RxState::Ready { .. } => "locked",
+                RxState::Signed { .. } => "active",
+                RxState::Cancelled { .. } => "ended",
+            },
+            by: self.name_of(row.it.prescriber),
+            when: show::when(row.changed),
+            facts: facts(content),
+            hindrance: String::new(),
+        }
+    }
+}
+
+/// Everything that a prescription says, as the practitioner must see it (21 CFR 1311.120(b)(9)).
+fn facts(content: &Content) -> Vec<(&'static str, String)> {
+    let quantity = content.quantity.as_ref().map_or("", Quantity::as_str);
+    let mut facts = vec![
+        ("Patient", format!("{}, born {}", content.patient.name, content.patient.born)),
+        ("Patient's address", content.patient.address.clone()),
+        ("Drug", content.drug.clone()),
+        ("Strength, form", format!("{}, {}", content.strength, content.form)),
+        ("Schedule", content.schedule.map_or("", Schedule::code).to_owned()),
+        ("Quantity", format!("{quantity} {}", content.unit)),
+        ("Directions", content.directions.clone()),
+        ("Refills", content.refills.to_string()),
+    ];
+    if let Some(day) = content.earliest_fill {
+        facts.push(("Not before", day.to_string()));
+    }
+    if !content.note.is_empty() {
+        facts.push(("To the pharmacist", content.note.clone()));
+    }
+    facts.push(("DEA number", content.dea.map(|dea| dea.as_text()).unwrap_or_default()));
+    facts
+}
+
+pub(super) async fn home(ctx: Ctx, query: Query) -> Out {
+    let known = known(&ctx).await?;
+    let me = known.me();
+    let ready = known.sheet.rows.iter().filter(|row| {
+        Some(row.it.prescriber) == me && matches!(row.it.state, RxState::Ready { .. })
+    });
+    let mut template = EPrescribingPage {
+        page: known.frame(&ctx, "e-Prescribing"),
+        ready: ready.count(),
+        rows: known.sheet.rows.iter().map(|row| known.line(row)).collect(),
+    };
+    let done = match query.text("done") {
+        "signed" => Some("Signed. The record is in the archive."),
+        "ready" => Some("Marked ready. Review and sign it, or write another one first."),
+        "cancelled" => Some("Put away. It was not signed."),
+        _ => None,
+    };
+    template.page.notice = done.map(|text| Notice::new(NoticeKind::Success, text));
+    Ok(page(StatusCode::OK, &template))
+}
+
+fn edit_page(ctx: &Ctx, known: &Known, row: Option<&PrescriptionRow>) -> RxEditPage {
+    let field = |value: &str| TextField { value: value.to_owned(), error: None };
+    let content = row.map(|row| &row.it.content);
+    let of = |text: fn(&Content) -> &str| field(content.map_or("", text));
+    let options = |options: Vec<Choice>, value: String| ChoiceField { value, options, error: None };
+    let schedules = Schedule::ALL.into_iter().map(|it| Choice::new(it.code(), it.code())).collect();
+    let prescribers = match known.me() {
+        Some(_) => Vec::new(),
+        None => known
+            .sheet
+            .prescribers
+            .iter()
+            .map(|(id, name)| Choice::new(id.to_string(), name.clone()))
+            .collect(),
+    };
+    let numbers = known
+        .sheet
+        .numbers
+        .iter()
+        .map(|dea| {
+            let number = dea.number.as_text();
+            let label = format!("{number}, {}, schedules {}", dea.state.as_text(), dea.schedules);
+            Choice::new(number, label)
+        })
+        .collect();
+    let address = content.map_or(known.sheet.address.as_str(), |it| it.patient.address.as_str());
+    RxEditPage {
+        page: known.frame(ctx, "Prescription"),
+        patient: known.chart.patient.id.clone(),
+        action: row
+            .map_or_else(|| format!("{HOME}/new"), |row| format!("{HOME}/rx/{}/edit", row.id)),
+        heading: if row.is_some() { "Change a prescription" } else { "Write a prescription" },
+        prescriber: options(
+            prescribers,
+            row.map(|row| row.it.prescriber.to_string()).unwrap_or_default(),
+        ),
+        drug: of(|it| &it.drug),
+        drugs: controlled::all().map(|(name, _)| name).collect(),
+        strength: of(|it| &it.strength),
+        form: of(|it| &it.form),
+        schedule: options(
+            schedules,
+            content.and_then(|it| it.schedule).map_or("", Schedule::code).to_owned(),
+        ),
+        quantity: field(content.and_then(|it| it.quantity.as_ref()).map_or("", Quantity::as_str)),
+        unit: of(|it| &it.unit),
+        refills: field(&content.map_or(0, |it| it.refills).to_string()),
+        directions: of(|it| &it.directions),
+        earliest_fill: field(
+            &content.and_then(|it| it.earliest_fill).map(|day| day.to_string()).unwrap_or_default(),
+        ),
+        address: field(address),
+        note: of(|it| &it.note),
+        // Never chosen by itself, however many there are (21 CFR 1311.120(b)(7)).
+        dea: options(
+            numbers,
+            content.and_then(|it| it.dea).map(|dea| dea.as_text()).unwrap_or_default(),
+        ),
+    }
+}
+
+pub(super) async fn new_form(ctx: Ctx) -> Out {
+    let known = known(&ctx).await?;
+    Ok(page(StatusCode::OK, &edit_page(&ctx, &known, None)))
+}
+
+/// Reads the form; what can't be read stands beside its field. What is merely missing may stay so in a
+/// draft.
+fn read_draft(fields: &Fields, known: &Known, it: &mut RxEditPage) -> Option<Draft> {
+    for (field, name, most) in [
+        (&mut it.drug, "drug", 100),
+        (&mut it.strength, "strength", 60),
+        (&mut it.form, "form", 60),
+        (&mut it.quantity, "quantity", 12),
+        (&mut it.unit, "unit", 40),
+        (&mut it.refills, "refills", 4),
+        (&mut it.directions, "directions", 300),
+        (&mut it.earliest_fill, "earliest_fill", 20),
+        (&mut it.address, "address", 200),
+        (&mut it.note, "note", 200),
+    ] {
+        *field = typed(fields, name, most);
+        // One line each: what is typed must not look like another field.
+        field.value = field.value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    }
+    for (field, name) in
+        [(&mut it.prescriber, "prescriber"), (&mut it.schedule, "schedule"), (&mut it.dea, "dea")]
+    {
+        fields.text(name).clone_into(&mut field.value);
+    }
+    if it.drug.value.is_empty() {
+        it.drug.error = Some("Type the drug.".to_owned());
+    }
+    let listed = controlled::schedule_of(&it.drug.value);
+    let chosen = Schedule::ALL.into_iter().find(|known| known.code() == it.schedule.value);
+    if let (Some(listed), Some(chosen)) = (listed, chosen)
+        && listed != chosen
+    {
+        let code = listed.code();
+        it.schedule.error = Some(format!("In the table this drug is of schedule {code}."));
+    }
+    let quantity = match it.quantity.value.as_str() {
+        "" => None,
+        _ => read::<Quantity>(&mut it.quantity),
+    };
+    let refills = it.refills.value.parse::<u8>().ok().filter(|refills| *refills < 100);
+    if refills.is_none() {
+        it.refills.error = Some("Type how many refills; 0 for none.".to_owned());
+    }
+    let earliest_fill = match it.earliest_fill.value.as_str() {
+        "" => None,
+        _ => read::<Date>(&mut it.earliest_fill),
+    };
+    let dea = it.dea.value.parse::<DeaNumber>().ok();
+    let dea = dea.filter(|dea| known.sheet.numbers.iter().any(|own| own.number == *dea));
+    let prescriber = known.me().or_else(|| it.prescriber.value.parse().ok());
+    if prescriber.is_none() {
+        it.prescriber.error = Some("Choose the prescriber.".to_owned());
+    }
+    let (Some(prescriber), Some(refills), true) = (prescriber, refills, it.problems_are_none())
+    else {
+        return None;
+    };
+    let content = Content {
+        patient: Patient { address: it.address.value.clone(), ..Patient::default() },
+        drug: it.drug.value.clone(),
+        strength: it.strength.value.clone(),
+        form: it.form.value.clone(),
+        schedule: chosen.or(listed),
+        quantity,
+        unit: it.unit.value.clone(),
+        directions: it.directions.value.clone(),
+        refills,
+        earliest_fill,
+        note: it.note.value.clone(),
+        dea,
+    };
+    Some(Draft { prescriber, content })
+}
+
+async fn save(ctx: &Ctx, known: &Known, fields: &Fields, row: Option<&PrescriptionRow>) -> Out {
+    // The page was of one patient; a browser has one chart at a time, and it may be another's by now.
+    if fields.text("patient") != known.chart.patient.id {
+        return Err(another_chart(ctx));
+    }
+    let mut template = edit_page(ctx, known, row);
+    let Some(draft) = read_draft(fields, known, &mut template) else {
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    };
+    let saved = ctx.app().save_draft(&known.chart, row.map(|row| row.id), draft, ctx.at).await;
+    match saved.map_err(|error| ctx.stop(&error))? {
+        Ok(id) => Ok(see_other(&format!("{HOME}/rx/{id}"))),
+        Err(refusal) => {
+            template.page.notice = Some(Notice::new(NoticeKind::Error, refusal.to_string()));
+            Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+        }
+    }
+}
+
+pub(super) async fn new(ctx: Ctx, fields: Fields) -> Out {
+    let known = known(&ctx).await?;
+    save(&ctx, &known, &fields, None).await
+}
+
+/// The prescription of an address, if it is one of this chart.
+async fn found(
+    ctx: &Ctx,
+    known: &Known,
+    id: &str,
+) -> Result<(PrescriptionRow, Option<countersign_store::SignedRecord>), Stop> {
+    let id: PrescriptionId = id.parse().map_err(|_| ctx.not_found())?;
+    ctx.app().prescription(&known.chart, id).await.map_err(|error| ctx.stop(&error))
+}
+
+pub(super) async fn edit_form(ctx: Ctx, Path(id): Path<String>) -> Out {
+    let known = known(&ctx).await?;
+    let (row, _) = found(&ctx, &known, &id).await?;
+    Ok(page(StatusCode::OK, &edit_page(&ctx, &known, Some(&row))))
+}
+
+pub(super) async fn edit(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
+    let known = known(&ctx).await?;
+    let (row, _) = found(&ctx, &known, &id).await?;
+    save(&ctx, &known, &fields, Some(&row)).await
+}
+
+fn view_page(
+    ctx: &Ctx,
+    known: &Known,
+    row: &PrescriptionRow,
+    key_id: Option<String>,
+    today: Date,
+) -> RxViewPage {
+    let open = matches!(row.it.state, RxState::Draft | RxState::Ready { .. });
+    let mut lacking: Vec<&'static str> = Vec::new();
+    if open {
+        lacking.extend(row.it.content.lacking(today).iter().map(|lack| lack.text));
+    }
+    RxViewPage {
+        page: known.frame(ctx, "Prescription"),
+        can_mark: row.it.state == RxState::Draft
+            && known.me() == Some(row.it.prescriber)
+            && lacking.is_empty(),
+        lacking,
+        it: known.line(row),
+        open,
+        key_id,
+    }
+}
+
+pub(super) async fn one(ctx: Ctx, Path(id): Path<String>) -> Out {
+    let known = known(&ctx).await?;
+    let (row, signed) = found(&ctx, &known, &id).await?;
+    let key_id = signed.map(|record| record.key_id);
+    Ok(page(StatusCode::OK, &view_page(&ctx, &known, &row, key_id, known.sheet.today)))
+}
+
+fn changed(
+    ctx: &Ctx,
+    known: &Known,
+    row: &PrescriptionRow,
+    done: Result<(), StateRefusal>,
+    word: &str,
+) -> Response {
+    match done {
+        Ok(()) => see_other(&format!("{HOME}?done={word}")),
+        Err(refusal) => {
+            let mut template = view_page(ctx, known, row, None, known.sheet.today);
+            template.page.notice = Some(Notice::new(NoticeKind::Error, refusal.to_string()));
+            page(StatusCode::UNPROCESSABLE_ENTITY, &template)
+        }
+    }
+}
+
+pub(super) async fn ready(ctx: Ctx, Path(id): Path<String>) -> Out {
+    let known = known(&ctx).await?;
+    let (row, _) = found(&ctx, &known, &id).await?;
+    let done = ctx.app().mark_ready(&known.chart, row.id, ctx.at).await;
+    let done = done.map_err(|error| ctx.stop(&error))?;
+    Ok(changed(&ctx, &known, &row, done, "ready"))
+}
+
+pub(super) async fn cancel(ctx: Ctx, Path(id): Path<String>) -> Out {
+    let known = known(&ctx).await?;
+    let (row, _) = found(&ctx, &known, &id).await?;
+    let done = ctx.app().cancel_prescription(&known.chart, row.id, ctx.at).await;
+    let done = done.map_err(|error| ctx.stop(&error))?;
+    Ok(changed(&ctx, &known, &row, done, "cancelled"))
+}
+
+/// The signed record, as it lies in the archive.
+pub(super) async fn record(ctx: Ctx, Path(id): Path<String>) -> Out {
+    let known = known(&ctx).await?;
+    let (row, signed) = found(&ctx, &known, &id).await?;
+    let signed = signed.ok_or_else(|| ctx.not_found())?;
+    let name = format!("attachment; filename=\"prescription-{}.jws\"", row.id);
+    let headers = [
+        (header::CONTENT_TYPE, "application/jose".to_owned()),
+        (header::CONTENT_DISPOSITION, name),
+    ];
+    Ok((headers, signed.jws).into_response())
+}
+
+async fn sign_page(
+    ctx: &Ctx,
+    known: &Known,
+    me: PersonId,
+) -> Result<(RxSignPage, SigningSet), Stop> {
+    let set = ctx.app().signing_set(&known.chart, ctx.at).await;
+    let set = set.map_err(|error| ctx.stop(&error))?;
+    let overview = ctx.app().overview(me).await.map_err(|error| ctx.stop(&error))?;
+    let shown_at = ctx.now().micros();
+    let npi = set.person.sign_in.npi().map(|npi| npi.as_text()).unwrap_or_default();
+    let rows: Vec<RxLine> = set
+        .rows
+        .iter()
+        .map(|row| {
+            let mut line = known.line(row);
+            let why = set.hindrances.iter().find(|(id, _)| *id == row.id);
+            line.hindrance = why.map(|(_, why)| why.to_string()).unwrap_or_default();
+            line.facts.insert(0, ("Date", known.sheet.today.to_string()));
+            line.facts.push(("Practitioner", format!("{}, NPI {npi}", set.person.name)));
+            line.facts.push(("Practitioner's address", set.address.clone()));
+            line
+        })
+        .collect();
+    let template = RxSignPage {
+        page: known.frame(ctx, "Review and sign"),
+        can_sign: !rows.is_empty() && set.hindrances.is_empty(),
+        rows,
+        statement: SIGNING_STATEMENT,
+        digest: HEXLOWER.encode(&set.digest(shown_at)),
+        shown_at,
+        passphrase: SecretField::default(),
+        step_up: Some(StepUp {
+            token: show::choices(&overview.tokens, ANY_TOKEN, ctx.now()),
+            passcode: SecretField::default(),
+        }),
+        lock: None,
+    };
+    Ok((template, set))
+}
+
+/// Staff write, and never sign.
+fn practitioner(ctx: &Ctx, known: &Known) -> Result<PersonId, Stop> {
+    known.me().ok_or_else(|| {
+        Stop::with(closed(
+            ctx.frame(""),
+            "Only prescribers sign",
+            "What you write waits for the prescriber whose name stands on it.",
+            Some((HOME.to_owned(), "Back to the prescriptions".to_owned())),
+        ))
+    })
+}
+
+pub(super) async fn sign_form(ctx: Ctx) -> Out {
+    let known = known(&ctx).await?;
+    let me = practitioner(&ctx, &known)?;
+    let (template, _) = sign_page(&ctx, &known, me).await?;
+    Ok(page(StatusCode::OK, &template))
+}
+
+pub(super) async fn sign(ctx: Ctx, fields: Fields) -> Out {
+    let known = known(&ctx).await?;
+    let me = practitioner(&ctx, &known)?;
+    let (mut template, _) = sign_page(&ctx, &known, me).await?;
+    if fields.text("passphrase").is_empty() {
+        template.passphrase.error = Some("Type your passphrase.".to_owned());
+    }
+    let confirm = tokens::confirm(&fields, template.step_up.as_mut());
+    let (Ok(Some(confirm)), None) = (confirm, &template.passphrase.error) else {
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    };
+    // A form without what was shown is bound to nothing, and so is refused as changed.
+    let digest = HEXLOWER.decode(fields.text("shown").as_bytes()).ok();
+    let form = SigningForm {
+        shown_at: fields.text("shown_at").parse().unwrap_or_default(),
+        digest: digest.and_then(|bytes| bytes.try_into().ok()).unwrap_or_default(),
+        passphrase: fields.secret("passphrase"),
+        confirm,
+    };
+    let signing = ctx.app().sign(&known.session, form, ctx.at).await;
+    let text = match signing.map_err(|error| ctx.stop(&error))? {
+        Signing::Done(_) => return Ok(see_other(&format!("{HOME}?done=signed"))),
+        Signing::Refused(refusal) => refusal.to_string(),
+        Signing::Hindered(hindrance) => hindrance.to_string(),
+        Signing::TimedOut => {
+            "More than two minutes have passed. Look at it again, then sign.".to_owned()
+        }
+        Signing::NotConfirmed(refusal @ countersign_domain::Refusal::WrongPassphrase) => {
+            template.passphrase.error = Some(refusal.to_string());
+            return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+        }
+        Signing::NotConfirmed(refusal) => {
+            let overview = ctx.app().overview(me).await.map_err(|error| ctx.stop(&error))?;
+            let mut asked = template.step_up.take();
+            template.lock = tokens::step_up_refused(&ctx, &mut asked, &refusal, &overview);
+            template.step_up = asked;
+            return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+        }
+    };
+    template.page.notice = Some(Notice::new(NoticeKind::Error, text));
+    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+}
+
+/// The keys of all signed records (RFC 7517), also those that sign no more.
+pub(super) async fn keys(State(shared): State<Shared>) -> Response {
+    let Ok(found) = shared.app.public_keys().await else {
+        return super::bare(StatusCode::SERVICE_UNAVAILABLE);
+    };
+    let part =
+        |point: &[u8], from: usize| point.get(from..from + 32).map(|it| BASE64URL_NOPAD.encode(it));
+    let keys: Vec<_> = found
+        .iter()
+        .map(|key| {
+            json!({
+                "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": key.key_id,
+                "x": part(&key.point, 1), "y": part(&key.point, 33),
+            })
+        })
+        .collect();
+    Json(json!({ "keys": keys })).into_response()
+}

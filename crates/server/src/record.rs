@@ -1,0 +1,79 @@
+//! Verifying a signed record with the published keys alone: no server, no database.
+
+use countersign_domain::canonical::Json;
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::{app::RECORD_FORMAT, oidc::KeySet};
+
+/// Longest record, in bytes.
+const MOST_BYTES: usize = 64 * 1024;
+
+/// Why a record does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum RecordError {
+    /// It is none: three parts in base64url, of which two are JSON.
+    #[error("this is no signed record")]
+    Malformed,
+    /// Signed in a way that is not accepted.
+    #[error("the record is not signed with ES256, or names no key")]
+    Algorithm,
+    /// The key is unknown, or did not sign this.
+    #[error("the signature does not hold: the record was changed, or the key is not among these")]
+    Signature,
+    /// Signed, and yet not in the one spelling that records have (RFC 8785), or of another kind.
+    #[error("the record is signed, and is no prescription as this program writes them")]
+    Kind,
+}
+
+/// Reads a record and verifies it (RFC 7515, ES256; RFC 8785). What it says, if it holds.
+pub fn verify(jws: &str, keys: &[u8]) -> Result<Value, RecordError> {
+    let jws = jws.trim();
+    if jws.len() > MOST_BYTES {
+        return Err(RecordError::Malformed);
+    }
+    let mut parts = jws.split('.');
+    let (Some(header), Some(payload), Some(signature), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(RecordError::Malformed);
+    };
+    let bytes =
+        |part: &str| BASE64URL_NOPAD.decode(part.as_bytes()).map_err(|_| RecordError::Malformed);
+    let said: Value =
+        serde_json::from_slice(&bytes(header)?).map_err(|_| RecordError::Malformed)?;
+    let text = |name: &str| said.get(name).and_then(Value::as_str);
+    let (Some("ES256"), Some(key_id), None) = (text("alg"), text("kid"), said.get("crit")) else {
+        return Err(RecordError::Algorithm);
+    };
+    let keys = KeySet::read(keys).map_err(|_| RecordError::Signature)?;
+    let message = jws.get(..header.len() + 1 + payload.len()).ok_or(RecordError::Malformed)?;
+    if !keys.has_signed(key_id, message.as_bytes(), &bytes(signature)?) {
+        return Err(RecordError::Signature);
+    }
+    let payload = bytes(payload)?;
+    let value: Value = serde_json::from_slice(&payload).map_err(|_| RecordError::Kind)?;
+    let spelling = json(&value).and_then(|it| it.canonical().ok()).ok_or(RecordError::Kind)?;
+    let ours = value.get("format").and_then(Value::as_str) == Some(RECORD_FORMAT);
+    if spelling.as_bytes() != payload || !ours {
+        return Err(RecordError::Kind);
+    }
+    Ok(value)
+}
+
+fn json(value: &Value) -> Option<Json> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Bool(it) => Json::Bool(*it),
+        Value::Number(it) => Json::Int(it.as_i64()?),
+        Value::String(it) => Json::Text(it.clone()),
+        Value::Array(items) => Json::List(items.iter().map(json).collect::<Option<_>>()?),
+        Value::Object(pairs) => Json::Object(
+            pairs
+                .iter()
+                .map(|(name, value)| Some((name.clone(), json(value)?)))
+                .collect::<Option<_>>()?,
+        ),
+    })
+}

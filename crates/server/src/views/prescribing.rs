@@ -1,0 +1,156 @@
+//! The e-prescribing app: the chart, a prescription, and the act of signing.
+
+use askama::Template;
+
+use super::{
+    ANY_TOKEN, ASSET_VERSION, ChoiceField, Lock, LockSubject, Menu, NavTab, Page, Problem,
+    SecretField, StepUp, TextField, When, problems, step_up_problems,
+};
+
+/// A prescription in a list, and all that it says.
+#[derive(Clone, Debug, Default)]
+pub struct RxLine {
+    /// Address of its page.
+    pub href: String,
+    /// Drug and strength.
+    pub what: String,
+    /// How far it is.
+    pub state: &'static str,
+    /// Class of that word's mark.
+    pub class: &'static str,
+    /// In whose name.
+    pub by: String,
+    /// When it was last changed.
+    pub when: When,
+    /// Everything that it says (21 CFR 1311.120(b)(9)).
+    pub facts: Vec<(&'static str, String)>,
+    /// Why it can't be signed; empty where it can.
+    pub hindrance: String,
+}
+
+/// Home of the e-prescribing app: the prescriptions of the patient in context.
+#[derive(Clone, Debug, Template)]
+#[template(path = "e_prescribing.html")]
+pub struct EPrescribingPage {
+    /// Frame; `page.menu` tells prescribers from staff.
+    pub page: Page,
+    /// Newest first.
+    pub rows: Vec<RxLine>,
+    /// How many the one who looks can sign.
+    pub ready: usize,
+}
+
+/// Writes a prescription.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "rx_edit.html")]
+pub struct RxEditPage {
+    /// Frame.
+    pub page: Page,
+    /// The EHR's identifier of the patient whose chart it is. Sent as `patient`.
+    pub patient: String,
+    /// Where the form is sent.
+    pub action: String,
+    /// Title.
+    pub heading: &'static str,
+    /// For staff: in whose name. Sends `prescriber`.
+    pub prescriber: ChoiceField,
+    /// Sends `drug`.
+    pub drug: TextField,
+    /// Drugs of the table.
+    pub drugs: Vec<&'static str>,
+    /// Sends `strength`.
+    pub strength: TextField,
+    /// Sends `form`.
+    pub form: TextField,
+    /// Sends `schedule`.
+    pub schedule: ChoiceField,
+    /// Sends `quantity`.
+    pub quantity: TextField,
+    /// Sends `unit`.
+    pub unit: TextField,
+    /// Sends `refills`.
+    pub refills: TextField,
+    /// Sends `directions`.
+    pub directions: TextField,
+    /// Sends `earliest_fill`.
+    pub earliest_fill: TextField,
+    /// Sends `address`.
+    pub address: TextField,
+    /// Sends `note`.
+    pub note: TextField,
+    /// For the prescriber: the number. Sends `dea`.
+    pub dea: ChoiceField,
+}
+
+impl RxEditPage {
+    pub(crate) fn problems_are_none(&self) -> bool {
+        self.problems().is_empty()
+    }
+
+    fn problems(&self) -> Vec<Problem<'_>> {
+        problems([
+            ("prescriber", "Prescriber", &self.prescriber.error),
+            ("drug", "Drug", &self.drug.error),
+            ("strength", "Strength", &self.strength.error),
+            ("form", "Form", &self.form.error),
+            ("schedule", "Schedule", &self.schedule.error),
+            ("quantity", "Quantity", &self.quantity.error),
+            ("unit", "Of what", &self.unit.error),
+            ("refills", "Refills", &self.refills.error),
+            ("directions", "Directions", &self.directions.error),
+            ("earliest_fill", "Earliest fill date", &self.earliest_fill.error),
+            ("address", "Patient's address", &self.address.error),
+            ("dea", "DEA number", &self.dea.error),
+        ])
+    }
+}
+
+/// One prescription.
+#[derive(Clone, Debug, Template)]
+#[template(path = "rx_view.html")]
+pub struct RxViewPage {
+    /// Frame.
+    pub page: Page,
+    /// The prescription.
+    pub it: RxLine,
+    /// What keeps it from being marked ready.
+    pub lacking: Vec<&'static str>,
+    /// It can be changed.
+    pub open: bool,
+    /// Whoever looks can mark it ready.
+    pub can_mark: bool,
+    /// The key of its signed record.
+    pub key_id: Option<String>,
+}
+
+/// The act of signing. Sends `shown`, `shown_at`, `passphrase`, `stepup_token`, `stepup_passcode`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "rx_sign.html")]
+pub struct RxSignPage {
+    /// Frame.
+    pub page: Page,
+    /// What is signed together.
+    pub rows: Vec<RxLine>,
+    /// Nothing stands in the way.
+    pub can_sign: bool,
+    /// The statement of the law (21 CFR 1311.140(a)(3)).
+    pub statement: &'static str,
+    /// Digest of all that is shown.
+    pub digest: String,
+    /// When this page was made, in microseconds since 1970.
+    pub shown_at: i64,
+    /// The passphrase.
+    pub passphrase: SecretField,
+    /// A fresh passcode.
+    pub step_up: Option<StepUp>,
+    /// A pause after several wrong tries.
+    pub lock: Option<Lock>,
+}
+
+impl RxSignPage {
+    fn problems(&self) -> Vec<Problem<'_>> {
+        let mut all = problems([("passphrase", "Passphrase", &self.passphrase.error)]);
+        all.extend(step_up_problems(self.step_up.as_ref()));
+        all
+    }
+}

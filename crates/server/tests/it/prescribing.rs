@@ -1,0 +1,249 @@
+//! From a draft to a signed record that anybody can verify: who writes, who marks, who signs, and what
+//! stands in the way.
+
+use countersign_domain::Role;
+use countersign_server::record;
+use countersign_testkit::{Browser, PASSPHRASE, Page, WRONG_CODE, both};
+
+/// The fields of a prescription that lacks nothing.
+fn fields() -> Vec<(&'static str, String)> {
+    let dea = countersign_testkit::dea(0).as_text();
+    [
+        ("drug", "Oxycodone hydrochloride"),
+        ("strength", "5 mg"),
+        ("form", "Tablet"),
+        ("schedule", ""),
+        ("quantity", "30"),
+        ("unit", "tablets"),
+        ("refills", "0"),
+        ("directions", "One every six hours"),
+        ("earliest_fill", ""),
+        ("patient", "p-1001"),
+        ("address", "4 Birch Lane, Lincoln NE 68502"),
+        ("note", ""),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name, value.to_owned()))
+    .chain([("dea", dea)])
+    .collect()
+}
+
+async fn send(browser: &mut Browser, path: &str, fields: &[(&'static str, String)]) -> Page {
+    let fields: Vec<(&str, &str)> =
+        fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    browser.post(path, &fields).await
+}
+
+fn with(
+    mut fields: Vec<(&'static str, String)>,
+    changes: &[(&'static str, &str)],
+) -> Vec<(&'static str, String)> {
+    for (name, value) in changes {
+        match fields.iter_mut().find(|(known, _)| known == name) {
+            Some(field) => (*value).clone_into(&mut field.1),
+            None => fields.push((name, (*value).to_owned())),
+        }
+    }
+    fields
+}
+
+/// The hidden parts of the page of signing.
+fn shown(page: &Page) -> (String, String) {
+    let part = |name: &str| {
+        let tail = page.body.split(&format!("name=\"{name}\" value=\"")).nth(1);
+        tail.unwrap_or_else(|| panic!("{}", page.words())).split('"').next().unwrap().to_owned()
+    };
+    (part("shown"), part("shown_at"))
+}
+
+fn signing(shown: &(String, String), passphrase: &str, code: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("shown", shown.0.clone()),
+        ("shown_at", shown.1.clone()),
+        ("passphrase", passphrase.to_owned()),
+        ("stepup_token", "any".to_owned()),
+        ("stepup_passcode", code.to_owned()),
+    ]
+}
+
+/// Writes one and marks it ready; its address.
+async fn ready(browser: &mut Browser) -> String {
+    let page = send(browser, "/e-prescribing/new", &fields()).await;
+    assert_eq!(page.status, 303, "{}", page.words());
+    let path = page.location().to_owned();
+    browser.post(&format!("{path}/ready"), &[]).await.leads_to("/e-prescribing?done=ready");
+    path
+}
+
+both! {
+    /// The whole act: the data and the statement in view, both factors bound to them, a record that holds
+    /// without the server, and nothing that can be changed afterwards.
+    /// Shows: R-1311.120-b10a, R-1311.120-b11, R-1311.120-b14, R-1311.120-b15, R-1311.120-b19, R-1311.140-a1, R-1311.140-a3, R-1311.140-a5, R-1311.140-a6, A15
+    async fn a_prescription_is_signed_with_both_factors_and_verified_without_us(app: TestApp) {
+        app.give_addresses(&app.person, "ada@x.example").await;
+        let mut browser = app.launched("amoreno").await;
+        browser.get("/e-prescribing").await.says(200, "None yet");
+        let path = ready(&mut browser).await;
+        let page = browser.get("/e-prescribing/sign").await;
+        for text in [
+            "Oxycodone hydrochloride", "5 mg, Tablet", "30 tablets", "One every six hours", "4 Birch Lane", "Rosa Lindqvist",
+            "you are legally signing the prescription(s)", "12 Elm Street", "Dr. Ada Moreno", &countersign_testkit::dea(0).as_text(),
+        ] {
+            page.says(200, text);
+        }
+        let parts = shown(&page);
+        // Neither factor alone, and nothing that is bound to something else.
+        let code = app.code();
+        for (form, text) in [
+            (signing(&parts, "", &code), "Type your passphrase"),
+            (signing(&parts, "not the right passphrase", &code), "not your present passphrase"),
+            (signing(&parts, PASSPHRASE, WRONG_CODE), "not right"),
+            (signing(&("00".repeat(32), parts.1.clone()), PASSPHRASE, &code), "has changed since"),
+            (signing(&(parts.0.clone(), "0".to_owned()), PASSPHRASE, &code), "two minutes"),
+        ] {
+            send(&mut browser, "/e-prescribing/sign", &form).await.says(422, text);
+        }
+        let events = app.event_count().await;
+        send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &code)).await.leads_to("/e-prescribing?done=signed");
+        assert!(app.event_count().await > events);
+        let page = browser.get(&path).await;
+        page.says(200, "Signed record");
+        let jws = browser.get(&format!("{path}/record")).await.body;
+        let keys = app.browser().get("/.well-known/jwks.json").await.body;
+        let said = record::verify(&jws, keys.as_bytes()).unwrap();
+        assert_eq!(said["prescription"]["drug"], "Oxycodone hydrochloride");
+        assert_eq!(said["prescription"]["schedule"], "2", "found from the table");
+        assert_eq!(said["practitioner"]["name"], "Dr. Ada Moreno");
+        assert_eq!(said["signed_at"], "2026-05-25T14:00:00Z");
+        assert_eq!(said["authentication"]["factors"][1], "passcode");
+        // The code is spent for everything; the record holds no secret; and a changed one does not hold.
+        let api = app.api().await;
+        assert!(!api.check(app.person.phone.credential.as_str(), &code).await.verified());
+        assert!(!jws.contains(&code));
+        let middle = jws.len() / 2;
+        let other = if jws.as_bytes()[middle] == b'A' { 'B' } else { 'A' };
+        let mut changed = jws.clone();
+        changed.replace_range(middle..=middle, &other.to_string());
+        assert!(record::verify(&changed, keys.as_bytes()).is_err());
+        // Another key from now on: the older record still holds.
+        let at = app.app.at().unwrap();
+        let made = app.app.rotate_signing_key(app.practice, at).await.unwrap();
+        let keys = app.browser().get("/.well-known/jwks.json").await.body;
+        assert!(keys.contains(&made));
+        record::verify(&jws, keys.as_bytes()).unwrap();
+        // Signed is signed.
+        send(&mut browser, &format!("{path}/edit"), &fields()).await.says(422, "can't be changed");
+        browser.post(&format!("{path}/ready"), &[]).await.says(422, "can't be changed");
+        browser.post(&format!("{path}/cancel"), &[]).await.says(422, "can't be changed");
+        browser.get("/e-prescribing/sign").await.says(200, "Nothing is marked ready");
+    }
+
+    /// An edit clears the mark, and a page that showed something else signs nothing; two minutes are all.
+    /// Shows: R-1311.120-b10b, R-1311.120-b10c, R-1311.140-a4, A13
+    async fn what_was_shown_is_what_is_signed(app: TestApp) {
+        app.give_addresses(&app.person, "ada@x.example").await;
+        let mut browser = app.launched("amoreno").await;
+        let path = ready(&mut browser).await;
+        let parts = shown(&browser.get("/e-prescribing/sign").await);
+        let stronger = with(fields(), &[("strength", "10 mg")]);
+        send(&mut browser, &format!("{path}/edit"), &stronger).await.leads_to(&path);
+        let code = app.code();
+        send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &code)).await.says(422, "Mark it ready first");
+        browser.post(&format!("{path}/ready"), &[]).await.leads_to("/e-prescribing?done=ready");
+        send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &code)).await.says(422, "has changed since");
+        // A second one that came in between is not signed unseen either.
+        let parts = shown(&browser.get("/e-prescribing/sign").await);
+        ready(&mut browser).await;
+        send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &code)).await.says(422, "has changed since");
+        let parts = shown(&browser.get("/e-prescribing/sign").await);
+        app.clock.advance(120);
+        send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &app.code())).await.says(422, "two minutes");
+        let parts = shown(&browser.get("/e-prescribing/sign").await);
+        app.clock.advance(119);
+        send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &app.code())).await.leads_to("/e-prescribing?done=signed");
+    }
+
+    /// Staff write and can't mark or sign; a colleague signs nobody else's; another chart sees nothing.
+    /// Shows: R-1311.120-b2i, R-1311.120-b12, R-1311.120-b13, R-1306.05-ref
+    async fn staff_write_and_the_practitioner_alone_signs(mut app: TestApp) {
+        app.give_addresses(&app.person, "ada@x.example").await;
+        let mut nurse = app.launched("jlee").await;
+        nurse.get("/e-prescribing/sign").await.says(403, "Only prescribers sign");
+        send(&mut nurse, "/e-prescribing/sign", &[]).await.says(403, "Only prescribers sign");
+        let ada = app.person.id.to_string();
+        let page = send(&mut nurse, "/e-prescribing/new", &fields()).await;
+        assert!(page.field_error("prescriber").is_some());
+        let draft = with(fields(), &[("prescriber", &ada)]);
+        let page = send(&mut nurse, "/e-prescribing/new", &draft).await;
+        let path = page.location().to_owned();
+        nurse.post(&format!("{path}/ready"), &[]).await.says(422, "Only the practitioner");
+        // The number is the practitioner's to choose, whatever a form says.
+        let mut own = app.launched("amoreno").await;
+        own.get(&path).await.says(200, "Choose the DEA number");
+        own.post(&format!("{path}/ready"), &[]).await.says(422, "Something is missing");
+        send(&mut own, &format!("{path}/edit"), &fields()).await.leads_to(&path);
+        own.post(&format!("{path}/ready"), &[]).await.leads_to("/e-prescribing?done=ready");
+        // A word by staff, and it must be looked at again.
+        send(&mut nurse, &format!("{path}/edit"), &draft).await.leads_to(&path);
+        own.get("/e-prescribing/sign").await.says(200, "Nothing is marked ready");
+        // Another patient's chart knows nothing of it.
+        let mut elsewhere = app.browser();
+        let token = app.launch("amoreno", |claims| "p-2002".clone_into(&mut claims.patient.id));
+        elsewhere.get(&format!("/launch?token={token}")).await;
+        // A page that was opened before the other chart writes nothing into it.
+        send(&mut elsewhere, "/e-prescribing/new", &fields()).await.says(403, "Another patient's chart");
+        for path in [path.clone(), format!("{path}/edit"), format!("{path}/record")] {
+            assert_eq!(elsewhere.get(&path).await.status, 404, "{path}");
+        }
+        assert_eq!(elsewhere.post(&format!("{path}/ready"), &[]).await.status, 404);
+        // A colleague neither marks nor changes it.
+        let other = app.another_person().await;
+        app.give_roles(&other, &[Role::Prescriber]).await;
+        let before = app.event_count().await;
+        app.browser().get(&path).await.says(403, "from a patient's chart");
+        assert_eq!(app.event_count().await, before);
+    }
+
+    /// No permission, no registration for the schedule, a loss in between: nothing is signed, and it says which.
+    /// Shows: R-1311.100-b, R-1311.100-d, R-1311.120-b1i
+    async fn what_stands_in_the_way_is_named(app: TestApp) {
+        let mut browser = app.launched("amoreno").await;
+        ready(&mut browser).await;
+        browser.get("/e-prescribing/sign").await.says(200, "Your address is not on record");
+        app.give_addresses(&app.person, "ada@x.example").await;
+        let parts = shown(&browser.get("/e-prescribing/sign").await);
+        // Between the page and the act the permission goes.
+        let id = app.person.id;
+        app.store.write("test_suspend", move |tx| {
+            for (practice, row) in tx.permissions_of(id)? {
+                let mut permission = row.permission;
+                let (cause, now) = (countersign_domain::access::Cause::NonCompliant, countersign_testkit::START);
+                countersign_domain::access::revoke_now(&mut permission, cause, now);
+                tx.save_permission(id, practice, row.authority, &permission)?;
+            }
+            Ok(())
+        }).await.unwrap();
+        let code = app.code();
+        send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &code)).await.says(422, "no permission to sign");
+        let page = browser.get("/e-prescribing/sign").await;
+        page.says(200, "no permission to sign");
+        assert!(!page.body.contains("name=\"shown\""), "no form where nothing can be signed");
+        let said = app.events().await;
+        assert!(said.contains(&"prescription_signed refused not_permitted".to_owned()), "{said:?}");
+        // What can't be read stands beside its field, and what was typed is kept.
+        let bad = with(fields(), &[
+            ("quantity", "many"), ("refills", "x"), ("earliest_fill", "soon"), ("schedule", "4"), ("note", "<b>"),
+        ]);
+        let page = send(&mut browser, "/e-prescribing/new", &bad).await;
+        for field in ["quantity", "refills", "earliest_fill", "schedule"] {
+            assert!(page.field_error(field).is_some(), "{field}");
+        }
+        assert!(page.body.contains("value=\"many\"") && !page.body.contains("<b>"));
+        // A drug that is not in the table is written freely, with its schedule.
+        let free = with(fields(), &[("drug", "Something new"), ("schedule", "4"), ("refills", "6")]);
+        let page = send(&mut browser, "/e-prescribing/new", &free).await;
+        let path = page.location().to_owned();
+        browser.get(&path).await.says(200, "At most five refills");
+        browser.post(&format!("{path}/cancel"), &[]).await.leads_to("/e-prescribing?done=cancelled");
+    }
+}

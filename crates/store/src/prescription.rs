@@ -1,0 +1,369 @@
+//! Prescriptions, the signed records of them, and the keys that sign.
+
+use std::collections::BTreeMap;
+
+use countersign_crypto::{SigningKey, VerifyingKey, sha256};
+use countersign_domain::{
+    PersonId, PracticeId, PrescriptionId, Schedule, Timestamp,
+    prescription::{Content, Patient, Prescription, State},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error, Tx,
+    tx::{Sql, locking, sql},
+    value::{Columns, P, Row},
+};
+
+/// A prescription as its row has it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PrescriptionRow {
+    /// Our identifier.
+    pub id: PrescriptionId,
+    /// In which practice.
+    pub practice: PracticeId,
+    /// What it says, in whose name, and how far it is.
+    pub it: Prescription,
+    /// When it was begun.
+    pub created: Timestamp,
+    /// When it was last changed.
+    pub changed: Timestamp,
+}
+
+/// A signed record: the archive's.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignedRecord {
+    /// Of which prescription.
+    pub prescription: PrescriptionId,
+    /// In which practice.
+    pub practice: PracticeId,
+    /// By whom.
+    pub prescriber: PersonId,
+    /// When.
+    pub signed: Timestamp,
+    /// With which key.
+    pub key_id: String,
+    /// The record in compact form (JWS, RFC 7515).
+    pub jws: String,
+}
+
+/// A key whose signatures can be verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    /// What names it in a record.
+    pub key_id: String,
+    /// The point: 65 bytes, uncompressed.
+    pub point: Vec<u8>,
+    /// Since when it signs no more.
+    pub retired: Option<Timestamp>,
+}
+
+/// The content as it lies sealed: texts, so that a later version reads an older row.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    patient: BTreeMap<String, String>,
+    drug: String,
+    strength: String,
+    form: String,
+    schedule: String,
+    quantity: String,
+    unit: String,
+    directions: String,
+    refills: u8,
+    earliest_fill: String,
+    note: String,
+    dea: String,
+}
+
+impl From<&Content> for Written {
+    fn from(it: &Content) -> Self {
+        let patient = [
+            ("id", &it.patient.id),
+            ("name", &it.patient.name),
+            ("born", &it.patient.born),
+            ("mrn", &it.patient.mrn),
+            ("address", &it.patient.address),
+        ];
+        Self {
+            patient: patient.into_iter().map(|(k, v)| (k.to_owned(), v.clone())).collect(),
+            drug: it.drug.clone(),
+            strength: it.strength.clone(),
+            form: it.form.clone(),
+            schedule: it.schedule.map_or("", Schedule::code).to_owned(),
+            quantity: it.quantity.as_ref().map(|q| q.as_str().to_owned()).unwrap_or_default(),
+            unit: it.unit.clone(),
+            directions: it.directions.clone(),
+            refills: it.refills,
+            earliest_fill: it.earliest_fill.map(|day| day.to_string()).unwrap_or_default(),
+            note: it.note.clone(),
+            dea: it.dea.map(|dea| dea.as_text()).unwrap_or_default(),
+        }
+    }
+}
+
+impl From<Written> for Content {
+    fn from(it: Written) -> Self {
+        let part = |name: &str| it.patient.get(name).cloned().unwrap_or_default();
+        Self {
+            patient: Patient {
+                id: part("id"),
+                name: part("name"),
+                born: part("born"),
+                mrn: part("mrn"),
+                address: part("address"),
+            },
+            schedule: Schedule::ALL.into_iter().find(|known| known.code() == it.schedule),
+            quantity: it.quantity.parse().ok(),
+            earliest_fill: it.earliest_fill.parse().ok(),
+            dea: it.dea.parse().ok(),
+            drug: it.drug,
+            strength: it.strength,
+            form: it.form,
+            unit: it.unit,
+            directions: it.directions,
+            refills: it.refills,
+            note: it.note,
+        }
+    }
+}
+
+/// What finds the prescriptions of a patient without naming them: health data lies sealed.
+fn patient_hash(practice: PracticeId, patient: &str) -> [u8; 32] {
+    sha256(&[practice.as_bytes().as_slice(), b"|patient|", patient.as_bytes()].concat())
+}
+
+const fn state_at(state: State) -> Option<Timestamp> {
+    match state {
+        State::Draft => None,
+        State::Ready { at } | State::Signed { at } | State::Cancelled { at } => Some(at),
+    }
+}
+
+fn key_place(key_id: &str) -> Vec<u8> {
+    [b"signing_key|".as_slice(), key_id.as_bytes(), b"|sealed"].concat()
+}
+
+macro_rules! prescription_query {
+    ($kind:ident, $tail:literal) => {
+        $kind!("SELECT id, practice, prescriber, state, state_at, sealed, created, changed FROM prescription " $tail)
+    };
+}
+
+impl Tx<'_> {
+    /// Puts a new prescription down.
+    pub fn create_prescription(&mut self, row: &PrescriptionRow) -> Result<(), Error> {
+        let written = Written::from(&row.it.content);
+        let sealed = self.seal_json(row.practice, "prescription", row.id.as_bytes(), &written)?;
+        let patient = patient_hash(row.practice, &row.it.content.patient.id);
+        self.run(
+            sql!("INSERT INTO prescription (id, practice, prescriber, patient_hash, state, state_at, sealed, created, changed) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"),
+            &[
+                row.id.as_bytes().into(),
+                row.practice.as_bytes().into(),
+                row.it.prescriber.as_bytes().into(),
+                (&patient).into(),
+                row.it.state.code().into(),
+                state_at(row.it.state).map(Timestamp::micros).into(),
+                sealed.as_slice().into(),
+                row.created.micros().into(),
+                row.changed.micros().into(),
+            ],
+        )
+        .map(drop)
+    }
+
+    /// Writes what a prescription says and how far it is. What is signed or cancelled stays as it is.
+    pub fn save_prescription(&mut self, row: &PrescriptionRow) -> Result<(), Error> {
+        let written = Written::from(&row.it.content);
+        let sealed = self.seal_json(row.practice, "prescription", row.id.as_bytes(), &written)?;
+        self.run_one(
+            sql!("UPDATE prescription SET state = $2, state_at = $3, sealed = $4, changed = $5 WHERE id = $1 "
+                "AND state IN ('draft', 'ready')"),
+            &[
+                row.id.as_bytes().into(),
+                row.it.state.code().into(),
+                state_at(row.it.state).map(Timestamp::micros).into(),
+                sealed.as_slice().into(),
+                row.changed.micros().into(),
+            ],
+        )
+    }
+
+    fn prescription_rows(
+        &mut self,
+        sql: Sql,
+        params: &[P<'_>],
+    ) -> Result<Vec<PrescriptionRow>, Error> {
+        let rows = self.rows(sql, params)?;
+        rows.iter().map(|row| self.prescription_row(row)).collect()
+    }
+
+    fn prescription_row(&mut self, row: &Row) -> Result<PrescriptionRow, Error> {
+        let column = "prescription.state";
+        let at = row.opt_int(4, "prescription.state_at")?.map(Timestamp::from_micros);
+        let state = match (row.text(3, column)?, at) {
+            ("draft", None) => State::Draft,
+            ("ready", Some(at)) => State::Ready { at },
+            ("signed", Some(at)) => State::Signed { at },
+            ("cancelled", Some(at)) => State::Cancelled { at },
+            _ => return Err(Error::Corrupt { column }),
+        };
+        let id = row.id(0, "prescription.id", PrescriptionId::from_slice)?;
+        let practice = row.id(1, "prescription.practice", PracticeId::from_slice)?;
+        let sealed = row.blob(5, "prescription.sealed")?;
+        let written: Written = self.open_json(practice, "prescription", id.as_bytes(), sealed)?;
+        Ok(PrescriptionRow {
+            id,
+            practice,
+            it: Prescription {
+                prescriber: row.id(2, "prescription.prescriber", PersonId::from_slice)?,
+                content: written.into(),
+                state,
+            },
+            created: Timestamp::from_micros(row.int(6, "prescription.created")?),
+            changed: Timestamp::from_micros(row.int(7, "prescription.changed")?),
+        })
+    }
+
+    /// One prescription of a practice; nobody else may change it until the commit.
+    pub fn prescription(
+        &mut self,
+        practice: PracticeId,
+        id: PrescriptionId,
+    ) -> Result<Option<PrescriptionRow>, Error> {
+        let sql = prescription_query!(locking, "WHERE id = $1 AND practice = $2");
+        let params = [id.as_bytes().into(), practice.as_bytes().into()];
+        Ok(self.prescription_rows(sql, &params)?.pop())
+    }
+
+    /// The prescriptions of a patient in a practice, newest first; nobody else may change them until the
+    /// commit.
+    pub fn prescriptions(
+        &mut self,
+        practice: PracticeId,
+        patient: &str,
+        most: i64,
+    ) -> Result<Vec<PrescriptionRow>, Error> {
+        let hash = patient_hash(practice, patient);
+        let sql = prescription_query!(
+            sql,
+            "WHERE practice = $1 AND patient_hash = $2 ORDER BY created DESC, id DESC LIMIT $3"
+        );
+        self.prescription_rows(sql, &[practice.as_bytes().into(), (&hash).into(), most.into()])
+    }
+
+    /// Puts a signed record into the archive: once.
+    pub fn archive(&mut self, it: &SignedRecord) -> Result<(), Error> {
+        let id = it.prescription;
+        let sealed = self.seal_json(it.practice, "signed_record", id.as_bytes(), &it.jws)?;
+        self.run(
+            sql!("INSERT INTO signed_record (prescription, practice, prescriber, signed, key_id, sealed) "
+                "VALUES ($1, $2, $3, $4, $5, $6)"),
+            &[
+                id.as_bytes().into(),
+                it.practice.as_bytes().into(),
+                it.prescriber.as_bytes().into(),
+                it.signed.micros().into(),
+                it.key_id.as_str().into(),
+                sealed.as_slice().into(),
+            ],
+        )
+        .map(drop)
+    }
+
+    /// The signed record of a prescription.
+    pub fn signed_record(
+        &mut self,
+        practice: PracticeId,
+        id: PrescriptionId,
+    ) -> Result<Option<SignedRecord>, Error> {
+        let row = self.row(
+            sql!("SELECT prescriber, signed, key_id, sealed FROM signed_record WHERE prescription = $1 AND practice = $2"),
+            &[id.as_bytes().into(), practice.as_bytes().into()],
+        )?;
+        let Some(row) = row else { return Ok(None) };
+        let sealed = row.blob(3, "signed_record.sealed")?;
+        Ok(Some(SignedRecord {
+            prescription: id,
+            practice,
+            prescriber: row.id(0, "signed_record.prescriber", PersonId::from_slice)?,
+            signed: Timestamp::from_micros(row.int(1, "signed_record.signed")?),
+            key_id: row.text(2, "signed_record.key_id")?.to_owned(),
+            jws: self.open_json(practice, "signed_record", id.as_bytes(), sealed)?,
+        }))
+    }
+
+    /// The key with which a practice signs now; made where there is none.
+    pub fn signing_key(
+        &mut self,
+        practice: PracticeId,
+        now: Timestamp,
+    ) -> Result<(String, SigningKey), Error> {
+        let row = self.row(
+            sql!("SELECT key_id, sealed FROM signing_key WHERE practice = $1 AND retired IS NULL "
+                "ORDER BY created DESC, key_id LIMIT 1"),
+            &[practice.as_bytes().into()],
+        )?;
+        let Some(row) = row else { return self.new_signing_key(practice, now) };
+        let key_id = row.text(0, "signing_key.key_id")?.to_owned();
+        let corrupt = Error::Corrupt { column: "signing_key.sealed" };
+        let data_key = self.data_key(Some(practice))?;
+        let Ok(plain) = data_key.open(&key_place(&key_id), row.blob(1, "signing_key.sealed")?)
+        else {
+            return Err(corrupt);
+        };
+        let key = SigningKey::from_pkcs8(&plain).map_err(|_| corrupt)?;
+        Ok((key_id, key))
+    }
+
+    /// Makes another key, with which a practice signs from now on. What older ones signed stays verifiable.
+    pub fn new_signing_key(
+        &mut self,
+        practice: PracticeId,
+        now: Timestamp,
+    ) -> Result<(String, SigningKey), Error> {
+        let (key, document) = SigningKey::generate().map_err(|_| Error::Crypto)?;
+        let point = key.verifying_key().point().to_vec();
+        let key_id: String =
+            sha256(&point).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let data_key = self.data_key(Some(practice))?;
+        let sealed =
+            data_key.seal(&key_place(&key_id), document.expose()).map_err(|_| Error::Crypto)?;
+        self.run(
+            sql!("UPDATE signing_key SET retired = $2 WHERE practice = $1 AND retired IS NULL"),
+            &[practice.as_bytes().into(), now.micros().into()],
+        )?;
+        self.run(
+            sql!("INSERT INTO signing_key (key_id, practice, public, sealed, created) VALUES ($1, $2, $3, $4, $5)"),
+            &[
+                key_id.as_str().into(),
+                practice.as_bytes().into(),
+                point.as_slice().into(),
+                sealed.as_slice().into(),
+                now.micros().into(),
+            ],
+        )?;
+        Ok((key_id, key))
+    }
+
+    /// Every key that ever signed, oldest first: for whoever verifies.
+    pub fn public_keys(&mut self) -> Result<Vec<PublicKey>, Error> {
+        self.rows(
+            sql!("SELECT key_id, public, retired FROM signing_key ORDER BY created, key_id"),
+            &[],
+        )?
+        .iter()
+        .map(|row| {
+            let point = row.blob(1, "signing_key.public")?.to_vec();
+            VerifyingKey::from_point(&point)
+                .map_err(|_| Error::Corrupt { column: "signing_key.public" })?;
+            Ok(PublicKey {
+                key_id: row.text(0, "signing_key.key_id")?.to_owned(),
+                point,
+                retired: row.opt_int(2, "signing_key.retired")?.map(Timestamp::from_micros),
+            })
+        })
+        .collect()
+    }
+}
