@@ -8,7 +8,9 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use countersign_crypto::{SecretBytes, SecretText, SigningKey, SystemRng, random_array};
+use countersign_crypto::{
+    HmacAlgorithm, HmacKey, SecretBytes, SecretText, SigningKey, SystemRng, random_array,
+};
 use countersign_domain::{
     DeaNumber, EhrId, FipsCertificate, ModelCode, Passphrase, PersonId, PracticeId, Role,
     TokenKind, TokenModel, access::Setting,
@@ -19,6 +21,8 @@ use countersign_server::{
     ehr::{self, Ehr, EhrUser, FIRST_PATIENT},
     listen,
     oidc::{Client, Secret},
+    outbound::{Call, Outbound as _},
+    pharmacy::{self, Pharmacy},
     proofer::{self, ASSURANCE, MadeUp, Proofer},
 };
 use countersign_store::{Identity, Invited, Profile};
@@ -26,7 +30,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    outside::Drawer,
+    outside::{Drawer, Gateway},
     print, private_file,
     serve::{
         HostClock, bind, open_store, options, runtime, serve_app, start_log, stop_signal,
@@ -94,9 +98,9 @@ pub(crate) struct DemoArguments {
     /// Folder for everything
     #[arg(long, default_value = "data", value_name = "DIR")]
     data: PathBuf,
-    /// Port of e-prescribing app and portal; the stand-in EHR and the made-up proofing provider take the
-    /// next two
-    #[arg(long, default_value_t = 8700, value_parser = clap::value_parser!(u16).range(1024..=65533))]
+    /// Port of e-prescribing app and portal; the stand-in EHR, the made-up proofing provider and the
+    /// made-up pharmacy take the next three
+    #[arg(long, default_value_t = 8700, value_parser = clap::value_parser!(u16).range(1024..=65532))]
     port: u16,
     /// Remove what an earlier demonstration left in the folder, then start afresh
     #[arg(long)]
@@ -157,6 +161,7 @@ struct Facts<'a> {
     others: Vec<OtherFacts<'a>>,
     invited: &'a [InvitedOne],
     provider_url: String,
+    pharmacy_url: String,
     vip_provisioning_url: String,
     vip_check_url: String,
     vip_sync_url: String,
@@ -192,6 +197,10 @@ fn settings(data: &Path, port: u16) -> anyhow::Result<Settings> {
     settings.vip.token_key_file = data.join(VIP_TOKEN_KEY);
     // All its clients are on this machine, and have one address.
     settings.vip.checks_per_minute = 600;
+    settings.transmission.pharmacies = vec![
+        "9999991 Corner Pharmacy, 3 Oak Street, Lincoln NE 68502".to_owned(),
+        "9999992 Lakeside Hospital Pharmacy, 1 Shore Road, Lincoln NE 68501".to_owned(),
+    ];
     settings.check()?;
     Ok(settings)
 }
@@ -203,6 +212,8 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
     let ehr_listening = bind(&format!("127.0.0.1:{ehr_port}"), "--port").await?;
     let provider_port = port + 2;
     let provider_listening = bind(&format!("127.0.0.1:{provider_port}"), "--port").await?;
+    let pharmacy_port = port + 3;
+    let pharmacy_listening = bind(&format!("127.0.0.1:{pharmacy_port}"), "--port").await?;
     let marker = data.join(MARKER);
     // A first start that was interrupted is begun anew.
     if afresh || (data.join(BEGUN).exists() && !marker.exists()) {
@@ -224,9 +235,16 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
         &settings.vip.token_key_file,
         &mut SystemRng,
     )?;
-    let drawer = Drawer::new()?;
+    let gateway_key: [u8; 32] = random_array(&mut SystemRng)?;
+    let gateway = Gateway {
+        url: format!("http://127.0.0.1:{pharmacy_port}/prescriptions"),
+        key: Arc::new(HmacKey::new(HmacAlgorithm::Sha256, &gateway_key)),
+    };
+    let drawer = Drawer::new(gateway.clone())?;
+    let pharmacy = pharmacy(settings, &gateway, &drawer)?;
     let provider = provider(settings, provider_port)?;
     let mut options = options(settings, true)?;
+    options.gateway = true;
     options.providers = vec![(PROVIDER.to_owned(), client_of(&provider))];
     let app = App::new(store, Arc::new(HostClock), system_rng, options);
     let app = Arc::new(app.reaching(Arc::new(drawer.clone())));
@@ -257,6 +275,7 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
     };
     let facts = facts(data, port, &state, &settings.vip.path, &vip_keys)?;
     let provider = proofer::router(provider, true).context("the provider runs nowhere else")?;
+    let pharmacy = pharmacy::router(pharmacy, true).context("the pharmacy runs nowhere else")?;
     write_facts(data, &facts)?;
     // Before the word that all is ready: who stops it right then finds it listening.
     let stop = stop_signal()?;
@@ -264,9 +283,25 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
     tokio::join!(
         serve_app(app, settings, Arc::new(drawer), listening, stop.clone()),
         listen(ehr_listening, ehr::router(ehr), stop.clone()),
-        listen(provider_listening, provider, stop),
+        listen(provider_listening, provider, stop.clone()),
+        listen(pharmacy_listening, pharmacy, stop),
     );
     Ok(())
+}
+
+/// The pharmacy of the demonstration, which knows the published keys and nothing else of ours.
+fn pharmacy(settings: &Settings, gateway: &Gateway, drawer: &Drawer) -> anyhow::Result<Pharmacy> {
+    let keys_url: Arc<str> = format!("{}/.well-known/jwks.json", settings.public_origin()?).into();
+    let drawer = drawer.clone();
+    let keys = move || -> pharmacy::Keys {
+        let (drawer, url) = (drawer.clone(), Arc::clone(&keys_url));
+        Box::pin(async move { drawer.call(Call { url: &url, form: None, basic: None }).await.ok() })
+    };
+    Ok(Pharmacy {
+        gateway_key: Arc::clone(&gateway.key),
+        keys: Arc::new(keys),
+        clock: Arc::new(now),
+    })
 }
 
 const PROVIDER: &str = "Demo ID (made up)";
@@ -584,6 +619,7 @@ fn facts<'a>(
             .collect(),
         invited: &state.invited,
         provider_url: format!("http://127.0.0.1:{}", port + 2),
+        pharmacy_url: format!("http://127.0.0.1:{}", port + 3),
         vip_provisioning_url: format!("{vip}/prov"),
         vip_check_url: format!("{vip}/otpCheck"),
         vip_sync_url: format!("{vip}/otpSync"),
@@ -611,6 +647,7 @@ fn welcome(facts: &Facts<'_>, data: &Path) -> String {
          3. A passcode of the first token, {TOKEN}:\n   {}\n\n\
          Token Management without an EHR: {}\n\
          Messages and notices: {}\n\
+         The pharmacy: {}\n\
          Others of the practice (log-in, passphrase, token) and two invited prescribers\n\
          (link, date of birth) stand in demo.json.\n\
          The same facts: {}\n\
@@ -621,6 +658,7 @@ fn welcome(facts: &Facts<'_>, data: &Path) -> String {
         facts.token_command,
         facts.portal_url,
         facts.mailbox_url,
+        facts.pharmacy_url,
         data.join(FACTS).display(),
     )
 }

@@ -1,6 +1,7 @@
 //! What leaves this machine: e-mail through a relay, text messages and calls through a signed webhook.
 
 use std::{
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -8,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use countersign_crypto::{HmacAlgorithm, HmacKey};
 use countersign_server::{
-    outbound::{Call, Fault, Outbound, Outgoing, Sending},
+    outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending, signature},
     views::EhrMessage,
 };
 use data_encoding::HEXLOWER;
@@ -32,6 +33,7 @@ const MOST_BYTES: usize = 256 * 1024;
 pub(crate) struct Outside {
     mail: Option<(AsyncSmtpTransport<Tokio1Executor>, Mailbox)>,
     webhook: Option<(String, HmacKey)>,
+    gateway: Option<Gateway>,
     client: Option<reqwest::Client>,
 }
 
@@ -50,27 +52,15 @@ impl Outside {
             }
             Err(_) => None,
         };
-        let webhook = if notices.webhook_url.is_empty() {
-            None
-        } else {
-            let path = &notices.webhook_key_file;
-            let text = private_file::read(path, 256)?;
-            let key = HEXLOWER
-                .decode(text.expose().trim_ascii())
-                .ok()
-                .filter(|key| key.len() == 32)
-                .ok_or_else(|| {
-                    SettingsError::from(format!(
-                        "{}: make it with `openssl rand -hex 32`",
-                        path.display()
-                    ))
-                })?;
-            Some((notices.webhook_url.clone(), HmacKey::new(HmacAlgorithm::Sha256, &key)))
-        };
+        let webhook = signed_post(&notices.webhook_url, &notices.webhook_key_file)?;
+        let transmission = &settings.transmission;
+        let gateway = signed_post(&transmission.gateway_url, &transmission.gateway_key_file)?
+            .map(|(url, key)| Gateway { url, key: Arc::new(key) });
         // Made only where something is asked of others: it reads the host's certificates.
-        let asks = webhook.is_some() || !settings.proofing.provider_files.is_empty();
+        let asks =
+            webhook.is_some() || gateway.is_some() || !settings.proofing.provider_files.is_empty();
         let client = asks.then(client).transpose()?;
-        Ok(Self { mail, webhook, client })
+        Ok(Self { mail, webhook, gateway, client })
     }
 
     fn client(&self) -> Result<&reqwest::Client, Fault> {
@@ -105,28 +95,101 @@ impl Outside {
         })
         .to_string();
         let at = now().seconds();
-        let answer = self
+        let request = self
             .client()?
             .post(url)
             .header("content-type", "application/json")
             .header("countersign-signature", signature(key, at, &body))
-            .body(body)
-            .send()
-            .await
-            .map_err(|error| Fault::NotReached(error.without_url().to_string()))?;
-        let status = answer.status();
-        // 4xx says that it would be refused again; but for the two that ask for patience.
-        let again = matches!(status.as_u16(), 408 | 429) || status.is_server_error();
-        match (status.is_success(), again) {
-            (true, _) => Ok(()),
-            (false, true) => Err(Fault::NotReached(format!("status {status}"))),
-            (false, false) => Err(Fault::Refused(format!("status {status}"))),
+            .body(body);
+        let (status, _) = answer(request).await?;
+        match said(status) {
+            Said::Yes => Ok(()),
+            Said::Later => Err(Fault::NotReached(format!("status {status}"))),
+            Said::No => Err(Fault::Refused(format!("status {status}"))),
         }
     }
 
     async fn ask(&self, call: Call<'_>) -> Result<Vec<u8>, Fault> {
         ask(self.client()?, call).await
     }
+}
+
+/// Where something is posted, signed with the key of that file; nothing without an address.
+fn signed_post(url: &str, path: &Path) -> anyhow::Result<Option<(String, HmacKey)>> {
+    if url.is_empty() {
+        return Ok(None);
+    }
+    let text = private_file::read(path, 256)?;
+    let key = HEXLOWER
+        .decode(text.expose().trim_ascii())
+        .ok()
+        .filter(|key| key.len() == 32)
+        .ok_or_else(|| {
+            SettingsError::from(format!("{}: make it with `openssl rand -hex 32`", path.display()))
+        })?;
+    Ok(Some((url.to_owned(), HmacKey::new(HmacAlgorithm::Sha256, &key))))
+}
+
+/// The gateway to the pharmacies.
+#[derive(Clone)]
+pub(crate) struct Gateway {
+    /// Where prescriptions are posted.
+    pub(crate) url: String,
+    /// Signs what is posted.
+    pub(crate) key: Arc<HmacKey>,
+}
+
+impl Gateway {
+    async fn hand_over(
+        &self,
+        client: &reqwest::Client,
+        parcel: Parcel<'_>,
+    ) -> Result<Vec<u8>, Fault> {
+        let request = client
+            .post(&self.url)
+            .header("content-type", "application/json")
+            .header("idempotency-key", parcel.key)
+            .header("countersign-signature", signature(&self.key, now().seconds(), parcel.body))
+            .body(parcel.body.to_owned());
+        let (status, body) = answer(request).await?;
+        match said(status) {
+            Said::Yes => Ok(body),
+            Said::Later => Err(Fault::NotReached(format!("status {status}"))),
+            Said::No => Err(Fault::Refused(format!("status {status}"))),
+        }
+    }
+}
+
+/// What a status says of whoever asks again.
+enum Said {
+    Yes,
+    Later,
+    No,
+}
+
+/// 4xx says that it would be refused again; but for the two that ask for patience.
+fn said(status: reqwest::StatusCode) -> Said {
+    if status.is_success() {
+        Said::Yes
+    } else if matches!(status.as_u16(), 408 | 429) || status.is_server_error() {
+        Said::Later
+    } else {
+        Said::No
+    }
+}
+
+/// Status and body of an answer, not too long.
+async fn answer(request: reqwest::RequestBuilder) -> Result<(reqwest::StatusCode, Vec<u8>), Fault> {
+    let fault = |error: reqwest::Error| Fault::NotReached(error.without_url().to_string());
+    let mut answer = request.send().await.map_err(fault)?;
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(fault)? {
+        if body.len() + chunk.len() > MOST_BYTES {
+            return Err(Fault::Refused("the answer is too long".to_owned()));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((answer.status(), body))
 }
 
 async fn ask(client: &reqwest::Client, call: Call<'_>) -> Result<Vec<u8>, Fault> {
@@ -141,19 +204,8 @@ async fn ask(client: &reqwest::Client, call: Call<'_>) -> Result<Vec<u8>, Fault>
         let encoded = countersign_server::oidc::escaped;
         request = request.basic_auth(encoded(name), Some(encoded(secret)));
     }
-    let fault = |error: reqwest::Error| Fault::NotReached(error.without_url().to_string());
-    let mut answer = request.send().await.map_err(fault)?;
-    if !answer.status().is_success() {
-        return Err(Fault::Refused(format!("status {}", answer.status())));
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(fault)? {
-        if body.len() + chunk.len() > MOST_BYTES {
-            return Err(Fault::Refused("the answer is too long".to_owned()));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+    let (status, body) = answer(request).await?;
+    if status.is_success() { Ok(body) } else { Err(Fault::Refused(format!("status {status}"))) }
 }
 
 fn client() -> anyhow::Result<reqwest::Client> {
@@ -164,12 +216,6 @@ fn client() -> anyhow::Result<reqwest::Client> {
         .no_proxy()
         .build()
         .context("no HTTP client")
-}
-
-/// `t=` seconds since 1970, `v1=` HMAC-SHA-256 in hexadecimal over those seconds, a dot and the body.
-fn signature(key: &HmacKey, at: i64, body: &str) -> String {
-    let tag = key.tag(format!("{at}.{body}").as_bytes());
-    format!("t={at},v1={}", HEXLOWER.encode(tag.as_ref()))
 }
 
 fn form_text(form: &[(&str, &str)]) -> String {
@@ -191,6 +237,13 @@ impl Outbound for Outside {
     fn call<'a>(&'a self, call: Call<'a>) -> Sending<'a, Vec<u8>> {
         Box::pin(self.ask(call))
     }
+
+    fn parcel<'a>(&'a self, parcel: Parcel<'a>) -> Sending<'a, Vec<u8>> {
+        Box::pin(async move {
+            let gateway = self.gateway.as_ref().ok_or(Fault::NotSetUp)?;
+            gateway.hand_over(self.client()?, parcel).await
+        })
+    }
 }
 
 /// The mailbox of the demonstration: what would be sent stays in the memory of this process, where its
@@ -198,6 +251,7 @@ impl Outbound for Outside {
 #[derive(Clone)]
 pub(crate) struct Drawer {
     kept: Arc<Mutex<Vec<EhrMessage>>>,
+    gateway: Gateway,
     client: reqwest::Client,
 }
 
@@ -205,9 +259,10 @@ pub(crate) struct Drawer {
 const MOST_KEPT: usize = 200;
 
 impl Drawer {
-    /// An empty one, which asks the demonstration's proofing provider and nobody else.
-    pub(crate) fn new() -> anyhow::Result<Self> {
-        Ok(Self { kept: Arc::default(), client: client()? })
+    /// An empty one, which asks the demonstration's proofing provider and hands prescriptions to its
+    /// pharmacy, and knows nobody else.
+    pub(crate) fn new(gateway: Gateway) -> anyhow::Result<Self> {
+        Ok(Self { kept: Arc::default(), gateway, client: client()? })
     }
 
     fn keep(&self, way: &'static str, message: Outgoing<'_>) {
@@ -244,11 +299,16 @@ impl Outbound for Drawer {
     fn call<'a>(&'a self, call: Call<'a>) -> Sending<'a, Vec<u8>> {
         Box::pin(ask(&self.client, call))
     }
+
+    fn parcel<'a>(&'a self, parcel: Parcel<'a>) -> Sending<'a, Vec<u8>> {
+        Box::pin(self.gateway.hand_over(&self.client, parcel))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use countersign_server::outbound::is_signed;
 
     #[test]
     fn a_webhook_is_signed_over_time_and_body() {
@@ -258,6 +318,11 @@ mod tests {
         assert_eq!(
             one,
             "t=1800000000,v1=53921a4b7167dae86855da937e5046e173f28d43eb08328897bf59048fff51bf"
+        );
+        assert!(is_signed(&key, &one, 1_800_000_300, "{}"));
+        assert!(
+            !is_signed(&key, &one, 1_800_000_301, "{}")
+                && !is_signed(&key, &one, 1_800_000_000, "x")
         );
         assert_ne!(one, signature(&key, 1_800_000_001, "{}"));
         assert_ne!(one, signature(&key, 1_800_000_000, "{ }"));

@@ -135,6 +135,8 @@ pub(crate) fn options(settings: &Settings, demonstration: bool) -> anyhow::Resul
         demonstration,
         vip: vip(settings)?,
         providers: providers(settings)?,
+        gateway: !settings.transmission.gateway_url.is_empty(),
+        pharmacies: settings.pharmacies()?,
     })
 }
 
@@ -305,6 +307,7 @@ pub(crate) async fn serve_app(
             }
         }
     });
+    let gateway = Arc::clone(&outbound);
     let deliver = tokio::spawn({
         let app = Arc::clone(&app);
         async move {
@@ -321,9 +324,26 @@ pub(crate) async fn serve_app(
             }
         }
     });
+    let transmit = tokio::spawn({
+        let app = Arc::clone(&app);
+        async move {
+            loop {
+                match app.transmit(&gateway).await {
+                    // There may be more.
+                    Ok(tried) if tried > 0 => {}
+                    Ok(_) => app.something_signed().await,
+                    Err(error) => {
+                        tracing::warn!(%error, "sending prescriptions failed");
+                        tokio::time::sleep(DELIVER_EVERY).await;
+                    }
+                }
+            }
+        }
+    });
     listen(listening, router(app, limits, most), stop).await;
     tidy.abort();
     deliver.abort();
+    transmit.abort();
 }
 
 /// Becomes true on SIGTERM or SIGINT.

@@ -18,7 +18,7 @@ use std::{
 use config::{Config, FileFormat, Source, Value, ValueKind};
 use countersign_domain::{
     EmailAddress, FORMATS, FailureLimits, Manufacturer, Policy as DomainPolicy,
-    SameBrowser as DomainSameBrowser, TokenKind,
+    SameBrowser as DomainSameBrowser, TokenKind, prescription::Pharmacy,
 };
 use reqwest::Url;
 use serde::{Deserialize, Serialize, Serializer};
@@ -255,6 +255,17 @@ settings! {
         webhook_url: String = String::new();
         /// The key of that signature (HMAC-SHA-256): 64 hexadecimal digits in a file of mode 0600.
         webhook_key_file: PathBuf = "data/webhook.key".into();
+    }
+    /// How signed prescriptions leave. Without a gateway nothing can be signed.
+    transmission: Transmission {
+        /// Where each is posted as JSON, signed, with an `Idempotency-Key` (`docs/transmission.md`).
+        /// `https`, or this machine; empty for none.
+        gateway_url: String = String::new();
+        /// The key of that signature (HMAC-SHA-256): 64 hexadecimal digits in a file of mode 0600.
+        gateway_key_file: PathBuf = "data/gateway.key".into();
+        /// The pharmacies that it reaches, each as its NCPDP number, a space, and name and address, such
+        /// as `1234567 Corner Pharmacy, 3 Oak Street`.
+        pharmacies: Vec<String> = Vec::new();
     }
     /// Outside providers that say who somebody is (21 CFR 1311.105). Which of them counts, two people of
     /// each practice decide in its console.
@@ -513,6 +524,18 @@ impl Settings {
         Ok(parse_manufacturers(&self.manufacturers.enabled)?)
     }
 
+    /// The pharmacies that can be chosen.
+    pub(crate) fn pharmacies(&self) -> Result<Vec<Pharmacy>, SettingsError> {
+        let all = &self.transmission.pharmacies;
+        all.iter()
+            .map(|text| {
+                text.parse().map_err(|error| {
+                    SettingsError::from(format!("transmission.pharmacies: \"{text}\": {error}"))
+                })
+            })
+            .collect()
+    }
+
     /// The documented default file: TOML with the meaning of every setting above it.
     pub(crate) fn reference() -> String {
         let entries = entries();
@@ -636,6 +659,15 @@ impl Settings {
                 "notices.webhook_url must begin with https://, except on this machine alone".into(),
             );
         }
+        let transmission = &self.transmission;
+        if !transmission.gateway_url.is_empty() && !is_safe(&transmission.gateway_url) {
+            return Err(
+                "transmission.gateway_url must begin with https://, except on this machine alone"
+                    .into(),
+            );
+        }
+        self.pharmacies().map_err(|error| error.to_string())?;
+        check_path("transmission.gateway_key_file", &transmission.gateway_key_file)?;
         check_path("notices.webhook_key_file", &notices.webhook_key_file)
     }
 

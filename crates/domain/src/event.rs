@@ -125,6 +125,18 @@ pub enum EventKind {
     PrescriptionSigned,
     /// A prescription was put away unsigned.
     PrescriptionCancelled,
+    /// A signed prescription was taken by its pharmacy, or was not.
+    PrescriptionSent,
+    /// A signed prescription is on its way for longer than a minute.
+    PrescriptionSlow,
+    /// A prescription that could not be sent goes out once more.
+    PrescriptionSentAgain,
+    /// A prescription that could not be sent was printed, to be signed by hand.
+    PrescriptionPrinted,
+    /// A practitioner says that a signed prescription is not theirs.
+    PrescriptionDisowned,
+    /// Signed records or a log of them left the archive as a file.
+    RecordsExported,
     /// A practice signs with a new key.
     SigningKeyMade,
     /// A request was refused because of where or how it came.
@@ -133,7 +145,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 61] = [
+    pub const ALL: [Self; 67] = [
         Self::PassphraseTried,
         Self::PassphraseChanged,
         Self::PasscodeTried,
@@ -193,6 +205,12 @@ impl EventKind {
         Self::PrescriptionReady,
         Self::PrescriptionSigned,
         Self::PrescriptionCancelled,
+        Self::PrescriptionSent,
+        Self::PrescriptionSlow,
+        Self::PrescriptionSentAgain,
+        Self::PrescriptionPrinted,
+        Self::PrescriptionDisowned,
+        Self::RecordsExported,
         Self::SigningKeyMade,
         Self::RequestRefused,
     ];
@@ -259,6 +277,12 @@ impl EventKind {
             Self::PrescriptionReady => "prescription_ready",
             Self::PrescriptionSigned => "prescription_signed",
             Self::PrescriptionCancelled => "prescription_cancelled",
+            Self::PrescriptionSent => "prescription_sent",
+            Self::PrescriptionSlow => "prescription_slow",
+            Self::PrescriptionSentAgain => "prescription_sent_again",
+            Self::PrescriptionPrinted => "prescription_printed",
+            Self::PrescriptionDisowned => "prescription_disowned",
+            Self::RecordsExported => "records_exported",
             Self::SigningKeyMade => "signing_key_made",
             Self::RequestRefused => "request_refused",
         }
@@ -326,6 +350,12 @@ impl EventKind {
             Self::PrescriptionReady => "Prescription marked ready",
             Self::PrescriptionSigned => "Prescription signed",
             Self::PrescriptionCancelled => "Prescription put away",
+            Self::PrescriptionSent => "Prescription sent to its pharmacy",
+            Self::PrescriptionSlow => "Prescription not sent yet",
+            Self::PrescriptionSentAgain => "Prescription sent again",
+            Self::PrescriptionPrinted => "Prescription printed",
+            Self::PrescriptionDisowned => "\u{201c}This one is not mine\u{201d}",
+            Self::RecordsExported => "Records exported",
             Self::SigningKeyMade => "Signing key made",
             Self::RequestRefused => "Request refused",
         }

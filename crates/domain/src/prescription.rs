@@ -62,6 +62,40 @@ impl std::str::FromStr for Quantity {
     }
 }
 
+/// Seconds after which a prescription that is not transmitted is told to its practitioner (question A14).
+pub const SLOW_SECONDS: i64 = 60;
+/// Seconds after which transmission is given up, and somebody looks at it (question A14).
+pub const GIVE_UP_SECONDS: i64 = 15 * 60;
+
+/// Where it is to be dispensed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pharmacy {
+    /// Its NCPDP provider number: seven digits.
+    pub ncpdp: String,
+    /// Name and address.
+    pub name: String,
+}
+
+/// It names no pharmacy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a pharmacy is its NCPDP number of seven digits, a space, and name and address")]
+pub struct PharmacyError;
+
+impl std::str::FromStr for Pharmacy {
+    type Err = PharmacyError;
+
+    /// As an operator writes it: `1234567 Corner Pharmacy, 3 Oak Street`.
+    fn from_str(text: &str) -> Result<Self, PharmacyError> {
+        let (ncpdp, name) = text.trim().split_once(' ').ok_or(PharmacyError)?;
+        let digits = ncpdp.len() == 7 && ncpdp.bytes().all(|byte| byte.is_ascii_digit());
+        let name = name.trim();
+        if !digits || name.is_empty() || name.chars().any(char::is_control) {
+            return Err(PharmacyError);
+        }
+        Ok(Self { ncpdp: ncpdp.to_owned(), name: name.to_owned() })
+    }
+}
+
 /// For whom it is, as the EHR says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Patient {
@@ -102,6 +136,8 @@ pub struct Content {
     pub earliest_fill: Option<Date>,
     /// A word to the pharmacist.
     pub note: String,
+    /// To which pharmacy it is transmitted.
+    pub pharmacy: Option<Pharmacy>,
     /// Under which DEA number; never chosen by itself (1311.120(b)(7)).
     pub dea: Option<DeaNumber>,
 }
@@ -138,6 +174,7 @@ impl Content {
         lack(self.quantity.is_none(), "quantity", "Type how much, such as 30 or 2.5.");
         lack(empty(&self.unit), "unit", "Type of what, such as tablets.");
         lack(empty(&self.directions), "directions", "Type the directions for use.");
+        lack(self.pharmacy.is_none(), "pharmacy", "Choose the pharmacy.");
         lack(self.dea.is_none(), "dea", "Choose the DEA number for this prescription.");
         match self.schedule {
             Some(Schedule::II | Schedule::IIN) => {
@@ -195,6 +232,16 @@ impl Content {
                 Json::from(self.earliest_fill.map(|day| day.to_string()).unwrap_or_default()),
             ),
             ("note", text(&self.note)),
+            (
+                "pharmacy",
+                Json::object([
+                    (
+                        "ncpdp",
+                        Json::from(self.pharmacy.as_ref().map_or("", |it| it.ncpdp.as_str())),
+                    ),
+                    ("name", Json::from(self.pharmacy.as_ref().map_or("", |it| it.name.as_str()))),
+                ]),
+            ),
             ("dea", Json::from(self.dea.map(|dea| dea.as_text()).unwrap_or_default())),
         ])
     }
@@ -210,12 +257,27 @@ pub enum State {
         /// When.
         at: Timestamp,
     },
-    /// The practitioner has signed it.
+    /// The practitioner has signed it, and it is on its way.
     Signed {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// The pharmacy's side has taken it.
+    Transmitted {
         /// When.
         at: Timestamp,
     },
-    /// It was put away unsigned, or called back.
+    /// It did not get there, and is not tried any more.
+    Failed {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// After the failure it was printed, to be signed by hand (21 CFR 1311.170(b)).
+    Printed {
+        /// When.
+        at: Timestamp,
+    },
+    /// It was put away.
     Cancelled {
         /// When.
         at: Timestamp,
@@ -223,12 +285,47 @@ pub enum State {
 }
 
 impl State {
+    /// The state of this word, as a row has it; nothing where word and time do not go together.
+    pub fn from_code(code: &str, at: Option<Timestamp>) -> Option<Self> {
+        Some(match (code, at) {
+            ("draft", None) => Self::Draft,
+            ("ready", Some(at)) => Self::Ready { at },
+            ("signed", Some(at)) => Self::Signed { at },
+            ("transmitted", Some(at)) => Self::Transmitted { at },
+            ("failed", Some(at)) => Self::Failed { at },
+            ("printed", Some(at)) => Self::Printed { at },
+            ("cancelled", Some(at)) => Self::Cancelled { at },
+            _ => return None,
+        })
+    }
+
+    /// Since when it is so; a draft has no such time.
+    pub const fn since(self) -> Option<Timestamp> {
+        match self {
+            Self::Draft => None,
+            Self::Ready { at }
+            | Self::Signed { at }
+            | Self::Transmitted { at }
+            | Self::Failed { at }
+            | Self::Printed { at }
+            | Self::Cancelled { at } => Some(at),
+        }
+    }
+
+    /// Whether it can still be written on.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Draft | Self::Ready { .. })
+    }
+
     /// Stable word.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Draft => "draft",
             Self::Ready { .. } => "ready",
             Self::Signed { .. } => "signed",
+            Self::Transmitted { .. } => "transmitted",
+            Self::Failed { .. } => "failed",
+            Self::Printed { .. } => "printed",
             Self::Cancelled { .. } => "cancelled",
         }
     }
@@ -238,7 +335,10 @@ impl State {
         match self {
             Self::Draft => "Draft",
             Self::Ready { .. } => "Ready to sign",
-            Self::Signed { .. } => "Signed",
+            Self::Signed { .. } => "Signed, being sent",
+            Self::Transmitted { .. } => "Sent to the pharmacy",
+            Self::Failed { .. } => "Not sent",
+            Self::Printed { .. } => "Printed",
             Self::Cancelled { .. } => "Cancelled",
         }
     }
@@ -262,6 +362,12 @@ pub enum StateRefusal {
     /// It has changed since it was shown.
     #[error("It has changed since it was shown to you. Look at it again.")]
     Changed,
+    /// It is not on its way (1311.120(b)(18)).
+    #[error("Only what is signed is sent.")]
+    NotSigned,
+    /// It has not failed (1311.120(b)(20), (22), 1311.170(b)).
+    #[error("Only what could not be sent can be sent again or printed for signing.")]
+    NotFailed,
 }
 
 impl StateRefusal {
@@ -273,6 +379,8 @@ impl StateRefusal {
             Self::NotYours => "prescription_of_another",
             Self::Lacking => "prescription_lacking",
             Self::Changed => "prescription_changed",
+            Self::NotSigned => "prescription_not_signed",
+            Self::NotFailed => "prescription_not_failed",
         }
     }
 }
@@ -291,14 +399,12 @@ pub struct Prescription {
 impl Prescription {
     /// Writes other content. Whoever writes it: what was marked ready must be looked at again.
     pub fn edit(&mut self, content: Content) -> Result<(), StateRefusal> {
-        match self.state {
-            State::Draft | State::Ready { .. } => {
-                self.content = content;
-                self.state = State::Draft;
-                Ok(())
-            }
-            State::Signed { .. } | State::Cancelled { .. } => Err(StateRefusal::Closed),
+        if !self.state.is_open() {
+            return Err(StateRefusal::Closed);
         }
+        self.content = content;
+        self.state = State::Draft;
+        Ok(())
     }
 
     /// The practitioner marks it ready: this one alone, and only when nothing is missing.
@@ -308,26 +414,20 @@ impl Prescription {
         today: Date,
         now: Timestamp,
     ) -> Result<(), StateRefusal> {
-        if by != self.prescriber {
-            return Err(StateRefusal::NotYours);
+        self.is_of(by)?;
+        if !self.state.is_open() {
+            return Err(StateRefusal::Closed);
         }
-        match self.state {
-            State::Draft | State::Ready { .. } if !self.content.lacking(today).is_empty() => {
-                Err(StateRefusal::Lacking)
-            }
-            State::Draft | State::Ready { .. } => {
-                self.state = State::Ready { at: now };
-                Ok(())
-            }
-            State::Signed { .. } | State::Cancelled { .. } => Err(StateRefusal::Closed),
+        if !self.content.lacking(today).is_empty() {
+            return Err(StateRefusal::Lacking);
         }
+        self.state = State::Ready { at: now };
+        Ok(())
     }
 
     /// The practitioner signs it, once the two factors were checked.
     pub fn sign(&mut self, by: PersonId, today: Date, now: Timestamp) -> Result<(), StateRefusal> {
-        if by != self.prescriber {
-            return Err(StateRefusal::NotYours);
-        }
+        self.is_of(by)?;
         match self.state {
             // Looked at again: a day may have passed since it was marked.
             State::Ready { .. } if !self.content.lacking(today).is_empty() => {
@@ -338,19 +438,66 @@ impl Prescription {
                 Ok(())
             }
             State::Draft => Err(StateRefusal::NotReady),
-            State::Signed { .. } | State::Cancelled { .. } => Err(StateRefusal::Closed),
+            _ => Err(StateRefusal::Closed),
         }
     }
 
-    /// Puts it away unsigned.
-    pub fn cancel(&mut self, now: Timestamp) -> Result<(), StateRefusal> {
+    /// The pharmacy's side has taken it.
+    pub const fn transmitted(&mut self, now: Timestamp) -> Result<(), StateRefusal> {
+        self.arrived(State::Transmitted { at: now })
+    }
+
+    /// It did not get there.
+    pub const fn failed(&mut self, now: Timestamp) -> Result<(), StateRefusal> {
+        self.arrived(State::Failed { at: now })
+    }
+
+    const fn arrived(&mut self, state: State) -> Result<(), StateRefusal> {
         match self.state {
-            State::Draft | State::Ready { .. } => {
-                self.state = State::Cancelled { at: now };
+            State::Signed { .. } => {
+                self.state = state;
                 Ok(())
             }
-            State::Signed { .. } | State::Cancelled { .. } => Err(StateRefusal::Closed),
+            _ => Err(StateRefusal::NotSigned),
         }
+    }
+
+    /// The practitioner lets it be sent once more. What was printed never is (1311.120(b)(20)).
+    pub fn send_again(&mut self, by: PersonId, now: Timestamp) -> Result<(), StateRefusal> {
+        self.after_failure(by, State::Signed { at: now })
+    }
+
+    /// The practitioner prints it after the failure, to sign it by hand (1311.120(b)(22)).
+    pub fn print(&mut self, by: PersonId, now: Timestamp) -> Result<(), StateRefusal> {
+        self.after_failure(by, State::Printed { at: now })
+    }
+
+    fn after_failure(&mut self, by: PersonId, state: State) -> Result<(), StateRefusal> {
+        self.is_of(by)?;
+        match self.state {
+            State::Failed { .. } => {
+                self.state = state;
+                Ok(())
+            }
+            _ => Err(StateRefusal::NotFailed),
+        }
+    }
+
+    /// Puts it away: unsigned by whoever writes, and after a failure by its practitioner.
+    pub fn cancel(&mut self, by: Option<PersonId>, now: Timestamp) -> Result<(), StateRefusal> {
+        let failed = matches!(self.state, State::Failed { .. });
+        if failed {
+            self.is_of(by.ok_or(StateRefusal::NotYours)?)?;
+        }
+        if !failed && !self.state.is_open() {
+            return Err(StateRefusal::Closed);
+        }
+        self.state = State::Cancelled { at: now };
+        Ok(())
+    }
+
+    fn is_of(&self, by: PersonId) -> Result<(), StateRefusal> {
+        if by == self.prescriber { Ok(()) } else { Err(StateRefusal::NotYours) }
     }
 }
 
@@ -391,6 +538,7 @@ mod tests {
             refills: 0,
             earliest_fill: None,
             note: String::new(),
+            pharmacy: "1234567 Corner Pharmacy, 3 Oak Street".parse().ok(),
             dea: "BM1234563".parse().ok(),
         }
     }
@@ -405,7 +553,7 @@ mod tests {
     #[test]
     fn every_field_that_the_law_asks_for_is_asked_for() {
         assert_eq!(content().lacking(today()), []);
-        let cases: [(Spoil, &str); 15] = [
+        let cases: [(Spoil, &str); 16] = [
             (|c| c.patient.name.clear(), "patient"),
             (|c| c.patient.address = "  ".to_owned(), "address"),
             (|c| c.drug.clear(), "drug"),
@@ -416,6 +564,7 @@ mod tests {
             (|c| c.unit.clear(), "unit"),
             (|c| c.directions.clear(), "directions"),
             (|c| c.dea = None, "dea"),
+            (|c| c.pharmacy = None, "pharmacy"),
             (|c| c.refills = 1, "refills"),
             (|c| c.earliest_fill = "2027-01-14".parse().ok(), "earliest_fill"),
             (|c| c.earliest_fill = "2027-04-16".parse().ok(), "earliest_fill"),
@@ -473,11 +622,73 @@ mod tests {
             it.clone().edit(content()),
             it.clone().mark_ready(own, today(), at(3)),
             it.clone().sign(own, today(), at(3)),
-            it.clone().cancel(at(3)),
+            it.clone().cancel(Some(own), at(3)),
         ] {
             assert_eq!(refused, Err(StateRefusal::Closed));
         }
         assert_eq!(it.state, State::Signed { at: at(2) });
+    }
+
+    /// Shows: R-1311.120-b18, R-1311.120-b20, R-1311.120-b22, R-1311.140-c, R-1311.170-b, R-1311.170-d
+    #[test]
+    fn only_what_is_signed_is_sent_and_only_what_failed_is_printed() {
+        let (own, other) = (somebody(), somebody());
+        let mut it = prescription(own);
+        let unsigned = |it: &Prescription| {
+            assert_eq!(it.clone().transmitted(at(1)), Err(StateRefusal::NotSigned));
+            assert_eq!(it.clone().failed(at(1)), Err(StateRefusal::NotSigned));
+        };
+        let not_failed = |it: &Prescription| {
+            assert_eq!(it.clone().print(own, at(1)), Err(StateRefusal::NotFailed));
+            assert_eq!(it.clone().send_again(own, at(1)), Err(StateRefusal::NotFailed));
+        };
+        unsigned(&it);
+        not_failed(&it);
+        it.mark_ready(own, today(), at(1)).unwrap();
+        unsigned(&it);
+        it.sign(own, today(), at(2)).unwrap();
+        not_failed(&it);
+        let mut sent = it.clone();
+        sent.transmitted(at(3)).unwrap();
+        unsigned(&sent);
+        not_failed(&sent);
+        assert_eq!(sent.cancel(Some(own), at(4)), Err(StateRefusal::Closed));
+        it.failed(at(3)).unwrap();
+        assert_eq!(it.clone().print(other, at(4)), Err(StateRefusal::NotYours));
+        assert_eq!(it.clone().cancel(None, at(4)), Err(StateRefusal::NotYours));
+        assert_eq!(it.clone().cancel(Some(other), at(4)), Err(StateRefusal::NotYours));
+        it.clone().cancel(Some(own), at(4)).unwrap();
+        let mut again = it.clone();
+        again.send_again(own, at(4)).unwrap();
+        again.transmitted(at(5)).unwrap();
+        it.print(own, at(4)).unwrap();
+        unsigned(&it);
+        not_failed(&it);
+        assert_eq!(it.edit(content()), Err(StateRefusal::Closed));
+    }
+
+    #[test]
+    fn every_state_is_read_back() {
+        for state in [
+            State::Draft,
+            State::Ready { at: at(1) },
+            State::Signed { at: at(2) },
+            State::Transmitted { at: at(3) },
+            State::Failed { at: at(4) },
+            State::Printed { at: at(5) },
+            State::Cancelled { at: at(6) },
+        ] {
+            assert_eq!(State::from_code(state.code(), state.since()), Some(state));
+            assert!(!state.label().is_empty());
+        }
+        assert_eq!(State::from_code("signed", None), None);
+        assert_eq!(State::from_code("draft", Some(at(1))), None);
+        assert!("1234567 Corner Pharmacy".parse::<Pharmacy>().is_ok());
+        for text in
+            ["", "1234567", "123456 Corner", "12345678 Corner", "1234567  ", "x234567 Corner"]
+        {
+            assert!(text.parse::<Pharmacy>().is_err(), "{text}");
+        }
     }
 
     #[test]
@@ -496,7 +707,7 @@ mod tests {
         /// Whatever is tried in whatever order: nothing is signed that was not marked ready as it then stood,
         /// and what is signed never changes.
         #[test]
-        fn no_way_round_the_mark(steps in proptest::collection::vec(0u8..5, 0..30)) {
+        fn no_way_round_the_mark(steps in proptest::collection::vec(0u8..9, 0..30)) {
             let (own, other) = (somebody(), somebody());
             let mut it = prescription(own);
             let mut marked: Option<Content> = None;
@@ -506,18 +717,34 @@ mod tests {
                 match step {
                     0 => {
                         let mut other = content();
-                        other.refills = 0;
                         other.note = format!("edit {n}");
-                        if it.edit(other).is_ok() { marked = None; }
+                        if it.edit(other).is_ok() {
+                            marked = None;
+                        }
                     }
-                    1 => if it.mark_ready(own, today(), now).is_ok() { marked = Some(it.content.clone()); },
-                    2 => { let _ = it.mark_ready(other, today(), now); }
-                    3 => if it.sign(own, today(), now).is_ok() {
-                        prop_assert_eq!(marked.as_ref(), Some(&it.content));
-                    },
-                    _ => { let _ = it.sign(other, today(), now); }
+                    1 => {
+                        if it.mark_ready(own, today(), now).is_ok() {
+                            marked = Some(it.content.clone());
+                        }
+                    }
+                    2 => drop(it.mark_ready(other, today(), now)),
+                    3 => {
+                        if it.sign(own, today(), now).is_ok() {
+                            prop_assert_eq!(marked.as_ref(), Some(&it.content));
+                        }
+                    }
+                    4 => drop(it.transmitted(now)),
+                    5 => drop(it.failed(now)),
+                    6 => drop(it.send_again(own, now)),
+                    7 => drop(it.print(own, now)),
+                    _ => drop(it.sign(other, today(), now)),
                 }
-                if let State::Signed { .. } = before.state {
+                if !before.state.is_open() {
+                    prop_assert_eq!(&it.content, &before.content);
+                    prop_assert!(!it.state.is_open());
+                }
+                // What was printed or has arrived stays so.
+                if matches!(before.state, State::Printed { .. } | State::Transmitted { .. }) {
                     prop_assert_eq!(&it, &before);
                 }
             }

@@ -105,6 +105,12 @@ notices! {
     TriesFailed: "tries_failed" in "notices/tries_failed.txt" = "Several wrong codes on your account";
     /// Something is due soon.
     Reminder: "reminder" in "notices/reminder.txt" = "Something is due soon";
+    /// A prescription is not sent yet.
+    RxSlow: "prescription_slow" in "notices/prescription_slow.txt" = "A prescription is not sent yet";
+    /// A prescription was not sent.
+    RxFailed: "prescription_failed" in "notices/prescription_failed.txt" = "A prescription was not sent";
+    /// A signed prescription is disowned.
+    RxDisowned: "prescription_disowned" in "notices/prescription_disowned.txt" = "A signed prescription is said not to be the practitioner's";
     /// Your code.
     CodeText: "code_text" in "notices/code_text.txt" = "Your code";
     /// Your code.

@@ -27,6 +27,12 @@ pub enum RecordError {
     Kind,
 }
 
+/// What a record of our own archive says; it was sealed there, and its signature is not looked at.
+pub(crate) fn said(jws: &str) -> Option<Value> {
+    let payload = jws.split('.').nth(1)?;
+    serde_json::from_slice(&BASE64URL_NOPAD.decode(payload.as_bytes()).ok()?).ok()
+}
+
 /// Reads a record and verifies it (RFC 7515, ES256; RFC 8785). What it says, if it holds.
 pub fn verify(jws: &str, keys: &[u8]) -> Result<Value, RecordError> {
     let jws = jws.trim();

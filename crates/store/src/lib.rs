@@ -49,7 +49,7 @@ pub use practice::{
     Authority, Listed, Member, Paper, PermissionRow, Practice, RequestBody, RequestRow,
     RequestStage,
 };
-pub use prescription::{PrescriptionRow, PublicKey, SignedRecord};
+pub use prescription::{PrescriptionRow, PublicKey, SignedRecord, Transmission};
 pub use session::{Patient, Session, Stage};
 pub use token::{OwnedTokens, ReadMark, TokenRow};
 pub use tx::Tx;

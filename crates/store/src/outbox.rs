@@ -300,10 +300,10 @@ impl Tx<'_> {
         &mut self,
         before: Timestamp,
         now: Timestamp,
-    ) -> Result<Vec<(PracticeId, Option<PersonId>, Timestamp)>, Error> {
+    ) -> Result<Vec<(PracticeId, Option<PersonId>, String, Timestamp)>, Error> {
         self.rows(
             sql!("UPDATE deadline SET reminded = $2 WHERE done IS NULL AND reminded IS NULL AND due < $1 "
-                "RETURNING practice, person, due"),
+                "RETURNING practice, person, kind, due"),
             &[before.micros().into(), now.micros().into()],
         )?
         .iter()
@@ -311,7 +311,8 @@ impl Tx<'_> {
             Ok((
                 row.id(0, "deadline.practice", PracticeId::from_slice)?,
                 row.opt_id(1, "deadline.person", PersonId::from_slice)?,
-                Timestamp::from_micros(row.int(2, "deadline.due")?),
+                row.text(2, "deadline.kind")?.to_owned(),
+                Timestamp::from_micros(row.int(3, "deadline.due")?),
             ))
         })
         .collect()

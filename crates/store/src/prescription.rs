@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use countersign_crypto::{SigningKey, VerifyingKey, sha256};
 use countersign_domain::{
     PersonId, PracticeId, PrescriptionId, Schedule, Timestamp,
-    prescription::{Content, Patient, Prescription, State},
+    prescription::{Content, Patient, Pharmacy, Prescription, State},
 };
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,7 @@ struct Written {
     refills: u8,
     earliest_fill: String,
     note: String,
+    pharmacy: Option<(String, String)>,
     dea: String,
 }
 
@@ -96,6 +97,7 @@ impl From<&Content> for Written {
             refills: it.refills,
             earliest_fill: it.earliest_fill.map(|day| day.to_string()).unwrap_or_default(),
             note: it.note.clone(),
+            pharmacy: it.pharmacy.as_ref().map(|at| (at.ncpdp.clone(), at.name.clone())),
             dea: it.dea.map(|dea| dea.as_text()).unwrap_or_default(),
         }
     }
@@ -116,6 +118,7 @@ impl From<Written> for Content {
             quantity: it.quantity.parse().ok(),
             earliest_fill: it.earliest_fill.parse().ok(),
             dea: it.dea.parse().ok(),
+            pharmacy: it.pharmacy.map(|(ncpdp, name)| Pharmacy { ncpdp, name }),
             drug: it.drug,
             strength: it.strength,
             form: it.form,
@@ -132,15 +135,53 @@ fn patient_hash(practice: PracticeId, patient: &str) -> [u8; 32] {
     sha256(&[practice.as_bytes().as_slice(), b"|patient|", patient.as_bytes()].concat())
 }
 
-const fn state_at(state: State) -> Option<Timestamp> {
-    match state {
-        State::Draft => None,
-        State::Ready { at } | State::Signed { at } | State::Cancelled { at } => Some(at),
-    }
-}
-
 fn key_place(key_id: &str) -> Vec<u8> {
     [b"signing_key|".as_slice(), key_id.as_bytes(), b"|sealed"].concat()
+}
+
+/// The way of a signed prescription to its pharmacy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmission {
+    /// Which.
+    pub prescription: PrescriptionId,
+    /// Of which practice.
+    pub practice: PracticeId,
+    /// When it was put on its way.
+    pub begun: Timestamp,
+    /// When it is tried next.
+    pub next_try: Timestamp,
+    /// How often it was tried.
+    pub tries: i64,
+    /// When that ended.
+    pub done: Option<Timestamp>,
+    /// How it ended, or why the last try failed.
+    pub outcome: String,
+    /// Its practitioner was told that it takes long.
+    pub told: bool,
+}
+
+fn transmission(row: &Row) -> Result<Transmission, Error> {
+    let time =
+        |index, column| -> Result<_, Error> { Ok(Timestamp::from_micros(row.int(index, column)?)) };
+    Ok(Transmission {
+        prescription: row.id(0, "transmission.prescription", PrescriptionId::from_slice)?,
+        practice: row.id(1, "transmission.practice", PracticeId::from_slice)?,
+        begun: time(2, "transmission.begun")?,
+        next_try: time(3, "transmission.next_try")?,
+        tries: row.int(4, "transmission.tries")?,
+        done: row.opt_int(5, "transmission.done")?.map(Timestamp::from_micros),
+        outcome: row.text(6, "transmission.outcome")?.to_owned(),
+        told: row.int(7, "transmission.told")? != 0,
+    })
+}
+
+macro_rules! transmission_query {
+    ($tail:literal) => {
+        transmission_query!(sql, $tail)
+    };
+    ($kind:ident, $tail:literal) => {
+        $kind!("SELECT prescription, practice, begun, next_try, tries, done, outcome, told FROM transmission " $tail)
+    };
 }
 
 macro_rules! prescription_query {
@@ -164,7 +205,7 @@ impl Tx<'_> {
                 row.it.prescriber.as_bytes().into(),
                 (&patient).into(),
                 row.it.state.code().into(),
-                state_at(row.it.state).map(Timestamp::micros).into(),
+                row.it.state.since().map(Timestamp::micros).into(),
                 sealed.as_slice().into(),
                 row.created.micros().into(),
                 row.changed.micros().into(),
@@ -183,9 +224,116 @@ impl Tx<'_> {
             &[
                 row.id.as_bytes().into(),
                 row.it.state.code().into(),
-                state_at(row.it.state).map(Timestamp::micros).into(),
+                row.it.state.since().map(Timestamp::micros).into(),
                 sealed.as_slice().into(),
                 row.changed.micros().into(),
+            ],
+        )
+    }
+
+    /// Writes how far one is that was signed; what it says stays.
+    pub fn move_prescription(&mut self, row: &PrescriptionRow, from: State) -> Result<(), Error> {
+        self.run_one(
+            sql!("UPDATE prescription SET state = $3, state_at = $4, changed = $5 WHERE id = $1 AND state = $2"),
+            &[
+                row.id.as_bytes().into(),
+                from.code().into(),
+                row.it.state.code().into(),
+                row.it.state.since().map(Timestamp::micros).into(),
+                row.changed.micros().into(),
+            ],
+        )
+    }
+
+    /// Puts one on its way, or back on it.
+    pub fn transmit(
+        &mut self,
+        practice: PracticeId,
+        id: PrescriptionId,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let params = [id.as_bytes().into(), practice.as_bytes().into(), now.micros().into()];
+        self.run(
+            sql!("INSERT INTO transmission (prescription, practice, begun, next_try, tries, outcome, told) "
+                "VALUES ($1, $2, $3, $3, 0, '', 0) ON CONFLICT (prescription) DO UPDATE SET begun = $3, next_try = $3, "
+                "tries = 0, outcome = '', done = NULL, told = 0"),
+            &params,
+        )
+        .map(drop)
+    }
+
+    /// Whether something is to be sent now, or was put on its way before `slow_before` and nobody was told.
+    pub fn transmissions_due(
+        &mut self,
+        now: Timestamp,
+        slow_before: Timestamp,
+    ) -> Result<bool, Error> {
+        let row = self.row(
+            sql!("SELECT prescription FROM transmission WHERE done IS NULL AND (next_try <= $1 OR (told = 0 AND begun <= $2)) LIMIT 1"),
+            &[now.micros().into(), slow_before.micros().into()],
+        )?;
+        Ok(row.is_some())
+    }
+
+    /// What was put on its way before a time, has not arrived, and nobody was told of.
+    pub fn slow_transmissions(&mut self, before: Timestamp) -> Result<Vec<Transmission>, Error> {
+        let sql = transmission_query!(
+            locking,
+            "WHERE done IS NULL AND told = 0 AND begun <= $1 ORDER BY begun, prescription LIMIT 100"
+        );
+        self.rows(sql, &[before.micros().into()])?.iter().map(transmission).collect()
+    }
+
+    /// Takes what is to be sent now: nobody else takes it before `again`.
+    pub fn take_transmissions(
+        &mut self,
+        now: Timestamp,
+        again: Timestamp,
+        most: i64,
+    ) -> Result<Vec<Transmission>, Error> {
+        let rows = self.rows(
+            transmission_query!(
+                "WHERE done IS NULL AND next_try <= $1 ORDER BY next_try, prescription LIMIT $2"
+            ),
+            &[now.micros().into(), most.into()],
+        )?;
+        let mut taken = Vec::new();
+        for row in &rows {
+            let mut it = transmission(row)?;
+            let mine = self.run(
+                sql!("UPDATE transmission SET next_try = $3, tries = tries + 1 WHERE prescription = $1 AND next_try = $2 "
+                    "AND done IS NULL"),
+                &[
+                    it.prescription.as_bytes().into(),
+                    it.next_try.micros().into(),
+                    again.micros().into(),
+                ],
+            )?;
+            if mine == 1 {
+                it.tries += 1;
+                it.next_try = again;
+                taken.push(it);
+            }
+        }
+        Ok(taken)
+    }
+
+    /// How far the way of one is; nobody else may change it until the commit.
+    pub fn transmission(&mut self, id: PrescriptionId) -> Result<Option<Transmission>, Error> {
+        let sql = transmission_query!(locking, "WHERE prescription = $1");
+        self.row(sql, &[id.as_bytes().into()])?.as_ref().map(transmission).transpose()
+    }
+
+    /// Notes how a try ended.
+    pub fn save_transmission(&mut self, it: &Transmission) -> Result<(), Error> {
+        self.run_one(
+            sql!("UPDATE transmission SET next_try = $2, outcome = $3, done = $4, told = $5 WHERE prescription = $1"),
+            &[
+                it.prescription.as_bytes().into(),
+                it.next_try.micros().into(),
+                it.outcome.as_str().into(),
+                it.done.map(Timestamp::micros).into(),
+                i64::from(it.told).into(),
             ],
         )
     }
@@ -202,13 +350,7 @@ impl Tx<'_> {
     fn prescription_row(&mut self, row: &Row) -> Result<PrescriptionRow, Error> {
         let column = "prescription.state";
         let at = row.opt_int(4, "prescription.state_at")?.map(Timestamp::from_micros);
-        let state = match (row.text(3, column)?, at) {
-            ("draft", None) => State::Draft,
-            ("ready", Some(at)) => State::Ready { at },
-            ("signed", Some(at)) => State::Signed { at },
-            ("cancelled", Some(at)) => State::Cancelled { at },
-            _ => return Err(Error::Corrupt { column }),
-        };
+        let state = State::from_code(row.text(3, column)?, at).ok_or(Error::Corrupt { column })?;
         let id = row.id(0, "prescription.id", PrescriptionId::from_slice)?;
         let practice = row.id(1, "prescription.practice", PracticeId::from_slice)?;
         let sealed = row.blob(5, "prescription.sealed")?;

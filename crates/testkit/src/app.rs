@@ -1,9 +1,14 @@
 use std::{
-    fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Arc, time::Duration,
+    fs,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
 };
 
 use axum::{Router, body::Body};
-use countersign_crypto::{LocalMasterKey, SecretBytes, SigningKey, sha256};
+use countersign_crypto::{HmacAlgorithm, HmacKey, LocalMasterKey, SecretBytes, SigningKey, sha256};
 use countersign_domain::{
     CredentialId, DeaNumber, Device, EhrId, Failures, FipsCertificate, Manufacturer, ModelCode,
     Npi, PassphraseHash, PersonId, Policy, PracticeId, Role, SessionRowId, Timestamp, Token,
@@ -15,7 +20,8 @@ use countersign_server::{
     app::{App, Clock, Options, Support},
     launch::{LaunchClaims, LaunchPatient, sign_launch},
     oidc::{self, Client, Secret},
-    outbound::{Call, Fault, Outbound, Outgoing, Sending},
+    outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending, signature},
+    pharmacy::{self, Pharmacy},
     proofer::{self, ASSURANCE, MadeUp, Proofer},
     router,
 };
@@ -87,6 +93,11 @@ pub struct TestApp {
     pub ehr_key: SigningKey,
     /// The proofing provider, for the browser that goes there.
     pub provider: Router,
+    /// The made-up pharmacy, for the browser that goes there.
+    pub pharmacy: Router,
+    /// How the gateway to it answers.
+    pub mood: Arc<Mutex<GatewayMood>>,
+    outbound: Arc<dyn Outbound>,
     router: Router,
     limits: Arc<Limits>,
     options: Options,
@@ -107,6 +118,8 @@ fn options() -> Options {
         },
         demonstration: true,
         vip: None,
+        gateway: true,
+        pharmacies: vec!["9999991 Corner Pharmacy, 3 Oak Street".parse().unwrap()],
         providers: vec![(
             "Test provider".to_owned(),
             Client {
@@ -153,8 +166,57 @@ fn proofer(clock: &Arc<FrozenClock>) -> Proofer {
     }
 }
 
-/// Asks the provider of the tests in this very process.
-struct InProcess(Router);
+/// How the gateway of the tests answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GatewayMood {
+    /// As the made-up pharmacy does.
+    #[default]
+    Up,
+    /// It is not there.
+    Down,
+    /// It takes what comes, and its answer is lost.
+    Mute,
+}
+
+/// Asks the provider of the tests, and hands over to its pharmacy, in this very process.
+struct InProcess {
+    provider: Router,
+    pharmacy: Router,
+    mood: Arc<Mutex<GatewayMood>>,
+    clock: Arc<FrozenClock>,
+}
+
+fn gateway_key() -> HmacKey {
+    HmacKey::new(HmacAlgorithm::Sha256, &[9; 32])
+}
+
+/// The pharmacy of the tests, which fetches the published keys of the server that is tested.
+fn pharmacy_of(clock: &Arc<FrozenClock>, keys: &Arc<OnceLock<Router>>) -> Router {
+    let (clock, keys) = (Arc::clone(clock), Arc::clone(keys));
+    let keys = move || -> pharmacy::Keys {
+        let router = keys.get().unwrap().clone();
+        Box::pin(async move {
+            Some(Browser::new(router).get("/.well-known/jwks.json").await.body.into_bytes())
+        })
+    };
+    let pharmacy = Pharmacy {
+        gateway_key: Arc::new(gateway_key()),
+        keys: Arc::new(keys),
+        clock: Arc::new(move || clock.now()),
+    };
+    pharmacy::router(pharmacy, true).unwrap()
+}
+
+async fn answer_of(router: Router, request: Request<Body>) -> Result<Vec<u8>, Fault> {
+    let answer = router.oneshot(request).await.unwrap();
+    let status = answer.status();
+    let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    if status.is_success() {
+        Ok(body.to_vec())
+    } else {
+        Err(Fault::Refused(format!("status {status}")))
+    }
+}
 
 impl Outbound for InProcess {
     fn email<'a>(&'a self, _: Outgoing<'a>) -> Sending<'a, ()> {
@@ -185,15 +247,27 @@ impl Outbound for InProcess {
             }
             None => request.body(Body::empty()),
         };
-        let router = self.0.clone();
+        Box::pin(answer_of(self.provider.clone(), request.unwrap()))
+    }
+
+    fn parcel<'a>(&'a self, parcel: Parcel<'a>) -> Sending<'a, Vec<u8>> {
+        let mood = *self.mood.lock().unwrap();
+        let seconds = self.clock.now().seconds();
+        let request = Request::post("/prescriptions")
+            .header("content-type", "application/json")
+            .header("idempotency-key", parcel.key)
+            .header("countersign-signature", signature(&gateway_key(), seconds, parcel.body))
+            .body(Body::from(parcel.body.to_owned()))
+            .unwrap();
+        let router = self.pharmacy.clone();
         Box::pin(async move {
-            let answer = router.oneshot(request.unwrap()).await.unwrap();
-            let status = answer.status();
-            let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
-            if status.is_success() {
-                Ok(body.to_vec())
-            } else {
-                Err(Fault::Refused(format!("status {status}")))
+            match mood {
+                GatewayMood::Down => Err(Fault::NotReached("the gateway is down".to_owned())),
+                GatewayMood::Mute => {
+                    answer_of(router, request).await?;
+                    Err(Fault::NotReached("no answer in time".to_owned()))
+                }
+                GatewayMood::Up => answer_of(router, request).await,
             }
         })
     }
@@ -234,7 +308,16 @@ impl TestApp {
         let clock_of_app: Arc<dyn Clock> = clock.clone();
         let provider = proofer::router(proofer(&clock), true).unwrap();
         let app = App::new(store.clone(), clock_of_app, seeded_rng, options.clone());
-        let app = Arc::new(app.reaching(Arc::new(InProcess(provider.clone()))));
+        let published = Arc::new(OnceLock::new());
+        let pharmacy = pharmacy_of(&clock, &published);
+        let mood = Arc::new(Mutex::default());
+        let outbound: Arc<dyn Outbound> = Arc::new(InProcess {
+            provider: provider.clone(),
+            pharmacy: pharmacy.clone(),
+            mood: Arc::clone(&mood),
+            clock: Arc::clone(&clock),
+        });
+        let app = Arc::new(app.reaching(Arc::clone(&outbound)));
         let limits = Arc::new(limits);
         let at = app.at().unwrap();
         let practice = app.create_practice("Lakeside Clinic".to_owned(), at).await.unwrap();
@@ -255,6 +338,7 @@ impl TestApp {
             .await
             .unwrap();
         let router = router(Arc::clone(&app), Arc::clone(&limits), PATIENCE);
+        published.set(router.clone()).unwrap();
         Self {
             clock,
             app,
@@ -265,6 +349,9 @@ impl TestApp {
             ehr,
             ehr_key,
             provider,
+            pharmacy,
+            mood,
+            outbound,
             router,
             limits,
             options,
@@ -277,7 +364,7 @@ impl TestApp {
         self.store = open(&self.database, self.now()).await;
         let clock: Arc<dyn Clock> = self.clock.clone();
         let app = App::new(self.store.clone(), clock, seeded_rng, self.options.clone());
-        self.app = Arc::new(app.reaching(Arc::new(InProcess(self.provider.clone()))));
+        self.app = Arc::new(app.reaching(Arc::clone(&self.outbound)));
         self.router = router(Arc::clone(&self.app), Arc::clone(&self.limits), PATIENCE);
     }
 
@@ -409,6 +496,11 @@ impl TestApp {
         let made = self.app.install_demo_token(self.practice, person.id, name, at).await.unwrap();
         let phone = Phone::new(made.0, made.1, made.2);
         (self.token_id(&phone.credential).await, phone)
+    }
+
+    /// Sends what waits for the gateway, once; how many were tried.
+    pub async fn transmit(&self) -> usize {
+        self.app.transmit(&self.outbound).await.unwrap()
     }
 
     /// A key of an integrating system of the practice.

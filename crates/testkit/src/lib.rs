@@ -19,7 +19,9 @@ mod database;
 mod phone;
 mod wire;
 
-pub use app::{ISSUER, PASSPHRASE, Person, TestApp, dea, fill, npi, open_store, write_key_file};
+pub use app::{
+    GatewayMood, ISSUER, PASSPHRASE, Person, TestApp, dea, fill, npi, open_store, write_key_file,
+};
 pub use browser::{Api, Browser, Page, Reply, WRONG_CODE};
 pub use clock::{FrozenClock, START, SeededRng, real_now, seeded_rng};
 pub use rusqlite::Connection;

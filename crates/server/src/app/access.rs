@@ -609,18 +609,28 @@ impl App {
     }
 }
 
+/// What a deadline is about, in words.
+pub fn deadline_label(kind: &str) -> &'static str {
+    match kind {
+        "loss_reported" => "Look at a reported loss",
+        "prescription_not_sent" => "Look at a prescription that was not sent",
+        "prescription_disowned" => "Look at a prescription that its practitioner disowns",
+        _ => "To do",
+    }
+}
+
 /// How long before its end the designated individuals are reminded of what is due, in seconds.
 const REMIND_SECONDS: i64 = 4 * 3_600;
 
 fn remind(tx: &mut Tx<'_>, mailer: &Mailer, at: At) -> Result<(), countersign_store::Error> {
     let before = at.now.plus_seconds(REMIND_SECONDS);
-    for (practice, person, due) in tx.deadlines_nearing(before, at.now)? {
+    for (practice, person, kind, due) in tx.deadlines_nearing(before, at.now)? {
         let name = person.map(|id| tx.person(id)).transpose()?.flatten();
         let whom = name.as_ref().map_or("this practice", |found| &found.name);
         let notice = Notice {
             note: Note::Reminder,
             practice,
-            detail: &format!("a loss reported by {whom}, by {}", due.minute_text()),
+            detail: &format!("{} ({whom}), by {}", deadline_label(&kind), due.minute_text()),
             path: &format!("/practice/{practice}/due"),
         };
         mailer.tell_designated(tx, &notice, None, at.now)?;

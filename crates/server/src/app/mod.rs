@@ -26,6 +26,7 @@ mod refused;
 mod reset;
 mod sign_in;
 mod tokens;
+mod transmission;
 mod vip;
 
 use std::{
@@ -37,17 +38,19 @@ use countersign_crypto::{Drawn, Rng, SecretText, random_array, sha256};
 use countersign_domain::{
     Actor, Event, EventKind, Failures, Manufacturer, Outcome, PersonId, Policy, Purpose, Refusal,
     SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState, otp::Step,
+    prescription::Pharmacy,
 };
 use countersign_store::{Lane, ReadMark, RngSource, Session, Stage, Store, TokenRow, Tx};
 use data_encoding::BASE64URL_NOPAD;
 use thiserror::Error;
+use tokio::sync::Notify;
 
 use crate::{
     oidc::Client,
     outbound::{Nothing, Outbound},
 };
 
-pub use access::{Asked, Board, Desk, Execution, NewPaper, Shown, Wanted};
+pub use access::{Asked, Board, Desk, Execution, NewPaper, Shown, Wanted, deadline_label};
 pub use activation::{Activation, Hindrance};
 pub use admin::{Closing, DemoPerson, ListedKey};
 pub use cases::{CaseView, Decision, ReplyRefusal, Seen, WINDOW_SECONDS};
@@ -64,7 +67,7 @@ pub use models::{HandOverForm, HandedOver};
 pub use pairing::PAIRING_SECONDS;
 pub use passphrase::PassphraseForm;
 pub use prescriptions::{
-    Chart, Draft, RECORD_FORMAT, Sheet, Signing, SigningForm, SigningHindrance, SigningSet,
+    Chart, Draft, OneRx, RECORD_FORMAT, Sheet, Signing, SigningForm, SigningHindrance, SigningSet,
 };
 pub use provision::ProvisionRefusal;
 pub use reset::ForgotForm;
@@ -116,6 +119,10 @@ pub struct Options {
     /// Proofing providers that are set up here: name, and how we are known there. Which of them counts,
     /// two people of each practice decide.
     pub providers: Vec<(String, Client)>,
+    /// A gateway to the pharmacies is set up; without one nothing is signed.
+    pub gateway: bool,
+    /// The pharmacies that it reaches.
+    pub pharmacies: Vec<Pharmacy>,
 }
 
 /// What a use case can answer besides what was asked for.
@@ -180,6 +187,8 @@ pub struct App {
     codes: Mutex<Drawn>,
     refused: Refused,
     outbound: Arc<dyn Outbound>,
+    /// Something was signed just now.
+    signed: Notify,
 }
 
 /// What the session is that a cookie names.
@@ -247,6 +256,7 @@ impl App {
             codes: Mutex::default(),
             refused: Refused::default(),
             outbound: Arc::new(Nothing),
+            signed: Notify::new(),
             store,
             clock,
             options,

@@ -16,7 +16,8 @@ use countersign_domain::{
     },
 };
 use countersign_store::{
-    Authority, Identity, Paper, Person, PrescriptionRow, PublicKey, Session, SignedRecord, Tx,
+    Authority, Identity, Paper, Person, PrescriptionRow, PublicKey, Session, SignedRecord,
+    Transmission, Tx,
 };
 use data_encoding::BASE64URL_NOPAD;
 
@@ -52,6 +53,17 @@ pub struct Sheet {
     pub address: String,
     /// Today where the practice is.
     pub today: Date,
+}
+
+/// One prescription, and what became of it.
+#[derive(Clone)]
+pub struct OneRx {
+    /// The prescription.
+    pub row: PrescriptionRow,
+    /// Its signed record.
+    pub signed: Option<SignedRecord>,
+    /// Its way to the pharmacy.
+    pub way: Option<Transmission>,
 }
 
 /// What is written into a form.
@@ -91,6 +103,11 @@ pub enum SigningHindrance {
     /// Access control says no.
     #[error("You have no permission to sign under this DEA number.")]
     NotPermitted,
+    /// Nothing could be sent.
+    #[error(
+        "No way to the pharmacies is set up here, so nothing can be signed. Tell your support."
+    )]
+    NoGateway,
     /// The practitioner's address is not known.
     #[error(
         "Your address is not on record, and must stand on it. Add it under Token Management, Addresses."
@@ -105,6 +122,7 @@ impl SigningHindrance {
             Self::NotInForce => "registration_not_in_force",
             Self::Schedule => "schedule_not_registered",
             Self::NotPermitted => "not_permitted",
+            Self::NoGateway => "no_gateway",
             Self::NoAddress => "no_address",
         }
     }
@@ -262,18 +280,15 @@ impl App {
     }
 
     /// One prescription of the chart.
-    pub async fn prescription(
-        &self,
-        chart: &Chart,
-        id: PrescriptionId,
-    ) -> Result<(PrescriptionRow, Option<SignedRecord>), Error> {
+    pub async fn prescription(&self, chart: &Chart, id: PrescriptionId) -> Result<OneRx, Error> {
         let chart = chart.clone();
         let found = self
             .store
             .read("prescription", move |tx| {
                 let Some(row) = of_chart(tx, &chart, id)? else { return Ok(None) };
                 let signed = tx.signed_record(chart.practice, id)?;
-                Ok(Some((row, signed)))
+                let way = tx.transmission(id)?;
+                Ok(Some(OneRx { row, signed, way }))
             })
             .await?;
         found.ok_or(Error::NotFound)
@@ -296,7 +311,39 @@ impl App {
         .await
     }
 
-    /// Puts one away unsigned.
+    /// The practitioner lets one that could not be sent go out once more.
+    pub async fn send_again(
+        &self,
+        chart: &Chart,
+        id: PrescriptionId,
+        at: At,
+    ) -> Result<Result<(), StateRefusal>, Error> {
+        let kind = EventKind::PrescriptionSentAgain;
+        let done = self
+            .change_prescription(kind, chart, id, at, move |it, me, _| {
+                it.send_again(me.ok_or(StateRefusal::NotYours)?, at.now)
+            })
+            .await?;
+        self.signed.notify_one();
+        Ok(done)
+    }
+
+    /// The practitioner prints one that could not be sent, to sign it by hand; it is never sent afterwards
+    /// (21 CFR 1311.170(b), 1311.120(b)(20)).
+    pub async fn print_prescription(
+        &self,
+        chart: &Chart,
+        id: PrescriptionId,
+        at: At,
+    ) -> Result<Result<(), StateRefusal>, Error> {
+        let kind = EventKind::PrescriptionPrinted;
+        self.change_prescription(kind, chart, id, at, move |it, me, _| {
+            it.print(me.ok_or(StateRefusal::NotYours)?, at.now)
+        })
+        .await
+    }
+
+    /// Puts one away that is not signed, or that could not be sent.
     pub async fn cancel_prescription(
         &self,
         chart: &Chart,
@@ -308,7 +355,7 @@ impl App {
             chart,
             id,
             at,
-            move |it, _, _| it.cancel(at.now),
+            move |it, me, _| it.cancel(me, at.now),
         )
         .await
     }
@@ -331,7 +378,7 @@ impl App {
             .store
             .write(kind.code(), move |tx| {
                 let Some(mut row) = of_chart(tx, &chart, id)? else { return Ok(None) };
-                let today = today(tx, chart.practice, at.now)?;
+                let (today, from) = (today(tx, chart.practice, at.now)?, row.it.state);
                 let result = change(&mut row.it, me(&chart), today);
                 let mut event = Event::success(kind, actor(&chart), at.support)
                     .about(chart.practice, row.it.prescriber)
@@ -339,7 +386,14 @@ impl App {
                 match &result {
                     Ok(()) => {
                         row.changed = at.now;
-                        tx.save_prescription(&row)?;
+                        if from.is_open() {
+                            tx.save_prescription(&row)?;
+                        } else {
+                            tx.move_prescription(&row, from)?;
+                        }
+                        if matches!(row.it.state, State::Signed { .. }) {
+                            tx.transmit(row.practice, row.id, at.now)?;
+                        }
                     }
                     Err(refusal) => {
                         event.outcome = Outcome::Refused;
@@ -355,9 +409,11 @@ impl App {
 
     /// What the practitioner of the chart can sign now, with what stands in the way.
     pub async fn signing_set(&self, chart: &Chart, at: At) -> Result<SigningSet, Error> {
-        let chart = chart.clone();
-        let found =
-            self.store.read("signing_set", move |tx| signing_set(tx, &chart, at.now)).await?;
+        let (chart, gateway) = (chart.clone(), self.options.gateway);
+        let found = self
+            .store
+            .read("signing_set", move |tx| signing_set(tx, &chart, gateway, at.now))
+            .await?;
         found.ok_or(Error::NotFound)
     }
 
@@ -369,9 +425,13 @@ impl App {
         at: At,
     ) -> Result<Signing, Error> {
         let (app, session) = (Arc::clone(self), session.clone());
-        tokio::spawn(async move { app.try_sign(session, form, at).await })
-            .await
-            .map_err(|_| Error::Busy)?
+        tokio::spawn(async move {
+            let signing = app.try_sign(session, form, at).await;
+            app.signed.notify_one();
+            signing
+        })
+        .await
+        .map_err(|_| Error::Busy)?
     }
 
     async fn try_sign(
@@ -383,7 +443,8 @@ impl App {
         let chart = self.chart(&session)?;
         let Some(person) = me(&chart) else { return Err(Error::NotFound) };
         let phrase = self.try_phrase(person, form.passphrase, at).await?;
-        let (policy, practice) = (self.options.policy, chart.practice);
+        let (policy, gateway, practice) =
+            (self.options.policy, self.options.gateway, chart.practice);
         let (shown_at, shown, confirm) = (form.shown_at, form.digest, form.confirm);
         self.decide("sign_prescriptions", person, session.id, at.now, move |account, tx| {
             let mut signed = Vec::new();
@@ -391,7 +452,7 @@ impl App {
                 if let Err(refusal) = phrase.settle(tx, person, at.now)? {
                     return Ok(Signing::NotConfirmed(refusal));
                 }
-                let Some(set) = signing_set(tx, &chart, at.now)? else {
+                let Some(set) = signing_set(tx, &chart, gateway, at.now)? else {
                     return Ok(Signing::Refused(StateRefusal::NotReady));
                 };
                 let open = Timestamp::from_micros(shown_at).seconds_until(at.now);
@@ -505,7 +566,7 @@ const fn actor(chart: &Chart) -> Actor {
     }
 }
 
-fn today(
+pub(super) fn today(
     tx: &mut Tx<'_>,
     practice: PracticeId,
     now: Timestamp,
@@ -561,6 +622,7 @@ fn numbers(
 fn signing_set(
     tx: &mut Tx<'_>,
     chart: &Chart,
+    gateway: bool,
     now: Timestamp,
 ) -> Result<Option<SigningSet>, countersign_store::Error> {
     let Some(id) = me(chart) else { return Ok(None) };
@@ -578,6 +640,8 @@ fn signing_set(
             Some(SigningHindrance::Lacking)
         } else if address.is_empty() {
             Some(SigningHindrance::NoAddress)
+        } else if !gateway {
+            Some(SigningHindrance::NoGateway)
         } else {
             hindrance(tx, id, chart.practice, &papers, &row.it.content, now)?
         };
@@ -656,7 +720,9 @@ fn sign_one(
         key_id,
         jws,
     })?;
-    tx.save_prescription(&row)
+    tx.save_prescription(&row)?;
+    // In the same transaction: what is signed is on its way, whatever happens to this process next.
+    tx.transmit(row.practice, row.id, now)
 }
 
 /// The full record (21 CFR 1311.120(b)(15)): what was prescribed, by whom, when, and how they proved it.

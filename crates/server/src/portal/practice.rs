@@ -17,7 +17,7 @@ use http::StatusCode;
 
 use super::{Ctx, Fields, Query, console, show, tokens};
 use crate::{
-    app::{Asked, Board, Desk, Execution, NewPaper, Overview, Shown, Wanted},
+    app::{Asked, Board, Desk, Execution, NewPaper, Overview, Shown, Wanted, deadline_label},
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, Choice, ChoiceField, DeskLink, DueLine, DuePage, LetterLine, LetterPage,
@@ -110,10 +110,7 @@ impl Known {
     }
 
     fn due(&self, ctx: &Ctx, it: &Deadline) -> DueLine {
-        let what = match it.kind.as_str() {
-            "loss_reported" => "Look at a reported loss",
-            _ => "To do",
-        };
+        let what = deadline_label(&it.kind);
         DueLine {
             id: it.id.to_string(),
             what: what.to_owned(),

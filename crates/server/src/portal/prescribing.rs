@@ -23,11 +23,11 @@ use super::{
 };
 use crate::{
     Shared,
-    app::{Chart, Draft, Sheet, Signing, SigningForm, SigningSet},
+    app::{Chart, Draft, OneRx, Sheet, Signing, SigningForm, SigningSet},
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, Area, Choice, ChoiceField, EPrescribingPage, Notice, NoticeKind, Page,
-        RxEditPage, RxLine, RxSignPage, RxViewPage, SecretField, StepUp, TextField,
+        RxEditPage, RxLine, RxPaperPage, RxSignPage, RxViewPage, SecretField, StepUp, TextField,
     },
 };
 
@@ -97,8 +97,9 @@ impl Known {
             class: match row.it.state {
                 RxState::Draft => "disabled",
                 RxState::Ready { .. } => "locked",
-                RxState::Signed { .. } => "active",
-                RxState::Cancelled { .. } => "ended",
+                RxState::Signed { .. } | RxState::Transmitted { .. } => "active",
+                RxState::Failed { .. } => "locked",
+                RxState::Printed { .. } | RxState::Cancelled { .. } => "ended",
             },
             by: self.name_of(row.it.prescriber),
             when: show::when(row.changed),
@@ -127,6 +128,10 @@ fn facts(content: &Content) -> Vec<(&'static str, String)> {
     if !content.note.is_empty() {
         facts.push(("To the pharmacist", content.note.clone()));
     }
+    facts.push((
+        "Pharmacy",
+        content.pharmacy.as_ref().map_or_else(String::new, |it| it.name.clone()),
+    ));
     facts.push(("DEA number", content.dea.map(|dea| dea.as_text()).unwrap_or_default()));
     facts
 }
@@ -143,9 +148,10 @@ pub(super) async fn home(ctx: Ctx, query: Query) -> Out {
         rows: known.sheet.rows.iter().map(|row| known.line(row)).collect(),
     };
     let done = match query.text("done") {
-        "signed" => Some("Signed. The record is in the archive."),
+        "signed" => Some("Signed, and on its way to the pharmacy."),
         "ready" => Some("Marked ready. Review and sign it, or write another one first."),
-        "cancelled" => Some("Put away. It was not signed."),
+        "cancelled" => Some("Put away."),
+        "again" => Some("It is being sent again."),
         _ => None,
     };
     template.page.notice = done.map(|text| Notice::new(NoticeKind::Success, text));
@@ -205,6 +211,18 @@ fn edit_page(ctx: &Ctx, known: &Known, row: Option<&PrescriptionRow>) -> RxEditP
         ),
         address: field(address),
         note: of(|it| &it.note),
+        pharmacy: options(
+            ctx.app()
+                .options()
+                .pharmacies
+                .iter()
+                .map(|it| Choice::new(it.ncpdp.clone(), it.name.clone()))
+                .collect(),
+            content
+                .and_then(|it| it.pharmacy.as_ref())
+                .map(|it| it.ncpdp.clone())
+                .unwrap_or_default(),
+        ),
         // Never chosen by itself, however many there are (21 CFR 1311.120(b)(7)).
         dea: options(
             numbers,
@@ -220,7 +238,7 @@ pub(super) async fn new_form(ctx: Ctx) -> Out {
 
 /// Reads the form; what can't be read stands beside its field. What is merely missing may stay so in a
 /// draft.
-fn read_draft(fields: &Fields, known: &Known, it: &mut RxEditPage) -> Option<Draft> {
+fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) -> Option<Draft> {
     for (field, name, most) in [
         (&mut it.drug, "drug", 100),
         (&mut it.strength, "strength", 60),
@@ -237,9 +255,12 @@ fn read_draft(fields: &Fields, known: &Known, it: &mut RxEditPage) -> Option<Dra
         // One line each: what is typed must not look like another field.
         field.value = field.value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     }
-    for (field, name) in
-        [(&mut it.prescriber, "prescriber"), (&mut it.schedule, "schedule"), (&mut it.dea, "dea")]
-    {
+    for (field, name) in [
+        (&mut it.prescriber, "prescriber"),
+        (&mut it.schedule, "schedule"),
+        (&mut it.pharmacy, "pharmacy"),
+        (&mut it.dea, "dea"),
+    ] {
         fields.text(name).clone_into(&mut field.value);
     }
     if it.drug.value.is_empty() {
@@ -287,6 +308,13 @@ fn read_draft(fields: &Fields, known: &Known, it: &mut RxEditPage) -> Option<Dra
         refills,
         earliest_fill,
         note: it.note.value.clone(),
+        pharmacy: ctx
+            .app()
+            .options()
+            .pharmacies
+            .iter()
+            .find(|known| known.ncpdp == it.pharmacy.value)
+            .cloned(),
         dea,
     };
     Some(Draft { prescriber, content })
@@ -298,7 +326,7 @@ async fn save(ctx: &Ctx, known: &Known, fields: &Fields, row: Option<&Prescripti
         return Err(another_chart(ctx));
     }
     let mut template = edit_page(ctx, known, row);
-    let Some(draft) = read_draft(fields, known, &mut template) else {
+    let Some(draft) = read_draft(ctx, fields, known, &mut template) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let saved = ctx.app().save_draft(&known.chart, row.map(|row| row.id), draft, ctx.at).await;
@@ -317,69 +345,140 @@ pub(super) async fn new(ctx: Ctx, fields: Fields) -> Out {
 }
 
 /// The prescription of an address, if it is one of this chart.
-async fn found(
-    ctx: &Ctx,
-    known: &Known,
-    id: &str,
-) -> Result<(PrescriptionRow, Option<countersign_store::SignedRecord>), Stop> {
+async fn found(ctx: &Ctx, known: &Known, id: &str) -> Result<OneRx, Stop> {
     let id: PrescriptionId = id.parse().map_err(|_| ctx.not_found())?;
     ctx.app().prescription(&known.chart, id).await.map_err(|error| ctx.stop(&error))
 }
 
 pub(super) async fn edit_form(ctx: Ctx, Path(id): Path<String>) -> Out {
     let known = known(&ctx).await?;
-    let (row, _) = found(&ctx, &known, &id).await?;
+    let OneRx { row, .. } = found(&ctx, &known, &id).await?;
     Ok(page(StatusCode::OK, &edit_page(&ctx, &known, Some(&row))))
 }
 
 pub(super) async fn edit(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
     let known = known(&ctx).await?;
-    let (row, _) = found(&ctx, &known, &id).await?;
+    let OneRx { row, .. } = found(&ctx, &known, &id).await?;
     save(&ctx, &known, &fields, Some(&row)).await
 }
 
-fn view_page(
-    ctx: &Ctx,
-    known: &Known,
-    row: &PrescriptionRow,
-    key_id: Option<String>,
-    today: Date,
-) -> RxViewPage {
-    let open = matches!(row.it.state, RxState::Draft | RxState::Ready { .. });
+fn view_page(ctx: &Ctx, known: &Known, one: &OneRx, today: Date) -> RxViewPage {
+    let row = &one.row;
+    let open = row.it.state.is_open();
     let mut lacking: Vec<&'static str> = Vec::new();
     if open {
         lacking.extend(row.it.content.lacking(today).iter().map(|lack| lack.text));
     }
+    let mine = known.me() == Some(row.it.prescriber);
     RxViewPage {
         page: known.frame(ctx, "Prescription"),
-        can_mark: row.it.state == RxState::Draft
-            && known.me() == Some(row.it.prescriber)
-            && lacking.is_empty(),
+        can_mark: row.it.state == RxState::Draft && mine && lacking.is_empty(),
         lacking,
         it: known.line(row),
         open,
-        key_id,
+        sending: sending(one),
+        failed: matches!(row.it.state, RxState::Failed { .. }),
+        mine,
+        paper: match row.it.state {
+            RxState::Signed { .. } | RxState::Transmitted { .. } => Some("Print a copy"),
+            RxState::Printed { .. } => Some("Show the paper"),
+            _ => None,
+        },
+        key_id: one.signed.as_ref().map(|record| record.key_id.clone()),
+    }
+}
+
+/// Where it is on its way, in words; empty where nothing was sent.
+fn sending(one: &OneRx) -> String {
+    let Some(way) = &one.way else { return String::new() };
+    let pharmacy = one.row.it.content.pharmacy.as_ref().map_or("the pharmacy", |it| &it.name);
+    match one.row.it.state {
+        RxState::Signed { .. } if way.outcome.is_empty() => format!("On its way to {pharmacy}."),
+        RxState::Signed { .. } => format!(
+            "Not taken yet by {pharmacy}: {}. It is tried again by itself ({} so far).",
+            way.outcome, way.tries
+        ),
+        RxState::Transmitted { at } => format!("{pharmacy} took it at {}.", at.minute_text()),
+        RxState::Failed { at } => {
+            format!("It did not get to {pharmacy}, {}: {}.", at.minute_text(), way.outcome)
+        }
+        RxState::Printed { at } => {
+            format!(
+                "Printed at {}, to be signed by hand. It is not sent any more.",
+                at.minute_text()
+            )
+        }
+        RxState::Draft | RxState::Ready { .. } | RxState::Cancelled { .. } => String::new(),
     }
 }
 
 pub(super) async fn one(ctx: Ctx, Path(id): Path<String>) -> Out {
     let known = known(&ctx).await?;
-    let (row, signed) = found(&ctx, &known, &id).await?;
-    let key_id = signed.map(|record| record.key_id);
-    Ok(page(StatusCode::OK, &view_page(&ctx, &known, &row, key_id, known.sheet.today)))
+    let one = found(&ctx, &known, &id).await?;
+    Ok(page(StatusCode::OK, &view_page(&ctx, &known, &one, known.sheet.today)))
+}
+
+/// The paper of one: a copy while the electronic one counts (21 CFR 1311.170(c)), and after a failure what
+/// is to be signed by hand (1311.170(b)).
+pub(super) async fn paper(ctx: Ctx, Path(id): Path<String>) -> Out {
+    let known = known(&ctx).await?;
+    let OneRx { row, signed, way } = found(&ctx, &known, &id).await?;
+    let (Some(signed), Some(way)) = (signed, way) else { return Err(ctx.not_found()) };
+    let content = &row.it.content;
+    let failure = match row.it.state {
+        RxState::Signed { .. } | RxState::Transmitted { .. } => None,
+        RxState::Printed { .. } => Some(format!(
+            "This prescription was originally transmitted electronically to {} on {}. The electronic transmission failed.",
+            content.pharmacy.as_ref().map_or("the pharmacy", |it| it.name.as_str()),
+            way.begun.minute_text(),
+        )),
+        _ => return Err(ctx.not_found()),
+    };
+    let mut facts = facts(content);
+    let said = crate::record::said(&signed.jws).unwrap_or_default();
+    let text = |path: &str| {
+        said.pointer(path).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+    };
+    facts.insert(0, ("Date", text("/written")));
+    facts.push(("Practitioner", text("/practitioner/name")));
+    facts.push(("NPI", text("/practitioner/npi")));
+    facts.push(("Practitioner's address", text("/practitioner/address")));
+    let template = RxPaperPage {
+        page: known.frame(&ctx, "Prescription on paper"),
+        href: format!("{HOME}/rx/{}", row.id),
+        facts,
+        failure,
+    };
+    Ok(page(StatusCode::OK, &template))
+}
+
+pub(super) async fn send_again(ctx: Ctx, Path(id): Path<String>) -> Out {
+    let known = known(&ctx).await?;
+    let one = found(&ctx, &known, &id).await?;
+    let done = ctx.app().send_again(&known.chart, one.row.id, ctx.at).await;
+    let done = done.map_err(|error| ctx.stop(&error))?;
+    Ok(changed(&ctx, &known, &one, done, "?done=again"))
+}
+
+pub(super) async fn print(ctx: Ctx, Path(id): Path<String>) -> Out {
+    let known = known(&ctx).await?;
+    let one = found(&ctx, &known, &id).await?;
+    let done = ctx.app().print_prescription(&known.chart, one.row.id, ctx.at).await;
+    let done = done.map_err(|error| ctx.stop(&error))?;
+    Ok(changed(&ctx, &known, &one, done, &format!("/rx/{}/paper", one.row.id)))
 }
 
 fn changed(
     ctx: &Ctx,
     known: &Known,
-    row: &PrescriptionRow,
+    one: &OneRx,
     done: Result<(), StateRefusal>,
-    word: &str,
+    to: &str,
 ) -> Response {
     match done {
-        Ok(()) => see_other(&format!("{HOME}?done={word}")),
+        Ok(()) => see_other(&format!("{HOME}{to}")),
         Err(refusal) => {
-            let mut template = view_page(ctx, known, row, None, known.sheet.today);
+            let mut template = view_page(ctx, known, one, known.sheet.today);
             template.page.notice = Some(Notice::new(NoticeKind::Error, refusal.to_string()));
             page(StatusCode::UNPROCESSABLE_ENTITY, &template)
         }
@@ -388,24 +487,24 @@ fn changed(
 
 pub(super) async fn ready(ctx: Ctx, Path(id): Path<String>) -> Out {
     let known = known(&ctx).await?;
-    let (row, _) = found(&ctx, &known, &id).await?;
-    let done = ctx.app().mark_ready(&known.chart, row.id, ctx.at).await;
+    let one = found(&ctx, &known, &id).await?;
+    let done = ctx.app().mark_ready(&known.chart, one.row.id, ctx.at).await;
     let done = done.map_err(|error| ctx.stop(&error))?;
-    Ok(changed(&ctx, &known, &row, done, "ready"))
+    Ok(changed(&ctx, &known, &one, done, "?done=ready"))
 }
 
 pub(super) async fn cancel(ctx: Ctx, Path(id): Path<String>) -> Out {
     let known = known(&ctx).await?;
-    let (row, _) = found(&ctx, &known, &id).await?;
-    let done = ctx.app().cancel_prescription(&known.chart, row.id, ctx.at).await;
+    let one = found(&ctx, &known, &id).await?;
+    let done = ctx.app().cancel_prescription(&known.chart, one.row.id, ctx.at).await;
     let done = done.map_err(|error| ctx.stop(&error))?;
-    Ok(changed(&ctx, &known, &row, done, "cancelled"))
+    Ok(changed(&ctx, &known, &one, done, "?done=cancelled"))
 }
 
 /// The signed record, as it lies in the archive.
 pub(super) async fn record(ctx: Ctx, Path(id): Path<String>) -> Out {
     let known = known(&ctx).await?;
-    let (row, signed) = found(&ctx, &known, &id).await?;
+    let OneRx { row, signed, .. } = found(&ctx, &known, &id).await?;
     let signed = signed.ok_or_else(|| ctx.not_found())?;
     let name = format!("attachment; filename=\"prescription-{}.jws\"", row.id);
     let headers = [

@@ -78,6 +78,8 @@ pub struct RxEditPage {
     pub address: TextField,
     /// Sends `note`.
     pub note: TextField,
+    /// Where it goes. Sends `pharmacy`.
+    pub pharmacy: ChoiceField,
     /// For the prescriber: the number. Sends `dea`.
     pub dea: ChoiceField,
 }
@@ -100,6 +102,7 @@ impl RxEditPage {
             ("directions", "Directions", &self.directions.error),
             ("earliest_fill", "Earliest fill date", &self.earliest_fill.error),
             ("address", "Patient's address", &self.address.error),
+            ("pharmacy", "Pharmacy", &self.pharmacy.error),
             ("dea", "DEA number", &self.dea.error),
         ])
     }
@@ -119,8 +122,55 @@ pub struct RxViewPage {
     pub open: bool,
     /// Whoever looks can mark it ready.
     pub can_mark: bool,
+    /// Where it is on its way; empty where nothing was sent.
+    pub sending: String,
+    /// It could not be sent.
+    pub failed: bool,
+    /// It is whoever looks' own.
+    pub mine: bool,
+    /// What its paper is called, where it has one.
+    pub paper: Option<&'static str>,
     /// The key of its signed record.
     pub key_id: Option<String>,
+}
+
+/// One prescription on paper.
+#[derive(Clone, Debug, Template)]
+#[template(path = "rx_paper.html")]
+pub struct RxPaperPage {
+    /// Frame.
+    pub page: Page,
+    /// Back to its page.
+    pub href: String,
+    /// Everything that it says.
+    pub facts: Vec<(&'static str, String)>,
+    /// That it could not be sent, as the law wants it said; without this it is a copy.
+    pub failure: Option<String>,
+}
+
+/// One prescription at the made-up pharmacy.
+#[derive(Clone, Debug, Default)]
+pub struct PharmacyLine {
+    /// Drug and strength.
+    pub drug: String,
+    /// For whom.
+    pub patient: String,
+    /// By whom.
+    pub practitioner: String,
+    /// Under which DEA number.
+    pub dea: String,
+    /// When it was signed.
+    pub signed_at: String,
+    /// When it came.
+    pub taken_at: String,
+}
+
+/// The made-up pharmacy of the demonstration.
+#[derive(Clone, Debug, Template)]
+#[template(path = "pharmacy.html")]
+pub struct PharmacyPage {
+    /// Newest first.
+    pub lines: Vec<PharmacyLine>,
 }
 
 /// The act of signing. Sends `shown`, `shown_at`, `passphrase`, `stepup_token`, `stepup_passcode`.

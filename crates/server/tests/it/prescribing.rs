@@ -2,8 +2,10 @@
 //! stands in the way.
 
 use countersign_domain::Role;
-use countersign_server::record;
-use countersign_testkit::{Browser, PASSPHRASE, Page, WRONG_CODE, both};
+use countersign_server::{Limits, record};
+use countersign_testkit::{
+    Backend, Browser, GatewayMood, PASSPHRASE, Page, TestApp, WRONG_CODE, both,
+};
 
 /// The fields of a prescription that lacks nothing.
 fn fields() -> Vec<(&'static str, String)> {
@@ -24,7 +26,7 @@ fn fields() -> Vec<(&'static str, String)> {
     ]
     .into_iter()
     .map(|(name, value)| (name, value.to_owned()))
-    .chain([("dea", dea)])
+    .chain([("pharmacy", "9999991".to_owned()), ("dea", dea)])
     .collect()
 }
 
@@ -108,6 +110,7 @@ both! {
         assert!(app.event_count().await > events);
         let page = browser.get(&path).await;
         page.says(200, "Signed record");
+        page.says(200, "On its way to Corner Pharmacy");
         let jws = browser.get(&format!("{path}/record")).await.body;
         let keys = app.browser().get("/.well-known/jwks.json").await.body;
         let said = record::verify(&jws, keys.as_bytes()).unwrap();
@@ -246,4 +249,144 @@ both! {
         browser.get(&path).await.says(200, "At most five refills");
         browser.post(&format!("{path}/cancel"), &[]).await.leads_to("/e-prescribing?done=cancelled");
     }
+
+    /// Signed is on its way in the same transaction: a server that ends in between loses nothing, a lost
+    /// answer sends nothing twice, and the pharmacy verifies before it takes.
+    /// Shows: R-1311.170-a, R-1311.120-b17, R-1311.120-b21, R-1311.170-c, A14
+    async fn what_is_signed_gets_to_its_pharmacy_once(mut app: TestApp) {
+        app.give_addresses(&app.person, "ada@x.example").await;
+        let mut browser = app.launched("amoreno").await;
+        assert_eq!(app.transmit().await, 0);
+        let path = signed(&app, &mut browser, &fields()).await;
+        browser.get(&format!("{path}/paper")).await.says(200, "Copy only—not valid for dispensing");
+        // The server ends between signing and sending.
+        app.restart().await;
+        *app.mood.lock().unwrap() = GatewayMood::Mute;
+        assert_eq!(app.transmit().await, 1);
+        assert_eq!(app.transmit().await, 0, "not at once again");
+        let mut browser = app.launched("amoreno").await;
+        browser.get(&path).await.says(200, "Not taken yet by Corner Pharmacy");
+        browser.post(&format!("{path}/print"), &[]).await.says(422, "Only what could not be sent");
+        browser.post(&format!("{path}/send-again"), &[]).await.says(422, "Only what could not be sent");
+        *app.mood.lock().unwrap() = GatewayMood::Up;
+        app.clock.advance(4);
+        assert_eq!(app.transmit().await, 1);
+        app.clock.advance(3_600);
+        assert_eq!(app.transmit().await, 0, "what is taken is not sent again");
+        let desk = Browser::new(app.pharmacy.clone()).get("/").await;
+        desk.says(200, "Oxycodone hydrochloride 5 mg");
+        assert_eq!(desk.body.matches("<section>").count(), 1, "{}", desk.words());
+        let mut browser = app.launched("amoreno").await;
+        let page = browser.get(&path).await;
+        page.says(200, "Corner Pharmacy, 3 Oak Street took it at");
+        browser.get(&format!("{path}/paper")).await.says(200, "Copy only—not valid for dispensing");
+        for way in ["print", "send-again", "cancel"] {
+            assert_eq!(browser.post(&format!("{path}/{way}"), &[]).await.status, 422, "{way}");
+        }
+        let events = app.events().await;
+        assert!(events.iter().any(|it| it.starts_with("prescription_sent success")), "{events:?}");
+    }
+
+    /// A minute: the practitioner is told. A quarter of an hour: it is given up, somebody looks at it, and
+    /// the practitioner may send it again or print it; what is printed is never sent.
+    /// Shows: R-1311.120-b20, R-1311.120-b22, R-1311.120-b23iii-iv, R-1311.170-b, R-1311.170-d, A14
+    async fn what_could_not_be_sent_is_told_and_printed_or_sent_again(mut app: TestApp) {
+        app.give_addresses(&app.person, "ada@x.example").await;
+        let ben = app.another_person().await;
+        app.give_roles(&ben, &[Role::Designated]).await;
+        app.give_addresses(&ben, "ben@x.example").await;
+        let mut browser = app.launched("amoreno").await;
+        let path = signed(&app, &mut browser, &fields()).await;
+        *app.mood.lock().unwrap() = GatewayMood::Down;
+        let kinds = async |app: &TestApp| -> Vec<String> {
+            app.messages().await.into_iter().map(|it| format!("{} {}", it.kind, it.body.map(|body| body.to).unwrap_or_default())).collect()
+        };
+        app.transmit().await;
+        assert!(kinds(&app).await.is_empty());
+        app.clock.advance(60);
+        app.transmit().await;
+        let told = kinds(&app).await;
+        assert!(told.contains(&"prescription_slow ada@x.example".to_owned()), "{told:?}");
+        for _ in 0..20 {
+            app.clock.advance(45);
+            app.transmit().await;
+        }
+        let said = app.messages().await;
+        let slow = said.iter().filter(|it| it.kind == "prescription_slow" && it.channel.code() == "email").count();
+        assert_eq!(slow, 1, "told once");
+        for to in ["prescription_failed ada@x.example", "prescription_failed ben@x.example"] {
+            assert!(kinds(&app).await.contains(&to.to_owned()), "{to}");
+        }
+        for message in &said {
+            let text = &message.body.as_ref().unwrap().text;
+            assert!(!text.contains("Oxycodone") && !text.contains("Rosa"), "{text}");
+        }
+        let mut console = app.signed_in_as(&ben).await;
+        console.get(&format!("/practice/{}/due", app.practice)).await.says(200, "Look at a prescription that was not sent");
+        let mut browser = app.launched("amoreno").await;
+        browser.get(&path).await.says(200, "It did not get to Corner Pharmacy");
+        assert_eq!(browser.get(&format!("{path}/paper")).await.status, 404, "printed first");
+        let mut nurse = app.launched("jlee").await;
+        for way in ["print", "send-again", "cancel"] {
+            nurse.post(&format!("{path}/{way}"), &[]).await.says(422, "Only the practitioner");
+        }
+        // Once more, in vain; then on paper.
+        browser.post(&format!("{path}/send-again"), &[]).await.leads_to("/e-prescribing?done=again");
+        for _ in 0..21 {
+            app.clock.advance(45);
+            app.transmit().await;
+        }
+        let mut browser = app.launched("amoreno").await;
+        let paper = format!("{path}/paper");
+        browser.post(&format!("{path}/print"), &[]).await.leads_to(&paper);
+        let page = browser.get(&paper).await;
+        page.says(200, "originally transmitted electronically to Corner Pharmacy, 3 Oak Street on");
+        page.says(200, "The electronic transmission failed.");
+        assert!(!page.body.contains("Copy only"));
+        *app.mood.lock().unwrap() = GatewayMood::Up;
+        browser.post(&format!("{path}/send-again"), &[]).await.says(422, "Only what could not be sent");
+        app.clock.advance(3_600);
+        assert_eq!(app.transmit().await, 0);
+        Browser::new(app.pharmacy.clone()).get("/").await.says(200, "None yet");
+    }
+
+    /// The pharmacy turns it down: the reason stands on the page at once, and no incident is made of it.
+    /// Shows: R-1311.120-b23iii-iv
+    async fn what_is_turned_down_says_why(app: TestApp) {
+        app.give_addresses(&app.person, "ada@x.example").await;
+        let mut browser = app.launched("amoreno").await;
+        let no = with(fields(), &[("note", "Reject this, please")]);
+        let path = signed(&app, &mut browser, &no).await;
+        assert_eq!(app.transmit().await, 1);
+        browser.get(&path).await.says(200, "turned down, since the word to the pharmacist says so");
+        let events = app.events().await;
+        assert!(events.contains(&"prescription_sent refused rejected".to_owned()), "{events:?}");
+        // Nothing that is not posted by the one who has the key.
+        browser.post(&format!("{path}/cancel"), &[]).await.leads_to("/e-prescribing?done=cancelled");
+        assert_eq!(Browser::new(app.pharmacy.clone()).post("/prescriptions", &[("id", "x")]).await.status, 401);
+    }
+}
+
+/// Without a way to the pharmacies nothing is signed.
+/// Shows: R-1311.100-d
+#[tokio::test]
+async fn without_a_gateway_nothing_is_signed() {
+    let limits = Limits::new(1_000, 1_000);
+    let app = TestApp::with(Backend::Sqlite, limits, |options| options.gateway = false).await;
+    app.give_addresses(&app.person, "ada@x.example").await;
+    let mut browser = app.launched("amoreno").await;
+    ready(&mut browser).await;
+    browser.get("/e-prescribing/sign").await.says(200, "No way to the pharmacies is set up");
+}
+
+/// Writes one, marks it ready and signs it; its address.
+async fn signed(app: &TestApp, browser: &mut Browser, fields: &[(&'static str, String)]) -> String {
+    let page = send(browser, "/e-prescribing/new", fields).await;
+    let path = page.location().to_owned();
+    browser.post(&format!("{path}/ready"), &[]).await.leads_to("/e-prescribing?done=ready");
+    let parts = shown(&browser.get("/e-prescribing/sign").await);
+    send(browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &app.code()))
+        .await
+        .leads_to("/e-prescribing?done=signed");
+    path
 }

@@ -36,7 +36,7 @@ enum Who {
 use Who::{Anyone, Bereft, Charted, Enrolling, Full, Machine, Pairing, Passphrase, Resetting};
 
 /// Every route there is. `router_and_list_agree` fails when one is missing here.
-const ROUTES: [(&str, &str, Who); 102] = [
+const ROUTES: [(&str, &str, Who); 105] = [
     ("/", "GET", Anyone(303)),
     ("/launch", "GET", Anyone(403)),
     ("/e-prescribing", "GET", Charted),
@@ -46,6 +46,9 @@ const ROUTES: [(&str, &str, Who); 102] = [
     ("/e-prescribing/rx/{id}/edit", "GET POST", Charted),
     ("/e-prescribing/rx/{id}/ready", "POST", Charted),
     ("/e-prescribing/rx/{id}/cancel", "POST", Charted),
+    ("/e-prescribing/rx/{id}/send-again", "POST", Charted),
+    ("/e-prescribing/rx/{id}/print", "POST", Charted),
+    ("/e-prescribing/rx/{id}/paper", "GET", Charted),
     ("/e-prescribing/rx/{id}/record", "GET", Charted),
     ("/.well-known/jwks.json", "GET", Anyone(200)),
     ("/sign-out", "POST", Anyone(303)),

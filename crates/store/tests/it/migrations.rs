@@ -88,11 +88,11 @@ const RELEASED: [Released; 7] = [
         name: "prescriptions",
         sqlite: (
             include_bytes!("../../migrations/sqlite/0007_prescriptions.sql"),
-            "f59a6a4cb22289426c7d6134c2358e8356e938b9ae58e4ef6315b7ab64a81d37",
+            "ef176bf54cc652d86fe25f5c01d0226d8c20460d0b5fbbacc8b13e16bfb855b1",
         ),
         postgres: (
             include_bytes!("../../migrations/postgres/0007_prescriptions.sql"),
-            "6dd6c6b04e420f11b444d93bab49647803492627b40b0f4d6b15d2900ec89f9e",
+            "b4b7603a06ed243128ba558e7b270df5f6b184bffad64338facae4391411fa89",
         ),
     },
 ];
