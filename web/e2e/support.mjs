@@ -107,7 +107,7 @@ export async function freePorts(count) {
 export async function startDemo() {
   const folder = await mkdtemp(join(tmpdir(), "countersign-e2e-"));
   const data = join(folder, "data");
-  const port = await freePorts(3);
+  const port = await freePorts(4);
   const child = spawn(binary, ["demo", "--data", data, "--port", String(port)], {
     cwd: root,
     stdio: ["ignore", "pipe", "pipe"],

@@ -104,9 +104,24 @@ impl Known {
             by: self.name_of(row.it.prescriber),
             when: show::when(row.changed),
             facts: facts(content),
+            short: short(content),
             hindrance: String::new(),
         }
     }
+}
+
+/// What stands beside the fields that sign: patient, drug, strength, quantity, DEA number.
+fn short(content: &Content) -> String {
+    let quantity = content.quantity.as_ref().map_or("", Quantity::as_str);
+    format!(
+        "{}: {} {}, {quantity} {}, {}, DEA {}",
+        content.patient.name,
+        content.drug,
+        content.strength,
+        content.unit,
+        content.directions,
+        content.dea.map(|dea| dea.as_text()).unwrap_or_default(),
+    )
 }
 
 /// Everything that a prescription says, as the practitioner must see it (21 CFR 1311.120(b)(9)).

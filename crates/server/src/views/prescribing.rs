@@ -24,6 +24,8 @@ pub struct RxLine {
     pub when: When,
     /// Everything that it says (21 CFR 1311.120(b)(9)).
     pub facts: Vec<(&'static str, String)>,
+    /// All of it in one line, beside the fields that sign it.
+    pub short: String,
     /// Why it can't be signed; empty where it can.
     pub hindrance: String,
 }

@@ -1,0 +1,207 @@
+// From a chart to a prescription that its pharmacy has taken, signed with a code of the web authenticator
+// in a second browser profile; and what the law allows when the pharmacy does not take it.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { after, before, test } from "node:test";
+import { promisify } from "node:util";
+import { launchBrowser, newPerson, newPhone, readQr, startDemo, waitNextStep } from "./support.mjs";
+import { field, follow, heading, logIn, looker, press, waitForMail } from "./people.mjs";
+
+const run = promisify(execFile);
+const binary = process.env.COUNTERSIGN_BIN ?? resolve(import.meta.dirname, "../../target/debug/countersign");
+const PIN = "482915";
+const demo = await startDemo();
+const findings = [];
+const look = looker(findings);
+let browser;
+/** Where prescriptions are written; `phone` is what signs them. */
+let clinic;
+let phone;
+
+before(async () => { browser = await launchBrowser(); });
+after(async () => {
+  await browser?.close();
+  await demo.stop();
+});
+
+/** The code that the app shows, never the one it showed before. */
+class PhoneToken {
+  #last = null;
+  constructor(page) { this.page = page; }
+  async fresh() {
+    for (;;) {
+      const digits = (await this.page.locator(".digits").first().innerText()).replace(/\s/g, "");
+      if (/^\d{6}$/.test(digits) && digits !== this.#last) {
+        this.#last = digits;
+        return digits;
+      }
+      await waitNextStep();
+    }
+  }
+}
+
+/** Types a prescription into the open form. */
+async function write(page, { note = "", drug = "Oxycodone hydrochloride" } = {}) {
+  await field(page, "Drug").fill(drug);
+  await field(page, "Strength").fill("5 mg");
+  await field(page, "Form").fill("tablet");
+  await field(page, "Quantity").fill("20");
+  await field(page, "Of what").fill("tablets");
+  await field(page, "Directions for use").fill("One tablet every six hours as needed for pain");
+  await field(page, "Patient's address").fill("4 Birch Lane, Lincoln NE 68502");
+  if (note) await page.getByLabel(/^A word to the pharmacist/).fill(note);
+  await field(page, "Pharmacy").selectOption({ index: 1 });
+  await field(page, "DEA number").selectOption({ index: 1 });
+  await press(page, "Save");
+}
+
+async function sign(page) {
+  await page.getByRole("link", { name: /^Review and sign/ }).click();
+  await heading(page, "Review and sign").waitFor();
+  await field(page, "Passphrase").fill(demo.facts.passphrase);
+  await field(page, "Passcode of the active token").fill(await phone.fresh());
+  await page.getByRole("button", { name: /^Sign (the|\d)/ }).click();
+  await page.getByText("Signed, and on its way to the pharmacy.").waitFor();
+}
+
+/** Looks at a prescription again until its page says so. */
+async function until(page, text) {
+  for (let tries = 0; tries < 60; tries += 1) {
+    if (await page.getByText(text).count()) return;
+    await new Promise((done) => setTimeout(done, 250));
+    await page.reload();
+  }
+  throw new Error(`the page never said ${text}: ${await page.locator("main").innerText()}`);
+}
+
+test("a phone that was paired a minute ago is activated for signing", async () => {
+  const { page, context } = await logIn(browser, demo.facts.portal_url, { sign_in: demo.facts.npi, passphrase: demo.facts.passphrase, token: demo.firstToken });
+  await page.goto(`${demo.origin}/portal/tokens/new`);
+  await press(page, "Show pairing code");
+  await heading(page, "Pair a phone").waitFor();
+  const address = await readQr(page.locator("img.qr"));
+  const { page: app } = await newPhone(browser, findings);
+  await app.goto(address);
+  await press(app, "Set up");
+  await field(app, "PIN").fill(PIN);
+  await field(app, "PIN again").fill(PIN);
+  await press(app, "Save");
+  await press(app, "Connect");
+  await app.locator(".code").waitFor();
+  phone = new PhoneToken(app);
+  await page.getByText("Phone paired.").waitFor();
+  await field(page, "Token Name").fill("New phone");
+  await page.locator("#otp").fill(await phone.fresh());
+  if (await page.locator("#stepup_passcode").count()) await page.locator("#stepup_passcode").fill(await demo.firstToken.fresh());
+  await press(page, "Save");
+  await page.getByText("The token is added and active.").waitFor();
+  await follow(page, "New phone");
+  await follow(page, "Activate for signing");
+  await press(page, "Send a code");
+  const [, code] = await waitForMail(demo.facts, /code for Lakeside Clinic: (\w{4} \w{4})/);
+  await field(page, "Activation code").fill(code);
+  await press(page, "Activate");
+  await page.getByText("The token is activated for signing.").waitFor();
+  await context.close();
+});
+
+test("from the chart to a prescription that its pharmacy has taken", async () => {
+  clinic = await newPerson(browser);
+  const { page } = clinic;
+  await page.goto(demo.facts.chart_url);
+  await follow(page, "e-Prescribing");
+  await heading(page, "e-Prescribing").waitFor();
+  await follow(page, "Write a prescription");
+  await heading(page, "Write a prescription").waitFor();
+  await look(page, "rx-edit", true);
+  // A wrong turn first: what is wrong stands beside its field, and what was typed is kept.
+  await field(page, "Drug").fill("Oxycodone hydrochloride");
+  await field(page, "Quantity").fill("many");
+  await press(page, "Save");
+  await page.locator("#quantity-error").waitFor();
+  assert.equal(await field(page, "Drug").inputValue(), "Oxycodone hydrochloride");
+  await look(page, "rx-edit-wrong");
+  await write(page);
+  await heading(page, "Oxycodone hydrochloride 5 mg").waitFor();
+  await look(page, "rx-draft", true);
+  await press(page, "Mark ready to sign");
+  await page.getByText("Marked ready.").waitFor();
+  await look(page, "rx-list", true);
+  await page.getByRole("link", { name: /^Review and sign/ }).click();
+  await heading(page, "Review and sign").waitFor();
+  await page.getByText("you are legally signing the prescription(s)").waitFor();
+  await look(page, "rx-sign", true);
+  // A code that is not this phone's signs nothing.
+  await field(page, "Passphrase").fill(demo.facts.passphrase);
+  await field(page, "Passcode of the active token").fill("000000");
+  await page.getByRole("button", { name: /^Sign (the|\d)/ }).click();
+  await page.locator("#stepup_passcode-error").waitFor();
+  await look(page, "rx-sign-wrong");
+  await page.goto(`${demo.origin}/e-prescribing`);
+  await sign(page);
+  await follow(page, "Oxycodone hydrochloride 5 mg");
+  await until(page, /Corner Pharmacy.* took it at/);
+  await look(page, "rx-sent", true);
+
+  // The pharmacy has verified it; so can anybody, with the published keys alone.
+  const desk = await newPerson(browser);
+  await desk.page.goto(demo.facts.pharmacy_url);
+  await desk.page.getByText("Signed by Dr. Ada Moreno").waitFor();
+  assert.equal(await desk.page.locator("section").count(), 1);
+  await look(desk.page, "pharmacy", true);
+  await desk.context.close();
+  const record = await page.evaluate(async (href) => (await fetch(href)).text(), await page.getByRole("link", { name: "Download the record" }).getAttribute("href"));
+  const folder = await mkdtemp(join(tmpdir(), "countersign-rx-"));
+  await writeFile(join(folder, "record.jws"), record);
+  await writeFile(join(folder, "keys.json"), await (await fetch(`${demo.origin}/.well-known/jwks.json`)).text());
+  const verify = (name) => run(binary, ["prescription", "verify", join(folder, name), "--keys", join(folder, "keys.json")]);
+  assert.match((await verify("record.jws")).stdout, /The signature holds/);
+  await writeFile(join(folder, "changed.jws"), record.replace(/\.(.)/, (_, letter) => `.${letter === "e" ? "f" : "e"}`));
+  await assert.rejects(verify("changed.jws"), /not valid/);
+  await rm(folder, { recursive: true });
+  await follow(page, "Print a copy");
+  await page.getByText("Copy only—not valid for dispensing").first().waitFor();
+  await look(page, "rx-copy");
+});
+
+test("what the pharmacy turns down is printed and signed by hand", async () => {
+  const { page } = clinic;
+  await page.goto(`${demo.origin}/e-prescribing/new`);
+  await write(page, { note: "Reject this one", drug: "Hydromorphone hydrochloride" });
+  await press(page, "Mark ready to sign");
+  await sign(page);
+  await follow(page, "Hydromorphone hydrochloride 5 mg");
+  await until(page, /It did not get to Corner Pharmacy/);
+  await look(page, "rx-failed", true);
+  await press(page, "Print it for signing by hand");
+  await heading(page, "Prescription").waitFor();
+  await page.getByText("The electronic transmission failed.").waitFor();
+  await look(page, "rx-paper", true);
+});
+
+test("a nurse writes, and the prescriber finds it", async () => {
+  const nurse = await newPerson(browser);
+  const { page } = nurse;
+  await page.goto(demo.facts.chart_url);
+  await page.getByRole("link", { name: "Switch to Jamie Lee" }).click();
+  await page.goto(demo.facts.chart_url);
+  await follow(page, "e-Prescribing");
+  await follow(page, "Write a prescription");
+  await look(page, "rx-edit-nurse");
+  await field(page, "Drug").fill("Zolpidem");
+  await field(page, "Prescriber").selectOption({ label: "Dr. Ada Moreno" });
+  await press(page, "Save");
+  await page.getByText("What is missing").waitFor();
+  await page.goto(`${demo.origin}/e-prescribing/sign`);
+  await heading(page, "Only prescribers sign").waitFor();
+  await clinic.page.goto(`${demo.origin}/e-prescribing`);
+  await clinic.page.getByRole("link", { name: "Zolpidem" }).waitFor();
+  assert.deepEqual([...nurse.complaints, ...clinic.complaints], []);
+});
+
+test("no page of these complained", () => {
+  assert.deepEqual(findings, []);
+});
