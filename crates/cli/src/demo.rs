@@ -18,7 +18,7 @@ use countersign_domain::{
 use countersign_provision::vip::VipKeys;
 use countersign_server::{
     app::{App, At, DemoPerson, Invitee},
-    ehr::{self, Ehr, EhrUser, FIRST_PATIENT},
+    ehr::{self, Ehr, EhrUser, FIRST_PATIENT, Smart, SmartClient},
     listen,
     oidc::{Client, Secret},
     outbound::{Call, Outbound as _},
@@ -116,6 +116,7 @@ struct State {
     npi: String,
     passphrase: String,
     ehr_id: String,
+    smart_secret: String,
     others: Vec<Other>,
     invited: Vec<InvitedOne>,
 }
@@ -254,10 +255,22 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
         first_start(data, &app, &provider.issuer).await?
     };
     allow_models(&app).await?;
+    know_smart(&app, &state, ehr_port).await?;
     let key_bytes = private_file::read(&data.join("ehr.key"), 4_096)?;
     let key = SigningKey::from_pkcs8(&SecretBytes::new(
         HEXLOWER.decode(key_bytes.expose().trim_ascii())?,
     ))?;
+    let smart = Smart::new(
+        format!("http://127.0.0.1:{ehr_port}"),
+        vec![
+            SmartClient {
+                id: SMART_CLIENT.to_owned(),
+                secret: state.smart_secret.clone(),
+                redirect_uri: Some(format!("{}/smart/callback", settings.public_origin()?)),
+            },
+            SmartClient { id: "try-out".to_owned(), secret: String::new(), redirect_uri: None },
+        ],
+    );
     let ehr = Ehr {
         users: vec![
             EhrUser { user: "amoreno".into(), name: NAME.into(), role: "Prescriber".into() },
@@ -268,6 +281,7 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
         audience: settings.public_origin()?,
         clock: Arc::new(now),
         launch_seconds: settings.policy.launch_seconds,
+        smart: Some(smart),
         mailbox: Arc::new({
             let drawer = drawer.clone();
             move || drawer.all()
@@ -295,7 +309,7 @@ fn pharmacy(settings: &Settings, gateway: &Gateway, drawer: &Drawer) -> anyhow::
     let drawer = drawer.clone();
     let keys = move || -> pharmacy::Keys {
         let (drawer, url) = (drawer.clone(), Arc::clone(&keys_url));
-        Box::pin(async move { drawer.call(Call { url: &url, form: None, basic: None }).await.ok() })
+        Box::pin(async move { drawer.call(Call::get(&url)).await.ok() })
     };
     Ok(Pharmacy {
         gateway_key: Arc::clone(&gateway.key),
@@ -303,6 +317,9 @@ fn pharmacy(settings: &Settings, gateway: &Gateway, drawer: &Drawer) -> anyhow::
         clock: Arc::new(now),
     })
 }
+
+/// Our client ID at the stand-in EHR.
+const SMART_CLIENT: &str = "countersign";
 
 const PROVIDER: &str = "Demo ID (made up)";
 
@@ -368,6 +385,21 @@ fn read_state(marker: &Path) -> anyhow::Result<State> {
         .with_context(|| format!("{} is damaged: make demo-reset starts afresh", marker.display()))
 }
 
+/// Tells the app how it is known to the stand-in EHR, whose address goes with the port.
+async fn know_smart(app: &App, state: &State, ehr_port: u16) -> anyhow::Result<()> {
+    let iss = format!("http://127.0.0.1:{ehr_port}/fhir");
+    if app.smart_ehr(&iss).await?.is_some() {
+        return Ok(());
+    }
+    let ehr = state.ehr_id.parse::<EhrId>()?;
+    let client_id = SMART_CLIENT.to_owned();
+    let client_secret = state.smart_secret.clone();
+    if !app.register_smart(ehr, iss, client_id, client_secret, app.at()?).await? {
+        bail!("the stand-in EHR is not registered: make demo-reset starts afresh");
+    }
+    Ok(())
+}
+
 /// Allows the soft tokens that can be had here, where nobody has judged any model. An operator of a
 /// real installation decides for each; none has a certificate.
 async fn allow_models(app: &App) -> anyhow::Result<()> {
@@ -414,10 +446,14 @@ async fn first_start(data: &Path, app: &App, issuer: &str) -> anyhow::Result<Sta
     let users = vec![
         ("amoreno".to_owned(), Identity::Prescriber(prescriber)),
         ("jlee".to_owned(), Identity::Staff(nurse)),
+        ("Practitioner/amoreno".to_owned(), Identity::Prescriber(prescriber)),
+        ("Practitioner/jlee".to_owned(), Identity::Staff(nurse)),
     ];
     let point = key.verifying_key().point().to_vec();
     let ehr =
         app.register_ehr(practice, "Lakeside Clinic EHR".to_owned(), point, users, at).await?;
+    let secret: [u8; 32] = random_array(&mut SystemRng)?;
+    let smart_secret = HEXLOWER.encode(&secret);
     let made = app.install_demo_token(practice, prescriber, TOKEN.parse()?, at).await?;
     let pin: [u8; 8] = random_array(&mut SystemRng)?;
     let pin = HEXLOWER.encode(&pin);
@@ -463,7 +499,7 @@ async fn first_start(data: &Path, app: &App, issuer: &str) -> anyhow::Result<Sta
         });
     }
     let npi = NPI.to_owned();
-    let state = State { npi, passphrase, ehr_id: ehr.to_string(), others, invited };
+    let state = State { npi, passphrase, ehr_id: ehr.to_string(), smart_secret, others, invited };
     private_file::create(&data.join(MARKER), &serde_json::to_vec_pretty(&state)?)?;
     Ok(state)
 }

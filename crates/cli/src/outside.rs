@@ -204,6 +204,9 @@ async fn ask(client: &reqwest::Client, call: Call<'_>) -> Result<Vec<u8>, Fault>
         let encoded = countersign_server::oidc::escaped;
         request = request.basic_auth(encoded(name), Some(encoded(secret)));
     }
+    if let Some(token) = call.bearer {
+        request = request.bearer_auth(token);
+    }
     let (status, body) = answer(request).await?;
     if status.is_success() { Ok(body) } else { Err(Fault::Refused(format!("status {status}"))) }
 }

@@ -3,7 +3,9 @@
 //! Made-up patients, no login: whoever opens it is the first of its users until they switch. What
 //! is real is the launch, a signed token that the product treats like that of any other EHR.
 
+mod fhir;
 mod patients;
+mod smart;
 
 use std::{fmt, fmt::Write as _, sync::Arc};
 
@@ -28,6 +30,7 @@ use http::{
 use serde::Deserialize;
 
 use self::patients::{CHARTS, Chart};
+pub use self::smart::{Smart, SmartClient};
 use crate::{
     launch::{LaunchClaims, LaunchPatient, sign_launch},
     views::{
@@ -70,6 +73,8 @@ pub struct Ehr {
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Lifetime of a launch, in seconds.
     pub launch_seconds: i64,
+    /// Its side of SMART on FHIR; without it apps are opened by signed launches alone.
+    pub smart: Option<Smart>,
     /// What the demonstration's mailbox holds, newest first.
     pub mailbox: Arc<dyn Fn() -> Vec<EhrMessage> + Send + Sync>,
 }
@@ -86,9 +91,11 @@ pub fn router(ehr: Ehr) -> Router {
         .route("/", get(patient_list))
         .route("/patients/{id}", get(chart))
         .route("/patients/{id}/e-prescribing", get(e_prescribing))
+        .route("/patients/{id}/signed-launch", get(signed_launch))
         .route("/switch", get(switch))
         .route("/mailbox", get(mailbox))
         .route("/static/{file}", get(static_file))
+        .merge(smart::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(map_response(harden))
@@ -141,32 +148,52 @@ async fn chart(
     )
 }
 
-/// Sends the browser to Countersign with a fresh launch for this user and this patient.
+/// Sends the browser to Countersign with a fresh launch for this user and this patient: with SMART where
+/// that is set up.
 async fn e_prescribing(
     State(ehr): State<Arc<Ehr>>,
     headers: HeaderMap,
     id: Result<Path<String>, PathRejection>,
 ) -> Response {
+    opened(&ehr, &headers, id, |chart| {
+        let Some(smart) = &ehr.smart else { return ehr.signed(chart, &headers) };
+        let (user, _) = ehr.users_of(&headers)?;
+        smart.launch(ehr.audience.trim_end_matches('/'), &user.user, chart, (ehr.clock)())
+    })
+}
+
+/// The same with a signed launch, as EHRs without SMART do it.
+async fn signed_launch(
+    State(ehr): State<Arc<Ehr>>,
+    headers: HeaderMap,
+    id: Result<Path<String>, PathRejection>,
+) -> Response {
+    opened(&ehr, &headers, id, |chart| ehr.signed(chart, &headers))
+}
+
+fn opened(
+    ehr: &Ehr,
+    headers: &HeaderMap,
+    id: Result<Path<String>, PathRejection>,
+    address: impl FnOnce(&'static Chart) -> Option<String>,
+) -> Response {
     let Some(chart) = find_chart(id) else {
-        return ehr.no_patient(&headers);
+        return ehr.no_patient(headers);
     };
     // A foreign page could otherwise open a patient of its choice in the clinician's browser.
-    if is_cross_site(&headers) {
+    if is_cross_site(headers) {
         return ehr.message(
             StatusCode::FORBIDDEN,
-            &headers,
+            headers,
             "Open it from the chart",
             "Another website tried to open e-Prescribing. Choose the patient, then e-Prescribing.",
         );
     }
-    match ehr.launch(chart, &headers) {
-        Some(token) => {
-            let audience = ehr.audience.trim_end_matches('/');
-            Redirect::to(&format!("{audience}/launch?token={token}")).into_response()
-        }
+    match address(chart) {
+        Some(url) => Redirect::to(&url).into_response(),
         None => ehr.message(
             StatusCode::SERVICE_UNAVAILABLE,
-            &headers,
+            headers,
             "e-Prescribing cannot be opened",
             "Try again. If it happens again, call the person who runs this demonstration.",
         ),
@@ -278,6 +305,12 @@ impl Ehr {
             other_name: other.name.clone(),
             switch_href: format!("/switch?user={}", percent_encoded(&other.user)),
         }
+    }
+
+    /// Where Countersign is opened with a signed launch.
+    fn signed(&self, chart: &Chart, headers: &HeaderMap) -> Option<String> {
+        let audience = self.audience.trim_end_matches('/');
+        Some(format!("{audience}/launch?token={}", self.launch(chart, headers)?))
     }
 
     fn launch(&self, chart: &Chart, headers: &HeaderMap) -> Option<String> {
@@ -393,6 +426,7 @@ mod tests {
             audience: AUDIENCE.to_owned(),
             clock: Arc::new(|| NOW),
             launch_seconds: 60,
+            smart: None,
             mailbox: Arc::new(Vec::new),
         }
     }

@@ -18,6 +18,7 @@ pub mod proofer;
 pub mod qr;
 pub mod record;
 mod respond;
+mod smart;
 pub mod views;
 
 use std::{sync::Arc, time::Duration};

@@ -249,6 +249,9 @@ pub struct IdClaims {
     /// See [`IdClaims::acr`].
     #[serde(default)]
     pub ial: String,
+    /// Who it is at the EHR, as a reference (SMART App Launch 2).
+    #[serde(default, rename = "fhirUser")]
+    pub fhir_user: String,
     /// Given name.
     #[serde(default)]
     pub given_name: String,

@@ -38,7 +38,7 @@ pub struct Outgoing<'a> {
     pub text: &'a str,
 }
 
-/// A request to a proofing provider.
+/// A request to a proofing provider or an EHR.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
     /// `https`, or a loopback address.
@@ -47,6 +47,15 @@ pub struct Call<'a> {
     pub form: Option<&'a [(&'a str, &'a str)]>,
     /// Name and secret for HTTP basic authentication (RFC 6749, 2.3.1: both are form-encoded first).
     pub basic: Option<(&'a str, &'a str)>,
+    /// An access token (RFC 6750).
+    pub bearer: Option<&'a str>,
+}
+
+impl<'a> Call<'a> {
+    /// A plain GET of what everybody may read.
+    pub const fn get(url: &'a str) -> Self {
+        Self { url, form: None, basic: None, bearer: None }
+    }
 }
 
 /// A signed prescription for the gateway to the pharmacies.
@@ -64,7 +73,7 @@ pub trait Outbound: Send + Sync {
     fn email<'a>(&'a self, message: Outgoing<'a>) -> Sending<'a, ()>;
     /// Has a text message or a call sent.
     fn phone<'a>(&'a self, message: Outgoing<'a>) -> Sending<'a, ()>;
-    /// Asks a proofing provider; the body of a good answer, at most 256 KiB.
+    /// Asks a proofing provider or an EHR; the body of a good answer, at most 256 KiB.
     fn call<'a>(&'a self, call: Call<'a>) -> Sending<'a, Vec<u8>>;
     /// Hands a signed prescription to the gateway; the body of a good answer, at most 256 KiB.
     fn parcel<'a>(&'a self, parcel: Parcel<'a>) -> Sending<'a, Vec<u8>>;

@@ -706,6 +706,18 @@ pub struct EhrMailboxPage {
     pub messages: Vec<EhrMessage>,
 }
 
+/// Which patient an app is opened for, where it was not opened from a chart.
+#[derive(Clone, Debug, Template)]
+#[template(path = "ehr_choice.html")]
+pub struct EhrChoicePage {
+    /// Frame.
+    pub ehr: EhrFrame,
+    /// The app that asks.
+    pub app: String,
+    /// Where a choice leads, and the name.
+    pub choices: Vec<(String, String)>,
+}
+
 /// A patient's chart.
 #[derive(Clone, Debug, Template)]
 #[template(path = "ehr_chart.html")]

@@ -22,6 +22,7 @@ mod practice;
 mod prescription;
 mod queue;
 mod session;
+mod smart;
 mod sqlite;
 mod token;
 mod tx;
@@ -51,6 +52,7 @@ pub use practice::{
 };
 pub use prescription::{PrescriptionRow, PublicKey, SignedRecord, Transmission};
 pub use session::{Patient, Session, Stage};
+pub use smart::{SmartEhr, SmartTry};
 pub use token::{OwnedTokens, ReadMark, TokenRow};
 pub use tx::Tx;
 

@@ -4,7 +4,7 @@ use countersign_domain::Timestamp;
 use crate::{Backend, Error, Store, Tx, tx::sql, value::Columns};
 
 /// The schema that this version works with.
-pub const SCHEMA_VERSION: i64 = 7;
+pub const SCHEMA_VERSION: i64 = 8;
 
 /// How long a migration lock holds if its holder died.
 const LOCK_SECONDS: i64 = 600;
@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// Append only: a released file never changes (its checksum is in every database).
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 8] = [
     Migration {
         version: 1,
         name: "first",
@@ -61,6 +61,12 @@ const MIGRATIONS: [Migration; 7] = [
         name: "prescriptions",
         sqlite: include_str!("../migrations/sqlite/0007_prescriptions.sql"),
         postgres: include_str!("../migrations/postgres/0007_prescriptions.sql"),
+    },
+    Migration {
+        version: 8,
+        name: "transmission",
+        sqlite: include_str!("../migrations/sqlite/0008_transmission.sql"),
+        postgres: include_str!("../migrations/postgres/0008_transmission.sql"),
     },
 ];
 

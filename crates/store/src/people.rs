@@ -509,6 +509,7 @@ impl Tx<'_> {
             sql!("DELETE FROM sign_in_pause WHERE at < $1 AND (blocked_until IS NULL OR blocked_until < $2)"),
             &[day_ago.into(), now.micros().into()],
         )?;
+        gone += self.run(sql!("DELETE FROM smart_try WHERE expires < $1"), &[day_ago.into()])?;
         // Before the tokens that they name.
         gone += self.purge_pairings(now.plus_seconds(-3_600), now)?;
         gone += self.run(

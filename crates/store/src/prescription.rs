@@ -72,6 +72,7 @@ struct Written {
     refills: u8,
     earliest_fill: String,
     note: String,
+    #[serde(default)]
     pharmacy: Option<(String, String)>,
     dea: String,
 }

@@ -48,6 +48,9 @@ pub struct Patient {
     pub birth_date: String,
     /// Medical record number.
     pub mrn: String,
+    /// Address in one line, where the EHR says it.
+    #[serde(default)]
+    pub address: String,
 }
 
 impl fmt::Debug for Patient {

@@ -18,6 +18,7 @@ use countersign_domain::{
 use countersign_server::{
     Limits,
     app::{App, Clock, Options, Support},
+    ehr::{self, Ehr, EhrUser, Smart, SmartClient},
     launch::{LaunchClaims, LaunchPatient, sign_launch},
     oidc::{self, Client, Secret},
     outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending, signature},
@@ -95,6 +96,8 @@ pub struct TestApp {
     pub provider: Router,
     /// The made-up pharmacy, for the browser that goes there.
     pub pharmacy: Router,
+    /// The stand-in EHR, which launches with SMART, for the browser that goes there.
+    pub charts: Router,
     /// How the gateway to it answers.
     pub mood: Arc<Mutex<GatewayMood>>,
     outbound: Arc<dyn Outbound>,
@@ -182,8 +185,48 @@ pub enum GatewayMood {
 struct InProcess {
     provider: Router,
     pharmacy: Router,
+    ehr: Arc<OnceLock<Router>>,
     mood: Arc<Mutex<GatewayMood>>,
     clock: Arc<FrozenClock>,
+}
+
+/// The origin of the stand-in EHR of the tests.
+pub const EHR_ORIGIN: &str = "http://127.0.0.1:8";
+/// Has what must be escaped before it is sent (RFC 6749, 2.3.1).
+const EHR_SECRET: &str = "a secret: 100% theirs";
+
+fn stand_in_ehr(ehr_id: EhrId, clock: &Arc<FrozenClock>) -> Router {
+    let clock = Arc::clone(clock);
+    let user = |user: &str, name: &str, role: &str| EhrUser {
+        user: user.to_owned(),
+        name: name.to_owned(),
+        role: role.to_owned(),
+    };
+    let client = |id: &str, secret: &str, redirect_uri: Option<String>| SmartClient {
+        id: id.to_owned(),
+        secret: secret.to_owned(),
+        redirect_uri,
+    };
+    ehr::router(Ehr {
+        users: vec![
+            user("amoreno", "Dr. Ada Moreno", "Prescriber"),
+            user("jlee", "Jamie Lee", "Nurse"),
+            user("nobody", "Nora Body", "Student"),
+        ],
+        signing_key: Arc::new(SigningKey::generate().unwrap().0),
+        ehr_id,
+        audience: ORIGIN.to_owned(),
+        clock: Arc::new(move || clock.now()),
+        launch_seconds: 60,
+        smart: Some(Smart::new(
+            EHR_ORIGIN.to_owned(),
+            vec![
+                client("countersign", EHR_SECRET, Some(format!("{ORIGIN}/smart/callback"))),
+                client("try-out", "", None),
+            ],
+        )),
+        mailbox: Arc::new(Vec::new),
+    })
 }
 
 fn gateway_key() -> HmacKey {
@@ -228,11 +271,21 @@ impl Outbound for InProcess {
     }
 
     fn call<'a>(&'a self, call: Call<'a>) -> Sending<'a, Vec<u8>> {
-        let path = call.url.strip_prefix(ISSUER).unwrap_or("/elsewhere").to_owned();
+        let ehr = call.url.strip_prefix(EHR_ORIGIN).map(str::to_owned);
+        let router = match &ehr {
+            Some(_) => self.ehr.get().unwrap().clone(),
+            None => self.provider.clone(),
+        };
+        let provider = call.url.strip_prefix(ISSUER).unwrap_or("/elsewhere");
+        let path = ehr.unwrap_or_else(|| provider.to_owned());
         let mut request = Request::builder().uri(path);
         if let Some((name, secret)) = call.basic {
-            let both = BASE64.encode(format!("{name}:{secret}").as_bytes());
+            let both = format!("{}:{}", oidc::escaped(name), oidc::escaped(secret));
+            let both = BASE64.encode(both.as_bytes());
             request = request.header("authorization", format!("Basic {both}"));
+        }
+        if let Some(token) = call.bearer {
+            request = request.header("authorization", format!("Bearer {token}"));
         }
         let request = match call.form {
             Some(form) => {
@@ -247,7 +300,7 @@ impl Outbound for InProcess {
             }
             None => request.body(Body::empty()),
         };
-        Box::pin(answer_of(self.provider.clone(), request.unwrap()))
+        Box::pin(answer_of(router, request.unwrap()))
     }
 
     fn parcel<'a>(&'a self, parcel: Parcel<'a>) -> Sending<'a, Vec<u8>> {
@@ -311,9 +364,11 @@ impl TestApp {
         let published = Arc::new(OnceLock::new());
         let pharmacy = pharmacy_of(&clock, &published);
         let mood = Arc::new(Mutex::default());
+        let charts = Arc::new(OnceLock::new());
         let outbound: Arc<dyn Outbound> = Arc::new(InProcess {
             provider: provider.clone(),
             pharmacy: pharmacy.clone(),
+            ehr: Arc::clone(&charts),
             mood: Arc::clone(&mood),
             clock: Arc::clone(&clock),
         });
@@ -331,6 +386,8 @@ impl TestApp {
         let users = vec![
             ("amoreno".to_owned(), Identity::Prescriber(person.id)),
             ("jlee".to_owned(), Identity::Staff(nurse)),
+            ("Practitioner/amoreno".to_owned(), Identity::Prescriber(person.id)),
+            ("Practitioner/jlee".to_owned(), Identity::Staff(nurse)),
         ];
         let point = ehr_key.verifying_key().point().to_vec();
         let ehr = app
@@ -339,6 +396,10 @@ impl TestApp {
             .unwrap();
         let router = router(Arc::clone(&app), Arc::clone(&limits), PATIENCE);
         published.set(router.clone()).unwrap();
+        charts.set(stand_in_ehr(ehr, &clock)).unwrap();
+        let (iss, secret) = (format!("{EHR_ORIGIN}/fhir"), EHR_SECRET.to_owned());
+        assert!(app.register_smart(ehr, iss, "countersign".to_owned(), secret, at).await.unwrap());
+        let charts = charts.get().unwrap().clone();
         Self {
             clock,
             app,
@@ -350,6 +411,7 @@ impl TestApp {
             ehr_key,
             provider,
             pharmacy,
+            charts,
             mood,
             outbound,
             router,

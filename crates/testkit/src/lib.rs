@@ -20,7 +20,8 @@ mod phone;
 mod wire;
 
 pub use app::{
-    GatewayMood, ISSUER, PASSPHRASE, Person, TestApp, dea, fill, npi, open_store, write_key_file,
+    EHR_ORIGIN, GatewayMood, ISSUER, PASSPHRASE, Person, TestApp, dea, fill, npi, open_store,
+    write_key_file,
 };
 pub use browser::{Api, Browser, Page, Reply, WRONG_CODE};
 pub use clock::{FrozenClock, START, SeededRng, real_now, seeded_rng};

@@ -7,7 +7,9 @@ use countersign_domain::{
     access::{Cause, Permission, Setting},
     otp::{Drift, OtpParams, TokenSeed},
 };
-use countersign_store::{ApiKey, Authority, EhrRow, Identity, Paper, Profile, Staff, TokenRow, Tx};
+use countersign_store::{
+    ApiKey, Authority, EhrRow, Identity, Paper, Profile, SmartEhr, Staff, TokenRow, Tx,
+};
 use data_encoding::BASE64URL_NOPAD;
 
 use super::{App, At, Error, Invitee, access::suspend, enrol::make_invitation};
@@ -166,6 +168,41 @@ impl App {
             })
             .await?;
         Ok(made)
+    }
+
+    /// Writes how we are known to a registered EHR that launches with SMART on FHIR. `false` where the EHR
+    /// is not registered, or another one has that address.
+    pub async fn register_smart(
+        &self,
+        ehr: EhrId,
+        iss: String,
+        client_id: String,
+        client_secret: String,
+        at: At,
+    ) -> Result<bool, Error> {
+        let done = self
+            .store
+            .write("register_smart", move |tx| {
+                let Some(row) = tx.ehr(ehr)? else { return Ok(false) };
+                let it = SmartEhr {
+                    ehr,
+                    practice: row.practice,
+                    iss: iss.trim_end_matches('/').to_owned(),
+                    client_id: client_id.clone(),
+                    client_secret: client_secret.clone(),
+                };
+                if !tx.save_smart_ehr(&it)? {
+                    return Ok(false);
+                }
+                let mut event =
+                    Event::success(EventKind::EhrRegistered, Actor::Operator, at.support)
+                        .detail(&it.iss);
+                event.practice = Some(it.practice);
+                tx.append(&event, at.now)?;
+                Ok(true)
+            })
+            .await?;
+        Ok(done)
     }
 
     /// Makes a key for an integrating system; its text is given out once.

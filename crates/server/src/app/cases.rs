@@ -297,7 +297,7 @@ impl App {
 
     async fn discover(&self, client: &Client) -> Result<Discovery, ReplyRefusal> {
         let url = Discovery::address(&client.issuer);
-        let body = self.ask(Call { url: &url, form: None, basic: None }).await?;
+        let body = self.ask(Call::get(&url)).await?;
         Discovery::read(&client.issuer, &body).map_err(ReplyRefusal::Answer)
     }
 
@@ -390,10 +390,10 @@ impl App {
         ];
         let basic = Some((client.id.as_str(), client.secret.0.as_str()));
         let url = discovery.token_endpoint.as_str();
-        let body = self.ask(Call { url, form: Some(&form), basic }).await?;
+        let body = self.ask(Call { url, form: Some(&form), basic, bearer: None }).await?;
         let answer = TokenAnswer::read(&body).map_err(ReplyRefusal::Answer)?;
         let url = discovery.jwks_uri.as_str();
-        let keys = self.ask(Call { url, form: None, basic: None }).await?;
+        let keys = self.ask(Call::get(url)).await?;
         let keys = KeySet::read(&keys).map_err(ReplyRefusal::Answer)?;
         oidc::verify(&answer.id_token, &keys, client, &it.nonce, now).map_err(ReplyRefusal::Answer)
     }

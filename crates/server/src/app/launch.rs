@@ -1,5 +1,7 @@
 use countersign_crypto::{VerifyingKey, sha256};
-use countersign_domain::{Actor, Event, EventKind, PersonId, StaffId};
+use countersign_domain::{
+    Actor, EhrId, Event, EventKind, Outcome, PersonId, PracticeId, SessionRowId, StaffId, Timestamp,
+};
 use countersign_store::{Identity, Patient, Session, Stage};
 
 use super::{App, At, Error, SessionSecret, new_session};
@@ -17,27 +19,47 @@ impl App {
         old: Option<Session>,
         at: At,
     ) -> Result<Result<SessionSecret, LaunchRefusal>, Error> {
-        let checked = self.check_launch(token, at).await?;
+        let (claims, ehr) = match self.check_launch(token, at).await? {
+            Ok(found) => found,
+            Err(refusal) => {
+                let mut event = Event::success(EventKind::EhrLaunched, Actor::Unknown, at.support);
+                event.outcome = Outcome::Refused;
+                let event = event.reason(refusal.0);
+                self.store.write("accept_launch", move |tx| tx.append(&event, at.now)).await?;
+                return Ok(Err(refusal));
+            }
+        };
+        let expires = Timestamp::from_seconds(claims.exp);
+        // With the EHR's own id, so that none can use up another's launch.
+        let jti = [ehr.id.as_bytes().as_slice(), claims.jti.as_bytes()].concat();
+        let patient = Patient {
+            id: claims.patient.id,
+            name: claims.patient.name,
+            birth_date: claims.patient.birth_date,
+            mrn: claims.patient.mrn,
+            address: String::new(),
+        };
+        let once = (sha256(&jti), expires);
+        self.open_launch((ehr.id, ehr.practice), claims.sub, once, patient, old, at).await
+    }
+
+    /// Begins the session of a launch that was checked: for the user whom the EHR names, with the patient
+    /// whose chart is open, and once.
+    pub(super) async fn open_launch(
+        &self,
+        (ehr, practice): (EhrId, PracticeId),
+        user: String,
+        (once, expires): ([u8; 32], Timestamp),
+        patient: Patient,
+        old: Option<Session>,
+        at: At,
+    ) -> Result<Result<SessionSecret, LaunchRefusal>, Error> {
         let policy = self.options.policy;
         let answer = self
             .store
             .write("accept_launch", move |tx| {
-                let (claims, ehr) = match &checked {
-                    Ok(found) => found,
-                    Err(refusal) => {
-                        let mut event =
-                            Event::success(EventKind::EhrLaunched, Actor::Unknown, at.support);
-                        event.outcome = countersign_domain::Outcome::Refused;
-                        tx.append(&event.reason(refusal.0), at.now)?;
-                        return Ok(Err(*refusal));
-                    }
-                };
-                let actor = Actor::Ehr(ehr.id);
-                let expires = countersign_domain::Timestamp::from_seconds(claims.exp);
-                let identity = tx.ehr_user(ehr.id, &claims.sub)?;
-                // With the EHR's own id, so that none can use up another's launch.
-                let jti = [ehr.id.as_bytes().as_slice(), claims.jti.as_bytes()].concat();
-                let fresh = tx.use_launch(&sha256(&jti), expires)?;
+                let identity = tx.ehr_user(ehr, &user)?;
+                let fresh = tx.use_launch(&once, expires)?;
                 let refusal = match identity {
                     _ if !fresh => Some("launch_used"),
                     None => Some("launch_unknown_user"),
@@ -46,13 +68,13 @@ impl App {
                     }
                     Some(_) => None,
                 };
-                let mut event = Event::success(EventKind::EhrLaunched, actor, at.support);
-                event.practice = Some(ehr.practice);
+                let mut event = Event::success(EventKind::EhrLaunched, Actor::Ehr(ehr), at.support);
+                event.practice = Some(practice);
                 if let Some(Identity::Prescriber(id)) = identity {
                     event.prescriber = Some(id);
                 }
                 if let Some(code) = refusal {
-                    event.outcome = countersign_domain::Outcome::Refused;
+                    event.outcome = Outcome::Refused;
                     tx.append(&event.reason(code), at.now)?;
                     return Ok(Err(LaunchRefusal(code)));
                 }
@@ -62,22 +84,16 @@ impl App {
                     tx.end_session(old.id)?;
                 }
                 let context = Session {
-                    id: countersign_domain::SessionRowId::new(at.now, tx.rng())?,
-                    practice: ehr.practice,
+                    id: SessionRowId::new(at.now, tx.rng())?,
+                    practice,
                     stage: Stage::Launched,
                     launched_as: identity,
-                    patient: Some(Patient {
-                        id: claims.patient.id.clone(),
-                        name: claims.patient.name.clone(),
-                        birth_date: claims.patient.birth_date.clone(),
-                        mrn: claims.patient.mrn.clone(),
-                    }),
+                    patient: Some(patient.clone()),
                     created: at.now,
                     seen: at.now,
                     expires: at.now,
                 };
-                new_session(tx, Some(&context), ehr.practice, Stage::Launched, &policy, at.now)
-                    .map(Ok)
+                new_session(tx, Some(&context), practice, Stage::Launched, &policy, at.now).map(Ok)
             })
             .await?;
         Ok(answer)

@@ -25,6 +25,7 @@ mod provision;
 mod refused;
 mod reset;
 mod sign_in;
+mod smart;
 mod tokens;
 mod transmission;
 mod vip;
@@ -72,6 +73,7 @@ pub use prescriptions::{
 pub use provision::ProvisionRefusal;
 pub use reset::ForgotForm;
 pub use sign_in::{Chosen, SignInForm};
+pub use smart::{SMART_SECONDS, SmartWay};
 pub use tokens::{AddForm, Change, Confirm, DisableForm, Overview, RenameForm};
 pub use vip::{Vip, VipOutcome, VipProvisioned};
 

@@ -203,7 +203,11 @@ impl App {
                 };
                 let address = rows.iter().find(|row| !row.it.content.patient.address.is_empty());
                 let address = address.map(|row| row.it.content.patient.address.clone());
-                let address = address.unwrap_or_default();
+                // What the EHR says now comes before what was typed once.
+                let address = Some(chart.patient.address.clone())
+                    .filter(|address| !address.is_empty())
+                    .or(address)
+                    .unwrap_or_default();
                 let today = today(tx, chart.practice, at.now)?;
                 Ok(Sheet { rows, prescribers, numbers, address, today })
             })

@@ -12,12 +12,14 @@ pub(super) struct Chart {
     pub(super) name: &'static str,
     /// Year, month, day.
     born: (i64, u32, u32),
-    sex: &'static str,
+    pub(super) sex: &'static str,
     pub(super) mrn: &'static str,
-    allergies: &'static [&'static str],
-    problems: &'static [&'static str],
+    /// Line, city, state, postal code.
+    pub(super) address: [&'static str; 4],
+    pub(super) allergies: &'static [&'static str],
+    pub(super) problems: &'static [&'static str],
     /// Name and strength, directions, since.
-    medications: &'static [[&'static str; 3]],
+    pub(super) medications: &'static [[&'static str; 3]],
     /// Day, author, text; newest first.
     notes: &'static [[&'static str; 3]],
     last_visit: &'static str,
@@ -77,6 +79,7 @@ pub(super) static CHARTS: [Chart; 6] = [
         born: (1971, 3, 14),
         sex: "female",
         mrn: "DEMO-100101",
+        address: ["4 Invented Lane", "Lincoln", "NE", "68501"],
         allergies: &["Penicillin: rash", "Latex: itching"],
         problems: &[
             "Low back pain after a fall, with sciatica on the left",
@@ -115,6 +118,7 @@ pub(super) static CHARTS: [Chart; 6] = [
         born: (2014, 8, 29),
         sex: "male",
         mrn: "DEMO-100102",
+        address: ["17 Pretend Street", "Lincoln", "NE", "68501"],
         allergies: &[],
         problems: &["Attention deficit hyperactivity disorder, combined type"],
         medications: &[[
@@ -136,6 +140,7 @@ pub(super) static CHARTS: [Chart; 6] = [
         born: (1986, 12, 2),
         sex: "female",
         mrn: "DEMO-100103",
+        address: ["220 Sample Avenue", "Lincoln", "NE", "68501"],
         allergies: &["Sulfa antibiotics: hives"],
         problems: &["Opioid use disorder, in steady treatment", "Seasonal hay fever"],
         medications: &[
@@ -161,6 +166,7 @@ pub(super) static CHARTS: [Chart; 6] = [
         born: (1948, 6, 21),
         sex: "male",
         mrn: "DEMO-100104",
+        address: ["9 Nowhere Court", "Lincoln", "NE", "68501"],
         allergies: &["Codeine: vomiting"],
         problems: &["Knee arthritis, both sides", "Type 2 diabetes", "Atrial fibrillation"],
         medications: &[
@@ -185,6 +191,7 @@ pub(super) static CHARTS: [Chart; 6] = [
         born: (1995, 1, 30),
         sex: "female",
         mrn: "DEMO-100105",
+        address: ["31 Mock Road", "Lincoln", "NE", "68501"],
         allergies: &[],
         problems: &["Panic disorder", "Migraine without aura"],
         medications: &[
@@ -209,6 +216,7 @@ pub(super) static CHARTS: [Chart; 6] = [
         born: (2001, 10, 9),
         sex: "male",
         mrn: "DEMO-100106",
+        address: ["56 Fiction Drive", "Lincoln", "NE", "68501"],
         allergies: &[],
         problems: &[],
         medications: &[],

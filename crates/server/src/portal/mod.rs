@@ -54,6 +54,8 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
     Router::new()
         .route("/", get(async || see_other("/portal")))
         .route("/launch", get(start::launch))
+        .route("/smart/launch", get(start::smart_launch))
+        .route("/smart/callback", get(start::smart_callback))
         .route("/e-prescribing", get(prescribing::home))
         .route("/e-prescribing/new", get(prescribing::new_form).post(prescribing::new))
         .route("/e-prescribing/sign", get(prescribing::sign_form).post(prescribing::sign))

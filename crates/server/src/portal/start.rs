@@ -4,14 +4,15 @@ use axum::{
     extract::Path,
     response::{IntoResponse, Response},
 };
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 
 use super::{Ctx, Query, bare, with_session, without_session};
 use crate::{
     Shared,
-    app::LaunchRefusal,
+    app::{LaunchRefusal, SMART_SECONDS},
     authenticator,
-    respond::{Out, page, see_other},
+    browser::cookie,
+    respond::{Out, Stop, page, see_other},
     views::{Area, ErrorPage, GetPage, LaunchPage, Page, SignedOutPage},
 };
 
@@ -40,6 +41,75 @@ pub(super) async fn launch(ctx: Ctx, query: Query) -> Out {
             ))
         }
     }
+}
+
+/// What the browser keeps on the way to an EHR and back. Sent along when the EHR's page leads back here,
+/// which is another site's.
+const SMART_COOKIE: &str = "__Host-countersign-smart";
+
+/// A SMART launch from an EHR's chart: on to its authorization server.
+pub(super) async fn smart_launch(ctx: Ctx, query: Query) -> Out {
+    if !ctx.shared.limits.sign_in(ctx.peer) {
+        return Err(Stop::with(bare(StatusCode::TOO_MANY_REQUESTS)));
+    }
+    let launch = Some(query.text("launch")).filter(|launch| !launch.is_empty());
+    let begun = ctx.app().begin_smart(query.text("iss"), launch, ctx.at).await;
+    match begun.map_err(|error| ctx.stop(&error))? {
+        Ok(way) => {
+            let cookie = format!(
+                "{SMART_COOKIE}={}; Path=/; Max-Age={SMART_SECONDS}; Secure; HttpOnly; SameSite=Lax",
+                way.browser.expose()
+            );
+            Ok(([(header::SET_COOKIE, cookie)], see_other(&way.url)).into_response())
+        }
+        Err(refusal) => Ok(not_launched(&ctx, refusal)),
+    }
+}
+
+/// The way back from the EHR, with a code or without.
+pub(super) async fn smart_callback(ctx: Ctx, headers: HeaderMap, query: Query) -> Out {
+    let browser = cookie(&headers, SMART_COOKIE).unwrap_or_default();
+    let (state, code) = (query.text("state"), query.text("code"));
+    let finished = ctx.app().finish_smart(state, code, &browser, ctx.session.clone(), ctx.at).await;
+    match finished.map_err(|error| ctx.stop(&error))? {
+        Ok(secret) => {
+            let mut frame = ctx.frame("Opening e-Prescribing");
+            frame.area = Area::EPrescribing;
+            frame.patient = None;
+            let template = LaunchPage { page: frame, continue_href: "/e-prescribing".to_owned() };
+            Ok(with_session(page(StatusCode::OK, &template), &secret))
+        }
+        Err(refusal) => Ok(not_launched(&ctx, refusal)),
+    }
+}
+
+fn not_launched(ctx: &Ctx, LaunchRefusal(code): LaunchRefusal) -> Response {
+    tracing::warn!(support = %ctx.at.support, code, "a launch was refused");
+    let mut frame = ctx.frame("");
+    frame.area = Area::EPrescribing;
+    let (heading, what_to_do) = match code {
+        "launch_unknown_ehr" => (
+            "This EHR is not known here",
+            "Tell your support: the address of the EHR must be registered first.",
+        ),
+        "launch_unknown_user" => (
+            "You are not known here yet",
+            "Tell your support: your user of the EHR must be connected with your account first.",
+        ),
+        "launch_ehr_not_reached" | "launch_ehr_refused" | "launch_ehr_configuration" => (
+            "The EHR did not answer",
+            "Go back to the patient's chart and choose e-Prescribing again in a moment.",
+        ),
+        "launch_no_patient" => (
+            "The EHR named no patient",
+            "Open the chart of a patient, and choose e-Prescribing there.",
+        ),
+        _ => (
+            "This launch has been used or has run out",
+            "Go back to the patient's chart and choose e-Prescribing again.",
+        ),
+    };
+    closed(frame, heading, what_to_do, None)
 }
 
 /// A page that is not open this way, with what to do instead.

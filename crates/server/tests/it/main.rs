@@ -20,6 +20,7 @@ mod layering;
 mod models;
 mod prescribing;
 mod routes;
+mod smart;
 mod vip;
 
 use countersign_testkit::{Browser, Page, Phone};

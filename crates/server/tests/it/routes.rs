@@ -36,9 +36,11 @@ enum Who {
 use Who::{Anyone, Bereft, Charted, Enrolling, Full, Machine, Pairing, Passphrase, Resetting};
 
 /// Every route there is. `router_and_list_agree` fails when one is missing here.
-const ROUTES: [(&str, &str, Who); 105] = [
+const ROUTES: [(&str, &str, Who); 107] = [
     ("/", "GET", Anyone(303)),
     ("/launch", "GET", Anyone(403)),
+    ("/smart/launch", "GET", Anyone(403)),
+    ("/smart/callback", "GET", Anyone(403)),
     ("/e-prescribing", "GET", Charted),
     ("/e-prescribing/new", "GET POST", Charted),
     ("/e-prescribing/sign", "GET POST", Charted),
@@ -499,7 +501,10 @@ async fn looking_changes_nothing_and_leaves_no_record() {
             assert!(page.status < 500, "{path}: {}", page.status);
             // A launch is used up by a GET, and that is on record.
             // So is a provider's answer, also one that belongs to nothing.
-            let expected = i64::from(path == "/launch" || path == "/proofing/finish");
+            let expected = i64::from(
+                ["/launch", "/smart/launch", "/smart/callback", "/proofing/finish"]
+                    .contains(&path.as_str()),
+            );
             assert_eq!(app.event_count().await - before, expected, "{path}");
         }
     }

@@ -30,22 +30,3 @@ CREATE TABLE IF NOT EXISTS signing_key (
   retired BIGINT
 );
 CREATE INDEX IF NOT EXISTS signing_key_practice ON signing_key (practice, created);
--- The way of a signed prescription to its pharmacy.
-CREATE TABLE IF NOT EXISTS transmission (
-  prescription BYTEA PRIMARY KEY REFERENCES prescription (id),
-  practice BYTEA NOT NULL REFERENCES practice (id),
-  begun BIGINT NOT NULL,
-  next_try BIGINT NOT NULL,
-  tries BIGINT NOT NULL,
-  done BIGINT,
-  outcome TEXT NOT NULL,
-  told BIGINT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS transmission_waiting ON transmission (next_try) WHERE done IS NULL;
--- A SMART launch that has begun and not come back.
-CREATE TABLE IF NOT EXISTS smart_try (
-  state_hash BYTEA PRIMARY KEY,
-  ehr BYTEA NOT NULL REFERENCES ehr (id),
-  sealed BYTEA NOT NULL,
-  expires BIGINT NOT NULL
-);

