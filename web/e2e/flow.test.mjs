@@ -497,7 +497,7 @@ test("sessions, launches and pages are closed to the wrong hands", async () => {
   // A launch works once.
   const launches = [];
   page.on("request", (request) => {
-    if (new URL(request.url()).pathname === "/launch") launches.push(request.url());
+    if (new URL(request.url()).pathname === "/smart/callback") launches.push(request.url());
   });
   await page.goto(demo.facts.chart_url);
   await page.getByRole("link", { name: "e-Prescribing" }).click();

@@ -7,11 +7,11 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
-use countersign_crypto::SecretText;
+use countersign_crypto::{SecretText, VerifyingKey};
 use countersign_domain::{
-    ApiKeyId, CredentialId, DeviceClass, EmailAddress, FipsCertificate, Manufacturer, ModelCode,
-    Npi, Passphrase, PhoneNumber, PracticeId, Role, SignInName, TimeZone, TokenKind, TokenModel,
-    access::Setting,
+    ApiKeyId, CredentialId, DeviceClass, EhrId, EmailAddress, FipsCertificate, Manufacturer,
+    ModelCode, Npi, Passphrase, PhoneNumber, PracticeId, Role, SignInName, StaffId, TimeZone,
+    TokenKind, TokenModel, access::Setting,
 };
 use countersign_server::app::{App, At, Closing, Founder, Invitee, ListedKey};
 use countersign_store::{Invited, Profile};
@@ -20,7 +20,7 @@ use serde::Deserialize;
 use crate::{
     fobs, models, print, private_file,
     serve::{HostClock, open_store, options, runtime, system_rng},
-    settings::Settings,
+    settings::{Settings, is_safe},
 };
 
 /// What `countersign admin` does.
@@ -75,6 +75,46 @@ pub(crate) enum AdminCommand {
         /// User name in the EHR
         #[arg(long)]
         ehr_user: String,
+    },
+    /// Register an EHR that opens e-Prescribing from its charts (docs/ehr.md)
+    Ehr {
+        /// ID of the practice
+        #[arg(long)]
+        practice: PracticeId,
+        /// Name
+        #[arg(long)]
+        name: String,
+        /// The public key of its signed launches: P-256, PEM; not needed with SMART
+        #[arg(long, value_name = "FILE")]
+        public_key: Option<PathBuf>,
+    },
+    /// Say how this installation is known to an EHR that launches with SMART on FHIR
+    EhrSmart {
+        /// ID of the EHR
+        ehr: EhrId,
+        /// Address of its FHIR server
+        #[arg(long, value_name = "URL")]
+        iss: String,
+        /// Our client ID there
+        #[arg(long)]
+        client_id: String,
+        /// File of mode 0600 with our client secret there; none for a public client
+        #[arg(long, value_name = "FILE")]
+        client_secret_file: Option<PathBuf>,
+    },
+    /// Connect a user of an EHR with a prescriber or a member of staff
+    EhrUser {
+        /// ID of the EHR
+        ehr: EhrId,
+        /// The user as a launch names it: with SMART the reference, such as `Practitioner/123`
+        #[arg(long)]
+        user: String,
+        /// NPI of the prescriber
+        #[arg(long, required_unless_present = "staff")]
+        npi: Option<Npi>,
+        /// ID of the member of staff
+        #[arg(long, conflicts_with = "npi")]
+        staff: Option<StaffId>,
     },
     /// Create a key for an integrating system; it is printed once
     ApiKey {
@@ -262,6 +302,40 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 match app.create_staff(practice, name, ehr_user, at).await? {
                     Some(id) => format!("Staff {id}\n"),
                     None => bail!("this EHR user name has an account in the practice already"),
+                }
+            }
+            AdminCommand::Ehr { practice, name, public_key } => {
+                known_practice(&app, practice).await?;
+                let point = public_key.map(|path| public_point(&path)).transpose()?;
+                let point = point.unwrap_or_default();
+                format!("EHR {}\n", app.register_ehr(practice, name, point, Vec::new(), at).await?)
+            }
+            AdminCommand::EhrSmart { ehr, iss, client_id, client_secret_file } => {
+                if !is_safe(&iss) {
+                    bail!("--iss must begin with https://, except on this machine alone");
+                }
+                let secret = match client_secret_file {
+                    None => String::new(),
+                    Some(path) => {
+                        let text = private_file::read(&path, 4_096)?;
+                        std::str::from_utf8(text.expose().trim_ascii())
+                            .context("the client secret is no text")?
+                            .to_owned()
+                    }
+                };
+                if !app.register_smart(ehr, iss, client_id, secret, at).await? {
+                    bail!("no EHR {ehr} is registered here, or another one has this address");
+                }
+                let public_url = settings.public_origin()?;
+                format!(
+                    "Known. Register there:\n  launch URL    {public_url}/smart/launch\n  redirect URL  {public_url}/smart/callback\n"
+                )
+            }
+            AdminCommand::EhrUser { ehr, user, npi, staff } => {
+                if app.link_ehr_user(ehr, user, npi, staff, at).await? {
+                    "Connected.\n".to_owned()
+                } else {
+                    bail!("no such EHR, prescriber or member of staff is here, or the user is connected already");
                 }
             }
             AdminCommand::ApiKey { practice, name } => {
@@ -521,4 +595,21 @@ fn read_passphrase(file: Option<&Path>, own: &[&str]) -> anyhow::Result<Passphra
         first
     };
     Ok(Passphrase::choose(&typed, own)?)
+}
+
+/// The point of a P-256 public key, as OpenSSL writes it (`SubjectPublicKeyInfo`, RFC 5480, in PEM).
+fn public_point(path: &Path) -> anyhow::Result<Vec<u8>> {
+    /// All that stands before the point of a P-256 key.
+    const HEAD: [u8; 26] = [
+        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08,
+        0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    ];
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
+    let point = data_encoding::BASE64
+        .decode(body.trim().as_bytes())
+        .ok()
+        .and_then(|bytes| bytes.strip_prefix(&HEAD).map(<[u8]>::to_vec))
+        .filter(|point| VerifyingKey::from_point(point).is_ok());
+    point.with_context(|| format!("{}: no P-256 public key in PEM", path.display()))
 }

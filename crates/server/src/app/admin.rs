@@ -205,6 +205,59 @@ impl App {
         Ok(done)
     }
 
+    /// Connects a user of an EHR with somebody of its practice. `false` where one of them is not there, or
+    /// the user is connected already.
+    pub async fn link_ehr_user(
+        &self,
+        ehr: EhrId,
+        user: String,
+        npi: Option<Npi>,
+        staff: Option<StaffId>,
+        at: At,
+    ) -> Result<bool, Error> {
+        let done = self
+            .store
+            .write("link_ehr_user", move |tx| {
+                let Some(row) = tx.ehr(ehr)? else { return Ok(false) };
+                if tx.ehr_user(ehr, &user)?.is_some() {
+                    return Ok(false);
+                }
+                let mut event =
+                    Event::success(EventKind::EhrRegistered, Actor::Operator, at.support)
+                        .detail(&user);
+                event.practice = Some(row.practice);
+                let identity = match (npi, staff) {
+                    (Some(npi), None) => {
+                        let person = tx.person_by_name(&SignInName::Npi(npi))?;
+                        let Some(person) = person.filter(|it| !it.closed) else {
+                            return Ok(false);
+                        };
+                        // Somebody else's practice is no reason: people work in several.
+                        let here = tx
+                            .roles_of(person.id)?
+                            .iter()
+                            .any(|(at, member)| *at == row.practice && member.ended.is_none());
+                        if !here {
+                            return Ok(false);
+                        }
+                        event.prescriber = Some(person.id);
+                        Identity::Prescriber(person.id)
+                    }
+                    (None, Some(id)) => {
+                        let found = tx.staff(id)?.filter(|it| it.practice == row.practice);
+                        let Some(found) = found else { return Ok(false) };
+                        Identity::Staff(found.id)
+                    }
+                    _ => return Ok(false),
+                };
+                tx.link_ehr_user(ehr, &user, identity)?;
+                tx.append(&event, at.now)?;
+                Ok(true)
+            })
+            .await?;
+        Ok(done)
+    }
+
     /// Makes a key for an integrating system; its text is given out once.
     pub async fn create_api_key(
         &self,
@@ -269,7 +322,7 @@ impl App {
                     .detail(&npi.masked());
                 let refused =
                     |event: Event, why| Event { outcome: Outcome::Refused, ..event }.reason(why);
-                let Some(found) = tx.person_by_name(&npi.into())? else {
+                let Some(found) = tx.person_by_name(&SignInName::Npi(npi))? else {
                     tx.append(&refused(event, "npi_unknown"), at.now)?;
                     return Ok(Closing::Unknown);
                 };

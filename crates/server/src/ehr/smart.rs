@@ -18,7 +18,7 @@ use axum::{
 use countersign_crypto::{SystemRng, constant_time_eq, random_array};
 use countersign_domain::Timestamp;
 use data_encoding::{BASE64, BASE64URL_NOPAD};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -144,24 +144,26 @@ fn drawn() -> Option<String> {
 /// Its addresses.
 pub(super) fn routes() -> Router<Arc<Ehr>> {
     Router::new()
-        .route("/fhir/.well-known/smart-configuration", get(configuration))
-        .route("/fhir/.well-known/openid-configuration", get(configuration))
-        .route("/fhir/metadata", get(metadata))
-        .route("/fhir/{kind}", get(search))
-        .route("/fhir/{kind}/{id}", get(read))
+        .route("/fhir/.well-known/smart-configuration", get(configuration).options(preflight))
+        .route("/fhir/.well-known/openid-configuration", get(configuration).options(preflight))
+        .route("/fhir/metadata", get(metadata).options(preflight))
+        .route("/fhir/{kind}", get(search).options(preflight))
+        .route("/fhir/{kind}/{id}", get(read).options(preflight))
         .route("/auth/authorize", get(authorize))
-        .route("/auth/token", post(token))
-        .route("/auth/keys", get(keys))
+        .route("/auth/token", post(token).options(preflight))
+        .route("/auth/keys", get(keys).options(preflight))
         .layer(axum::middleware::from_fn(cors))
+}
+
+async fn preflight() -> StatusCode {
+    StatusCode::NO_CONTENT
 }
 
 /// Apps in a browser read it from origins of their own; nothing here rests on a cookie but the page of
 /// authorization, which is no such address.
 async fn cors(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
-    let asked = request.method() == Method::OPTIONS;
     let page = request.uri().path() == "/auth/authorize";
-    let mut response =
-        if asked { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+    let mut response = next.run(request).await;
     if !page {
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));

@@ -4,7 +4,7 @@ use axum::{
     extract::Path,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::{Ctx, Query, bare, with_session, without_session};
 use crate::{
@@ -47,6 +47,9 @@ pub(super) async fn launch(ctx: Ctx, query: Query) -> Out {
 /// which is another site's.
 const SMART_COOKIE: &str = "__Host-countersign-smart";
 
+const SMART_COOKIE_GONE: &str =
+    "__Host-countersign-smart=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax";
+
 /// A SMART launch from an EHR's chart: on to its authorization server.
 pub(super) async fn smart_launch(ctx: Ctx, query: Query) -> Out {
     if !ctx.shared.limits.sign_in(ctx.peer) {
@@ -77,7 +80,11 @@ pub(super) async fn smart_callback(ctx: Ctx, headers: HeaderMap, query: Query) -
             frame.area = Area::EPrescribing;
             frame.patient = None;
             let template = LaunchPage { page: frame, continue_href: "/e-prescribing".to_owned() };
-            Ok(with_session(page(StatusCode::OK, &template), &secret))
+            let mut response = with_session(page(StatusCode::OK, &template), &secret);
+            // It has done its work.
+            let gone = HeaderValue::from_static(SMART_COOKIE_GONE);
+            response.headers_mut().append(header::SET_COOKIE, gone);
+            Ok(response)
         }
         Err(refusal) => Ok(not_launched(&ctx, refusal)),
     }

@@ -1,0 +1,101 @@
+// SMART on FHIR with clients that were not written here: npm fhirclient in a browser, on an origin of its
+// own, launched from the EHR's charts alone; and our own app, launched from the chart's tab.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { freePorts, launchBrowser, newPerson, startDemo } from "./support.mjs";
+import { follow, heading, looker } from "./people.mjs";
+
+const demo = await startDemo();
+const findings = [];
+const look = looker(findings);
+let browser;
+let app;
+let server;
+
+/** The pages of an app that uses fhirclient: one that sets out, one that comes back and reads. */
+async function serveApp() {
+  const client = await readFile(join(import.meta.dirname, "../node_modules/fhirclient/build/fhir-client.min.js"));
+  const page = (script) => `<!doctype html><html lang="en"><title>App</title><h1>App</h1><pre id="said"></pre><script src="/fhir-client.js"></script><script>${script}</script></html>`;
+  const iss = `${demo.ehr}/fhir`;
+  const start = page(`FHIR.oauth2.authorize({ iss: ${JSON.stringify(iss)}, clientId: "try-out", scope: "launch/patient openid fhirUser patient/*.rs", redirectUri: "back.html", pkceMode: "required" })`);
+  const back = page(`
+    const say = (it) => { document.querySelector("#said").textContent = JSON.stringify(it); };
+    FHIR.oauth2.ready().then(async (client) => {
+      const list = async (kind) => (await client.request(kind + "?patient=" + client.patient.id)).entry.map((it) => it.resource);
+      say({
+        patient: await client.patient.read(),
+        allergies: await list("AllergyIntolerance"),
+        problems: await list("Condition"),
+        orders: await list("MedicationRequest"),
+        user: await client.user.read(),
+        other: await client.request("Patient/p-1001").then((it) => it.id, (error) => error.status ?? String(error)),
+      });
+    }).catch((error) => say({ error: String(error) }));`);
+  const port = await freePorts(1);
+  server = createServer((request, response) => {
+    const path = new URL(request.url, "http://x").pathname;
+    const [type, body] = path === "/fhir-client.js" ? ["text/javascript", client] : path === "/back.html" ? ["text/html", back] : path === "/" ? ["text/html", start] : ["text/plain", ""];
+    response.writeHead(200, { "content-type": `${type}; charset=utf-8` }).end(body);
+  });
+  server.listen(port, "127.0.0.1");
+  await once(server, "listening");
+  return `http://127.0.0.1:${port}`;
+}
+
+before(async () => {
+  browser = await launchBrowser();
+  app = await serveApp();
+});
+after(async () => {
+  await browser?.close();
+  server?.closeAllConnections();
+  server?.close();
+  await demo.stop();
+});
+
+test("fhirclient authorizes, reads what its patient's chart says, and nothing of another's", async () => {
+  const { page, context } = await newPerson(browser);
+  await page.goto(app);
+  await heading(page, "Choose a patient").waitFor();
+  await look(page, "ehr-choice", true);
+  await follow(page, "Odalys Mockingham");
+  await page.waitForFunction(() => document.querySelector("#said")?.textContent);
+  const said = JSON.parse(await page.locator("#said").innerText());
+  assert.equal(said.error, undefined);
+  assert.equal(said.patient.name[0].text, "Odalys Mockingham");
+  assert.equal(said.patient.birthDate, "1986-12-02");
+  assert.deepEqual(said.allergies.map((it) => [it.code.text, it.reaction[0].manifestation[0].text]), [["Sulfa antibiotics", "hives"]]);
+  assert.ok(said.problems.some((it) => it.code.text === "Opioid use disorder, in steady treatment"));
+  assert.equal(said.orders.length, 3);
+  assert.equal(said.user.name[0].text, "Dr. Ada Moreno");
+  assert.notEqual(said.other, "p-1001");
+  await context.close();
+});
+
+test("the tab of a chart opens our app for its patient, with SMART and with a signed launch", async () => {
+  const { page, complaints } = await newPerson(browser);
+  const visited = [];
+  page.on("request", (request) => { if (request.isNavigationRequest()) visited.push(new URL(request.url()).pathname); });
+  await page.goto(`${demo.ehr}/patients/p-1004`);
+  await follow(page, "e-Prescribing");
+  await heading(page, "e-Prescribing").waitFor();
+  await page.getByRole("region", { name: "Patient" }).getByText("Thaddeus Placeholt").waitFor();
+  assert.deepEqual(visited.filter((it) => /smart|auth/.test(it)), ["/smart/launch", "/auth/authorize", "/smart/callback"]);
+  await follow(page, "Write a prescription");
+  assert.equal(await page.getByLabel("Patient's address", { exact: true }).inputValue(), "9 Nowhere Court, Lincoln NE 68501");
+  await page.goto(`${demo.ehr}/patients/p-1005/signed-launch`);
+  await heading(page, "e-Prescribing").waitFor();
+  await page.getByRole("region", { name: "Patient" }).getByText("Wilhelmina Fauxley-Demo").waitFor();
+  // An app that the EHR does not know is sent nowhere.
+  await page.goto(`${demo.ehr}/auth/authorize?response_type=code&client_id=countersign&redirect_uri=https://evil.example/&state=x`);
+  await heading(page, "This app is not registered").waitFor();
+  assert.deepEqual(complaints, []);
+});
+
+test("no page of these complained", () => {
+  assert.deepEqual(findings, []);
+});
