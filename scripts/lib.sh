@@ -99,3 +99,21 @@ stage() {
   fi
   say "==> $name: $((SECONDS - began)) s"
 }
+
+# python_with PACKAGE==VERSION: a Python that has this package of PyPI, installed once into the cache folder.
+python_with() {
+  local package=$1 venv
+  venv=${XDG_CACHE_HOME:-$HOME/.cache}/countersign/python-${package%%==*}
+  if [ "$(cat "$venv/.installed" 2>/dev/null)" != "$package" ]; then
+    python3 -c 'import ensurepip' 2>/dev/null || install_packages "$package" python3-venv >&2
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    # Trust what this machine trusts; pip by itself looks at a list of its own.
+    if [ -z "${PIP_CERT:-}" ] && [ -r /etc/ssl/certs/ca-certificates.crt ]; then
+      export PIP_CERT=/etc/ssl/certs/ca-certificates.crt
+    fi
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$package" >&2
+    printf '%s' "$package" >"$venv/.installed"
+  fi
+  printf '%s' "$venv/bin/python"
+}
