@@ -55,6 +55,22 @@ impl Date {
         })
     }
 
+    /// The first day of its month.
+    #[must_use]
+    pub fn month_start(self) -> Self {
+        Self(self.0.first_of_month())
+    }
+
+    /// Its month, such as `2027-05`.
+    pub fn month(self) -> String {
+        self.to_string().chars().take(7).collect()
+    }
+
+    /// The moment at which this day begins in a time zone.
+    pub fn start(self, zone: &TimeZone) -> Timestamp {
+        self.plus_days(-1).end(zone)
+    }
+
     /// So many days later (or earlier); stays at the ends of the calendar.
     #[must_use]
     pub fn plus_days(self, days: i32) -> Self {

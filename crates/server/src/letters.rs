@@ -111,6 +111,8 @@ notices! {
     RxFailed: "prescription_failed" in "notices/prescription_failed.txt" = "A prescription was not sent";
     /// A signed prescription is disowned.
     RxDisowned: "prescription_disowned" in "notices/prescription_disowned.txt" = "A signed prescription is said not to be the practitioner's";
+    /// The log of a month is there.
+    MonthlyLog: "monthly_log" in "notices/monthly_log.txt" = "Your log of signed prescriptions";
     /// Your code.
     CodeText: "code_text" in "notices/code_text.txt" = "Your code";
     /// Your code.

@@ -258,7 +258,8 @@ async fn token(
     Form(asked): Form<Exchange>,
 ) -> Response {
     let (id, secret) = &it.proofer.client;
-    let expected = BASE64.encode(format!("{id}:{secret}").as_bytes());
+    let both = format!("{}:{}", oidc::escaped(id), oidc::escaped(secret));
+    let expected = BASE64.encode(both.as_bytes());
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = given.and_then(|value| value.strip_prefix("Basic ")).unwrap_or_default();
     if !constant_time_eq(given.as_bytes(), expected.as_bytes()) {

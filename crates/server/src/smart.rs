@@ -130,7 +130,7 @@ pub(crate) fn patient_of(id: &str, body: &[u8]) -> Option<(LaunchPatient, String
         let mut parts: Vec<&str> = given.iter().filter_map(Value::as_str).collect();
         let family = text(&name, "family");
         parts.push(&family);
-        full = parts.join(" ").trim().to_owned();
+        parts.join(" ").trim().clone_into(&mut full);
     }
     let is_mrn = |it: &&Value| {
         let codes = it.pointer("/type/coding").and_then(Value::as_array);

@@ -120,6 +120,8 @@ pub enum NavTab {
     Overview,
     /// Token management.
     Tokens,
+    /// What was signed.
+    Prescriptions,
 }
 
 /// The menu at the top left.

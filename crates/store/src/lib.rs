@@ -43,14 +43,14 @@ pub use error::Error;
 pub use fobs::Fob;
 pub use lane::Lane;
 pub use migrate::{SCHEMA_VERSION, SchemaState};
-pub use outbox::{Deadline, Message, MessageBody};
+pub use outbox::{Deadline, Message, MessageBody, Nearing};
 pub use pairing::{Pairing, PairingState};
 pub use people::{ApiKey, EhrRow, Identity, Person, Staff};
 pub use practice::{
     Authority, Listed, Member, Paper, PermissionRow, Practice, RequestBody, RequestRow,
     RequestStage,
 };
-pub use prescription::{PrescriptionRow, PublicKey, SignedRecord, Transmission};
+pub use prescription::{Archived, PrescriptionRow, PublicKey, SignedRecord, Transmission};
 pub use session::{Patient, Session, Stage};
 pub use smart::{SmartEhr, SmartTry};
 pub use token::{OwnedTokens, ReadMark, TokenRow};

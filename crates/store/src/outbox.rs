@@ -83,6 +83,19 @@ macro_rules! message_query {
     };
 }
 
+/// A deadline that comes near.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nearing {
+    /// Of which practice.
+    pub practice: PracticeId,
+    /// About whom.
+    pub person: Option<PersonId>,
+    /// What it is about.
+    pub kind: String,
+    /// When it is over.
+    pub due: Timestamp,
+}
+
 impl Tx<'_> {
     /// Puts a message into the outbox.
     pub fn create_message(&mut self, it: &Message) -> Result<(), Error> {
@@ -300,7 +313,7 @@ impl Tx<'_> {
         &mut self,
         before: Timestamp,
         now: Timestamp,
-    ) -> Result<Vec<(PracticeId, Option<PersonId>, String, Timestamp)>, Error> {
+    ) -> Result<Vec<Nearing>, Error> {
         self.rows(
             sql!("UPDATE deadline SET reminded = $2 WHERE done IS NULL AND reminded IS NULL AND due < $1 "
                 "RETURNING practice, person, kind, due"),
@@ -308,12 +321,12 @@ impl Tx<'_> {
         )?
         .iter()
         .map(|row| {
-            Ok((
-                row.id(0, "deadline.practice", PracticeId::from_slice)?,
-                row.opt_id(1, "deadline.person", PersonId::from_slice)?,
-                row.text(2, "deadline.kind")?.to_owned(),
-                Timestamp::from_micros(row.int(3, "deadline.due")?),
-            ))
+            Ok(Nearing {
+                practice: row.id(0, "deadline.practice", PracticeId::from_slice)?,
+                person: row.opt_id(1, "deadline.person", PersonId::from_slice)?,
+                kind: row.text(2, "deadline.kind")?.to_owned(),
+                due: Timestamp::from_micros(row.int(3, "deadline.due")?),
+            })
         })
         .collect()
     }

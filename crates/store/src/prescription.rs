@@ -47,6 +47,17 @@ pub struct SignedRecord {
     pub jws: String,
 }
 
+/// A signed record, and what became of its prescription.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Archived {
+    /// The record.
+    pub record: SignedRecord,
+    /// How far the prescription is.
+    pub state: State,
+    /// When its practitioner said that it is not theirs.
+    pub disowned: Option<Timestamp>,
+}
+
 /// A key whose signatures can be verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey {
@@ -182,6 +193,13 @@ macro_rules! transmission_query {
     };
     ($kind:ident, $tail:literal) => {
         $kind!("SELECT prescription, practice, begun, next_try, tries, done, outcome, told FROM transmission " $tail)
+    };
+}
+
+macro_rules! archive_query {
+    ($tail:literal) => {
+        sql!("SELECT r.prescription, r.practice, r.prescriber, r.signed, r.key_id, r.sealed, p.state, p.state_at, d.at "
+            "FROM signed_record r JOIN prescription p ON p.id = r.prescription LEFT JOIN disowned d ON d.prescription = r.prescription " $tail)
     };
 }
 
@@ -435,6 +453,161 @@ impl Tx<'_> {
             key_id: row.text(2, "signed_record.key_id")?.to_owned(),
             jws: self.open_json(practice, "signed_record", id.as_bytes(), sealed)?,
         }))
+    }
+
+    fn archived(&mut self, rows: &[Row]) -> Result<Vec<Archived>, Error> {
+        rows.iter()
+            .map(|row| {
+                let column = "prescription.state";
+                let at = row.opt_int(7, "prescription.state_at")?.map(Timestamp::from_micros);
+                let id = row.id(0, "signed_record.prescription", PrescriptionId::from_slice)?;
+                let practice = row.id(1, "signed_record.practice", PracticeId::from_slice)?;
+                let sealed = row.blob(5, "signed_record.sealed")?;
+                Ok(Archived {
+                    state: State::from_code(row.text(6, column)?, at)
+                        .ok_or(Error::Corrupt { column })?,
+                    disowned: row.opt_int(8, "disowned.at")?.map(Timestamp::from_micros),
+                    record: SignedRecord {
+                        prescription: id,
+                        practice,
+                        prescriber: row.id(2, "signed_record.prescriber", PersonId::from_slice)?,
+                        signed: Timestamp::from_micros(row.int(3, "signed_record.signed")?),
+                        key_id: row.text(4, "signed_record.key_id")?.to_owned(),
+                        jws: self.open_json(practice, "signed_record", id.as_bytes(), sealed)?,
+                    },
+                })
+            })
+            .collect()
+    }
+
+    /// What somebody has signed in a time, in all practices, oldest first.
+    pub fn records_of(
+        &mut self,
+        person: PersonId,
+        (from, to): (Timestamp, Timestamp),
+        most: i64,
+    ) -> Result<Vec<Archived>, Error> {
+        let sql = archive_query!(
+            "WHERE r.prescriber = $1 AND r.signed >= $2 AND r.signed < $3 ORDER BY r.signed, r.prescription LIMIT $4"
+        );
+        let params =
+            [person.as_bytes().into(), from.micros().into(), to.micros().into(), most.into()];
+        let rows = self.rows(sql, &params)?;
+        self.archived(&rows)
+    }
+
+    /// One record of somebody.
+    pub fn record_of(
+        &mut self,
+        person: PersonId,
+        id: PrescriptionId,
+    ) -> Result<Option<Archived>, Error> {
+        let sql = archive_query!("WHERE r.prescriber = $1 AND r.prescription = $2");
+        let rows = self.rows(sql, &[person.as_bytes().into(), id.as_bytes().into()])?;
+        Ok(self.archived(&rows)?.pop())
+    }
+
+    /// What was signed in a practice in a time, newest first.
+    pub fn records_in(
+        &mut self,
+        practice: PracticeId,
+        (from, to): (Timestamp, Timestamp),
+        most: i64,
+    ) -> Result<Vec<Archived>, Error> {
+        let sql = archive_query!(
+            "WHERE r.practice = $1 AND r.signed >= $2 AND r.signed < $3 ORDER BY r.signed DESC, r.prescription LIMIT $4"
+        );
+        let params =
+            [practice.as_bytes().into(), from.micros().into(), to.micros().into(), most.into()];
+        let rows = self.rows(sql, &params)?;
+        self.archived(&rows)
+    }
+
+    /// Notes that a signed record is not its practitioner's. `false` where that was noted before.
+    pub fn disown(&mut self, record: &SignedRecord, now: Timestamp) -> Result<bool, Error> {
+        let noted = self.run(
+            sql!("INSERT INTO disowned (prescription, practice, at) VALUES ($1, $2, $3) ON CONFLICT (prescription) DO NOTHING"),
+            &[
+                record.prescription.as_bytes().into(),
+                record.practice.as_bytes().into(),
+                now.micros().into(),
+            ],
+        )?;
+        Ok(noted == 1)
+    }
+
+    /// Who has signed in a practice in a time, and has no log of that month yet.
+    pub fn logs_missing(
+        &mut self,
+        practice: PracticeId,
+        month: &str,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Result<Vec<PersonId>, Error> {
+        self.rows(
+            sql!("SELECT DISTINCT r.prescriber FROM signed_record r WHERE r.practice = $1 AND r.signed >= $3 AND r.signed < $4 "
+                "AND NOT EXISTS (SELECT l.made FROM monthly_log l WHERE l.practice = r.practice AND l.prescriber = r.prescriber "
+                "AND l.month = $2)"),
+            &[practice.as_bytes().into(), month.into(), from.micros().into(), to.micros().into()],
+        )?
+        .iter()
+        .map(|row| row.id(0, "signed_record.prescriber", PersonId::from_slice))
+        .collect()
+    }
+
+    /// Keeps a log as it is given out: once.
+    pub fn keep_log(
+        &mut self,
+        practice: PracticeId,
+        person: PersonId,
+        month: &str,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let id = [person.as_bytes().as_slice(), month.as_bytes()].concat();
+        let sealed = self.seal_json(practice, "monthly_log", &id, &text)?;
+        self.run(
+            sql!("INSERT INTO monthly_log (practice, prescriber, month, made, sealed) VALUES ($1, $2, $3, $4, $5)"),
+            &[
+                practice.as_bytes().into(),
+                person.as_bytes().into(),
+                month.into(),
+                now.micros().into(),
+                sealed.as_slice().into(),
+            ],
+        )
+        .map(drop)
+    }
+
+    /// The logs of somebody: practice and month, newest first.
+    pub fn logs_of(&mut self, person: PersonId) -> Result<Vec<(PracticeId, String)>, Error> {
+        self.rows(
+            sql!("SELECT practice, month FROM monthly_log WHERE prescriber = $1 ORDER BY month DESC, practice"),
+            &[person.as_bytes().into()],
+        )?
+        .iter()
+        .map(|row| {
+            Ok((
+                row.id(0, "monthly_log.practice", PracticeId::from_slice)?,
+                row.text(1, "monthly_log.month")?.to_owned(),
+            ))
+        })
+        .collect()
+    }
+
+    /// One log, byte for byte as it was given out.
+    pub fn log(
+        &mut self,
+        practice: PracticeId,
+        person: PersonId,
+        month: &str,
+    ) -> Result<Option<String>, Error> {
+        let row = self.row(
+            sql!("SELECT sealed FROM monthly_log WHERE practice = $1 AND prescriber = $2 AND month = $3"),
+            &[practice.as_bytes().into(), person.as_bytes().into(), month.into()],
+        )?;
+        let Some(row) = row else { return Ok(None) };
+        let id = [person.as_bytes().as_slice(), month.as_bytes()].concat();
+        self.open_json(practice, "monthly_log", &id, row.blob(0, "monthly_log.sealed")?).map(Some)
     }
 
     /// The key with which a practice signs now; made where there is none.

@@ -15,8 +15,8 @@ use countersign_domain::{
     one_business_day_after,
 };
 use countersign_store::{
-    Authority, Deadline, Listed, Member, Paper, PermissionRow, Practice, RequestBody, RequestRow,
-    RequestStage, Session, Tx,
+    Authority, Deadline, Listed, Member, Nearing, Paper, PermissionRow, Practice, RequestBody,
+    RequestRow, RequestStage, Session, Tx,
 };
 
 use super::{
@@ -36,6 +36,13 @@ pub struct Desk {
     pub person: PersonId,
     /// The roles that they have there.
     pub roles: Vec<Role>,
+}
+
+impl Desk {
+    /// Whether the signed records of the practice are theirs to search: they hold health data.
+    pub fn sees_records(&self) -> bool {
+        self.roles.iter().any(|role| matches!(role, Role::Administrator | Role::Designated))
+    }
 }
 
 /// All that the console of a practice shows.
@@ -600,6 +607,7 @@ impl App {
         let changed = self
             .store
             .write("watch", move |tx| {
+                Self::make_logs(tx, &mailer, at)?;
                 remind(tx, &mailer, at)?;
                 retire_worn_out(tx, &mailer, at)?;
                 watch_papers(tx, &mailer, at)
@@ -624,7 +632,7 @@ const REMIND_SECONDS: i64 = 4 * 3_600;
 
 fn remind(tx: &mut Tx<'_>, mailer: &Mailer, at: At) -> Result<(), countersign_store::Error> {
     let before = at.now.plus_seconds(REMIND_SECONDS);
-    for (practice, person, kind, due) in tx.deadlines_nearing(before, at.now)? {
+    for Nearing { practice, person, kind, due } in tx.deadlines_nearing(before, at.now)? {
         let name = person.map(|id| tx.person(id)).transpose()?.flatten();
         let whom = name.as_ref().map_or("this practice", |found| &found.name);
         let notice = Notice {

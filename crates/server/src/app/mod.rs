@@ -6,6 +6,7 @@
 mod access;
 mod activation;
 mod admin;
+mod archive;
 mod browser;
 mod burned;
 mod cases;
@@ -54,6 +55,7 @@ use crate::{
 pub use access::{Asked, Board, Desk, Execution, NewPaper, Shown, Wanted, deadline_label};
 pub use activation::{Activation, Hindrance};
 pub use admin::{Closing, DemoPerson, ListedKey};
+pub use archive::{Entry, Format, MOST_RECORDS, OwnLog, Search, rendered};
 pub use cases::{CaseView, Decision, ReplyRefusal, Seen, WINDOW_SECONDS};
 pub use check::{CheckAnswer, CheckRequest};
 pub use console::{Fleet, Founder, FoundingRefusal, Rules};

@@ -20,7 +20,7 @@ use countersign_domain::Timestamp;
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Ehr, fhir,
@@ -433,35 +433,36 @@ async fn token(
         grant
     };
     let access = &grant.access;
-    let mut body = json!({
-        "access_token": name,
-        "token_type": "Bearer",
-        "expires_in": TOKEN_SECONDS,
-        "scope": access.scopes.join(" "),
-    });
+    let mut body = Map::from_iter([
+        ("access_token".to_owned(), json!(name)),
+        ("token_type".to_owned(), json!("Bearer")),
+        ("expires_in".to_owned(), json!(TOKEN_SECONDS)),
+        ("scope".to_owned(), json!(access.scopes.join(" "))),
+    ]);
     if let Some(patient) = access.patient {
-        body["patient"] = json!(patient);
+        body.insert("patient".to_owned(), json!(patient));
     }
     if access.scopes.iter().any(|scope| scope == "openid") {
-        let mut claims = json!({
-            "iss": smart.fhir(),
-            "aud": client.id,
-            "sub": access.user,
-            "iat": now.seconds(),
-            "exp": now.seconds() + 300,
-        });
+        let mut claims = Map::from_iter([
+            ("iss".to_owned(), json!(smart.fhir())),
+            ("aud".to_owned(), json!(client.id)),
+            ("sub".to_owned(), json!(access.user)),
+            ("iat".to_owned(), json!(now.seconds())),
+            ("exp".to_owned(), json!(now.seconds() + 300)),
+        ]);
         if !grant.nonce.is_empty() {
-            claims["nonce"] = json!(grant.nonce);
+            claims.insert("nonce".to_owned(), json!(grant.nonce));
         }
         if access.scopes.iter().any(|scope| scope == "fhirUser") {
-            claims["fhirUser"] = json!(format!("{}/Practitioner/{}", smart.fhir(), access.user));
+            let user = format!("{}/Practitioner/{}", smart.fhir(), access.user);
+            claims.insert("fhirUser".to_owned(), json!(user));
         }
-        let Some(signed) = id_token(&ehr, &claims) else {
+        let Some(signed) = id_token(&ehr, &Value::Object(claims)) else {
             return refused(StatusCode::INTERNAL_SERVER_ERROR, "server_error");
         };
-        body["id_token"] = json!(signed);
+        body.insert("id_token".to_owned(), json!(signed));
     }
-    fhir::oauth(StatusCode::OK, body)
+    fhir::oauth(StatusCode::OK, Value::Object(body))
 }
 
 fn id_token(ehr: &Ehr, claims: &Value) -> Option<String> {

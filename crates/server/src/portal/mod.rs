@@ -11,6 +11,7 @@ mod passphrase;
 mod phone;
 mod practice;
 mod prescribing;
+mod records;
 mod recovery;
 mod show;
 mod start;
@@ -111,6 +112,9 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/portal/pairings/{id}/state", get(pairing::state))
         .route("/portal/tokens/other", get(phone::other_form).post(phone::other))
         .route("/portal/phone", get(phone::form).post(phone::submit))
+        .route("/portal/prescriptions", get(records::own))
+        .route("/portal/prescriptions/export", post(records::own_export))
+        .route("/portal/prescriptions/{id}/not-mine", post(records::disown))
         .route("/portal/history", get(tokens::history))
         .route("/portal/tokens/{id}", get(tokens::one))
         .route("/portal/tokens/{id}/name", post(tokens::rename))
@@ -134,6 +138,8 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/practice/{practice}/rules/zone", post(console::zone))
         .route("/practice/{practice}/rules/model", post(console::model))
         .route("/practice/{practice}/rules/provider", post(console::provider))
+        .route("/practice/{practice}/records", get(records::search))
+        .route("/practice/{practice}/records/export", post(records::export))
         .route("/practice/{practice}/fleet", get(console::fleet))
         .route("/practice/{practice}/fleet/send", post(console::send_fob))
         .route("/practice/{practice}/people/{id}", get(practice::person))

@@ -234,6 +234,7 @@ pub(super) async fn home(ctx: Ctx, Path(practice): Path<String>, query: Query) -
         letters,
         cases: cases.iter().filter(|it| it.row.state == CaseState::Open).count(),
         invitations: console::invitation_lines(&ctx, &known, &rules.invitations, &fleet),
+        sees_records: known.desk.sees_records(),
         can_invite: known.desk.may_invite(),
         lacking: known.lacking(&ctx),
     };

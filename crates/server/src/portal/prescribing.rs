@@ -26,7 +26,7 @@ use crate::{
     app::{Chart, Draft, OneRx, Sheet, Signing, SigningForm, SigningSet},
     respond::{Out, Stop, page, see_other},
     views::{
-        ANY_TOKEN, Area, Choice, ChoiceField, EPrescribingPage, Notice, NoticeKind, Page,
+        ANY_TOKEN, Area, Choice, ChoiceField, EPrescribingPage, Failure, Notice, NoticeKind, Page,
         RxEditPage, RxLine, RxPaperPage, RxSignPage, RxViewPage, SecretField, StepUp, TextField,
     },
 };
@@ -96,9 +96,8 @@ impl Known {
             state: row.it.state.label(),
             class: match row.it.state {
                 RxState::Draft => "disabled",
-                RxState::Ready { .. } => "locked",
+                RxState::Ready { .. } | RxState::Failed { .. } => "locked",
                 RxState::Signed { .. } | RxState::Transmitted { .. } => "active",
-                RxState::Failed { .. } => "locked",
                 RxState::Printed { .. } | RxState::Cancelled { .. } => "ended",
             },
             by: self.name_of(row.it.prescriber),
@@ -392,8 +391,11 @@ fn view_page(ctx: &Ctx, known: &Known, one: &OneRx, today: Date) -> RxViewPage {
         it: known.line(row),
         open,
         sending: sending(one),
-        failed: matches!(row.it.state, RxState::Failed { .. }),
-        mine,
+        failure: match row.it.state {
+            RxState::Failed { .. } if mine => Failure::Mine,
+            RxState::Failed { .. } => Failure::Theirs,
+            _ => Failure::None,
+        },
         paper: match row.it.state {
             RxState::Signed { .. } | RxState::Transmitted { .. } => Some("Print a copy"),
             RxState::Printed { .. } => Some("Show the paper"),

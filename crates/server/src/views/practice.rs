@@ -124,6 +124,8 @@ pub struct PracticePage {
     pub cases: usize,
     /// People who are invited and not done.
     pub invitations: Vec<InvitationLine>,
+    /// Whoever looks may search the signed records.
+    pub sees_records: bool,
     /// Whoever looks may invite.
     pub can_invite: bool,
     /// What keeps this practice from granting anything; empty if nothing.

@@ -110,6 +110,17 @@ impl RxEditPage {
     }
 }
 
+/// Whether a prescription could not be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No.
+    None,
+    /// It could not, and whoever looks decides what becomes of it.
+    Mine,
+    /// It could not, and somebody else decides.
+    Theirs,
+}
+
 /// One prescription.
 #[derive(Clone, Debug, Template)]
 #[template(path = "rx_view.html")]
@@ -126,10 +137,8 @@ pub struct RxViewPage {
     pub can_mark: bool,
     /// Where it is on its way; empty where nothing was sent.
     pub sending: String,
-    /// It could not be sent.
-    pub failed: bool,
-    /// It is whoever looks' own.
-    pub mine: bool,
+    /// Whether it could not be sent, and whose that is to mend.
+    pub failure: Failure,
     /// What its paper is called, where it has one.
     pub paper: Option<&'static str>,
     /// The key of its signed record.
@@ -173,6 +182,90 @@ pub struct PharmacyLine {
 pub struct PharmacyPage {
     /// Newest first.
     pub lines: Vec<PharmacyLine>,
+}
+
+/// A signed record in a list.
+#[derive(Clone, Debug, Default)]
+pub struct RecordLine {
+    /// Of which prescription.
+    pub id: String,
+    /// When it was signed.
+    pub signed: When,
+    /// For whom.
+    pub patient: String,
+    /// What.
+    pub drug: String,
+    /// By whom.
+    pub by: String,
+    /// Under which DEA number.
+    pub dea: String,
+    /// What became of it.
+    pub state: &'static str,
+    /// When its practitioner said that it is not theirs.
+    pub disowned: Option<When>,
+}
+
+/// A log that was given out.
+#[derive(Clone, Debug)]
+pub struct LogLink {
+    /// Of which practice.
+    pub practice: String,
+    /// Its name.
+    pub name: String,
+    /// The month.
+    pub month: String,
+}
+
+/// What a practitioner has signed in a month.
+#[derive(Clone, Debug, Template)]
+#[template(path = "own_records.html")]
+pub struct OwnRecordsPage {
+    /// Frame.
+    pub page: Page,
+    /// The month, such as `2027-05`.
+    pub month: String,
+    /// The month before.
+    pub before: Option<String>,
+    /// The month after.
+    pub after: Option<String>,
+    /// By what it is sorted: `date`, `patient`, `drug`.
+    pub sort: &'static str,
+    /// What was signed.
+    pub lines: Vec<RecordLine>,
+    /// The monthly logs that were given out, newest first.
+    pub logs: Vec<LogLink>,
+}
+
+/// The archive of a practice.
+#[derive(Clone, Debug, Template)]
+#[template(path = "practice_records.html")]
+pub struct RecordsPage {
+    /// Frame.
+    pub page: Page,
+    /// Address of the practice.
+    pub base: String,
+    /// By whom. Sends `person`.
+    pub person: ChoiceField,
+    /// Sends `patient`.
+    pub patient: TextField,
+    /// Sends `drug`.
+    pub drug: TextField,
+    /// Sends `from`.
+    pub from: TextField,
+    /// Sends `to`.
+    pub to: TextField,
+    /// How many records one search looks at.
+    pub most: i64,
+    /// There may be more than that.
+    pub full: bool,
+    /// What was found, newest first.
+    pub lines: Vec<RecordLine>,
+}
+
+impl RecordsPage {
+    fn problems(&self) -> Vec<Problem<'_>> {
+        problems([("from", "From", &self.from.error), ("to", "To", &self.to.error)])
+    }
 }
 
 /// The act of signing. Sends `shown`, `shown_at`, `passphrase`, `stepup_token`, `stepup_passcode`.

@@ -11,6 +11,7 @@
 
 mod access;
 mod api;
+mod archive;
 mod attacks;
 mod browser;
 mod enrol;

@@ -8,7 +8,7 @@ use countersign_testkit::{
 };
 
 /// The fields of a prescription that lacks nothing.
-fn fields() -> Vec<(&'static str, String)> {
+pub(crate) fn fields() -> Vec<(&'static str, String)> {
     let dea = countersign_testkit::dea(0).as_text();
     [
         ("drug", "Oxycodone hydrochloride"),
@@ -36,7 +36,7 @@ async fn send(browser: &mut Browser, path: &str, fields: &[(&'static str, String
     browser.post(path, &fields).await
 }
 
-fn with(
+pub(crate) fn with(
     mut fields: Vec<(&'static str, String)>,
     changes: &[(&'static str, &str)],
 ) -> Vec<(&'static str, String)> {
@@ -80,7 +80,7 @@ async fn ready(browser: &mut Browser) -> String {
 both! {
     /// The whole act: the data and the statement in view, both factors bound to them, a record that holds
     /// without the server, and nothing that can be changed afterwards.
-    /// Shows: R-1311.120-b10a, R-1311.120-b11, R-1311.120-b14, R-1311.120-b15, R-1311.120-b19, R-1311.140-a1, R-1311.140-a3, R-1311.140-a5, R-1311.140-a6, A15
+    /// Shows: R-1311.120-b10a, R-1311.120-b11, R-1311.120-b14, R-1311.120-b15, R-1311.120-b16ii, R-1311.120-b19, R-1311.120-b6, R-1311.120-b23i, R-1306.08-a, R-1311.140-b, R-1311.140-a1, R-1311.140-a2, R-1311.140-a3, R-1311.140-a5, R-1311.140-a6, A15
     async fn a_prescription_is_signed_with_both_factors_and_verified_without_us(app: TestApp) {
         app.give_addresses(&app.person, "ada@x.example").await;
         let mut browser = app.launched("amoreno").await;
@@ -167,7 +167,7 @@ both! {
     }
 
     /// Staff write and can't mark or sign; a colleague signs nobody else's; another chart sees nothing.
-    /// Shows: R-1311.120-b2i, R-1311.120-b12, R-1311.120-b13, R-1306.05-ref
+    /// Shows: R-1311.120-b2i, R-1311.135-a, R-1311.120-b12, R-1311.120-b13, R-1306.05-ref
     async fn staff_write_and_the_practitioner_alone_signs(mut app: TestApp) {
         app.give_addresses(&app.person, "ada@x.example").await;
         let mut nurse = app.launched("jlee").await;
@@ -252,11 +252,13 @@ both! {
 
     /// Signed is on its way in the same transaction: a server that ends in between loses nothing, a lost
     /// answer sends nothing twice, and the pharmacy verifies before it takes.
-    /// Shows: R-1311.170-a, R-1311.120-b17, R-1311.120-b21, R-1311.170-c, A14
+    /// Shows: R-1311.170-a, R-1311.120-b17, R-1311.120-b18, R-1311.140-c, R-1311.120-b21, R-1311.170-c, R-1311.170-e, R-1306.08-d, A14
     async fn what_is_signed_gets_to_its_pharmacy_once(mut app: TestApp) {
         app.give_addresses(&app.person, "ada@x.example").await;
         let mut browser = app.launched("amoreno").await;
-        assert_eq!(app.transmit().await, 0);
+        let other = ready(&mut browser).await;
+        assert_eq!(app.transmit().await, 0, "nothing that is not signed");
+        browser.post(&format!("{other}/cancel"), &[]).await.leads_to("/e-prescribing?done=cancelled");
         let path = signed(&app, &mut browser, &fields()).await;
         browser.get(&format!("{path}/paper")).await.says(200, "Copy only—not valid for dispensing");
         // The server ends between signing and sending.
@@ -289,7 +291,7 @@ both! {
 
     /// A minute: the practitioner is told. A quarter of an hour: it is given up, somebody looks at it, and
     /// the practitioner may send it again or print it; what is printed is never sent.
-    /// Shows: R-1311.120-b20, R-1311.120-b22, R-1311.120-b23iii-iv, R-1311.170-b, R-1311.170-d, A14
+    /// Shows: R-1311.120-b20, R-1311.120-b22, R-1311.120-b23iii-iv, R-1311.102-c, R-1311.170-b, R-1311.170-d, A14
     async fn what_could_not_be_sent_is_told_and_printed_or_sent_again(mut app: TestApp) {
         app.give_addresses(&app.person, "ada@x.example").await;
         let ben = app.another_person().await;
@@ -380,7 +382,11 @@ async fn without_a_gateway_nothing_is_signed() {
 }
 
 /// Writes one, marks it ready and signs it; its address.
-async fn signed(app: &TestApp, browser: &mut Browser, fields: &[(&'static str, String)]) -> String {
+pub(crate) async fn signed(
+    app: &TestApp,
+    browser: &mut Browser,
+    fields: &[(&'static str, String)],
+) -> String {
     let page = send(browser, "/e-prescribing/new", fields).await;
     let path = page.location().to_owned();
     browser.post(&format!("{path}/ready"), &[]).await.leads_to("/e-prescribing?done=ready");

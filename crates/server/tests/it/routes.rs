@@ -36,7 +36,7 @@ enum Who {
 use Who::{Anyone, Bereft, Charted, Enrolling, Full, Machine, Pairing, Passphrase, Resetting};
 
 /// Every route there is. `router_and_list_agree` fails when one is missing here.
-const ROUTES: [(&str, &str, Who); 107] = [
+const ROUTES: [(&str, &str, Who); 112] = [
     ("/", "GET", Anyone(303)),
     ("/launch", "GET", Anyone(403)),
     ("/smart/launch", "GET", Anyone(403)),
@@ -100,6 +100,9 @@ const ROUTES: [(&str, &str, Who); 107] = [
     ("/portal/tokens/other", "GET POST", Full),
     ("/portal/passphrase", "GET POST", Full),
     ("/portal/phone", "GET POST", Full),
+    ("/portal/prescriptions", "GET", Full),
+    ("/portal/prescriptions/export", "POST", Full),
+    ("/portal/prescriptions/{id}/not-mine", "POST", Full),
     ("/portal/history", "GET", Full),
     ("/portal/tokens/{id}", "GET", Full),
     ("/portal/tokens/{id}/name", "POST", Full),
@@ -123,6 +126,8 @@ const ROUTES: [(&str, &str, Who); 107] = [
     ("/practice/{practice}/rules/zone", "POST", Full),
     ("/practice/{practice}/rules/model", "POST", Full),
     ("/practice/{practice}/rules/provider", "POST", Full),
+    ("/practice/{practice}/records", "GET", Full),
+    ("/practice/{practice}/records/export", "POST", Full),
     ("/practice/{practice}/fleet", "GET", Full),
     ("/practice/{practice}/fleet/send", "POST", Full),
     ("/practice/{practice}/people/{id}", "GET", Full),

@@ -1,0 +1,387 @@
+//! The archive of signed records: the practitioner's own log, the practice's search, and what leaves as a
+//! file. Nothing here changes or removes a record, and nothing anywhere does.
+
+use countersign_domain::{
+    Actor, Date, DeadlineId, Event, EventKind, Outcome, PersonId, PracticeId, PrescriptionId, Role,
+    TimeZone, Timestamp, one_business_day_after, prescription::State,
+};
+use countersign_store::{Archived, Deadline, Tx};
+use serde_json::{Value, json};
+
+use super::{
+    App, At, Desk, Error,
+    notices::{Mailer, Note, Notice},
+    prescriptions::today,
+};
+use crate::record;
+
+/// Most records of one search or export.
+pub const MOST_RECORDS: i64 = 5_000;
+
+/// A signed record with what it says.
+#[derive(Clone)]
+pub struct Entry {
+    /// The record, and what became of it.
+    pub it: Archived,
+    said: Value,
+}
+
+impl Entry {
+    fn of(it: Archived) -> Self {
+        let said = record::said(&it.record.jws).unwrap_or_default();
+        Self { it, said }
+    }
+
+    /// A text of the record, by its JSON pointer (RFC 6901); empty where it says none.
+    pub fn text(&self, path: &str) -> &str {
+        self.said.pointer(path).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// A number of the record.
+    pub fn number(&self, path: &str) -> i64 {
+        self.said.pointer(path).and_then(Value::as_i64).unwrap_or_default()
+    }
+}
+
+/// What a search asks for; empty texts ask for everything.
+#[derive(Debug, Clone, Default)]
+pub struct Search {
+    /// Whose.
+    pub person: Option<PersonId>,
+    /// Part of the patient's name or number.
+    pub patient: String,
+    /// Part of the drug.
+    pub drug: String,
+    /// From this day on.
+    pub from: Option<Date>,
+    /// Until the end of this day.
+    pub to: Option<Date>,
+}
+
+impl Search {
+    fn finds(&self, entry: &Entry) -> bool {
+        let within = |part: &str, whole: &str| {
+            part.trim().is_empty() || whole.to_lowercase().contains(&part.trim().to_lowercase())
+        };
+        self.person.is_none_or(|person| person == entry.it.record.prescriber)
+            && within(&self.drug, entry.text("/prescription/drug"))
+            && (within(&self.patient, entry.text("/prescription/patient/name"))
+                || within(&self.patient, entry.text("/prescription/patient/mrn")))
+    }
+}
+
+/// In which form records leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A table (RFC 4180).
+    Csv,
+    /// A JSON object a line, with the signed record whole: what another installation can verify.
+    JsonLines,
+}
+
+/// What a practitioner sees of a month.
+pub struct OwnLog {
+    /// The month, such as `2027-05`.
+    pub month: String,
+    /// What was signed in it, oldest first.
+    pub entries: Vec<Entry>,
+    /// The logs that were given out: practice, its name, month.
+    pub logs: Vec<(PracticeId, String, String)>,
+}
+
+/// The records as a file.
+pub fn rendered(entries: &[Entry], format: Format) -> String {
+    match format {
+        Format::Csv => csv(entries),
+        Format::JsonLines => entries
+            .iter()
+            .map(|entry| {
+                let record = &entry.it.record;
+                let line = json!({
+                    "id": record.prescription.to_string(),
+                    "signed_at": entry.text("/signed_at"),
+                    "state": entry.it.state.code(),
+                    "disowned": entry.it.disowned.map(Timestamp::minute_text),
+                    "key_id": record.key_id,
+                    "signed_record": record.jws,
+                });
+                format!("{line}\n")
+            })
+            .collect(),
+    }
+}
+
+fn csv(entries: &[Entry]) -> String {
+    const HEAD: &str = "signed_at,patient,birth_date,mrn,drug,strength,form,schedule,quantity,unit,refills,earliest_fill,directions,pharmacy,practitioner,npi,dea,state,disowned,id,key_id\r\n";
+    let mut text = HEAD.to_owned();
+    for entry in entries {
+        let record = &entry.it.record;
+        let refills = entry.number("/prescription/refills").to_string();
+        let (id, disowned) = (
+            record.prescription.to_string(),
+            entry.it.disowned.map(Timestamp::minute_text).unwrap_or_default(),
+        );
+        let of = |path: &str| entry.text(path);
+        let cells = [
+            of("/signed_at"),
+            of("/prescription/patient/name"),
+            of("/prescription/patient/birth_date"),
+            of("/prescription/patient/mrn"),
+            of("/prescription/drug"),
+            of("/prescription/strength"),
+            of("/prescription/form"),
+            of("/prescription/schedule"),
+            of("/prescription/quantity"),
+            of("/prescription/unit"),
+            &refills,
+            of("/prescription/earliest_fill"),
+            of("/prescription/directions"),
+            of("/prescription/pharmacy/name"),
+            of("/practitioner/name"),
+            of("/practitioner/npi"),
+            of("/practitioner/dea"),
+            entry.it.state.code(),
+            &disowned,
+            &id,
+            &record.key_id,
+        ];
+        let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
+        text.push_str(&cells.join(","));
+        text.push_str("\r\n");
+    }
+    text
+}
+
+/// A cell of a table, quoted; what a spreadsheet would take for a formula is marked as text.
+fn cell(text: &str) -> String {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let mark = if formula { "'" } else { "" };
+    format!("\"{mark}{}\"", text.replace('"', "\"\""))
+}
+
+/// First and last moment of a month in a time zone; nothing where the text is none.
+fn month_range(month: &str, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
+    let first = format!("{month}-01").parse::<Date>().ok()?;
+    let next = first.plus_days(31).month_start();
+    Some((first.start(zone), next.start(zone)))
+}
+
+impl App {
+    /// What a practitioner has signed in a month, in all practices, with the logs that were given out.
+    pub async fn own_log(
+        &self,
+        person: PersonId,
+        practice: PracticeId,
+        month: &str,
+        at: At,
+    ) -> Result<OwnLog, Error> {
+        let wanted = month.to_owned();
+        let log = self
+            .store
+            .read("own_log", move |tx| {
+                let rules = tx.practice(practice)?.ok_or_else(|| Tx::broken("no practice"))?;
+                let now = today(tx, practice, at.now)?.month();
+                let month = if wanted.is_empty() { now } else { wanted.clone() };
+                let Some(range) = month_range(&month, &rules.zone) else { return Ok(None) };
+                let found = tx.records_of(person, range, MOST_RECORDS)?;
+                let entries = found.into_iter().map(Entry::of).collect();
+                let mut logs = Vec::new();
+                for (practice, month) in tx.logs_of(person)? {
+                    let name = tx.practice_name(practice)?.unwrap_or_default();
+                    logs.push((practice, name, month));
+                }
+                Ok(Some(OwnLog { month, entries, logs }))
+            })
+            .await?;
+        log.ok_or(Error::NotFound)
+    }
+
+    /// A log as it was given out.
+    pub async fn monthly_log(
+        &self,
+        person: PersonId,
+        practice: PracticeId,
+        month: String,
+        at: At,
+    ) -> Result<String, Error> {
+        let found = self
+            .store
+            .write("monthly_log", move |tx| {
+                let Some(text) = tx.log(practice, person, &month)? else { return Ok(None) };
+                let event =
+                    Event::success(EventKind::RecordsExported, Actor::Person(person), at.support)
+                        .about(practice, person)
+                        .detail(&format!("log of {month}"));
+                tx.append(&event, at.now)?;
+                Ok(Some(text))
+            })
+            .await?;
+        found.ok_or(Error::NotFound)
+    }
+
+    /// Notes that records leave as a file.
+    pub async fn note_export(
+        &self,
+        person: PersonId,
+        practice: PracticeId,
+        what: String,
+        at: At,
+    ) -> Result<(), Error> {
+        self.store
+            .write("note_export", move |tx| {
+                let event =
+                    Event::success(EventKind::RecordsExported, Actor::Person(person), at.support)
+                        .about(practice, person)
+                        .detail(&what);
+                tx.append(&event, at.now)
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// The records of a practice that a search finds, newest first: for those who administer it.
+    pub async fn search_records(
+        &self,
+        desk: &Desk,
+        search: Search,
+        at: At,
+    ) -> Result<Vec<Entry>, Error> {
+        if !desk.sees_records() {
+            return Err(Error::NotFound);
+        }
+        let (practice, zone) = (desk.practice.id, desk.practice.zone.clone());
+        let found = self
+            .store
+            .read("search_records", move |tx| {
+                let from = search.from.map_or(Timestamp::from_micros(0), |day| day.start(&zone));
+                let to = search.to.map_or(at.now.plus_seconds(1), |day| day.end(&zone));
+                let found = tx.records_in(practice, (from, to), MOST_RECORDS)?;
+                Ok(found.into_iter().map(Entry::of).filter(|it| search.finds(it)).collect())
+            })
+            .await?;
+        Ok(found)
+    }
+
+    /// A practitioner says that a record in their name is not theirs: an incident, which those who set
+    /// access control must look at within one business day (21 CFR 1311.150(c)).
+    pub async fn disown(&self, person: PersonId, id: PrescriptionId, at: At) -> Result<(), Error> {
+        let mailer = self.mailer();
+        let found = self
+            .store
+            .write("disown", move |tx| {
+                let Some(it) = tx.record_of(person, id)? else { return Ok(false) };
+                if tx.disown(&it.record, at.now)? {
+                    incident(tx, &mailer, person, &it, at)?;
+                }
+                Ok(true)
+            })
+            .await?;
+        if found { Ok(()) } else { Err(Error::NotFound) }
+    }
+
+    /// Makes the logs of the month that is over, and tells their practitioners (21 CFR 1311.120(b)(27)).
+    pub(super) fn make_logs(
+        tx: &mut Tx<'_>,
+        mailer: &Mailer,
+        at: At,
+    ) -> Result<(), countersign_store::Error> {
+        for (practice, _) in tx.practices()? {
+            let Some(rules) = tx.practice(practice)? else { continue };
+            let today = Date::at(at.now, &rules.zone);
+            let month = today.month_start().plus_days(-1).month();
+            let Some(range) = month_range(&month, &rules.zone) else { continue };
+            for person in tx.logs_missing(practice, &month, range)? {
+                let found = tx.records_of(person, range, MOST_RECORDS)?;
+                let entries: Vec<Entry> = found
+                    .into_iter()
+                    .filter(|it| it.record.practice == practice)
+                    .map(Entry::of)
+                    .collect();
+                tx.keep_log(practice, person, &month, &csv(&entries), at.now)?;
+                let Some(person) = tx.person(person)? else { continue };
+                let notice = Notice {
+                    note: Note::MonthlyLog,
+                    practice,
+                    detail: &format!("{month}, {} prescriptions", entries.len()),
+                    path: "/portal/prescriptions",
+                };
+                mailer.tell(tx, &person, &notice, &[], at.now)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn incident(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    person: PersonId,
+    it: &Archived,
+    at: At,
+) -> Result<(), countersign_store::Error> {
+    let practice = it.record.practice;
+    let id = it.record.prescription.to_string();
+    let mut event =
+        Event::success(EventKind::PrescriptionDisowned, Actor::Person(person), at.support)
+            .about(practice, person)
+            .detail(&id);
+    // Somebody else may have signed: what the trail calls a failure.
+    event.outcome = Outcome::Refused;
+    tx.append(&event.reason("not_mine"), at.now)?;
+    let Some(rules) = tx.practice(practice)? else { return Ok(()) };
+    let name = tx.person(person)?.map(|person| person.name).unwrap_or_default();
+    let state: State = it.state;
+    let detail = format!(
+        "{name} says that a prescription signed in that name at {} is not theirs (now: {}).",
+        it.record.signed.minute_text(),
+        state.label(),
+    );
+    let path = format!("/practice/{practice}/due");
+    let notice = Notice { note: Note::RxDisowned, practice, detail: &detail, path: &path };
+    let told = mailer.tell_roles(
+        tx,
+        &notice,
+        &[Role::Designated, Role::Administrator],
+        Some(person),
+        at.now,
+    )?;
+    let deadline = DeadlineId::new(at.now, tx.rng())?;
+    tx.create_deadline(&Deadline {
+        id: deadline,
+        practice,
+        person: Some(person),
+        kind: "prescription_disowned".to_owned(),
+        discovered: at.now,
+        due: one_business_day_after(at.now, &rules.zone),
+        done: None,
+        note: format!("Record {id}; {told} notices"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_no_formula_and_no_two_cells() {
+        assert_eq!(cell("a \"b\", c"), "\"a \"\"b\"\", c\"");
+        assert_eq!(cell("=HYPERLINK(1)"), "\"'=HYPERLINK(1)\"");
+        assert_eq!(cell(""), "\"\"");
+    }
+
+    #[test]
+    fn a_month_is_that_of_the_practice() {
+        let zone: TimeZone = "America/Chicago".parse().unwrap();
+        let (from, to) = month_range("2026-12", &zone).unwrap();
+        assert_eq!(from.minute_text(), "2026-12-01 06:00 UTC");
+        assert_eq!(to.minute_text(), "2027-01-01 06:00 UTC");
+        let (from, to) = month_range("2027-03", &zone).unwrap();
+        assert_eq!(
+            (from.minute_text(), to.minute_text()),
+            ("2027-03-01 06:00 UTC".to_owned(), "2027-04-01 05:00 UTC".to_owned())
+        );
+        for bad in ["", "2026", "2026-13", "2026-1", "x"] {
+            assert!(month_range(bad, &zone).is_none(), "{bad}");
+        }
+    }
+}
