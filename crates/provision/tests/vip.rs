@@ -82,7 +82,9 @@ fn every_model_is_provisioned() {
         let expected =
             if model.is_event_based() { MovingFactor::Counter(1) } else { MovingFactor::Time };
         assert_eq!(received.moving_factor, expected);
-        assert!(Received::from_xml(answer.as_bytes(), &self::keys()).is_err(), "other keys");
+        // One key in 256 happens to leave a padding that looks right; the seed is not ours even then.
+        let other = Received::from_xml(answer.as_bytes(), &self::keys());
+        assert!(!other.is_ok_and(|it| it.seed.expose() == [7; 20]), "other keys");
     }
 }
 
