@@ -9,6 +9,7 @@ mod models;
 mod outside;
 mod prescription;
 mod private_file;
+mod release;
 mod serve;
 mod settings;
 mod soft_token;
@@ -50,6 +51,9 @@ enum Command {
     /// Verify signed records of prescriptions
     #[command(subcommand)]
     Prescription(prescription::PrescriptionCommand),
+    /// Sign and check lists of certified builds
+    #[command(subcommand)]
+    Release(release::ReleaseCommand),
     /// Bring the database up to this version
     Migrate,
     /// Check this host and say what to do
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
         Command::Token(command) => soft_token::run(command).map(|()| 0),
         Command::Admin(command) => admin::run(config, command).map(|()| 0),
         Command::Prescription(command) => prescription::run(&command).map(|()| 0),
+        Command::Release(command) => release::run(&command).map(|()| 0),
         Command::Migrate => serve::migrate(config).map(|()| 0),
         Command::Doctor => serve::doctor(config),
         Command::Version => print(&version()).map(|()| 0),

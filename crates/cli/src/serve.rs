@@ -4,10 +4,10 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use countersign_crypto::{KeyProvider, LocalMasterKey, Rng, SystemRng, fips_status};
-use countersign_domain::Timestamp;
+use countersign_domain::{Timestamp, controlled::Table};
 use countersign_server::{
     Limits, Listening,
-    app::{App, Clock, Options, Support, Vip},
+    app::{App, Build, Clock, Options, Support, Vip},
     listen,
     oidc::{Client, Secret},
     outbound::Outbound,
@@ -21,7 +21,7 @@ use crate::{
     doctor::{self, Finding},
     key_file,
     outside::Outside,
-    print, private_file,
+    print, private_file, release,
     settings::{DatabaseKind, LogFormat, Settings, is_safe},
     soft_token::now,
     vip_keys,
@@ -135,9 +135,57 @@ pub(crate) fn options(settings: &Settings, demonstration: bool) -> anyhow::Resul
         demonstration,
         vip: vip(settings)?,
         providers: providers(settings)?,
+        time_server: !settings.signing.time_server.is_empty(),
+        build: release::build(&settings.signing)?,
+        drugs: Arc::new(drugs(&settings.signing.drug_table_file)?),
         gateway: !settings.transmission.gateway_url.is_empty(),
         pharmacies: settings.pharmacies()?,
     })
+}
+
+/// The table of drugs.
+fn drugs(path: &str) -> anyhow::Result<Table> {
+    if path.is_empty() {
+        return Ok(Table::built_in());
+    }
+    let text = std::fs::read_to_string(path).with_context(|| path.to_owned())?;
+    text.parse().map_err(|error| anyhow::anyhow!("{path}: {error}"))
+}
+
+/// How often the clock is measured, and how long one measurement may take.
+const MEASURE_EVERY: Duration = Duration::from_mins(10);
+const MEASURE_MOST: Duration = Duration::from_secs(5);
+
+/// Measures this host's clock against the time server, again and again.
+async fn watch_clock(app: Arc<App>, server: String) {
+    if server.is_empty() {
+        return;
+    }
+    loop {
+        let pause = match measured(&server).await {
+            Ok(offset) => {
+                app.clock_was_measured(offset);
+                if offset.abs() > 60 {
+                    tracing::error!(offset, "the clock of this host is wrong");
+                }
+                MEASURE_EVERY
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the time server did not answer");
+                Duration::from_mins(1)
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// By how many seconds a time server is ahead of this host (SNTP, RFC 4330).
+async fn measured(server: &str) -> Result<i64, rsntp::SynchronizationError> {
+    let mut client = rsntp::AsyncSntpClient::new();
+    client.set_timeout(MEASURE_MOST);
+    let offset = client.synchronize(server).await?.clock_offset().as_secs_f64();
+    #[expect(clippy::cast_possible_truncation, reason = "seconds between two clocks of today")]
+    Ok(offset.round() as i64)
 }
 
 /// How we are known to a proofing provider, as its file says.
@@ -217,6 +265,9 @@ pub(crate) fn run(config: Option<&Path>, check_only: bool) -> anyhow::Result<()>
         let store = open_store(&settings, true, false).await?;
         let app = App::new(store, Arc::new(HostClock), system_rng, options(&settings, false)?);
         let app = Arc::new(app.reaching(Arc::clone(&outbound)));
+        if app.options().build == Build::Allowed {
+            app.note_unlisted_build().await?;
+        }
         // Before the word that all is ready: who stops it right then finds it listening.
         let stop = stop_signal()?;
         tracing::info!(
@@ -340,7 +391,9 @@ pub(crate) async fn serve_app(
             }
         }
     });
+    let clock = tokio::spawn(watch_clock(Arc::clone(&app), settings.signing.time_server.clone()));
     listen(listening, router(app, limits, most), stop).await;
+    clock.abort();
     tidy.abort();
     deliver.abort();
     transmit.abort();
@@ -411,4 +464,41 @@ async fn store_findings(settings: &Settings, key: Arc<dyn KeyProvider>) -> Vec<F
         Err(error) => findings.push(doctor::database_finding(Err(error))),
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server of SNTP whose clock is ahead by so many seconds.
+    async fn time_server(ahead: u64, stratum: u8) -> String {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            let mut asked = [0; 48];
+            let (_, from) = socket.recv_from(&mut asked).await.unwrap();
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+            // Seconds since 1900 (RFC 4330, section 3).
+            let seconds = u32::try_from(now.as_secs() + ahead + 2_208_988_800).unwrap();
+            let mut answer = [0; 48];
+            // No leap second, version 4, server.
+            answer[0] = 0b00_100_100;
+            answer[1] = stratum;
+            answer[24..32].copy_from_slice(&asked[40..48]);
+            for at in [16, 32, 40] {
+                answer[at..at + 4].copy_from_slice(&seconds.to_be_bytes());
+            }
+            socket.send_to(&answer, from).await.unwrap();
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_time_server_is_asked_and_believed_only_when_it_has_the_time() {
+        assert!(measured(&time_server(0, 1).await).await.unwrap().abs() <= 1);
+        let ahead = measured(&time_server(400, 2).await).await.unwrap();
+        assert!((399..=401).contains(&ahead), "{ahead}");
+        // A kiss of death (stratum 0) says no time.
+        assert!(measured(&time_server(0, 0).await).await.is_err());
+    }
 }

@@ -256,6 +256,21 @@ settings! {
         /// The key of that signature (HMAC-SHA-256): 64 hexadecimal digits in a file of mode 0600.
         webhook_key_file: PathBuf = "data/webhook.key".into();
     }
+    /// What must hold before anybody signs a prescription here.
+    signing: Signing {
+        /// Host and port of a time server (NTP) that goes back to NIST, such as `time.nist.gov:123`. It is
+        /// asked every ten minutes, and nothing is signed while this clock is off by more than five
+        /// minutes or was not checked for an hour (21 CFR 1311.120(b)(8)). Empty: nothing is signed.
+        time_server: String = String::new();
+        /// The release manifest that lists certified builds (`docs/operations.md`); empty for none.
+        release_manifest_file: String = String::new();
+        /// The keys that sign release manifests, as a JSON Web Key Set.
+        release_keys_file: String = String::new();
+        /// Lets a build sign that no manifest lists. Every start puts it on record, and pages say so.
+        unlisted_build: bool = false;
+        /// A table of drugs in place of the built-in one: lines such as `4 | Zolpidem tartrate`.
+        drug_table_file: String = String::new();
+    }
     /// How signed prescriptions leave. Without a gateway nothing can be signed.
     transmission: Transmission {
         /// Where each is posted as JSON, signed, with an `Idempotency-Key` (`docs/transmission.md`).

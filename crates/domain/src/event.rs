@@ -137,6 +137,8 @@ pub enum EventKind {
     PrescriptionDisowned,
     /// Signed records or a log of them left the archive as a file.
     RecordsExported,
+    /// The operator lets a build sign that no release manifest lists.
+    UnlistedBuildAllowed,
     /// A practice signs with a new key.
     SigningKeyMade,
     /// A request was refused because of where or how it came.
@@ -145,7 +147,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 67] = [
+    pub const ALL: [Self; 68] = [
         Self::PassphraseTried,
         Self::PassphraseChanged,
         Self::PasscodeTried,
@@ -211,6 +213,7 @@ impl EventKind {
         Self::PrescriptionPrinted,
         Self::PrescriptionDisowned,
         Self::RecordsExported,
+        Self::UnlistedBuildAllowed,
         Self::SigningKeyMade,
         Self::RequestRefused,
     ];
@@ -283,6 +286,7 @@ impl EventKind {
             Self::PrescriptionPrinted => "prescription_printed",
             Self::PrescriptionDisowned => "prescription_disowned",
             Self::RecordsExported => "records_exported",
+            Self::UnlistedBuildAllowed => "unlisted_build_allowed",
             Self::SigningKeyMade => "signing_key_made",
             Self::RequestRefused => "request_refused",
         }
@@ -356,6 +360,7 @@ impl EventKind {
             Self::PrescriptionPrinted => "Prescription printed",
             Self::PrescriptionDisowned => "\u{201c}This one is not mine\u{201d}",
             Self::RecordsExported => "Records exported",
+            Self::UnlistedBuildAllowed => "Build without a certificate may sign",
             Self::SigningKeyMade => "Signing key made",
             Self::RequestRefused => "Request refused",
         }

@@ -1,5 +1,6 @@
 //! Verifying a signed record with the published keys alone: no server, no database.
 
+use countersign_crypto::SigningKey;
 use countersign_domain::canonical::Json;
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
@@ -27,6 +28,20 @@ pub enum RecordError {
     Kind,
 }
 
+/// Signs something in its canonical form (RFC 8785) with ES256: the compact form (RFC 7515). Nothing where it
+/// has no canonical form, or the key does not sign.
+pub fn sign(key: &SigningKey, key_id: &str, kind: &str, payload: &Json) -> Option<String> {
+    let header = Json::object([
+        ("alg", Json::from("ES256")),
+        ("kid", Json::from(key_id)),
+        ("typ", Json::from(kind)),
+    ]);
+    let part = |it: &Json| Some(BASE64URL_NOPAD.encode(it.canonical().ok()?.as_bytes()));
+    let message = format!("{}.{}", part(&header)?, part(payload)?);
+    let signature = key.sign(message.as_bytes()).ok()?;
+    Some(format!("{message}.{}", BASE64URL_NOPAD.encode(&signature)))
+}
+
 /// What a record of our own archive says; it was sealed there, and its signature is not looked at.
 pub(crate) fn said(jws: &str) -> Option<Value> {
     let payload = jws.split('.').nth(1)?;
@@ -35,6 +50,11 @@ pub(crate) fn said(jws: &str) -> Option<Value> {
 
 /// Reads a record and verifies it (RFC 7515, ES256; RFC 8785). What it says, if it holds.
 pub fn verify(jws: &str, keys: &[u8]) -> Result<Value, RecordError> {
+    verify_as(RECORD_FORMAT, jws, keys)
+}
+
+/// The same for whatever calls itself `format`.
+pub fn verify_as(format: &str, jws: &str, keys: &[u8]) -> Result<Value, RecordError> {
     let jws = jws.trim();
     if jws.len() > MOST_BYTES {
         return Err(RecordError::Malformed);
@@ -61,7 +81,7 @@ pub fn verify(jws: &str, keys: &[u8]) -> Result<Value, RecordError> {
     let payload = bytes(payload)?;
     let value: Value = serde_json::from_slice(&payload).map_err(|_| RecordError::Kind)?;
     let spelling = json(&value).and_then(|it| it.canonical().ok()).ok_or(RecordError::Kind)?;
-    let ours = value.get("format").and_then(Value::as_str) == Some(RECORD_FORMAT);
+    let ours = value.get("format").and_then(Value::as_str) == Some(format);
     if spelling.as_bytes() != payload || !ours {
         return Err(RecordError::Kind);
     }

@@ -56,6 +56,8 @@ pub struct Page {
     pub support: Option<SupportContact>,
     /// Shows that the data are made up.
     pub demonstration: bool,
+    /// Shows that nobody certified this build.
+    pub unlisted: bool,
 }
 
 impl Page {

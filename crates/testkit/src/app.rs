@@ -12,12 +12,14 @@ use countersign_crypto::{HmacAlgorithm, HmacKey, LocalMasterKey, SecretBytes, Si
 use countersign_domain::{
     CredentialId, DeaNumber, Device, EhrId, Failures, FipsCertificate, Manufacturer, ModelCode,
     Npi, PassphraseHash, PersonId, Policy, PracticeId, Role, SessionRowId, Timestamp, Token,
-    TokenId, TokenKind, TokenModel, TokenState, luhn_check_digit,
+    TokenId, TokenKind, TokenModel, TokenState,
+    controlled::Table,
+    luhn_check_digit,
     otp::{Drift, OtpParams, TokenSeed},
 };
 use countersign_server::{
     Limits,
-    app::{App, Clock, Options, Support},
+    app::{App, Build, Clock, Options, Support},
     ehr::{self, Ehr, EhrUser, Smart, SmartClient},
     launch::{LaunchClaims, LaunchPatient, sign_launch},
     oidc::{self, Client, Secret},
@@ -121,6 +123,9 @@ fn options() -> Options {
         },
         demonstration: true,
         vip: None,
+        time_server: false,
+        build: Build::Unlisted,
+        drugs: Arc::new(Table::built_in()),
         gateway: true,
         pharmacies: vec!["9999991 Corner Pharmacy, 3 Oak Street".parse().unwrap()],
         providers: vec![(
@@ -428,6 +433,12 @@ impl TestApp {
         let app = App::new(self.store.clone(), clock, seeded_rng, self.options.clone());
         self.app = Arc::new(app.reaching(Arc::clone(&self.outbound)));
         self.router = router(Arc::clone(&self.app), Arc::clone(&self.limits), PATIENCE);
+    }
+
+    /// The same, with other options.
+    pub async fn restart_with(&mut self, change: impl FnOnce(&mut Options)) {
+        change(&mut self.options);
+        self.restart().await;
     }
 
     /// Another server beside this one, on the same data and clock.

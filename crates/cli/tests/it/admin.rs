@@ -241,3 +241,59 @@ fn a_practice_is_founded_once_by_two_people() {
     // The rows are whole: the program lists the practice, and the two can begin.
     assert!(place.run(&["admin", "practices"]).good().contains("Lakeside Clinic"));
 }
+
+#[test]
+fn an_ehr_is_registered_and_its_users_connected() {
+    let place = Place::new();
+    place.run(&["migrate"]).good();
+    let practice = id_of(&place.run(&["admin", "practice", "--name", "Lakeside Clinic"]).good());
+    let good = place.write("good", &format!("{PASSPHRASE}\n")).display().to_string();
+    place
+        .run(&[
+            "admin",
+            "prescriber",
+            "--practice",
+            &practice,
+            "--npi",
+            NPI,
+            "--name",
+            "Dr. Ada Moreno",
+            "--passphrase-file",
+            &good,
+        ])
+        .good();
+    let staff = id_of(
+        &place
+            .run(&["admin", "staff", "--practice", &practice, "--name", "Jamie", "--ehr-user", "j"])
+            .good(),
+    );
+    // A key as `openssl ecparam -name prime256v1 -genkey | openssl ec -pubout` makes it.
+    let pem = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAyLsRhKUPE7SGj9MsfCPXS27uyhk\nqQvkdKd+2P1kOfu3foEjsUfTjGuKu+k6YZr6t+b0lHlUhX1Tad5r9l91qw==\n-----END PUBLIC KEY-----\n";
+    let key = place.write("ehr.pem", pem).display().to_string();
+    let ehr = |key: &str| {
+        place.run(&["admin", "ehr", "--practice", &practice, "--name", "EHR", "--public-key", key])
+    };
+    ehr(&good).fails("no P-256 public key");
+    let id = id_of(&ehr(&key).good());
+    let smart = |iss: &str, id: &str| {
+        place.run(&["admin", "ehr-smart", id, "--iss", iss, "--client-id", "countersign"])
+    };
+    smart("http://ehr.example/fhir", &id).fails("https://");
+    let nowhere = "0196f000-0000-7000-8000-000000000000";
+    smart("https://ehr.example/fhir", nowhere).fails("no EHR");
+    let said = smart("https://ehr.example/fhir/", &id).good();
+    assert!(said.contains("/smart/launch") && said.contains("/smart/callback"), "{said}");
+    // Once more, over what was written; and another EHR does not get the address.
+    smart("https://ehr.example/fhir", &id).good();
+    let other =
+        id_of(&place.run(&["admin", "ehr", "--practice", &practice, "--name", "Two"]).good());
+    smart("https://ehr.example/fhir", &other).fails("another one has this address");
+    let user = |user: &str, who: [&str; 2]| {
+        place.run(&["admin", "ehr-user", &id, "--user", user, who[0], who[1]])
+    };
+    user("Practitioner/7", ["--npi", NPI]).good();
+    user("Practitioner/7", ["--npi", NPI]).fails("connected already");
+    user("Practitioner/8", ["--staff", &staff]).good();
+    user("Practitioner/9", ["--npi", "1000000004"]).fails("no such EHR");
+    user("Practitioner/9", ["--staff", nowhere]).fails("no such EHR");
+}

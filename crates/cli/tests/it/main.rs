@@ -11,5 +11,6 @@
 mod admin;
 mod demo;
 mod race;
+mod release;
 mod run;
 mod start;

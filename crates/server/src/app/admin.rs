@@ -232,11 +232,12 @@ impl App {
                         let Some(person) = person.filter(|it| !it.closed) else {
                             return Ok(false);
                         };
-                        // Somebody else's practice is no reason: people work in several.
-                        let here = tx
-                            .roles_of(person.id)?
-                            .iter()
-                            .any(|(at, member)| *at == row.practice && member.ended.is_none());
+                        // People work in several practices.
+                        let roles = tx.roles_of(person.id)?;
+                        let here = person.practice == row.practice
+                            || roles
+                                .iter()
+                                .any(|(at, it)| *at == row.practice && it.ended.is_none());
                         if !here {
                             return Ok(false);
                         }

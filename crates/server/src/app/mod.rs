@@ -39,7 +39,7 @@ use std::{
 use countersign_crypto::{Drawn, Rng, SecretText, random_array, sha256};
 use countersign_domain::{
     Actor, Event, EventKind, Failures, Manufacturer, Outcome, PersonId, Policy, Purpose, Refusal,
-    SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState, otp::Step,
+    SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState, controlled::Table, otp::Step,
     prescription::Pharmacy,
 };
 use countersign_store::{Lane, ReadMark, RngSource, Session, Stage, Store, TokenRow, Tx};
@@ -101,6 +101,17 @@ pub struct Support {
     pub email: Option<String>,
 }
 
+/// What is known of the build that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    /// A signed release manifest lists it.
+    Listed,
+    /// No manifest lists it, and the operator lets it sign.
+    Allowed,
+    /// No manifest lists it.
+    Unlisted,
+}
+
 /// What the operator chose.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -123,6 +134,12 @@ pub struct Options {
     /// Proofing providers that are set up here: name, and how we are known there. Which of them counts,
     /// two people of each practice decide.
     pub providers: Vec<(String, Client)>,
+    /// A time server is set up, by which the clock is checked before anything is signed.
+    pub time_server: bool,
+    /// What is known of this build.
+    pub build: Build,
+    /// The drugs that are offered, with their schedules.
+    pub drugs: Arc<Table>,
     /// A gateway to the pharmacies is set up; without one nothing is signed.
     pub gateway: bool,
     /// The pharmacies that it reaches.
@@ -193,6 +210,8 @@ pub struct App {
     outbound: Arc<dyn Outbound>,
     /// Something was signed just now.
     signed: Notify,
+    /// When the clock was last measured, and by how many seconds it was behind.
+    clock_measured: Mutex<Option<(Timestamp, i64)>>,
 }
 
 /// What the session is that a cookie names.
@@ -261,6 +280,7 @@ impl App {
             refused: Refused::default(),
             outbound: Arc::new(Nothing),
             signed: Notify::new(),
+            clock_measured: Mutex::default(),
             store,
             clock,
             options,

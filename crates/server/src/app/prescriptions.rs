@@ -4,7 +4,7 @@
 //! was shown (21 CFR 1311.140). The application then signs the record in the same transaction in which the
 //! prescription becomes signed, its archive copy is written and the event appended: all or nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use countersign_crypto::{SecretText, sha256};
 use countersign_domain::{
@@ -19,15 +19,20 @@ use countersign_store::{
     Authority, Identity, Paper, Person, PrescriptionRow, PublicKey, Session, SignedRecord,
     Transmission, Tx,
 };
-use data_encoding::BASE64URL_NOPAD;
 
 use super::{
-    App, At, Confirm, Error, record,
+    App, At, Build, Confirm, Error, record as put_down,
     sign_in::{passcode_event, verify},
 };
+use crate::record;
 
 /// What a signed record calls itself.
 pub const RECORD_FORMAT: &str = "countersign-prescription/1";
+
+/// How far the clock may be off, in seconds: five minutes (21 CFR 1311.120(b)(8)).
+const MOST_OFFSET_SECONDS: i64 = 300;
+/// How long a measurement of the clock counts, in seconds.
+const MEASURED_SECONDS: i64 = 3_600;
 
 /// The chart from which somebody came: no other patient can be written for in that session.
 #[derive(Clone)]
@@ -108,6 +113,16 @@ pub enum SigningHindrance {
         "No way to the pharmacies is set up here, so nothing can be signed. Tell your support."
     )]
     NoGateway,
+    /// Nobody certified this build (21 CFR 1311.300; question A18).
+    #[error(
+        "This build of the program is not a certified one, so nothing can be signed. Tell your support."
+    )]
+    Build,
+    /// The clock may be wrong (21 CFR 1311.120(b)(8)).
+    #[error(
+        "The clock of the server could not be checked, or is off by more than five minutes, so nothing can be signed. Tell your support."
+    )]
+    Clock,
     /// The practitioner's address is not known.
     #[error(
         "Your address is not on record, and must stand on it. Add it under Token Management, Addresses."
@@ -123,6 +138,8 @@ impl SigningHindrance {
             Self::Schedule => "schedule_not_registered",
             Self::NotPermitted => "not_permitted",
             Self::NoGateway => "no_gateway",
+            Self::Build => "build_not_listed",
+            Self::Clock => "clock_not_checked",
             Self::NoAddress => "no_address",
         }
     }
@@ -413,10 +430,10 @@ impl App {
 
     /// What the practitioner of the chart can sign now, with what stands in the way.
     pub async fn signing_set(&self, chart: &Chart, at: At) -> Result<SigningSet, Error> {
-        let (chart, gateway) = (chart.clone(), self.options.gateway);
+        let (chart, blocked) = (chart.clone(), self.blocked(at.now));
         let found = self
             .store
-            .read("signing_set", move |tx| signing_set(tx, &chart, gateway, at.now))
+            .read("signing_set", move |tx| signing_set(tx, &chart, blocked, at.now))
             .await?;
         found.ok_or(Error::NotFound)
     }
@@ -447,8 +464,8 @@ impl App {
         let chart = self.chart(&session)?;
         let Some(person) = me(&chart) else { return Err(Error::NotFound) };
         let phrase = self.try_phrase(person, form.passphrase, at).await?;
-        let (policy, gateway, practice) =
-            (self.options.policy, self.options.gateway, chart.practice);
+        let (policy, practice) = (self.options.policy, chart.practice);
+        let blocked = self.blocked(at.now);
         let (shown_at, shown, confirm) = (form.shown_at, form.digest, form.confirm);
         self.decide("sign_prescriptions", person, session.id, at.now, move |account, tx| {
             let mut signed = Vec::new();
@@ -456,7 +473,7 @@ impl App {
                 if let Err(refusal) = phrase.settle(tx, person, at.now)? {
                     return Ok(Signing::NotConfirmed(refusal));
                 }
-                let Some(set) = signing_set(tx, &chart, gateway, at.now)? else {
+                let Some(set) = signing_set(tx, &chart, blocked, at.now)? else {
                     return Ok(Signing::Refused(StateRefusal::NotReady));
                 };
                 let open = Timestamp::from_micros(shown_at).seconds_until(at.now);
@@ -496,7 +513,7 @@ impl App {
                 let chosen = confirm.chosen;
                 let passcode =
                     passcode_event(&outcome, person, practice, chosen, Purpose::Sign, at);
-                record(tx, &account.noted_browser(passcode, at), at.now)?;
+                put_down(tx, &account.noted_browser(passcode, at), at.now)?;
                 let token = match proved {
                     Ok(token) => token,
                     Err(refusal) => return Ok(Signing::NotConfirmed(refusal)),
@@ -531,6 +548,45 @@ impl App {
             Ok((Ok(signing), event.detail(&last)))
         })
         .await
+    }
+
+    /// What of this installation keeps everybody from signing (R-1311.100-d).
+    pub fn blocked(&self, now: Timestamp) -> Option<SigningHindrance> {
+        let options = &self.options;
+        if !options.gateway {
+            return Some(SigningHindrance::NoGateway);
+        }
+        if options.build == Build::Unlisted && !options.demonstration {
+            return Some(SigningHindrance::Build);
+        }
+        let measured = *self.clock_measured.lock().unwrap_or_else(PoisonError::into_inner);
+        let right = measured.is_some_and(|(at, offset)| {
+            at.seconds_until(now) <= MEASURED_SECONDS && offset.abs() <= MOST_OFFSET_SECONDS
+        });
+        // A demonstration has no time server, and asks none.
+        let trusted = options.demonstration && !options.time_server;
+        (!right && !trusted).then_some(SigningHindrance::Clock)
+    }
+
+    /// Notes by how many seconds a trusted time server is ahead of this host's clock.
+    pub fn clock_was_measured(&self, offset_seconds: i64) {
+        let now = self.clock.now();
+        let mut measured = self.clock_measured.lock().unwrap_or_else(PoisonError::into_inner);
+        *measured = Some((now, offset_seconds));
+    }
+
+    /// Puts on record that the operator lets a build sign that nobody certified.
+    pub async fn note_unlisted_build(&self) -> Result<(), Error> {
+        let at = self.at()?;
+        self.store
+            .write("note_unlisted_build", move |tx| {
+                let event =
+                    Event::success(EventKind::UnlistedBuildAllowed, Actor::Operator, at.support)
+                        .detail(env!("CARGO_PKG_VERSION"));
+                tx.append(&event, at.now)
+            })
+            .await?;
+        Ok(())
     }
 
     /// The keys that ever signed, for whoever verifies.
@@ -626,7 +682,7 @@ fn numbers(
 fn signing_set(
     tx: &mut Tx<'_>,
     chart: &Chart,
-    gateway: bool,
+    blocked: Option<SigningHindrance>,
     now: Timestamp,
 ) -> Result<Option<SigningSet>, countersign_store::Error> {
     let Some(id) = me(chart) else { return Ok(None) };
@@ -644,8 +700,8 @@ fn signing_set(
             Some(SigningHindrance::Lacking)
         } else if address.is_empty() {
             Some(SigningHindrance::NoAddress)
-        } else if !gateway {
-            Some(SigningHindrance::NoGateway)
+        } else if blocked.is_some() {
+            blocked
         } else {
             hindrance(tx, id, chart.practice, &papers, &row.it.content, now)?
         };
@@ -702,20 +758,10 @@ fn sign_one(
     row.changed = now;
     let practice = tx.practice_name(row.practice)?.unwrap_or_default();
     let (key_id, key) = tx.signing_key(row.practice, now)?;
-    let payload = signed_json(set, &row, &practice, token, today, now)
-        .canonical()
-        .map_err(|_| Tx::broken("a record without a canonical form"))?;
-    let header = Json::object([
-        ("alg", Json::from("ES256")),
-        ("kid", Json::from(key_id.as_str())),
-        ("typ", Json::from("countersign-prescription+jws")),
-    ])
-    .canonical()
-    .map_err(|_| Tx::broken("a header without a canonical form"))?;
-    let part = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
-    let message = format!("{}.{}", part(&header), part(&payload));
-    let signature = key.sign(message.as_bytes()).map_err(|_| countersign_store::Error::Crypto)?;
-    let jws = format!("{message}.{}", BASE64URL_NOPAD.encode(&signature));
+    let payload = signed_json(set, &row, &practice, token, today, now);
+    let kind = "countersign-prescription+jws";
+    let jws = record::sign(&key, &key_id, kind, &payload)
+        .ok_or_else(|| Tx::broken("a record that can't be signed"))?;
     tx.archive(&SignedRecord {
         prescription: row.id,
         practice: row.practice,

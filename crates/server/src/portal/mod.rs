@@ -42,7 +42,7 @@ use tower_http::{
 
 use crate::{
     Shared,
-    app::{App, At, CookieSession, Error, Options, Overview, SessionSecret},
+    app::{App, At, Build, CookieSession, Error, Options, Overview, SessionSecret},
     browser::{SESSION_COOKIE as COOKIE, cookie, marked},
     respond::{Stop, error_page, problem, secure, see_other, status_of, within},
     views::{Menu, Notice, NoticeKind, Page, PatientBanner, SignedIn, SupportContact},
@@ -213,6 +213,8 @@ fn frame(options: &Options, support: SupportCode, title: &str) -> Page {
     let mut page = Page::new(title);
     page.support_code = Some(support.to_string());
     page.demonstration = options.demonstration;
+    // A demonstration signs nothing that counts, and says so already.
+    page.unlisted = options.build != Build::Listed && !options.demonstration;
     let contact = &options.support;
     if !contact.name.is_empty() {
         page.support = Some(SupportContact {

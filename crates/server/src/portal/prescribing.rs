@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_domain::{
-    Date, DeaNumber, PersonId, PrescriptionId, Schedule, controlled,
+    Date, DeaNumber, PersonId, PrescriptionId, Schedule,
     prescription::{Content, Patient, Quantity, SIGNING_STATEMENT, State as RxState, StateRefusal},
 };
 use countersign_store::{Identity, PrescriptionRow, Session};
@@ -209,7 +209,7 @@ fn edit_page(ctx: &Ctx, known: &Known, row: Option<&PrescriptionRow>) -> RxEditP
             row.map(|row| row.it.prescriber.to_string()).unwrap_or_default(),
         ),
         drug: of(|it| &it.drug),
-        drugs: controlled::all().map(|(name, _)| name).collect(),
+        drugs: ctx.app().options().drugs.rows().map(|(name, _)| name.to_owned()).collect(),
         strength: of(|it| &it.strength),
         form: of(|it| &it.form),
         schedule: options(
@@ -280,7 +280,7 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
     if it.drug.value.is_empty() {
         it.drug.error = Some("Type the drug.".to_owned());
     }
-    let listed = controlled::schedule_of(&it.drug.value);
+    let listed = ctx.app().options().drugs.schedule_of(&it.drug.value);
     let chosen = Schedule::ALL.into_iter().find(|known| known.code() == it.schedule.value);
     if let (Some(listed), Some(chosen)) = (listed, chosen)
         && listed != chosen

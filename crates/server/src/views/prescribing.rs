@@ -59,7 +59,7 @@ pub struct RxEditPage {
     /// Sends `drug`.
     pub drug: TextField,
     /// Drugs of the table.
-    pub drugs: Vec<&'static str>,
+    pub drugs: Vec<String>,
     /// Sends `strength`.
     pub strength: TextField,
     /// Sends `form`.

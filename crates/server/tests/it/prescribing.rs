@@ -2,7 +2,7 @@
 //! stands in the way.
 
 use countersign_domain::Role;
-use countersign_server::{Limits, record};
+use countersign_server::{Limits, app::Build, record};
 use countersign_testkit::{
     Backend, Browser, GatewayMood, PASSPHRASE, Page, TestApp, WRONG_CODE, both,
 };
@@ -395,4 +395,46 @@ pub(crate) async fn signed(
         .await
         .leads_to("/e-prescribing?done=signed");
     path
+}
+
+/// A build that nobody certified, a clock that was not checked or is wrong: nothing is signed, and it says which.
+/// Shows: R-1311.100-c, R-1311.102-f, R-1311.120-b8, A18
+#[tokio::test]
+async fn a_wrong_clock_or_build_signs_nothing() {
+    let mut app = TestApp::on(Backend::Sqlite).await;
+    app.restart_with(|options| options.demonstration = false).await;
+    app.give_addresses(&app.person, "ada@x.example").await;
+    let mut browser = app.launched("amoreno").await;
+    ready(&mut browser).await;
+    let page = browser.get("/e-prescribing/sign").await;
+    page.says(200, "This build of the program is not a certified one, so nothing can be signed");
+    page.says(200, "This build of the program is not a certified one.");
+    assert!(!page.body.contains("name=\"shown\""));
+    app.restart_with(|options| options.build = Build::Listed).await;
+    let mut browser = app.launched("amoreno").await;
+    let page = browser.get("/e-prescribing/sign").await;
+    page.says(200, "The clock of the server could not be checked");
+    assert!(!page.body.contains("is not a certified one"));
+    for (offset, right) in [(0, true), (301, false), (-301, false), (-300, true)] {
+        app.app.clock_was_measured(offset);
+        let page = browser.get("/e-prescribing/sign").await;
+        assert_eq!(page.body.contains("name=\"shown\""), right, "{offset}");
+    }
+    // Between the page and the act the measurement grows old.
+    app.clock.advance(3_570);
+    let mut browser = app.launched("amoreno").await;
+    let parts = shown(&browser.get("/e-prescribing/sign").await);
+    app.clock.advance(31);
+    send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &app.code()))
+        .await
+        .says(422, "The clock of the server could not be checked");
+    app.app.clock_was_measured(1);
+    send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &app.code()))
+        .await
+        .leads_to("/e-prescribing?done=signed");
+    let events = app.events().await;
+    assert!(
+        events.contains(&"prescription_signed refused clock_not_checked".to_owned()),
+        "{events:?}"
+    );
 }

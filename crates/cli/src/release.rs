@@ -1,0 +1,144 @@
+//! Release manifests: which builds were certified (21 CFR 1311.300; question A18), signed by whoever stands for
+//! that. The server compares the file that runs with them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use clap::Subcommand;
+use countersign_crypto::{SecretBytes, SigningKey, sha256};
+use countersign_domain::canonical::Json;
+use countersign_server::{app::Build, record};
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use serde_json::{Value, json};
+
+use crate::{print, private_file, settings::Signing};
+
+/// What a manifest calls itself.
+const FORMAT: &str = "countersign-release/1";
+/// Longest manifest, and longest set of keys, in bytes.
+const MOST_BYTES: u64 = 256 * 1024;
+
+/// What `countersign release` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReleaseCommand {
+    /// Make a key that signs manifests: its secret part into a file of mode 0600, its public part as a JSON
+    /// Web Key Set on the standard output
+    NewKey {
+        /// File for the secret part; it must not be there yet
+        key_file: PathBuf,
+    },
+    /// Sign a manifest that lists binaries; it goes to the standard output
+    Sign {
+        /// File with the secret part of the key
+        #[arg(long)]
+        key_file: PathBuf,
+        /// Name of the report that certifies them
+        #[arg(long)]
+        report: String,
+        /// The binaries
+        #[arg(required = true)]
+        binaries: Vec<PathBuf>,
+    },
+    /// Say whether a manifest lists a binary
+    Check {
+        /// The manifest
+        manifest: PathBuf,
+        /// The keys, as a JSON Web Key Set
+        #[arg(long)]
+        keys: PathBuf,
+        /// The binary; this one, where none is named
+        binary: Option<PathBuf>,
+    },
+}
+
+pub(crate) fn run(command: &ReleaseCommand) -> anyhow::Result<()> {
+    match command {
+        ReleaseCommand::NewKey { key_file } => {
+            let (key, document) = SigningKey::generate()?;
+            private_file::create(key_file, HEXLOWER.encode(document.expose()).as_bytes())?;
+            let key_id = key_id(&key);
+            let point = key.verifying_key();
+            let point = point.point();
+            let part =
+                |from: usize| point.get(from..from + 32).map(|it| BASE64URL_NOPAD.encode(it));
+            let keys = json!({ "keys": [{
+                "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": key_id,
+                "x": part(1), "y": part(33),
+            }] });
+            print(&format!("{keys}\n"))
+        }
+        ReleaseCommand::Sign { key_file, report, binaries } => {
+            let bytes = private_file::read(key_file, 4_096)?;
+            let document = HEXLOWER.decode(bytes.expose().trim_ascii()).context("no key")?;
+            let key = SigningKey::from_pkcs8(&SecretBytes::new(document))?;
+            let digests =
+                binaries.iter().map(|path| digest(path)).collect::<anyhow::Result<_>>()?;
+            let digests: Vec<String> = digests;
+            let manifest = Json::object([
+                ("format", Json::from(FORMAT)),
+                ("version", Json::from(env!("CARGO_PKG_VERSION"))),
+                ("report", Json::from(report.as_str())),
+                ("sha256", Json::List(digests.into_iter().map(Json::from).collect())),
+            ]);
+            let jws = record::sign(&key, &key_id(&key), "countersign-release+jws", &manifest)
+                .context("the manifest could not be signed")?;
+            print(&format!("{jws}\n"))
+        }
+        ReleaseCommand::Check { manifest, keys, binary } => {
+            let path = match binary {
+                Some(path) => path.clone(),
+                None => std::env::current_exe().context("where this program lies")?,
+            };
+            let said = read(manifest, keys)?;
+            let report = said.get("report").and_then(Value::as_str).unwrap_or_default();
+            if !lists(&said, &digest(&path)?) {
+                bail!("{} is not listed", path.display());
+            }
+            print(&format!("{} is listed: {report}\n", path.display()))
+        }
+    }
+}
+
+fn key_id(key: &SigningKey) -> String {
+    HEXLOWER.encode(&sha256(key.verifying_key().point())).chars().take(16).collect()
+}
+
+fn digest(path: &Path) -> anyhow::Result<String> {
+    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+    Ok(HEXLOWER.encode(&sha256(&bytes)))
+}
+
+fn short(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let about = || path.display().to_string();
+    if fs::metadata(path).with_context(about)?.len() > MOST_BYTES {
+        bail!("{}: too long", path.display());
+    }
+    fs::read(path).with_context(about)
+}
+
+fn read(manifest: &Path, keys: &Path) -> anyhow::Result<Value> {
+    let jws = String::from_utf8(short(manifest)?).context("the manifest is no text")?;
+    record::verify_as(FORMAT, &jws, &short(keys)?)
+        .with_context(|| format!("{}: not valid", manifest.display()))
+}
+
+fn lists(said: &Value, digest: &str) -> bool {
+    let all = said.get("sha256").and_then(Value::as_array);
+    all.is_some_and(|all| all.iter().any(|it| it.as_str() == Some(digest)))
+}
+
+/// What the settings know of the build that runs. A manifest that can't be read or does not hold is a fault
+/// of the configuration, and not a reason to go on without one.
+pub(crate) fn build(signing: &Signing) -> anyhow::Result<Build> {
+    let other = if signing.unlisted_build { Build::Allowed } else { Build::Unlisted };
+    if signing.release_manifest_file.is_empty() {
+        return Ok(other);
+    }
+    let said =
+        read(Path::new(&signing.release_manifest_file), Path::new(&signing.release_keys_file))?;
+    let program = std::env::current_exe().context("where this program lies")?;
+    Ok(if lists(&said, &digest(&program)?) { Build::Listed } else { other })
+}
