@@ -1,14 +1,19 @@
 // SMART on FHIR with clients that were not written here: npm fhirclient in a browser, on an origin of its
 // own, launched from the EHR's charts alone; and our own app, launched from the chart's tab.
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { createPrivateKey } from "node:crypto";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { join } from "node:path";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
+import { promisify } from "node:util";
 import { freePorts, launchBrowser, newPerson, startDemo } from "./support.mjs";
 import { follow, heading, looker } from "./people.mjs";
 
+const run = promisify(execFile);
 const demo = await startDemo();
 const findings = [];
 const look = looker(findings);
@@ -95,6 +100,35 @@ test("the tab of a chart opens our app for its patient, with SMART and with a si
   await heading(page, "This app is not registered").waitFor();
   assert.deepEqual(complaints, []);
 });
+
+/** The three examples of the documentation; Java where the machine has it. */
+const examples = [["node", "launch.mjs"], ["python3", "launch.py"], ["java", "Launch.java"]];
+for (const [program, file] of examples) {
+  test(`a signed launch by the example ${file} opens the app`, async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), "countersign-launch-"));
+    t.after(() => rm(folder, { recursive: true }));
+    const der = Buffer.from((await readFile(join(demo.data, "ehr.key"), "utf8")).trim(), "hex");
+    const pem = createPrivateKey({ key: der, format: "der", type: "pkcs8" }).export({ format: "pem", type: "pkcs8" });
+    await writeFile(join(folder, "key.pem"), pem, { mode: 0o600 });
+    const { ehr_id: id } = JSON.parse(await readFile(join(demo.data, "demo-state.json"), "utf8"));
+    const patient = JSON.stringify({ id: "p-9", name: "Zoë Example", birth_date: "1990-01-02", mrn: "M-9" });
+    const script = resolve(import.meta.dirname, "../../docs/examples/launch", file);
+    let said;
+    try {
+      said = await run(program, [script, join(folder, "key.pem"), id, demo.origin, "amoreno", patient]);
+    } catch (error) {
+      if (error.code === "ENOENT" && program === "java") return t.skip("no Java on this machine");
+      throw error;
+    }
+    const { page, context } = await newPerson(browser);
+    await page.goto(said.stdout.trim());
+    await heading(page, "e-Prescribing").waitFor();
+    await page.getByRole("region", { name: "Patient" }).getByText("Zoë Example").waitFor();
+    const again = await page.goto(said.stdout.trim());
+    assert.equal(again.status(), 403, "a launch works once");
+    await context.close();
+  });
+}
 
 test("no page of these complained", () => {
   assert.deepEqual(findings, []);

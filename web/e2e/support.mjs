@@ -158,6 +158,7 @@ export async function startDemo() {
         if (ready.ok && chart.ok) {
           return {
             facts,
+            data,
             origin,
             ehr: new URL(facts.chart_url).origin,
             firstToken: new Token(facts.token_command),

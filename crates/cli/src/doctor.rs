@@ -76,6 +76,7 @@ pub(crate) fn host_findings(settings: &Settings, now: Timestamp) -> Vec<Finding>
     }
     findings.push(listen_finding(settings));
     findings.push(support_finding(settings));
+    findings.push(signing_finding(settings));
     if settings.vip.enabled {
         findings.push(vip_keys_finding(&settings.vip.hmac_key_file, &settings.vip.token_key_file));
     }
@@ -249,6 +250,30 @@ pub(crate) fn support_finding(settings: &Settings) -> Finding {
     Finding::good(NAME, practice.support_name.clone())
 }
 
+/// What keeps everybody from signing prescriptions here.
+pub(crate) fn signing_finding(settings: &Settings) -> Finding {
+    const NAME: &str = "prescriptions";
+    let signing = &settings.signing;
+    let mut missing = Vec::new();
+    if settings.transmission.gateway_url.is_empty() {
+        missing.push("transmission.gateway_url");
+    }
+    if settings.transmission.pharmacies.is_empty() {
+        missing.push("transmission.pharmacies");
+    }
+    if signing.time_server.is_empty() {
+        missing.push("signing.time_server");
+    }
+    if signing.release_manifest_file.is_empty() && !signing.unlisted_build {
+        missing.push("signing.release_manifest_file");
+    }
+    if missing.is_empty() {
+        return Finding::good(NAME, "gateway, time server and build are set".to_owned());
+    }
+    let says = format!("not set: {}", missing.join(", "));
+    Finding::warn(NAME, says, "set them (docs/operations.md): until then nobody can sign")
+}
+
 /// The clock against the database's. `offset_ms` is the database's time less ours, in milliseconds.
 pub(crate) fn clock_finding(offset_ms: i64) -> Finding {
     const NAME: &str = "clock";
@@ -386,8 +411,12 @@ mod tests {
         settings.practice.support_phone = "555 0100".into();
         key_file::create(&settings.keys.master_key_file, &mut SystemRng).unwrap();
         let now = Timestamp::from_seconds(1_800_000_000);
+        settings.transmission.gateway_url = "https://gateway.example/rx".to_owned();
+        settings.transmission.pharmacies = vec!["1234567 Corner Pharmacy".to_owned()];
+        settings.signing.time_server = "time.nist.gov:123".to_owned();
+        settings.signing.unlisted_build = true;
         let findings = host_findings(&settings, now);
-        assert_eq!(findings.len(), 7);
+        assert_eq!(findings.len(), 8);
         assert!(findings.iter().all(|f| f.state == State::Good), "{findings:#?}");
         assert_eq!(exit_code(&findings), 0);
         let text = render(&findings);
@@ -435,7 +464,7 @@ mod tests {
         assert_eq!(exit_code(&findings), 1);
         let text = render(&findings);
         assert!(text.contains("BAD   time") && text.contains("To do: set the clock"), "{text}");
-        assert!(text.ends_with("2 bad, 3 to look at.\n"), "{text}");
+        assert!(text.ends_with("2 bad, 4 to look at.\n"), "{text}");
     }
 
     #[test]
