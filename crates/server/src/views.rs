@@ -1037,6 +1037,8 @@ pub struct TokensPage {
     pub tokens: Vec<TokenRow>,
     /// How many active tokens are allowed.
     pub limit: usize,
+    /// Prescriptions of the open chart that wait for a signature.
+    pub waiting: usize,
     /// The section "Add Two Factor Authentication Token", if it is open.
     pub add: Option<AddToken>,
 }

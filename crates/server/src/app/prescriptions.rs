@@ -438,6 +438,14 @@ impl App {
         found.ok_or(Error::NotFound)
     }
 
+    /// How many prescriptions of the open chart wait for the signature of whoever it was opened by.
+    pub async fn waiting(&self, session: &Session, at: At) -> Result<usize, Error> {
+        match self.chart(session) {
+            Ok(chart) if me(&chart).is_some() => Ok(self.signing_set(&chart, at).await?.rows.len()),
+            _ => Ok(0),
+        }
+    }
+
     /// Signs all that was shown, with both factors. Runs to its end even if the client leaves.
     pub async fn sign(
         self: &Arc<Self>,

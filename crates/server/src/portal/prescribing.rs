@@ -554,9 +554,11 @@ async fn sign_page(
             line
         })
         .collect();
+    let signs = overview.tokens.iter().any(|it| it.is_active() && it.activated.is_some());
     let template = RxSignPage {
         page: known.frame(ctx, "Review and sign"),
-        can_sign: !rows.is_empty() && set.hindrances.is_empty(),
+        can_sign: !rows.is_empty() && set.hindrances.is_empty() && signs,
+        no_token: !signs,
         rows,
         statement: SIGNING_STATEMENT,
         digest: HEXLOWER.encode(&set.digest(shown_at)),

@@ -155,13 +155,16 @@ fn tokens_page(ctx: &Ctx, overview: &Overview, add: Option<AddToken>) -> TokensP
             .map(|token| show::row(token, ctx.now()))
             .collect(),
         limit: most_active(ctx),
+        waiting: 0,
         add,
     }
 }
 
 pub(super) async fn list(ctx: Ctx, query: Query) -> Out {
-    let (_, _, overview) = known(&ctx).await?;
+    let (session, _, overview) = known(&ctx).await?;
     let mut template = tokens_page(&ctx, &overview, None);
+    let waiting = ctx.app().waiting(&session, ctx.at).await;
+    template.waiting = waiting.map_err(|error| ctx.stop(&error))?;
     if template.active_count() == 0 {
         // A table without an active token is a dead end; this page says what can be done.
         let done = if query.text("done") == "disabled" { "?done=disabled" } else { "" };

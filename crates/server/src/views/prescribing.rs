@@ -278,6 +278,8 @@ pub struct RxSignPage {
     pub rows: Vec<RxLine>,
     /// Nothing stands in the way.
     pub can_sign: bool,
+    /// No token of the practitioner can sign: the prescriptions wait until one can.
+    pub no_token: bool,
     /// The statement of the law (21 CFR 1311.140(a)(3)).
     pub statement: &'static str,
     /// Digest of all that is shown.

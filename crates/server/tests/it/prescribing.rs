@@ -438,3 +438,45 @@ async fn a_wrong_clock_or_build_signs_nothing() {
         "{events:?}"
     );
 }
+
+/// A prescription that waits for a token waits on, is said on the page of tokens, and is reviewed afresh.
+#[tokio::test]
+async fn what_waits_for_a_token_goes_on_once_there_is_one() {
+    let app = TestApp::on(Backend::Sqlite).await;
+    app.give_addresses(&app.person, "ada@x.example").await;
+    let mut browser = app.launched("amoreno").await;
+    ready(&mut browser).await;
+    // The only token is put away for a while: what is ready waits.
+    let mut portal = app.signed_in().await;
+    let path = format!("/portal/tokens/{}", app.person.token);
+    let off = [("reason", "temporarily_unavailable"), ("confirmation", "DISABLE")];
+    let page = portal.post(&format!("{path}/disable"), &off).await;
+    assert_eq!(page.status, 303, "{}", page.words());
+    let page = browser.get("/e-prescribing/sign").await;
+    page.says(200, "No token of yours can sign");
+    assert!(!page.body.contains("name=\"shown\""), "nothing is signed without one");
+    app.clock.advance(30);
+    let fields = [("token", app.person.token.to_string()), ("passcode", app.code())];
+    let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+    app.at_passcode()
+        .await
+        .post("/portal/login/enable", &fields)
+        .await
+        .leads_to("/portal/login/passcode?done=enabled");
+    let page = browser.get("/e-prescribing/sign").await;
+    assert!(
+        page.body.contains("name=\"shown\""),
+        "a fresh review, with a fresh digest: {}",
+        page.words()
+    );
+    // The page of tokens, reached from the chart, leads back to it.
+    app.clock.advance(30);
+    let npi = app.person.npi.as_text();
+    browser
+        .post("/portal/login", &[("npi", &npi), ("passphrase", PASSPHRASE)])
+        .await
+        .leads_to("/portal/login/passcode");
+    let id = app.person.token.to_string();
+    browser.passcode(&id, &app.code()).await.leads_to("/portal/dashboard");
+    browser.get("/portal/tokens").await.says(200, "A prescription waits for your signature");
+}
