@@ -13,7 +13,7 @@ use countersign_domain::{
     ModelCode, Npi, Passphrase, PhoneNumber, PracticeId, Role, SignInName, StaffId, TimeZone,
     TokenKind, TokenModel, access::Setting,
 };
-use countersign_server::app::{App, At, Closing, Founder, Invitee, ListedKey};
+use countersign_server::app::{App, At, Closing, Founder, Invitee, ListedKey, SCOPES};
 use countersign_store::{Invited, Profile};
 use serde::Deserialize;
 
@@ -124,6 +124,21 @@ pub(crate) enum AdminCommand {
         /// What it is for
         #[arg(long)]
         name: String,
+    },
+    /// Register a system of a practice by its public key, for the API (docs/api.md); its ID is printed
+    ApiClient {
+        /// ID of the practice
+        #[arg(long)]
+        practice: PracticeId,
+        /// What it is
+        #[arg(long)]
+        name: String,
+        /// Its public key: P-256, PEM
+        #[arg(long, value_name = "FILE")]
+        public_key: PathBuf,
+        /// What it may do; several times for several
+        #[arg(long, required = true, value_parser = SCOPES)]
+        scope: Vec<String>,
     },
     /// List the keys of a practice
     ApiKeys {
@@ -341,6 +356,12 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
             AdminCommand::ApiKey { practice, name } => {
                 known_practice(&app, practice).await?;
                 format!("{}\n", app.create_api_key(practice, name, at).await?)
+            }
+            AdminCommand::ApiClient { practice, name, public_key, scope } => {
+                known_practice(&app, practice).await?;
+                let (point, scopes) = (public_point(&public_key)?, scope.join(" "));
+                let id = app.create_api_client(practice, name, point, scopes, at).await?;
+                format!("API client {id}\n")
             }
             AdminCommand::ApiKeys { practice } => {
                 known_practice(&app, practice).await?;

@@ -92,6 +92,8 @@ typed_ids! {
     DeadlineId;
     /// A key of an integrating system.
     ApiKeyId;
+    /// What an integrating system wants to be signed together.
+    SigningRequestId;
     /// An EHR that may launch the e-prescribing app.
     EhrId;
 }

@@ -43,7 +43,8 @@ pub use event::{Actor, Event, EventKind, Outcome, Purpose, SupportCode};
 pub use failures::{Blocked, FailureLimits, Failures};
 pub use ids::{
     ApiKeyId, AuthorityId, CaseId, DeadlineId, EhrId, EventId, IdError, InvitationId, MessageId,
-    PairingId, PersonId, PracticeId, PrescriptionId, RequestId, SessionRowId, StaffId, TokenId,
+    PairingId, PersonId, PracticeId, PrescriptionId, RequestId, SessionRowId, SigningRequestId,
+    StaffId, TokenId,
 };
 pub use model::{FipsCertificate, ModelError, SigningModels, TokenModel};
 pub use npi::{Npi, NpiError, luhn_check_digit, luhn_holds};

@@ -106,6 +106,11 @@ impl LaunchPatient {
         ]
     }
 
+    /// A field that has not its shape.
+    pub(crate) fn wrong_field(&self) -> Option<&'static str> {
+        self.fields().into_iter().find(|(_, holds)| !holds).map(|(field, _)| field)
+    }
+
     /// Whether every field has its shape.
     pub(crate) fn holds(&self) -> bool {
         self.fields().into_iter().all(|(_, holds)| holds)

@@ -1,6 +1,6 @@
 //! Use cases, JSON API and pages of Countersign.
 
-mod api;
+pub mod api;
 pub mod app;
 mod authenticator;
 mod browser;

@@ -6,6 +6,7 @@
 //! own; on `PostgreSQL` a closure may run again after a serialization failure, so it touches
 //! nothing but its `Tx`.
 
+mod api;
 mod audit;
 mod enrol;
 mod error;
@@ -34,6 +35,7 @@ use countersign_crypto::{KeyProvider, Rng};
 use countersign_domain::Timestamp;
 use tokio::sync::oneshot;
 
+pub use api::{Access, ApiClient, SigningRequest};
 pub use audit::{AuditRow, Link};
 pub use enrol::{
     CasePurpose, CaseRow, CaseState, EvidenceRow, InvitationRow, Invited, Profile, ProofingTry,

@@ -510,6 +510,8 @@ impl Tx<'_> {
             &[day_ago.into(), now.micros().into()],
         )?;
         gone += self.run(sql!("DELETE FROM smart_try WHERE expires < $1"), &[day_ago.into()])?;
+        gone += self.run(sql!("DELETE FROM api_access WHERE expires < $1"), &[day_ago.into()])?;
+        gone += self.run(sql!("DELETE FROM api_answer WHERE expires < $1"), &[day_ago.into()])?;
         // Before the tokens that they name.
         gone += self.purge_pairings(now.plus_seconds(-3_600), now)?;
         gone += self.run(

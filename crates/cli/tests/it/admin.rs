@@ -296,4 +296,24 @@ fn an_ehr_is_registered_and_its_users_connected() {
     user("Practitioner/8", ["--staff", &staff]).good();
     user("Practitioner/9", ["--npi", "1000000004"]).fails("no such EHR");
     user("Practitioner/9", ["--staff", nowhere]).fails("no such EHR");
+    // A system of the practice that proves itself with its own key.
+    let client = |key: &str, scope: &str| {
+        place.run(&[
+            "admin",
+            "api-client",
+            "--practice",
+            &practice,
+            "--name",
+            "EHR",
+            "--public-key",
+            key,
+            "--scope",
+            scope,
+        ])
+    };
+    assert_eq!(client(&key, "everything").code, 2, "refused as an argument");
+    client(&good, "signing").fails("no P-256 public key");
+    let id = id_of(&client(&key, "signing").good());
+    assert!(place.run(&["admin", "api-keys", "--practice", &practice]).good().contains(&id));
+    place.run(&["admin", "revoke-api-key", &id]).good();
 }

@@ -1,6 +1,9 @@
 //! The JSON API for integrating systems, and provisioning for token apps.
 
+mod prescribing;
 pub(crate) mod vip;
+
+pub use prescribing::openapi;
 
 use std::{net::IpAddr, time::Duration};
 
@@ -36,6 +39,7 @@ pub(crate) fn routes(most: Duration) -> axum::Router<Shared> {
         .route("/provision/v1/credentials", post(provision))
         .route("/provision/v1/time", get(time))
         .route("/provision/v1/browser", get(browser::answer))
+        .merge(prescribing::routes())
         .method_not_allowed_fallback(async || {
             problem(StatusCode::METHOD_NOT_ALLOWED, "method", "Use the documented method.")
         })

@@ -16,6 +16,7 @@ mod contact;
 mod enrol;
 mod fobs;
 mod hashing;
+mod integration;
 mod launch;
 mod models;
 mod notices;
@@ -65,6 +66,9 @@ pub use enrol::{
     new_passphrase,
 };
 pub use fobs::{ImportRefusal, NewFob};
+pub use integration::{
+    ACCESS_SECONDS, Caller, Created, Known, NewRequest, RequestView, SCOPES, Written, Wrong,
+};
 pub use launch::LaunchRefusal;
 pub use models::{HandOverForm, HandedOver};
 pub use pairing::PAIRING_SECONDS;

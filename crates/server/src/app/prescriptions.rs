@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 use countersign_crypto::{SecretText, sha256};
 use countersign_domain::{
     Actor, CredentialId, Date, DeaNumber, DeaRegistration, DeviceClass, Event, EventKind, Outcome,
-    PersonId, PracticeId, PrescriptionId, Purpose, Refusal, Role, Timestamp, Token,
+    PersonId, PracticeId, PrescriptionId, Purpose, Refusal, Role, SessionRowId, Timestamp, Token,
     canonical::Json,
     prescription::{
         Content, Patient, Prescription, SIGNING_SECONDS, SIGNING_STATEMENT, State, StateRefusal,
@@ -80,6 +80,15 @@ pub struct Draft {
     pub content: Content,
 }
 
+/// Which prescriptions are signed together.
+#[derive(Clone)]
+pub(super) enum Which {
+    /// All ready ones of a patient.
+    Patient(String),
+    /// These.
+    These(Vec<PrescriptionId>),
+}
+
 /// What is to be signed together: the ready ones of one patient and one practitioner.
 #[derive(Clone)]
 pub struct SigningSet {
@@ -131,7 +140,8 @@ pub enum SigningHindrance {
 }
 
 impl SigningHindrance {
-    const fn code(self) -> &'static str {
+    /// Stable code.
+    pub const fn code(self) -> &'static str {
         match self {
             Self::Lacking => StateRefusal::Lacking.code(),
             Self::NotInForce => "registration_not_in_force",
@@ -433,7 +443,11 @@ impl App {
         let (chart, blocked) = (chart.clone(), self.blocked(at.now));
         let found = self
             .store
-            .read("signing_set", move |tx| signing_set(tx, &chart, blocked, at.now))
+            .read("signing_set", move |tx| {
+                let Some(person) = me(&chart) else { return Ok(None) };
+                let which = Which::Patient(chart.patient.id.clone());
+                signing_set(tx, person, chart.practice, &which, blocked, at.now)
+            })
             .await?;
         found.ok_or(Error::NotFound)
     }
@@ -471,17 +485,31 @@ impl App {
     ) -> Result<Signing, Error> {
         let chart = self.chart(&session)?;
         let Some(person) = me(&chart) else { return Err(Error::NotFound) };
+        let which = Which::Patient(chart.patient.id.clone());
+        self.sign_as(person, chart.practice, Some(session.id), which, form, at).await
+    }
+
+    /// Signs for a practitioner whose factors the form holds.
+    pub(super) async fn sign_as(
+        &self,
+        person: PersonId,
+        practice: PracticeId,
+        session: Option<SessionRowId>,
+        which: Which,
+        form: SigningForm,
+        at: At,
+    ) -> Result<Signing, Error> {
         let phrase = self.try_phrase(person, form.passphrase, at).await?;
-        let (policy, practice) = (self.options.policy, chart.practice);
+        let policy = self.options.policy;
         let blocked = self.blocked(at.now);
         let (shown_at, shown, confirm) = (form.shown_at, form.digest, form.confirm);
-        self.decide("sign_prescriptions", person, session.id, at.now, move |account, tx| {
+        self.decide_in("sign_prescriptions", person, session, at.now, move |account, tx| {
             let mut signed = Vec::new();
             let mut work = || -> Result<Signing, countersign_store::Error> {
                 if let Err(refusal) = phrase.settle(tx, person, at.now)? {
                     return Ok(Signing::NotConfirmed(refusal));
                 }
-                let Some(set) = signing_set(tx, &chart, blocked, at.now)? else {
+                let Some(set) = signing_set(tx, person, practice, &which, blocked, at.now)? else {
                     return Ok(Signing::Refused(StateRefusal::NotReady));
                 };
                 let open = Timestamp::from_micros(shown_at).seconds_until(at.now);
@@ -653,7 +681,7 @@ fn of_chart(
     Ok(row.filter(|row| row.it.content.patient.id == chart.patient.id))
 }
 
-fn prescribers(
+pub(super) fn prescribers(
     tx: &mut Tx<'_>,
     practice: PracticeId,
 ) -> Result<Vec<(PersonId, String)>, countersign_store::Error> {
@@ -670,7 +698,7 @@ fn prescribers(
 }
 
 /// The registrations under which somebody could sign: their own, and the institution's.
-fn numbers(
+pub(super) fn numbers(
     tx: &mut Tx<'_>,
     person: PersonId,
     practice: PracticeId,
@@ -687,21 +715,34 @@ fn numbers(
         .collect())
 }
 
-fn signing_set(
+pub(super) fn signing_set(
     tx: &mut Tx<'_>,
-    chart: &Chart,
+    id: PersonId,
+    practice: PracticeId,
+    which: &Which,
     blocked: Option<SigningHindrance>,
     now: Timestamp,
 ) -> Result<Option<SigningSet>, countersign_store::Error> {
-    let Some(id) = me(chart) else { return Ok(None) };
     let Some(person) = tx.person(id)? else { return Ok(None) };
     let address = tx.profile(&person)?.map(|profile| profile.address).unwrap_or_default();
-    let today = today(tx, chart.practice, now)?;
-    let mut rows = tx.prescriptions(chart.practice, &chart.patient.id, 100)?;
+    let today = today(tx, practice, now)?;
+    let mut rows = match which {
+        Which::Patient(patient) => {
+            let mut rows = tx.prescriptions(practice, patient, 100)?;
+            rows.reverse();
+            rows
+        }
+        Which::These(ids) => {
+            let mut rows = Vec::new();
+            for id in ids {
+                rows.extend(tx.prescription(practice, *id)?);
+            }
+            rows
+        }
+    };
     rows.retain(|row| row.it.prescriber == id && matches!(row.it.state, State::Ready { .. }));
-    rows.reverse();
-    let mut papers = tx.authorities(chart.practice, Some(id))?;
-    papers.extend(tx.authorities(chart.practice, None)?);
+    let mut papers = tx.authorities(practice, Some(id))?;
+    papers.extend(tx.authorities(practice, None)?);
     let mut hindrances = Vec::new();
     for row in &rows {
         let hindrance = if !row.it.content.lacking(today).is_empty() {
@@ -711,7 +752,7 @@ fn signing_set(
         } else if blocked.is_some() {
             blocked
         } else {
-            hindrance(tx, id, chart.practice, &papers, &row.it.content, now)?
+            hindrance(tx, id, practice, &papers, &row.it.content, now)?
         };
         if let Some(why) = hindrance {
             hindrances.push((row.id, why));

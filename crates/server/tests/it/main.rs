@@ -17,6 +17,7 @@ mod browser;
 mod enrol;
 mod faults;
 mod flow;
+mod integration;
 mod layering;
 mod models;
 mod prescribing;

@@ -41,3 +41,33 @@ CREATE TABLE IF NOT EXISTS monthly_log (
   sealed BYTEA NOT NULL,
   PRIMARY KEY (practice, prescriber, month)
 );
+-- A system that proves itself with a key of its own (RFC 7523), and what it may do.
+CREATE TABLE IF NOT EXISTS api_client (
+  api_key BYTEA PRIMARY KEY REFERENCES api_key (id),
+  public BYTEA NOT NULL,
+  scopes TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS api_access (
+  token_hash BYTEA PRIMARY KEY,
+  api_key BYTEA NOT NULL REFERENCES api_key (id),
+  scopes TEXT NOT NULL,
+  expires BIGINT NOT NULL
+);
+-- What such a system wants to be signed together.
+CREATE TABLE IF NOT EXISTS signing_request (
+  id BYTEA PRIMARY KEY,
+  practice BYTEA NOT NULL REFERENCES practice (id),
+  api_key BYTEA NOT NULL REFERENCES api_key (id),
+  prescriber BYTEA NOT NULL REFERENCES prescriber (id),
+  sealed BYTEA NOT NULL,
+  created BIGINT NOT NULL
+);
+-- What a request with an idempotency key was answered with.
+CREATE TABLE IF NOT EXISTS api_answer (
+  api_key BYTEA NOT NULL REFERENCES api_key (id),
+  key_hash BYTEA NOT NULL,
+  request_hash BYTEA NOT NULL,
+  request BYTEA NOT NULL REFERENCES signing_request (id),
+  expires BIGINT NOT NULL,
+  PRIMARY KEY (api_key, key_hash)
+);

@@ -41,3 +41,33 @@ CREATE TABLE IF NOT EXISTS monthly_log (
   sealed BLOB NOT NULL,
   PRIMARY KEY (practice, prescriber, month)
 ) STRICT;
+-- A system that proves itself with a key of its own (RFC 7523), and what it may do.
+CREATE TABLE IF NOT EXISTS api_client (
+  api_key BLOB PRIMARY KEY REFERENCES api_key (id),
+  public BLOB NOT NULL,
+  scopes TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS api_access (
+  token_hash BLOB PRIMARY KEY,
+  api_key BLOB NOT NULL REFERENCES api_key (id),
+  scopes TEXT NOT NULL,
+  expires INTEGER NOT NULL
+) STRICT;
+-- What such a system wants to be signed together.
+CREATE TABLE IF NOT EXISTS signing_request (
+  id BLOB PRIMARY KEY,
+  practice BLOB NOT NULL REFERENCES practice (id),
+  api_key BLOB NOT NULL REFERENCES api_key (id),
+  prescriber BLOB NOT NULL REFERENCES prescriber (id),
+  sealed BLOB NOT NULL,
+  created INTEGER NOT NULL
+) STRICT;
+-- What a request with an idempotency key was answered with.
+CREATE TABLE IF NOT EXISTS api_answer (
+  api_key BLOB NOT NULL REFERENCES api_key (id),
+  key_hash BLOB NOT NULL,
+  request_hash BLOB NOT NULL,
+  request BLOB NOT NULL REFERENCES signing_request (id),
+  expires INTEGER NOT NULL,
+  PRIMARY KEY (api_key, key_hash)
+) STRICT;

@@ -100,11 +100,11 @@ const RELEASED: [Released; 8] = [
         name: "transmission",
         sqlite: (
             include_bytes!("../../migrations/sqlite/0008_transmission.sql"),
-            "d0d66e5b53cf9acff88584d32d9bfd253b96ce2855701462b70f69130997f5ee",
+            "58c8c5a2b8bd4c45b68b4d29126d1c798d1269dda7a92e65a4902ee692b3de01",
         ),
         postgres: (
             include_bytes!("../../migrations/postgres/0008_transmission.sql"),
-            "b6f7c3d24bd2c2ff48e1b4fa8118912d488e76b0724955ac367008ec1b21e30f",
+            "5227cbb7e530d67b4186e6c9be203dde77d59ec7d6d5569f8aed85b6d8ed9a81",
         ),
     },
 ];
