@@ -17,7 +17,7 @@ use countersign_domain::{
 };
 use countersign_provision::vip::VipKeys;
 use countersign_server::{
-    app::{App, At, DemoPerson, Invitee},
+    app::{App, At, DemoPerson, Invitee, SCOPES},
     ehr::{self, Ehr, EhrUser, FIRST_PATIENT, Smart, SmartClient},
     listen,
     oidc::{Client, Secret},
@@ -47,6 +47,8 @@ pub(crate) const MARKER: &str = "demo-state.json";
 const BEGUN: &str = "demo-begun";
 /// What a newcomer needs, for programs.
 const FACTS: &str = "demo.json";
+/// The key of a system that uses the API.
+const API_KEY: &str = "api-client.pem";
 /// The keys of the VIP Access protocol, made for this folder.
 const VIP_HMAC_KEY: &str = "vip-hmac.key";
 const VIP_TOKEN_KEY: &str = "vip-token.key";
@@ -117,6 +119,7 @@ struct State {
     passphrase: String,
     ehr_id: String,
     smart_secret: String,
+    api_client_id: String,
     others: Vec<Other>,
     invited: Vec<InvitedOne>,
 }
@@ -163,6 +166,8 @@ struct Facts<'a> {
     invited: &'a [InvitedOne],
     provider_url: String,
     pharmacy_url: String,
+    api_client_id: &'a str,
+    api_key_file: String,
     vip_provisioning_url: String,
     vip_check_url: String,
     vip_sync_url: String,
@@ -318,6 +323,14 @@ fn pharmacy(settings: &Settings, gateway: &Gateway, drawer: &Drawer) -> anyhow::
     })
 }
 
+/// A private key as OpenSSL and most libraries read it (PKCS #8 in PEM, RFC 7468).
+fn pem(document: &SecretBytes) -> String {
+    let body = data_encoding::BASE64.encode(document.expose());
+    let lines: Vec<String> =
+        body.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
+}
+
 /// Our client ID at the stand-in EHR.
 const SMART_CLIENT: &str = "countersign";
 
@@ -452,6 +465,12 @@ async fn first_start(data: &Path, app: &App, issuer: &str) -> anyhow::Result<Sta
     let point = key.verifying_key().point().to_vec();
     let ehr =
         app.register_ehr(practice, "Lakeside Clinic EHR".to_owned(), point, users, at).await?;
+    let (api_key, api_document) = SigningKey::generate()?;
+    private_file::create(&data.join(API_KEY), pem(&api_document).as_bytes())?;
+    let api_point = api_key.verifying_key().point().to_vec();
+    let api_name = "EHR with its own screens".to_owned();
+    let made = app.create_api_client(practice, api_name, api_point, SCOPES.join(" "), at).await?;
+    let api_client_id = made.to_string();
     let secret: [u8; 32] = random_array(&mut SystemRng)?;
     let smart_secret = HEXLOWER.encode(&secret);
     let made = app.install_demo_token(practice, prescriber, TOKEN.parse()?, at).await?;
@@ -499,7 +518,15 @@ async fn first_start(data: &Path, app: &App, issuer: &str) -> anyhow::Result<Sta
         });
     }
     let npi = NPI.to_owned();
-    let state = State { npi, passphrase, ehr_id: ehr.to_string(), smart_secret, others, invited };
+    let state = State {
+        npi,
+        passphrase,
+        ehr_id: ehr.to_string(),
+        smart_secret,
+        api_client_id,
+        others,
+        invited,
+    };
     private_file::create(&data.join(MARKER), &serde_json::to_vec_pretty(&state)?)?;
     Ok(state)
 }
@@ -656,6 +683,8 @@ fn facts<'a>(
         invited: &state.invited,
         provider_url: format!("http://127.0.0.1:{}", port + 2),
         pharmacy_url: format!("http://127.0.0.1:{}", port + 3),
+        api_client_id: &state.api_client_id,
+        api_key_file: data.join(API_KEY).display().to_string(),
         vip_provisioning_url: format!("{vip}/prov"),
         vip_check_url: format!("{vip}/otpCheck"),
         vip_sync_url: format!("{vip}/otpSync"),
@@ -715,6 +744,7 @@ fn reset(data: &Path) -> anyhow::Result<()> {
         "countersign.db-shm".to_owned(),
         "master.key".to_owned(),
         "ehr.key".to_owned(),
+        API_KEY.to_owned(),
         "token.pin".to_owned(),
         VIP_HMAC_KEY.to_owned(),
         VIP_TOKEN_KEY.to_owned(),

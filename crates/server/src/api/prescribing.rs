@@ -236,7 +236,7 @@ struct ProblemBody {
     /// What to do.
     detail: String,
     /// What is wrong, field by field.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     errors: Vec<WrongBody>,
 }
 
