@@ -1,5 +1,5 @@
 //! The API for EHRs that bring screens of their own: prescribers, signing requests, receipts. The document in
-//! OpenAPI is made from the bodies and the list of operations below, and from nothing else.
+//! `OpenAPI` is made from the bodies and the list of operations below, and from nothing else.
 
 use axum::{
     Form, Json,
@@ -27,7 +27,7 @@ use crate::{
         Written, Wrong,
     },
     launch::LaunchPatient,
-    respond::{error_problem, problem},
+    respond::{Out, Stop, error_problem, problem},
 };
 
 /// Most bytes of a body.
@@ -325,35 +325,39 @@ impl FromRequestParts<Shared> for Known {
             .filter(|token| token.len() <= 128)
             .unwrap_or_default();
         let found = shared.app.caller(token, at).await;
-        match found.map_err(|error| error_problem(&error, at))? {
-            Some(caller) => Ok(Self { caller, at }),
-            None => {
-                let detail = "Get a token at /api/v1/token, and send it as a bearer token.";
-                let mut response = problem(StatusCode::UNAUTHORIZED, "token_unknown", detail);
-                let value = HeaderValue::from_static("Bearer");
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
-                Err(response)
-            }
+        let found = found.map_err(|error| error_problem(&error, at))?;
+        if let Some(caller) = found {
+            return Ok(Self { caller, at });
         }
+        let detail = "Get a token at /api/v1/token, and send it as a bearer token.";
+        let mut response = problem(StatusCode::UNAUTHORIZED, "token_unknown", detail);
+        let value = HeaderValue::from_static("Bearer");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+        Err(response)
     }
 }
 
 impl Known {
-    fn must(&self, scope: &'static str) -> Result<(), Response> {
+    fn must(&self, scope: &'static str) -> Result<(), Stop> {
         if self.caller.may(scope) {
             return Ok(());
         }
         let detail = format!("The token does not have the scope {scope}.");
-        Err(problem(StatusCode::FORBIDDEN, "scope_missing", &detail))
+        Err(no(StatusCode::FORBIDDEN, "scope_missing", &detail))
     }
 
-    fn fault(&self, error: &Error) -> Response {
-        error_problem(error, self.at)
+    fn fault(&self, error: &Error) -> Stop {
+        Stop::with(error_problem(error, self.at))
     }
 }
 
-fn not_found() -> Response {
-    problem(StatusCode::NOT_FOUND, "not_found", "There is no such thing.")
+/// A problem that ends the handler.
+fn no(status: StatusCode, code: &str, detail: &str) -> Stop {
+    Stop::with(problem(status, code, detail))
+}
+
+fn not_found() -> Stop {
+    no(StatusCode::NOT_FOUND, "not_found", "There is no such thing.")
 }
 
 /// A body as it came: its digest is what an idempotency key stands for.
@@ -375,23 +379,19 @@ impl<S: Sync> FromRequest<S> for Sent {
 }
 
 impl Sent {
-    fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, Response> {
+    fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, Stop> {
         serde_json::from_slice(&self.0).map_err(|error| {
             let malformed = error.is_syntax() || error.is_eof();
-            super::bad_body(if malformed {
+            Stop::with(super::bad_body(if malformed {
                 StatusCode::BAD_REQUEST
             } else {
                 StatusCode::UNPROCESSABLE_ENTITY
-            })
+            }))
         })
     }
 }
 
-async fn prescriber(
-    State(shared): State<Shared>,
-    known: Known,
-    Path(npi): Path<String>,
-) -> Result<Response, Response> {
+async fn prescriber(State(shared): State<Shared>, known: Known, Path(npi): Path<String>) -> Out {
     known.must("prescribers.read")?;
     let npi: Npi = npi.parse().map_err(|_| not_found())?;
     let found = shared.app.known_prescriber(&known.caller, npi, known.at).await;
@@ -413,7 +413,7 @@ async fn prescriber(
     .into_response())
 }
 
-fn wrong(errors: Vec<Wrong>) -> Response {
+fn wrong(errors: Vec<Wrong>) -> Stop {
     let status = StatusCode::UNPROCESSABLE_ENTITY;
     let body = ProblemBody {
         r#type: "about:blank".to_owned(),
@@ -429,21 +429,16 @@ fn wrong(errors: Vec<Wrong>) -> Response {
     let mut response = (status, Json(body)).into_response();
     let kind = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
+    Stop::with(response)
 }
 
-async fn create(
-    State(shared): State<Shared>,
-    known: Known,
-    headers: HeaderMap,
-    sent: Sent,
-) -> Result<Response, Response> {
+async fn create(State(shared): State<Shared>, known: Known, headers: HeaderMap, sent: Sent) -> Out {
     known.must("signing")?;
     let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
     let Some(key) = key.filter(|key| (1..=128).contains(&key.len())) else {
         let detail =
             "Send an Idempotency-Key of 1 to 128 characters: the same for the same request.";
-        return Err(problem(StatusCode::BAD_REQUEST, "idempotency_key_missing", detail));
+        return Err(no(StatusCode::BAD_REQUEST, "idempotency_key_missing", detail));
     };
     let body: NewRequestBody = sent.read()?;
     let mut errors = Vec::new();
@@ -508,7 +503,7 @@ async fn create(
         }
         Created::KeyReused => {
             let detail = "This Idempotency-Key was used for another request. Choose a new one.";
-            Err(problem(StatusCode::CONFLICT, "idempotency_key_reused", detail))
+            Err(no(StatusCode::CONFLICT, "idempotency_key_reused", detail))
         }
         Created::Wrong(errors) => Err(wrong(errors)),
     }
@@ -548,11 +543,7 @@ fn request_body(view: &RequestView) -> RequestBody {
     }
 }
 
-async fn show(
-    State(shared): State<Shared>,
-    known: Known,
-    Path(id): Path<String>,
-) -> Result<Response, Response> {
+async fn show(State(shared): State<Shared>, known: Known, Path(id): Path<String>) -> Out {
     known.must("signing")?;
     let id: SigningRequestId = id.parse().map_err(|_| not_found())?;
     let view = shared.app.signing_request(&known.caller, id, known.at).await;
@@ -565,12 +556,12 @@ async fn sign(
     known: Known,
     Path(id): Path<String>,
     sent: Sent,
-) -> Result<Response, Response> {
+) -> Out {
     known.must("signing")?;
     let id: SigningRequestId = id.parse().map_err(|_| not_found())?;
     let body: SignatureBody = sent.read()?;
     let unprocessable =
-        |code: &str, detail: &str| problem(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
+        |code: &str, detail: &str| no(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
     let code = body.passcode.parse::<OneTimePasscode>();
     let code =
         code.map_err(|_| unprocessable("passcode_malformed", "A passcode has 6 to 8 digits."))?;
@@ -599,12 +590,12 @@ async fn sign(
         }
         Signing::Refused(refusal) => {
             let code = refusal.code();
-            Err(problem(StatusCode::CONFLICT, code, &refusal.to_string()))
+            Err(no(StatusCode::CONFLICT, code, &refusal.to_string()))
         }
         Signing::Hindered(hindrance) => {
-            Err(problem(StatusCode::CONFLICT, hindrance.code(), &hindrance.to_string()))
+            Err(no(StatusCode::CONFLICT, hindrance.code(), &hindrance.to_string()))
         }
-        Signing::TimedOut => Err(problem(
+        Signing::TimedOut => Err(no(
             StatusCode::CONFLICT,
             "signing_timed_out",
             "More than two minutes have passed. Ask for the signing request again, show it, then sign.",
@@ -614,11 +605,7 @@ async fn sign(
     }
 }
 
-async fn receipt(
-    State(shared): State<Shared>,
-    known: Known,
-    Path(id): Path<String>,
-) -> Result<Response, Response> {
+async fn receipt(State(shared): State<Shared>, known: Known, Path(id): Path<String>) -> Out {
     known.must("receipts.read")?;
     let id: PrescriptionId = id.parse().map_err(|_| not_found())?;
     let found = shared.app.receipt(&known.caller, id).await;
@@ -755,7 +742,7 @@ impl Operation {
     }
 }
 
-/// The document: OpenAPI 3.1.
+/// The document: `OpenAPI` 3.1.
 pub fn openapi() -> Value {
     let settings = SchemaSettings::draft2020_12()
         .with(|settings| settings.definitions_path = "/components/schemas".into());

@@ -307,7 +307,7 @@ impl App {
                     .into_iter()
                     .map(|dea| {
                         let schedules = dea.schedules.to_string();
-                        (dea.number.as_text(), dea.state.as_text().to_owned(), schedules)
+                        (dea.number.as_text(), dea.state.as_text(), schedules)
                     })
                     .collect();
                 Ok(Some(Known { name: person.1, tokens, numbers }))
