@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
-import { launchBrowser, newPerson, newPhone, readQr, startDemo, waitNextStep } from "./support.mjs";
+import { Token, launchBrowser, newPerson, newPhone, readQr, startDemo, waitNextStep } from "./support.mjs";
 import { field, follow, heading, logIn, looker, press, waitForMail } from "./people.mjs";
 
 const run = promisify(execFile);
@@ -200,6 +200,31 @@ test("a nurse writes, and the prescriber finds it", async () => {
   await clinic.page.goto(`${demo.origin}/e-prescribing`);
   await clinic.page.getByRole("link", { name: "Zolpidem" }).waitFor();
   assert.deepEqual([...nurse.complaints, ...clinic.complaints], []);
+});
+
+test("the prescriber reads the log and disowns a line; the practice finds its records", async () => {
+  const { page, context } = await logIn(browser, demo.facts.portal_url, { sign_in: demo.facts.npi, passphrase: demo.facts.passphrase, token: phone });
+  await follow(page, "Prescriptions");
+  await heading(page, /^Signed prescriptions, /).waitFor();
+  await look(page, "records", true);
+  await page.getByText("This one is not mine").first().click();
+  await press(page, "Report it");
+  await page.getByText("must look at it within one business day").waitFor();
+  await look(page, "records-reported");
+  await context.close();
+  const [ruth] = demo.facts.others;
+  const desk = await logIn(browser, demo.facts.portal_url, { ...ruth, token: new Token(ruth.token_command) });
+  await follow(desk.page, "Console of Lakeside Clinic");
+  await follow(desk.page, "Signed prescriptions");
+  await heading(desk.page, "Signed prescriptions").waitFor();
+  await desk.page.getByLabel(/^Drug/).fill("oxy");
+  await press(desk.page, "Search");
+  await desk.page.getByText("Oxycodone hydrochloride 5 mg").waitFor();
+  await look(desk.page, "console-records", true);
+  const [download] = await Promise.all([desk.page.waitForEvent("download"), press(desk.page, "Save as table (CSV)")]);
+  assert.equal(download.suggestedFilename(), "signed-prescriptions.csv");
+  assert.deepEqual(desk.complaints, []);
+  await desk.context.close();
 });
 
 test("no page of these complained", () => {

@@ -398,7 +398,7 @@ pub(crate) async fn signed(
 }
 
 /// A build that nobody certified, a clock that was not checked or is wrong: nothing is signed, and it says which.
-/// Shows: R-1311.100-c, R-1311.102-f, R-1311.120-b8, A18
+/// Shows: R-1311.100-c, R-1311.102-f, R-1311.120-b8
 #[tokio::test]
 async fn a_wrong_clock_or_build_signs_nothing() {
     let mut app = TestApp::on(Backend::Sqlite).await;
