@@ -83,6 +83,8 @@ pub enum Format {
 pub struct OwnLog {
     /// The month, such as `2027-05`.
     pub month: String,
+    /// The month that it is now.
+    pub this_month: String,
     /// What was signed in it, oldest first.
     pub entries: Vec<Entry>,
     /// The logs that were given out: practice, its name, month.
@@ -180,8 +182,8 @@ impl App {
             .store
             .read("own_log", move |tx| {
                 let rules = tx.practice(practice)?.ok_or_else(|| Tx::broken("no practice"))?;
-                let now = today(tx, practice, at.now)?.month();
-                let month = if wanted.is_empty() { now } else { wanted.clone() };
+                let this_month = today(tx, practice, at.now)?.month();
+                let month = if wanted.is_empty() { this_month.clone() } else { wanted.clone() };
                 let Some(range) = month_range(&month, &rules.zone) else { return Ok(None) };
                 let found = tx.records_of(person, range, MOST_RECORDS)?;
                 let entries = found.into_iter().map(Entry::of).collect();
@@ -190,7 +192,7 @@ impl App {
                     let name = tx.practice_name(practice)?.unwrap_or_default();
                     logs.push((practice, name, month));
                 }
-                Ok(Some(OwnLog { month, entries, logs }))
+                Ok(Some(OwnLog { month, this_month, entries, logs }))
             })
             .await?;
         log.ok_or(Error::NotFound)

@@ -72,7 +72,7 @@ pub(super) async fn own(ctx: Ctx, query: Query) -> Out {
             _ => "date",
         },
         before: month_before(&log.month, -1),
-        after: month_before(&log.month, 1),
+        after: month_before(&log.month, 1).filter(|month| *month <= log.this_month),
         logs: log
             .logs
             .iter()
