@@ -20,6 +20,9 @@ release=${CARGO_TARGET_DIR:-$PWD/target}/release
 export COUNTERSIGN_BIN=$release/countersign
 
 case "$what" in
-bench) exec scripts/with-postgres.sh "$release/countersign-bench" checks "$@" ;;
+bench)
+  scripts/with-postgres.sh "$release/countersign-bench" checks "$@"
+  exec "$release/countersign-bench" signings
+  ;;
 audit-timing) exec "$release/countersign-bench" audit-timing "$@" ;;
 esac

@@ -13,6 +13,7 @@ mod load;
 mod machine;
 mod postgres;
 mod server;
+mod signings;
 mod stats;
 mod table;
 
@@ -35,6 +36,8 @@ enum Command {
     Checks(checks::Arguments),
     /// Compares the answer times of sign-ins and checks that fail for different reasons
     AuditTiming(audit::Arguments),
+    /// Measures signed prescriptions a second, beside the bare passphrase hash
+    Signings(signings::Arguments),
     /// The bare HTTP server that `checks` compares with
     #[command(hide = true)]
     EchoServer,
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Checks(arguments) => {
             (arguments.client_threads, Box::new(|| Box::pin(checks::run(arguments))))
         }
+        Command::Signings(arguments) => (2, Box::new(|| Box::pin(signings::run(arguments)))),
         Command::AuditTiming(arguments) => (1, Box::new(|| Box::pin(audit::run(arguments)))),
     };
     exit(block_on(threads, work))
