@@ -2,7 +2,7 @@
 // in; then the pages of a new phone and of a lost one, each as its readers get it.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { inspect, launchBrowser, newPerson, newPhone, readQr, shot, shotAt, startDemo, waitNextStep } from "./support.mjs";
+import { PhoneToken, inspect, launchBrowser, newPerson, newPhone, readQr, shot, shotAt, startDemo } from "./support.mjs";
 
 const PIN = "482915";
 const demo = await startDemo();
@@ -26,22 +26,6 @@ const follow = (page, name) => page.getByRole("link", { name, exact: true }).cli
 async function look(page, name, picture = false) {
   findings.push(...(await inspect(page, name)));
   if (picture) await shot(page, name);
-}
-
-/** The code that the app shows, never the one it showed before. */
-class PhoneToken {
-  #last = null;
-  constructor(page) { this.page = page; }
-  async fresh() {
-    for (;;) {
-      const digits = (await this.page.locator(".digits").first().innerText()).replace(/\s/g, "");
-      if (/^\d{6}$/.test(digits) && digits !== this.#last) {
-        this.#last = digits;
-        return digits;
-      }
-      await waitNextStep();
-    }
-  }
 }
 
 async function logIn(page, token) {

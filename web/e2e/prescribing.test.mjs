@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
-import { Token, launchBrowser, newPerson, newPhone, readQr, startDemo, waitNextStep } from "./support.mjs";
+import { PhoneToken, Token, launchBrowser, newPerson, newPhone, readQr, startDemo } from "./support.mjs";
 import { field, follow, heading, logIn, looker, press, waitForMail } from "./people.mjs";
 
 const run = promisify(execFile);
@@ -26,22 +26,6 @@ after(async () => {
   await browser?.close();
   await demo.stop();
 });
-
-/** The code that the app shows, never the one it showed before. */
-class PhoneToken {
-  #last = null;
-  constructor(page) { this.page = page; }
-  async fresh() {
-    for (;;) {
-      const digits = (await this.page.locator(".digits").first().innerText()).replace(/\s/g, "");
-      if (/^\d{6}$/.test(digits) && digits !== this.#last) {
-        this.#last = digits;
-        return digits;
-      }
-      await waitNextStep();
-    }
-  }
-}
 
 /** Types a prescription into the open form. */
 async function write(page, { note = "", drug = "Oxycodone hydrochloride" } = {}) {

@@ -76,6 +76,22 @@ export class Token {
   }
 }
 
+/** The token of a paired phone: the code that the app shows, never the one it showed before. */
+export class PhoneToken {
+  #last = null;
+  constructor(page) { this.page = page; }
+  async fresh() {
+    for (;;) {
+      const digits = (await this.page.locator(".digits").first().innerText()).replace(/\s/g, "");
+      if (/^\d{6}$/.test(digits) && digits !== this.#last) {
+        this.#last = digits;
+        return digits;
+      }
+      await waitNextStep();
+    }
+  }
+}
+
 /** The first of the tokens that has a fresh code now, else the first one. */
 export const handiest = (tokens) => tokens.find((token) => token.ready) ?? tokens[0];
 

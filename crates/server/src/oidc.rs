@@ -146,12 +146,17 @@ pub fn authorization_url(
         ("code_challenge_method", "S256"),
         ("acr_values", &client.acr_values),
     ];
+    url + &query(&fields)
+}
+
+/// The fields that say something, as a query.
+pub(crate) fn query(fields: &[(&str, &str)]) -> String {
     let pairs: Vec<String> = fields
-        .into_iter()
+        .iter()
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| format!("{name}={}", escaped(value)))
         .collect();
-    url + &pairs.join("&")
+    pairs.join("&")
 }
 
 /// The answer to a code (section 3.1.3.3).

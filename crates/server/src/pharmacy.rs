@@ -18,12 +18,13 @@ use axum::{
 };
 use countersign_crypto::HmacKey;
 use countersign_domain::Timestamp;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
     outbound::is_signed,
+    proofer::harden,
     record,
     views::{PharmacyLine, PharmacyPage},
 };
@@ -32,8 +33,6 @@ use crate::{
 const MOST_BYTES: usize = 256 * 1024;
 /// Most prescriptions that are kept.
 const MOST_KEPT: usize = 1_000;
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; \
-                      base-uri 'none'; frame-ancestors 'none'";
 
 /// The published keys, once they are there.
 pub type Keys = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
@@ -73,15 +72,6 @@ pub fn router(pharmacy: Pharmacy, demonstration: bool) -> Option<Router> {
             .layer(map_response(harden))
             .with_state(Arc::new(running))
     })
-}
-
-async fn harden(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 async fn static_file(Path(file): Path<String>) -> Response {

@@ -106,7 +106,8 @@ pub fn router(proofer: Proofer, demonstration: bool) -> Option<Router> {
     })
 }
 
-async fn harden(mut response: Response) -> Response {
+/// The headers of a plain page that sends nothing anywhere.
+pub(crate) async fn harden(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     launch::LaunchPatient,
-    oidc::{challenge, escaped},
+    oidc::{challenge, query},
 };
 
 /// What we ask for: who it is, and the patient whose chart is open. Nothing else is read.
@@ -74,12 +74,7 @@ pub(crate) fn authorization_url(
         ("code_challenge", &challenge),
         ("code_challenge_method", "S256"),
     ];
-    let pairs: Vec<String> = fields
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| format!("{name}={}", escaped(value)))
-        .collect();
-    url + &pairs.join("&")
+    url + &query(&fields)
 }
 
 /// The answer to a code.
@@ -103,7 +98,8 @@ pub(crate) fn is_id(text: &str) -> bool {
 
 /// The user as our table of EHR users has it: the reference without the server's own address.
 pub(crate) fn user_of(iss: &str, fhir_user: &str) -> String {
-    fhir_user.strip_prefix(iss).unwrap_or(fhir_user).trim_start_matches('/').to_owned()
+    let own = fhir_user.strip_prefix(iss).and_then(|rest| rest.strip_prefix('/'));
+    own.unwrap_or(fhir_user).to_owned()
 }
 
 /// Patient and address of a FHIR R4 `Patient` with this ID.
@@ -225,6 +221,7 @@ mod tests {
         assert!(is_id("p-1.A") && !is_id("") && !is_id("../x") && !is_id("a/b"));
         assert_eq!(user_of(ISS, "https://ehr.example/fhir/Practitioner/7"), "Practitioner/7");
         assert_eq!(user_of(ISS, "Practitioner/7"), "Practitioner/7");
+        assert_ne!(user_of(ISS, "https://ehr.example/fhirPractitioner/7"), "Practitioner/7");
         assert_ne!(user_of(ISS, "https://other.example/fhir/Practitioner/7"), "Practitioner/7");
     }
 }

@@ -249,26 +249,28 @@ impl App {
         let bytes: [u8; 32] = random_array((self.rng)().as_mut())?;
         let text = BASE64URL_NOPAD.encode(&bytes);
         let hash = sha256(text.as_bytes());
+        // Looked at before anything is written: who has no key costs no transaction.
+        let Some(id) = client_of(&assertion) else { return Ok(None) };
+        let client = self.store.read("api_client", move |tx| tx.api_client(id)).await?;
+        let Some(client) = client else { return Ok(None) };
+        let Some((once, until)) = check(&assertion, &client, &audience, at.now) else {
+            return Ok(None);
+        };
+        let allowed: Vec<&str> = client.scopes.split(' ').collect();
+        let scopes: Vec<&str> = match wanted.trim() {
+            "" => allowed,
+            wanted => wanted.split(' ').filter(|it| allowed.contains(it)).collect(),
+        };
+        let access = Access { key: client.key, scopes: scopes.join(" ") };
         let granted = self
             .store
             .write("grant_access", move |tx| {
-                let Some(id) = client_of(&assertion) else { return Ok(None) };
-                let Some(client) = tx.api_client(id)? else { return Ok(None) };
-                let Some((once, until)) = check(&assertion, &client, &audience, at.now) else {
-                    return Ok(None);
-                };
-                if !tx.use_launch(&once, until)? {
+                // Revoked meanwhile, or used before.
+                if tx.api_client(id)?.is_none() || !tx.use_launch(&once, until)? {
                     return Ok(None);
                 }
-                let allowed: Vec<&str> = client.scopes.split(' ').collect();
-                let scopes: Vec<&str> = match wanted.trim() {
-                    "" => allowed,
-                    wanted => wanted.split(' ').filter(|it| allowed.contains(it)).collect(),
-                };
-                let scopes = scopes.join(" ");
-                let access = Access { key: client.key, scopes: scopes.clone() };
                 tx.create_access(&hash, &access, at.now.plus_seconds(ACCESS_SECONDS))?;
-                Ok(Some(scopes))
+                Ok(Some(access.scopes.clone()))
             })
             .await?;
         Ok(granted.map(|scopes| (SecretText::new(text), scopes)))

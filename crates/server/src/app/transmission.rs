@@ -248,7 +248,9 @@ fn say_failed(
     incident: bool,
     at: At,
 ) -> Result<(), countersign_store::Error> {
-    let detail = format!("{}, {}", which(it), it.outcome);
+    // What the gateway says may name the patient: it stays on the page.
+    let why = if incident { "it was not reached" } else { "it was turned down" };
+    let detail = format!("{}, {why}", which(it));
     let practice = row.practice;
     let notice = Notice { note: Note::RxFailed, practice, detail: &detail, path: "/e-prescribing" };
     if let Some(person) = tx.person(row.it.prescriber)? {
