@@ -197,6 +197,14 @@ impl Browser {
         self.post_raw(path, form(fields).into_bytes()).await
     }
 
+    /// Sends a form of our own page that is answered with a file.
+    pub async fn post_bytes(&mut self, path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+        let request = self.request(&Method::POST, path).body(Body::from(form(fields))).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        axum::body::to_bytes(response.into_body(), 4 * 1024 * 1024).await.unwrap().to_vec()
+    }
+
     /// Sends bytes as a form of our own page.
     pub async fn post_raw(&mut self, path: &str, body: Vec<u8>) -> Page {
         let request = self.request(&Method::POST, path).body(Body::from(body)).unwrap();

@@ -13,7 +13,7 @@ use super::{
     notices::{Mailer, Note, Notice},
     prescriptions::today,
 };
-use crate::record;
+use crate::{pdf, record};
 
 /// Most records of one search or export.
 pub const MOST_RECORDS: i64 = 5_000;
@@ -77,6 +77,8 @@ pub enum Format {
     Csv,
     /// A JSON object a line, with the signed record whole: what another installation can verify.
     JsonLines,
+    /// Pages to print.
+    Pdf,
 }
 
 /// What a practitioner sees of a month.
@@ -91,10 +93,13 @@ pub struct OwnLog {
     pub logs: Vec<(PracticeId, String, String)>,
 }
 
-/// The records as a file.
-pub fn rendered(entries: &[Entry], format: Format) -> String {
+/// The records as a file; the title stands on pages alone.
+pub fn rendered(entries: &[Entry], format: Format, title: &str) -> Vec<u8> {
     match format {
-        Format::Csv => csv(entries),
+        Format::Csv => csv(entries).into_bytes(),
+        Format::Pdf => {
+            pdf::document(title, &entries.iter().flat_map(paragraphs).collect::<Vec<_>>())
+        }
         Format::JsonLines => entries
             .iter()
             .map(|entry| {
@@ -109,8 +114,42 @@ pub fn rendered(entries: &[Entry], format: Format) -> String {
                 });
                 format!("{line}\n")
             })
-            .collect(),
+            .collect::<String>()
+            .into_bytes(),
     }
+}
+
+/// A record in words.
+fn paragraphs(entry: &Entry) -> [String; 3] {
+    let of = |path: &str| entry.text(path);
+    let disowned =
+        if entry.it.disowned.is_some() { ", said not to be the practitioner's" } else { "" };
+    [
+        format!(
+            "{}  {}, born {}, record number {}",
+            of("/signed_at"),
+            of("/prescription/patient/name"),
+            of("/prescription/patient/birth_date"),
+            of("/prescription/patient/mrn"),
+        ),
+        format!(
+            "    {} {} {}, {} {}, schedule {}, {} refills. {}. DEA {}, {}. {}. {}{disowned}. {}",
+            of("/prescription/drug"),
+            of("/prescription/strength"),
+            of("/prescription/form"),
+            of("/prescription/quantity"),
+            of("/prescription/unit"),
+            of("/prescription/schedule"),
+            entry.number("/prescription/refills"),
+            of("/prescription/directions"),
+            of("/practitioner/dea"),
+            of("/practitioner/name"),
+            of("/prescription/pharmacy/name"),
+            entry.it.state.label(),
+            entry.it.record.prescription,
+        ),
+        String::new(),
+    ]
 }
 
 fn csv(entries: &[Entry]) -> String {

@@ -92,10 +92,11 @@ pub(super) async fn own(ctx: Ctx, query: Query) -> Out {
     Ok(page(StatusCode::OK, &template))
 }
 
-fn file(name: &str, format: Format, body: String) -> Response {
+fn file(name: &str, format: Format, body: Vec<u8>) -> Response {
     let (kind, end) = match format {
         Format::Csv => ("text/csv; charset=utf-8", "csv"),
         Format::JsonLines => ("application/jsonl", "jsonl"),
+        Format::Pdf => ("application/pdf", "pdf"),
     };
     let headers = [
         (header::CONTENT_TYPE, kind.to_owned()),
@@ -105,17 +106,21 @@ fn file(name: &str, format: Format, body: String) -> Response {
 }
 
 fn format_of(fields: &Fields) -> Format {
-    if fields.text("format") == "jsonl" { Format::JsonLines } else { Format::Csv }
+    match fields.text("format") {
+        "jsonl" => Format::JsonLines,
+        "pdf" => Format::Pdf,
+        _ => Format::Csv,
+    }
 }
 
 pub(super) async fn own_export(ctx: Ctx, fields: Fields) -> Out {
-    let (session, person, _) = tokens::known(&ctx).await?;
+    let (session, person, overview) = tokens::known(&ctx).await?;
     let month = fields.text("month");
     let practice: Option<PracticeId> = fields.text("practice").parse().ok();
     if let Some(practice) = practice {
         let text = ctx.app().monthly_log(person, practice, month.to_owned(), ctx.at).await;
         let text = text.map_err(|error| ctx.stop(&error))?;
-        return Ok(file(&format!("log-{month}"), Format::Csv, text));
+        return Ok(file(&format!("log-{month}"), Format::Csv, text.into_bytes()));
     }
     let log = ctx.app().own_log(person, session.practice, month, ctx.at).await;
     let log = log.map_err(|error| ctx.stop(&error))?;
@@ -123,7 +128,9 @@ pub(super) async fn own_export(ctx: Ctx, fields: Fields) -> Out {
     let noted = ctx.app().note_export(person, session.practice, what, ctx.at).await;
     noted.map_err(|error| ctx.stop(&error))?;
     let format = format_of(&fields);
-    Ok(file(&format!("prescriptions-{}", log.month), format, rendered(&log.entries, format)))
+    let title = format!("Signed prescriptions of {}, {}", overview.prescriber.name, log.month);
+    let body = rendered(&log.entries, format, &title);
+    Ok(file(&format!("prescriptions-{}", log.month), format, body))
 }
 
 pub(super) async fn disown(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
@@ -215,5 +222,6 @@ pub(super) async fn export(ctx: Ctx, Path(place): Path<String>, fields: Fields) 
     let noted = ctx.app().note_export(person, practice, what, ctx.at).await;
     noted.map_err(|error| ctx.stop(&error))?;
     let format = format_of(&fields);
-    Ok(file("signed-prescriptions", format, rendered(&found, format)))
+    let title = format!("Signed prescriptions, {}", known.desk.practice.name);
+    Ok(file("signed-prescriptions", format, rendered(&found, format, &title)))
 }

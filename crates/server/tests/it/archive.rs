@@ -37,6 +37,10 @@ both! {
         assert!(table.body.starts_with("signed_at,") && table.body.lines().count() == 3, "{}", table.body);
         assert!(table.body.contains("\"'=HYPERLINK(\"\"x\"\")\""), "{}", table.body);
         let lines = portal.post("/portal/prescriptions/export", &[("month", "2026-05"), ("format", "jsonl")]).await;
+        let pages = portal.post_bytes("/portal/prescriptions/export", &[("month", "2026-05"), ("format", "pdf")]).await;
+        let pages = String::from_utf8_lossy(&pages);
+        assert!(pages.starts_with("%PDF-") && pages.contains("Signed prescriptions of Dr. Ada Moreno, 2026-05    1 of 1"));
+        assert!(pages.contains("Oxycodone hydrochloride 5 mg") && pages.contains("Rosa Lindqvist"));
         let keys = app.browser().get("/.well-known/jwks.json").await.body;
         for line in lines.body.lines() {
             let said: serde_json::Value = serde_json::from_str(line).unwrap();
