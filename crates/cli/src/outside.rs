@@ -1,4 +1,5 @@
-//! What leaves this machine: e-mail through a relay, text messages and calls through a signed webhook.
+//! What leaves this machine: e-mail through a relay, text messages and calls through a signed webhook,
+//! prescriptions through a signed gateway; and what is asked of proofing providers and EHRs.
 
 use std::{
     path::Path,
@@ -56,10 +57,18 @@ impl Outside {
         let transmission = &settings.transmission;
         let gateway = signed_post(&transmission.gateway_url, &transmission.gateway_key_file)?
             .map(|(url, key)| Gateway { url, key: Arc::new(key) });
-        // Made only where something is asked of others: it reads the host's certificates.
+        // EHRs stand in the database: whether one is asked is not known here. What the settings name can't
+        // be reached without it; else a host without certificates goes on, and says so.
         let asks =
             webhook.is_some() || gateway.is_some() || !settings.proofing.provider_files.is_empty();
-        let client = asks.then(client).transpose()?;
+        let client = match client() {
+            Ok(client) => Some(client),
+            Err(error) if asks => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "no EHR can be asked");
+                None
+            }
+        };
         Ok(Self { mail, webhook, gateway, client })
     }
 
@@ -152,10 +161,12 @@ impl Gateway {
             .header("countersign-signature", signature(&self.key, now().seconds(), parcel.body))
             .body(parcel.body.to_owned());
         let (status, body) = answer(request).await?;
-        match said(status) {
-            Said::Yes => Ok(body),
-            Said::Later => Err(Fault::NotReached(format!("status {status}"))),
-            Said::No => Err(Fault::Refused(format!("status {status}"))),
+        match status.as_u16() {
+            _ if status.is_success() => Ok(body),
+            // These two say that the message itself is no good. Whatever else it says, an earlier try may
+            // have arrived, and asked again it says so.
+            400 | 422 => Err(Fault::Refused(format!("status {status}"))),
+            _ => Err(Fault::NotReached(format!("status {status}"))),
         }
     }
 }
@@ -185,7 +196,8 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<(reqwest::StatusCode
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(fault)? {
         if body.len() + chunk.len() > MOST_BYTES {
-            return Err(Fault::Refused("the answer is too long".to_owned()));
+            // It may have done what was asked: asked again, it says so.
+            return Err(Fault::NotReached("the answer is too long".to_owned()));
         }
         body.extend_from_slice(&chunk);
     }
@@ -262,8 +274,8 @@ pub(crate) struct Drawer {
 const MOST_KEPT: usize = 200;
 
 impl Drawer {
-    /// An empty one, which asks the demonstration's proofing provider and hands prescriptions to its
-    /// pharmacy, and knows nobody else.
+    /// An empty one. It asks whom it is told to ask, all on this machine, and hands prescriptions to the
+    /// made-up pharmacy.
     pub(crate) fn new(gateway: Gateway) -> anyhow::Result<Self> {
         Ok(Self { kept: Arc::default(), gateway, client: client()? })
     }

@@ -279,7 +279,7 @@ settings! {
         /// The key of that signature (HMAC-SHA-256): 64 hexadecimal digits in a file of mode 0600.
         gateway_key_file: PathBuf = "data/gateway.key".into();
         /// The pharmacies that it reaches, each as its NCPDP number, a space, and name and address, such
-        /// as `1234567 Corner Pharmacy, 3 Oak Street`.
+        /// as `1234567 Corner Pharmacy, 3 Oak Street`. In the file only: in a variable a comma ends an entry.
         pharmacies: Vec<String> = Vec::new();
     }
     /// Outside providers that say who somebody is (21 CFR 1311.105). Which of them counts, two people of

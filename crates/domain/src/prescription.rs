@@ -365,6 +365,9 @@ pub enum StateRefusal {
     /// It is not on its way (1311.120(b)(18)).
     #[error("Only what is signed is sent.")]
     NotSigned,
+    /// What let it be signed does not hold any more.
+    #[error("You could not sign it now, so it can't be sent again.")]
+    NotPermitted,
     /// It has not failed (1311.120(b)(20), (22), 1311.170(b)).
     #[error("Only what could not be sent can be sent again or printed for signing.")]
     NotFailed,
@@ -380,6 +383,7 @@ impl StateRefusal {
             Self::Lacking => "prescription_lacking",
             Self::Changed => "prescription_changed",
             Self::NotSigned => "prescription_not_signed",
+            Self::NotPermitted => "prescription_not_permitted",
             Self::NotFailed => "prescription_not_failed",
         }
     }
@@ -480,6 +484,17 @@ impl Prescription {
                 Ok(())
             }
             _ => Err(StateRefusal::NotFailed),
+        }
+    }
+
+    /// Stops it: its practitioner says that it is not theirs. What has arrived can't be called back.
+    pub const fn stop(&mut self, now: Timestamp) -> Result<(), StateRefusal> {
+        match self.state {
+            State::Signed { .. } | State::Failed { .. } => {
+                self.state = State::Cancelled { at: now };
+                Ok(())
+            }
+            _ => Err(StateRefusal::NotSigned),
         }
     }
 

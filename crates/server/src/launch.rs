@@ -311,12 +311,12 @@ fn is_visible_ascii(text: &str, most: usize) -> bool {
 fn is_name(text: &str) -> bool {
     (1..=MAX_NAME_CHARS).contains(&text.chars().count())
         && text.trim() == text
-        && !text.chars().any(rearranges_text)
+        && !text.chars().any(is_hidden)
 }
 
 /// Control characters, and the invisible ones that reorder or break a line: with them a name
 /// could be shown as another one.
-fn rearranges_text(character: char) -> bool {
+pub(crate) fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

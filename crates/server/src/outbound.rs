@@ -1,5 +1,5 @@
-//! What the server asks of others: the port through which notices leave and proofing providers are
-//! asked. The binary hands in what really sends; a demonstration keeps everything to itself.
+//! What the server asks of others: the port through which notices and prescriptions leave, and proofing
+//! providers and EHRs are asked. The binary hands in what really sends; a demonstration keeps everything to itself.
 
 use std::{future::Future, pin::Pin};
 

@@ -1,4 +1,5 @@
-//! Verifying a signed record with the published keys alone: no server, no database.
+//! Signed records as JWS: made with a key of ours, and verified with the published keys alone. Release
+//! manifests have the same form.
 
 use countersign_crypto::SigningKey;
 use countersign_domain::canonical::Json;

@@ -172,27 +172,12 @@ pub struct Transmission {
     pub told: bool,
 }
 
-fn transmission(row: &Row) -> Result<Transmission, Error> {
-    let time =
-        |index, column| -> Result<_, Error> { Ok(Timestamp::from_micros(row.int(index, column)?)) };
-    Ok(Transmission {
-        prescription: row.id(0, "transmission.prescription", PrescriptionId::from_slice)?,
-        practice: row.id(1, "transmission.practice", PracticeId::from_slice)?,
-        begun: time(2, "transmission.begun")?,
-        next_try: time(3, "transmission.next_try")?,
-        tries: row.int(4, "transmission.tries")?,
-        done: row.opt_int(5, "transmission.done")?.map(Timestamp::from_micros),
-        outcome: row.text(6, "transmission.outcome")?.to_owned(),
-        told: row.int(7, "transmission.told")? != 0,
-    })
-}
-
 macro_rules! transmission_query {
     ($tail:literal) => {
         transmission_query!(sql, $tail)
     };
     ($kind:ident, $tail:literal) => {
-        $kind!("SELECT prescription, practice, begun, next_try, tries, done, outcome, told FROM transmission " $tail)
+        $kind!("SELECT prescription, practice, begun, next_try, tries, done, sealed, told FROM transmission " $tail)
     };
 }
 
@@ -271,14 +256,39 @@ impl Tx<'_> {
         id: PrescriptionId,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let params = [id.as_bytes().into(), practice.as_bytes().into(), now.micros().into()];
+        let sealed = self.seal_json(practice, "transmission", id.as_bytes(), &"")?;
         self.run(
-            sql!("INSERT INTO transmission (prescription, practice, begun, next_try, tries, outcome, told) "
-                "VALUES ($1, $2, $3, $3, 0, '', 0) ON CONFLICT (prescription) DO UPDATE SET begun = $3, next_try = $3, "
-                "tries = 0, outcome = '', done = NULL, told = 0"),
-            &params,
+            sql!("INSERT INTO transmission (prescription, practice, begun, next_try, tries, sealed, told) "
+                "VALUES ($1, $2, $3, $3, 0, $4, 0) ON CONFLICT (prescription) DO UPDATE SET begun = $3, next_try = $3, "
+                "tries = 0, sealed = $4, done = NULL, told = 0"),
+            &[
+                id.as_bytes().into(),
+                practice.as_bytes().into(),
+                now.micros().into(),
+                sealed.as_slice().into(),
+            ],
         )
         .map(drop)
+    }
+
+    fn way(&mut self, row: &Row) -> Result<Transmission, Error> {
+        let time = |index, column| -> Result<_, Error> {
+            Ok(Timestamp::from_micros(row.int(index, column)?))
+        };
+        let prescription = row.id(0, "transmission.prescription", PrescriptionId::from_slice)?;
+        let practice = row.id(1, "transmission.practice", PracticeId::from_slice)?;
+        // What a gateway says may name the patient.
+        let sealed = row.blob(6, "transmission.sealed")?;
+        Ok(Transmission {
+            prescription,
+            practice,
+            begun: time(2, "transmission.begun")?,
+            next_try: time(3, "transmission.next_try")?,
+            tries: row.int(4, "transmission.tries")?,
+            done: row.opt_int(5, "transmission.done")?.map(Timestamp::from_micros),
+            outcome: self.open_json(practice, "transmission", prescription.as_bytes(), sealed)?,
+            told: row.int(7, "transmission.told")? != 0,
+        })
     }
 
     /// Whether something is to be sent now, or was put on its way before `slow_before` and nobody was told.
@@ -300,7 +310,8 @@ impl Tx<'_> {
             locking,
             "WHERE done IS NULL AND told = 0 AND begun <= $1 ORDER BY begun, prescription LIMIT 100"
         );
-        self.rows(sql, &[before.micros().into()])?.iter().map(transmission).collect()
+        let rows = self.rows(sql, &[before.micros().into()])?;
+        rows.iter().map(|row| self.way(row)).collect()
     }
 
     /// Takes what is to be sent now: nobody else takes it before `again`.
@@ -318,7 +329,7 @@ impl Tx<'_> {
         )?;
         let mut taken = Vec::new();
         for row in &rows {
-            let mut it = transmission(row)?;
+            let mut it = self.way(row)?;
             let mine = self.run(
                 sql!("UPDATE transmission SET next_try = $3, tries = tries + 1 WHERE prescription = $1 AND next_try = $2 "
                     "AND done IS NULL"),
@@ -340,17 +351,20 @@ impl Tx<'_> {
     /// How far the way of one is; nobody else may change it until the commit.
     pub fn transmission(&mut self, id: PrescriptionId) -> Result<Option<Transmission>, Error> {
         let sql = transmission_query!(locking, "WHERE prescription = $1");
-        self.row(sql, &[id.as_bytes().into()])?.as_ref().map(transmission).transpose()
+        let row = self.row(sql, &[id.as_bytes().into()])?;
+        row.as_ref().map(|row| self.way(row)).transpose()
     }
 
     /// Notes how a try ended.
     pub fn save_transmission(&mut self, it: &Transmission) -> Result<(), Error> {
+        let id = it.prescription;
+        let sealed = self.seal_json(it.practice, "transmission", id.as_bytes(), &it.outcome)?;
         self.run_one(
-            sql!("UPDATE transmission SET next_try = $2, outcome = $3, done = $4, told = $5 WHERE prescription = $1"),
+            sql!("UPDATE transmission SET next_try = $2, sealed = $3, done = $4, told = $5 WHERE prescription = $1"),
             &[
                 it.prescription.as_bytes().into(),
                 it.next_try.micros().into(),
-                it.outcome.as_str().into(),
+                sealed.as_slice().into(),
                 it.done.map(Timestamp::micros).into(),
                 i64::from(it.told).into(),
             ],

@@ -128,6 +128,8 @@ struct ReceiptBody {
     id: String,
     /// `draft`, `ready`, `signed`, `transmitted`, `failed`, `printed` or `cancelled`.
     state: &'static str,
+    /// What it says, as it will be signed: show this, and not what you sent.
+    content: Value,
     /// Why it can't be signed now; only before it is signed.
     hindrance: Option<HindranceBody>,
     /// The signed record (JWS, RFC 7515), verifiable with `/.well-known/jwks.json`; once it is signed.
@@ -145,6 +147,10 @@ struct RequestBody {
     practitioner: String,
     /// Address of the practitioner, to be shown.
     practitioner_address: String,
+    /// NPI of the practitioner, to be shown.
+    npi: String,
+    /// The date that will stand on all of them, to be shown.
+    date: String,
     /// The statement that must be shown while both factors are typed (21 CFR 1311.140(a)(3)).
     statement: &'static str,
     /// When this was made, in microseconds since 1970; send it back with the signature.
@@ -459,7 +465,7 @@ async fn create(State(shared): State<Shared>, known: Known, headers: HeaderMap, 
         tell(field, "This field has not its documented form.");
     }
     let address = body.patient.address;
-    if address.chars().count() > 200 || address.chars().any(char::is_control) {
+    if address.chars().count() > 200 || address.chars().any(crate::launch::is_hidden) {
         tell("patient.address", "Send one line of at most 200 characters.");
     }
     let (Ok(npi), true) = (npi, errors.is_empty()) else { return Err(wrong(errors)) };
@@ -513,6 +519,15 @@ fn receipt_body(it: &OneRx, hindrance: Option<HindranceBody>) -> ReceiptBody {
     ReceiptBody {
         id: it.row.id.to_string(),
         state: it.row.it.state.code(),
+        content: it
+            .row
+            .it
+            .content
+            .json()
+            .canonical()
+            .ok()
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default(),
         hindrance,
         record: it.signed.as_ref().map(|signed| signed.jws.clone()),
         transmission: it.way.as_ref().map(|way| match way.outcome.as_str() {
@@ -531,6 +546,8 @@ fn request_body(view: &RequestView) -> RequestBody {
         id: view.id.to_string(),
         practitioner: view.set.person.name.clone(),
         practitioner_address: view.set.address.clone(),
+        npi: view.set.npi(),
+        date: view.set.today.to_string(),
         statement: SIGNING_STATEMENT,
         shown_at: view.shown_at,
         expires_in: SIGNING_SECONDS,

@@ -1,6 +1,8 @@
 //! The archive of signed records: the practitioner's own log, the practice's search, and what leaves as a
 //! file. Nothing here changes or removes a record, and nothing anywhere does.
 
+use std::collections::BTreeSet;
+
 use countersign_domain::{
     Actor, Date, DeadlineId, Event, EventKind, Outcome, PersonId, PracticeId, PrescriptionId, Role,
     TimeZone, Timestamp, one_business_day_after, prescription::State,
@@ -15,8 +17,10 @@ use super::{
 };
 use crate::{pdf, record};
 
-/// Most records of one search or export.
-pub const MOST_RECORDS: i64 = 5_000;
+/// Most records of one search or export; where there may be more, it is said.
+pub const MOST_RECORDS: i64 = 50_000;
+/// How many are read at a time.
+const PART: i64 = 2_000;
 
 /// A signed record with what it says.
 #[derive(Clone)]
@@ -296,8 +300,25 @@ impl App {
             .read("search_records", move |tx| {
                 let from = search.from.map_or(Timestamp::from_micros(0), |day| day.start(&zone));
                 let to = search.to.map_or(at.now.plus_seconds(1), |day| day.end(&zone));
-                let found = tx.records_in(practice, (from, to), MOST_RECORDS)?;
-                Ok(found.into_iter().map(Entry::of).filter(|it| search.finds(it)).collect())
+                // In parts: what is searched for may lie behind many newer ones.
+                let (mut to, mut found, mut seen) = (to, Vec::new(), BTreeSet::new());
+                loop {
+                    let part = tx.records_in(practice, (from, to), PART)?;
+                    let more = i64::try_from(part.len()).is_ok_and(|len| len >= PART);
+                    let before = seen.len();
+                    for it in part {
+                        // The oldest of a part comes again with the next one.
+                        to = Timestamp::from_micros(it.record.signed.micros() + 1);
+                        if seen.insert(it.record.prescription) {
+                            found.push(Entry::of(it));
+                        }
+                    }
+                    found.retain(|it| search.finds(it));
+                    let full = i64::try_from(found.len()).is_ok_and(|len| len >= MOST_RECORDS);
+                    if !more || full || seen.len() == before {
+                        return Ok(found);
+                    }
+                }
             })
             .await?;
         Ok(found)
@@ -353,6 +374,24 @@ impl App {
     }
 }
 
+/// Sends it no more, where it has not arrived.
+fn stop(tx: &mut Tx<'_>, it: &Archived, at: At) -> Result<(), countersign_store::Error> {
+    let (practice, id) = (it.record.practice, it.record.prescription);
+    let Some(mut row) = tx.prescription(practice, id)? else { return Ok(()) };
+    let from = row.it.state;
+    if row.it.stop(at.now).is_err() {
+        return Ok(());
+    }
+    row.changed = at.now;
+    tx.move_prescription(&row, from)?;
+    if let Some(mut way) = tx.transmission(id)?.filter(|way| way.done.is_none()) {
+        way.done = Some(at.now);
+        "said not to be the practitioner's".clone_into(&mut way.outcome);
+        tx.save_transmission(&way)?;
+    }
+    Ok(())
+}
+
 fn incident(
     tx: &mut Tx<'_>,
     mailer: &Mailer,
@@ -369,6 +408,7 @@ fn incident(
     // Somebody else may have signed: what the trail calls a failure.
     event.outcome = Outcome::Refused;
     tx.append(&event.reason("not_mine"), at.now)?;
+    stop(tx, it, at)?;
     let Some(rules) = tx.practice(practice)? else { return Ok(()) };
     let name = tx.person(person)?.map(|person| person.name).unwrap_or_default();
     let state: State = it.state;

@@ -540,7 +540,7 @@ fn read(
     ];
     for (text, field, most) in lines {
         // Never cut: what is signed is what was sent.
-        if text.chars().count() > most || text.chars().any(char::is_control) {
+        if text.chars().count() > most || text.chars().any(crate::launch::is_hidden) {
             tell(field, &format!("Send one line of at most {most} characters."));
         }
     }

@@ -21,7 +21,7 @@ use countersign_store::{
 };
 
 use super::{
-    App, At, Build, Confirm, Error, record as put_down,
+    App, At, Build, Confirm, Error, record as append_with_owner,
     sign_in::{passcode_event, verify},
 };
 use crate::record;
@@ -83,8 +83,8 @@ pub struct Draft {
 /// Which prescriptions are signed together.
 #[derive(Clone)]
 pub(super) enum Which {
-    /// All ready ones of a patient.
-    Patient(String),
+    /// All ready ones of the patient of a chart.
+    Patient(countersign_store::Patient),
     /// These.
     These(Vec<PrescriptionId>),
 }
@@ -96,6 +96,10 @@ pub struct SigningSet {
     pub person: Person,
     /// The address that stands on them.
     pub address: String,
+    /// The practice.
+    pub practice: String,
+    /// The date that stands on them.
+    pub today: Date,
     /// The prescriptions, oldest first.
     pub rows: Vec<PrescriptionRow>,
     /// What keeps one of them from being signed: which, and why.
@@ -184,6 +188,11 @@ pub enum Signing {
 }
 
 impl SigningSet {
+    /// The practitioner's NPI.
+    pub fn npi(&self) -> String {
+        self.person.sign_in.npi().map(|npi| npi.as_text()).unwrap_or_default()
+    }
+
     /// The digest of all that the page shows at a moment: what the two factors are bound to
     /// (21 CFR 1311.120(b)(11)).
     pub fn digest(&self, shown_at: i64) -> [u8; 32] {
@@ -198,6 +207,9 @@ impl SigningSet {
             ("practitioner", Json::from(self.person.id.to_string())),
             ("name", Json::from(self.person.name.as_str())),
             ("address", Json::from(self.address.as_str())),
+            ("npi", Json::from(self.npi())),
+            ("practice", Json::from(self.practice.as_str())),
+            ("date", Json::from(self.today.to_string())),
             ("shown_at", Json::from(shown_at.to_string())),
             ("prescriptions", Json::List(items.collect())),
         ]);
@@ -222,7 +234,8 @@ impl App {
         let found = self
             .store
             .read("sheet", move |tx| {
-                let rows = tx.prescriptions(chart.practice, &chart.patient.id, 100)?;
+                let mut rows = tx.prescriptions(chart.practice, &chart.patient.id, 100)?;
+                rows.retain(|row| is_of(&row.it.content.patient, &chart.patient));
                 let prescribers = prescribers(tx, chart.practice)?;
                 let numbers = match chart.who {
                     Identity::Prescriber(me) => numbers(tx, me, chart.practice, at.now)?,
@@ -350,6 +363,23 @@ impl App {
         at: At,
     ) -> Result<Result<(), StateRefusal>, Error> {
         let kind = EventKind::PrescriptionSentAgain;
+        // What let it be signed must hold still: it may have failed months ago.
+        let (of, person) = (chart.clone(), me(chart));
+        let hindered = self
+            .store
+            .read("send_again", move |tx| {
+                let (Some(row), Some(person)) = (of_chart(tx, &of, id)?, person) else {
+                    return Ok(false);
+                };
+                let mut papers = tx.authorities(of.practice, Some(person))?;
+                papers.extend(tx.authorities(of.practice, None)?);
+                let content = &row.it.content;
+                Ok(hindrance(tx, person, of.practice, &papers, content, at.now)?.is_some())
+            })
+            .await?;
+        if hindered {
+            return Ok(Err(StateRefusal::NotPermitted));
+        }
         let done = self
             .change_prescription(kind, chart, id, at, move |it, me, _| {
                 it.send_again(me.ok_or(StateRefusal::NotYours)?, at.now)
@@ -445,7 +475,7 @@ impl App {
             .store
             .read("signing_set", move |tx| {
                 let Some(person) = me(&chart) else { return Ok(None) };
-                let which = Which::Patient(chart.patient.id.clone());
+                let which = Which::Patient(chart.patient.clone());
                 signing_set(tx, person, chart.practice, &which, blocked, at.now)
             })
             .await?;
@@ -485,7 +515,7 @@ impl App {
     ) -> Result<Signing, Error> {
         let chart = self.chart(&session)?;
         let Some(person) = me(&chart) else { return Err(Error::NotFound) };
-        let which = Which::Patient(chart.patient.id.clone());
+        let which = Which::Patient(chart.patient.clone());
         self.sign_as(person, chart.practice, Some(session.id), which, form, at).await
     }
 
@@ -516,7 +546,12 @@ impl App {
                 if !(0..SIGNING_SECONDS).contains(&open) {
                     return Ok(Signing::TimedOut);
                 }
-                if set.rows.is_empty() {
+                // All that was asked for, or none of it.
+                let whole = match &which {
+                    Which::Patient(_) => !set.rows.is_empty(),
+                    Which::These(ids) => set.rows.len() == ids.len() && !ids.is_empty(),
+                };
+                if !whole {
                     return Ok(Signing::Refused(StateRefusal::NotReady));
                 }
                 if set.digest(shown_at) != shown {
@@ -549,7 +584,7 @@ impl App {
                 let chosen = confirm.chosen;
                 let passcode =
                     passcode_event(&outcome, person, practice, chosen, Purpose::Sign, at);
-                put_down(tx, &account.noted_browser(passcode, at), at.now)?;
+                append_with_owner(tx, &account.noted_browser(passcode, at), at.now)?;
                 let token = match proved {
                     Ok(token) => token,
                     Err(refusal) => return Ok(Signing::NotConfirmed(refusal)),
@@ -671,6 +706,14 @@ pub(super) fn today(
     Ok(Date::at(now, &zone))
 }
 
+/// Whether a prescription is for the patient of a chart. Two EHRs of a practice may use one ID for two people.
+fn is_of(patient: &Patient, chart: &countersign_store::Patient) -> bool {
+    patient.id == chart.id
+        && patient.name == chart.name
+        && patient.born == chart.birth_date
+        && patient.mrn == chart.mrn
+}
+
 /// The prescription, if it is one of this chart's patient.
 fn of_chart(
     tx: &mut Tx<'_>,
@@ -678,7 +721,7 @@ fn of_chart(
     id: PrescriptionId,
 ) -> Result<Option<PrescriptionRow>, countersign_store::Error> {
     let row = tx.prescription(chart.practice, id)?;
-    Ok(row.filter(|row| row.it.content.patient.id == chart.patient.id))
+    Ok(row.filter(|row| is_of(&row.it.content.patient, &chart.patient)))
 }
 
 pub(super) fn prescribers(
@@ -728,7 +771,8 @@ pub(super) fn signing_set(
     let today = today(tx, practice, now)?;
     let mut rows = match which {
         Which::Patient(patient) => {
-            let mut rows = tx.prescriptions(practice, patient, 100)?;
+            let mut rows = tx.prescriptions(practice, &patient.id, 100)?;
+            rows.retain(|row| is_of(&row.it.content.patient, patient));
             rows.reverse();
             rows
         }
@@ -758,7 +802,8 @@ pub(super) fn signing_set(
             hindrances.push((row.id, why));
         }
     }
-    Ok(Some(SigningSet { person, address, rows, hindrances }))
+    let practice = tx.practice_name(practice)?.unwrap_or_default();
+    Ok(Some(SigningSet { person, address, practice, today, rows, hindrances }))
 }
 
 /// What access control and registrations say of one.
@@ -833,7 +878,7 @@ fn signed_json(
     today: Date,
     now: Timestamp,
 ) -> Json {
-    let npi = set.person.sign_in.npi().map(|npi| npi.as_text()).unwrap_or_default();
+    let npi = set.npi();
     let (year, month, day, hour, minute, second) = now.civil();
     let signed_at = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
     let dea = row.it.content.dea.map(|dea| dea.as_text()).unwrap_or_default();

@@ -25,7 +25,7 @@ use crate::{
 /// try takes.
 const CLAIM_SECONDS: i64 = 60;
 /// The first pause after a failed try, in seconds; it doubles from try to try.
-const FIRST_PAUSE_SECONDS: i64 = 2;
+const FIRST_PAUSE_SECONDS: i64 = 4;
 /// The longest pause, in seconds.
 const LONGEST_PAUSE_SECONDS: i64 = 60;
 /// How many are sent at a time.
@@ -157,7 +157,7 @@ impl App {
                         (row.it.failed(at.now), why.clone())
                     }
                     Tried::NotReached(why) => {
-                        let pause = FIRST_PAUSE_SECONDS << now.tries.clamp(1, 6);
+                        let pause = FIRST_PAUSE_SECONDS << (now.tries - 1).clamp(0, 5);
                         now.next_try = at.now.plus_seconds(pause.min(LONGEST_PAUSE_SECONDS));
                         now.outcome.clone_from(why);
                         tracing::warn!(prescription = %id, tries = now.tries, why, "a prescription was not sent yet");

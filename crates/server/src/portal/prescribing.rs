@@ -24,6 +24,7 @@ use super::{
 use crate::{
     Shared,
     app::{Chart, Draft, OneRx, Sheet, Signing, SigningForm, SigningSet},
+    launch::is_hidden,
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, Area, Choice, ChoiceField, EPrescribingPage, Failure, Notice, NoticeKind, Page,
@@ -128,6 +129,7 @@ fn facts(content: &Content) -> Vec<(&'static str, String)> {
     let quantity = content.quantity.as_ref().map_or("", Quantity::as_str);
     let mut facts = vec![
         ("Patient", format!("{}, born {}", content.patient.name, content.patient.born)),
+        ("Record number", content.patient.mrn.clone()),
         ("Patient's address", content.patient.address.clone()),
         ("Drug", content.drug.clone()),
         ("Strength, form", format!("{}, {}", content.strength, content.form)),
@@ -144,7 +146,10 @@ fn facts(content: &Content) -> Vec<(&'static str, String)> {
     }
     facts.push((
         "Pharmacy",
-        content.pharmacy.as_ref().map_or_else(String::new, |it| it.name.clone()),
+        content
+            .pharmacy
+            .as_ref()
+            .map_or_else(String::new, |it| format!("{}, NCPDP {}", it.name, it.ncpdp)),
     ));
     facts.push(("DEA number", content.dea.map(|dea| dea.as_text()).unwrap_or_default()));
     facts
@@ -267,7 +272,7 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
     ] {
         *field = typed(fields, name, most);
         // One line each: what is typed must not look like another field.
-        field.value = field.value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        field.value = field.value.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect();
     }
     for (field, name) in [
         (&mut it.prescriber, "prescriber"),
@@ -540,7 +545,7 @@ async fn sign_page(
     let set = set.map_err(|error| ctx.stop(&error))?;
     let overview = ctx.app().overview(me).await.map_err(|error| ctx.stop(&error))?;
     let shown_at = ctx.now().micros();
-    let npi = set.person.sign_in.npi().map(|npi| npi.as_text()).unwrap_or_default();
+    let npi = set.npi();
     let rows: Vec<RxLine> = set
         .rows
         .iter()
@@ -548,7 +553,7 @@ async fn sign_page(
             let mut line = known.line(row);
             let why = set.hindrances.iter().find(|(id, _)| *id == row.id);
             line.hindrance = why.map(|(_, why)| why.to_string()).unwrap_or_default();
-            line.facts.insert(0, ("Date", known.sheet.today.to_string()));
+            line.facts.insert(0, ("Date", set.today.to_string()));
             line.facts.push(("Practitioner", format!("{}, NPI {npi}", set.person.name)));
             line.facts.push(("Practitioner's address", set.address.clone()));
             line

@@ -71,6 +71,9 @@ pub(super) async fn smart_launch(ctx: Ctx, query: Query) -> Out {
 
 /// The way back from the EHR, with a code or without.
 pub(super) async fn smart_callback(ctx: Ctx, headers: HeaderMap, query: Query) -> Out {
+    if !ctx.shared.limits.sign_in(ctx.peer) {
+        return Err(Stop::with(bare(StatusCode::TOO_MANY_REQUESTS)));
+    }
     let browser = cookie(&headers, SMART_COOKIE).unwrap_or_default();
     let (state, code) = (query.text("state"), query.text("code"));
     let finished = ctx.app().finish_smart(state, code, &browser, ctx.session.clone(), ctx.at).await;

@@ -118,6 +118,7 @@ both! {
         assert_eq!(status, 201, "{view}");
         assert_eq!(view["prescriptions"][0]["state"], "ready");
         assert_eq!(view["prescriptions"][0]["hindrance"], Value::Null);
+        assert_eq!(view["prescriptions"][0]["content"]["drug"], "Oxycodone hydrochloride");
         assert!(view["statement"].as_str().unwrap().contains("you are legally signing"));
         // The same again is the same; another request under the key is none.
         let (status, again) = ehr.send(&token, Method::POST, REQUESTS, Some("k-1"), &wanted(&app)).await;

@@ -480,3 +480,52 @@ async fn what_waits_for_a_token_goes_on_once_there_is_one() {
     browser.passcode(&id, &app.code()).await.leads_to("/portal/dashboard");
     browser.get("/portal/tokens").await.says(200, "A prescription waits for your signature");
 }
+
+/// One that its practitioner disowns is sent no more; one that could not be signed now is not sent again; and two
+/// people whom two EHRs give one ID are not mixed up.
+#[tokio::test]
+async fn what_must_not_go_out_stays() {
+    let app = TestApp::on(Backend::Sqlite).await;
+    app.give_addresses(&app.person, "ada@x.example").await;
+    let mut browser = app.launched("amoreno").await;
+    let path = signed(&app, &mut browser, &fields()).await;
+    *app.mood.lock().unwrap() = GatewayMood::Down;
+    app.transmit().await;
+    let id = path.rsplit('/').next().unwrap().to_owned();
+    let mut portal = app.signed_in().await;
+    let page = portal.post(&format!("/portal/prescriptions/{id}/not-mine"), &[]).await;
+    assert_eq!(page.status, 303, "{}", page.words());
+    *app.mood.lock().unwrap() = GatewayMood::Up;
+    app.clock.advance(120);
+    assert_eq!(app.transmit().await, 0);
+    browser.get(&path).await.says(200, "Cancelled");
+    let no = with(fields(), &[("note", "reject")]);
+    let path = signed(&app, &mut browser, &no).await;
+    app.transmit().await;
+    let person = app.person.id;
+    app.store
+        .write("test_suspend", move |tx| {
+            for (practice, row) in tx.permissions_of(person)? {
+                let mut permission = row.permission;
+                let (cause, now) =
+                    (countersign_domain::access::Cause::NonCompliant, countersign_testkit::START);
+                countersign_domain::access::revoke_now(&mut permission, cause, now);
+                tx.save_permission(person, practice, row.authority, &permission)?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+    browser.post(&format!("{path}/send-again"), &[]).await.says(422, "You could not sign it now");
+    // The same ID, and somebody else.
+    let mut other = app.browser();
+    let token = app.launch("amoreno", |claims| "Other Person".clone_into(&mut claims.patient.name));
+    other.get(&format!("/launch?token={token}")).await;
+    other.get("/e-prescribing").await.says(200, "None yet");
+    assert_eq!(other.get(&path).await.status, 404);
+    // Characters that show one text as another are none.
+    let odd = with(fields(), &[("strength", "5\u{202e}0 mg")]);
+    let page = send(&mut browser, "/e-prescribing/new", &odd).await;
+    let shown = browser.get(page.location()).await;
+    assert!(!shown.body.contains('\u{202e}'));
+}

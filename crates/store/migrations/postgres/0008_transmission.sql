@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS transmission (
   next_try BIGINT NOT NULL,
   tries BIGINT NOT NULL,
   done BIGINT,
-  outcome TEXT NOT NULL,
+  sealed BYTEA NOT NULL,
   told BIGINT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS transmission_waiting ON transmission (next_try) WHERE done IS NULL;

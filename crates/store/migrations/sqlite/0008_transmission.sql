@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS transmission (
   next_try INTEGER NOT NULL,
   tries INTEGER NOT NULL,
   done INTEGER,
-  outcome TEXT NOT NULL,
+  sealed BLOB NOT NULL,
   told INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS transmission_waiting ON transmission (next_try) WHERE done IS NULL;

@@ -100,11 +100,11 @@ const RELEASED: [Released; 8] = [
         name: "transmission",
         sqlite: (
             include_bytes!("../../migrations/sqlite/0008_transmission.sql"),
-            "58c8c5a2b8bd4c45b68b4d29126d1c798d1269dda7a92e65a4902ee692b3de01",
+            "90410a5bed6a15a43403665543f925d66c073e65d4cf83e4c55b1ce444081940",
         ),
         postgres: (
             include_bytes!("../../migrations/postgres/0008_transmission.sql"),
-            "5227cbb7e530d67b4186e6c9be203dde77d59ec7d6d5569f8aed85b6d8ed9a81",
+            "9059ec6925378f5a4a6407aaf4f8d7445f052289699dfd32949a2f974f802e9d",
         ),
     },
 ];
