@@ -115,7 +115,9 @@ for (const [program, file] of examples) {
     const script = resolve(import.meta.dirname, "../../docs/examples/launch", file);
     let said;
     try {
-      said = await run(program, [script, join(folder, "key.pem"), id, demo.origin, "amoreno", patient]);
+      // Java reads its arguments in the encoding of the locale, whichever machine this is.
+      const env = { ...process.env, LC_ALL: "C.UTF-8" };
+      said = await run(program, [script, join(folder, "key.pem"), id, demo.origin, "amoreno", patient], { env });
     } catch (error) {
       if (error.code === "ENOENT" && program === "java") return t.skip("no Java on this machine");
       throw error;
