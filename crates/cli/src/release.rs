@@ -10,8 +10,8 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use countersign_crypto::{SecretBytes, SigningKey, sha256};
 use countersign_domain::canonical::Json;
-use countersign_server::{app::Build, record};
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use countersign_server::{app::Build, oidc::jwk, record};
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
 use crate::{print, private_file, settings::Signing};
@@ -59,15 +59,7 @@ pub(crate) fn run(command: &ReleaseCommand) -> anyhow::Result<()> {
         ReleaseCommand::NewKey { key_file } => {
             let (key, document) = SigningKey::generate()?;
             private_file::create(key_file, HEXLOWER.encode(document.expose()).as_bytes())?;
-            let key_id = key_id(&key);
-            let point = key.verifying_key();
-            let point = point.point();
-            let part =
-                |from: usize| point.get(from..from + 32).map(|it| BASE64URL_NOPAD.encode(it));
-            let keys = json!({ "keys": [{
-                "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": key_id,
-                "x": part(1), "y": part(33),
-            }] });
+            let keys = json!({ "keys": [jwk(&key_id(&key), key.verifying_key().point())] });
             print(&format!("{keys}\n"))
         }
         ReleaseCommand::Sign { key_file, report, binaries } => {

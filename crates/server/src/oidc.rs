@@ -149,6 +149,15 @@ pub fn authorization_url(
     url + &query(&fields)
 }
 
+/// A P-256 key for a set of keys (RFC 7517), from its point: 65 bytes, uncompressed.
+pub fn jwk(key_id: &str, point: &[u8]) -> serde_json::Value {
+    let part = |from: usize| point.get(from..from + 32).map(|it| BASE64URL_NOPAD.encode(it));
+    serde_json::json!({
+        "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": key_id,
+        "x": part(1), "y": part(33),
+    })
+}
+
 /// The fields that say something, as a query.
 pub(crate) fn query(fields: &[(&str, &str)]) -> String {
     let pairs: Vec<String> = fields

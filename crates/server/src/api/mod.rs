@@ -100,16 +100,28 @@ impl<S: Sync> FromRequest<S> for JsonBytes {
     type Rejection = Response;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
-        let kind = kind.and_then(|it| it.split(';').next()).map(str::trim);
-        if !kind.is_some_and(|it| it.eq_ignore_ascii_case("application/json")) {
-            return Err(bad_body(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-        }
-        axum::body::to_bytes(request.into_body(), MOST_BYTES)
-            .await
-            .map(Self)
-            .map_err(|_| bad_body(StatusCode::PAYLOAD_TOO_LARGE))
+        json_bytes(request, MOST_BYTES).await.map(Self)
     }
+}
+
+/// A body of at most so many bytes that says it is JSON.
+async fn json_bytes(request: Request, most: usize) -> Result<Bytes, Response> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    let kind = kind.and_then(|it| it.split(';').next()).map(str::trim);
+    if !kind.is_some_and(|it| it.eq_ignore_ascii_case("application/json")) {
+        return Err(bad_body(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+    let body = axum::body::to_bytes(request.into_body(), most).await;
+    body.map_err(|_| bad_body(StatusCode::PAYLOAD_TOO_LARGE))
+}
+
+/// Reads a body.
+#[expect(clippy::result_large_err, reason = "it is the answer")]
+fn json_read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response> {
+    serde_json::from_slice(body).map_err(|error| {
+        let malformed = error.is_syntax() || error.is_eof();
+        bad_body(if malformed { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY })
+    })
 }
 
 /// The same, read.
@@ -120,15 +132,30 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let JsonBytes(body) = JsonBytes::from_request(request, state).await?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| {
-            let malformed = error.is_syntax() || error.is_eof();
-            bad_body(if malformed {
-                StatusCode::BAD_REQUEST
-            } else {
-                StatusCode::UNPROCESSABLE_ENTITY
-            })
-        })
+        json_read(&body).map(Self)
     }
+}
+
+/// The bearer token of a request (RFC 6750), where it has one that can be ours.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    value.strip_prefix("Bearer ").filter(|token| token.len() <= 128)
+}
+
+/// The answer for whoever has none that opens something.
+fn no_bearer(code: &str, detail: &str) -> Response {
+    let mut response = problem(StatusCode::UNAUTHORIZED, code, detail);
+    let value = http::HeaderValue::from_static("Bearer");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+    response
+}
+
+/// IDs of digits alone need their maker and are looked up as OneSpan's, the only such maker whose IDs
+/// cover all lengths.
+fn credential(text: &str) -> Option<CredentialId> {
+    CredentialId::parse(text, None)
+        .or_else(|_| CredentialId::parse(text, Some(Manufacturer::OneSpan)))
+        .ok()
 }
 
 fn bad_body(status: StatusCode) -> Response {
@@ -141,12 +168,7 @@ async fn check_passcode(
     headers: HeaderMap,
     body: Result<JsonBody<CheckBody>, Response>,
 ) -> Response {
-    let key = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .filter(|key| key.len() <= 128);
-    let Some(key) = key else { return unauthorized(&shared, address).await };
+    let Some(key) = bearer(&headers) else { return unauthorized(&shared, address).await };
     let JsonBody(body) = match body {
         Ok(body) => body,
         Err(refused) => return refused,
@@ -166,11 +188,8 @@ async fn check_passcode(
         );
     };
     let Ok(at) = shared.app.at() else { return no_randomness() };
-    // A malformed ID is answered like an unknown one; IDs of digits alone need their maker and
-    // are looked up as OneSpan's, the only such maker whose IDs cover all lengths.
-    let credential = CredentialId::parse(&body.credential_id, None)
-        .or_else(|_| CredentialId::parse(&body.credential_id, Some(Manufacturer::OneSpan)))
-        .ok();
+    // A malformed ID is answered like an unknown one.
+    let credential = credential(&body.credential_id);
     match shared.app.check_passcode(key, credential, passcode, purpose, at).await {
         Ok(CheckAnswer::UnknownKey) => unauthorized(&shared, address).await,
         Ok(answer) => {
@@ -190,12 +209,7 @@ async fn unauthorized(shared: &Shared, address: IpAddr) -> Response {
     if let Ok(at) = shared.app.at() {
         shared.app.note_refusal("api_key_unknown", address, at).await;
     }
-    let mut response =
-        problem(StatusCode::UNAUTHORIZED, "key_unknown", "Send a valid API key as a bearer token.");
-    response
-        .headers_mut()
-        .insert(header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
-    response
+    no_bearer("key_unknown", "Send a valid API key as a bearer token.")
 }
 
 async fn provision(

@@ -1,6 +1,8 @@
 //! The API for EHRs that bring screens of their own: prescribers, signing requests, receipts. The document in
 //! `OpenAPI` is made from the bodies and the list of operations below, and from nothing else.
 
+use std::sync::LazyLock;
+
 use axum::{
     Form, Json,
     extract::{FromRequest, FromRequestParts, Path, Request, State, rejection::FormRejection},
@@ -9,7 +11,7 @@ use axum::{
 };
 use countersign_crypto::{SecretText, sha256};
 use countersign_domain::{
-    CredentialId, Manufacturer, Npi, PrescriptionId, SigningRequestId,
+    Npi, PrescriptionId, SigningRequestId,
     otp::OneTimePasscode,
     prescription::{Patient, SIGNING_SECONDS, SIGNING_STATEMENT},
 };
@@ -41,7 +43,7 @@ pub(super) fn routes() -> axum::Router<Shared> {
         .route("/api/v1/signing-requests/{id}", get(show))
         .route("/api/v1/signing-requests/{id}/signature", post(sign))
         .route("/api/v1/prescriptions/{id}", get(receipt))
-        .route("/api/v1/openapi.json", get(async || Json(openapi())))
+        .route("/api/v1/openapi.json", get(async || Json(&*DOCUMENT)))
 }
 
 /// A patient.
@@ -323,23 +325,14 @@ impl FromRequestParts<Shared> for Known {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
         let at = shared.app.at().map_err(|_| no_randomness())?;
-        let token = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "))
-            .filter(|token| token.len() <= 128)
-            .unwrap_or_default();
+        let token = super::bearer(&parts.headers).unwrap_or_default();
         let found = shared.app.caller(token, at).await;
         let found = found.map_err(|error| error_problem(&error, at))?;
         if let Some(caller) = found {
             return Ok(Self { caller, at });
         }
         let detail = "Get a token at /api/v1/token, and send it as a bearer token.";
-        let mut response = problem(StatusCode::UNAUTHORIZED, "token_unknown", detail);
-        let value = HeaderValue::from_static("Bearer");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
-        Err(response)
+        Err(super::no_bearer("token_unknown", detail))
     }
 }
 
@@ -373,27 +366,13 @@ impl<S: Sync> FromRequest<S> for Sent {
     type Rejection = Response;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
-        let kind = kind.and_then(|it| it.split(';').next()).map(str::trim);
-        if !kind.is_some_and(|it| it.eq_ignore_ascii_case("application/json")) {
-            return Err(super::bad_body(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-        }
-        let body = axum::body::to_bytes(request.into_body(), MOST_BYTES).await;
-        body.map(|bytes| Self(bytes.to_vec()))
-            .map_err(|_| super::bad_body(StatusCode::PAYLOAD_TOO_LARGE))
+        super::json_bytes(request, MOST_BYTES).await.map(|bytes| Self(bytes.to_vec()))
     }
 }
 
 impl Sent {
     fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, Stop> {
-        serde_json::from_slice(&self.0).map_err(|error| {
-            let malformed = error.is_syntax() || error.is_eof();
-            Stop::with(super::bad_body(if malformed {
-                StatusCode::BAD_REQUEST
-            } else {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }))
-        })
+        super::json_read(&self.0).map_err(Stop::with)
     }
 }
 
@@ -585,14 +564,13 @@ async fn sign(
     let digest = HEXLOWER.decode(body.digest.as_bytes()).ok();
     // A request without what was shown is bound to nothing, and so is refused as changed.
     let digest: [u8; 32] = digest.and_then(|bytes| bytes.try_into().ok()).unwrap_or_default();
-    let credential = match &body.credential_id {
-        None => None,
-        Some(text) => Some(
-            CredentialId::parse(text, None)
-                .or_else(|_| CredentialId::parse(text, Some(Manufacturer::OneSpan)))
-                .map_err(|_| unprocessable("credential_malformed", "This is no credential ID."))?,
-        ),
-    };
+    let credential =
+        match &body.credential_id {
+            None => None,
+            Some(text) => Some(super::credential(text).ok_or_else(|| {
+                unprocessable("credential_malformed", "This is no credential ID.")
+            })?),
+        };
     let passphrase = SecretText::new(body.passphrase);
     let shown = (body.shown_at, digest);
     let signing = shared
@@ -758,6 +736,9 @@ impl Operation {
         Value::Object(it)
     }
 }
+
+/// Made once: it never changes while the program runs.
+static DOCUMENT: LazyLock<Value> = LazyLock::new(openapi);
 
 /// The document: `OpenAPI` 3.1.
 pub fn openapi() -> Value {

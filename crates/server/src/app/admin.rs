@@ -228,7 +228,7 @@ impl App {
                 event.practice = Some(row.practice);
                 let identity = match (npi, staff) {
                     (Some(npi), None) => {
-                        let person = tx.person_by_name(&SignInName::Npi(npi))?;
+                        let person = tx.person_by_name(&npi.into())?;
                         let Some(person) = person.filter(|it| !it.closed) else {
                             return Ok(false);
                         };
@@ -323,7 +323,7 @@ impl App {
                     .detail(&npi.masked());
                 let refused =
                     |event: Event, why| Event { outcome: Outcome::Refused, ..event }.reason(why);
-                let Some(found) = tx.person_by_name(&SignInName::Npi(npi))? else {
+                let Some(found) = tx.person_by_name(&npi.into())? else {
                     tx.append(&refused(event, "npi_unknown"), at.now)?;
                     return Ok(Closing::Unknown);
                 };

@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 use super::{
     App, At, Desk, Error,
     notices::{Mailer, Note, Notice},
-    prescriptions::today,
 };
 use crate::{pdf, record};
 
@@ -225,7 +224,7 @@ impl App {
             .store
             .read("own_log", move |tx| {
                 let rules = tx.practice(practice)?.ok_or_else(|| Tx::broken("no practice"))?;
-                let this_month = today(tx, practice, at.now)?.month();
+                let this_month = Date::at(at.now, &rules.zone).month();
                 let month = if wanted.is_empty() { this_month.clone() } else { wanted.clone() };
                 let Some(range) = month_range(&month, &rules.zone) else { return Ok(None) };
                 let found = tx.records_of(person, range, MOST_RECORDS)?;

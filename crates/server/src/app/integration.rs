@@ -444,13 +444,9 @@ impl App {
         let which = Which::These(request.prescriptions);
         let (app, person) = (Arc::clone(self), request.prescriber);
         // Runs to its end even if the client leaves.
-        tokio::spawn(async move {
-            let signing = app.sign_as(person, key.practice, None, which, form, at).await;
-            app.signed.notify_one();
-            signing
-        })
-        .await
-        .map_err(|_| Error::Busy)?
+        tokio::spawn(async move { app.sign_as(person, key.practice, None, which, form, at).await })
+            .await
+            .map_err(|_| Error::Busy)?
     }
 
     /// A prescription of the practice: how far it is, and its record.
@@ -467,9 +463,7 @@ fn one(
     id: PrescriptionId,
 ) -> Result<Option<OneRx>, countersign_store::Error> {
     let Some(row) = tx.prescription(practice, id)? else { return Ok(None) };
-    let signed = tx.signed_record(practice, id)?;
-    let way = tx.transmission(id)?;
-    Ok(Some(OneRx { row, signed, way }))
+    OneRx::of(tx, row).map(Some)
 }
 
 /// Whoever has this NPI and prescribes in the practice: who, and their name.
@@ -478,8 +472,7 @@ fn prescriber(
     practice: PracticeId,
     npi: Npi,
 ) -> Result<Option<(PersonId, String)>, countersign_store::Error> {
-    let name = countersign_domain::SignInName::Npi(npi);
-    let Some(person) = tx.person_by_name(&name)? else { return Ok(None) };
+    let Some(person) = tx.person_by_name(&npi.into())? else { return Ok(None) };
     Ok(prescribers(tx, practice)?.into_iter().find(|(id, _)| *id == person.id))
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use countersign_crypto::{SecretText, sha256};
+use countersign_crypto::{SecretText, SigningKey, sha256};
 use countersign_domain::{
     Actor, CredentialId, Date, DeaNumber, DeaRegistration, DeviceClass, Event, EventKind, Outcome,
     PersonId, PracticeId, PrescriptionId, Purpose, Refusal, Role, SessionRowId, Timestamp, Token,
@@ -69,6 +69,17 @@ pub struct OneRx {
     pub signed: Option<SignedRecord>,
     /// Its way to the pharmacy.
     pub way: Option<Transmission>,
+}
+
+impl OneRx {
+    pub(super) fn of(
+        tx: &mut Tx<'_>,
+        row: PrescriptionRow,
+    ) -> Result<Self, countersign_store::Error> {
+        let signed = tx.signed_record(row.practice, row.id)?;
+        let way = tx.transmission(row.id)?;
+        Ok(Self { row, signed, way })
+    }
 }
 
 /// What is written into a form.
@@ -330,9 +341,7 @@ impl App {
             .store
             .read("prescription", move |tx| {
                 let Some(row) = of_chart(tx, &chart, id)? else { return Ok(None) };
-                let signed = tx.signed_record(chart.practice, id)?;
-                let way = tx.transmission(id)?;
-                Ok(Some(OneRx { row, signed, way }))
+                OneRx::of(tx, row).map(Some)
             })
             .await?;
         found.ok_or(Error::NotFound)
@@ -350,7 +359,10 @@ impl App {
             chart,
             id,
             at,
-            move |it, me, today| it.mark_ready(me.ok_or(StateRefusal::NotYours)?, today, at.now),
+            move |_, row, me, today| {
+                let me = me.ok_or(StateRefusal::NotYours);
+                Ok(me.and_then(|me| row.it.mark_ready(me, today, at.now)))
+            },
         )
         .await
     }
@@ -363,26 +375,17 @@ impl App {
         at: At,
     ) -> Result<Result<(), StateRefusal>, Error> {
         let kind = EventKind::PrescriptionSentAgain;
-        // What let it be signed must hold still: it may have failed months ago.
-        let (of, person) = (chart.clone(), me(chart));
-        let hindered = self
-            .store
-            .read("send_again", move |tx| {
-                let (Some(row), Some(person)) = (of_chart(tx, &of, id)?, person) else {
-                    return Ok(false);
-                };
-                let mut papers = tx.authorities(of.practice, Some(person))?;
-                papers.extend(tx.authorities(of.practice, None)?);
-                let content = &row.it.content;
-                Ok(hindrance(tx, person, of.practice, &papers, content, at.now)?.is_some())
-            })
-            .await?;
-        if hindered {
-            return Ok(Err(StateRefusal::NotPermitted));
-        }
         let done = self
-            .change_prescription(kind, chart, id, at, move |it, me, _| {
-                it.send_again(me.ok_or(StateRefusal::NotYours)?, at.now)
+            .change_prescription(kind, chart, id, at, move |tx, row, me, _| {
+                let me = me.ok_or(StateRefusal::NotYours);
+                if let Err(refusal) = me.and_then(|me| row.it.send_again(me, at.now)) {
+                    return Ok(Err(refusal));
+                }
+                // What let it be signed must hold still: it may have failed months ago.
+                let papers = papers(tx, row.practice, row.it.prescriber)?;
+                let (by, content) = (row.it.prescriber, &row.it.content);
+                let hindrance = hindrance(tx, by, row.practice, &papers, content, at.now)?;
+                Ok(hindrance.map_or(Ok(()), |_| Err(StateRefusal::NotPermitted)))
             })
             .await?;
         self.signed.notify_one();
@@ -398,8 +401,8 @@ impl App {
         at: At,
     ) -> Result<Result<(), StateRefusal>, Error> {
         let kind = EventKind::PrescriptionPrinted;
-        self.change_prescription(kind, chart, id, at, move |it, me, _| {
-            it.print(me.ok_or(StateRefusal::NotYours)?, at.now)
+        self.change_prescription(kind, chart, id, at, move |_, row, me, _| {
+            Ok(me.ok_or(StateRefusal::NotYours).and_then(|me| row.it.print(me, at.now)))
         })
         .await
     }
@@ -416,7 +419,7 @@ impl App {
             chart,
             id,
             at,
-            move |it, me, _| it.cancel(me, at.now),
+            move |_, row, me, _| Ok(row.it.cancel(me, at.now)),
         )
         .await
     }
@@ -430,7 +433,12 @@ impl App {
         mut change: F,
     ) -> Result<Result<(), StateRefusal>, Error>
     where
-        F: FnMut(&mut Prescription, Option<PersonId>, Date) -> Result<(), StateRefusal>
+        F: FnMut(
+                &mut Tx<'_>,
+                &mut PrescriptionRow,
+                Option<PersonId>,
+                Date,
+            ) -> Result<Result<(), StateRefusal>, countersign_store::Error>
             + Send
             + 'static,
     {
@@ -440,7 +448,7 @@ impl App {
             .write(kind.code(), move |tx| {
                 let Some(mut row) = of_chart(tx, &chart, id)? else { return Ok(None) };
                 let (today, from) = (today(tx, chart.practice, at.now)?, row.it.state);
-                let result = change(&mut row.it, me(&chart), today);
+                let result = change(tx, &mut row, me(&chart), today)?;
                 let mut event = Event::success(kind, actor(&chart), at.support)
                     .about(chart.practice, row.it.prescriber)
                     .detail(&id.to_string());
@@ -498,13 +506,9 @@ impl App {
         at: At,
     ) -> Result<Signing, Error> {
         let (app, session) = (Arc::clone(self), session.clone());
-        tokio::spawn(async move {
-            let signing = app.try_sign(session, form, at).await;
-            app.signed.notify_one();
-            signing
-        })
-        .await
-        .map_err(|_| Error::Busy)?
+        tokio::spawn(async move { app.try_sign(session, form, at).await })
+            .await
+            .map_err(|_| Error::Busy)?
     }
 
     async fn try_sign(
@@ -533,92 +537,100 @@ impl App {
         let policy = self.options.policy;
         let blocked = self.blocked(at.now);
         let (shown_at, shown, confirm) = (form.shown_at, form.digest, form.confirm);
-        self.decide_in("sign_prescriptions", person, session, at.now, move |account, tx| {
-            let mut signed = Vec::new();
-            let mut work = || -> Result<Signing, countersign_store::Error> {
-                if let Err(refusal) = phrase.settle(tx, person, at.now)? {
-                    return Ok(Signing::NotConfirmed(refusal));
-                }
-                let Some(set) = signing_set(tx, person, practice, &which, blocked, at.now)? else {
-                    return Ok(Signing::Refused(StateRefusal::NotReady));
-                };
-                let open = Timestamp::from_micros(shown_at).seconds_until(at.now);
-                if !(0..SIGNING_SECONDS).contains(&open) {
-                    return Ok(Signing::TimedOut);
-                }
-                // All that was asked for, or none of it.
-                let whole = match &which {
-                    Which::Patient(_) => !set.rows.is_empty(),
-                    Which::These(ids) => set.rows.len() == ids.len() && !ids.is_empty(),
-                };
-                if !whole {
-                    return Ok(Signing::Refused(StateRefusal::NotReady));
-                }
-                if set.digest(shown_at) != shown {
-                    return Ok(Signing::Refused(StateRefusal::Changed));
-                }
-                // Before the passcode is looked at: what can't be signed costs none.
-                if let Some((_, hindrance)) = set.hindrances.first() {
-                    return Ok(Signing::Hindered(*hindrance));
-                }
-                let proved = verify(account, confirm.chosen, &confirm.code, at, &policy);
-                let models = tx.signing_models()?;
-                let unwanted = tx.refused_models(practice)?;
-                let proved = proved.and_then(|id| {
-                    let (token, _) = account.token(id).ok_or(Refusal::TokenNotActive)?;
-                    let token = token.clone();
-                    let refused = unwanted.iter().any(|(model, ..)| *model == token.model);
-                    if refused || !models.allow(&token.model) {
-                        return Err(Refusal::ModelNotAllowed);
+        let signing = self
+            .decide_in("sign_prescriptions", person, session, at.now, move |account, tx| {
+                let mut signed = Vec::new();
+                let mut work = || -> Result<Signing, countersign_store::Error> {
+                    if let Err(refusal) = phrase.settle(tx, person, at.now)? {
+                        return Ok(Signing::NotConfirmed(refusal));
                     }
-                    if token.activated.is_none() {
-                        return Err(Refusal::NotActivated);
+                    let Some(set) = signing_set(tx, person, practice, &which, blocked, at.now)?
+                    else {
+                        return Ok(Signing::Refused(StateRefusal::NotReady));
+                    };
+                    let open = Timestamp::from_micros(shown_at).seconds_until(at.now);
+                    if !(0..SIGNING_SECONDS).contains(&open) {
+                        return Ok(Signing::TimedOut);
                     }
-                    if token.practice == Some(practice) {
-                        // Also until when the row says: a fob has an end.
-                        token.may_sign(at.now)?;
+                    // All that was asked for, or none of it.
+                    let whole = match &which {
+                        Which::Patient(_) => !set.rows.is_empty(),
+                        Which::These(ids) => set.rows.len() == ids.len() && !ids.is_empty(),
+                    };
+                    if !whole {
+                        return Ok(Signing::Refused(StateRefusal::NotReady));
                     }
-                    Ok(token)
-                });
-                let outcome = proved.as_ref().map(|token| token.id).map_err(Clone::clone);
-                let chosen = confirm.chosen;
-                let passcode =
-                    passcode_event(&outcome, person, practice, chosen, Purpose::Sign, at);
-                append_with_owner(tx, &account.noted_browser(passcode, at), at.now)?;
-                let token = match proved {
-                    Ok(token) => token,
-                    Err(refusal) => return Ok(Signing::NotConfirmed(refusal)),
+                    if set.digest(shown_at) != shown {
+                        return Ok(Signing::Refused(StateRefusal::Changed));
+                    }
+                    // Before the passcode is looked at: what can't be signed costs none.
+                    if let Some((_, hindrance)) = set.hindrances.first() {
+                        return Ok(Signing::Hindered(*hindrance));
+                    }
+                    let proved = verify(account, confirm.chosen, &confirm.code, at, &policy);
+                    let models = tx.signing_models()?;
+                    let unwanted = tx.refused_models(practice)?;
+                    let proved = proved.and_then(|id| {
+                        let (token, _) = account.token(id).ok_or(Refusal::TokenNotActive)?;
+                        let token = token.clone();
+                        let refused = unwanted.iter().any(|(model, ..)| *model == token.model);
+                        if refused || !models.allow(&token.model) {
+                            return Err(Refusal::ModelNotAllowed);
+                        }
+                        if token.activated.is_none() {
+                            return Err(Refusal::NotActivated);
+                        }
+                        if token.practice == Some(practice) {
+                            // Also until when the row says: a fob has an end.
+                            token.may_sign(at.now)?;
+                        }
+                        Ok(token)
+                    });
+                    let outcome = proved.as_ref().map(|token| token.id).map_err(Clone::clone);
+                    let chosen = confirm.chosen;
+                    let passcode =
+                        passcode_event(&outcome, person, practice, chosen, Purpose::Sign, at);
+                    append_with_owner(tx, &account.noted_browser(passcode, at), at.now)?;
+                    let token = match proved {
+                        Ok(token) => token,
+                        Err(refusal) => return Ok(Signing::NotConfirmed(refusal)),
+                    };
+                    let key = tx.signing_key(practice, at.now)?;
+                    for row in &set.rows {
+                        sign_one(tx, &set, row.clone(), &token, &key, at.now)?;
+                        signed.push(row.id);
+                    }
+                    Ok(Signing::Done(set.rows.len()))
                 };
-                for row in &set.rows {
-                    sign_one(tx, &set, row.clone(), &token, at.now)?;
-                    signed.push(row.id);
+                let signing = work()?;
+                let mut event = Event::success(
+                    EventKind::PrescriptionSigned,
+                    Actor::Person(person),
+                    at.support,
+                )
+                .about(practice, person);
+                let reason = match &signing {
+                    Signing::Done(_) => None,
+                    Signing::Refused(refusal) => Some(refusal.code()),
+                    Signing::Hindered(hindrance) => Some(hindrance.code()),
+                    Signing::TimedOut => Some("signing_timed_out"),
+                    Signing::NotConfirmed(refusal) => Some(refusal.code()),
+                };
+                if let Some(reason) = reason {
+                    event.outcome = Outcome::Refused;
+                    return Ok((Ok(signing), event.reason(reason)));
                 }
-                Ok(Signing::Done(set.rows.len()))
-            };
-            let signing = work()?;
-            let mut event =
-                Event::success(EventKind::PrescriptionSigned, Actor::Person(person), at.support)
-                    .about(practice, person);
-            let reason = match &signing {
-                Signing::Done(_) => None,
-                Signing::Refused(refusal) => Some(refusal.code()),
-                Signing::Hindered(hindrance) => Some(hindrance.code()),
-                Signing::TimedOut => Some("signing_timed_out"),
-                Signing::NotConfirmed(refusal) => Some(refusal.code()),
-            };
-            if let Some(reason) = reason {
-                event.outcome = Outcome::Refused;
-                return Ok((Ok(signing), event.reason(reason)));
-            }
-            // One record for each; the last goes the usual way.
-            let last = signed.pop();
-            for id in &signed {
-                tx.append(&event.clone().detail(&id.to_string()), at.now)?;
-            }
-            let last = last.map(|id| id.to_string()).unwrap_or_default();
-            Ok((Ok(signing), event.detail(&last)))
-        })
-        .await
+                // One record for each; the last goes the usual way.
+                let last = signed.pop();
+                for id in &signed {
+                    tx.append(&event.clone().detail(&id.to_string()), at.now)?;
+                }
+                let last = last.map(|id| id.to_string()).unwrap_or_default();
+                Ok((Ok(signing), event.detail(&last)))
+            })
+            .await;
+        self.signed.notify_one();
+        signing
     }
 
     /// What of this installation keeps everybody from signing (R-1311.100-d).
@@ -740,6 +752,17 @@ pub(super) fn prescribers(
     Ok(found)
 }
 
+/// Somebody's registrations and licences, and the institution's.
+fn papers(
+    tx: &mut Tx<'_>,
+    practice: PracticeId,
+    person: PersonId,
+) -> Result<Vec<Authority>, countersign_store::Error> {
+    let mut all = tx.authorities(practice, Some(person))?;
+    all.extend(tx.authorities(practice, None)?);
+    Ok(all)
+}
+
 /// The registrations under which somebody could sign: their own, and the institution's.
 pub(super) fn numbers(
     tx: &mut Tx<'_>,
@@ -747,9 +770,7 @@ pub(super) fn numbers(
     practice: PracticeId,
     now: Timestamp,
 ) -> Result<Vec<DeaRegistration>, countersign_store::Error> {
-    let mut all = tx.authorities(practice, Some(person))?;
-    all.extend(tx.authorities(practice, None)?);
-    let held = all.into_iter().filter(|it| it.holds(now));
+    let held = papers(tx, practice, person)?.into_iter().filter(|it| it.holds(now));
     Ok(held
         .filter_map(|it| match it.paper {
             Paper::Dea(dea) => Some(dea),
@@ -785,8 +806,7 @@ pub(super) fn signing_set(
         }
     };
     rows.retain(|row| row.it.prescriber == id && matches!(row.it.state, State::Ready { .. }));
-    let mut papers = tx.authorities(practice, Some(id))?;
-    papers.extend(tx.authorities(practice, None)?);
+    let papers = papers(tx, practice, id)?;
     let mut hindrances = Vec::new();
     for row in &rows {
         let hindrance = if !row.it.content.lacking(today).is_empty() {
@@ -844,24 +864,22 @@ fn sign_one(
     set: &SigningSet,
     mut row: PrescriptionRow,
     token: &Token,
+    (key_id, key): &(String, SigningKey),
     now: Timestamp,
 ) -> Result<(), countersign_store::Error> {
-    let today = today(tx, row.practice, now)?;
     let person = set.person.id;
-    row.it.sign(person, today, now).map_err(|_| Tx::broken("what was ready is not"))?;
+    row.it.sign(person, set.today, now).map_err(|_| Tx::broken("what was ready is not"))?;
     row.changed = now;
-    let practice = tx.practice_name(row.practice)?.unwrap_or_default();
-    let (key_id, key) = tx.signing_key(row.practice, now)?;
-    let payload = signed_json(set, &row, &practice, token, today, now);
+    let payload = signed_json(set, &row, token, now);
     let kind = "countersign-prescription+jws";
-    let jws = record::sign(&key, &key_id, kind, &payload)
+    let jws = record::sign(key, key_id, kind, &payload)
         .ok_or_else(|| Tx::broken("a record that can't be signed"))?;
     tx.archive(&SignedRecord {
         prescription: row.id,
         practice: row.practice,
         prescriber: person,
         signed: now,
-        key_id,
+        key_id: key_id.clone(),
         jws,
     })?;
     tx.save_prescription(&row)?;
@@ -870,14 +888,7 @@ fn sign_one(
 }
 
 /// The full record (21 CFR 1311.120(b)(15)): what was prescribed, by whom, when, and how they proved it.
-fn signed_json(
-    set: &SigningSet,
-    row: &PrescriptionRow,
-    practice: &str,
-    token: &Token,
-    today: Date,
-    now: Timestamp,
-) -> Json {
+fn signed_json(set: &SigningSet, row: &PrescriptionRow, token: &Token, now: Timestamp) -> Json {
     let npi = set.npi();
     let (year, month, day, hour, minute, second) = now.civil();
     let signed_at = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
@@ -887,7 +898,7 @@ fn signed_json(
     Json::object([
         ("format", Json::from(RECORD_FORMAT)),
         ("id", Json::from(row.id.to_string())),
-        ("written", Json::from(today.to_string())),
+        ("written", Json::from(set.today.to_string())),
         ("signed_at", Json::from(signed_at)),
         ("statement", Json::from(SIGNING_STATEMENT)),
         (
@@ -897,7 +908,7 @@ fn signed_json(
                 ("npi", Json::from(npi)),
                 ("dea", Json::from(dea)),
                 ("address", Json::from(set.address.as_str())),
-                ("practice", Json::from(practice)),
+                ("practice", Json::from(set.practice.as_str())),
             ]),
         ),
         ("prescription", row.it.content.json()),

@@ -27,7 +27,7 @@ use super::{
     patients::{CHARTS, Chart},
 };
 use crate::{
-    oidc::{challenge, escaped},
+    oidc::{challenge, escaped, jwk, query},
     views::EhrChoicePage,
 };
 
@@ -276,14 +276,8 @@ async fn authorize(
     };
     let back = |pairs: &[(&str, &str)]| {
         let mark = if asked.redirect_uri.contains('?') { '&' } else { '?' };
-        let state = ("state", asked.state.as_str());
-        let pairs: Vec<String> = pairs
-            .iter()
-            .chain([&state])
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| format!("{name}={}", escaped(value)))
-            .collect();
-        Redirect::to(&format!("{}{mark}{}", asked.redirect_uri, pairs.join("&"))).into_response()
+        let pairs = [pairs, &[("state", asked.state.as_str())]].concat();
+        Redirect::to(&format!("{}{mark}{}", asked.redirect_uri, query(&pairs))).into_response()
     };
     if asked.response_type != "code" {
         return back(&[("error", "unsupported_response_type")]);
@@ -477,16 +471,8 @@ async fn keys(State(ehr): State<Arc<Ehr>>) -> Response {
     if ehr.smart.is_none() {
         return off();
     }
-    let key = ehr.signing_key.verifying_key();
-    let point = key.point();
-    let part = |from: usize| point.get(from..from + 32).map(|it| BASE64URL_NOPAD.encode(it));
-    fhir::oauth(
-        StatusCode::OK,
-        json!({ "keys": [{
-            "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": KEY_ID,
-            "x": part(1), "y": part(33),
-        }] }),
-    )
+    let key = jwk(KEY_ID, ehr.signing_key.verifying_key().point());
+    fhir::oauth(StatusCode::OK, json!({ "keys": [key] }))
 }
 
 /// What the token of a request opens.

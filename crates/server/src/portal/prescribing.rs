@@ -10,7 +10,7 @@ use countersign_domain::{
     prescription::{Content, Patient, Quantity, SIGNING_STATEMENT, State as RxState, StateRefusal},
 };
 use countersign_store::{Identity, PrescriptionRow, Session};
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::HEXLOWER;
 use http::{StatusCode, header};
 use serde_json::json;
 
@@ -25,6 +25,7 @@ use crate::{
     Shared,
     app::{Chart, Draft, OneRx, Sheet, Signing, SigningForm, SigningSet},
     launch::is_hidden,
+    oidc::jwk,
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, Area, Choice, ChoiceField, EPrescribingPage, Failure, Notice, NoticeKind, Page,
@@ -645,16 +646,6 @@ pub(super) async fn keys(State(shared): State<Shared>) -> Response {
     let Ok(found) = shared.app.public_keys().await else {
         return super::bare(StatusCode::SERVICE_UNAVAILABLE);
     };
-    let part =
-        |point: &[u8], from: usize| point.get(from..from + 32).map(|it| BASE64URL_NOPAD.encode(it));
-    let keys: Vec<_> = found
-        .iter()
-        .map(|key| {
-            json!({
-                "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": key.key_id,
-                "x": part(&key.point, 1), "y": part(&key.point, 33),
-            })
-        })
-        .collect();
+    let keys: Vec<_> = found.iter().map(|key| jwk(&key.key_id, &key.point)).collect();
     Json(json!({ "keys": keys })).into_response()
 }
