@@ -13,7 +13,9 @@ use countersign_domain::{
     ModelCode, Npi, Passphrase, PhoneNumber, PracticeId, Role, SignInName, StaffId, TimeZone,
     TokenKind, TokenModel, access::Setting,
 };
-use countersign_server::app::{App, At, Closing, Founder, Invitee, ListedKey, SCOPES};
+use countersign_server::app::{
+    App, At, Closing, Founder, Invitee, ListedKey, OverRecord, Removed, SCOPES,
+};
 use countersign_store::{Invited, Profile};
 use serde::Deserialize;
 
@@ -166,6 +168,18 @@ pub(crate) enum AdminCommand {
         /// ID of the practice
         #[arg(long)]
         practice: PracticeId,
+    },
+    /// List signed prescriptions that nobody has to keep any more and nothing holds, or remove them
+    ExpiredRecords {
+        /// ID of the practice
+        #[arg(long)]
+        practice: PracticeId,
+        /// Remove them for good, with the monthly logs of their time
+        #[arg(long, requires = "by")]
+        remove: bool,
+        /// Who removes them: your name
+        #[arg(long)]
+        by: Option<String>,
     },
     /// Put a delivery of fobs into the stock of a practice: all of it or nothing (docs/operations.md)
     ImportFobs {
@@ -394,6 +408,16 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 known_practice(&app, practice).await?;
                 format!("Signing key {}\n", app.rotate_signing_key(practice, at).await?)
             }
+            AdminCommand::ExpiredRecords { practice, remove: true, by } => {
+                known_practice(&app, practice).await?;
+                let by = one_line(by.as_deref().unwrap_or_default(), "by")?;
+                let Removed { records, logs } = app.remove_over(practice, by, at).await?;
+                format!("{records} records and {logs} monthly logs were removed; each is on record.\n")
+            }
+            AdminCommand::ExpiredRecords { practice, remove: false, .. } => {
+                known_practice(&app, practice).await?;
+                over_lines(&app.over_records(practice, at).await?)
+            }
             AdminCommand::ImportFobs { practice, model, batch, file, manufacturer, by } => {
                 known_practice(&app, practice).await?;
                 let maker = manufacturer.as_deref().map(str::parse::<Manufacturer>).transpose()?;
@@ -457,6 +481,22 @@ fn key_line(key: &ListedKey) -> String {
     let revoked =
         key.revoked.map_or_else(String::new, |at| format!("  (revoked {})", at.minute_text()));
     format!("{}  {}{revoked}\n", key.id, key.name)
+}
+
+/// A line for each, and how many they are.
+fn over_lines(over: &[OverRecord]) -> String {
+    let lines: String = over
+        .iter()
+        .map(|it| format!("{}  signed {}, kept until {}\n", it.id, it.signed, it.until))
+        .collect();
+    let count = over.len();
+    match count {
+        0 => "No record is so old that nobody has to keep it, or all that are so old are held.\n"
+            .to_owned(),
+        _ => format!(
+            "{lines}{count} records. With --remove --by NAME they go for good: save them first.\n"
+        ),
+    }
 }
 
 /// A short text for the record.

@@ -1,4 +1,4 @@
-//! `countersign prescription`: what can be done with a signed record by whoever has it.
+//! `countersign prescription`: what can be done with signed records by whoever has them.
 
 use std::{
     fs,
@@ -7,33 +7,87 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
-use countersign_server::record;
+use countersign_domain::{Timestamp, prescription::State};
+use countersign_server::{pdf, record};
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::print;
 
 /// Longest file that is read, in bytes.
-const MOST_BYTES: u64 = 1024 * 1024;
+const MOST_BYTES: u64 = 512 * 1024 * 1024;
 
 /// What `countersign prescription` does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PrescriptionCommand {
-    /// Verify a signed record with the published keys; no server and no database is needed
+    /// Verify a signed record, or an export of many, with the published keys; no server and no database is needed
     Verify {
-        /// The record, as it was downloaded
+        /// The record as it was downloaded, or an export of JSON lines
         file: PathBuf,
         /// The keys, as `/.well-known/jwks.json` of the server gives them
         #[arg(long)]
         keys: PathBuf,
+        /// Write what the records say as pages to print
+        #[arg(long, value_name = "FILE")]
+        pdf: Option<PathBuf>,
     },
 }
 
+/// A line of an export; what it says beside the record is not signed.
+#[derive(Deserialize)]
+struct Line {
+    signed_record: String,
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    disowned: Option<String>,
+}
+
+/// A record that holds.
+struct Held {
+    said: Value,
+    state: &'static str,
+    disowned: bool,
+}
+
 pub(crate) fn run(command: &PrescriptionCommand) -> anyhow::Result<()> {
-    let PrescriptionCommand::Verify { file, keys } = command;
-    let jws = String::from_utf8(read(file)?).context("the record is not text")?;
-    let said = record::verify(&jws, &read(keys)?)
-        .with_context(|| format!("{}: not valid", file.display()))?;
-    let text = serde_json::to_string_pretty(&said)?;
-    print(&format!("The signature holds. The record says:\n{text}\n"))
+    let PrescriptionCommand::Verify { file, keys, pdf } = command;
+    let text = String::from_utf8(read(file)?).context("the record is not text")?;
+    let keys = read(keys)?;
+    let (held, summary) = if text.trim_start().starts_with('{') {
+        let held = export(&text, &keys).with_context(|| file.display().to_string())?;
+        let summary = format!("All {} signatures hold.\n", held.len());
+        (held, summary)
+    } else {
+        let said = record::verify(&text, &keys)
+            .with_context(|| format!("{}: not valid", file.display()))?;
+        let words = serde_json::to_string_pretty(&said)?;
+        let summary = format!("The signature holds. The record says:\n{words}\n");
+        (vec![Held { said, state: "Signed", disowned: false }], summary)
+    };
+    if let Some(path) = pdf {
+        let words = |it: &Held| record::paragraphs(&it.said, it.state, it.disowned);
+        let lines: Vec<String> = held.iter().flat_map(words).collect();
+        let document = pdf::document("Signed prescriptions, verified", &lines);
+        fs::write(path, document).with_context(|| path.display().to_string())?;
+    }
+    print(&summary)
+}
+
+/// Verifies every line of an export; the first that does not hold is named.
+fn export(text: &str, keys: &[u8]) -> anyhow::Result<Vec<Held>> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(at, line)| {
+            let about = || format!("line {}: not valid", at + 1);
+            let line: Line = serde_json::from_str(line).with_context(about)?;
+            let said = record::verify(&line.signed_record, keys).with_context(about)?;
+            // What became of it is no part of what was signed: an unknown word is left out.
+            let state = State::from_code(&line.state, Some(Timestamp::from_micros(0)))
+                .map_or("", |state| state.label());
+            Ok(Held { said, state, disowned: line.disowned.is_some() })
+        })
+        .collect()
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

@@ -140,6 +140,7 @@ pub(crate) fn options(settings: &Settings, demonstration: bool) -> anyhow::Resul
         drugs: Arc::new(drugs(&settings.signing.drug_table_file)?),
         gateway: !settings.transmission.gateway_url.is_empty(),
         pharmacies: settings.pharmacies()?,
+        retention: settings.retention()?,
     })
 }
 

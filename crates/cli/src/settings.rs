@@ -18,7 +18,9 @@ use std::{
 use config::{Config, FileFormat, Source, Value, ValueKind};
 use countersign_domain::{
     EmailAddress, FORMATS, FailureLimits, Manufacturer, Policy as DomainPolicy,
-    SameBrowser as DomainSameBrowser, TokenKind, prescription::Pharmacy,
+    SameBrowser as DomainSameBrowser, TokenKind,
+    prescription::Pharmacy,
+    retention::{Retention, RetentionError, STANDARD_YEARS},
 };
 use reqwest::Url;
 use serde::{Deserialize, Serialize, Serializer};
@@ -270,6 +272,15 @@ settings! {
         unlisted_build: bool = false;
         /// A table of drugs in place of the built-in one: lines such as `4 | Zolpidem tartrate`.
         drug_table_file: String = String::new();
+    }
+    /// How long signed prescriptions are kept. `countersign admin expired-records` removes what is older; nothing
+    /// is removed by itself, and nothing that a practice holds.
+    records: Records {
+        /// Years after the day of the signature (21 CFR 1311.305(b) asks for two at least).
+        years: u32 = u32::from(STANDARD_YEARS), 2..=100;
+        /// Longer times of states, each as the two letters of the state in which the DEA number is registered, a
+        /// space, and years, such as `NE 7`.
+        states: Vec<String> = Vec::new();
     }
     /// How signed prescriptions leave. Without a gateway nothing can be signed.
     transmission: Transmission {
@@ -551,6 +562,20 @@ impl Settings {
             .collect()
     }
 
+    /// For how long signed records are kept.
+    pub(crate) fn retention(&self) -> Result<Retention, SettingsError> {
+        let wrong = |error: RetentionError, text: &str| {
+            SettingsError::from(format!("records.{text}: {error}"))
+        };
+        let states = &self.records.states;
+        let states = states
+            .iter()
+            .map(|text| text.parse().map_err(|error| wrong(error, &format!("states: \"{text}\""))))
+            .collect::<Result<Vec<_>, _>>()?;
+        let years = u8::try_from(self.records.years).unwrap_or(u8::MAX);
+        Retention::new(years, &states).map_err(|error| wrong(error, "states"))
+    }
+
     /// The documented default file: TOML with the meaning of every setting above it.
     pub(crate) fn reference() -> String {
         let entries = entries();
@@ -682,6 +707,7 @@ impl Settings {
             );
         }
         self.pharmacies().map_err(|error| error.to_string())?;
+        self.retention().map_err(|error| error.to_string())?;
         check_path("transmission.gateway_key_file", &transmission.gateway_key_file)?;
         check_path("notices.webhook_key_file", &notices.webhook_key_file)
     }
@@ -1246,6 +1272,7 @@ As a file, ready to be copied to `countersign.toml`:
             ("[database]\nkind = \"mysql\"", "one of sqlite, postgres, not \"mysql\""),
             ("[log]\nlevel = \"loud\"", "one of error, warn"),
             ("[vip]\nenabled = \"true\"", "vip.enabled must be true or false"),
+            ("[records]\nyears = 1", "records.years must be from 2 to 100, not 1"),
             ("[vip]\nenabled = 1", "vip.enabled must be true or false"),
             ("server = 3", "write [server]"),
             ("[server\n", "line 1"),
@@ -1268,6 +1295,20 @@ As a file, ready to be copied to `countersign.toml`:
             let line = faults(load_text("", &[(name, value)]));
             assert!(line.starts_with(&format!("{name}: ")) && line.contains(expected), "{line}");
         }
+    }
+
+    /// Shows: R-1311.305-b, A19
+    #[test]
+    fn a_state_asks_for_more_years_and_not_for_fewer() {
+        for (states, expected) in [
+            ("NE 5", "records.states: a state can ask for more years"),
+            ("Nebraska", "records.states: \"Nebraska\": write the two letters"),
+        ] {
+            let line = faults(load_text(&format!("[records]\nstates = [\"{states}\"]\n"), &[]));
+            assert!(line.contains(expected), "{line}");
+        }
+        let settings = load_text("[records]\nstates = [\"NE 7\", \"CT 8\"]\n", &[]).unwrap();
+        assert_eq!(settings.retention().unwrap().years("NE".parse().ok()), 7);
     }
 
     #[test]

@@ -77,6 +77,14 @@ impl Date {
         Self(self.0.saturating_add(jiff::Span::new().days(days)))
     }
 
+    /// The same day so many years later (or earlier). What the other year lacks, the 29th of February, is the
+    /// day after.
+    #[must_use]
+    pub fn plus_years(self, years: i16) -> Self {
+        let day = self.0.saturating_add(jiff::Span::new().years(years));
+        if day.day() < self.0.day() { Self(day).plus_days(1) } else { Self(day) }
+    }
+
     /// Days from this day until another; negative where it has passed.
     pub fn days_until(self, other: Self) -> i32 {
         self.0.until(other.0).map_or(0, |span| span.get_days())

@@ -137,6 +137,12 @@ pub enum EventKind {
     PrescriptionDisowned,
     /// Signed records or a log of them left the archive as a file.
     RecordsExported,
+    /// Signed records are held: they stay, whatever their age.
+    HoldPlaced,
+    /// Signed records are held no longer.
+    HoldLifted,
+    /// The operator has removed a signed record, or a log, that nobody has to keep any more.
+    RecordRemoved,
     /// The operator lets a build sign that no release manifest lists.
     UnlistedBuildAllowed,
     /// A practice signs with a new key.
@@ -147,7 +153,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 68] = [
+    pub const ALL: [Self; 71] = [
         Self::PassphraseTried,
         Self::PassphraseChanged,
         Self::PasscodeTried,
@@ -213,6 +219,9 @@ impl EventKind {
         Self::PrescriptionPrinted,
         Self::PrescriptionDisowned,
         Self::RecordsExported,
+        Self::HoldPlaced,
+        Self::HoldLifted,
+        Self::RecordRemoved,
         Self::UnlistedBuildAllowed,
         Self::SigningKeyMade,
         Self::RequestRefused,
@@ -286,6 +295,9 @@ impl EventKind {
             Self::PrescriptionPrinted => "prescription_printed",
             Self::PrescriptionDisowned => "prescription_disowned",
             Self::RecordsExported => "records_exported",
+            Self::HoldPlaced => "hold_placed",
+            Self::HoldLifted => "hold_lifted",
+            Self::RecordRemoved => "record_removed",
             Self::UnlistedBuildAllowed => "unlisted_build_allowed",
             Self::SigningKeyMade => "signing_key_made",
             Self::RequestRefused => "request_refused",
@@ -360,6 +372,9 @@ impl EventKind {
             Self::PrescriptionPrinted => "Prescription printed",
             Self::PrescriptionDisowned => "\u{201c}This one is not mine\u{201d}",
             Self::RecordsExported => "Records exported",
+            Self::HoldPlaced => "Records held",
+            Self::HoldLifted => "Records held no longer",
+            Self::RecordRemoved => "Record removed after its time",
             Self::UnlistedBuildAllowed => "Build without a certificate may sign",
             Self::SigningKeyMade => "Signing key made",
             Self::RequestRefused => "Request refused",

@@ -96,6 +96,8 @@ typed_ids! {
     SigningRequestId;
     /// An EHR that may launch the e-prescribing app.
     EhrId;
+    /// A legal hold on signed records.
+    HoldId;
 }
 
 #[cfg(test)]

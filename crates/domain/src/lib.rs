@@ -25,6 +25,7 @@ pub mod prescription;
 pub mod proofing;
 mod refusal;
 mod registration;
+pub mod retention;
 mod role;
 mod stranger;
 mod time;
@@ -42,9 +43,9 @@ pub use device::{Device, DeviceClass, DeviceEvidence, ModelCode, ModelCodeError}
 pub use event::{Actor, Event, EventKind, Outcome, Purpose, SupportCode};
 pub use failures::{Blocked, FailureLimits, Failures};
 pub use ids::{
-    ApiKeyId, AuthorityId, CaseId, DeadlineId, EhrId, EventId, IdError, InvitationId, MessageId,
-    PairingId, PersonId, PracticeId, PrescriptionId, RequestId, SessionRowId, SigningRequestId,
-    StaffId, TokenId,
+    ApiKeyId, AuthorityId, CaseId, DeadlineId, EhrId, EventId, HoldId, IdError, InvitationId,
+    MessageId, PairingId, PersonId, PracticeId, PrescriptionId, RequestId, SessionRowId,
+    SigningRequestId, StaffId, TokenId,
 };
 pub use model::{FipsCertificate, ModelError, SigningModels, TokenModel};
 pub use npi::{Npi, NpiError, luhn_check_digit, luhn_holds};

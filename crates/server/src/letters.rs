@@ -113,6 +113,10 @@ notices! {
     RxDisowned: "prescription_disowned" in "notices/prescription_disowned.txt" = "A signed prescription is said not to be the practitioner's";
     /// The log of a month is there.
     MonthlyLog: "monthly_log" in "notices/monthly_log.txt" = "Your log of signed prescriptions";
+    /// A log was not looked at.
+    LogUnseen: "log_unseen" in "notices/log_unseen.txt" = "A monthly log was not looked at";
+    /// Records are held, or no longer.
+    HoldChanged: "hold_changed" in "notices/hold_changed.txt" = "A legal hold at {{ practice }}";
     /// Your code.
     CodeText: "code_text" in "notices/code_text.txt" = "Your code";
     /// Your code.

@@ -12,7 +12,7 @@ mod listen;
 mod newrx;
 pub mod oidc;
 pub mod outbound;
-mod pdf;
+pub mod pdf;
 pub mod pharmacy;
 mod portal;
 pub mod proofer;

@@ -51,7 +51,7 @@ fn wrapped(text: &str) -> Vec<String> {
 }
 
 /// A document: its title stands on every page, with the number of the page.
-pub(crate) fn document(title: &str, paragraphs: &[String]) -> Vec<u8> {
+pub fn document(title: &str, paragraphs: &[String]) -> Vec<u8> {
     let lines: Vec<String> = paragraphs.iter().flat_map(|text| wrapped(text)).collect();
     let mut pages: Vec<&[String]> = lines.chunks(LINES).collect();
     if pages.is_empty() {

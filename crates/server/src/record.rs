@@ -89,6 +89,37 @@ pub fn verify_as(format: &str, jws: &str, keys: &[u8]) -> Result<Value, RecordEr
     Ok(value)
 }
 
+/// What a record says, in words: lines for people who read paper. `state` is what became of it.
+pub fn paragraphs(said: &Value, state: &str, disowned: bool) -> [String; 3] {
+    let of = |path: &str| said.pointer(path).and_then(Value::as_str).unwrap_or_default();
+    let refills = said.pointer("/prescription/refills").and_then(Value::as_i64).unwrap_or_default();
+    let disowned = if disowned { ", said not to be the practitioner's" } else { "" };
+    [
+        format!(
+            "{}  {}, born {}, record number {}",
+            of("/signed_at"),
+            of("/prescription/patient/name"),
+            of("/prescription/patient/birth_date"),
+            of("/prescription/patient/mrn"),
+        ),
+        format!(
+            "    {} {} {}, {} {}, schedule {}, {refills} refills. {}. DEA {}, {}. {}. {state}{disowned}. {}",
+            of("/prescription/drug"),
+            of("/prescription/strength"),
+            of("/prescription/form"),
+            of("/prescription/quantity"),
+            of("/prescription/unit"),
+            of("/prescription/schedule"),
+            of("/prescription/directions"),
+            of("/practitioner/dea"),
+            of("/practitioner/name"),
+            of("/prescription/pharmacy/name"),
+            of("/id"),
+        ),
+        String::new(),
+    ]
+}
+
 fn json(value: &Value) -> Option<Json> {
     Some(match value {
         Value::Null => return None,

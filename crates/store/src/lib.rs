@@ -7,6 +7,7 @@
 //! nothing but its `Tx`.
 
 mod api;
+mod archive;
 mod audit;
 mod enrol;
 mod error;
@@ -36,6 +37,7 @@ use countersign_domain::Timestamp;
 use tokio::sync::oneshot;
 
 pub use api::{Access, ApiClient, SigningRequest};
+pub use archive::{Archived, Hold, MonthlyLog, SignedRecord};
 pub use audit::{AuditRow, Link};
 pub use enrol::{
     CasePurpose, CaseRow, CaseState, EvidenceRow, InvitationRow, Invited, Profile, ProofingTry,
@@ -52,7 +54,7 @@ pub use practice::{
     Authority, Listed, Member, Paper, PermissionRow, Practice, RequestBody, RequestRow,
     RequestStage,
 };
-pub use prescription::{Archived, PrescriptionRow, PublicKey, SignedRecord, Transmission};
+pub use prescription::{PrescriptionRow, PublicKey, Transmission};
 pub use session::{Patient, Session, Stage};
 pub use smart::{SmartEhr, SmartTry};
 pub use token::{OwnedTokens, ReadMark, TokenRow};

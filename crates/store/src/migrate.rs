@@ -4,7 +4,7 @@ use countersign_domain::Timestamp;
 use crate::{Backend, Error, Store, Tx, tx::sql, value::Columns};
 
 /// The schema that this version works with.
-pub const SCHEMA_VERSION: i64 = 8;
+pub const SCHEMA_VERSION: i64 = 9;
 
 /// How long a migration lock holds if its holder died.
 const LOCK_SECONDS: i64 = 600;
@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// Append only: a released file never changes (its checksum is in every database).
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     Migration {
         version: 1,
         name: "first",
@@ -67,6 +67,12 @@ const MIGRATIONS: [Migration; 8] = [
         name: "transmission",
         sqlite: include_str!("../migrations/sqlite/0008_transmission.sql"),
         postgres: include_str!("../migrations/postgres/0008_transmission.sql"),
+    },
+    Migration {
+        version: 9,
+        name: "holds",
+        sqlite: include_str!("../migrations/sqlite/0009_holds.sql"),
+        postgres: include_str!("../migrations/postgres/0009_holds.sql"),
     },
 ];
 

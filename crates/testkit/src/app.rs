@@ -16,6 +16,7 @@ use countersign_domain::{
     controlled::Table,
     luhn_check_digit,
     otp::{Drift, OtpParams, TokenSeed},
+    retention::Retention,
 };
 use countersign_server::{
     Limits,
@@ -128,6 +129,7 @@ fn options() -> Options {
         drugs: Arc::new(Table::built_in()),
         gateway: true,
         pharmacies: vec!["9999991 Corner Pharmacy, 3 Oak Street".parse().unwrap()],
+        retention: Retention::default(),
         providers: vec![(
             "Test provider".to_owned(),
             Client {

@@ -81,6 +81,13 @@ fn practices_people_and_keys() {
     assert!(listed.contains("EHR  (revoked "), "{listed}");
     place.run(&["admin", "revoke-api-key", id]).fails("admin api-keys");
     place.run(&["admin", "revoke-api-key", nowhere]).fails("no key");
+    let expired = ["admin", "expired-records", "--practice", &practice];
+    assert!(place.run(&expired).good().contains("No record is so old"));
+    let remove = |by: &[&str]| place.run(&[&expired[..], &["--remove"], by].concat());
+    assert_eq!(remove(&[]).code, 2, "nobody removes without a name");
+    remove(&["--by", " "]).fails("--by must be");
+    assert!(remove(&["--by", "Ruth Amari"]).good().starts_with("0 records and 0 monthly logs"));
+    place.run(&["admin", "expired-records", "--practice", nowhere]).fails("no practice");
     let said = place.run(&["admin", "close-account", NPI]).good();
     assert!(said.starts_with("Closed."), "{said}");
     place.run(&["admin", "close-account", NPI]).fails("was closed before");

@@ -10,6 +10,7 @@
 
 mod admin;
 mod demo;
+mod prescription;
 mod race;
 mod release;
 mod run;

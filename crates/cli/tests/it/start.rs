@@ -4,11 +4,14 @@ use std::{fs, os::unix::fs::PermissionsExt};
 
 use crate::run::{Place, connect, free_ports};
 
+/// What `migrate` says.
+const SCHEMA: &str = "The database has schema 9.\n";
+
 /// A place with a sound, empty installation in `data`.
 fn installed() -> Place {
     let place = Place::new();
     let said = place.run(&["migrate"]).good();
-    assert_eq!(said, "The database has schema 8.\n");
+    assert_eq!(said, SCHEMA);
     assert_eq!(place.names("data"), ["countersign.db", "master.key"]);
     place
 }
@@ -91,7 +94,7 @@ fn a_port_that_is_in_use() {
     place.run(&["serve"]).fails("choose another address in server.listen");
     drop(taken);
     // What was made meanwhile is whole.
-    assert_eq!(place.run(&["migrate"]).good(), "The database has schema 8.\n");
+    assert_eq!(place.run(&["migrate"]).good(), SCHEMA);
 }
 
 #[test]
@@ -144,7 +147,7 @@ fn a_master_key_that_is_missing_wrong_or_open() {
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     place.run(&["serve"]).fails("chmod 600");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
-    assert_eq!(place.run(&["migrate"]).good(), "The database has schema 8.\n");
+    assert_eq!(place.run(&["migrate"]).good(), SCHEMA);
 }
 
 #[test]
@@ -219,7 +222,7 @@ fn a_data_folder_that_cannot_be_written() {
 #[test]
 fn migrate_twice_and_never_backward() {
     let place = installed();
-    assert_eq!(place.run(&["migrate"]).good(), "The database has schema 8.\n");
+    assert_eq!(place.run(&["migrate"]).good(), SCHEMA);
     let database = rusqlite_of(&place);
     database
         .execute_batch(

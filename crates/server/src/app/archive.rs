@@ -7,7 +7,7 @@ use countersign_domain::{
     Actor, Date, DeadlineId, Event, EventKind, Outcome, PersonId, PracticeId, PrescriptionId, Role,
     TimeZone, Timestamp, one_business_day_after, prescription::State,
 };
-use countersign_store::{Archived, Deadline, Tx};
+use countersign_store::{Archived, Deadline, MonthlyLog, Tx};
 use serde_json::{Value, json};
 
 use super::{
@@ -20,6 +20,12 @@ use crate::{pdf, record};
 pub const MOST_RECORDS: i64 = 50_000;
 /// How many are read at a time.
 const PART: i64 = 2_000;
+/// How many years back a log that is missing is still made (21 CFR 1311.120(b)(27)(ii)).
+const LOG_YEARS: i16 = 2;
+/// How long a practitioner may leave a log before others are told, in seconds: seven days.
+const LOG_SECONDS: i64 = 7 * 86_400;
+/// A log that was made longer ago, in seconds, is nobody's news: sixty days.
+const LOG_OLD_SECONDS: i64 = 60 * 86_400;
 
 /// A signed record with what it says.
 #[derive(Clone)]
@@ -30,7 +36,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn of(it: Archived) -> Self {
+    pub(super) fn of(it: Archived) -> Self {
         let said = record::said(&it.record.jws).unwrap_or_default();
         Self { it, said }
     }
@@ -92,8 +98,10 @@ pub struct OwnLog {
     pub this_month: String,
     /// What was signed in it, oldest first.
     pub entries: Vec<Entry>,
-    /// The logs that were given out: practice, its name, month.
-    pub logs: Vec<(PracticeId, String, String)>,
+    /// There may be more in it.
+    pub full: bool,
+    /// The logs that were given out, each with the name of its practice.
+    pub logs: Vec<(MonthlyLog, String)>,
 }
 
 /// The records as a file; the title stands on pages alone.
@@ -101,7 +109,10 @@ pub fn rendered(entries: &[Entry], format: Format, title: &str) -> Vec<u8> {
     match format {
         Format::Csv => csv(entries).into_bytes(),
         Format::Pdf => {
-            pdf::document(title, &entries.iter().flat_map(paragraphs).collect::<Vec<_>>())
+            let words = |it: &Entry| {
+                record::paragraphs(&it.said, it.it.state.label(), it.it.disowned.is_some())
+            };
+            pdf::document(title, &entries.iter().flat_map(words).collect::<Vec<_>>())
         }
         Format::JsonLines => entries
             .iter()
@@ -120,39 +131,6 @@ pub fn rendered(entries: &[Entry], format: Format, title: &str) -> Vec<u8> {
             .collect::<String>()
             .into_bytes(),
     }
-}
-
-/// A record in words.
-fn paragraphs(entry: &Entry) -> [String; 3] {
-    let of = |path: &str| entry.text(path);
-    let disowned =
-        if entry.it.disowned.is_some() { ", said not to be the practitioner's" } else { "" };
-    [
-        format!(
-            "{}  {}, born {}, record number {}",
-            of("/signed_at"),
-            of("/prescription/patient/name"),
-            of("/prescription/patient/birth_date"),
-            of("/prescription/patient/mrn"),
-        ),
-        format!(
-            "    {} {} {}, {} {}, schedule {}, {} refills. {}. DEA {}, {}. {}. {}{disowned}. {}",
-            of("/prescription/drug"),
-            of("/prescription/strength"),
-            of("/prescription/form"),
-            of("/prescription/quantity"),
-            of("/prescription/unit"),
-            of("/prescription/schedule"),
-            entry.number("/prescription/refills"),
-            of("/prescription/directions"),
-            of("/practitioner/dea"),
-            of("/practitioner/name"),
-            of("/prescription/pharmacy/name"),
-            entry.it.state.label(),
-            entry.it.record.prescription,
-        ),
-        String::new(),
-    ]
 }
 
 fn csv(entries: &[Entry]) -> String {
@@ -228,16 +206,23 @@ impl App {
                 let month = if wanted.is_empty() { this_month.clone() } else { wanted.clone() };
                 let Some(range) = month_range(&month, &rules.zone) else { return Ok(None) };
                 let found = tx.records_of(person, range, MOST_RECORDS)?;
+                let full = i64::try_from(found.len()).is_ok_and(|len| len >= MOST_RECORDS);
                 let entries = found.into_iter().map(Entry::of).collect();
                 let mut logs = Vec::new();
-                for (practice, month) in tx.logs_of(person)? {
-                    let name = tx.practice_name(practice)?.unwrap_or_default();
-                    logs.push((practice, name, month));
+                for log in tx.logs_of(person)? {
+                    let name = tx.practice_name(log.practice)?.unwrap_or_default();
+                    logs.push((log, name));
                 }
-                Ok(Some(OwnLog { month, this_month, entries, logs }))
+                Ok(Some(OwnLog { month, this_month, entries, full, logs }))
             })
-            .await?;
-        log.ok_or(Error::NotFound)
+            .await?
+            .ok_or(Error::NotFound)?;
+        // Whoever looks at a month has looked at its log: nobody is reminded of it.
+        let month = log.month.clone();
+        if log.logs.iter().any(|(it, _)| it.month == month && it.seen.is_none()) {
+            self.store.write("see_logs", move |tx| tx.see_logs(person, &month, at.now)).await?;
+        }
+        Ok(log)
     }
 
     /// A log as it was given out.
@@ -252,6 +237,7 @@ impl App {
             .store
             .write("monthly_log", move |tx| {
                 let Some(text) = tx.log(practice, person, &month)? else { return Ok(None) };
+                tx.see_logs(person, &month, at.now)?;
                 let event =
                     Event::success(EventKind::RecordsExported, Actor::Person(person), at.support)
                         .about(practice, person)
@@ -340,7 +326,8 @@ impl App {
         if found { Ok(()) } else { Err(Error::NotFound) }
     }
 
-    /// Makes the logs of the month that is over, and tells their practitioners (21 CFR 1311.120(b)(27)).
+    /// Makes the logs of the months that are over, and tells their practitioners (21 CFR 1311.120(b)(27)).
+    /// Of a log at which nobody has looked after a week, those who administer the practice are told too.
     pub(super) fn make_logs(
         tx: &mut Tx<'_>,
         mailer: &Mailer,
@@ -349,28 +336,69 @@ impl App {
         for (practice, _) in tx.practices()? {
             let Some(rules) = tx.practice(practice)? else { continue };
             let today = Date::at(at.now, &rules.zone);
-            let month = today.month_start().plus_days(-1).month();
-            let Some(range) = month_range(&month, &rules.zone) else { continue };
-            for person in tx.logs_missing(practice, &month, range)? {
-                let found = tx.records_of(person, range, MOST_RECORDS)?;
-                let entries: Vec<Entry> = found
-                    .into_iter()
-                    .filter(|it| it.record.practice == practice)
-                    .map(Entry::of)
-                    .collect();
-                tx.keep_log(practice, person, &month, &csv(&entries), at.now)?;
-                let Some(person) = tx.person(person)? else { continue };
-                let notice = Notice {
-                    note: Note::MonthlyLog,
-                    practice,
-                    detail: &format!("{month}, {} prescriptions", entries.len()),
-                    path: "/portal/prescriptions",
-                };
-                mailer.tell(tx, &person, &notice, &[], at.now)?;
+            let Some(first) = tx.first_record(practice)? else { continue };
+            // Also those of a time in which no server ran.
+            let mut month = Date::at(first, &rules.zone).month_start();
+            let oldest = today.month_start().plus_years(-LOG_YEARS);
+            month = month.max(oldest);
+            while month < today.month_start() {
+                make_log(tx, mailer, practice, &month.month(), &rules.zone, at)?;
+                month = month.plus_days(31).month_start();
             }
+            remind_of_logs(tx, mailer, practice, at)?;
         }
         Ok(())
     }
+}
+
+/// Makes the logs of one month that are missing.
+fn make_log(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    practice: PracticeId,
+    month: &str,
+    zone: &TimeZone,
+    at: At,
+) -> Result<(), countersign_store::Error> {
+    let Some(range) = month_range(month, zone) else { return Ok(()) };
+    for person in tx.logs_missing(practice, month, range)? {
+        // All of them: what is given out as the log of a month is the whole of it.
+        let found = tx.records_of(person, range, i64::MAX)?;
+        let entries: Vec<Entry> =
+            found.into_iter().filter(|it| it.record.practice == practice).map(Entry::of).collect();
+        tx.keep_log(practice, person, month, &csv(&entries), at.now)?;
+        let Some(person) = tx.person(person)? else { continue };
+        let notice = Notice {
+            note: Note::MonthlyLog,
+            practice,
+            detail: &format!("{month}, {} prescriptions", entries.len()),
+            path: &format!("/portal/prescriptions?month={month}"),
+        };
+        mailer.tell(tx, &person, &notice, &[], at.now)?;
+    }
+    Ok(())
+}
+
+/// Once for each log.
+fn remind_of_logs(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    practice: PracticeId,
+    at: At,
+) -> Result<(), countersign_store::Error> {
+    let made = (at.now.plus_seconds(-LOG_OLD_SECONDS), at.now.plus_seconds(-LOG_SECONDS));
+    for (id, month) in tx.logs_unseen(practice, made, at.now)? {
+        let Some(person) = tx.person(id)? else { continue };
+        let own = format!("/portal/prescriptions?month={month}");
+        let detail = format!("{month}, of {}", person.name);
+        let notice = Notice { note: Note::LogUnseen, practice, detail: &detail, path: &own };
+        mailer.tell(tx, &person, &notice, &[], at.now)?;
+        let path = format!("/practice/{practice}/records?person={id}");
+        let notice = Notice { path: &path, ..notice };
+        let roles = [Role::Designated, Role::Administrator];
+        mailer.tell_roles(tx, &notice, &roles, Some(id), at.now)?;
+    }
+    Ok(())
 }
 
 /// Sends it no more, where it has not arrived.

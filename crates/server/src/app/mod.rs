@@ -26,6 +26,7 @@ mod prescriptions;
 mod provision;
 mod refused;
 mod reset;
+mod retention;
 mod sign_in;
 mod smart;
 mod tokens;
@@ -41,7 +42,7 @@ use countersign_crypto::{Drawn, Rng, SecretText, random_array, sha256};
 use countersign_domain::{
     Actor, Event, EventKind, Failures, Manufacturer, Outcome, PersonId, Policy, Purpose, Refusal,
     SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState, controlled::Table, otp::Step,
-    prescription::Pharmacy,
+    prescription::Pharmacy, retention::Retention,
 };
 use countersign_store::{Lane, ReadMark, RngSource, Session, Stage, Store, TokenRow, Tx};
 use data_encoding::BASE64URL_NOPAD;
@@ -78,6 +79,7 @@ pub use prescriptions::{
 };
 pub use provision::ProvisionRefusal;
 pub use reset::ForgotForm;
+pub use retention::{Keeping, OverRecord, Removed};
 pub use sign_in::{Chosen, SignInForm};
 pub use smart::{SMART_SECONDS, SmartWay};
 pub use tokens::{AddForm, Change, Confirm, DisableForm, Overview, RenameForm};
@@ -148,6 +150,8 @@ pub struct Options {
     pub gateway: bool,
     /// The pharmacies that it reaches.
     pub pharmacies: Vec<Pharmacy>,
+    /// For how long signed records are kept.
+    pub retention: Retention,
 }
 
 /// What a use case can answer besides what was asked for.

@@ -567,7 +567,7 @@ pub(super) async fn rules(ctx: Ctx, Path(practice): Path<String>, query: Query) 
 }
 
 /// A reason as typed; an empty one is none.
-fn reason(fields: &Fields, name: &str) -> TextField {
+pub(super) fn reason(fields: &Fields, name: &str) -> TextField {
     let mut field = typed(fields, name, 200);
     if field.value.is_empty() {
         field.error = Some(NO_REASON.to_owned());

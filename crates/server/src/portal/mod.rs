@@ -140,6 +140,8 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/practice/{practice}/rules/provider", post(console::provider))
         .route("/practice/{practice}/records", get(records::search))
         .route("/practice/{practice}/records/export", post(records::export))
+        .route("/practice/{practice}/holds", get(records::holds).post(records::hold))
+        .route("/practice/{practice}/holds/{id}/lift", post(records::lift))
         .route("/practice/{practice}/fleet", get(console::fleet))
         .route("/practice/{practice}/fleet/send", post(console::send_fob))
         .route("/practice/{practice}/people/{id}", get(practice::person))

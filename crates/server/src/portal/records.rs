@@ -4,11 +4,12 @@ use axum::{
     extract::Path,
     response::{IntoResponse, Response},
 };
-use countersign_domain::{Date, PersonId, PracticeId, PrescriptionId, Role};
+use countersign_domain::{Date, HoldId, PersonId, PracticeId, PrescriptionId, Role};
 use http::{StatusCode, header};
 
 use super::{
     Ctx, Fields, Query,
+    console::reason,
     practice::{self, read, typed},
     show, tokens,
 };
@@ -16,8 +17,8 @@ use crate::{
     app::{Entry, Format, MOST_RECORDS, Search, rendered},
     respond::{Out, Stop, page, see_other},
     views::{
-        Choice, ChoiceField, LogLink, NavTab, Notice, NoticeKind, OwnRecordsPage, RecordLine,
-        RecordsPage, TextField,
+        Choice, ChoiceField, HoldLine, HoldsPage, LogLink, NavTab, Notice, NoticeKind,
+        OwnRecordsPage, RecordLine, RecordsPage, TextField,
     },
 };
 
@@ -40,6 +41,7 @@ fn line(entry: &Entry) -> RecordLine {
         dea: of("/practitioner/dea").to_owned(),
         state: entry.it.state.label(),
         disowned: entry.it.disowned.map(show::when),
+        kept: String::new(),
     }
 }
 
@@ -73,13 +75,15 @@ pub(super) async fn own(ctx: Ctx, query: Query) -> Out {
         },
         before: month_before(&log.month, -1),
         after: month_before(&log.month, 1).filter(|month| *month <= log.this_month),
+        full: log.full,
         logs: log
             .logs
             .iter()
-            .map(|(practice, name, month)| LogLink {
-                practice: practice.to_string(),
+            .map(|(it, name)| LogLink {
+                practice: it.practice.to_string(),
                 name: name.clone(),
-                month: month.clone(),
+                month: it.month.clone(),
+                new: it.seen.is_none() && it.month != log.month,
             })
             .collect(),
         month: log.month,
@@ -174,17 +178,10 @@ fn records_page(ctx: &Ctx, known: &practice::Known) -> Result<RecordsPage, Stop>
     if !known.desk.sees_records() {
         return Err(ctx.not_found());
     }
-    let prescribers = known
-        .board
-        .roles
-        .iter()
-        .filter(|member| member.role == Role::Prescriber)
-        .map(|member| Choice::new(member.person.to_string(), known.name(member.person)))
-        .collect();
     Ok(RecordsPage {
         page: known.frame(ctx, "Signed prescriptions"),
         base: known.base(),
-        person: ChoiceField { value: String::new(), options: prescribers, error: None },
+        person: prescribers(known),
         patient: TextField::default(),
         drug: TextField::default(),
         from: TextField::default(),
@@ -192,7 +189,20 @@ fn records_page(ctx: &Ctx, known: &practice::Known) -> Result<RecordsPage, Stop>
         most: MOST_RECORDS,
         full: false,
         lines: Vec::new(),
+        holds: 0,
     })
+}
+
+/// Those who prescribe in a practice, or did.
+fn prescribers(known: &practice::Known) -> ChoiceField {
+    let prescribers = known
+        .board
+        .roles
+        .iter()
+        .filter(|member| member.role == Role::Prescriber)
+        .map(|member| Choice::new(member.person.to_string(), known.name(member.person)))
+        .collect();
+    ChoiceField { value: String::new(), options: prescribers, error: None }
 }
 
 pub(super) async fn search(ctx: Ctx, Path(place): Path<String>, query: Query) -> Out {
@@ -204,7 +214,14 @@ pub(super) async fn search(ctx: Ctx, Path(place): Path<String>, query: Query) ->
     let found = ctx.app().search_records(&known.desk, search, ctx.at).await;
     let found = found.map_err(|error| ctx.stop(&error))?;
     template.full = i64::try_from(found.len()).unwrap_or(i64::MAX) >= MOST_RECORDS;
-    template.lines = sorted(found.iter().map(line).collect(), query.text("sort"));
+    let keeping = ctx.app().keeping(&known.desk).await.map_err(|error| ctx.stop(&error))?;
+    template.holds = keeping.in_force();
+    let kept = |entry: &Entry| {
+        let held = keeping.held(entry.it.record.prescriber);
+        let kept = if held { "Held".to_owned() } else { keeping.until(entry).to_string() };
+        RecordLine { kept, ..line(entry) }
+    };
+    template.lines = sorted(found.iter().map(kept).collect(), query.text("sort"));
     Ok(page(StatusCode::OK, &template))
 }
 
@@ -224,4 +241,91 @@ pub(super) async fn export(ctx: Ctx, Path(place): Path<String>, fields: Fields) 
     let format = format_of(&fields);
     let title = format!("Signed prescriptions, {}", known.desk.practice.name);
     Ok(file("signed-prescriptions", format, rendered(&found, format, &title)))
+}
+
+async fn holds_page(ctx: &Ctx, known: &practice::Known) -> Result<HoldsPage, Stop> {
+    let keeping = ctx.app().keeping(&known.desk).await.map_err(|error| ctx.stop(&error))?;
+    let retention = &ctx.app().options().retention;
+    let lines = keeping
+        .holds
+        .iter()
+        .map(|it| HoldLine {
+            id: it.id.to_string(),
+            whose: it.person.map_or_else(|| "Everybody".to_owned(), |id| known.name(id)),
+            reason: it.reason.clone(),
+            placed: show::when(it.placed.0),
+            by: known.name(it.placed.1),
+            lifted: it
+                .lifted
+                .as_ref()
+                .map(|(at, by, why)| (show::when(*at), known.name(*by), why.clone())),
+            field: why_field(it.id),
+            why: TextField::default(),
+        })
+        .collect();
+    Ok(HoldsPage {
+        page: known.frame(ctx, "Legal holds"),
+        base: known.base(),
+        years: retention.years_everywhere(),
+        longer: retention.years(None) > retention.years_everywhere(),
+        lines,
+        person: prescribers(known),
+        reason: TextField::default(),
+    })
+}
+
+/// The name of the field that says why a hold is lifted: each has a form of its own on the page.
+fn why_field(id: HoldId) -> String {
+    format!("why-{id}")
+}
+
+pub(super) async fn holds(ctx: Ctx, Path(place): Path<String>, query: Query) -> Out {
+    let known = practice::known(&ctx, &place).await?;
+    let mut template = holds_page(&ctx, &known).await?;
+    let done = match query.text("done") {
+        "held" => Some("The hold is in force."),
+        "lifted" => Some("The hold is lifted."),
+        _ => None,
+    };
+    template.page.notice = done.map(|text| Notice::new(NoticeKind::Success, text));
+    Ok(page(StatusCode::OK, &template))
+}
+
+pub(super) async fn hold(ctx: Ctx, Path(place): Path<String>, fields: Fields) -> Out {
+    let known = practice::known(&ctx, &place).await?;
+    let mut template = holds_page(&ctx, &known).await?;
+    template.reason = reason(&fields, "reason");
+    let asked = fields.text("person");
+    let known_person = template.person.options.iter().any(|it| it.value == asked);
+    if !asked.is_empty() && !known_person {
+        template.person.error = Some("Choose somebody of this practice.".to_owned());
+    } else {
+        asked.clone_into(&mut template.person.value);
+    }
+    if template.person.error.is_some() || template.reason.error.is_some() {
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    }
+    let person = asked.parse::<PersonId>().ok();
+    let placed = ctx.app().place_hold(&known.desk, person, template.reason.value, ctx.at).await;
+    placed.map_err(|error| ctx.stop(&error))?;
+    Ok(see_other(&format!("{}/holds?done=held", known.base())))
+}
+
+pub(super) async fn lift(
+    ctx: Ctx,
+    Path((place, id)): Path<(String, String)>,
+    fields: Fields,
+) -> Out {
+    let known = practice::known(&ctx, &place).await?;
+    let id: HoldId = id.parse().map_err(|_| ctx.not_found())?;
+    let mut template = holds_page(&ctx, &known).await?;
+    let why = reason(&fields, &why_field(id));
+    if why.error.is_some() {
+        let line = template.lines.iter_mut().find(|it| it.id == id.to_string());
+        line.ok_or_else(|| ctx.not_found())?.why = why;
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    }
+    let lifted = ctx.app().lift_hold(&known.desk, id, why.value, ctx.at).await;
+    lifted.map_err(|error| ctx.stop(&error))?;
+    Ok(see_other(&format!("{}/holds?done=lifted", known.base())))
 }

@@ -203,6 +203,8 @@ pub struct RecordLine {
     pub state: &'static str,
     /// When its practitioner said that it is not theirs.
     pub disowned: Option<When>,
+    /// Until when it is kept: a day, or that it is held. Where that is shown.
+    pub kept: String,
 }
 
 /// A log that was given out.
@@ -214,6 +216,8 @@ pub struct LogLink {
     pub name: String,
     /// The month.
     pub month: String,
+    /// Nobody has looked at it yet.
+    pub new: bool,
 }
 
 /// What a practitioner has signed in a month.
@@ -232,6 +236,8 @@ pub struct OwnRecordsPage {
     pub sort: &'static str,
     /// What was signed.
     pub lines: Vec<RecordLine>,
+    /// There may be more than these.
+    pub full: bool,
     /// The monthly logs that were given out, newest first.
     pub logs: Vec<LogLink>,
 }
@@ -260,11 +266,63 @@ pub struct RecordsPage {
     pub full: bool,
     /// What was found, newest first.
     pub lines: Vec<RecordLine>,
+    /// How many holds are in force.
+    pub holds: usize,
 }
 
 impl RecordsPage {
     fn problems(&self) -> Vec<Problem<'_>> {
         problems([("from", "From", &self.from.error), ("to", "To", &self.to.error)])
+    }
+}
+
+/// A legal hold.
+#[derive(Clone, Debug)]
+pub struct HoldLine {
+    /// Its ID.
+    pub id: String,
+    /// Whose prescriptions.
+    pub whose: String,
+    /// Why.
+    pub reason: String,
+    /// When it was placed.
+    pub placed: When,
+    /// By whom.
+    pub by: String,
+    /// When it was lifted, by whom, and why.
+    pub lifted: Option<(When, String, String)>,
+    /// Name of the field that says why it is lifted.
+    pub field: String,
+    /// That field.
+    pub why: TextField,
+}
+
+/// The legal holds of a practice.
+#[derive(Clone, Debug, Template)]
+#[template(path = "practice_holds.html")]
+pub struct HoldsPage {
+    /// Frame.
+    pub page: Page,
+    /// Address of the practice.
+    pub base: String,
+    /// For how many years records are kept.
+    pub years: u8,
+    /// Some states ask for more.
+    pub longer: bool,
+    /// The holds.
+    pub lines: Vec<HoldLine>,
+    /// Whose prescriptions a new one is for. Sends `person`.
+    pub person: ChoiceField,
+    /// Sends `reason`.
+    pub reason: TextField,
+}
+
+impl HoldsPage {
+    fn problems(&self) -> Vec<Problem<'_>> {
+        problems([
+            ("person", "Whose prescriptions", &self.person.error),
+            ("reason", "Why", &self.reason.error),
+        ])
     }
 }
 

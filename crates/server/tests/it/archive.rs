@@ -6,6 +6,12 @@ use countersign_testkit::{TestApp, both};
 
 use crate::prescribing::{fields, signed, with};
 
+/// How many e-mails of a kind there are.
+async fn emails(app: &TestApp, kind: &str) -> usize {
+    let all = app.messages().await;
+    all.iter().filter(|it| it.kind == kind && it.channel.code() == "email").count()
+}
+
 both! {
     /// The practitioner's own log, by month, sorted, as a file that verifies elsewhere; a month that is over
     /// is kept as it was given out; and "this one is not mine".
@@ -54,8 +60,7 @@ both! {
         app.clock.advance(8 * 86_400);
         watch(&app).await;
         watch(&app).await;
-        let told = app.messages().await.into_iter().filter(|it| it.kind == "monthly_log" && it.channel.code() == "email");
-        assert_eq!(told.count(), 1);
+        assert_eq!(emails(&app, "monthly_log").await, 1);
         let mut portal = app.signed_in().await;
         let practice = app.practice.to_string();
         let log = [("practice", practice.as_str()), ("month", "2026-05")];
@@ -77,6 +82,122 @@ both! {
         assert_eq!(console.post("/portal/prescriptions/export", &log).await.status, 404);
         let again = portal.post("/portal/prescriptions/export", &log).await;
         assert_eq!(again.body, first.body, "byte for byte, whatever happened since");
+    }
+
+    /// A log at which nobody has looked for a week is told once, to its practitioner and to those who administer;
+    /// one that was looked at is not. Months in which no server ran have theirs too.
+    /// Shows: R-1311.120-b27i, R-1311.120-b27ii
+    async fn a_log_that_nobody_looks_at_is_told(mut app: TestApp) {
+        app.give_addresses(&app.person, "ada@x.example").await;
+        let ben = app.another_person().await;
+        app.give_roles(&ben, &[Role::Designated]).await;
+        app.give_addresses(&ben, "ben@x.example").await;
+        let mut browser = app.launched("amoreno").await;
+        signed(&app, &mut browser, &fields()).await;
+        let told = async |app: &TestApp| {
+            app.app.watch().await.unwrap();
+            emails(app, "log_unseen").await
+        };
+        let logs = async |app: &TestApp| emails(app, "monthly_log").await;
+        // Made on the first of June; a week later nobody has looked.
+        app.clock.advance(7 * 86_400);
+        assert_eq!((told(&app).await, logs(&app).await), (0, 1));
+        app.clock.advance(7 * 86_400 - 60);
+        assert_eq!(told(&app).await, 0);
+        app.clock.advance(120);
+        assert_eq!(told(&app).await, 2, "the practitioner, and the one who is designated");
+        assert_eq!(told(&app).await, 2, "once");
+        // Whoever looks is not reminded, and two months without a server lose no log.
+        let mut browser = app.launched("amoreno").await;
+        signed(&app, &mut browser, &fields()).await;
+        app.clock.advance(70 * 86_400);
+        assert_eq!((told(&app).await, logs(&app).await), (2, 2), "June, though it is August");
+        let mut portal = app.signed_in().await;
+        let page = portal.get("/portal/prescriptions").await;
+        page.says(200, "Not looked at yet");
+        let page = portal.get("/portal/prescriptions?month=2026-06").await;
+        page.says(200, "Oxycodone hydrochloride 5 mg");
+        app.clock.advance(8 * 86_400);
+        assert_eq!(told(&app).await, 2);
+    }
+
+    /// Nothing is removed before its time, nothing that is held, and what is removed is on record, record by
+    /// record.
+    /// Shows: R-1311.305-b, A19
+    async fn records_are_kept_for_their_time_and_longer_where_they_are_held(mut app: TestApp) {
+        app.give_addresses(&app.person, "ada@x.example").await;
+        let ben = app.another_person().await;
+        app.give_roles(&ben, &[Role::Administrator]).await;
+        let carol = app.another_person().await;
+        app.give_roles(&carol, &[Role::Designated]).await;
+        app.give_addresses(&carol, "carol@x.example").await;
+        let mut browser = app.launched("amoreno").await;
+        let path = signed(&app, &mut browser, &fields()).await;
+        let id = path.rsplit('/').next().unwrap().to_owned();
+        let over = async |app: &TestApp| {
+            let found = app.app.over_records(app.practice, app.app.at().unwrap()).await.unwrap();
+            found.iter().map(|it| it.id.to_string()).collect::<Vec<_>>()
+        };
+        let remove = async |app: &TestApp| {
+            let removed = app.app.remove_over(app.practice, "Ruth Amari".to_owned(), app.app.at().unwrap()).await.unwrap();
+            (removed.records, removed.logs)
+        };
+        let console = async |app: &TestApp| app.signed_in_as(&ben).await;
+        let at = format!("/practice/{}", app.practice);
+        let mut desk = console(&app).await;
+        desk.get(&format!("{at}/records")).await.says(200, "2032-05-25");
+        app.clock.advance(8 * 86_400);
+        app.app.watch().await.unwrap();
+        // The last day, in the time zone of the practice, counts.
+        app.clock.advance(2_184 * 86_400);
+        assert!(over(&app).await.is_empty());
+        assert_eq!(remove(&app).await, (0, 0));
+        app.clock.advance(86_400);
+        assert_eq!(over(&app).await, std::slice::from_ref(&id));
+        // Held, it stays; without a reason nothing is held.
+        let mut desk = console(&app).await;
+        let page = desk.post(&format!("{at}/holds"), &[("reason", " ")]).await;
+        assert!(page.field_error("reason").is_some());
+        let ada = app.person.id.to_string();
+        let before = app.event_count().await;
+        desk.post(&format!("{at}/holds"), &[("person", &ada), ("reason", "State v. X")]).await.leads_to(&format!("{at}/holds?done=held"));
+        assert_eq!(app.event_count().await, before + 1);
+        assert!(app.messages().await.iter().any(|it| it.kind == "hold_changed"), "carol is told");
+        assert!(over(&app).await.is_empty());
+        assert_eq!(remove(&app).await, (0, 0));
+        desk.get(&format!("{at}/records")).await.says(200, "Held");
+        let page = desk.get(&format!("{at}/holds")).await;
+        page.says(200, "State v. X");
+        let hold = page.body.split("/holds/").nth(1).unwrap().split('/').next().unwrap().to_owned();
+        let lift = format!("{at}/holds/{hold}/lift");
+        let why = format!("why-{hold}");
+        let page = desk.post(&lift, &[]).await;
+        assert!(page.field_error(&why).is_some());
+        assert_eq!(remove(&app).await, (0, 0), "still held");
+        desk.post(&lift, &[(&why, "Case closed")]).await.leads_to(&format!("{at}/holds?done=lifted"));
+        desk.post(&lift, &[(&why, "Again")]).await.leads_to(&format!("{at}/holds?done=lifted"));
+        desk.get(&format!("{at}/holds")).await.says(200, "Case closed");
+        let events = app.events().await;
+        for (event, times) in [("hold_placed success", 1), ("hold_lifted success", 1), ("hold_lifted refused no_change", 1)] {
+            assert_eq!(events.iter().filter(|it| it.starts_with(event)).count(), times, "{event}");
+        }
+        assert_eq!(over(&app).await, std::slice::from_ref(&id));
+        // Those without the role see no holds and place none; another practice's are not there.
+        let mut other = app.signed_in().await;
+        assert_eq!(other.get(&format!("{at}/holds")).await.status, 404);
+        assert_eq!(other.post(&format!("{at}/holds"), &[("reason", "x")]).await.status, 404);
+        assert_eq!(other.post(&lift, &[(&why, "x")]).await.status, 404);
+        // The record goes now; the log goes once its whole month is over.
+        assert_eq!(remove(&app).await, (1, 0));
+        assert_eq!(remove(&app).await, (0, 0));
+        assert!(over(&app).await.is_empty());
+        let left = app.database.texts("SELECT state FROM prescription").await;
+        assert!(left.is_empty(), "{left:?}");
+        desk.get(&format!("{at}/records")).await.says(200, "Nothing was found");
+        app.clock.advance(7 * 86_400);
+        assert_eq!(remove(&app).await, (0, 1));
+        let events = app.events().await;
+        assert_eq!(events.iter().filter(|it| it.starts_with("record_removed success")).count(), 2);
     }
 
     /// The practice searches by prescriber, patient, drug and day; those without the role see nothing.
@@ -114,20 +235,40 @@ both! {
     }
 }
 
-/// No statement of the program changes or removes a signed record, a log that was given out, or what was said
-/// of a record.
+/// No statement of the program changes a signed record, a log that was given out, or what was said of a record;
+/// and each statement that removes one stands in the one place that looks at time and holds.
 /// Shows: R-1311.120-b19, R-1311.120-b28, R-1311.305-a, R-1311.305-b
 #[test]
-fn nothing_that_is_archived_is_changed_or_removed() {
-    let mut seen = 0;
+fn nothing_that_is_archived_is_changed_or_removed_before_its_time() {
+    let (mut seen, mut removed) = (0, Vec::new());
     for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../store/src")).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap_or_default();
         for table in ["signed_record", "monthly_log", "disowned"] {
             seen += text.matches(&format!("INSERT INTO {table} ")).count();
-            for word in ["UPDATE", "DELETE FROM", "DROP TABLE"] {
-                assert!(!text.contains(&format!("{word} {table}")), "{word} {table}");
+            for word in ["UPDATE", "DROP TABLE", "REPLACE INTO"] {
+                for rest in text.split(&format!("{word} {table}")).skip(1) {
+                    // That somebody has looked at a log, or was told of it, is no part of what was given out.
+                    let set = rest.trim_start().strip_prefix("SET ").unwrap_or_default();
+                    assert!(
+                        set.starts_with("seen = $3 WHERE") || set.starts_with("told = $4 WHERE"),
+                        "{word} {table}{rest:.60}"
+                    );
+                }
             }
+            let of = format!("DELETE FROM {table} ");
+            removed.extend(
+                text.match_indices(&of)
+                    .map(|(at, _)| text[at..].chars().take(120).collect::<String>()),
+            );
         }
     }
     assert_eq!(seen, 3, "each is written in one place");
+    removed.sort();
+    let [said, log, record] = removed.try_into().unwrap();
+    assert!(said.starts_with("DELETE FROM disowned WHERE prescription = $1"), "{said}");
+    assert!(log.contains("AND month < $4"), "{log}");
+    assert!(
+        record.contains("AND signed < $2") && record.contains("NOT EXISTS (SELECT"),
+        "{record}"
+    );
 }

@@ -36,7 +36,7 @@ enum Who {
 use Who::{Anyone, Bereft, Charted, Enrolling, Full, Machine, Pairing, Passphrase, Resetting};
 
 /// Every route there is. `router_and_list_agree` fails when one is missing here.
-const ROUTES: [(&str, &str, Who); 119] = [
+const ROUTES: [(&str, &str, Who); 121] = [
     ("/", "GET", Anyone(303)),
     ("/launch", "GET", Anyone(403)),
     ("/smart/launch", "GET", Anyone(403)),
@@ -128,6 +128,8 @@ const ROUTES: [(&str, &str, Who); 119] = [
     ("/practice/{practice}/rules/provider", "POST", Full),
     ("/practice/{practice}/records", "GET", Full),
     ("/practice/{practice}/records/export", "POST", Full),
+    ("/practice/{practice}/holds", "GET POST", Full),
+    ("/practice/{practice}/holds/{id}/lift", "POST", Full),
     ("/practice/{practice}/fleet", "GET", Full),
     ("/practice/{practice}/fleet/send", "POST", Full),
     ("/practice/{practice}/people/{id}", "GET", Full),

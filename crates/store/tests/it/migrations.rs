@@ -10,7 +10,7 @@ use crate::support::{NOW, People, hex, master_key, named, seen};
 
 /// Every released migration with the checksums of its two files. A released file never changes:
 /// a difference here means that databases in the field would be refused.
-const RELEASED: [Released; 8] = [
+const RELEASED: [Released; 9] = [
     Released {
         version: 1,
         name: "first",
@@ -105,6 +105,18 @@ const RELEASED: [Released; 8] = [
         postgres: (
             include_bytes!("../../migrations/postgres/0008_transmission.sql"),
             "9059ec6925378f5a4a6407aaf4f8d7445f052289699dfd32949a2f974f802e9d",
+        ),
+    },
+    Released {
+        version: 9,
+        name: "holds",
+        sqlite: (
+            include_bytes!("../../migrations/sqlite/0009_holds.sql"),
+            "f207708e542ed9b115e853f20a5a4baa562f515ad76609293954fa06c542c021",
+        ),
+        postgres: (
+            include_bytes!("../../migrations/postgres/0009_holds.sql"),
+            "1c118f154e38ed9ee39033ba0f1ab0e64d6b42dbb7dfce78553e912b572e0f6b",
         ),
     },
 ];

@@ -1,0 +1,17 @@
+-- A record can be removed once its time is over, and nothing else changes it.
+-- When its practitioner looked at a log, and when it was said that nobody did.
+ALTER TABLE monthly_log ADD COLUMN seen BIGINT;
+ALTER TABLE monthly_log ADD COLUMN told BIGINT;
+-- What keeps signed records and logs, whatever their age; of one person, or of the whole practice.
+CREATE TABLE IF NOT EXISTS legal_hold (
+  id BYTEA PRIMARY KEY,
+  practice BYTEA NOT NULL REFERENCES practice (id),
+  person BYTEA REFERENCES prescriber (id),
+  sealed BYTEA NOT NULL,
+  placed BIGINT NOT NULL,
+  placed_by BYTEA NOT NULL REFERENCES prescriber (id),
+  lifted BIGINT,
+  lifted_by BYTEA REFERENCES prescriber (id),
+  lifted_sealed BYTEA
+);
+CREATE INDEX IF NOT EXISTS legal_hold_practice ON legal_hold (practice, placed);

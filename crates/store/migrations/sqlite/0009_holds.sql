@@ -1,0 +1,17 @@
+-- A record can be removed once its time is over, and nothing else changes it.
+-- When its practitioner looked at a log, and when it was said that nobody did.
+ALTER TABLE monthly_log ADD COLUMN seen INTEGER;
+ALTER TABLE monthly_log ADD COLUMN told INTEGER;
+-- What keeps signed records and logs, whatever their age; of one person, or of the whole practice.
+CREATE TABLE IF NOT EXISTS legal_hold (
+  id BLOB PRIMARY KEY,
+  practice BLOB NOT NULL REFERENCES practice (id),
+  person BLOB REFERENCES prescriber (id),
+  sealed BLOB NOT NULL,
+  placed INTEGER NOT NULL,
+  placed_by BLOB NOT NULL REFERENCES prescriber (id),
+  lifted INTEGER,
+  lifted_by BLOB REFERENCES prescriber (id),
+  lifted_sealed BLOB
+) STRICT;
+CREATE INDEX IF NOT EXISTS legal_hold_practice ON legal_hold (practice, placed);
