@@ -25,6 +25,7 @@ use countersign_crypto::{
 };
 use countersign_domain::{
     CredentialId, DeviceClass, DeviceEvidence, Timestamp, TokenName,
+    ocra::typed_code,
     otp::{OtpParams, TokenSeed, passcode},
 };
 use countersign_provision::native::{
@@ -111,6 +112,9 @@ pub(crate) struct ShowCode {
     /// Only the digits, as when the output goes to a file or a pipe
     #[arg(long)]
     plain: bool,
+    /// A code of 8 digits that is bound to what is signed: the number that stands below its picture
+    #[arg(long, value_name = "NUMBER", conflicts_with = "watch")]
+    sign: Option<String>,
     #[command(flatten)]
     pin: PinSource,
     #[command(flatten)]
@@ -253,7 +257,12 @@ fn show_code(arguments: &ShowCode, terminal: bool, out: &mut dyn Write) -> anyho
         return watch(&seed, params, plain, out, &mut now, &mut pause);
     }
     let now = now();
-    if plain {
+    if let Some(number) = &arguments.sign {
+        let code = typed_code(number, &seed, &params, params.step_at(now)).context(
+            "the page of signing gives a number of 8 digits, below the picture: type that one",
+        )?;
+        writeln!(out, "{code}")?;
+    } else if plain {
         writeln!(out, "{}", passcode(&seed, &params, params.step_at(now)))?;
     } else {
         writeln!(out, "{}", code_line(&seed, params, now))?;
@@ -1207,6 +1216,7 @@ mod tests {
             name: None,
             watch: false,
             plain: false,
+            sign: None,
             pin: pin_file(folder.path()),
             folder: TokenFolder { dir: Some(dir) },
         };
@@ -1220,6 +1230,14 @@ mod tests {
         assert!(code(&arguments, true).ends_with(" s left)\n"));
         arguments.plain = true;
         assert_eq!(code(&arguments, true).len(), 7);
+        // For a number of what is signed: 8 digits, other ones for another number.
+        let signing = ["1234 5678", "12345679"].map(|number| {
+            arguments.sign = Some(number.to_owned());
+            code(&arguments, true)
+        });
+        assert!(signing.iter().all(|code| code.len() == 9) && signing[0] != signing[1]);
+        arguments.sign = Some("1234".to_owned());
+        assert!(fail(show_code(&arguments, true, &mut Vec::new())).contains("8 digits"));
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod identity;
 mod ids;
 mod model;
 mod npi;
+pub mod ocra;
 pub mod otp;
 mod passphrase;
 mod policy;

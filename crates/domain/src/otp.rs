@@ -1,4 +1,5 @@
-//! One-time passcodes: RFC 4226 (HOTP), RFC 6238 (TOTP), and how a passcode is looked for.
+//! One-time passcodes: RFC 4226 (HOTP), RFC 6238 (TOTP), and how a passcode is looked for. Those that are bound
+//! to what is signed are in [`crate::ocra`].
 
 use std::{fmt, str::FromStr};
 
@@ -6,7 +7,10 @@ use countersign_crypto::{HmacAlgorithm, HmacKey, Rng, RngError, SecretBytes, con
 use thiserror::Error;
 use zeroize::Zeroize;
 
-use crate::Timestamp;
+use crate::{
+    Timestamp,
+    ocra::{BOUND_DIGITS, Binding, Challenge},
+};
 
 /// Fewest bytes of a seed: 112 bits (SP 800-63B-4, 3.1.4.1; the classic 80-bit seed is refused).
 pub const SEED_MIN_BYTES: usize = 14;
@@ -248,11 +252,35 @@ impl fmt::Debug for TokenSeed {
 pub struct OneTimePasscode {
     digits: [u8; 8],
     length: u8,
+    /// What it may be bound to, where something is signed.
+    challenge: Option<Challenge>,
 }
 
 impl OneTimePasscode {
     fn as_bytes(&self) -> &[u8] {
         self.digits.get(..usize::from(self.length)).unwrap_or(&[])
+    }
+
+    /// The same, given to sign something: it may be one that is bound to that.
+    #[must_use]
+    pub fn bound_to(mut self, challenge: Challenge) -> Self {
+        self.challenge = Some(challenge);
+        self
+    }
+
+    /// What it may be bound to, where it has the form of a bound code and no passcode of the token has.
+    fn challenge_for(&self, params: &OtpParams) -> Option<&Challenge> {
+        let form = self.length == BOUND_DIGITS && params.digits != BOUND_DIGITS;
+        self.challenge.as_ref().filter(|_| form)
+    }
+
+    /// How it is bound, where it is the code of this step.
+    pub fn binding(&self, seed: &TokenSeed, params: &OtpParams, step: Step) -> Binding {
+        let Some(challenge) = self.challenge_for(params) else { return Binding::Unbound };
+        let key = HmacKey::new(params.algorithm, seed.expose());
+        let shown = challenge.code(&key, params, step, Binding::Shown);
+        let is_shown = shown.is_some_and(|code| constant_time_eq(&code, self.as_bytes()));
+        if is_shown { Binding::Shown } else { Binding::Typed }
     }
 }
 
@@ -278,7 +306,7 @@ impl FromStr for OneTimePasscode {
         if length < 6 {
             return Err(OtpError::Passcode);
         }
-        Ok(Self { digits, length })
+        Ok(Self { digits, length, challenge: None })
     }
 }
 
@@ -364,8 +392,11 @@ fn counter_of(step: Step) -> u64 {
 }
 
 fn decimal(key: &HmacKey, digits: u8, counter: u64) -> [u8; 8] {
-    let tag = key.tag(&counter.to_be_bytes());
-    let mac = tag.as_ref();
+    truncated(key.tag(&counter.to_be_bytes()).as_ref(), digits)
+}
+
+/// The dynamic truncation of a MAC (RFC 4226, 5.3), as decimal digits in ASCII; bytes beyond are zero.
+pub(crate) fn truncated(mac: &[u8], digits: u8) -> [u8; 8] {
     let offset = usize::from(mac.last().copied().unwrap_or(0) & 0x0f);
     let mut value = 0u32;
     for byte in mac.iter().skip(offset).take(4) {
@@ -525,6 +556,14 @@ pub fn late_step(
 }
 
 fn matches(key: &HmacKey, params: &OtpParams, code: &OneTimePasscode, step: Step) -> bool {
+    if let Some(challenge) = code.challenge_for(params) {
+        // Both ways are computed, whichever it is.
+        let [shown, typed] = [Binding::Shown, Binding::Typed].map(|binding| {
+            let expected = challenge.code(key, params, step, binding);
+            expected.is_some_and(|expected| constant_time_eq(&expected, code.as_bytes()))
+        });
+        return shown | typed;
+    }
     let expected = decimal(key, params.digits, counter_of(step));
     let expected = expected.get(..usize::from(params.digits)).unwrap_or(&[]);
     // No step before 1970 exists, though its counter would read as zero.

@@ -205,6 +205,23 @@ impl Content {
         found
     }
 
+    /// Drug, strength, form, amount and refills in one line.
+    pub fn in_short(&self) -> String {
+        let quantity = self.quantity.as_ref().map_or("", Quantity::as_str);
+        let refills = match self.refills {
+            0 => String::new(),
+            1 => ", 1 refill".to_owned(),
+            more => format!(", {more} refills"),
+        };
+        format!(
+            "{} {} {}, {quantity} {}{refills}",
+            self.drug.trim(),
+            self.strength.trim(),
+            self.form.trim(),
+            self.unit.trim()
+        )
+    }
+
     /// Its part of what is shown and signed.
     pub fn json(&self) -> Json {
         let text = |text: &str| Json::from(text.trim());

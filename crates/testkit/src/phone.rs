@@ -1,5 +1,7 @@
+use countersign_crypto::HmacKey;
 use countersign_domain::{
     CredentialId, Timestamp,
+    ocra::{Binding, Challenge},
     otp::{OtpParams, Step, TokenSeed, passcode},
 };
 
@@ -35,6 +37,13 @@ impl Phone {
     /// The step that it takes a time for.
     pub const fn step(&self, at: Timestamp) -> Step {
         self.params.step_at(at.plus_seconds(self.ahead))
+    }
+
+    /// The code of 8 digits that it shows at a time for what somebody signs.
+    pub fn bound_code(&self, text: &str, binding: Binding, at: Timestamp) -> String {
+        let key = HmacKey::new(self.params.algorithm(), self.seed.expose());
+        let code = Challenge::of(text).code(&key, &self.params, self.step(at), binding).unwrap();
+        code.iter().map(|byte| char::from(*byte)).collect()
     }
 
     /// The code of a step.

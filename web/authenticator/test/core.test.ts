@@ -1,14 +1,16 @@
 import { describe, expect, test } from "vitest";
 import otp from "../../../docs/vectors/otp.json";
 import vectors from "../../../docs/vectors/provisioning.json";
+import signing from "../../../docs/vectors/signing.json";
 import { fromBase64Url, toBase64Url, type Bytes } from "../src/bytes";
 import { inWords, measure } from "../src/clock";
 import { classify, platformOf, type DeviceFacts } from "../src/device";
 import { amount, LANGUAGES, preferred, setLanguage, t } from "../src/i18n";
 import en from "../src/messages/en.json";
 import es from "../src/messages/es.json";
-import { HASHES, hotp, secondsLeft, stepAt, totp, type OtpAlgorithm } from "../src/otp";
+import { HASHES, hotp, ocra, secondsLeft, stepAt, totp, type OtpAlgorithm } from "../src/otp";
 import { fromFragment, parsePairing } from "../src/pairing";
+import { readNumber, readSigning } from "../src/signing";
 import { agree, contextSalt, ProvisionError, readOffer, type Algorithm, type Offer } from "../src/provision";
 
 const hex = (text: string): Bytes => Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
@@ -28,6 +30,27 @@ describe("passcodes", () => {
     expect(stepAt(60_000, 30)).toBe(2);
     expect(secondsLeft(59_999, 30)).toBe(1);
     expect(secondsLeft(60_000, 30)).toBe(30);
+  });
+});
+
+describe("codes bound to what is signed", () => {
+  const origin = "https://erx.example.org";
+  test.each(signing.cases)("the $algorithm vector of $challenge", async (it) => {
+    const [key, algorithm] = [await signer(it.seed, it.algorithm as OtpAlgorithm), it.algorithm as OtpAlgorithm];
+    const found = await readSigning(it.text, origin);
+    if (found.kind !== "text") throw new Error(found.kind);
+    expect([found.initials, ...found.lines]).toEqual(it.text.split("\n").slice(3));
+    expect(await ocra(key, algorithm, found.question, stepAt(it.unix_time * 1000, 30), 30)).toBe(it.shown);
+    const typed = readNumber(`${it.challenge.slice(0, 4)} ${it.challenge.slice(4)}`)!;
+    expect(await ocra(key, algorithm, typed, stepAt(it.unix_time * 1000, 30), 30)).toBe(it.typed);
+  });
+  test("a text of another server, of another kind, or with something unseen is refused", async () => {
+    const { text } = signing.cases[0]!;
+    expect(await readSigning(text, "https://other.example")).toEqual({ kind: "other-server", host: "erx.example.org" });
+    for (const bad of ["", "countersign-sign 1", text.replace("sign 1", "sign 2"), text.split("\n").slice(0, 4).join("\n"), `${text}\n `, `${text}\u202e`, `${text}\u200b`, text.replace("\n", "\r\n"), text.replace(/[0-9a-f]{64}/, "x")]) {
+      expect((await readSigning(bad, origin)).kind).toBe("none");
+    }
+    for (const bad of ["", "1234567", "123456789", "1234567a"]) expect(readNumber(bad)).toBeNull();
   });
 });
 

@@ -86,6 +86,34 @@ function provisioning(algorithm, credential_id) {
   };
 }
 
+/** OCRA (RFC 6287), written from its section 5: a question of hexadecimal digits, and a time. */
+function ocra(hash, seed, suite, question, step, digits) {
+  const time = Buffer.alloc(step === null ? 0 : 8);
+  if (step !== null) time.writeBigUInt64BE(BigInt(step));
+  const message = Buffer.concat([Buffer.from(suite), Buffer.alloc(1), Buffer.from(question.padEnd(256, "0"), "hex"), time]);
+  const mac = createHmac(hash, seed).update(message).digest();
+  const number = mac.readUInt32BE(mac[mac.length - 1] & 15) & 0x7fffffff;
+  return String(number % 10 ** digits).padStart(digits, "0");
+}
+// What RFC 6287, appendix C prints checks the arithmetic.
+const nibbles = (digits) => Number(digits).toString(16);
+["237653", "243178", "653583", "740991", "608993", "388898", "816933", "224598", "750600", "294470"].forEach((code, digit) => {
+  if (ocra("sha1", ascii(20), "OCRA-1:HOTP-SHA1-6:QN08", nibbles(String(digit).repeat(8)), null, 6) !== code) throw new Error(`OCRA ${digit}`);
+});
+
+function signing(algorithm, lines) {
+  const seed = ascii(algorithm === "SHA1" ? 20 : 32);
+  const unix_time = 1795567688;
+  const text = ["countersign-sign 1", "https://erx.example.org", hex(createHash("sha256").update(lines.join()).digest()), "R. L.", ...lines].join("\n");
+  const digest = createHash("sha256").update(text).digest();
+  const challenge = String(digest.readBigUInt64BE(20) % 100000000n).padStart(8, "0");
+  const code = (kind, question) => ocra(algorithm.toLowerCase(), seed, `OCRA-1:HOTP-${algorithm}-8:${kind}-T30S`, question, Math.floor(unix_time / 30), 8);
+  return {
+    algorithm, seed: hex(seed), unix_time, text, challenge,
+    shown: code("QH40", hex(digest.subarray(0, 20))), typed: code("QN08", nibbles(challenge)),
+  };
+}
+
 const write = (name, value) => writeFileSync(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
 mkdirSync(folder, { recursive: true });
 write("otp.json", {
@@ -96,4 +124,12 @@ write("otp.json", {
 write("provisioning.json", {
   about: "Countersign provisioning, version 1. Byte strings in hex. Private keys for tests only. The code is the one at unix_time: 6 digits, period 30.",
   cases: [provisioning("SHA256", "CNST41648882"), provisioning("SHA1", "CNST00000018")],
+});
+write("signing.json", {
+  about: "Codes bound to what is signed (OCRA, RFC 6287). The question of a shown text is the first 20 bytes of its SHA-256; the challenge is the next 8, big-endian, modulo 10^8. Seeds in hex; period 30; codes of 8 digits at unix_time.",
+  cases: [
+    signing("SHA256", ["Oxycodone hydrochloride 5 mg Tablet, 30 tablets"]),
+    signing("SHA1", ["Alprazolam 0.5 mg Tablet, 20 tablets, 2 refills", "Zolpidem tartrate 5 mg Tablet, 30 tablets"]),
+    signing("SHA256", ["Ñandú\u2019s syrup 10 mg/mL, 120 mL"]),
+  ],
 });

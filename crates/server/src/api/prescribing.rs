@@ -12,6 +12,7 @@ use axum::{
 use countersign_crypto::{SecretText, sha256};
 use countersign_domain::{
     Npi, PrescriptionId, SigningRequestId,
+    ocra::Challenge,
     otp::OneTimePasscode,
     prescription::{Patient, SIGNING_SECONDS, SIGNING_STATEMENT},
 };
@@ -161,6 +162,11 @@ struct RequestBody {
     expires_in: i64,
     /// SHA-256 of what is to be shown, in hexadecimal; send it back with the signature.
     digest: String,
+    /// For a QR code beside the field of the passcode: Countersign Authenticator shows what it says, and a code of
+    /// 8 digits that is bound to it.
+    signing_text: String,
+    /// Eight digits in place of the picture, to be typed into the app.
+    challenge: String,
     /// The prescriptions.
     prescriptions: Vec<ReceiptBody>,
 }
@@ -484,7 +490,8 @@ async fn create(State(shared): State<Shared>, known: Known, headers: HeaderMap, 
         Created::There(id) => {
             let view = shared.app.signing_request(&known.caller, id, known.at).await;
             let view = view.map_err(|error| known.fault(&error))?;
-            Ok((StatusCode::CREATED, Json(request_body(&view))).into_response())
+            Ok((StatusCode::CREATED, Json(request_body(&view, &shared.app.options().public_url)))
+                .into_response())
         }
         Created::KeyReused => {
             let detail = "This Idempotency-Key was used for another request. Choose a new one.";
@@ -516,7 +523,8 @@ fn receipt_body(it: &OneRx, hindrance: Option<HindranceBody>) -> ReceiptBody {
     }
 }
 
-fn request_body(view: &RequestView) -> RequestBody {
+fn request_body(view: &RequestView, origin: &str) -> RequestBody {
+    let signing_text = view.set.text(origin);
     let hindrance = |id: PrescriptionId| {
         let found = view.set.hindrances.iter().find(|(of, _)| *of == id);
         found.map(|(_, why)| HindranceBody { code: why.code(), text: why.to_string() })
@@ -531,6 +539,8 @@ fn request_body(view: &RequestView) -> RequestBody {
         shown_at: view.shown_at,
         expires_in: SIGNING_SECONDS,
         digest: HEXLOWER.encode(&view.set.digest(view.shown_at)),
+        challenge: Challenge::of(&signing_text).digits(),
+        signing_text,
         prescriptions: view
             .prescriptions
             .iter()
@@ -544,7 +554,7 @@ async fn show(State(shared): State<Shared>, known: Known, Path(id): Path<String>
     let id: SigningRequestId = id.parse().map_err(|_| not_found())?;
     let view = shared.app.signing_request(&known.caller, id, known.at).await;
     let view = view.map_err(|error| known.fault(&error))?;
-    Ok(Json(request_body(&view)).into_response())
+    Ok(Json(request_body(&view, &shared.app.options().public_url)).into_response())
 }
 
 async fn sign(
@@ -581,7 +591,7 @@ async fn sign(
         Signing::Done(_) => {
             let view = shared.app.signing_request(&known.caller, id, known.at).await;
             let view = view.map_err(|error| known.fault(&error))?;
-            Ok(Json(request_body(&view)).into_response())
+            Ok(Json(request_body(&view, &shared.app.options().public_url)).into_response())
         }
         Signing::Refused(refusal) => {
             let code = refusal.code();

@@ -11,6 +11,8 @@ use countersign_domain::{
     Actor, CredentialId, Date, DeaNumber, DeaRegistration, DeviceClass, Event, EventKind, Outcome,
     PersonId, PracticeId, PrescriptionId, Purpose, Refusal, Role, SessionRowId, Timestamp, Token,
     canonical::Json,
+    ocra::{self, Binding, Challenge},
+    otp::Step,
     prescription::{
         Content, Patient, Prescription, SIGNING_SECONDS, SIGNING_STATEMENT, State, StateRefusal,
     },
@@ -225,6 +227,15 @@ impl SigningSet {
             ("prescriptions", Json::List(items.collect())),
         ]);
         sha256(shown.canonical().unwrap_or_default().as_bytes())
+    }
+
+    /// What an app of ours shows, and what its code is bound to then. The same however often the page is made: a
+    /// code is good for its step alone, and once.
+    pub fn text(&self, origin: &str) -> String {
+        let patient = self.rows.first().map_or("", |row| row.it.content.patient.name.as_str());
+        let lines: Vec<String> = self.rows.iter().map(|row| row.it.content.in_short()).collect();
+        let lines = lines.iter().map(String::as_str);
+        ocra::signing_text(origin, &self.digest(0), &ocra::initials(patient), lines)
     }
 }
 
@@ -537,6 +548,7 @@ impl App {
         let policy = self.options.policy;
         let blocked = self.blocked(at.now);
         let (shown_at, shown, confirm) = (form.shown_at, form.digest, form.confirm);
+        let origin = self.options.public_url.clone();
         let signing = self
             .decide_in("sign_prescriptions", person, session, at.now, move |account, tx| {
                 let mut signed = Vec::new();
@@ -567,7 +579,8 @@ impl App {
                     if let Some((_, hindrance)) = set.hindrances.first() {
                         return Ok(Signing::Hindered(*hindrance));
                     }
-                    let proved = verify(account, confirm.chosen, &confirm.code, at, &policy);
+                    let code = confirm.code.clone().bound_to(Challenge::of(&set.text(&origin)));
+                    let proved = verify(account, confirm.chosen, &code, at, &policy);
                     let models = tx.signing_models()?;
                     let unwanted = tx.refused_models(practice)?;
                     let proved = proved.and_then(|id| {
@@ -595,9 +608,11 @@ impl App {
                         Ok(token) => token,
                         Err(refusal) => return Ok(Signing::NotConfirmed(refusal)),
                     };
+                    let step = token.last_step.unwrap_or(Step::new(-1));
+                    let binding = code.binding(&token.seed, &token.params, step);
                     let key = tx.signing_key(practice, at.now)?;
                     for row in &set.rows {
-                        sign_one(tx, &set, row.clone(), &token, &key, at.now)?;
+                        sign_one(tx, &set, row.clone(), (&token, binding), &key, at.now)?;
                         signed.push(row.id);
                     }
                     Ok(Signing::Done(set.rows.len()))
@@ -863,14 +878,14 @@ fn sign_one(
     tx: &mut Tx<'_>,
     set: &SigningSet,
     mut row: PrescriptionRow,
-    token: &Token,
+    by: (&Token, Binding),
     (key_id, key): &(String, SigningKey),
     now: Timestamp,
 ) -> Result<(), countersign_store::Error> {
     let person = set.person.id;
     row.it.sign(person, set.today, now).map_err(|_| Tx::broken("what was ready is not"))?;
     row.changed = now;
-    let payload = signed_json(set, &row, token, now);
+    let payload = signed_json(set, &row, by, now);
     let kind = "countersign-prescription+jws";
     let jws = record::sign(key, key_id, kind, &payload)
         .ok_or_else(|| Tx::broken("a record that can't be signed"))?;
@@ -888,7 +903,12 @@ fn sign_one(
 }
 
 /// The full record (21 CFR 1311.120(b)(15)): what was prescribed, by whom, when, and how they proved it.
-fn signed_json(set: &SigningSet, row: &PrescriptionRow, token: &Token, now: Timestamp) -> Json {
+fn signed_json(
+    set: &SigningSet,
+    row: &PrescriptionRow,
+    (token, binding): (&Token, Binding),
+    now: Timestamp,
+) -> Json {
     let npi = set.npi();
     let (year, month, day, hour, minute, second) = now.civil();
     let signed_at = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
@@ -919,6 +939,7 @@ fn signed_json(set: &SigningSet, row: &PrescriptionRow, token: &Token, now: Time
                 ("token", Json::from(credential.masked())),
                 ("model", Json::from(token.model.to_string())),
                 ("device", Json::from(class.code())),
+                ("binding", Json::from(binding.code())),
                 ("step", Json::Int(token.last_step.map_or(-1, |step| step.number()))),
             ]),
         ),

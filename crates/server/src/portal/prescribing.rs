@@ -6,7 +6,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_domain::{
-    Date, DeaNumber, PersonId, PrescriptionId, Schedule,
+    Date, DeaNumber, ModelCode, PersonId, PrescriptionId, Schedule,
+    ocra::Challenge,
     prescription::{Content, Patient, Quantity, SIGNING_STATEMENT, State as RxState, StateRefusal},
 };
 use countersign_store::{Identity, PrescriptionRow, Session};
@@ -26,6 +27,7 @@ use crate::{
     app::{Chart, Draft, OneRx, Sheet, Signing, SigningForm, SigningSet},
     launch::is_hidden,
     oidc::jwk,
+    qr,
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, Area, Choice, ChoiceField, EPrescribingPage, Failure, Notice, NoticeKind, Page,
@@ -561,6 +563,12 @@ async fn sign_page(
         })
         .collect();
     let signs = overview.tokens.iter().any(|it| it.is_active() && it.activated.is_some());
+    let own = [ModelCode::AUTHENTICATOR, ModelCode::TERMINAL].map(ModelCode::known);
+    let app = overview.tokens.iter().any(|it| it.is_active() && own.contains(&it.model));
+    let text = set.text(&ctx.app().options().public_url);
+    let challenge = Challenge::of(&text).digits();
+    let (first, last) = challenge.split_at(4);
+    let bound = app.then(|| (qr::svg(&text).ok(), format!("{first} {last}")));
     let template = RxSignPage {
         page: known.frame(ctx, "Review and sign"),
         can_sign: !rows.is_empty() && set.hindrances.is_empty() && signs,
@@ -574,6 +582,7 @@ async fn sign_page(
             token: show::choices(&overview.tokens, ANY_TOKEN, ctx.now()),
             passcode: SecretField::default(),
         }),
+        bound,
         lock: None,
     };
     Ok((template, set))

@@ -348,6 +348,9 @@ pub struct RxSignPage {
     pub passphrase: SecretField,
     /// A fresh passcode.
     pub step_up: Option<StepUp>,
+    /// For those who have our app: a picture of what is signed, where it fits in one, and eight digits in place of
+    /// it. A code can be bound to them.
+    pub bound: Option<(Option<String>, String)>,
     /// A pause after several wrong tries.
     pub lock: Option<Lock>,
 }

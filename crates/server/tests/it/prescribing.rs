@@ -1,11 +1,22 @@
 //! From a draft to a signed record that anybody can verify: who writes, who marks, who signs, and what
 //! stands in the way.
 
-use countersign_domain::Role;
-use countersign_server::{Limits, app::Build, record};
-use countersign_testkit::{
-    Backend, Browser, GatewayMood, PASSPHRASE, Page, TestApp, WRONG_CODE, both,
+use countersign_crypto::SecretBytes;
+use countersign_domain::{
+    CredentialId, Role, Timestamp,
+    ocra::{Binding, Challenge, typed_code},
+    otp::{OtpParams, TokenSeed},
 };
+use countersign_server::{
+    Limits,
+    app::{Build, Chart},
+    record,
+};
+use countersign_store::Identity;
+use countersign_testkit::{
+    Backend, Browser, GatewayMood, PASSPHRASE, Page, Phone, TestApp, WRONG_CODE, both,
+};
+use data_encoding::HEXLOWER;
 
 /// The fields of a prescription that lacks nothing.
 pub(crate) fn fields() -> Vec<(&'static str, String)> {
@@ -139,6 +150,68 @@ both! {
         browser.post(&format!("{path}/ready"), &[]).await.says(422, "can't be changed");
         browser.post(&format!("{path}/cancel"), &[]).await.says(422, "can't be changed");
         browser.get("/e-prescribing/sign").await.says(200, "Nothing is marked ready");
+    }
+
+    /// A code can be bound to what is signed: it is good for that and nothing else, once, and the record says so.
+    /// The code of the time alone signs as before.
+    /// Shows: R-1311.120-b11
+    async fn a_code_is_bound_to_what_its_token_has_shown(app: TestApp) {
+        app.give_addresses(&app.person, "ada@x.example").await;
+        let mut browser = app.launched("amoreno").await;
+        let patient = countersign_store::Patient {
+            id: "p-1001".to_owned(),
+            name: "Rosa Lindqvist".to_owned(),
+            birth_date: "1961-04-12".to_owned(),
+            mrn: "MRN-1001".to_owned(),
+            address: String::new(),
+        };
+        let chart = Chart { who: Identity::Prescriber(app.person.id), practice: app.practice, patient };
+        let text = async |app: &TestApp| {
+            let set = app.app.signing_set(&chart, app.app.at().unwrap()).await.unwrap();
+            set.text(&app.app.options().public_url)
+        };
+        let mut before: Option<String> = None;
+        for binding in [Binding::Shown, Binding::Typed, Binding::Unbound] {
+            let path = ready(&mut browser).await;
+            let now = text(&app).await;
+            assert!(now.ends_with("\nR. L.\nOxycodone hydrochloride 5 mg Tablet, 30 tablets"), "{now}");
+            assert!(!now.contains("Rosa") && !now.contains("1001"), "no more of the patient than that: {now}");
+            let page = browser.get("/e-prescribing/sign").await;
+            let digits = Challenge::of(&now).digits();
+            page.says(200, &format!("{} {}", &digits[..4], &digits[4..]));
+            assert!(page.body.contains("QR code of what is signed"));
+            let phone = &app.person.phone;
+            if let Some(before) = before.replace(now.clone()) {
+                // What another set was signed with is no code for this one.
+                let code = phone.bound_code(&before, Binding::Shown, app.now());
+                let form = signing(&shown(&page), PASSPHRASE, &code);
+                send(&mut browser, "/e-prescribing/sign", &form).await.says(422, "not right");
+            }
+            let code = match binding {
+                Binding::Unbound => app.code(),
+                bound => phone.bound_code(&now, bound, app.now()),
+            };
+            // It is no code to log in with, and asking costs it nothing.
+            if binding != Binding::Unbound {
+                let api = app.api().await;
+                assert!(!api.check(phone.credential.as_str(), &code).await.verified());
+            }
+            // The page may be made again: a code that a phone shows stays good for its step.
+            let page = browser.get("/e-prescribing/sign").await;
+            let form = signing(&shown(&page), PASSPHRASE, &code);
+            send(&mut browser, "/e-prescribing/sign", &form).await.leads_to("/e-prescribing?done=signed");
+            let jws = browser.get(&format!("{path}/record")).await.body;
+            let keys = app.browser().get("/.well-known/jwks.json").await.body;
+            let said = record::verify(&jws, keys.as_bytes()).unwrap();
+            assert_eq!(said["authentication"]["binding"], binding.code());
+            // Spent, and with it the code of the same step that is bound to nothing.
+            let path = ready(&mut browser).await;
+            let page = browser.get("/e-prescribing/sign").await;
+            let form = signing(&shown(&page), PASSPHRASE, &app.code());
+            send(&mut browser, "/e-prescribing/sign", &form).await.says(422, "used");
+            browser.post(&format!("{path}/cancel"), &[]).await;
+            app.clock.advance(60);
+        }
     }
 
     /// An edit clears the mark, and a page that showed something else signs nothing; two minutes are all.
@@ -528,4 +601,30 @@ async fn what_must_not_go_out_stays() {
     let page = send(&mut browser, "/e-prescribing/new", &odd).await;
     let shown = browser.get(page.location()).await;
     assert!(!shown.body.contains('\u{202e}'));
+}
+
+/// What other implementations compute: the same vectors are tested in the app, and made by neither.
+#[test]
+fn codes_that_are_bound_are_those_of_the_vectors() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/vectors/signing.json");
+    let said: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let id = CredentialId::parse("CNST41648882", None).unwrap();
+    let cases = said["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 3);
+    for it in cases {
+        let text = |name: &str| it[name].as_str().unwrap();
+        let seed = HEXLOWER.decode(text("seed").as_bytes()).unwrap();
+        let seed = TokenSeed::new(SecretBytes::new(seed)).unwrap();
+        let algorithm = OtpParams::algorithm_from_code(text("algorithm")).unwrap();
+        let params = OtpParams::new(algorithm, 6, 30).unwrap();
+        let now = Timestamp::from_seconds(it["unix_time"].as_i64().unwrap());
+        let phone = Phone::new(id.clone(), seed.clone(), params);
+        let challenge = Challenge::of(text("text")).digits();
+        assert_eq!(challenge, text("challenge"));
+        assert_eq!(phone.bound_code(text("text"), Binding::Shown, now), text("shown"));
+        assert_eq!(phone.bound_code(text("text"), Binding::Typed, now), text("typed"));
+        let typed = typed_code(&challenge, &seed, &params, params.step_at(now));
+        assert_eq!(typed.unwrap(), text("typed"));
+    }
 }

@@ -8,6 +8,7 @@ import { app, here } from "../state";
 import { helpScreen, installScreen } from "./help";
 import { removeScreen, renameScreen } from "./manage";
 import { startSetup } from "./setup";
+import { signScreen } from "./sign";
 
 const RADIUS = 44;
 const ROUND = 2 * Math.PI * RADIUS;
@@ -48,10 +49,18 @@ interface Card {
   tick(nowMs: number): void;
 }
 
-function codeCard(credential: Credential, index: number): Card {
+interface CodeView {
+  readonly nodes: readonly HTMLElement[];
+  tick(nowMs: number): void;
+}
+
+/**
+ * A code with its ring and what is left of it. `frame` is marked while that is little.
+ */
+export function codeView(credential: Credential, name: string, frame: () => HTMLElement, compute: (nowMs: number) => Promise<string | null>): CodeView {
   const groups = [h("span"), h("span")] as const;
   const left = h("span", { class: "ring-number", "aria-hidden": "true" });
-  const leftWords = h("span", { id: `left-${index}`, class: "sr" });
+  const leftWords = h("span", { id: `left-${name}`, class: "sr" });
   const arc = svg("circle", { cx: 50, cy: 50, r: RADIUS, class: "ring-arc", "stroke-dasharray": ROUND, transform: "rotate(-90 50 50)" });
   const ring = h("span", { class: "ring", "aria-hidden": "true" },
     svg("svg", { viewBox: "0 0 100 100" }, svg("circle", { cx: 50, cy: 50, r: RADIUS, class: "ring-track" }), arc), left);
@@ -68,19 +77,6 @@ function codeCard(credential: Credential, index: number): Card {
   }, h("span", { class: "sr" }, t("passcode")), h("span", { class: "digits" }, ...groups), h("span", { class: "sr" }, t("copy_id")), ring);
   const fault = h("p", { class: "field-error", hidden: true }, t("unreadable"));
 
-  const node = h("section", { class: `card token${index === current ? " current" : ""}`, "aria-labelledby": `name-${index}` },
-    h("div", { class: "id-row" },
-      h("div", {},
-        h("p", { class: "label" }, t("credential_id")),
-        h("p", { class: "id" }, grouped(credential.id))),
-      button(t("copy_id"), "small", () => copy(credential.id, "id_copied"), t("copy_id_label", { id: grouped(credential.id) }))),
-    digits, leftWords, fault,
-    h("p", { class: "tap", "aria-hidden": "true" }, t("tap_to_copy")),
-    h("div", { class: "name-row" },
-      h("h2", { id: `name-${index}` }, credential.name),
-      button(t("rename"), "quiet small", () => open(() => renameScreen(credential)), t("rename_label", { name: credential.name })),
-      button(t("remove"), "quiet small", () => open(() => removeScreen(credential)), t("remove_label", { name: credential.name, id: grouped(credential.id) }))));
-
   const words = (seconds: number) => t("seconds_left", { seconds: amount(seconds, "second") });
   let seconds = credential.period;
   // The words stand still while they have the focus: a reader would tell every change.
@@ -89,10 +85,8 @@ function codeCard(credential: Credential, index: number): Card {
   async function renew(at: number, nowMs: number) {
     step = at;
     try {
-      const vault = app.vault;
-      if (!vault) return;
-      const fresh = await totp(await vault.seed(credential), nowMs, credential);
-      if (step !== at) return;
+      const fresh = await compute(nowMs);
+      if (fresh === null || step !== at) return;
       code = fresh;
       const half = Math.ceil(code.length / 2);
       // A box for each digit, so that a reader says "four, one", not "forty-one".
@@ -107,7 +101,7 @@ function codeCard(credential: Credential, index: number): Card {
   }
 
   return {
-    node,
+    nodes: [digits, leftWords, fault],
     tick(nowMs) {
       if (failed) return;
       const at = stepAt(nowMs, credential.period);
@@ -115,9 +109,50 @@ function codeCard(credential: Credential, index: number): Card {
       seconds = secondsLeft(nowMs, credential.period);
       left.textContent = String(seconds);
       arc.setAttribute("stroke-dashoffset", String(ROUND * (1 - seconds / credential.period)));
-      node.classList.toggle("short", seconds <= SHORT);
+      frame().classList.toggle("short", seconds <= SHORT);
       if (document.activeElement !== digits) leftWords.textContent = words(seconds);
     },
+  };
+}
+
+function codeCard(credential: Credential, index: number): Card {
+  const view = codeView(credential, String(index), () => node, async (nowMs) => {
+    const { vault } = app;
+    return vault && totp(await vault.seed(credential), nowMs, credential);
+  });
+  const node = h("section", { class: `card token${index === current ? " current" : ""}`, "aria-labelledby": `name-${index}` },
+    h("div", { class: "id-row" },
+      h("div", {},
+        h("p", { class: "label" }, t("credential_id")),
+        h("p", { class: "id" }, grouped(credential.id))),
+      button(t("copy_id"), "small", () => copy(credential.id, "id_copied"), t("copy_id_label", { id: grouped(credential.id) }))),
+    ...view.nodes,
+    h("p", { class: "tap", "aria-hidden": "true" }, t("tap_to_copy")),
+    h("div", { class: "actions sign" }, button(t("sign"), "", () => open(() => signScreen(credential)), t("sign_label", { name: credential.name }))),
+    h("div", { class: "name-row" },
+      h("h2", { id: `name-${index}` }, credential.name),
+      button(t("rename"), "quiet small", () => open(() => renameScreen(credential)), t("rename_label", { name: credential.name })),
+      button(t("remove"), "quiet small", () => open(() => removeScreen(credential)), t("remove_label", { name: credential.name, id: grouped(credential.id) }))));
+  return { node, tick: view.tick };
+}
+
+/** Calls `tick` now and on every second, by the corrected clock, until what it answers is called. */
+export function everySecond(tick: (nowMs: number) => void): () => void {
+  let timer = 0;
+  const run = () => {
+    clearTimeout(timer);
+    const now = app.clock.now();
+    tick(now);
+    timer = window.setTimeout(run, 1000 - (now % 1000) + 5);
+  };
+  run();
+  // Timers sleep with the device; what is on the screen when it wakes must be right at once.
+  document.addEventListener("visibilitychange", run);
+  app.addEventListener("clock", run);
+  return () => {
+    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", run);
+    app.removeEventListener("clock", run);
   };
 }
 
@@ -149,18 +184,9 @@ export function codesScreen(): Screen {
   showClock();
   app.addEventListener("clock", showClock);
 
-  let timer = 0;
-  const tick = () => {
-    clearTimeout(timer);
-    const now = app.clock.now();
+  const stop = everySecond((now) => {
     for (const card of cards) card.tick(now);
-    // On the second, by the corrected clock.
-    timer = window.setTimeout(tick, 1000 - (now % 1000) + 5);
-  };
-  tick();
-  // Timers sleep with the device; what is on the screen when it wakes must be right at once.
-  document.addEventListener("visibilitychange", tick);
-  app.addEventListener("clock", tick);
+  });
 
   const next = h("button", { type: "button", class: "button watch-next" });
   const showNext = () => {
@@ -190,9 +216,7 @@ export function codesScreen(): Screen {
         button(t("more"), "quiet", () => open(helpScreen))),
     ],
     leave: () => {
-      clearTimeout(timer);
-      document.removeEventListener("visibilitychange", tick);
-      app.removeEventListener("clock", tick);
+      stop();
       app.removeEventListener("clock", showClock);
     },
   };

@@ -6,12 +6,12 @@ import { t, type Key } from "../i18n";
 import { parsePairing } from "../pairing";
 import { PasskeyError, passkeysMayWork } from "../passkey";
 import { holdsPortalSession, provision, ProvisionError, type Refusal } from "../provision";
-import { scan, type Scan } from "../scan";
 import { button, field, form, notice, open, paragraph, root, say, staying, swap, type Screen } from "../shell";
 import { app, here } from "../state";
 import { MAX_PIN, newPasskeyVault, newPinVault, pinProblem, type OpenVault } from "../vault";
 import { codesScreen, storageNotice } from "./codes";
 import { desktopScreen, footer, installHelp } from "./help";
+import { scanScreen } from "./scan";
 import { unlockScreen } from "./unlock";
 
 const REFUSALS: Readonly<Record<Refusal, Key>> = {
@@ -235,7 +235,7 @@ export function pairScreen(trouble: string | null = null): Screen {
     body: [
       trouble ? notice("error", null, trouble) : null,
       paragraph(t("pair_where")),
-      button(t("pair_scan"), "primary wide", () => swap(scanScreen)),
+      button(t("pair_scan"), "primary wide", () => swap(() => scanScreen(take, pairScreen))),
       form(t("pair_submit"), async () => {
         const found = parsePairing(code.input.value, location.origin);
         if (found.kind === "code") return connect(found.code);
@@ -253,41 +253,11 @@ function pairingFault(found: ReturnType<typeof parsePairing>): string | null {
   return found.kind === "seed" ? t("pair_seed") : null;
 }
 
-function scanScreen(): Screen {
-  const video = h("video", { muted: true, playsinline: true, "aria-label": t("scan_video") });
-  const trouble = h("p", { class: "field-error", role: "status" });
-  let running: Scan | null = null;
-  let left = false;
-  void (async () => {
-    try {
-      running = await scan(video, (text) => {
-        const found = parsePairing(text, location.origin);
-        if (found.kind !== "code") {
-          trouble.textContent = pairingFault(found) ?? t("pair_not_ours");
-          return false;
-        }
-        say(t("working"));
-        void connect(found.code);
-        return true;
-      });
-      if (left) running.stop();
-    } catch (error) {
-      if (left) return;
-      const denied = error instanceof DOMException && error.name === "NotAllowedError";
-      swap(() => pairScreen(t(denied ? "camera_denied" : "camera_none")));
-    }
-  })();
-  return {
-    title: t("scan_title"),
-    body: [
-      paragraph(t("scan_hint", here())),
-      h("div", { class: "finder" }, video),
-      trouble,
-      button(t("scan_type"), "wide", () => swap(() => pairScreen())),
-    ],
-    leave: () => {
-      left = true;
-      running?.stop();
-    },
-  };
+/** What went wrong with a picture; nothing where its code is taken. */
+function take(text: string): string | null {
+  const found = parsePairing(text, location.origin);
+  if (found.kind !== "code") return pairingFault(found) ?? t("pair_not_ours");
+  say(t("working"));
+  void connect(found.code);
+  return null;
 }
