@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
-import { PhoneToken, Token, launchBrowser, newPerson, newPhone, readQr, startDemo } from "./support.mjs";
+import { PhoneToken, Token, launchBrowser, newPerson, newPhone, readQr, startDemo, waitNextStep } from "./support.mjs";
 import { field, follow, heading, logIn, looker, press, waitForMail } from "./people.mjs";
 
 const run = promisify(execFile);
@@ -33,10 +33,10 @@ async function write(page, { note = "", drug = "Oxycodone hydrochloride" } = {})
   await field(page, "Strength").fill("5 mg");
   await field(page, "Form").fill("tablet");
   await field(page, "Quantity").fill("20");
-  await field(page, "Of what").fill("tablets");
+  await field(page, "Unit").fill("tablets");
   await field(page, "Directions for use").fill("One tablet every six hours as needed for pain");
   await field(page, "Patient's address").fill("4 Birch Lane, Lincoln NE 68502");
-  if (note) await page.getByLabel(/^A word to the pharmacist/).fill(note);
+  if (note) await page.getByLabel(/^Note to the pharmacist/).fill(note);
   await field(page, "Pharmacy").selectOption({ index: 1 });
   await field(page, "DEA number").selectOption({ index: 1 });
   await press(page, "Save");
@@ -49,6 +49,27 @@ async function sign(page) {
   await field(page, "Passcode of the active token").fill(await phone.fresh());
   await page.getByRole("button", { name: /^Sign (the|\d)/ }).click();
   await page.getByText("Signed, and on its way to the pharmacy.").waitFor();
+}
+
+/** Puts a QR code before the camera of a phone, square by square. */
+async function see(page, squares) {
+  await page.evaluate((path) => {
+    const canvas = document.createElement("canvas");
+    const size = 6;
+    const marks = [...path.matchAll(/M(\d+) (\d+)h(\d+)/g)].map((it) => it.slice(1).map(Number));
+    const side = Math.max(...marks.map(([x, , wide]) => x + wide)) + 4;
+    [canvas.width, canvas.height] = [side * size, side * size];
+    const context = canvas.getContext("2d");
+    const draw = () => {
+      context.fillStyle = "#fff";
+      context.fillRect(0, 0, canvas.width, canvas.height);
+      context.fillStyle = "#000";
+      for (const [x, y, wide] of marks) context.fillRect(x * size, y * size, wide * size, size);
+    };
+    draw();
+    setInterval(draw, 100);
+    navigator.mediaDevices.getUserMedia = async () => canvas.captureStream(10);
+  }, squares);
 }
 
 /** Looks at a prescription again until its page says so. */
@@ -149,6 +170,55 @@ test("from the chart to a prescription that its pharmacy has taken", async () =>
   await follow(page, "Print a copy");
   await page.getByText("Copy only—not valid for dispensing").first().waitFor();
   await look(page, "rx-copy");
+});
+
+test("the phone shows what is signed, and its code is bound to that", async () => {
+  const { page } = clinic;
+  const { page: app } = phone;
+  await page.goto(`${demo.origin}/e-prescribing/new`);
+  await write(page, { drug: "Alprazolam" });
+  await press(page, "Mark ready to sign");
+  await page.getByRole("link", { name: /^Review and sign/ }).click();
+  await page.getByText("See on your phone what you sign").click();
+  await look(page, "rx-sign-bound");
+  await see(app, await page.locator(".bound svg path").last().getAttribute("d"));
+  const begin = async () => {
+    await app.getByRole("button", { name: /^Sign with/ }).click();
+    await heading(app, "Sign a prescription").waitFor();
+  };
+  // Typed in place of scanned: the app says that it has seen nothing.
+  await begin();
+  await field(app, "Or type the number below the QR code").fill("12");
+  await press(app, "Show the code");
+  await app.locator("#number-error").waitFor();
+  await look(app, "sign-begin");
+  await field(app, "Or type the number below the QR code").fill(await page.locator(".bound .id").innerText());
+  await press(app, "Show the code");
+  await app.getByText("This app has not seen what you sign.").waitFor();
+  await press(app, "Back");
+  await begin();
+  await press(app, "Scan the QR code");
+  await heading(app, "Is this what you sign?").waitFor();
+  await app.getByText("Alprazolam 5 mg tablet, 20 tablets").waitFor();
+  await look(app, "sign-review", true);
+  await press(app, "Yes, show the code");
+  await app.locator(".digits").first().waitFor();
+  await look(app, "sign-code", true);
+  const code = async () => (await app.locator(".digits").first().innerText()).replace(/\s/g, "");
+  // The step of the last signature is spent.
+  await waitNextStep();
+  const digits = await code();
+  assert.match(digits, /^\d{8}$/);
+  await field(page, "Passphrase").fill(demo.facts.passphrase);
+  await field(page, "Passcode of the active token").fill(digits);
+  await page.getByRole("button", { name: /^Sign (the|\d)/ }).click();
+  await page.getByText("Signed, and on its way to the pharmacy.").waitFor();
+  await follow(page, "Alprazolam 5 mg");
+  const record = await page.evaluate(async (href) => (await fetch(href)).text(), await page.getByRole("link", { name: "Download the record" }).getAttribute("href"));
+  const said = JSON.parse(Buffer.from(record.split(".")[1], "base64url").toString());
+  assert.equal(said.authentication.binding, "content_shown");
+  await press(app, "Back");
+  await waitNextStep();
 });
 
 test("what the pharmacy turns down is printed and signed by hand", async () => {

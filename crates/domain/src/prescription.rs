@@ -18,6 +18,23 @@ pub const SERIES_DAYS: i32 = 90;
 /// Idle seconds after which a page of signing is over (question A13).
 pub const SIGNING_SECONDS: i64 = 120;
 
+/// Most characters of each text. The directions are as long as the pharmacies' standard carries; what is longer
+/// is refused, never cut (21 CFR 1311.170(e)).
+pub const LONGEST: [(&str, usize); 7] = [
+    ("drug", 100),
+    ("strength", 60),
+    ("form", 60),
+    ("unit", 40),
+    ("directions", 1_000),
+    ("address", 200),
+    ("note", 200),
+];
+
+/// Most characters of the text with that name; none of another.
+pub fn longest(field: &str) -> usize {
+    LONGEST.iter().find(|(name, _)| *name == field).map_or(0, |(_, most)| *most)
+}
+
 /// The amount is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("Type how much, such as 30 or 2.5.")]
@@ -168,7 +185,15 @@ impl Content {
             "Type the patient's full address: the law asks for it (21 CFR 1306.05).",
         );
         lack(empty(&self.drug), "drug", "Type the drug.");
-        lack(empty(&self.strength), "strength", "Type the strength, such as 10 mg.");
+        let measured = |text: &str| {
+            let unit = |c: char| c.is_alphabetic() || c == '%';
+            text.chars().any(|c| c.is_ascii_digit()) && text.chars().any(unit)
+        };
+        lack(
+            !measured(&self.strength),
+            "strength",
+            "Type the strength with its unit, such as 10 mg.",
+        );
         lack(empty(&self.form), "form", "Type the form, such as tablet.");
         lack(self.schedule.is_none(), "schedule", "Choose the schedule.");
         lack(self.quantity.is_none(), "quantity", "Type how much, such as 30 or 2.5.");
@@ -181,8 +206,9 @@ impl Content {
                 lack(self.refills > 0, "refills", "Schedule II has no refills (21 CFR 1306.12).");
                 if let Some(day) = self.earliest_fill {
                     let days = today.days_until(day);
+                    lack(days < 0, "earliest_fill", "This day has passed.");
                     lack(
-                        !(0..=SERIES_DAYS).contains(&days),
+                        days > SERIES_DAYS,
                         "earliest_fill",
                         "A series covers at most 90 days from today (21 CFR 1306.12).",
                     );

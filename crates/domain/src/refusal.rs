@@ -122,7 +122,9 @@ pub enum Refusal {
     )]
     ModelNotAllowed,
     /// The token's activation code has not come back (21 CFR 1311.105(c)).
-    #[error("This token is not activated for signing yet. Type its activation code first.")]
+    #[error(
+        "This token is not activated for signing yet. Under Token Management, activate it first."
+    )]
     NotActivated,
     /// Access control does not let its owner sign now (21 CFR 1311.125).
     #[error("You have no permission to sign here now. Your practice can say why.")]

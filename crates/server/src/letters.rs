@@ -13,7 +13,6 @@ macro_rules! notices {
         }
 
         impl Note {
-            #[cfg(test)]
             const ALL: &'static [Self] = &[$(Self::$Kind,)+];
 
             /// Stable word.
@@ -121,6 +120,12 @@ notices! {
     CodeText: "code_text" in "notices/code_text.txt" = "Your code";
     /// Your code.
     CodeLetter: "code_letter" in "notices/code_letter.txt" = "Your code";
+}
+
+/// The subject of a kind of notice, for a list of them.
+pub(crate) fn subject_of(code: &str) -> String {
+    let note = Note::ALL.iter().find(|note| note.code() == code);
+    note.map_or(code, |note| note.subject()).replace("{{ practice }}", "the practice")
 }
 
 #[cfg(test)]

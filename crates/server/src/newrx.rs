@@ -5,12 +5,12 @@
 //! against the schema, and no network was tried. Whoever connects one checks it here.
 
 use askama::Template;
-use countersign_domain::{Schedule, prescription::Quantity};
+use countersign_domain::{
+    Schedule,
+    prescription::{Quantity, longest},
+};
 use countersign_store::{PrescriptionRow, SignedRecord};
 use serde_json::Value;
-
-/// Most characters of the directions for use that the standard carries.
-const MOST_DIRECTIONS: usize = 1_000;
 
 #[derive(Template)]
 #[template(path = "newrx.xml", escape = "html")]
@@ -58,7 +58,7 @@ pub(crate) fn of_record(
     let said = crate::record::said(&signed.jws).ok_or("the signed record can't be read")?;
     let text = |path: &str| said.pointer(path).and_then(Value::as_str).unwrap_or_default();
     let content = &row.it.content;
-    if content.directions.chars().count() > MOST_DIRECTIONS {
+    if content.directions.chars().count() > longest("directions") {
         return Err("the directions are too long for the pharmacies' network");
     }
     let (Some(pharmacy), Some(schedule)) = (&content.pharmacy, content.schedule) else {

@@ -131,7 +131,7 @@ async fn take(State(it): State<Arc<Running>>, headers: HeaderMap, body: String) 
         return rejected("message and signed record are not of the same prescription");
     }
     if of("/prescription/note").to_lowercase().starts_with("reject") {
-        return rejected("turned down, since the word to the pharmacist says so");
+        return rejected("turned down, since the note to the pharmacist says so");
     }
     let line = PharmacyLine {
         drug: format!("{} {}", of("/prescription/drug"), of("/prescription/strength")),

@@ -562,6 +562,8 @@ pub struct TokenRow {
     pub last_used: Option<When>,
     /// When it was disabled.
     pub disabled: Option<When>,
+    /// It waits to be activated for signing.
+    pub to_activate: bool,
 }
 
 /// Something that happened to a token or an account.
@@ -991,6 +993,8 @@ pub struct DashboardPage {
     pub staff: bool,
     /// Whether they may sign, in words, and what is missing.
     pub signing: Option<SigningLine>,
+    /// How many prescriptions of theirs could not be sent.
+    pub not_sent: usize,
 }
 
 /// A pairing: the code that a device makes a token with.

@@ -186,6 +186,28 @@ impl Tx<'_> {
         self.archived(&rows)
     }
 
+    /// When the practitioner of a prescription said that it is not theirs.
+    pub fn disowned(&mut self, id: PrescriptionId) -> Result<Option<Timestamp>, Error> {
+        let row = self.row(
+            sql!("SELECT at FROM disowned WHERE prescription = $1"),
+            &[id.as_bytes().into()],
+        )?;
+        row.map(|row| Ok(Timestamp::from_micros(row.int(0, "disowned.at")?))).transpose()
+    }
+
+    /// The prescriptions of somebody in a practice that could not be sent, newest first.
+    pub fn not_sent(
+        &mut self,
+        person: PersonId,
+        practice: PracticeId,
+    ) -> Result<Vec<Archived>, Error> {
+        let sql = archive_query!(
+            "WHERE r.prescriber = $1 AND r.practice = $2 AND p.state = 'failed' ORDER BY r.signed DESC, r.prescription LIMIT 50"
+        );
+        let rows = self.rows(sql, &[person.as_bytes().into(), practice.as_bytes().into()])?;
+        self.archived(&rows)
+    }
+
     /// Notes that a signed record is not its practitioner's. `false` where that was noted before.
     pub fn disown(&mut self, record: &SignedRecord, now: Timestamp) -> Result<bool, Error> {
         let noted = self.run(

@@ -341,7 +341,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let done = self.run(
-            sql!("UPDATE deadline SET done = $3, done_by = $4, note = $5 WHERE id = $1 AND practice = $2 AND done IS NULL"),
+            sql!("UPDATE deadline SET done = $3, done_by = $4, note = CASE WHEN note = '' THEN $5 ELSE note || '. Done: ' || $5 END WHERE id = $1 AND practice = $2 AND done IS NULL"),
             &[
                 id.as_bytes().into(),
                 practice.as_bytes().into(),

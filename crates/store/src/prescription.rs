@@ -28,6 +28,8 @@ pub struct PrescriptionRow {
     pub created: Timestamp,
     /// When it was last changed.
     pub changed: Timestamp,
+    /// Name of whoever wrote it last; empty where that was not kept.
+    pub by: String,
 }
 
 /// A key whose signatures can be verified.
@@ -58,10 +60,13 @@ struct Written {
     #[serde(default)]
     pharmacy: Option<(String, String)>,
     dea: String,
+    #[serde(default)]
+    by: String,
 }
 
-impl From<&Content> for Written {
-    fn from(it: &Content) -> Self {
+impl From<&PrescriptionRow> for Written {
+    fn from(row: &PrescriptionRow) -> Self {
+        let it: &Content = &row.it.content;
         let patient = [
             ("id", &it.patient.id),
             ("name", &it.patient.name),
@@ -83,6 +88,7 @@ impl From<&Content> for Written {
             note: it.note.clone(),
             pharmacy: it.pharmacy.as_ref().map(|at| (at.ncpdp.clone(), at.name.clone())),
             dea: it.dea.map(|dea| dea.as_text()).unwrap_or_default(),
+            by: row.by.clone(),
         }
     }
 }
@@ -162,7 +168,7 @@ macro_rules! prescription_query {
 impl Tx<'_> {
     /// Puts a new prescription down.
     pub fn create_prescription(&mut self, row: &PrescriptionRow) -> Result<(), Error> {
-        let written = Written::from(&row.it.content);
+        let written = Written::from(row);
         let sealed = self.seal_json(row.practice, "prescription", row.id.as_bytes(), &written)?;
         let patient = patient_hash(row.practice, &row.it.content.patient.id);
         self.run(
@@ -185,7 +191,7 @@ impl Tx<'_> {
 
     /// Writes what a prescription says and how far it is. What is signed or cancelled stays as it is.
     pub fn save_prescription(&mut self, row: &PrescriptionRow) -> Result<(), Error> {
-        let written = Written::from(&row.it.content);
+        let written = Written::from(row);
         let sealed = self.seal_json(row.practice, "prescription", row.id.as_bytes(), &written)?;
         self.run_one(
             sql!("UPDATE prescription SET state = $2, state_at = $3, sealed = $4, changed = $5 WHERE id = $1 "
@@ -352,7 +358,9 @@ impl Tx<'_> {
         let id = row.id(0, "prescription.id", PrescriptionId::from_slice)?;
         let practice = row.id(1, "prescription.practice", PracticeId::from_slice)?;
         let sealed = row.blob(5, "prescription.sealed")?;
-        let written: Written = self.open_json(practice, "prescription", id.as_bytes(), sealed)?;
+        let mut written: Written =
+            self.open_json(practice, "prescription", id.as_bytes(), sealed)?;
+        let by = std::mem::take(&mut written.by);
         Ok(PrescriptionRow {
             id,
             practice,
@@ -363,6 +371,7 @@ impl Tx<'_> {
             },
             created: Timestamp::from_micros(row.int(6, "prescription.created")?),
             changed: Timestamp::from_micros(row.int(7, "prescription.changed")?),
+            by,
         })
     }
 

@@ -627,6 +627,22 @@ pub fn deadline_label(kind: &str) -> &'static str {
     }
 }
 
+/// What is to be done about it, in words.
+pub fn deadline_advice(kind: &str) -> &'static str {
+    match kind {
+        "loss_reported" => {
+            "The people who set access control must know of a loss within one business day. Look at the tokens, and at what was signed since."
+        }
+        "prescription_not_sent" => {
+            "Find out why it was not sent. If that is a security incident, tell DEA and your application provider within one business day (21 CFR 1311.150(c))."
+        }
+        "prescription_disowned" => {
+            "Look at the record. If it was sent, call the pharmacy. If it is a security incident, tell DEA and your application provider within one business day (21 CFR 1311.150(c))."
+        }
+        _ => "",
+    }
+}
+
 /// How long before its end the designated individuals are reminded of what is due, in seconds.
 const REMIND_SECONDS: i64 = 4 * 3_600;
 

@@ -57,7 +57,7 @@ impl Entry {
 pub struct Search {
     /// Whose.
     pub person: Option<PersonId>,
-    /// Part of the patient's name or number.
+    /// Part of the patient's name or number, or the ID of a record.
     pub patient: String,
     /// Part of the drug.
     pub drug: String,
@@ -75,7 +75,8 @@ impl Search {
         self.person.is_none_or(|person| person == entry.it.record.prescriber)
             && within(&self.drug, entry.text("/prescription/drug"))
             && (within(&self.patient, entry.text("/prescription/patient/name"))
-                || within(&self.patient, entry.text("/prescription/patient/mrn")))
+                || within(&self.patient, entry.text("/prescription/patient/mrn"))
+                || entry.it.record.prescription.to_string() == self.patient.trim())
     }
 }
 
@@ -100,6 +101,8 @@ pub struct OwnLog {
     pub entries: Vec<Entry>,
     /// There may be more in it.
     pub full: bool,
+    /// What could not be sent, whenever it was signed.
+    pub not_sent: Vec<Entry>,
     /// The logs that were given out, each with the name of its practice.
     pub logs: Vec<(MonthlyLog, String)>,
 }
@@ -213,7 +216,8 @@ impl App {
                     let name = tx.practice_name(log.practice)?.unwrap_or_default();
                     logs.push((log, name));
                 }
-                Ok(Some(OwnLog { month, this_month, entries, full, logs }))
+                let not_sent = tx.not_sent(person, practice)?.into_iter().map(Entry::of).collect();
+                Ok(Some(OwnLog { month, this_month, entries, full, not_sent, logs }))
             })
             .await?
             .ok_or(Error::NotFound)?;
@@ -223,6 +227,11 @@ impl App {
             self.store.write("see_logs", move |tx| tx.see_logs(person, &month, at.now)).await?;
         }
         Ok(log)
+    }
+
+    /// How many prescriptions of somebody could not be sent and wait for what they decide.
+    pub async fn not_sent(&self, person: PersonId, practice: PracticeId) -> Result<usize, Error> {
+        Ok(self.store.read("not_sent", move |tx| tx.not_sent(person, practice)).await?.len())
     }
 
     /// A log as it was given out.
@@ -374,7 +383,7 @@ fn make_log(
             detail: &format!("{month}, {} prescriptions", entries.len()),
             path: &format!("/portal/prescriptions?month={month}"),
         };
-        mailer.tell(tx, &person, &notice, &[], at.now)?;
+        mailer.inform(tx, &person, &notice, at.now)?;
     }
     Ok(())
 }
@@ -392,7 +401,7 @@ fn remind_of_logs(
         let own = format!("/portal/prescriptions?month={month}");
         let detail = format!("{month}, of {}", person.name);
         let notice = Notice { note: Note::LogUnseen, practice, detail: &detail, path: &own };
-        mailer.tell(tx, &person, &notice, &[], at.now)?;
+        mailer.inform(tx, &person, &notice, at.now)?;
         let path = format!("/practice/{practice}/records?person={id}");
         let notice = Notice { path: &path, ..notice };
         let roles = [Role::Designated, Role::Administrator];

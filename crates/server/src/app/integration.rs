@@ -11,7 +11,7 @@ use countersign_domain::{
     Actor, ApiKeyId, CredentialId, Date, DeaNumber, Event, EventKind, Npi, PersonId, PracticeId,
     PrescriptionId, Refusal, Schedule, SigningRequestId, Timestamp,
     otp::OneTimePasscode,
-    prescription::{Content, Patient, Pharmacy, Prescription, Quantity, State},
+    prescription::{Content, Patient, Pharmacy, Prescription, Quantity, State, longest},
 };
 use countersign_store::{Access, ApiClient, ApiKey, PrescriptionRow, SigningRequest, Tx};
 use data_encoding::BASE64URL_NOPAD;
@@ -524,14 +524,15 @@ fn read(
         );
     }
     let lines = [
-        (&it.drug, "drug", 100),
-        (&it.strength, "strength", 60),
-        (&it.form, "form", 60),
-        (&it.unit, "unit", 40),
-        (&it.directions, "directions", 300),
-        (&it.note, "note", 200),
+        (&it.drug, "drug"),
+        (&it.strength, "strength"),
+        (&it.form, "form"),
+        (&it.unit, "unit"),
+        (&it.directions, "directions"),
+        (&it.note, "note"),
     ];
-    for (text, field, most) in lines {
+    for (text, field) in lines {
+        let most = longest(field);
         // Never cut: what is signed is what was sent.
         if text.chars().count() > most || text.chars().any(crate::launch::is_hidden) {
             tell(field, &format!("Send one line of at most {most} characters."));
@@ -576,7 +577,8 @@ fn put_down(
     it.mark_ready(person, today, at.now)
         .map_err(|_| Tx::broken("what lacks nothing is not ready"))?;
     let practice = key.practice;
-    let row = PrescriptionRow { id, practice, it, created: at.now, changed: at.now };
+    let by = "the EHR".to_owned();
+    let row = PrescriptionRow { id, practice, it, created: at.now, changed: at.now, by };
     tx.create_prescription(&row)?;
     for kind in [EventKind::PrescriptionWritten, EventKind::PrescriptionReady] {
         let event = Event::success(kind, Actor::ApiKey(key.id), at.support)

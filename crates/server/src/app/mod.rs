@@ -54,7 +54,9 @@ use crate::{
     outbound::{Nothing, Outbound},
 };
 
-pub use access::{Asked, Board, Desk, Execution, NewPaper, Shown, Wanted, deadline_label};
+pub use access::{
+    Asked, Board, Desk, Execution, NewPaper, Shown, Wanted, deadline_advice, deadline_label,
+};
 pub use activation::{Activation, Hindrance};
 pub use admin::{Closing, DemoPerson, ListedKey};
 pub use archive::{Entry, Format, MOST_RECORDS, OwnLog, Search, rendered};

@@ -105,26 +105,53 @@ impl Mailer {
         also: &[String],
         now: Timestamp,
     ) -> Result<(), countersign_store::Error> {
+        let secret = LinkSecret::new(tx.rng())?;
+        let link = format!("{}/not-me/{}", self.public_url, secret.text());
+        let sent = self.send_to(tx, person, notice, also, Some(&link), now)?;
+        if sent {
+            let until = now.plus_seconds(NOT_ME_SECONDS);
+            tx.create_repudiation(&secret.digest(), person.id, notice.practice, until)?;
+        }
+        Ok(())
+    }
+
+    /// Tells somebody what they did not do, and nobody else did in their name: without that link, which would
+    /// stop all their tokens for nothing.
+    pub(super) fn inform(
+        &self,
+        tx: &mut Tx<'_>,
+        person: &Person,
+        notice: &Notice<'_>,
+        now: Timestamp,
+    ) -> Result<(), countersign_store::Error> {
+        self.send_to(tx, person, notice, &[], None, now).map(drop)
+    }
+
+    /// To all their addresses; whether there is one.
+    fn send_to(
+        &self,
+        tx: &mut Tx<'_>,
+        person: &Person,
+        notice: &Notice<'_>,
+        also: &[String],
+        link: Option<&str>,
+        now: Timestamp,
+    ) -> Result<bool, countersign_store::Error> {
         let profile = tx.profile(person)?.unwrap_or_default();
         let mut to: Vec<&String> = profile.emails.iter().chain(also).collect();
         to.sort_unstable();
         to.dedup();
-        let secret = LinkSecret::new(tx.rng())?;
-        let link = format!("{}/not-me/{}", self.public_url, secret.text());
-        if !to.is_empty() || !profile.phone.is_empty() {
-            let until = now.plus_seconds(NOT_ME_SECONDS);
-            tx.create_repudiation(&secret.digest(), person.id, notice.practice, until)?;
-        }
+        let any = !to.is_empty() || !profile.phone.is_empty();
         let alone = to.len() < 2;
         for address in to {
-            self.write(tx, notice, Some(person.id), Channel::Email, address, Some(&link), now)?;
+            self.write(tx, notice, Some(person.id), Channel::Email, address, link, now)?;
         }
         // Two addresses at least: with one e-mail address the telephone is the other.
         if alone && profile.phone.parse::<PhoneNumber>().is_ok() {
             let phone = &profile.phone;
-            self.write(tx, notice, Some(person.id), Channel::Phone, phone, Some(&link), now)?;
+            self.write(tx, notice, Some(person.id), Channel::Phone, phone, link, now)?;
         }
-        Ok(())
+        Ok(any)
     }
 
     /// Tells the designated individuals of a practice (21 CFR 1311.102(b)), but for one.

@@ -71,6 +71,8 @@ pub struct OneRx {
     pub signed: Option<SignedRecord>,
     /// Its way to the pharmacy.
     pub way: Option<Transmission>,
+    /// When its practitioner said that it is not theirs.
+    pub disowned: Option<Timestamp>,
 }
 
 impl OneRx {
@@ -80,7 +82,8 @@ impl OneRx {
     ) -> Result<Self, countersign_store::Error> {
         let signed = tx.signed_record(row.practice, row.id)?;
         let way = tx.transmission(row.id)?;
-        Ok(Self { row, signed, way })
+        let disowned = tx.disowned(row.id)?;
+        Ok(Self { row, signed, way, disowned })
     }
 }
 
@@ -301,8 +304,10 @@ impl App {
                     mrn: chart.patient.mrn.clone(),
                     address: content.patient.address,
                 };
-                if let Identity::Staff(_) = chart.who {
-                    // The practitioner chooses the number, for each prescription (1311.120(b)(7)).
+                // The practitioner chooses the number, for each prescription (1311.120(b)(7)): whoever else
+                // writes can neither choose it nor undo the choice.
+                let staff = matches!(chart.who, Identity::Staff(_));
+                if staff {
                     content.dea = None;
                 }
                 let prescriber = draft.prescriber;
@@ -314,7 +319,9 @@ impl App {
                         let id = PrescriptionId::new(at.now, tx.rng())?;
                         let it = Prescription { prescriber, content, state: State::Draft };
                         let (practice, now) = (chart.practice, at.now);
-                        let row = PrescriptionRow { id, practice, it, created: now, changed: now };
+                        let by = name_of(tx, &chart)?;
+                        let row =
+                            PrescriptionRow { id, practice, it, created: now, changed: now, by };
                         tx.create_prescription(&row)?;
                         (id, Ok(()))
                     }
@@ -324,10 +331,14 @@ impl App {
                             Identity::Prescriber(me) => row.it.prescriber == me,
                             Identity::Staff(_) => row.it.prescriber == prescriber,
                         };
+                        if staff {
+                            content.dea = row.it.content.dea;
+                        }
                         let result =
                             if own { row.it.edit(content) } else { Err(StateRefusal::NotYours) };
                         if result.is_ok() {
                             row.changed = at.now;
+                            row.by = name_of(tx, &chart)?;
                             tx.save_prescription(&row)?;
                         }
                         (id, result)
@@ -722,6 +733,15 @@ const fn actor(chart: &Chart) -> Actor {
         Identity::Prescriber(id) => Actor::Person(id),
         Identity::Staff(id) => Actor::Staff(id),
     }
+}
+
+/// The name of whoever came from the chart.
+fn name_of(tx: &mut Tx<'_>, chart: &Chart) -> Result<String, countersign_store::Error> {
+    Ok(match chart.who {
+        Identity::Prescriber(id) => tx.person(id)?.map(|it| it.name),
+        Identity::Staff(id) => tx.staff(id)?.map(|it| it.name),
+    }
+    .unwrap_or_default())
 }
 
 pub(super) fn today(

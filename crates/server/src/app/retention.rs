@@ -284,7 +284,7 @@ fn tell_hold(
     by: PersonId,
     at: At,
 ) -> Result<(), countersign_store::Error> {
-    let path = format!("/practice/{practice}/records");
+    let path = format!("/practice/{practice}/holds");
     let notice = Notice { note: Note::HoldChanged, practice, detail, path: &path };
     let roles = [Role::Designated, Role::Administrator];
     mailer.tell_roles(tx, &notice, &roles, Some(by), at.now).map(drop)

@@ -227,10 +227,10 @@ fn say_slow(
         note: Note::RxSlow,
         practice: it.practice,
         detail: &which(it),
-        path: "/e-prescribing",
+        path: "/portal/prescriptions",
     };
     if let Some(person) = tx.person(row.it.prescriber)? {
-        mailer.tell(tx, &person, &notice, &[], at.now)?;
+        mailer.inform(tx, &person, &notice, at.now)?;
     }
     let mut event = Event::success(EventKind::PrescriptionSlow, Actor::System, at.support)
         .about(it.practice, row.it.prescriber)
@@ -252,9 +252,10 @@ fn say_failed(
     let why = if incident { "it was not reached" } else { "it was turned down" };
     let detail = format!("{}, {why}", which(it));
     let practice = row.practice;
-    let notice = Notice { note: Note::RxFailed, practice, detail: &detail, path: "/e-prescribing" };
+    let notice =
+        Notice { note: Note::RxFailed, practice, detail: &detail, path: "/portal/prescriptions" };
     if let Some(person) = tx.person(row.it.prescriber)? {
-        mailer.tell(tx, &person, &notice, &[], at.now)?;
+        mailer.inform(tx, &person, &notice, at.now)?;
     }
     if !incident {
         return Ok(());
@@ -270,6 +271,6 @@ fn say_failed(
         discovered: at.now,
         due: one_business_day_after(at.now, &rules.zone),
         done: None,
-        note: format!("{} tries; {}", it.tries, it.outcome),
+        note: format!("Record {}; {} tries; {}", row.id, it.tries, it.outcome),
     })
 }

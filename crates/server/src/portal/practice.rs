@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use axum::extract::Path;
 use countersign_domain::{
-    Date, DeaNumber, DeaRegistration, DisableReason, PersonId, PracticeId, RequestId, Role,
-    Schedules, StateLicence, UsState, WARN_DAYS,
+    Date, DeaNumber, DeaRegistration, DeadlineId, DisableReason, PersonId, PracticeId,
+    PrescriptionId, RequestId, Role, Schedules, StateLicence, UsState, WARN_DAYS,
     access::{AccessRefusal, Cause, Change, Permission, Setting},
     proofing::Channel,
 };
@@ -17,7 +17,11 @@ use http::StatusCode;
 
 use super::{Ctx, Fields, Query, console, show, tokens};
 use crate::{
-    app::{Asked, Board, Desk, Execution, NewPaper, Overview, Shown, Wanted, deadline_label},
+    app::{
+        Asked, Board, Desk, Execution, NewPaper, Overview, Shown, Wanted, deadline_advice,
+        deadline_label,
+    },
+    letters,
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, Choice, ChoiceField, DeskLink, DueLine, DuePage, LetterLine, LetterPage,
@@ -122,6 +126,9 @@ impl Known {
                 (show::when(at), by.map_or_else(|| "the server".to_owned(), |by| self.name(by)))
             }),
             note: it.note.clone(),
+            advice: deadline_advice(&it.kind),
+            record: record_of(&it.note).map(|id| format!("{}/records?patient={id}", self.base())),
+            error: None,
         }
     }
 
@@ -252,15 +259,27 @@ pub(super) async fn home(ctx: Ctx, Path(practice): Path<String>, query: Query) -
     Ok(page(StatusCode::OK, &template))
 }
 
-pub(super) async fn due(ctx: Ctx, Path(practice): Path<String>) -> Out {
-    let known = known(&ctx, &practice).await?;
-    let template = DuePage {
-        page: known.frame(&ctx, "What is due"),
+/// The prescription that a note of a deadline names.
+fn record_of(note: &str) -> Option<PrescriptionId> {
+    note.strip_prefix("Record ")?.get(..36)?.parse().ok()
+}
+
+fn due_page(ctx: &Ctx, known: &Known) -> DuePage {
+    DuePage {
+        page: known.frame(ctx, "What is due"),
         base: known.base(),
         zone: known.desk.practice.zone.name().replace('_', " "),
-        due: known.board.deadlines.iter().map(|it| known.due(&ctx, it)).collect(),
+        due: known.board.deadlines.iter().map(|it| known.due(ctx, it)).collect(),
         decided: known.board.requests.iter().map(|row| known.line(row)).collect(),
-    };
+    }
+}
+
+pub(super) async fn due(ctx: Ctx, Path(practice): Path<String>, query: Query) -> Out {
+    let known = known(&ctx, &practice).await?;
+    let mut template = due_page(&ctx, &known);
+    if query.text("done") == "noted" {
+        template.page.notice = Some(Notice::new(NoticeKind::Success, "Noted as done."));
+    }
     Ok(page(StatusCode::OK, &template))
 }
 
@@ -270,14 +289,21 @@ pub(super) async fn due_done(
     fields: Fields,
 ) -> Out {
     let known = known(&ctx, &practice).await?;
-    let id = id.parse().map_err(|_| ctx.not_found())?;
+    let id: DeadlineId = id.parse().map_err(|_| ctx.not_found())?;
     let note: String = fields.text("note").trim().chars().take(200).collect();
-    let note = if note.is_empty() { "Done".to_owned() } else { note };
+    if note.is_empty() {
+        let mut template = due_page(&ctx, &known);
+        let wanted = format!("{id}");
+        let line = template.due.iter_mut().find(|it| it.id == wanted && it.done.is_none());
+        line.ok_or_else(|| ctx.not_found())?.error =
+            Some("Say what was done, in a few words.".to_owned());
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    }
     let done = ctx.app().deadline_done(&known.desk, id, note, ctx.at).await;
     if !done.map_err(|error| ctx.stop(&error))? {
         return Err(ctx.not_found());
     }
-    Ok(see_other(&format!("{}/due", known.base())))
+    Ok(see_other(&format!("{}/due?done=noted", known.base())))
 }
 
 fn papers(known: &Known, ctx: &Ctx, person: PersonId) -> Vec<PaperLine> {
@@ -753,7 +779,8 @@ pub(super) async fn letters(ctx: Ctx, Path(practice): Path<String>) -> Out {
         messages: others
             .iter()
             .map(|it| {
-                let what = format!("{} to {}", it.kind.replace('_', " "), name(it.person));
+                let what =
+                    format!("{} \u{2192} {}", letters::subject_of(&it.kind), name(it.person));
                 let how = match (it.done, it.outcome.as_str()) {
                     (None, "") => "waits".to_owned(),
                     (None, why) => format!("waits: {why}"),

@@ -8,7 +8,9 @@ use axum::{
 use countersign_domain::{
     Date, DeaNumber, ModelCode, PersonId, PrescriptionId, Schedule,
     ocra::Challenge,
-    prescription::{Content, Patient, Quantity, SIGNING_STATEMENT, State as RxState, StateRefusal},
+    prescription::{
+        Content, Patient, Quantity, SIGNING_STATEMENT, State as RxState, StateRefusal, longest,
+    },
 };
 use countersign_store::{Identity, PrescriptionRow, Session};
 use data_encoding::HEXLOWER;
@@ -32,6 +34,7 @@ use crate::{
     views::{
         ANY_TOKEN, Area, Choice, ChoiceField, EPrescribingPage, Failure, Notice, NoticeKind, Page,
         RxEditPage, RxLine, RxPaperPage, RxSignPage, RxViewPage, SecretField, StepUp, TextField,
+        When,
     },
 };
 
@@ -104,6 +107,8 @@ impl Known {
                 RxState::Signed { .. } | RxState::Transmitted { .. } => "active",
                 RxState::Printed { .. } | RxState::Cancelled { .. } => "ended",
             },
+            writer: Some(row.by.clone())
+                .filter(|by| !by.is_empty() && *by != self.name_of(row.it.prescriber)),
             by: self.name_of(row.it.prescriber),
             when: show::when(row.changed),
             facts: facts(content),
@@ -172,8 +177,17 @@ pub(super) async fn home(ctx: Ctx, query: Query) -> Out {
     let done = match query.text("done") {
         "signed" => Some("Signed, and on its way to the pharmacy."),
         "ready" => Some("Marked ready. Review and sign it, or write another one first."),
-        "cancelled" => Some("Put away."),
-        "again" => Some("It is being sent again."),
+        "cancelled" => Some("Cancelled."),
+        // It may have been turned down again by now: then its line says so.
+        "again"
+            if known
+                .sheet
+                .rows
+                .iter()
+                .any(|row| matches!(row.it.state, RxState::Signed { .. })) =>
+        {
+            Some("It is being sent again.")
+        }
         _ => None,
     };
     template.page.notice = done.map(|text| Notice::new(NoticeKind::Success, text));
@@ -207,7 +221,10 @@ fn edit_page(ctx: &Ctx, known: &Known, row: Option<&PrescriptionRow>) -> RxEditP
         .collect();
     let address = content.map_or(known.sheet.address.as_str(), |it| it.patient.address.as_str());
     RxEditPage {
-        page: known.frame(ctx, "Prescription"),
+        page: known.frame(
+            ctx,
+            if row.is_some() { "Change a prescription" } else { "Write a prescription" },
+        ),
         patient: known.chart.patient.id.clone(),
         action: row
             .map_or_else(|| format!("{HOME}/new"), |row| format!("{HOME}/rx/{}/edit", row.id)),
@@ -220,9 +237,14 @@ fn edit_page(ctx: &Ctx, known: &Known, row: Option<&PrescriptionRow>) -> RxEditP
         drugs: ctx.app().options().drugs.rows().map(|(name, _)| name.to_owned()).collect(),
         strength: of(|it| &it.strength),
         form: of(|it| &it.form),
+        // What the table says of a drug does not stay when another one is typed.
         schedule: options(
             schedules,
-            content.and_then(|it| it.schedule).map_or("", Schedule::code).to_owned(),
+            content
+                .filter(|it| ctx.app().options().drugs.schedule_of(&it.drug) != it.schedule)
+                .and_then(|it| it.schedule)
+                .map_or("", Schedule::code)
+                .to_owned(),
         ),
         quantity: field(content.and_then(|it| it.quantity.as_ref()).map_or("", Quantity::as_str)),
         unit: of(|it| &it.unit),
@@ -262,20 +284,25 @@ pub(super) async fn new_form(ctx: Ctx) -> Out {
 /// draft.
 fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) -> Option<Draft> {
     for (field, name, most) in [
-        (&mut it.drug, "drug", 100),
-        (&mut it.strength, "strength", 60),
-        (&mut it.form, "form", 60),
+        (&mut it.drug, "drug", longest("drug")),
+        (&mut it.strength, "strength", longest("strength")),
+        (&mut it.form, "form", longest("form")),
         (&mut it.quantity, "quantity", 12),
-        (&mut it.unit, "unit", 40),
+        (&mut it.unit, "unit", longest("unit")),
         (&mut it.refills, "refills", 4),
-        (&mut it.directions, "directions", 300),
+        (&mut it.directions, "directions", longest("directions")),
         (&mut it.earliest_fill, "earliest_fill", 20),
-        (&mut it.address, "address", 200),
-        (&mut it.note, "note", 200),
+        (&mut it.address, "address", longest("address")),
+        (&mut it.note, "note", longest("note")),
     ] {
-        *field = typed(fields, name, most);
+        // As it came: what is too long is said, and never cut.
+        *field = typed(fields, name, usize::MAX);
         // One line each: what is typed must not look like another field.
         field.value = field.value.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect();
+        let length = field.value.chars().count();
+        if length > most {
+            field.error = Some(format!("At most {most} characters; these are {length}."));
+        }
     }
     for (field, name) in [
         (&mut it.prescriber, "prescriber"),
@@ -285,7 +312,7 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
     ] {
         fields.text(name).clone_into(&mut field.value);
     }
-    if it.drug.value.is_empty() {
+    if it.drug.value.is_empty() && it.drug.error.is_none() {
         it.drug.error = Some("Type the drug.".to_owned());
     }
     let listed = ctx.app().options().drugs.schedule_of(&it.drug.value);
@@ -295,6 +322,11 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
     {
         let code = listed.code();
         it.schedule.error = Some(format!("In the table this drug is of schedule {code}."));
+    }
+    // A drug that is not in the table has the schedule that somebody says, and nobody did for this one.
+    if listed.is_none() && chosen.is_none() && it.drug.error.is_none() {
+        let text = "This drug is not in the table: look whether it is spelled right, and choose its schedule.";
+        it.schedule.error = Some(text.to_owned());
     }
     let quantity = match it.quantity.value.as_str() {
         "" => None,
@@ -339,7 +371,17 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
             .cloned(),
         dea,
     };
-    Some(Draft { prescriber, content })
+    // What is missing may stay so; what is typed and against the rules is said where it stands.
+    for lack in content.lacking(known.sheet.today) {
+        let field = match lack.field {
+            "refills" => &mut it.refills,
+            "earliest_fill" => &mut it.earliest_fill,
+            "strength" if !it.strength.value.is_empty() => &mut it.strength,
+            _ => continue,
+        };
+        field.error = Some(lack.text.to_owned());
+    }
+    it.problems_are_none().then_some(Draft { prescriber, content })
 }
 
 async fn save(ctx: &Ctx, known: &Known, fields: &Fields, row: Option<&PrescriptionRow>) -> Out {
@@ -351,8 +393,10 @@ async fn save(ctx: &Ctx, known: &Known, fields: &Fields, row: Option<&Prescripti
     let Some(draft) = read_draft(ctx, fields, known, &mut template) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
+    let marked = row.is_some_and(|row| matches!(row.it.state, RxState::Ready { .. }));
     let saved = ctx.app().save_draft(&known.chart, row.map(|row| row.id), draft, ctx.at).await;
     match saved.map_err(|error| ctx.stop(&error))? {
+        Ok(id) if marked => Ok(see_other(&format!("{HOME}/rx/{id}?done=unmarked"))),
         Ok(id) => Ok(see_other(&format!("{HOME}/rx/{id}"))),
         Err(refusal) => {
             template.page.notice = Some(Notice::new(NoticeKind::Error, refusal.to_string()));
@@ -387,16 +431,26 @@ pub(super) async fn edit(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Ou
 fn view_page(ctx: &Ctx, known: &Known, one: &OneRx, today: Date) -> RxViewPage {
     let row = &one.row;
     let open = row.it.state.is_open();
-    let mut lacking: Vec<&'static str> = Vec::new();
+    let mut lacking: Vec<(&'static str, &'static str)> = Vec::new();
     if open {
-        lacking.extend(row.it.content.lacking(today).iter().map(|lack| lack.text));
+        let found = row.it.content.lacking(today);
+        lacking.extend(found.iter().map(|lack| (lack.field, lack.text)));
     }
     let mine = known.me() == Some(row.it.prescriber);
+    let it = known.line(row);
     RxViewPage {
-        page: known.frame(ctx, "Prescription"),
+        page: known.frame(ctx, &it.what),
+        signed: one.signed.as_ref().map(|signed| (show::when(signed.signed), it.by.clone())),
+        disowned: one.disowned.map(show::when),
+        call: match row.it.state {
+            RxState::Signed { .. } | RxState::Transmitted { .. } => {
+                row.it.content.pharmacy.as_ref().map(|it| it.name.clone())
+            }
+            _ => None,
+        },
         can_mark: row.it.state == RxState::Draft && mine && lacking.is_empty(),
         lacking,
-        it: known.line(row),
+        it,
         open,
         sending: sending(one),
         failure: match row.it.state {
@@ -413,41 +467,49 @@ fn view_page(ctx: &Ctx, known: &Known, one: &OneRx, today: Date) -> RxViewPage {
     }
 }
 
-/// Where it is on its way, in words; empty where nothing was sent.
-fn sending(one: &OneRx) -> String {
-    let Some(way) = &one.way else { return String::new() };
+/// Where it is on its way: words, when that was, and more words. Nothing where nothing was sent.
+fn sending(one: &OneRx) -> Option<(String, Option<When>, String)> {
+    let way = one.way.as_ref()?;
     let pharmacy = one.row.it.content.pharmacy.as_ref().map_or("the pharmacy", |it| &it.name);
-    match one.row.it.state {
-        RxState::Signed { .. } if way.outcome.is_empty() => format!("On its way to {pharmacy}."),
-        RxState::Signed { .. } => format!(
-            "Not taken yet by {pharmacy}: {}. It is tried again by itself ({} so far).",
-            way.outcome, way.tries
+    let (words, when, more) = match one.row.it.state {
+        RxState::Signed { .. } if way.outcome.is_empty() => {
+            (format!("On its way to {pharmacy}."), None, String::new())
+        }
+        RxState::Signed { .. } => (
+            format!("Not taken yet by {pharmacy}: {}.", way.outcome),
+            None,
+            format!(" It is tried again by itself ({} so far).", way.tries),
         ),
-        RxState::Transmitted { at } => format!("{pharmacy} took it at {}.", at.minute_text()),
+        RxState::Transmitted { at } => (format!("{pharmacy} took it at"), Some(at), String::new()),
         RxState::Failed { at } => {
-            format!("It did not get to {pharmacy}, {}: {}.", at.minute_text(), way.outcome)
+            (format!("It did not get to {pharmacy},"), Some(at), format!(": {}.", way.outcome))
         }
-        RxState::Printed { at } => {
-            format!(
-                "Printed at {}, to be signed by hand. It is not sent any more.",
-                at.minute_text()
-            )
-        }
-        RxState::Draft | RxState::Ready { .. } | RxState::Cancelled { .. } => String::new(),
-    }
+        RxState::Printed { at } => (
+            "Printed, to be signed by hand,".to_owned(),
+            Some(at),
+            ". It is not sent any more.".to_owned(),
+        ),
+        RxState::Draft | RxState::Ready { .. } | RxState::Cancelled { .. } => return None,
+    };
+    Some((words, when.map(show::when), more))
 }
 
-pub(super) async fn one(ctx: Ctx, Path(id): Path<String>) -> Out {
+pub(super) async fn one(ctx: Ctx, Path(id): Path<String>, query: Query) -> Out {
     let known = known(&ctx).await?;
     let one = found(&ctx, &known, &id).await?;
-    Ok(page(StatusCode::OK, &view_page(&ctx, &known, &one, known.sheet.today)))
+    let mut template = view_page(&ctx, &known, &one, known.sheet.today);
+    if query.text("done") == "unmarked" && one.row.it.state == RxState::Draft {
+        let text = "Saved. It is no longer marked ready: review it, and mark it again.";
+        template.page.notice = Some(Notice::new(NoticeKind::Warning, text));
+    }
+    Ok(page(StatusCode::OK, &template))
 }
 
 /// The paper of one: a copy while the electronic one counts (21 CFR 1311.170(c)), and after a failure what
 /// is to be signed by hand (1311.170(b)).
 pub(super) async fn paper(ctx: Ctx, Path(id): Path<String>) -> Out {
     let known = known(&ctx).await?;
-    let OneRx { row, signed, way } = found(&ctx, &known, &id).await?;
+    let OneRx { row, signed, way, .. } = found(&ctx, &known, &id).await?;
     let (Some(signed), Some(way)) = (signed, way) else { return Err(ctx.not_found()) };
     let content = &row.it.content;
     let failure = match row.it.state {
@@ -629,6 +691,11 @@ pub(super) async fn sign(ctx: Ctx, fields: Fields) -> Out {
     let signing = ctx.app().sign(&known.session, form, ctx.at).await;
     let text = match signing.map_err(|error| ctx.stop(&error))? {
         Signing::Done(_) => return Ok(see_other(&format!("{HOME}?done=signed"))),
+        Signing::Refused(StateRefusal::NotReady) => {
+            "Nothing was signed: what you saw is not marked ready any more. Somebody may have changed it. \
+             Look at it, and mark it ready again."
+                .to_owned()
+        }
         Signing::Refused(refusal) => refusal.to_string(),
         Signing::Hindered(hindrance) => hindrance.to_string(),
         Signing::TimedOut => {

@@ -4,7 +4,9 @@ use axum::{
     extract::Path,
     response::{IntoResponse, Response},
 };
-use countersign_domain::{Date, HoldId, PersonId, PracticeId, PrescriptionId, Role};
+use countersign_domain::{
+    Date, HoldId, PersonId, PracticeId, PrescriptionId, Role, prescription::State,
+};
 use http::{StatusCode, header};
 
 use super::{
@@ -37,6 +39,19 @@ fn line(entry: &Entry) -> RecordLine {
             of("/prescription/quantity"),
             of("/prescription/unit"),
         ),
+        more: format!(
+            "{}. Schedule {}, {} refills. {}",
+            of("/prescription/directions"),
+            of("/prescription/schedule"),
+            entry.number("/prescription/refills"),
+            of("/prescription/pharmacy/name"),
+        ),
+        call: match entry.it.state {
+            State::Signed { .. } | State::Transmitted { .. } => {
+                Some(of("/prescription/pharmacy/name").to_owned())
+            }
+            _ => None,
+        },
         by: of("/practitioner/name").to_owned(),
         dea: of("/practitioner/dea").to_owned(),
         state: entry.it.state.label(),
@@ -76,6 +91,7 @@ pub(super) async fn own(ctx: Ctx, query: Query) -> Out {
         before: month_before(&log.month, -1),
         after: month_before(&log.month, 1).filter(|month| *month <= log.this_month),
         full: log.full,
+        not_sent: log.not_sent.iter().map(line).collect(),
         logs: log
             .logs
             .iter()
@@ -90,7 +106,8 @@ pub(super) async fn own(ctx: Ctx, query: Query) -> Out {
     };
     if query.text("done") == "disowned" {
         let text = "Reported. The people who set access control have been told, and must look at it within one \
-                    business day. If somebody may have your token or passphrase, report that too.";
+                    business day. If it was sent, call its pharmacy now: it is not stopped there. If somebody \
+                    may have your token or passphrase, disable the token too.";
         template.page.notice = Some(Notice::new(NoticeKind::Success, text));
     }
     Ok(page(StatusCode::OK, &template))
@@ -162,6 +179,11 @@ fn asked(get: impl Fn(&str) -> String, it: &mut RecordsPage) -> Option<Search> {
         _ => read::<Date>(field),
     };
     let (from, to) = (day(&mut it.from), day(&mut it.to));
+    if let (Some(from), Some(to)) = (from, to)
+        && to < from
+    {
+        it.to.error = Some("This day is before the first one.".to_owned());
+    }
     if it.from.error.is_some() || it.to.error.is_some() {
         return None;
     }
@@ -188,7 +210,7 @@ fn records_page(ctx: &Ctx, known: &practice::Known) -> Result<RecordsPage, Stop>
         to: TextField::default(),
         most: MOST_RECORDS,
         full: false,
-        lines: Vec::new(),
+        lines: None,
         holds: 0,
     })
 }
@@ -221,7 +243,7 @@ pub(super) async fn search(ctx: Ctx, Path(place): Path<String>, query: Query) ->
         let kept = if held { "Held".to_owned() } else { keeping.until(entry).to_string() };
         RecordLine { kept, ..line(entry) }
     };
-    template.lines = sorted(found.iter().map(kept).collect(), query.text("sort"));
+    template.lines = Some(sorted(found.iter().map(kept).collect(), query.text("sort")));
     Ok(page(StatusCode::OK, &template))
 }
 
@@ -269,9 +291,16 @@ async fn holds_page(ctx: &Ctx, known: &practice::Known) -> Result<HoldsPage, Sto
         years: retention.years_everywhere(),
         longer: retention.years(None) > retention.years_everywhere(),
         lines,
-        person: prescribers(known),
+        person: whose(known),
         reason: TextField::default(),
     })
+}
+
+/// Everybody, or one of those who prescribe.
+fn whose(known: &practice::Known) -> ChoiceField {
+    let mut field = prescribers(known);
+    field.options.insert(0, Choice::new("all", "Everybody's"));
+    field
 }
 
 /// The name of the field that says why a hold is lifted: each has a form of its own on the page.
@@ -296,11 +325,10 @@ pub(super) async fn hold(ctx: Ctx, Path(place): Path<String>, fields: Fields) ->
     let mut template = holds_page(&ctx, &known).await?;
     template.reason = reason(&fields, "reason");
     let asked = fields.text("person");
-    let known_person = template.person.options.iter().any(|it| it.value == asked);
-    if !asked.is_empty() && !known_person {
-        template.person.error = Some("Choose somebody of this practice.".to_owned());
-    } else {
+    if template.person.options.iter().any(|it| it.value == asked) {
         asked.clone_into(&mut template.person.value);
+    } else {
+        template.person.error = Some("Choose whose prescriptions are held.".to_owned());
     }
     if template.person.error.is_some() || template.reason.error.is_some() {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));

@@ -65,6 +65,7 @@ pub(super) fn row(token: &Token, now: Timestamp) -> TokenRow {
         added: when(token.added.unwrap_or(token.created)),
         last_used: token.last_used.map(when),
         disabled,
+        to_activate: token.is_active() && token.activated.is_none(),
     }
 }
 

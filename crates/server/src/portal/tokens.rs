@@ -95,6 +95,11 @@ pub(super) async fn dashboard(ctx: Ctx, query: Query) -> Out {
             .collect(),
         staff: overview.prescriber.sign_in.npi().is_none(),
         signing: signing(&ctx, &session, person, &overview).await?,
+        not_sent: ctx
+            .app()
+            .not_sent(person, session.practice)
+            .await
+            .map_err(|error| ctx.stop(&error))?,
     };
     let done = match query.text("done") {
         "passphrase" => {
@@ -173,7 +178,7 @@ pub(super) async fn list(ctx: Ctx, query: Query) -> Out {
     let done = match query.text("done") {
         "activated" => Some("The token is activated for signing."),
         "added" => Some(
-            "The token is added and active. The code you just used is spent: its next code logs you in.",
+            "The token is added and active. Before it signs prescriptions, choose Activate in its row. The code you just used is spent.",
         ),
         "replaced" => Some(
             "The new token is added and active, and the old one is disabled for good. Remove it from the old phone.",

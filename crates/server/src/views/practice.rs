@@ -66,6 +66,12 @@ pub struct DueLine {
     pub done: Option<(When, String)>,
     /// What was noted.
     pub note: String,
+    /// What is to be done.
+    pub advice: &'static str,
+    /// Where the record is that it is about.
+    pub record: Option<String>,
+    /// What is wrong with what was typed of it.
+    pub error: Option<String>,
 }
 
 /// Somebody in the list of a practice.
@@ -146,6 +152,12 @@ pub struct DuePage {
     pub due: Vec<DueLine>,
     /// Changes, newest first.
     pub decided: Vec<RequestLine>,
+}
+
+impl DuePage {
+    fn is_wrong(&self) -> bool {
+        self.due.iter().any(|it| it.error.is_some())
+    }
 }
 
 /// A registration or a licence.

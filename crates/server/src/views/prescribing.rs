@@ -20,6 +20,8 @@ pub struct RxLine {
     pub class: &'static str,
     /// In whose name.
     pub by: String,
+    /// Who wrote it last, where that is somebody else.
+    pub writer: Option<String>,
     /// When it was last changed.
     pub when: When,
     /// Everything that it says (21 CFR 1311.120(b)(9)).
@@ -99,11 +101,12 @@ impl RxEditPage {
             ("form", "Form", &self.form.error),
             ("schedule", "Schedule", &self.schedule.error),
             ("quantity", "Quantity", &self.quantity.error),
-            ("unit", "Of what", &self.unit.error),
+            ("unit", "Unit", &self.unit.error),
             ("refills", "Refills", &self.refills.error),
             ("directions", "Directions", &self.directions.error),
             ("earliest_fill", "Earliest fill date", &self.earliest_fill.error),
             ("address", "Patient's address", &self.address.error),
+            ("note", "Note to the pharmacist", &self.note.error),
             ("pharmacy", "Pharmacy", &self.pharmacy.error),
             ("dea", "DEA number", &self.dea.error),
         ])
@@ -129,14 +132,20 @@ pub struct RxViewPage {
     pub page: Page,
     /// The prescription.
     pub it: RxLine,
-    /// What keeps it from being marked ready.
-    pub lacking: Vec<&'static str>,
+    /// What keeps it from being marked ready: in which field, and what to do.
+    pub lacking: Vec<(&'static str, &'static str)>,
+    /// When it was signed, and by whom.
+    pub signed: Option<(When, String)>,
+    /// When its practitioner said that it is not theirs.
+    pub disowned: Option<When>,
+    /// Whom to call to stop it.
+    pub call: Option<String>,
     /// It can be changed.
     pub open: bool,
     /// Whoever looks can mark it ready.
     pub can_mark: bool,
-    /// Where it is on its way; empty where nothing was sent.
-    pub sending: String,
+    /// Where it is on its way: words, when that was, and more words.
+    pub sending: Option<(String, Option<When>, String)>,
     /// Whether it could not be sent, and whose that is to mend.
     pub failure: Failure,
     /// What its paper is called, where it has one.
@@ -195,6 +204,10 @@ pub struct RecordLine {
     pub patient: String,
     /// What.
     pub drug: String,
+    /// Directions, schedule, refills and pharmacy.
+    pub more: String,
+    /// The pharmacy that has it or will: whom to call to stop it.
+    pub call: Option<String>,
     /// By whom.
     pub by: String,
     /// Under which DEA number.
@@ -238,6 +251,8 @@ pub struct OwnRecordsPage {
     pub lines: Vec<RecordLine>,
     /// There may be more than these.
     pub full: bool,
+    /// What could not be sent, whenever it was signed.
+    pub not_sent: Vec<RecordLine>,
     /// The monthly logs that were given out, newest first.
     pub logs: Vec<LogLink>,
 }
@@ -264,8 +279,8 @@ pub struct RecordsPage {
     pub most: i64,
     /// There may be more than that.
     pub full: bool,
-    /// What was found, newest first.
-    pub lines: Vec<RecordLine>,
+    /// What was found, newest first; nothing where nothing was looked for.
+    pub lines: Option<Vec<RecordLine>>,
     /// How many holds are in force.
     pub holds: usize,
 }

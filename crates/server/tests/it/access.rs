@@ -273,7 +273,11 @@ both! {
         let page = doctor.get(&format!("{}/due", place.base)).await;
         let id = page.body.split("/due/").nth(1).unwrap().split('"').next().unwrap().to_owned();
         let done = format!("{}/due/{id}", place.base);
-        doctor.post(&done, &[("note", "Spoke with her")]).await.leads_to(&format!("{}/due", place.base));
+        // What the law wants done is not noted as done without a word.
+        let page = doctor.post(&done, &[("note", " ")]).await;
+        page.says(422, "Say what was done");
+        page.says(422, "must know of a loss within one business day");
+        doctor.post(&done, &[("note", "Spoke with her")]).await.leads_to(&format!("{}/due?done=noted", place.base));
         assert_eq!(doctor.post(&done, &[("note", "again")]).await.status, 404);
         doctor.get(&format!("{}/due", place.base)).await.says(200, "Spoke with her");
         // The doctor enters, and the office has no registration: it takes the other way round.

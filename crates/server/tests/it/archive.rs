@@ -75,7 +75,14 @@ both! {
         let events = app.events().await;
         assert_eq!(events.iter().filter(|it| **it == "prescription_disowned refused not_mine").count(), 1, "once");
         let mut console = app.signed_in_as(&ben).await;
-        console.get(&format!("/practice/{practice}/due")).await.says(200, "its practitioner disowns");
+        let due = console.get(&format!("/practice/{practice}/due")).await;
+        due.says(200, "its practitioner disowns");
+        due.says(200, "call the pharmacy");
+        let record = format!("/practice/{practice}/records?patient={id}");
+        assert!(due.body.contains(&record));
+        console.get(&record).await.says(200, "One every six hours. Schedule 2, 0 refills. Corner Pharmacy");
+        let mut browser = app.launched("amoreno").await;
+        browser.get(&path).await.says(200, "Said not to be the practitioner's");
         assert!(app.messages().await.iter().any(|it| it.kind == "prescription_disowned"));
         // Somebody else's is not there for anybody but its practitioner.
         assert_eq!(console.post(&report, &[]).await.status, 404);
@@ -224,6 +231,8 @@ both! {
         console.get(&ada).await.says(200, "Oxycodone");
         let nobody = console.get(&format!("{at}?person={}", ben.id)).await;
         assert!(!nobody.body.contains("Oxycodone"));
+        let page = console.get(&format!("{at}?from=2026-05-25&to=2026-05-24")).await;
+        assert!(page.field_error("to").is_some() && !page.body.contains("Nothing was found"));
         let page = console.get(&format!("{at}?from=soon")).await;
         assert!(page.field_error("from").is_some() && page.body.contains("value=\"soon\""));
         let table = console.post(&format!("{at}/export"), &[("drug", "oxy"), ("format", "csv")]).await;

@@ -222,9 +222,11 @@ both! {
         let path = ready(&mut browser).await;
         let parts = shown(&browser.get("/e-prescribing/sign").await);
         let stronger = with(fields(), &[("strength", "10 mg")]);
-        send(&mut browser, &format!("{path}/edit"), &stronger).await.leads_to(&path);
+        let page = send(&mut browser, &format!("{path}/edit"), &stronger).await;
+        page.leads_to(&format!("{path}?done=unmarked"));
+        browser.get(page.location()).await.says(200, "no longer marked ready");
         let code = app.code();
-        send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &code)).await.says(422, "Mark it ready first");
+        send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &code)).await.says(422, "not marked ready any more");
         browser.post(&format!("{path}/ready"), &[]).await.leads_to("/e-prescribing?done=ready");
         send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &code)).await.says(422, "has changed since");
         // A second one that came in between is not signed unseen either.
@@ -259,8 +261,12 @@ both! {
         own.post(&format!("{path}/ready"), &[]).await.says(422, "Something is missing");
         send(&mut own, &format!("{path}/edit"), &fields()).await.leads_to(&path);
         own.post(&format!("{path}/ready"), &[]).await.leads_to("/e-prescribing?done=ready");
-        // A word by staff, and it must be looked at again.
-        send(&mut nurse, &format!("{path}/edit"), &draft).await.leads_to(&path);
+        // A word by staff, and it must be looked at again: it says who wrote, and the number stays.
+        send(&mut nurse, &format!("{path}/edit"), &draft).await.leads_to(&format!("{path}?done=unmarked"));
+        let page = own.get(&path).await;
+        page.says(200, "Last written by Jamie Lee");
+        page.says(200, &countersign_testkit::dea(0).as_text());
+        own.get("/e-prescribing").await.says(200, "written by Jamie Lee");
         own.get("/e-prescribing/sign").await.says(200, "Nothing is marked ready");
         // Another patient's chart knows nothing of it.
         let mut elsewhere = app.browser();
@@ -318,9 +324,42 @@ both! {
         // A drug that is not in the table is written freely, with its schedule.
         let free = with(fields(), &[("drug", "Something new"), ("schedule", "4"), ("refills", "6")]);
         let page = send(&mut browser, "/e-prescribing/new", &free).await;
+        assert_eq!(page.field_error("refills").as_deref(), Some("At most five refills within six months (21 CFR 1306.22)."));
+        let free = with(free, &[("refills", "5")]);
+        let page = send(&mut browser, "/e-prescribing/new", &free).await;
         let path = page.location().to_owned();
-        browser.get(&path).await.says(200, "At most five refills");
         browser.post(&format!("{path}/cancel"), &[]).await.leads_to("/e-prescribing?done=cancelled");
+    }
+
+    /// What is typed is kept whole or refused; a schedule belongs to its drug; a strength has a unit.
+    /// Shows: R-1306.05-a, R-1311.170-e
+    async fn what_is_typed_is_never_cut_and_a_schedule_is_its_drugs(app: TestApp) {
+        let mut browser = app.launched("amoreno").await;
+        let long = format!("{} DO NOT EXCEED FOUR A DAY", "One tablet. ".repeat(90));
+        let page = send(&mut browser, "/e-prescribing/new", &with(fields(), &[("directions", &long)])).await;
+        assert_eq!(page.field_error("directions").as_deref(), Some("At most 1000 characters; these are 1105."));
+        assert!(page.body.contains("DO NOT EXCEED FOUR A DAY"), "what was typed is there");
+        let most = &long[long.len() - 1_000..];
+        let page = send(&mut browser, "/e-prescribing/new", &with(fields(), &[("directions", most)])).await;
+        let path = page.location().to_owned();
+        browser.get(&path).await.says(200, "DO NOT EXCEED FOUR A DAY");
+        // Of the drug that was there the table said its schedule; of the next one it says nothing.
+        let edit = format!("{path}/edit");
+        let form = browser.get(&edit).await;
+        assert!(!form.body.contains("<option value=\"2\" selected"), "nobody chose it");
+        let page = send(&mut browser, &edit, &with(fields(), &[("drug", "OxyContinn")])).await;
+        assert!(page.field_error("schedule").unwrap().contains("not in the table"));
+        let page = send(&mut browser, &edit, &with(fields(), &[("drug", "OxyContinn"), ("schedule", "2")])).await;
+        page.leads_to(&path);
+        assert!(browser.get(&edit).await.body.contains("<option value=\"2\" selected"), "somebody chose it");
+        for strength in ["5", "fifty", "mg"] {
+            let page = send(&mut browser, &edit, &with(fields(), &[("strength", strength)])).await;
+            assert!(page.field_error("strength").unwrap().contains("with its unit"), "{strength}");
+        }
+        for (day, text) in [("2026-05-24", "This day has passed."), ("2026-08-24", "at most 90 days")] {
+            let page = send(&mut browser, &edit, &with(fields(), &[("earliest_fill", day)])).await;
+            assert!(page.field_error("earliest_fill").unwrap().contains(text), "{day}");
+        }
     }
 
     /// Signed is on its way in the same transaction: a server that ends in between loses nothing, a lost
@@ -433,11 +472,19 @@ both! {
         let no = with(fields(), &[("note", "Reject this, please")]);
         let path = signed(&app, &mut browser, &no).await;
         assert_eq!(app.transmit().await, 1);
-        browser.get(&path).await.says(200, "turned down, since the word to the pharmacist says so");
+        browser.get(&path).await.says(200, "turned down, since the note to the pharmacist says so");
         let events = app.events().await;
         assert!(events.contains(&"prescription_sent refused rejected".to_owned()), "{events:?}");
+        // It waits where its practitioner looks, whatever chart is open; and the notice stops no token.
+        let mut portal = app.signed_in().await;
+        portal.get("/portal/dashboard").await.says(200, "did not get to the pharmacy");
+        portal.get("/portal/prescriptions").await.says(200, "Rosa Lindqvist: Oxycodone hydrochloride 5 mg");
+        let failed = app.messages().await.into_iter().find(|it| it.kind == "prescription_failed").unwrap();
+        let text = failed.body.unwrap().text;
+        assert!(text.contains("/portal/prescriptions") && !text.contains("/not-me/"), "{text}");
         // Nothing that is not posted by the one who has the key.
         browser.post(&format!("{path}/cancel"), &[]).await.leads_to("/e-prescribing?done=cancelled");
+        assert!(!portal.get("/portal/dashboard").await.body.contains("did not get to the pharmacy"));
         assert_eq!(Browser::new(app.pharmacy.clone()).post("/prescriptions", &[("id", "x")]).await.status, 401);
     }
 }

@@ -2,7 +2,7 @@ import type { Credential } from "../db";
 import { h } from "../dom";
 import { t } from "../i18n";
 import { ocra, stepAt, type Question } from "../otp";
-import { button, field, form, notice, paragraph, say, staying, swap, type Screen } from "../shell";
+import { button, field, form, notice, paragraph, staying, swap, type Screen } from "../shell";
 import { readNumber, readSigning, type Signing } from "../signing";
 import { app } from "../state";
 import { codeView, everySecond } from "./codes";
@@ -30,7 +30,6 @@ export function signScreen(credential: Credential, trouble: string | null = null
 
 function take(credential: Credential, text: string): string | null {
   if (!text.startsWith("countersign-sign ")) return t("sign_not_ours");
-  say(t("working"));
   const still = staying();
   void readSigning(text, location.origin).then((found) => {
     if (!still()) return;
