@@ -234,6 +234,9 @@ test("what the pharmacy turns down is printed and signed by hand", async () => {
   await heading(page, "Prescription").waitFor();
   await page.getByText("The electronic transmission failed.").waitFor();
   await look(page, "rx-paper", true);
+  // On one sheet, with the line for the signature.
+  const pdf = await page.pdf({ format: "Letter", margin: { top: "1cm", bottom: "1cm", left: "1cm", right: "1cm" } });
+  assert.equal(pdf.toString("latin1").match(/\/Type\s*\/Page[^s]/g).length, 1);
 });
 
 test("a nurse writes, and the prescriber finds it", async () => {
@@ -245,14 +248,14 @@ test("a nurse writes, and the prescriber finds it", async () => {
   await follow(page, "e-Prescribing");
   await follow(page, "Write a prescription");
   await look(page, "rx-edit-nurse");
-  await field(page, "Drug").fill("Zolpidem");
+  await field(page, "Drug").fill("Zolpidem tartrate");
   await field(page, "Prescriber").selectOption({ label: "Dr. Ada Moreno" });
   await press(page, "Save");
   await page.getByText("What is missing").waitFor();
   await page.goto(`${demo.origin}/e-prescribing/sign`);
   await heading(page, "Only prescribers sign").waitFor();
   await clinic.page.goto(`${demo.origin}/e-prescribing`);
-  await clinic.page.getByRole("link", { name: "Zolpidem" }).waitFor();
+  await clinic.page.getByRole("link", { name: "Zolpidem tartrate" }).waitFor();
   assert.deepEqual([...nurse.complaints, ...clinic.complaints], []);
 });
 
@@ -277,6 +280,25 @@ test("the prescriber reads the log and disowns a line; the practice finds its re
   await look(desk.page, "console-records", true);
   const [download] = await Promise.all([desk.page.waitForEvent("download"), press(desk.page, "Save as table (CSV)")]);
   assert.equal(download.suggestedFilename(), "signed-prescriptions.csv");
+  // What may be wanted by a court stays, whatever its age.
+  await follow(desk.page, "Legal holds");
+  await heading(desk.page, "Legal holds").waitFor();
+  await press(desk.page, "Place the hold");
+  await desk.page.getByText("2 things to correct").waitFor();
+  await look(desk.page, "console-holds-wrong");
+  await field(desk.page, "Whose prescriptions").selectOption({ label: "Dr. Ada Moreno" });
+  await field(desk.page, "Why").fill("State v. Example");
+  await press(desk.page, "Place the hold");
+  await desk.page.getByText("The hold is in force.").waitFor();
+  await look(desk.page, "console-holds", true);
+  await desk.page.getByText("Lift this hold").click();
+  await field(desk.page, "Why it is lifted").fill("Case closed");
+  await press(desk.page, "Lift");
+  await desk.page.getByText("The hold is lifted.").waitFor();
+  await desk.page.goto(`${desk.page.url().split("/holds")[0]}/due`);
+  await press(desk.page, "Note as done");
+  await desk.page.getByText("Say what was done").waitFor();
+  await look(desk.page, "console-due");
   assert.deepEqual(desk.complaints, []);
   await desk.context.close();
 });

@@ -174,9 +174,9 @@ pub(crate) enum AdminCommand {
         /// ID of the practice
         #[arg(long)]
         practice: PracticeId,
-        /// Remove them for good, with the monthly logs of their time
-        #[arg(long, requires = "by")]
-        remove: bool,
+        /// Remove them for good, with the monthly logs of their time: how many the list had
+        #[arg(long, requires = "by", value_name = "COUNT")]
+        remove: Option<usize>,
         /// Who removes them: your name
         #[arg(long)]
         by: Option<String>,
@@ -408,13 +408,14 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 known_practice(&app, practice).await?;
                 format!("Signing key {}\n", app.rotate_signing_key(practice, at).await?)
             }
-            AdminCommand::ExpiredRecords { practice, remove: true, by } => {
+            AdminCommand::ExpiredRecords { practice, remove: Some(count), by } => {
                 known_practice(&app, practice).await?;
                 let by = one_line(by.as_deref().unwrap_or_default(), "by")?;
-                let Removed { records, logs } = app.remove_over(practice, by, at).await?;
+                let removed = app.remove_over(practice, count, by, at).await?;
+                let Removed { records, logs } = removed.map_err(anyhow::Error::from)?;
                 format!("{records} records and {logs} monthly logs were removed; each is on record.\n")
             }
-            AdminCommand::ExpiredRecords { practice, remove: false, .. } => {
+            AdminCommand::ExpiredRecords { practice, remove: None, .. } => {
                 known_practice(&app, practice).await?;
                 over_lines(&app.over_records(practice, at).await?)
             }
@@ -494,7 +495,7 @@ fn over_lines(over: &[OverRecord]) -> String {
         0 => "No record is so old that nobody has to keep it, or all that are so old are held.\n"
             .to_owned(),
         _ => format!(
-            "{lines}{count} records. With --remove --by NAME they go for good: save them first.\n"
+            "{lines}{count} records. With --remove {count} --by NAME they go for good: save them first.\n"
         ),
     }
 }

@@ -1,6 +1,7 @@
 //! `countersign prescription`: what can be done with signed records by whoever has them.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -12,7 +13,7 @@ use countersign_server::{pdf, record};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::print;
+use crate::{print, private_file};
 
 /// Longest file that is read, in bytes.
 const MOST_BYTES: u64 = 512 * 1024 * 1024;
@@ -63,25 +64,32 @@ pub(crate) fn run(command: &PrescriptionCommand) -> anyhow::Result<()> {
             .with_context(|| format!("{}: not valid", file.display()))?;
         let words = serde_json::to_string_pretty(&said)?;
         let summary = format!("The signature holds. The record says:\n{words}\n");
-        (vec![Held { said, state: "Signed", disowned: false }], summary)
+        (vec![Held { said, state: "", disowned: false }], summary)
     };
     if let Some(path) = pdf {
         let words = |it: &Held| record::paragraphs(&it.said, it.state, it.disowned);
         let lines: Vec<String> = held.iter().flat_map(words).collect();
-        let document = pdf::document("Signed prescriptions, verified", &lines);
-        fs::write(path, document).with_context(|| path.display().to_string())?;
+        let title = "Signed prescriptions; signatures verified, what became of them is not signed";
+        let document = pdf::document(title, &lines);
+        // Health data: for its owner alone, and over nothing that is there.
+        private_file::create(path, &document).with_context(|| path.display().to_string())?;
     }
     print(&summary)
 }
 
-/// Verifies every line of an export; the first that does not hold is named.
+/// Verifies every line of an export; the first that does not hold, or comes twice, is named.
 fn export(text: &str, keys: &[u8]) -> anyhow::Result<Vec<Held>> {
+    let mut seen = BTreeSet::new();
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(at, line)| {
             let about = || format!("line {}: not valid", at + 1);
             let line: Line = serde_json::from_str(line).with_context(about)?;
             let said = record::verify(&line.signed_record, keys).with_context(about)?;
+            let id = said.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+            if !seen.insert(id) {
+                bail!("line {}: a record that was there before", at + 1);
+            }
             // What became of it is no part of what was signed: an unknown word is left out.
             let state = State::from_code(&line.state, Some(Timestamp::from_micros(0)))
                 .map_or("", |state| state.label());

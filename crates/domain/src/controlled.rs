@@ -35,6 +35,13 @@ impl Table {
         let drug = drug.trim();
         self.rows().find(|(name, _)| name.eq_ignore_ascii_case(drug)).map(|(_, schedule)| schedule)
     }
+
+    /// At most three names of the table that begin like this one.
+    pub fn beginning_with(&self, drug: &str) -> Vec<&str> {
+        let begin = drug.trim().to_lowercase();
+        let like = |name: &&str| !begin.is_empty() && name.to_lowercase().starts_with(&begin);
+        self.rows().map(|(name, _)| name).filter(like).take(3).collect()
+    }
 }
 
 impl std::str::FromStr for Table {
@@ -75,6 +82,8 @@ mod tests {
         assert_eq!(table.schedule_of(" oxycodone HYDROCHLORIDE "), Some(Schedule::II));
         assert_eq!(table.schedule_of("Zolpidem tartrate"), Some(Schedule::IV));
         assert_eq!(table.schedule_of("Aspirin"), None);
+        assert_eq!(table.beginning_with(" zolpidem"), ["Zolpidem tartrate"]);
+        assert!(table.beginning_with("").is_empty() && table.beginning_with("Aspirin").is_empty());
     }
 
     #[test]

@@ -6,7 +6,10 @@
 
 use countersign_crypto::{HmacKey, sha256};
 
-use crate::otp::{OtpParams, Step, TokenSeed, truncated};
+use crate::{
+    ModelCode,
+    otp::{OtpParams, Step, TokenSeed, truncated},
+};
 
 /// What the text begins with.
 const HEAD: &str = "countersign-sign 1";
@@ -16,8 +19,10 @@ pub const BOUND_DIGITS: u8 = 8;
 const QUESTION_BYTES: usize = 128;
 /// Bytes of the digest that are the question of a scanned text: 40 hexadecimal digits.
 const SCANNED_BYTES: usize = 20;
-/// What the digits of the typed challenge are counted in.
-const TYPED_RANGE: u64 = 100_000_000;
+/// How many typed challenges there are: the odd ones of eight digits. Suites write a number as hexadecimal digits
+/// and fill up with zeros on the right, so that of a number and sixteen times it the codes are the same; of two odd
+/// ones they never are.
+const TYPED_RANGE: u64 = 50_000_000;
 
 /// What an app shows and a code is bound to: which server, the digest of all that the page of signing shows, the
 /// patient's initials, and a line for each prescription.
@@ -39,11 +44,22 @@ pub fn signing_text<'a>(
 /// A part can't be mistaken for two, and nothing in it is unseen or turns the order of what is seen: an app refuses
 /// such a text.
 fn one_line(text: &str) -> String {
-    let unseen = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
-    text.chars().map(|c| if unseen(c) { ' ' } else { c }).collect()
+    text.chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect()
+}
+
+/// Whether a character is not seen, or turns the order of those that are: control and format characters, line and
+/// paragraph separators, and all that Unicode lets a font leave out (`Default_Ignorable_Code_Point`). With them a
+/// text could be shown as another one.
+pub fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+            | '\u{890}' | '\u{891}' | '\u{8e2}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The initials of a name: all that a phone needs to show of a patient.
@@ -60,6 +76,17 @@ pub fn initials(name: &str) -> String {
 pub struct Challenge {
     scanned: [u8; SCANNED_BYTES],
     typed: u32,
+}
+
+/// In which ways the codes of a model of tokens can be bound: our app shows what is signed, our token for the
+/// terminal takes a number, and nothing else has such codes.
+pub(crate) fn can_bind(model: &ModelCode, binding: Binding) -> bool {
+    let is = |code: &'static str| *model == ModelCode::known(code);
+    match binding {
+        Binding::Unbound => true,
+        Binding::Shown => is(ModelCode::AUTHENTICATOR),
+        Binding::Typed => is(ModelCode::AUTHENTICATOR) || is(ModelCode::TERMINAL),
+    }
 }
 
 /// How a code was bound.
@@ -92,7 +119,7 @@ impl Challenge {
         scanned.copy_from_slice(digest.get(..SCANNED_BYTES).unwrap_or(&[0; SCANNED_BYTES]));
         let rest = digest.iter().skip(SCANNED_BYTES).take(8);
         let number = rest.fold(0u64, |number, byte| (number << 8) | u64::from(*byte));
-        Self { scanned, typed: u32::try_from(number % TYPED_RANGE).unwrap_or(0) }
+        Self { scanned, typed: u32::try_from(2 * (number % TYPED_RANGE) + 1).unwrap_or(1) }
     }
 
     /// The eight digits to type.
@@ -298,8 +325,12 @@ mod tests {
             let step = params.step_at(now);
             let key = HmacKey::new(params.algorithm(), seed.expose());
             for binding in [Binding::Shown, Binding::Typed] {
-                let Some(code) = this.code(&key, &params, step, binding) else { continue };
-                let code: OneTimePasscode = text(Some(code), 8).parse().unwrap();
+                let code = this.code(&key, &params, step, binding);
+                if params.digits() != 8 {
+                    assert!(code.is_none(), "{params:?}");
+                    continue;
+                }
+                let code: OneTimePasscode = text(code, 8).parse().unwrap();
                 let found =
                     otp::find(&seed, &params, &code.bound_to(this), None, Drift::default(), now);
                 assert_eq!(found, Found::Nothing, "{params:?}");

@@ -8,8 +8,8 @@ use thiserror::Error;
 use zeroize::Zeroize;
 
 use crate::{
-    Timestamp,
-    ocra::{BOUND_DIGITS, Binding, Challenge},
+    ModelCode, Timestamp,
+    ocra::{BOUND_DIGITS, Binding, Challenge, can_bind},
 };
 
 /// Fewest bytes of a seed: 112 bits (SP 800-63B-4, 3.1.4.1; the classic 80-bit seed is refused).
@@ -254,6 +254,8 @@ pub struct OneTimePasscode {
     length: u8,
     /// What it may be bound to, where something is signed.
     challenge: Option<Challenge>,
+    /// In which ways: as the token's model has them.
+    ways: [Option<Binding>; 2],
 }
 
 impl OneTimePasscode {
@@ -265,7 +267,15 @@ impl OneTimePasscode {
     #[must_use]
     pub fn bound_to(mut self, challenge: Challenge) -> Self {
         self.challenge = Some(challenge);
+        self.ways = [Some(Binding::Shown), Some(Binding::Typed)];
         self
+    }
+
+    /// The same for a token of a model: bound in no way that such a token has not.
+    pub(crate) fn of_model(&self, model: &ModelCode) -> Self {
+        let mut it = self.clone();
+        it.ways = it.ways.map(|way| way.filter(|way| can_bind(model, *way)));
+        it
     }
 
     /// What it may be bound to, where it has the form of a bound code and no passcode of the token has.
@@ -275,12 +285,14 @@ impl OneTimePasscode {
     }
 
     /// How it is bound, where it is the code of this step.
-    pub fn binding(&self, seed: &TokenSeed, params: &OtpParams, step: Step) -> Binding {
+    pub(crate) fn binding(&self, seed: &TokenSeed, params: &OtpParams, step: Step) -> Binding {
         let Some(challenge) = self.challenge_for(params) else { return Binding::Unbound };
         let key = HmacKey::new(params.algorithm, seed.expose());
-        let shown = challenge.code(&key, params, step, Binding::Shown);
-        let is_shown = shown.is_some_and(|code| constant_time_eq(&code, self.as_bytes()));
-        if is_shown { Binding::Shown } else { Binding::Typed }
+        let is = |way: &Binding| {
+            let code = challenge.code(&key, params, step, *way);
+            code.is_some_and(|code| constant_time_eq(&code, self.as_bytes()))
+        };
+        self.ways.into_iter().flatten().find(is).unwrap_or(Binding::Unbound)
     }
 }
 
@@ -306,7 +318,7 @@ impl FromStr for OneTimePasscode {
         if length < 6 {
             return Err(OtpError::Passcode);
         }
-        Ok(Self { digits, length, challenge: None })
+        Ok(Self { digits, length, challenge: None, ways: [None; 2] })
     }
 }
 
@@ -558,8 +570,8 @@ pub fn late_step(
 fn matches(key: &HmacKey, params: &OtpParams, code: &OneTimePasscode, step: Step) -> bool {
     if let Some(challenge) = code.challenge_for(params) {
         // Both ways are computed, whichever it is.
-        let [shown, typed] = [Binding::Shown, Binding::Typed].map(|binding| {
-            let expected = challenge.code(key, params, step, binding);
+        let [shown, typed] = code.ways.map(|way| {
+            let expected = way.and_then(|way| challenge.code(key, params, step, way));
             expected.is_some_and(|expected| constant_time_eq(&expected, code.as_bytes()))
         });
         return shown | typed;

@@ -231,21 +231,31 @@ impl Content {
         found
     }
 
-    /// Drug, strength, form, amount and refills in one line.
-    pub fn in_short(&self) -> String {
+    /// What a token shows of it: everything that says what is dispensed, how it is used, and where. A line each,
+    /// the first with its number among those that are signed together.
+    pub fn in_lines(&self, number: usize) -> Vec<String> {
         let quantity = self.quantity.as_ref().map_or("", Quantity::as_str);
-        let refills = match self.refills {
-            0 => String::new(),
-            1 => ", 1 refill".to_owned(),
-            more => format!(", {more} refills"),
+        let mut lines = vec![
+            format!(
+                "{number}. {} {} {}, {quantity} {}",
+                self.drug.trim(),
+                self.strength.trim(),
+                self.form.trim(),
+                self.unit.trim()
+            ),
+            format!("Refills: {}", self.refills),
+            format!("Directions: {}", self.directions.trim()),
+        ];
+        let mut more = |what: &str, text: &str| {
+            if !text.is_empty() {
+                lines.push(format!("{what}: {text}"));
+            }
         };
-        format!(
-            "{} {} {}, {quantity} {}{refills}",
-            self.drug.trim(),
-            self.strength.trim(),
-            self.form.trim(),
-            self.unit.trim()
-        )
+        more("Not before", &self.earliest_fill.map(|day| day.to_string()).unwrap_or_default());
+        more("Note", self.note.trim());
+        more("Pharmacy", self.pharmacy.as_ref().map_or("", |it| it.name.as_str()));
+        more("DEA", &self.dea.map(|dea| dea.as_text()).unwrap_or_default());
+        lines
     }
 
     /// Its part of what is shown and signed.

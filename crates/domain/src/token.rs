@@ -5,6 +5,7 @@ use thiserror::Error;
 use crate::{
     Blocked, CredentialId, Device, Failures, ModelCode, PersonId, Policy, PracticeId, Refusal,
     SameBrowser, Timestamp, TokenId,
+    ocra::{Binding, is_unseen},
     otp::{self, Drift, Found, OneTimePasscode, OtpParams, Step, TokenSeed},
 };
 
@@ -156,12 +157,7 @@ impl FromStr for TokenName {
             return Err(TokenNameError::TooLong);
         }
         // Characters that reorder or hide text could make one token look like another.
-        let hidden = |c: char| {
-            matches!(c,
-                '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{2069}' | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-        };
-        if text.chars().any(|c| c.is_control() || hidden(c)) {
+        if text.chars().any(is_unseen) {
             return Err(TokenNameError::BadCharacter);
         }
         Ok(Self(text.to_owned()))
@@ -247,7 +243,14 @@ impl Token {
     }
 
     fn find(&self, code: &OneTimePasscode, now: Timestamp) -> Found {
-        otp::find(&self.seed, &self.params, code, self.last_step, self.drift, now)
+        let code = code.of_model(&self.model);
+        otp::find(&self.seed, &self.params, &code, self.last_step, self.drift, now)
+    }
+
+    /// How a code is bound that was accepted just now.
+    pub fn binding(&self, code: &OneTimePasscode) -> Binding {
+        let Some(step) = self.last_step else { return Binding::Unbound };
+        code.of_model(&self.model).binding(&self.seed, &self.params, step)
     }
 
     fn accept(&mut self, step: Step, drift: Drift, now: Timestamp) {
@@ -460,7 +463,8 @@ pub fn explain_wrong_passcode(
 /// What there is to say of a code that is older than the window.
 fn late_code(token: &Token, code: &OneTimePasscode, now: Timestamp) -> Option<Refusal> {
     let (seed, params) = (&token.seed, &token.params);
-    otp::late_step(seed, params, code, token.drift, now).map(|late| match token.last_step {
+    let code = code.of_model(&token.model);
+    otp::late_step(seed, params, &code, token.drift, now).map(|late| match token.last_step {
         Some(last) if late.step < last => Refusal::PasscodeBehind,
         Some(last) if late.step == last => token.used(last, now),
         _ => Refusal::LatePasscode { age_seconds: late.age_seconds },

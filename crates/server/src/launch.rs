@@ -12,7 +12,7 @@
 use std::{fmt, sync::OnceLock};
 
 use countersign_crypto::{Rng, RngError, SigningKey, VerifyingKey, random_array};
-use countersign_domain::{EhrId, Timestamp};
+use countersign_domain::{EhrId, Timestamp, ocra::is_unseen};
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{
     Algorithm, DecodingKey, Validation,
@@ -311,15 +311,7 @@ fn is_visible_ascii(text: &str, most: usize) -> bool {
 fn is_name(text: &str) -> bool {
     (1..=MAX_NAME_CHARS).contains(&text.chars().count())
         && text.trim() == text
-        && !text.chars().any(is_hidden)
-}
-
-/// Control characters, and the invisible ones that reorder or break a line: with them a name
-/// could be shown as another one.
-pub(crate) fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        && !text.chars().any(is_unseen)
 }
 
 fn is_date(text: &str) -> bool {

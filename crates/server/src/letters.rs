@@ -116,6 +116,8 @@ notices! {
     LogUnseen: "log_unseen" in "notices/log_unseen.txt" = "A monthly log was not looked at";
     /// Records are held, or no longer.
     HoldChanged: "hold_changed" in "notices/hold_changed.txt" = "A legal hold at {{ practice }}";
+    /// Records were removed after their time.
+    RecordsRemoved: "records_removed" in "notices/records_removed.txt" = "Signed records of {{ practice }} were removed";
     /// Your code.
     CodeText: "code_text" in "notices/code_text.txt" = "Your code";
     /// Your code.

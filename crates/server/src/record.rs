@@ -93,7 +93,12 @@ pub fn verify_as(format: &str, jws: &str, keys: &[u8]) -> Result<Value, RecordEr
 pub fn paragraphs(said: &Value, state: &str, disowned: bool) -> [String; 3] {
     let of = |path: &str| said.pointer(path).and_then(Value::as_str).unwrap_or_default();
     let refills = said.pointer("/prescription/refills").and_then(Value::as_i64).unwrap_or_default();
-    let disowned = if disowned { ", said not to be the practitioner's" } else { "" };
+    let disowned = if disowned { "; said not to be the practitioner's" } else { "" };
+    // Beside what is signed, and told apart from it.
+    let since = match (state, disowned) {
+        ("", "") => String::new(),
+        _ => format!(" [since: {state}{disowned}]"),
+    };
     [
         format!(
             "{}  {}, born {}, record number {}",
@@ -103,7 +108,7 @@ pub fn paragraphs(said: &Value, state: &str, disowned: bool) -> [String; 3] {
             of("/prescription/patient/mrn"),
         ),
         format!(
-            "    {} {} {}, {} {}, schedule {}, {refills} refills. {}. DEA {}, {}. {}. {state}{disowned}. {}",
+            "    {} {} {}, {} {}, schedule {}, {refills} refills. {}. DEA {}, {}. {}. {}{since}",
             of("/prescription/drug"),
             of("/prescription/strength"),
             of("/prescription/form"),

@@ -994,7 +994,7 @@ pub struct DashboardPage {
     /// Whether they may sign, in words, and what is missing.
     pub signing: Option<SigningLine>,
     /// How many prescriptions of theirs could not be sent.
-    pub not_sent: usize,
+    pub not_sent: i64,
 }
 
 /// A pairing: the code that a device makes a token with.

@@ -7,7 +7,7 @@ use countersign_domain::{
 
 use crate::{
     Error, Tx,
-    tx::sql,
+    tx::{locking, sql},
     value::{Columns, Row},
 };
 
@@ -195,17 +195,22 @@ impl Tx<'_> {
         row.map(|row| Ok(Timestamp::from_micros(row.int(0, "disowned.at")?))).transpose()
     }
 
-    /// The prescriptions of somebody in a practice that could not be sent, newest first.
-    pub fn not_sent(
-        &mut self,
-        person: PersonId,
-        practice: PracticeId,
-    ) -> Result<Vec<Archived>, Error> {
+    /// The prescriptions of somebody that could not be sent, in all practices, newest first: at most so many.
+    pub fn not_sent(&mut self, person: PersonId, most: i64) -> Result<Vec<Archived>, Error> {
         let sql = archive_query!(
-            "WHERE r.prescriber = $1 AND r.practice = $2 AND p.state = 'failed' ORDER BY r.signed DESC, r.prescription LIMIT 50"
+            "WHERE r.prescriber = $1 AND p.state = 'failed' ORDER BY r.signed DESC, r.prescription LIMIT $2"
         );
-        let rows = self.rows(sql, &[person.as_bytes().into(), practice.as_bytes().into()])?;
+        let rows = self.rows(sql, &[person.as_bytes().into(), most.into()])?;
         self.archived(&rows)
+    }
+
+    /// How many those are.
+    pub fn count_not_sent(&mut self, person: PersonId) -> Result<i64, Error> {
+        let row = self.row(
+            sql!("SELECT COUNT(*) FROM prescription WHERE prescriber = $1 AND state = 'failed'"),
+            &[person.as_bytes().into()],
+        )?;
+        row.map_or(Ok(0), |row| row.int(0, "count"))
     }
 
     /// Notes that a signed record is not its practitioner's. `false` where that was noted before.
@@ -297,38 +302,49 @@ impl Tx<'_> {
         self.open_json(practice, "monthly_log", &id, row.blob(0, "monthly_log.sealed")?).map(Some)
     }
 
-    /// Notes that a practitioner has looked at the logs of a month.
-    pub fn see_logs(&mut self, person: PersonId, month: &str, now: Timestamp) -> Result<(), Error> {
+    /// Notes that a practitioner has looked at the log of a month.
+    pub fn see_log(
+        &mut self,
+        person: PersonId,
+        practice: PracticeId,
+        month: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         self.run(
-            sql!("UPDATE monthly_log SET seen = $3 WHERE prescriber = $1 AND month = $2 AND seen IS NULL"),
-            &[person.as_bytes().into(), month.into(), now.micros().into()],
+            sql!("UPDATE monthly_log SET seen = $4 WHERE prescriber = $1 AND practice = $2 AND month = $3 AND seen IS NULL"),
+            &[
+                person.as_bytes().into(),
+                practice.as_bytes().into(),
+                month.into(),
+                now.micros().into(),
+            ],
         )
         .map(drop)
     }
 
-    /// The logs of a practice, made in a time, at which nobody has looked, and of which nobody was told. They
-    /// count as told from now on.
+    /// The logs, made in a time, at which nobody has looked, and of which nobody was told: practice, whose, and of
+    /// which month. They count as told from now on.
     pub fn logs_unseen(
         &mut self,
-        practice: PracticeId,
         (from, to): (Timestamp, Timestamp),
         now: Timestamp,
-    ) -> Result<Vec<(PersonId, String)>, Error> {
+    ) -> Result<Vec<(PracticeId, PersonId, String)>, Error> {
         let found = self
             .rows(
-                sql!("SELECT prescriber, month FROM monthly_log WHERE practice = $1 AND made > $2 AND made <= $3 "
-                    "AND seen IS NULL AND told IS NULL ORDER BY month, prescriber LIMIT 1000"),
-                &[practice.as_bytes().into(), from.micros().into(), to.micros().into()],
+                sql!("SELECT practice, prescriber, month FROM monthly_log WHERE made > $1 AND made <= $2 AND seen IS NULL "
+                    "AND told IS NULL ORDER BY month, practice, prescriber LIMIT 1000"),
+                &[from.micros().into(), to.micros().into()],
             )?
             .iter()
             .map(|row| {
                 Ok((
-                    row.id(0, "monthly_log.prescriber", PersonId::from_slice)?,
-                    row.text(1, "monthly_log.month")?.to_owned(),
+                    row.id(0, "monthly_log.practice", PracticeId::from_slice)?,
+                    row.id(1, "monthly_log.prescriber", PersonId::from_slice)?,
+                    row.text(2, "monthly_log.month")?.to_owned(),
                 ))
             })
             .collect::<Result<Vec<_>, Error>>()?;
-        for (person, month) in &found {
+        for (practice, person, month) in &found {
             self.run_one(
                 sql!("UPDATE monthly_log SET told = $4 WHERE practice = $1 AND prescriber = $2 AND month = $3 AND told IS NULL"),
                 &[
@@ -349,6 +365,13 @@ impl Tx<'_> {
             &[practice.as_bytes().into()],
         )?;
         row.map(|row| Ok(Timestamp::from_micros(row.int(0, "signed_record.signed")?))).transpose()
+    }
+
+    /// Keeps whoever places a hold and whoever removes records of a practice apart until the commit: what was
+    /// answered as held stays.
+    pub fn lock_records(&mut self, practice: PracticeId) -> Result<(), Error> {
+        self.row(locking!("SELECT id FROM practice WHERE id = $1"), &[practice.as_bytes().into()])
+            .map(drop)
     }
 
     /// Places a hold.
@@ -435,7 +458,7 @@ impl Tx<'_> {
     }
 
     /// The records of a practice that were signed before a time and that nothing holds, oldest first, and after
-    /// the one named.
+    /// the one named. What its practitioner disowns is evidence, and stays.
     pub fn records_unheld(
         &mut self,
         practice: PracticeId,
@@ -445,7 +468,7 @@ impl Tx<'_> {
     ) -> Result<Vec<Archived>, Error> {
         let sql = archive_query!(
             "WHERE r.practice = $1 AND r.signed < $2 AND (r.signed > $3 OR (r.signed = $3 AND r.prescription > $4)) "
-            "AND NOT EXISTS (SELECT h.id FROM legal_hold h WHERE h.practice = r.practice AND h.lifted IS NULL "
+            "AND d.at IS NULL AND NOT EXISTS (SELECT h.id FROM legal_hold h WHERE h.practice = r.practice AND h.lifted IS NULL "
             "AND (h.person IS NULL OR h.person = r.prescriber)) ORDER BY r.signed, r.prescription LIMIT $5"
         );
         let rows = self.rows(
@@ -462,13 +485,12 @@ impl Tx<'_> {
     }
 
     /// Removes a record that was signed before a time and that nothing holds, with its prescription. Fails
-    /// where it is younger, or held.
+    /// where it is younger, held or disowned.
     pub fn remove_record(&mut self, it: &SignedRecord, before: Timestamp) -> Result<(), Error> {
         let id = it.prescription;
-        self.run(sql!("DELETE FROM disowned WHERE prescription = $1"), &[id.as_bytes().into()])?;
         self.run_one(
             sql!("DELETE FROM signed_record WHERE prescription = $1 AND signed < $2 "
-                "AND NOT EXISTS (SELECT h.id FROM legal_hold h WHERE h.practice = signed_record.practice AND h.lifted IS NULL "
+                "AND NOT EXISTS (SELECT d.at FROM disowned d WHERE d.prescription = signed_record.prescription) AND NOT EXISTS (SELECT h.id FROM legal_hold h WHERE h.practice = signed_record.practice AND h.lifted IS NULL "
                 "AND (h.person IS NULL OR h.person = signed_record.prescriber))"),
             &[id.as_bytes().into(), before.micros().into()],
         )?;
@@ -502,7 +524,9 @@ impl Tx<'_> {
             .collect::<Result<Vec<_>, Error>>()?;
         for (person, of) in &found {
             self.run_one(
-                sql!("DELETE FROM monthly_log WHERE practice = $1 AND prescriber = $2 AND month = $3 AND month < $4"),
+                sql!("DELETE FROM monthly_log WHERE practice = $1 AND prescriber = $2 AND month = $3 AND month < $4 "
+                    "AND NOT EXISTS (SELECT h.id FROM legal_hold h WHERE h.practice = monthly_log.practice AND h.lifted IS NULL "
+                    "AND (h.person IS NULL OR h.person = monthly_log.prescriber))"),
                 &[
                     practice.as_bytes().into(),
                     person.as_bytes().into(),

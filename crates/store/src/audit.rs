@@ -288,6 +288,12 @@ impl Tx<'_> {
         self.row(sql!("SELECT created FROM instance WHERE id = 1"), &[]).map(drop)
     }
 
+    /// When the newest event was.
+    pub fn newest_event(&mut self) -> Result<Option<Timestamp>, Error> {
+        let row = self.row(sql!("SELECT at FROM audit_event ORDER BY id DESC LIMIT 1"), &[])?;
+        row.map(|row| Ok(Timestamp::from_micros(row.int(0, "audit_event.at")?))).transpose()
+    }
+
     /// How many events there are, for tests and `doctor`.
     pub fn event_count(&mut self) -> Result<i64, Error> {
         self.row(sql!("SELECT COUNT(*) FROM audit_event"), &[])?

@@ -47,7 +47,7 @@ describe("codes bound to what is signed", () => {
   test("a text of another server, of another kind, or with something unseen is refused", async () => {
     const { text } = signing.cases[0]!;
     expect(await readSigning(text, "https://other.example")).toEqual({ kind: "other-server", host: "erx.example.org" });
-    for (const bad of ["", "countersign-sign 1", text.replace("sign 1", "sign 2"), text.split("\n").slice(0, 4).join("\n"), `${text}\n `, `${text}\u202e`, `${text}\u200b`, text.replace("\n", "\r\n"), text.replace(/[0-9a-f]{64}/, "x")]) {
+    for (const bad of ["", "countersign-sign 1", text.replace("sign 1", "sign 2"), text.split("\n").slice(0, 4).join("\n"), `${text}\n `, `${text}\u202e`, `${text}\u200b`, ...["\u00ad", "\u034f", "\u061c", "\u115f", "\u180e", "\u206a", "\u2800", "\u3164", "\ufe0f", "\uffa0", "\ufff9", "\u{e0041}"].map((it) => text + it), text.replace("\n", "\r\n"), text.replace(/[0-9a-f]{64}/, "x")]) {
       expect((await readSigning(bad, origin)).kind).toBe("none");
     }
     for (const bad of ["", "1234567", "123456789", "1234567a"]) expect(readNumber(bad)).toBeNull();

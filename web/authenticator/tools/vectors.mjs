@@ -106,7 +106,7 @@ function signing(algorithm, lines) {
   const unix_time = 1795567688;
   const text = ["countersign-sign 1", "https://erx.example.org", hex(createHash("sha256").update(lines.join()).digest()), "R. L.", ...lines].join("\n");
   const digest = createHash("sha256").update(text).digest();
-  const challenge = String(digest.readBigUInt64BE(20) % 100000000n).padStart(8, "0");
+  const challenge = String(2n * (digest.readBigUInt64BE(20) % 50000000n) + 1n).padStart(8, "0");
   const code = (kind, question) => ocra(algorithm.toLowerCase(), seed, `OCRA-1:HOTP-${algorithm}-8:${kind}-T30S`, question, Math.floor(unix_time / 30), 8);
   return {
     algorithm, seed: hex(seed), unix_time, text, challenge,
@@ -126,9 +126,9 @@ write("provisioning.json", {
   cases: [provisioning("SHA256", "CNST41648882"), provisioning("SHA1", "CNST00000018")],
 });
 write("signing.json", {
-  about: "Codes bound to what is signed (OCRA, RFC 6287). The question of a shown text is the first 20 bytes of its SHA-256; the challenge is the next 8, big-endian, modulo 10^8. Seeds in hex; period 30; codes of 8 digits at unix_time.",
+  about: "Codes bound to what is signed (OCRA, RFC 6287). The question of a shown text is the first 20 bytes of its SHA-256; the challenge is the next 8, big-endian, modulo 5 * 10^7, twice that and one more. Seeds in hex; period 30; codes of 8 digits at unix_time.",
   cases: [
-    signing("SHA256", ["Oxycodone hydrochloride 5 mg Tablet, 30 tablets"]),
+    signing("SHA256", ["1. Oxycodone hydrochloride 5 mg Tablet, 30 tablets", "Refills: 0", "Directions: One every six hours", "Pharmacy: Corner Pharmacy"]),
     signing("SHA1", ["Alprazolam 0.5 mg Tablet, 20 tablets, 2 refills", "Zolpidem tartrate 5 mg Tablet, 30 tablets"]),
     signing("SHA256", ["Ñandú\u2019s syrup 10 mg/mL, 120 mL"]),
   ],

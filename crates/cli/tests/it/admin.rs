@@ -83,10 +83,14 @@ fn practices_people_and_keys() {
     place.run(&["admin", "revoke-api-key", nowhere]).fails("no key");
     let expired = ["admin", "expired-records", "--practice", &practice];
     assert!(place.run(&expired).good().contains("No record is so old"));
-    let remove = |by: &[&str]| place.run(&[&expired[..], &["--remove"], by].concat());
-    assert_eq!(remove(&[]).code, 2, "nobody removes without a name");
-    remove(&["--by", " "]).fails("--by must be");
-    assert!(remove(&["--by", "Ruth Amari"]).good().starts_with("0 records and 0 monthly logs"));
+    let remove =
+        |count: &str, by: &[&str]| place.run(&[&expired[..], &["--remove", count], by].concat());
+    assert_eq!(remove("0", &[]).code, 2, "nobody removes without a name");
+    remove("0", &["--by", " "]).fails("--by must be");
+    remove("3", &["--by", "Ruth Amari"]).fails("0 records would go");
+    assert!(
+        remove("0", &["--by", "Ruth Amari"]).good().starts_with("0 records and 0 monthly logs")
+    );
     place.run(&["admin", "expired-records", "--practice", nowhere]).fails("no practice");
     let said = place.run(&["admin", "close-account", NPI]).good();
     assert!(said.starts_with("Closed."), "{said}");

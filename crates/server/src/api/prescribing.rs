@@ -163,10 +163,12 @@ struct RequestBody {
     /// SHA-256 of what is to be shown, in hexadecimal; send it back with the signature.
     digest: String,
     /// For a QR code beside the field of the passcode: Countersign Authenticator shows what it says, and a code of
-    /// 8 digits that is bound to it.
-    signing_text: String,
+    /// 8 digits that is bound to it. Nothing once there is nothing to sign.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signing_text: Option<String>,
     /// Eight digits in place of the picture, to be typed into the app.
-    challenge: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    challenge: Option<String>,
     /// The prescriptions.
     prescriptions: Vec<ReceiptBody>,
 }
@@ -450,7 +452,7 @@ async fn create(State(shared): State<Shared>, known: Known, headers: HeaderMap, 
         tell(field, "This field has not its documented form.");
     }
     let address = body.patient.address;
-    if address.chars().count() > 200 || address.chars().any(crate::launch::is_hidden) {
+    if address.chars().count() > 200 || address.chars().any(countersign_domain::ocra::is_unseen) {
         tell("patient.address", "Send one line of at most 200 characters.");
     }
     let (Ok(npi), true) = (npi, errors.is_empty()) else { return Err(wrong(errors)) };
@@ -524,7 +526,7 @@ fn receipt_body(it: &OneRx, hindrance: Option<HindranceBody>) -> ReceiptBody {
 }
 
 fn request_body(view: &RequestView, origin: &str) -> RequestBody {
-    let signing_text = view.set.text(origin);
+    let signing_text = (!view.set.rows.is_empty()).then(|| view.set.text(origin));
     let hindrance = |id: PrescriptionId| {
         let found = view.set.hindrances.iter().find(|(of, _)| *of == id);
         found.map(|(_, why)| HindranceBody { code: why.code(), text: why.to_string() })
@@ -539,7 +541,7 @@ fn request_body(view: &RequestView, origin: &str) -> RequestBody {
         shown_at: view.shown_at,
         expires_in: SIGNING_SECONDS,
         digest: HEXLOWER.encode(&view.set.digest(view.shown_at)),
-        challenge: Challenge::of(&signing_text).digits(),
+        challenge: signing_text.as_ref().map(|text| Challenge::of(text).digits()),
         signing_text,
         prescriptions: view
             .prescriptions

@@ -21,6 +21,7 @@ use countersign_store::{
 
 use super::{
     App, At, Confirm, Error,
+    archive::remind_of_logs,
     fobs::retire_worn_out,
     notices::{Mailer, Note, Notice},
     record,
@@ -603,11 +604,12 @@ impl App {
     /// itself; this puts it on record. Called now and then by every server.
     pub async fn watch(&self) -> Result<u64, Error> {
         let at = self.at()?;
+        self.make_logs(at).await?;
         let mailer = self.mailer();
         let changed = self
             .store
             .write("watch", move |tx| {
-                Self::make_logs(tx, &mailer, at)?;
+                remind_of_logs(tx, &mailer, at)?;
                 remind(tx, &mailer, at)?;
                 retire_worn_out(tx, &mailer, at)?;
                 watch_papers(tx, &mailer, at)

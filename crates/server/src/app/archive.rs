@@ -1,7 +1,7 @@
 //! The archive of signed records: the practitioner's own log, the practice's search, and what leaves as a
 //! file. Nothing here changes or removes a record, and nothing anywhere does.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use countersign_domain::{
     Actor, Date, DeadlineId, Event, EventKind, Outcome, PersonId, PracticeId, PrescriptionId, Role,
@@ -216,22 +216,26 @@ impl App {
                     let name = tx.practice_name(log.practice)?.unwrap_or_default();
                     logs.push((log, name));
                 }
-                let not_sent = tx.not_sent(person, practice)?.into_iter().map(Entry::of).collect();
+                let not_sent = tx.not_sent(person, 50)?.into_iter().map(Entry::of).collect();
                 Ok(Some(OwnLog { month, this_month, entries, full, not_sent, logs }))
             })
             .await?
             .ok_or(Error::NotFound)?;
-        // Whoever looks at a month has looked at its log: nobody is reminded of it.
+        // Whoever looks at a month has looked at its log: nobody is reminded of it. Of another practice, whose
+        // months may begin at another hour, the log itself is opened.
         let month = log.month.clone();
-        if log.logs.iter().any(|(it, _)| it.month == month && it.seen.is_none()) {
-            self.store.write("see_logs", move |tx| tx.see_logs(person, &month, at.now)).await?;
+        let new =
+            |it: &MonthlyLog| it.month == month && it.practice == practice && it.seen.is_none();
+        if log.logs.iter().any(|(it, _)| new(it)) {
+            let seen = move |tx: &mut Tx<'_>| tx.see_log(person, practice, &month, at.now);
+            self.store.write("see_log", seen).await?;
         }
         Ok(log)
     }
 
     /// How many prescriptions of somebody could not be sent and wait for what they decide.
-    pub async fn not_sent(&self, person: PersonId, practice: PracticeId) -> Result<usize, Error> {
-        Ok(self.store.read("not_sent", move |tx| tx.not_sent(person, practice)).await?.len())
+    pub async fn count_not_sent(&self, person: PersonId) -> Result<i64, Error> {
+        Ok(self.store.read("count_not_sent", move |tx| tx.count_not_sent(person)).await?)
     }
 
     /// A log as it was given out.
@@ -246,7 +250,7 @@ impl App {
             .store
             .write("monthly_log", move |tx| {
                 let Some(text) = tx.log(practice, person, &month)? else { return Ok(None) };
-                tx.see_logs(person, &month, at.now)?;
+                tx.see_log(person, practice, &month, at.now)?;
                 let event =
                     Event::success(EventKind::RecordsExported, Actor::Person(person), at.support)
                         .about(practice, person)
@@ -335,73 +339,96 @@ impl App {
         if found { Ok(()) } else { Err(Error::NotFound) }
     }
 
-    /// Makes the logs of the months that are over, and tells their practitioners (21 CFR 1311.120(b)(27)).
-    /// Of a log at which nobody has looked after a week, those who administer the practice are told too.
-    pub(super) fn make_logs(
-        tx: &mut Tx<'_>,
-        mailer: &Mailer,
-        at: At,
-    ) -> Result<(), countersign_store::Error> {
-        for (practice, _) in tx.practices()? {
-            let Some(rules) = tx.practice(practice)? else { continue };
-            let today = Date::at(at.now, &rules.zone);
-            let Some(first) = tx.first_record(practice)? else { continue };
-            // Also those of a time in which no server ran.
-            let mut month = Date::at(first, &rules.zone).month_start();
-            let oldest = today.month_start().plus_years(-LOG_YEARS);
-            month = month.max(oldest);
-            while month < today.month_start() {
-                make_log(tx, mailer, practice, &month.month(), &rules.zone, at)?;
-                month = month.plus_days(31).month_start();
+    /// Makes the logs of the months that are over, also of a time in which no server ran, and tells their
+    /// practitioners (21 CFR 1311.120(b)(27)). Looks once an hour; each log is made in a transaction of its own, so
+    /// that none holds the others up.
+    pub(super) async fn make_logs(&self, at: At) -> Result<(), Error> {
+        let hour = at.now.seconds().div_euclid(3_600);
+        if self.logs_hour.swap(hour, Ordering::Relaxed) == hour {
+            return Ok(());
+        }
+        let missing = self.store.read("logs_missing", move |tx| missing_logs(tx, at)).await?;
+        for it in missing {
+            let mailer = self.mailer();
+            let (practice, month) = (it.practice, it.month.clone());
+            let made = self.store.write("make_log", move |tx| make_log(tx, &mailer, &it, at)).await;
+            if let Err(error) = made {
+                // The others are made all the same; this one is tried again in an hour.
+                tracing::error!(%error, %practice, month, "a monthly log could not be made");
             }
-            remind_of_logs(tx, mailer, practice, at)?;
         }
         Ok(())
     }
 }
 
-/// Makes the logs of one month that are missing.
+/// A log that is to be made.
+struct Missing {
+    practice: PracticeId,
+    person: PersonId,
+    month: String,
+    range: (Timestamp, Timestamp),
+}
+
+fn missing_logs(tx: &mut Tx<'_>, at: At) -> Result<Vec<Missing>, countersign_store::Error> {
+    let mut missing = Vec::new();
+    for (practice, _) in tx.practices()? {
+        let Some(rules) = tx.practice(practice)? else { continue };
+        let today = Date::at(at.now, &rules.zone);
+        let Some(first) = tx.first_record(practice)? else { continue };
+        let oldest = today.month_start().plus_years(-LOG_YEARS);
+        let mut day = Date::at(first, &rules.zone).month_start().max(oldest);
+        while day < today.month_start() {
+            let month = day.month();
+            if let Some(range) = month_range(&month, &rules.zone) {
+                for person in tx.logs_missing(practice, &month, range)? {
+                    missing.push(Missing { practice, person, month: month.clone(), range });
+                }
+            }
+            day = day.plus_days(31).month_start();
+        }
+    }
+    Ok(missing)
+}
+
 fn make_log(
     tx: &mut Tx<'_>,
     mailer: &Mailer,
-    practice: PracticeId,
-    month: &str,
-    zone: &TimeZone,
+    it: &Missing,
     at: At,
 ) -> Result<(), countersign_store::Error> {
-    let Some(range) = month_range(month, zone) else { return Ok(()) };
-    for person in tx.logs_missing(practice, month, range)? {
-        // All of them: what is given out as the log of a month is the whole of it.
-        let found = tx.records_of(person, range, i64::MAX)?;
-        let entries: Vec<Entry> =
-            found.into_iter().filter(|it| it.record.practice == practice).map(Entry::of).collect();
-        tx.keep_log(practice, person, month, &csv(&entries), at.now)?;
-        let Some(person) = tx.person(person)? else { continue };
-        let notice = Notice {
-            note: Note::MonthlyLog,
-            practice,
-            detail: &format!("{month}, {} prescriptions", entries.len()),
-            path: &format!("/portal/prescriptions?month={month}"),
-        };
-        mailer.inform(tx, &person, &notice, at.now)?;
+    let Missing { practice, person, month, range } = it;
+    // Another server may have made it meanwhile.
+    if tx.log(*practice, *person, month)?.is_some() {
+        return Ok(());
     }
-    Ok(())
+    // All of them: what is given out as the log of a month is the whole of it.
+    let found = tx.records_of(*person, *range, i64::MAX)?;
+    let entries: Vec<Entry> =
+        found.into_iter().filter(|it| it.record.practice == *practice).map(Entry::of).collect();
+    tx.keep_log(*practice, *person, month, &csv(&entries), at.now)?;
+    let Some(person) = tx.person(*person)? else { return Ok(()) };
+    let notice = Notice {
+        note: Note::MonthlyLog,
+        practice: *practice,
+        detail: &format!("{month}, {} prescriptions", entries.len()),
+        path: &format!("/portal/prescriptions?month={month}"),
+    };
+    mailer.tell(tx, &person, &notice, &[], at.now)
 }
 
-/// Once for each log.
-fn remind_of_logs(
+/// Of a log at which nobody has looked after a week, those who administer the practice are told too: once.
+pub(super) fn remind_of_logs(
     tx: &mut Tx<'_>,
     mailer: &Mailer,
-    practice: PracticeId,
     at: At,
 ) -> Result<(), countersign_store::Error> {
     let made = (at.now.plus_seconds(-LOG_OLD_SECONDS), at.now.plus_seconds(-LOG_SECONDS));
-    for (id, month) in tx.logs_unseen(practice, made, at.now)? {
+    for (practice, id, month) in tx.logs_unseen(made, at.now)? {
         let Some(person) = tx.person(id)? else { continue };
         let own = format!("/portal/prescriptions?month={month}");
         let detail = format!("{month}, of {}", person.name);
         let notice = Notice { note: Note::LogUnseen, practice, detail: &detail, path: &own };
-        mailer.inform(tx, &person, &notice, at.now)?;
+        mailer.tell(tx, &person, &notice, &[], at.now)?;
         let path = format!("/practice/{practice}/records?person={id}");
         let notice = Notice { path: &path, ..notice };
         let roles = [Role::Designated, Role::Administrator];

@@ -35,7 +35,7 @@ mod vip;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicI64},
 };
 
 use countersign_crypto::{Drawn, Rng, SecretText, random_array, sha256};
@@ -81,7 +81,7 @@ pub use prescriptions::{
 };
 pub use provision::ProvisionRefusal;
 pub use reset::ForgotForm;
-pub use retention::{Keeping, OverRecord, Removed};
+pub use retention::{Keeping, Lifting, OverRecord, RemovalRefusal, Removed};
 pub use sign_in::{Chosen, SignInForm};
 pub use smart::{SMART_SECONDS, SmartWay};
 pub use tokens::{AddForm, Change, Confirm, DisableForm, Overview, RenameForm};
@@ -220,6 +220,8 @@ pub struct App {
     outbound: Arc<dyn Outbound>,
     /// Something was signed just now.
     signed: Notify,
+    /// The hour, since 1970, in which this process last looked for monthly logs to make.
+    logs_hour: AtomicI64,
     /// When the clock was last measured, and by how many seconds it was behind.
     clock_measured: Mutex<Option<(Timestamp, i64)>>,
 }
@@ -290,6 +292,7 @@ impl App {
             refused: Refused::default(),
             outbound: Arc::new(Nothing),
             signed: Notify::new(),
+            logs_hour: AtomicI64::new(0),
             clock_measured: Mutex::default(),
             store,
             clock,

@@ -10,9 +10,9 @@ use countersign_crypto::{SecretText, SigningKey, sha256};
 use countersign_domain::{
     Actor, CredentialId, Date, DeaNumber, DeaRegistration, DeviceClass, Event, EventKind, Outcome,
     PersonId, PracticeId, PrescriptionId, Purpose, Refusal, Role, SessionRowId, Timestamp, Token,
+    UsState,
     canonical::Json,
     ocra::{self, Binding, Challenge},
-    otp::Step,
     prescription::{
         Content, Patient, Prescription, SIGNING_SECONDS, SIGNING_STATEMENT, State, StateRefusal,
     },
@@ -120,6 +120,8 @@ pub struct SigningSet {
     pub rows: Vec<PrescriptionRow>,
     /// What keeps one of them from being signed: which, and why.
     pub hindrances: Vec<(PrescriptionId, SigningHindrance)>,
+    /// In which states the DEA numbers are registered under which the practitioner could sign.
+    pub states: Vec<(DeaNumber, UsState)>,
 }
 
 /// Why one of them can't be signed now.
@@ -236,7 +238,9 @@ impl SigningSet {
     /// code is good for its step alone, and once.
     pub fn text(&self, origin: &str) -> String {
         let patient = self.rows.first().map_or("", |row| row.it.content.patient.name.as_str());
-        let lines: Vec<String> = self.rows.iter().map(|row| row.it.content.in_short()).collect();
+        let numbered = (1..).zip(&self.rows);
+        let lines: Vec<String> =
+            numbered.flat_map(|(number, row)| row.it.content.in_lines(number)).collect();
         let lines = lines.iter().map(String::as_str);
         ocra::signing_text(origin, &self.digest(0), &ocra::initials(patient), lines)
     }
@@ -619,8 +623,7 @@ impl App {
                         Ok(token) => token,
                         Err(refusal) => return Ok(Signing::NotConfirmed(refusal)),
                     };
-                    let step = token.last_step.unwrap_or(Step::new(-1));
-                    let binding = code.binding(&token.seed, &token.params, step);
+                    let binding = token.binding(&code);
                     let key = tx.signing_key(practice, at.now)?;
                     for row in &set.rows {
                         sign_one(tx, &set, row.clone(), (&token, binding), &key, at.now)?;
@@ -858,7 +861,8 @@ pub(super) fn signing_set(
         }
     }
     let practice = tx.practice_name(practice)?.unwrap_or_default();
-    Ok(Some(SigningSet { person, address, practice, today, rows, hindrances }))
+    let states = papers.iter().filter_map(|it| Some((it.paper.dea()?, it.paper.state()))).collect();
+    Ok(Some(SigningSet { person, address, practice, today, rows, hindrances, states }))
 }
 
 /// What access control and registrations say of one.
@@ -932,7 +936,10 @@ fn signed_json(
     let npi = set.npi();
     let (year, month, day, hour, minute, second) = now.civil();
     let signed_at = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
-    let dea = row.it.content.dea.map(|dea| dea.as_text()).unwrap_or_default();
+    let dea = row.it.content.dea;
+    let state = set.states.iter().find(|(number, _)| Some(*number) == dea);
+    let state = state.map(|(_, state)| state.as_text()).unwrap_or_default();
+    let dea = dea.map(|dea| dea.as_text()).unwrap_or_default();
     let credential: &CredentialId = &token.credential;
     let class: DeviceClass = token.device.class;
     Json::object([
@@ -947,6 +954,7 @@ fn signed_json(
                 ("name", Json::from(set.person.name.as_str())),
                 ("npi", Json::from(npi)),
                 ("dea", Json::from(dea)),
+                ("dea_state", Json::from(state)),
                 ("address", Json::from(set.address.as_str())),
                 ("practice", Json::from(set.practice.as_str())),
             ]),

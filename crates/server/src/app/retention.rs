@@ -1,20 +1,25 @@
 //! How long signed records stay: legal holds, and the removal of what nobody has to keep any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_domain::{
-    Actor, Date, Event, EventKind, HoldId, Outcome, PersonId, PracticeId, PrescriptionId, Refusal,
-    Role, TimeZone, Timestamp, UsState, retention::Retention,
+    Actor, Date, Event, EventKind, HoldId, Outcome, PersonId, PracticeId, PrescriptionId, Purpose,
+    Refusal, Role, TimeZone, Timestamp, UsState, retention::Retention,
 };
-use countersign_store::{Hold, Tx};
+use countersign_store::{Hold, Session, Tx};
 
 use super::{
-    App, At, Desk, Entry, Error,
-    notices::{Note, Notice},
+    App, At, Confirm, Desk, Entry, Error,
+    notices::{Mailer, Note, Notice},
+    record,
+    sign_in::{passcode_event, verify},
 };
 
 /// How many records one transaction removes.
 const PART: i64 = 200;
+/// A trail without a record for so many days, or with one of tomorrow, says that the clock is wrong: a server
+/// that runs writes some every day.
+const MOST_QUIET_DAYS: i64 = 30;
 
 /// By which rules the records of a practice are kept.
 pub struct Keeping {
@@ -22,8 +27,8 @@ pub struct Keeping {
     pub holds: Vec<Hold>,
     zone: TimeZone,
     rule: Retention,
-    /// In which state each DEA number of the practice is registered.
-    states: BTreeMap<String, UsState>,
+    /// In which states each DEA number of the practice is registered, or was.
+    states: BTreeMap<String, BTreeSet<UsState>>,
 }
 
 impl Keeping {
@@ -34,16 +39,27 @@ impl Keeping {
     ) -> Result<Self, countersign_store::Error> {
         let zone = tx.practice(practice)?.ok_or_else(|| Tx::broken("no practice"))?.zone;
         let papers = tx.all_authorities(practice)?;
-        let number = |paper: &countersign_store::Paper| paper.dea().map(|dea| dea.as_text());
-        let states =
-            papers.iter().filter_map(|it| Some((number(&it.paper)?, it.paper.state()))).collect();
+        let mut states: BTreeMap<String, BTreeSet<UsState>> = BTreeMap::new();
+        for it in &papers {
+            if let Some(dea) = it.paper.dea() {
+                states.entry(dea.as_text()).or_default().insert(it.paper.state());
+            }
+        }
         Ok(Self { holds: tx.holds(practice)?, zone, rule, states })
     }
 
     /// The last day on which a record must be there, where nothing holds it longer.
     pub fn until(&self, entry: &Entry) -> Date {
-        let state = self.states.get(entry.text("/practitioner/dea")).copied();
-        self.rule.until(Date::at(entry.it.record.signed, &self.zone), state)
+        let signed = Date::at(entry.it.record.signed, &self.zone);
+        // What was signed says the state; before it did, the longest of all those of its number counts. What is
+        // entered today makes no record's time shorter.
+        if let Ok(state) = entry.text("/practitioner/dea_state").parse() {
+            return self.rule.until(signed, Some(state));
+        }
+        let known = self.states.get(entry.text("/practitioner/dea"));
+        let longest =
+            known.into_iter().flatten().map(|state| self.rule.until(signed, Some(*state)));
+        longest.max().unwrap_or_else(|| self.rule.until(signed, None))
     }
 
     /// How many holds are in force.
@@ -88,33 +104,66 @@ fn beginning() -> Result<Place, Error> {
     Ok((Timestamp::from_micros(i64::MIN), first))
 }
 
-/// A part of what may lie behind its last day and is not held: where the next part begins, and of this one what
-/// does lie behind it.
-#[expect(clippy::type_complexity, reason = "two lists that belong together, told apart above")]
-fn part(
-    tx: &mut Tx<'_>,
-    practice: PracticeId,
-    rule: &Retention,
-    place: Place,
-    now: Timestamp,
-) -> Result<(Option<Place>, Vec<(Entry, OverRecord)>, Timestamp), countersign_store::Error> {
-    let keeping = Keeping::of(tx, practice, rule.clone())?;
-    let today = Date::at(now, &keeping.zone);
-    let before = rule.kept_from(today).start(&keeping.zone);
-    let found = tx.records_unheld(practice, before, place, PART)?;
-    let more = i64::try_from(found.len()).is_ok_and(|len| len >= PART);
-    let next = found.last().map(|it| (it.record.signed, it.record.prescription));
-    let over = found
-        .into_iter()
-        .map(Entry::of)
-        .filter_map(|entry| {
-            let until = keeping.until(&entry);
-            let signed = Date::at(entry.it.record.signed, &keeping.zone);
-            let over = OverRecord { id: entry.it.record.prescription, signed, until };
-            (until < today).then_some((entry, over))
-        })
-        .collect();
-    Ok((next.filter(|_| more), over, before))
+/// A part of the archive that was looked through.
+struct Part {
+    /// Where the next part begins; nothing after the last.
+    next: Option<Place>,
+    /// What of it lies behind its last day, and is not held.
+    over: Vec<(Entry, OverRecord)>,
+    /// What was signed later is kept, whatever the state.
+    kept_from: Timestamp,
+}
+
+impl Part {
+    fn of(
+        tx: &mut Tx<'_>,
+        practice: PracticeId,
+        rule: &Retention,
+        place: Place,
+        now: Timestamp,
+    ) -> Result<Self, countersign_store::Error> {
+        let keeping = Keeping::of(tx, practice, rule.clone())?;
+        let today = Date::at(now, &keeping.zone);
+        let kept_from = rule.kept_from(today).start(&keeping.zone);
+        let found = tx.records_unheld(practice, kept_from, place, PART)?;
+        let more = i64::try_from(found.len()).is_ok_and(|len| len >= PART);
+        let next = found.last().map(|it| (it.record.signed, it.record.prescription));
+        let over = found
+            .into_iter()
+            .map(Entry::of)
+            .filter_map(|entry| {
+                let until = keeping.until(&entry);
+                let signed = Date::at(entry.it.record.signed, &keeping.zone);
+                let over = OverRecord { id: entry.it.record.prescription, signed, until };
+                (until < today).then_some((entry, over))
+            })
+            .collect();
+        Ok(Self { next: next.filter(|_| more), over, kept_from })
+    }
+}
+
+/// Why nothing is removed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RemovalRefusal {
+    /// Other records than somebody has looked at.
+    #[error("{0} records would go, not as many as were named: list them again")]
+    Count(usize),
+    /// The clock may be wrong, and what is removed is gone.
+    #[error(
+        "the newest record of the trail is of {0}, more than {MOST_QUIET_DAYS} days ago or to come: is the clock of this machine right? Start the server once, then try again"
+    )]
+    Clock(String),
+}
+
+/// What became of lifting a hold.
+#[derive(Debug)]
+pub enum Lifting {
+    /// It holds no longer.
+    Done,
+    /// It holds the records of whoever wanted to lift it.
+    Own,
+    /// The passcode was refused.
+    NotConfirmed(Refusal),
 }
 
 impl App {
@@ -141,16 +190,18 @@ impl App {
         let (by, practice, mailer) = (desk.person, desk.practice.id, self.mailer());
         self.store
             .write("place_hold", move |tx| {
+                tx.lock_records(practice)?;
                 let id = HoldId::new(at.now, tx.rng())?;
                 let reason = reason.clone();
                 let whose = whose(tx, person)?;
+                // The reason may name a patient: it lies sealed, and neither trail nor mail has it.
                 let mut event =
                     Event::success(EventKind::HoldPlaced, Actor::Person(by), at.support)
-                        .detail(&format!("{id}: {reason}"));
+                        .detail(&id.to_string());
                 event.practice = Some(practice);
                 event.prescriber = person;
                 tx.append(&event, at.now)?;
-                let detail = format!("Signed records of {whose} are held. Why: {reason}.");
+                let detail = format!("Signed records of {whose} are held from now on.");
                 tell_hold(tx, &mailer, practice, &detail, by, at)?;
                 let placed = (at.now, by);
                 tx.place_hold(&Hold { id, practice, person, reason, placed, lifted: None })
@@ -159,43 +210,53 @@ impl App {
         Ok(())
     }
 
-    /// Lifts a hold.
+    /// Lifts a hold, with a fresh passcode: a session alone opens no way to what was held. Nobody lifts one on
+    /// their own records.
     pub async fn lift_hold(
         &self,
+        session: &Session,
         desk: &Desk,
         id: HoldId,
         reason: String,
+        confirm: Confirm,
         at: At,
-    ) -> Result<(), Error> {
-        if !desk.sees_records() {
-            return Err(Error::NotFound);
-        }
+    ) -> Result<Lifting, Error> {
         let (by, practice, mailer) = (desk.person, desk.practice.id, self.mailer());
-        let done = self
-            .store
-            .write("lift_hold", move |tx| {
-                let Some(hold) = tx.holds(practice)?.into_iter().find(|it| it.id == id) else {
-                    return Ok(None);
-                };
-                let mut event =
-                    Event::success(EventKind::HoldLifted, Actor::Person(by), at.support)
-                        .detail(&format!("{id}: {reason}"));
-                event.practice = Some(practice);
-                event.prescriber = hold.person;
-                if !tx.lift_hold(practice, id, by, &reason, at.now)? {
-                    event.outcome = Outcome::Refused;
-                    tx.append(&event.reason(Refusal::NoChange.code()), at.now)?;
-                    return Ok(Some(()));
-                }
-                tx.append(&event, at.now)?;
-                let whose = whose(tx, hold.person)?;
-                let detail =
-                    format!("Signed records of {whose} are held no longer. Why: {reason}.");
-                tell_hold(tx, &mailer, practice, &detail, by, at)?;
-                Ok(Some(()))
-            })
-            .await?;
-        done.ok_or(Error::NotFound)
+        let found = self.store.read("hold", move |tx| tx.holds(practice)).await?;
+        let hold = found.into_iter().find(|it| it.id == id).filter(|_| desk.sees_records());
+        let hold = hold.ok_or(Error::NotFound)?;
+        let (policy, session) = (self.options.policy, session.id);
+        self.decide("lift_hold", by, session, at.now, move |account, tx| {
+            let mut event = Event::success(EventKind::HoldLifted, Actor::Person(by), at.support)
+                .detail(&id.to_string());
+            event.practice = Some(practice);
+            event.prescriber = hold.person;
+            let refused = |event: &Event, reason: &'static str| {
+                let mut event = event.clone().reason(reason);
+                event.outcome = Outcome::Refused;
+                event
+            };
+            if hold.person == Some(by) {
+                return Ok((Ok(Lifting::Own), refused(&event, "own_records")));
+            }
+            let proved = verify(account, confirm.chosen, &confirm.code, at, &policy);
+            let passcode =
+                passcode_event(&proved, by, practice, confirm.chosen, Purpose::Approve, at);
+            record(tx, &account.noted_browser(passcode, at), at.now)?;
+            if let Err(refusal) = proved {
+                let event = refused(&event, refusal.code());
+                return Ok((Ok(Lifting::NotConfirmed(refusal)), event));
+            }
+            tx.renew_passcode(session, at.now)?;
+            if !tx.lift_hold(practice, id, by, &reason, at.now)? {
+                return Ok((Ok(Lifting::Done), refused(&event, Refusal::NoChange.code())));
+            }
+            let whose = whose(tx, hold.person)?;
+            let detail = format!("Signed records of {whose} are held no longer.");
+            tell_hold(tx, &mailer, practice, &detail, by, at)?;
+            Ok((Ok(Lifting::Done), event))
+        })
+        .await
     }
 
     /// The records of a practice whose time is over and that nothing holds, oldest first.
@@ -210,8 +271,8 @@ impl App {
             let (next, over) = self
                 .store
                 .read("over_records", move |tx| {
-                    let (next, over, _) = part(tx, practice, &rule, from, at.now)?;
-                    Ok((next, over.into_iter().map(|(_, it)| it).collect::<Vec<_>>()))
+                    let part = Part::of(tx, practice, &rule, from, at.now)?;
+                    Ok((part.next, part.over.into_iter().map(|(_, it)| it).collect::<Vec<_>>()))
                 })
                 .await?;
             found.extend(over);
@@ -221,46 +282,69 @@ impl App {
     }
 
     /// Removes those, and the logs of months that no state wants any more; each goes on record in the
-    /// transaction that removes it.
+    /// transaction that removes it. `expected` is how many records somebody has looked at.
     pub async fn remove_over(
         &self,
         practice: PracticeId,
+        expected: usize,
         by: String,
         at: At,
-    ) -> Result<Removed, Error> {
+    ) -> Result<Result<Removed, RemovalRefusal>, Error> {
+        let newest = self.store.read("newest_event", |tx| tx.newest_event()).await?;
+        let newest = newest.unwrap_or(Timestamp::from_micros(0));
+        let quiet = newest.seconds_until(at.now);
+        if !(-86_400..=MOST_QUIET_DAYS * 86_400).contains(&quiet) {
+            return Ok(Err(RemovalRefusal::Clock(newest.minute_text())));
+        }
+        let found = self.over_records(practice, at).await?.len();
+        if found != expected {
+            return Ok(Err(RemovalRefusal::Count(found)));
+        }
         let (mut place, mut removed) = (Some(beginning()?), Removed::default());
         while let Some(from) = place {
             let (rule, by) = (self.options.retention.clone(), by.clone());
             let (next, count) = self
                 .store
                 .write("remove_over", move |tx| {
-                    let (next, over, before) = part(tx, practice, &rule, from, at.now)?;
-                    for (entry, it) in &over {
-                        tx.remove_record(&entry.it.record, before)?;
-                        let detail = format!("{}, signed {}, by {by}", it.id, it.signed);
+                    tx.lock_records(practice)?;
+                    let part = Part::of(tx, practice, &rule, from, at.now)?;
+                    for (entry, it) in &part.over {
+                        tx.remove_record(&entry.it.record, part.kept_from)?;
+                        let OverRecord { id, signed, until } = it;
+                        let detail = format!("{id}, signed {signed}, kept until {until}, by {by}");
                         let whose = entry.it.record.prescriber;
                         tx.append(&gone(practice, whose, &detail, at), at.now)?;
                     }
-                    Ok((next, over.len()))
+                    Ok((part.next, part.over.len()))
                 })
                 .await?;
             removed.records += count;
             place = next;
         }
-        let rule = self.options.retention.clone();
+        let (rule, mailer, records) =
+            (self.options.retention.clone(), self.mailer(), removed.records);
         removed.logs = self
             .store
             .write("remove_logs", move |tx| {
+                tx.lock_records(practice)?;
                 let zone = tx.practice(practice)?.ok_or_else(|| Tx::broken("no practice"))?.zone;
                 let logs = tx.remove_logs(practice, &rule.months_from(Date::at(at.now, &zone)))?;
                 for (whose, month) in &logs {
                     let detail = format!("log of {month}, by {by}");
                     tx.append(&gone(practice, *whose, &detail, at), at.now)?;
                 }
+                if records + logs.len() > 0 {
+                    let detail =
+                        format!("{records} signed records and {} monthly logs", logs.len());
+                    let path = format!("/practice/{practice}/records");
+                    let note = Note::RecordsRemoved;
+                    let notice = Notice { note, practice, detail: &detail, path: &path };
+                    mailer.tell_roles(tx, &notice, &HOLDERS, None, at.now)?;
+                }
                 Ok(logs.len())
             })
             .await?;
-        Ok(removed)
+        Ok(Ok(removed))
     }
 }
 
@@ -275,10 +359,13 @@ fn whose(tx: &mut Tx<'_>, person: Option<PersonId>) -> Result<String, countersig
     Ok(found.map_or_else(|| "everybody".to_owned(), |it| it.name))
 }
 
-/// Nobody places or lifts a hold unseen.
+/// Those who place and lift holds.
+const HOLDERS: [Role; 2] = [Role::Designated, Role::Administrator];
+
+/// Nobody places or lifts a hold unseen: whoever did it gets the link that says "this was not me".
 fn tell_hold(
     tx: &mut Tx<'_>,
-    mailer: &super::notices::Mailer,
+    mailer: &Mailer,
     practice: PracticeId,
     detail: &str,
     by: PersonId,
@@ -286,6 +373,8 @@ fn tell_hold(
 ) -> Result<(), countersign_store::Error> {
     let path = format!("/practice/{practice}/holds");
     let notice = Notice { note: Note::HoldChanged, practice, detail, path: &path };
-    let roles = [Role::Designated, Role::Administrator];
-    mailer.tell_roles(tx, &notice, &roles, Some(by), at.now).map(drop)
+    if let Some(person) = tx.person(by)? {
+        mailer.tell(tx, &person, &notice, &[], at.now)?;
+    }
+    mailer.tell_roles(tx, &notice, &HOLDERS, Some(by), at.now).map(drop)
 }

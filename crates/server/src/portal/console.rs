@@ -6,6 +6,7 @@ use countersign_domain::{
     Token, TokenId, UsState,
     access::{AccessRefusal, Setting},
     enrolment::{InvitationState, Stage as Step},
+    ocra::is_unseen,
 };
 use countersign_store::{
     CasePurpose, CaseState, EvidenceRow, Fob, InvitationRow, Invited, Profile,
@@ -569,7 +570,9 @@ pub(super) async fn rules(ctx: Ctx, Path(practice): Path<String>, query: Query) 
 /// A reason as typed; an empty one is none.
 pub(super) fn reason(fields: &Fields, name: &str) -> TextField {
     let mut field = typed(fields, name, 200);
-    if field.value.is_empty() {
+    // One line: it goes into records and letters, and must not look like another paragraph of ours.
+    field.value = field.value.chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect();
+    if field.value.trim().is_empty() {
         field.error = Some(NO_REASON.to_owned());
     }
     field

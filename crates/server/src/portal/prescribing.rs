@@ -7,7 +7,7 @@ use axum::{
 };
 use countersign_domain::{
     Date, DeaNumber, ModelCode, PersonId, PrescriptionId, Schedule,
-    ocra::Challenge,
+    ocra::{Challenge, is_unseen},
     prescription::{
         Content, Patient, Quantity, SIGNING_STATEMENT, State as RxState, StateRefusal, longest,
     },
@@ -27,7 +27,6 @@ use super::{
 use crate::{
     Shared,
     app::{Chart, Draft, OneRx, Sheet, Signing, SigningForm, SigningSet},
-    launch::is_hidden,
     oidc::jwk,
     qr,
     respond::{Out, Stop, page, see_other},
@@ -39,6 +38,8 @@ use crate::{
 };
 
 const HOME: &str = "/e-prescribing";
+/// Most bytes of a text that is offered as a picture: with more, its squares are too small for a phone's camera.
+const MOST_PICTURE: usize = 1_200;
 
 /// Session, chart and what the chart shows.
 struct Known {
@@ -298,7 +299,7 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
         // As it came: what is too long is said, and never cut.
         *field = typed(fields, name, usize::MAX);
         // One line each: what is typed must not look like another field.
-        field.value = field.value.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect();
+        field.value = field.value.chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect();
         let length = field.value.chars().count();
         if length > most {
             field.error = Some(format!("At most {most} characters; these are {length}."));
@@ -325,8 +326,12 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
     }
     // A drug that is not in the table has the schedule that somebody says, and nobody did for this one.
     if listed.is_none() && chosen.is_none() && it.drug.error.is_none() {
-        let text = "This drug is not in the table: look whether it is spelled right, and choose its schedule.";
-        it.schedule.error = Some(text.to_owned());
+        let near = ctx.app().options().drugs.beginning_with(&it.drug.value);
+        let near =
+            if near.is_empty() { String::new() } else { format!(" It has {}.", near.join(", ")) };
+        it.schedule.error = Some(format!(
+            "This drug is not in the table.{near} Look whether it is spelled right, or choose its schedule."
+        ));
     }
     let quantity = match it.quantity.value.as_str() {
         "" => None,
@@ -630,7 +635,9 @@ async fn sign_page(
     let text = set.text(&ctx.app().options().public_url);
     let challenge = Challenge::of(&text).digits();
     let (first, last) = challenge.split_at(4);
-    let bound = app.then(|| (qr::svg(&text).ok(), format!("{first} {last}")));
+    let picture = Some(&text).filter(|text| text.len() <= MOST_PICTURE);
+    let picture = picture.and_then(|text| qr::svg(text).ok());
+    let bound = app.then(|| (picture, format!("{first} {last}")));
     let template = RxSignPage {
         page: known.frame(ctx, "Review and sign"),
         can_sign: !rows.is_empty() && set.hindrances.is_empty() && signs,

@@ -16,11 +16,11 @@ use super::{
     show, tokens,
 };
 use crate::{
-    app::{Entry, Format, MOST_RECORDS, Search, rendered},
+    app::{Entry, Format, Lifting, MOST_RECORDS, Search, rendered},
     respond::{Out, Stop, page, see_other},
     views::{
-        Choice, ChoiceField, HoldLine, HoldsPage, LogLink, NavTab, Notice, NoticeKind,
-        OwnRecordsPage, RecordLine, RecordsPage, TextField,
+        ANY_TOKEN, Choice, ChoiceField, HoldLine, HoldsPage, LogLink, NavTab, Notice, NoticeKind,
+        OwnRecordsPage, RecordLine, RecordsPage, SecretField, StepUp, TextField,
     },
 };
 
@@ -52,6 +52,7 @@ fn line(entry: &Entry) -> RecordLine {
             }
             _ => None,
         },
+        practice: of("/practitioner/practice").to_owned(),
         by: of("/practitioner/name").to_owned(),
         dea: of("/practitioner/dea").to_owned(),
         state: entry.it.state.label(),
@@ -230,14 +231,14 @@ fn prescribers(known: &practice::Known) -> ChoiceField {
 pub(super) async fn search(ctx: Ctx, Path(place): Path<String>, query: Query) -> Out {
     let known = practice::known(&ctx, &place).await?;
     let mut template = records_page(&ctx, &known)?;
+    let keeping = ctx.app().keeping(&known.desk).await.map_err(|error| ctx.stop(&error))?;
+    template.holds = keeping.in_force();
     let Some(search) = asked(|name| query.text(name).to_owned(), &mut template) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let found = ctx.app().search_records(&known.desk, search, ctx.at).await;
     let found = found.map_err(|error| ctx.stop(&error))?;
     template.full = i64::try_from(found.len()).unwrap_or(i64::MAX) >= MOST_RECORDS;
-    let keeping = ctx.app().keeping(&known.desk).await.map_err(|error| ctx.stop(&error))?;
-    template.holds = keeping.in_force();
     let kept = |entry: &Entry| {
         let held = keeping.held(entry.it.record.prescriber);
         let kept = if held { "Held".to_owned() } else { keeping.until(entry).to_string() };
@@ -283,6 +284,7 @@ async fn holds_page(ctx: &Ctx, known: &practice::Known) -> Result<HoldsPage, Sto
                 .map(|(at, by, why)| (show::when(*at), known.name(*by), why.clone())),
             field: why_field(it.id),
             why: TextField::default(),
+            step_up: None,
         })
         .collect();
     Ok(HoldsPage {
@@ -291,6 +293,8 @@ async fn holds_page(ctx: &Ctx, known: &practice::Known) -> Result<HoldsPage, Sto
         years: retention.years_everywhere(),
         longer: retention.years(None) > retention.years_everywhere(),
         lines,
+        lifting: None,
+        lock: None,
         person: whose(known),
         reason: TextField::default(),
     })
@@ -347,13 +351,43 @@ pub(super) async fn lift(
     let known = practice::known(&ctx, &place).await?;
     let id: HoldId = id.parse().map_err(|_| ctx.not_found())?;
     let mut template = holds_page(&ctx, &known).await?;
-    let why = reason(&fields, &why_field(id));
-    if why.error.is_some() {
-        let line = template.lines.iter_mut().find(|it| it.id == id.to_string());
-        line.ok_or_else(|| ctx.not_found())?.why = why;
-        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    let at = template.lines.iter().position(|it| it.id == id.to_string() && it.lifted.is_none());
+    let at = at.ok_or_else(|| ctx.not_found())?;
+    let mut line = template.lines.remove(at);
+    line.why = reason(&fields, &why_field(id));
+    line.step_up = Some(StepUp {
+        token: show::choices(&known.overview.tokens, ANY_TOKEN, ctx.now()),
+        passcode: SecretField::default(),
+    });
+    // The first press asks for the passcode; the second brings it.
+    let asked = !fields.text("stepup_token").is_empty();
+    if !asked || line.why.error.is_some() {
+        template.lifting = Some(line);
+        let status = if asked || template.is_wrong() {
+            StatusCode::UNPROCESSABLE_ENTITY
+        } else {
+            StatusCode::OK
+        };
+        return Ok(page(status, &template));
     }
-    let lifted = ctx.app().lift_hold(&known.desk, id, why.value, ctx.at).await;
-    lifted.map_err(|error| ctx.stop(&error))?;
-    Ok(see_other(&format!("{}/holds?done=lifted", known.base())))
+    let confirm = tokens::confirm(&fields, line.step_up.as_mut());
+    let Ok(Some(confirm)) = confirm else {
+        template.lifting = Some(line);
+        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    };
+    let why = line.why.value.clone();
+    let lifted = ctx.app().lift_hold(&known.session, &known.desk, id, why, confirm, ctx.at).await;
+    match lifted.map_err(|error| ctx.stop(&error))? {
+        Lifting::Done => return Ok(see_other(&format!("{}/holds?done=lifted", known.base()))),
+        Lifting::Own => {
+            let text = "It holds your own records: somebody else must lift it.";
+            template.page.notice = Some(Notice::new(NoticeKind::Error, text));
+        }
+        Lifting::NotConfirmed(refusal) => {
+            template.lock =
+                tokens::step_up_refused(&ctx, &mut line.step_up, &refusal, &known.overview);
+        }
+    }
+    template.lifting = Some(line);
+    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
 }

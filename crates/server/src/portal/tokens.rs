@@ -95,11 +95,7 @@ pub(super) async fn dashboard(ctx: Ctx, query: Query) -> Out {
             .collect(),
         staff: overview.prescriber.sign_in.npi().is_none(),
         signing: signing(&ctx, &session, person, &overview).await?,
-        not_sent: ctx
-            .app()
-            .not_sent(person, session.practice)
-            .await
-            .map_err(|error| ctx.stop(&error))?,
+        not_sent: ctx.app().count_not_sent(person).await.map_err(|error| ctx.stop(&error))?,
     };
     let done = match query.text("done") {
         "passphrase" => {

@@ -208,6 +208,8 @@ pub struct RecordLine {
     pub more: String,
     /// The pharmacy that has it or will: whom to call to stop it.
     pub call: Option<String>,
+    /// In which practice.
+    pub practice: String,
     /// By whom.
     pub by: String,
     /// Under which DEA number.
@@ -310,6 +312,8 @@ pub struct HoldLine {
     pub field: String,
     /// That field.
     pub why: TextField,
+    /// The passcode that lifts it, once that is wanted.
+    pub step_up: Option<StepUp>,
 }
 
 /// The legal holds of a practice.
@@ -324,7 +328,11 @@ pub struct HoldsPage {
     pub years: u8,
     /// Some states ask for more.
     pub longer: bool,
-    /// The holds.
+    /// The one that is being lifted: the passcode is asked for.
+    pub lifting: Option<HoldLine>,
+    /// A pause after several wrong tries.
+    pub lock: Option<Lock>,
+    /// The other holds.
     pub lines: Vec<HoldLine>,
     /// Whose prescriptions a new one is for. Sends `person`.
     pub person: ChoiceField,
@@ -333,7 +341,16 @@ pub struct HoldsPage {
 }
 
 impl HoldsPage {
+    pub(crate) fn is_wrong(&self) -> bool {
+        !self.problems().is_empty()
+    }
+
     fn problems(&self) -> Vec<Problem<'_>> {
+        if let Some(it) = &self.lifting {
+            let mut all = problems([("lifting", "Why it is lifted", &it.why.error)]);
+            all.extend(step_up_problems(it.step_up.as_ref()));
+            return all;
+        }
         problems([
             ("person", "Whose prescriptions", &self.person.error),
             ("reason", "Why", &self.reason.error),

@@ -170,11 +170,23 @@ both! {
             let set = app.app.signing_set(&chart, app.app.at().unwrap()).await.unwrap();
             set.text(&app.app.options().public_url)
         };
+        // The token of the terminal shows nothing: whoever has its seed can't say that it did.
+        ready(&mut browser).await;
+        let now = text(&app).await;
+        let code = app.person.phone.bound_code(&now, Binding::Shown, app.now());
+        let page = browser.get("/e-prescribing/sign").await;
+        send(&mut browser, "/e-prescribing/sign", &signing(&shown(&page), PASSPHRASE, &code)).await.says(422, "not right");
+        let path = browser.get("/e-prescribing").await.body;
+        let id = path.split("/e-prescribing/rx/").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        browser.post(&format!("/e-prescribing/rx/{id}/cancel"), &[]).await;
+        app.database.execute("UPDATE token SET model = 'countersign-authenticator'").await;
+        app.clock.advance(60);
         let mut before: Option<String> = None;
         for binding in [Binding::Shown, Binding::Typed, Binding::Unbound] {
             let path = ready(&mut browser).await;
             let now = text(&app).await;
-            assert!(now.ends_with("\nR. L.\nOxycodone hydrochloride 5 mg Tablet, 30 tablets"), "{now}");
+            let lines = "\nR. L.\n1. Oxycodone hydrochloride 5 mg Tablet, 30 tablets\nRefills: 0\nDirections: One every six hours\nPharmacy: Corner Pharmacy, 3 Oak Street\nDEA: ";
+            assert!(now.contains(lines), "{now}");
             assert!(!now.contains("Rosa") && !now.contains("1001"), "no more of the patient than that: {now}");
             let page = browser.get("/e-prescribing/sign").await;
             let digits = Challenge::of(&now).digits();
@@ -349,6 +361,8 @@ both! {
         assert!(!form.body.contains("<option value=\"2\" selected"), "nobody chose it");
         let page = send(&mut browser, &edit, &with(fields(), &[("drug", "OxyContinn")])).await;
         assert!(page.field_error("schedule").unwrap().contains("not in the table"));
+        let page = send(&mut browser, &edit, &with(fields(), &[("drug", "oxycodone")])).await;
+        assert!(page.field_error("schedule").unwrap().contains("Oxycodone hydrochloride"));
         let page = send(&mut browser, &edit, &with(fields(), &[("drug", "OxyContinn"), ("schedule", "2")])).await;
         page.leads_to(&path);
         assert!(browser.get(&edit).await.body.contains("<option value=\"2\" selected"), "somebody chose it");

@@ -2,6 +2,8 @@
 -- When its practitioner looked at a log, and when it was said that nobody did.
 ALTER TABLE monthly_log ADD COLUMN seen INTEGER;
 ALTER TABLE monthly_log ADD COLUMN told INTEGER;
+-- Whether anybody has looked at the older ones, nobody knows: nobody is told of them.
+UPDATE monthly_log SET told = made WHERE told IS NULL AND seen IS NULL;
 -- What keeps signed records and logs, whatever their age; of one person, or of the whole practice.
 CREATE TABLE IF NOT EXISTS legal_hold (
   id BLOB PRIMARY KEY,
@@ -15,3 +17,5 @@ CREATE TABLE IF NOT EXISTS legal_hold (
   lifted_sealed BLOB
 ) STRICT;
 CREATE INDEX IF NOT EXISTS legal_hold_practice ON legal_hold (practice, placed);
+-- What could not be sent, and waits for what its practitioner decides.
+CREATE INDEX IF NOT EXISTS prescription_failed ON prescription (prescriber) WHERE state = 'failed';

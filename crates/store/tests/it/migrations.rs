@@ -112,11 +112,11 @@ const RELEASED: [Released; 9] = [
         name: "holds",
         sqlite: (
             include_bytes!("../../migrations/sqlite/0009_holds.sql"),
-            "f207708e542ed9b115e853f20a5a4baa562f515ad76609293954fa06c542c021",
+            "3ed75d01e708d05b36628e4e0aeb5823ee1c00eeb131c724d3a877c6e0a4091b",
         ),
         postgres: (
             include_bytes!("../../migrations/postgres/0009_holds.sql"),
-            "1c118f154e38ed9ee39033ba0f1ab0e64d6b42dbb7dfce78553e912b572e0f6b",
+            "848ddb8987afd583404bc19997afe6772ba0b5919e94d751b6099ada70444149",
         ),
     },
 ];

@@ -34,7 +34,7 @@ function take(credential: Credential, text: string): string | null {
   void readSigning(text, location.origin).then((found) => {
     if (!still()) return;
     if (found.kind === "text") return swap(() => reviewScreen(credential, found));
-    swap(() => signScreen(credential, found.kind === "other-server" ? t("pair_other_server", { host: found.host }) : t("sign_not_ours")));
+    swap(() => signScreen(credential, found.kind === "other-server" ? t("sign_other_server", { host: found.host }) : t("sign_not_ours")));
   });
   return null;
 }
