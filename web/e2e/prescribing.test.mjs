@@ -270,7 +270,8 @@ test("the prescriber reads the log and disowns a line; the practice finds its re
   await look(page, "records-reported");
   await context.close();
   const [ruth] = demo.facts.others;
-  const desk = await logIn(browser, demo.facts.portal_url, { ...ruth, token: new Token(ruth.token_command) });
+  const ruths = new Token(ruth.token_command);
+  const desk = await logIn(browser, demo.facts.portal_url, { ...ruth, token: ruths });
   await follow(desk.page, "Console of Lakeside Clinic");
   await follow(desk.page, "Signed prescriptions");
   await heading(desk.page, "Signed prescriptions").waitFor();
@@ -294,6 +295,10 @@ test("the prescriber reads the log and disowns a line; the practice finds its re
   await desk.page.getByText("Lift this hold").click();
   await field(desk.page, "Why it is lifted").fill("Case closed");
   await press(desk.page, "Lift");
+  await heading(desk.page, "Legal holds").waitFor();
+  await field(desk.page, "Passcode of the active token").fill(await ruths.fresh());
+  await look(desk.page, "console-holds-lift");
+  await press(desk.page, "Lift the hold");
   await desk.page.getByText("The hold is lifted.").waitFor();
   await desk.page.goto(`${desk.page.url().split("/holds")[0]}/due`);
   await press(desk.page, "Note as done");

@@ -3,7 +3,10 @@
 
 use axum::body::Body;
 use countersign_crypto::SigningKey;
-use countersign_domain::Timestamp;
+use countersign_domain::{
+    Timestamp,
+    ocra::{Binding, Challenge},
+};
 use countersign_server::record;
 use countersign_testkit::{Browser, PASSPHRASE, Page, TestApp, WRONG_CODE, both};
 use data_encoding::BASE64URL_NOPAD;
@@ -141,13 +144,21 @@ both! {
             let (found, said) = ehr.send(&token, Method::POST, &sign, None, &body).await;
             assert_eq!((found, said["code"].as_str().unwrap()), (status, word), "{said}");
         }
-        let (status, done) = ehr.send(&token, Method::POST, &sign, None, &signature(&view, PASSPHRASE, &code)).await;
+        // What the system shows as a picture: a code that is bound to it signs.
+        let text = view["signing_text"].as_str().unwrap();
+        assert_eq!(Challenge::of(text).digits(), view["challenge"].as_str().unwrap());
+        assert!(text.contains("\nR. L.\n1. Oxycodone hydrochloride"), "{text}");
+        let bound = app.person.phone.bound_code(text, Binding::Typed, app.now());
+        let (status, done) = ehr.send(&token, Method::POST, &sign, None, &signature(&view, PASSPHRASE, &bound)).await;
         assert_eq!(status, 200, "{done}");
+        assert_eq!((&done["signing_text"], &done["challenge"]), (&Value::Null, &Value::Null), "nothing is left to sign");
         let rx = &done["prescriptions"][0];
         assert_eq!(rx["state"], "signed");
         let keys = app.browser().get("/.well-known/jwks.json").await.body;
         let said = record::verify(rx["record"].as_str().unwrap(), keys.as_bytes()).unwrap();
         assert_eq!(said["prescription"]["patient"]["name"], "Rosa Lindqvist");
+        assert_eq!(said["authentication"]["binding"], "challenge_typed");
+        assert_eq!(said["practitioner"]["dea_state"], "NE");
         assert_eq!(app.transmit().await, 1);
         let receipt = format!("/api/v1/prescriptions/{}", rx["id"].as_str().unwrap());
         let (_, said) = ehr.send(&token, Method::GET, &receipt, None, &Value::Null).await;
