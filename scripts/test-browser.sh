@@ -11,5 +11,5 @@ export COUNTERSIGN_BIN
 [ -x "$COUNTERSIGN_BIN" ] || fail "test-browser: $COUNTERSIGN_BIN is not there." \
   "Build it with 'make build', or run 'make test'."
 cd web
-# One file at a time: each starts its own server and browser, and the machine may have two cores.
-exec node --test --test-reporter=spec --test-concurrency=1 --test-timeout=600000 "$@" e2e/*.test.mjs
+# Two files at a time: each starts its own server and browser, and waits most of its time for the next code.
+exec node --test --test-reporter=spec --test-concurrency=2 --test-timeout=600000 "$@" e2e/*.test.mjs
