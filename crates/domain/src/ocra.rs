@@ -25,7 +25,7 @@ const SCANNED_BYTES: usize = 20;
 const TYPED_RANGE: u64 = 50_000_000;
 
 /// What an app shows and a code is bound to: which server, the digest of all that the page of signing shows, the
-/// patient's initials, and a line for each prescription.
+/// patient's initials, and the lines of each prescription.
 pub fn signing_text<'a>(
     origin: &str,
     digest: &[u8; 32],
