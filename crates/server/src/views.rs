@@ -74,6 +74,11 @@ impl Page {
         }
     }
 
+    /// Something was not done, and the notice on top says why: the title says so too, for those who hear it first.
+    fn failed(&self) -> bool {
+        self.notice.as_ref().is_some_and(|notice| notice.kind == NoticeKind::Error)
+    }
+
     /// The support code, unless the notice shows one already.
     fn footer_code(&self) -> Option<&str> {
         match &self.notice {

@@ -351,10 +351,6 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
     if prescriber.is_none() {
         it.prescriber.error = Some("Choose the prescriber.".to_owned());
     }
-    let (Some(prescriber), Some(refills), true) = (prescriber, refills, it.problems_are_none())
-    else {
-        return None;
-    };
     let content = Content {
         patient: Patient { address: it.address.value.clone(), ..Patient::default() },
         drug: it.drug.value.clone(),
@@ -364,7 +360,7 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
         quantity,
         unit: it.unit.value.clone(),
         directions: it.directions.value.clone(),
-        refills,
+        refills: refills.unwrap_or(0),
         earliest_fill,
         note: it.note.value.clone(),
         pharmacy: ctx
@@ -384,9 +380,10 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
             "strength" if !it.strength.value.is_empty() => &mut it.strength,
             _ => continue,
         };
-        field.error = Some(lack.text.to_owned());
+        field.error.get_or_insert_with(|| lack.text.to_owned());
     }
-    it.problems_are_none().then_some(Draft { prescriber, content })
+    let prescriber = prescriber.filter(|_| it.problems_are_none())?;
+    Some(Draft { prescriber, content })
 }
 
 async fn save(ctx: &Ctx, known: &Known, fields: &Fields, row: Option<&PrescriptionRow>) -> Out {

@@ -351,6 +351,11 @@ both! {
         let page = send(&mut browser, "/e-prescribing/new", &with(fields(), &[("directions", &long)])).await;
         assert_eq!(page.field_error("directions").as_deref(), Some("At most 1000 characters; these are 1105."));
         assert!(page.body.contains("DO NOT EXCEED FOUR A DAY"), "what was typed is there");
+        let both = with(fields(), &[("directions", &long), ("strength", "five"), ("refills", "1")]);
+        let page = send(&mut browser, "/e-prescribing/new", &both).await;
+        for field in ["directions", "strength", "refills"] {
+            assert!(page.field_error(field).is_some(), "all that is wrong is said at once: {field}");
+        }
         let most = &long[long.len() - 1_000..];
         let page = send(&mut browser, "/e-prescribing/new", &with(fields(), &[("directions", most)])).await;
         let path = page.location().to_owned();
