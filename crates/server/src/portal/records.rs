@@ -40,7 +40,7 @@ fn line(entry: &Entry) -> RecordLine {
             of("/prescription/unit"),
         ),
         more: format!(
-            "{}. Schedule {}, {} refills. {}",
+            "{}. Schedule {}, refills: {}. {}",
             of("/prescription/directions"),
             of("/prescription/schedule"),
             entry.number("/prescription/refills"),

@@ -140,7 +140,7 @@ both! {
         due.says(200, "call the pharmacy");
         let record = format!("/practice/{practice}/records?patient={id}");
         assert!(due.body.contains(&record));
-        console.get(&record).await.says(200, "One every six hours. Schedule 2, 0 refills. Corner Pharmacy");
+        console.get(&record).await.says(200, "One every six hours. Schedule 2, refills: 0. Corner Pharmacy");
         let mut browser = app.launched("amoreno").await;
         browser.get(&path).await.says(200, "Said not to be the practitioner's");
         assert!(app.messages().await.iter().any(|it| it.kind == "prescription_disowned"));
