@@ -17,6 +17,7 @@ use axum::{
 };
 use countersign_domain::{CredentialId, Manufacturer, Purpose, otp::OneTimePasscode};
 use countersign_provision::native::{ProvisionRequest, RequestError, ServerTime};
+use data_encoding::HEXLOWER;
 use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tower::ServiceBuilder;
@@ -86,6 +87,8 @@ struct CheckBody {
     credential_id: String,
     passcode: String,
     purpose: String,
+    #[serde(default)]
+    content_digest: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -187,10 +190,19 @@ async fn check_passcode(
             "The purpose is not known.",
         );
     };
+    let digest = |text: &String| HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok();
+    let content: Option<[u8; 32]> = body.content_digest.as_ref().and_then(digest);
+    if body.content_digest.is_some() && content.is_none() {
+        return problem(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "digest_malformed",
+            "A digest is a SHA-256 in 64 hexadecimal digits.",
+        );
+    }
     let Ok(at) = shared.app.at() else { return no_randomness() };
     // A malformed ID is answered like an unknown one.
     let credential = credential(&body.credential_id);
-    match shared.app.check_passcode(key, credential, passcode, purpose, at).await {
+    match shared.app.check_passcode(key, credential, passcode, purpose, content, at).await {
         Ok(CheckAnswer::UnknownKey) => unauthorized(&shared, address).await,
         Ok(answer) => {
             Json(CheckReply { verified: answer == CheckAnswer::Verified }).into_response()

@@ -9,6 +9,7 @@ use countersign_domain::{
     otp::{OneTimePasscode, find},
 };
 use countersign_store::{ApiKey, Tx};
+use data_encoding::HEXLOWER;
 
 use super::{
     App, At, Error,
@@ -23,10 +24,20 @@ pub struct CheckRequest {
     credential: Option<CredentialId>,
     passcode: OneTimePasscode,
     purpose: Purpose,
+    content: Option<[u8; 32]>,
     at: At,
     policy: Policy,
     burned: Burned,
     consumed: Consumed,
+}
+
+impl CheckRequest {
+    fn about_content(&self, event: Event) -> Event {
+        match &self.content {
+            Some(digest) => event.detail(&format!("content {}", HEXLOWER.encode(digest))),
+            None => event,
+        }
+    }
 }
 
 /// What it is told.
@@ -42,13 +53,15 @@ pub enum CheckAnswer {
 
 impl App {
     /// Checks a passcode for the system that holds `key`. A malformed credential ID is given as
-    /// `None` and answered like an unknown one.
+    /// `None` and answered like an unknown one. `content` is the SHA-256 of what the passcode was given for: it
+    /// stands in the record, so that a code that is used up vouches for that and nothing else.
     pub async fn check_passcode(
         &self,
         key: &str,
         credential: Option<CredentialId>,
         passcode: OneTimePasscode,
         purpose: Purpose,
+        content: Option<[u8; 32]>,
         at: At,
     ) -> Result<CheckAnswer, Error> {
         let (watch, consumed) = self.burned.watch();
@@ -57,6 +70,7 @@ impl App {
             credential,
             passcode,
             purpose,
+            content,
             at,
             policy: self.options.policy,
             burned: self.burned.clone(),
@@ -134,6 +148,7 @@ pub(super) fn run(
                 Event::refused(EventKind::PasscodeTried, actor, &refusal, request.at.support)
                     .purpose(request.purpose);
             event.practice = Some(key.practice);
+            event = request.about_content(event);
             log(&event);
             events.push((event, link));
             answers.push(CheckAnswer::NotVerified);
@@ -165,6 +180,7 @@ pub(super) fn run(
             .about(key.practice, prescriber)
             .token(row.token.id)
             .purpose(request.purpose);
+        let event = request.about_content(event);
         if let Err(refusal) = &result {
             log(&event);
             if *refusal == Refusal::TokenExhausted {

@@ -56,6 +56,19 @@ both! {
         assert_eq!(rows, expected);
         let body = json!({"credential_id": credential, "passcode": app.code(), "purpose": "fun"});
         api.post("/api/v1/passcode-checks", &body).await.is_problem(422, "purpose_unknown");
+        // What a code was given for stands in its record, right or wrong; a digest that is none costs no code.
+        let digest = "5f".repeat(32);
+        let asked = |passcode: &str, digest: &str| json!({"credential_id": credential, "passcode": passcode, "purpose": "approve", "content_digest": digest});
+        for bad in ["5f", &"5F".repeat(32), &"5f".repeat(33), ""] {
+            api.post("/api/v1/passcode-checks", &asked(&app.code(), bad)).await.is_problem(422, "digest_malformed");
+        }
+        assert!(!api.post("/api/v1/passcode-checks", &asked(WRONG_CODE, &digest)).await.verified());
+        app.clock.advance(60);
+        let code = app.code();
+        assert!(api.post("/api/v1/passcode-checks", &asked(&code, &digest)).await.verified());
+        assert!(!api.post("/api/v1/passcode-checks", &asked(&code, &"00".repeat(32))).await.verified(), "it vouches for one content");
+        let rows = app.database.texts("SELECT outcome FROM audit_event WHERE detail LIKE 'content 5f%' ORDER BY at").await;
+        assert_eq!(rows, ["refused", "success"]);
     }
 
     /// Two devices with one seed: the one behind shows itself, and the owner is told.
