@@ -29,6 +29,7 @@ mod registration;
 pub mod retention;
 mod role;
 mod stranger;
+mod text;
 mod time;
 mod token;
 
@@ -61,6 +62,7 @@ pub use registration::{
 };
 pub use role::Role;
 pub use stranger::{check_for_stranger, sync_for_stranger};
+pub use text::{is_unseen, one_line};
 pub use time::Timestamp;
 pub use token::{
     AddCheck, DisableReason, NewToken, PasscodeCheck, Token, TokenName, TokenNameError, TokenState,

@@ -4,8 +4,8 @@ use thiserror::Error;
 
 use crate::{
     Blocked, CredentialId, Device, Failures, ModelCode, PersonId, Policy, PracticeId, Refusal,
-    SameBrowser, Timestamp, TokenId,
-    ocra::{Binding, is_unseen},
+    SameBrowser, Timestamp, TokenId, is_unseen,
+    ocra::Binding,
     otp::{self, Drift, Found, OneTimePasscode, OtpParams, Step, TokenSeed},
 };
 

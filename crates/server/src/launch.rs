@@ -12,7 +12,7 @@
 use std::{fmt, sync::OnceLock};
 
 use countersign_crypto::{Rng, RngError, SigningKey, VerifyingKey, random_array};
-use countersign_domain::{EhrId, Timestamp, ocra::is_unseen};
+use countersign_domain::{EhrId, Timestamp, is_unseen};
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{
     Algorithm, DecodingKey, Validation,

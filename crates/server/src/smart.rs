@@ -157,11 +157,7 @@ fn address_of(address: &Value) -> String {
         parts.push(place.join(" "));
     }
     let whole = if parts.is_empty() { text("text").to_owned() } else { parts.join(", ") };
-    whole
-        .chars()
-        .map(|c| if countersign_domain::ocra::is_unseen(c) { ' ' } else { c })
-        .take(200)
-        .collect()
+    countersign_domain::one_line(&whole).chars().take(200).collect()
 }
 
 #[cfg(test)]

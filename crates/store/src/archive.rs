@@ -44,8 +44,6 @@ pub struct Archived {
 pub struct MonthlyLog {
     /// Of which practice.
     pub practice: PracticeId,
-    /// Whose.
-    pub prescriber: PersonId,
     /// The month, such as `2027-05`.
     pub month: String,
     /// When its practitioner first looked at it.
@@ -278,7 +276,6 @@ impl Tx<'_> {
         .map(|row| {
             Ok(MonthlyLog {
                 practice: row.id(0, "monthly_log.practice", PracticeId::from_slice)?,
-                prescriber: person,
                 month: row.text(1, "monthly_log.month")?.to_owned(),
                 seen: row.opt_int(2, "monthly_log.seen")?.map(Timestamp::from_micros),
             })

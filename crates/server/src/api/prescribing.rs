@@ -14,7 +14,7 @@ use countersign_domain::{
     Npi, PrescriptionId, SigningRequestId,
     ocra::Challenge,
     otp::OneTimePasscode,
-    prescription::{Patient, SIGNING_SECONDS, SIGNING_STATEMENT},
+    prescription::{Patient, SIGNING_SECONDS, SIGNING_STATEMENT, longest},
 };
 use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
@@ -452,8 +452,9 @@ async fn create(State(shared): State<Shared>, known: Known, headers: HeaderMap, 
         tell(field, "This field has not its documented form.");
     }
     let address = body.patient.address;
-    if address.chars().count() > 200 || address.chars().any(countersign_domain::ocra::is_unseen) {
-        tell("patient.address", "Send one line of at most 200 characters.");
+    let most = longest("address");
+    if address.chars().count() > most || address.chars().any(countersign_domain::is_unseen) {
+        tell("patient.address", &format!("Send one line of at most {most} characters."));
     }
     let (Ok(npi), true) = (npi, errors.is_empty()) else { return Err(wrong(errors)) };
     let request = NewRequest {

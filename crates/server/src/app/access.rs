@@ -28,6 +28,9 @@ use super::{
     sign_in::{passcode_event, verify},
 };
 
+/// Those who search the signed records of a practice, hold them, and hear of them.
+pub(super) const RECORD_ROLES: [Role; 2] = [Role::Designated, Role::Administrator];
+
 /// Where somebody acts, and as what.
 #[derive(Debug, Clone)]
 pub struct Desk {
@@ -42,7 +45,7 @@ pub struct Desk {
 impl Desk {
     /// Whether the signed records of the practice are theirs to search: they hold health data.
     pub fn sees_records(&self) -> bool {
-        self.roles.iter().any(|role| matches!(role, Role::Administrator | Role::Designated))
+        self.roles.iter().any(|role| RECORD_ROLES.contains(role))
     }
 }
 

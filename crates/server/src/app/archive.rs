@@ -1,10 +1,10 @@
 //! The archive of signed records: the practitioner's own log, the practice's search, and what leaves as a
-//! file. Nothing here changes or removes a record, and nothing anywhere does.
+//! file. Nothing here changes or removes a record.
 
 use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use countersign_domain::{
-    Actor, Date, DeadlineId, Event, EventKind, Outcome, PersonId, PracticeId, PrescriptionId, Role,
+    Actor, Date, DeadlineId, Event, EventKind, Outcome, PersonId, PracticeId, PrescriptionId,
     TimeZone, Timestamp, one_business_day_after, prescription::State,
 };
 use countersign_store::{Archived, Deadline, MonthlyLog, Tx};
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     App, At, Desk, Error,
+    access::RECORD_ROLES,
     notices::{Mailer, Note, Notice},
 };
 use crate::{pdf, record};
@@ -431,8 +432,7 @@ pub(super) fn remind_of_logs(
         mailer.tell(tx, &person, &notice, &[], at.now)?;
         let path = format!("/practice/{practice}/records?person={id}");
         let notice = Notice { path: &path, ..notice };
-        let roles = [Role::Designated, Role::Administrator];
-        mailer.tell_roles(tx, &notice, &roles, Some(id), at.now)?;
+        mailer.tell_roles(tx, &notice, &RECORD_ROLES, Some(id), at.now)?;
     }
     Ok(())
 }
@@ -482,13 +482,7 @@ fn incident(
     );
     let path = format!("/practice/{practice}/due");
     let notice = Notice { note: Note::RxDisowned, practice, detail: &detail, path: &path };
-    let told = mailer.tell_roles(
-        tx,
-        &notice,
-        &[Role::Designated, Role::Administrator],
-        Some(person),
-        at.now,
-    )?;
+    let told = mailer.tell_roles(tx, &notice, &RECORD_ROLES, Some(person), at.now)?;
     let deadline = DeadlineId::new(at.now, tx.rng())?;
     tx.create_deadline(&Deadline {
         id: deadline,

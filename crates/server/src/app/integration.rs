@@ -534,7 +534,7 @@ fn read(
     for (text, field) in lines {
         let most = longest(field);
         // Never cut: what is signed is what was sent.
-        if text.chars().count() > most || text.chars().any(countersign_domain::ocra::is_unseen) {
+        if text.chars().count() > most || text.chars().any(countersign_domain::is_unseen) {
             tell(field, &format!("Send one line of at most {most} characters."));
         }
     }

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_domain::{
     Actor, Date, Event, EventKind, HoldId, Outcome, PersonId, PracticeId, PrescriptionId, Purpose,
-    Refusal, Role, TimeZone, Timestamp, UsState, retention::Retention,
+    Refusal, TimeZone, Timestamp, UsState, retention::Retention,
 };
 use countersign_store::{Hold, Session, Tx};
 
 use super::{
     App, At, Confirm, Desk, Entry, Error,
+    access::RECORD_ROLES,
     notices::{Mailer, Note, Notice},
     record,
     sign_in::{passcode_event, verify},
@@ -339,7 +340,7 @@ impl App {
                     let path = format!("/practice/{practice}/records");
                     let note = Note::RecordsRemoved;
                     let notice = Notice { note, practice, detail: &detail, path: &path };
-                    mailer.tell_roles(tx, &notice, &HOLDERS, None, at.now)?;
+                    mailer.tell_roles(tx, &notice, &RECORD_ROLES, None, at.now)?;
                 }
                 Ok(logs.len())
             })
@@ -359,9 +360,6 @@ fn whose(tx: &mut Tx<'_>, person: Option<PersonId>) -> Result<String, countersig
     Ok(found.map_or_else(|| "everybody".to_owned(), |it| it.name))
 }
 
-/// Those who place and lift holds.
-const HOLDERS: [Role; 2] = [Role::Designated, Role::Administrator];
-
 /// Nobody places or lifts a hold unseen: whoever did it gets the link that says "this was not me".
 fn tell_hold(
     tx: &mut Tx<'_>,
@@ -376,5 +374,5 @@ fn tell_hold(
     if let Some(person) = tx.person(by)? {
         mailer.tell(tx, &person, &notice, &[], at.now)?;
     }
-    mailer.tell_roles(tx, &notice, &HOLDERS, Some(by), at.now).map(drop)
+    mailer.tell_roles(tx, &notice, &RECORD_ROLES, Some(by), at.now).map(drop)
 }

@@ -6,7 +6,7 @@ use countersign_domain::{
     Token, TokenId, UsState,
     access::{AccessRefusal, Setting},
     enrolment::{InvitationState, Stage as Step},
-    ocra::is_unseen,
+    one_line,
 };
 use countersign_store::{
     CasePurpose, CaseState, EvidenceRow, Fob, InvitationRow, Invited, Profile,
@@ -571,7 +571,7 @@ pub(super) async fn rules(ctx: Ctx, Path(practice): Path<String>, query: Query) 
 pub(super) fn reason(fields: &Fields, name: &str) -> TextField {
     let mut field = typed(fields, name, 200);
     // One line: it goes into records and letters, and must not look like another paragraph of ours.
-    field.value = field.value.chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect();
+    field.value = one_line(&field.value);
     if field.value.trim().is_empty() {
         field.error = Some(NO_REASON.to_owned());
     }

@@ -7,7 +7,8 @@ use axum::{
 };
 use countersign_domain::{
     Date, DeaNumber, ModelCode, PersonId, PrescriptionId, Schedule,
-    ocra::{Challenge, is_unseen},
+    ocra::Challenge,
+    one_line,
     prescription::{
         Content, Patient, Quantity, SIGNING_STATEMENT, State as RxState, StateRefusal, longest,
     },
@@ -221,15 +222,13 @@ fn edit_page(ctx: &Ctx, known: &Known, row: Option<&PrescriptionRow>) -> RxEditP
         })
         .collect();
     let address = content.map_or(known.sheet.address.as_str(), |it| it.patient.address.as_str());
+    let heading = if row.is_some() { "Change a prescription" } else { "Write a prescription" };
     RxEditPage {
-        page: known.frame(
-            ctx,
-            if row.is_some() { "Change a prescription" } else { "Write a prescription" },
-        ),
+        page: known.frame(ctx, heading),
         patient: known.chart.patient.id.clone(),
         action: row
             .map_or_else(|| format!("{HOME}/new"), |row| format!("{HOME}/rx/{}/edit", row.id)),
-        heading: if row.is_some() { "Change a prescription" } else { "Write a prescription" },
+        heading,
         prescriber: options(
             prescribers,
             row.map(|row| row.it.prescriber.to_string()).unwrap_or_default(),
@@ -299,7 +298,7 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
         // As it came: what is too long is said, and never cut.
         *field = typed(fields, name, usize::MAX);
         // One line each: what is typed must not look like another field.
-        field.value = field.value.chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect();
+        field.value = one_line(&field.value);
         let length = field.value.chars().count();
         if length > most {
             field.error = Some(format!("At most {most} characters; these are {length}."));
@@ -629,12 +628,13 @@ async fn sign_page(
     let signs = overview.tokens.iter().any(|it| it.is_active() && it.activated.is_some());
     let own = [ModelCode::AUTHENTICATOR, ModelCode::TERMINAL].map(ModelCode::known);
     let app = overview.tokens.iter().any(|it| it.is_active() && own.contains(&it.model));
-    let text = set.text(&ctx.app().options().public_url);
-    let challenge = Challenge::of(&text).digits();
-    let (first, last) = challenge.split_at(4);
-    let picture = Some(&text).filter(|text| text.len() <= MOST_PICTURE);
-    let picture = picture.and_then(|text| qr::svg(text).ok());
-    let bound = app.then(|| (picture, format!("{first} {last}")));
+    let bound = app.then(|| {
+        let text = set.text(&ctx.app().options().public_url);
+        let challenge = Challenge::of(&text).digits();
+        let (first, last) = challenge.split_at(4);
+        let picture = Some(&text).filter(|text| text.len() <= MOST_PICTURE);
+        (picture.and_then(|text| qr::svg(text).ok()), format!("{first} {last}"))
+    });
     let template = RxSignPage {
         page: known.frame(ctx, "Review and sign"),
         can_sign: !rows.is_empty() && set.hindrances.is_empty() && signs,

@@ -19,3 +19,5 @@ CREATE TABLE IF NOT EXISTS legal_hold (
 CREATE INDEX IF NOT EXISTS legal_hold_practice ON legal_hold (practice, placed);
 -- What could not be sent, and waits for what its practitioner decides.
 CREATE INDEX IF NOT EXISTS prescription_failed ON prescription (prescriber) WHERE state = 'failed';
+-- Looked at every minute: the logs at which nobody has looked, and of which nobody was told.
+CREATE INDEX IF NOT EXISTS monthly_log_unseen ON monthly_log (made) WHERE seen IS NULL AND told IS NULL;

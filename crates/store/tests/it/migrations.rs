@@ -112,11 +112,11 @@ const RELEASED: [Released; 9] = [
         name: "holds",
         sqlite: (
             include_bytes!("../../migrations/sqlite/0009_holds.sql"),
-            "3ed75d01e708d05b36628e4e0aeb5823ee1c00eeb131c724d3a877c6e0a4091b",
+            "224d12d2f5a8ae87882743d40b2bd9d6558cb7579e845481b6a314a559ac392b",
         ),
         postgres: (
             include_bytes!("../../migrations/postgres/0009_holds.sql"),
-            "848ddb8987afd583404bc19997afe6772ba0b5919e94d751b6099ada70444149",
+            "31f9247698ecff734995eac40a1f3f10beee7fb9d5865df6a3698a4799b6a57e",
         ),
     },
 ];
