@@ -13,7 +13,7 @@ case "${1-}" in
   --check) check=yes ;;
   *) fail "usage: scripts/build-web.sh [--check]" ;;
 esac
-command -v npm >/dev/null || fail "build-web: npm is missing. It comes with Node 20.19 or newer."
+need_node
 
 built=$PWD/crates/server/static/authenticator
 cd web/authenticator

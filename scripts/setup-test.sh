@@ -7,18 +7,7 @@ cd "$(dirname "$0")/.."
 
 need_cargo
 
-# Node is the one tool that Debian 12 carries too old (18): it is named, not installed.
-oldest_node=20.19
-node_help="Countersign's browser tests need Node.js $oldest_node or newer, with npm.
-Install it (any 20.x from 20.19 on, 22.x or 24.x), see that 'node --version' and 'npm --version' work,
-then run this again. The product itself needs no Node: 'make demo' works without."
-command -v node >/dev/null || fail "setup-test: node was not found." "$node_help"
-command -v npm >/dev/null || fail "setup-test: npm was not found." "$node_help"
-node_version=$(node --version)
-node_version=${node_version#v}
-if [ "$(printf '%s\n' "$oldest_node" "$node_version" | sort -V | head -n 1)" != "$oldest_node" ]; then
-  fail "setup-test: node is $node_version." "$node_help"
-fi
+need_node
 
 missing=()
 command -v "${CHROMIUM:-chromium}" >/dev/null || missing+=(chromium)
@@ -40,4 +29,4 @@ scripts/cargo-tool.sh cargo-nextest
 npm_packages web
 npm_packages web/authenticator
 
-say "setup-test: ready to test (node $node_version, PostgreSQL in $(scripts/with-postgres.sh --find), $(command -v "${CHROMIUM:-chromium}"))"
+say "setup-test: ready to test (node $(node --version), PostgreSQL in $(scripts/with-postgres.sh --find), $(command -v "${CHROMIUM:-chromium}"))"

@@ -10,6 +10,7 @@ COUNTERSIGN_BIN=${COUNTERSIGN_BIN:-${CARGO_TARGET_DIR:-$PWD/target}/debug/counte
 export COUNTERSIGN_BIN
 [ -x "$COUNTERSIGN_BIN" ] || fail "test-browser: $COUNTERSIGN_BIN is not there." \
   "Build it with 'make build', or run 'make test'."
+need_node
 cd web
 # Two files at a time: each starts its own server and browser, and waits most of its time for the next code.
 exec node --test --test-reporter=spec --test-concurrency=2 --test-timeout=600000 "$@" e2e/*.test.mjs
