@@ -297,7 +297,7 @@ impl Tx<'_> {
     /// How many events there are, for tests and `doctor`.
     pub fn event_count(&mut self) -> Result<i64, Error> {
         self.row(sql!("SELECT COUNT(*) FROM audit_event"), &[])?
-            .ok_or(Error::Corrupt { column: "audit_event" })?
-            .int(0, "audit_event")
+            .ok_or(Error::Corrupt { column: "audit_event.count" })?
+            .int(0, "audit_event.count")
     }
 }
