@@ -20,7 +20,7 @@ use std::{
 };
 
 /// States that no test belongs to.
-const WITHOUT_TESTS: [&str; 3] = ["organisational", "not covered", "out of scope"];
+const WITHOUT_TESTS: [&str; 3] = ["organizational", "not covered", "out of scope"];
 
 struct Row {
     id: String,
@@ -167,10 +167,10 @@ fn document(lines: &[Line], shown: &AllShown) -> String {
     let tested = rows.iter().filter(|row| row.state.is_empty()).count();
     writeln!(
         text,
-        "\n## Count\n\n{} rows: {tested} tested, {} partly, {} organisational, {} out of scope, {} not covered.",
+        "\n## Count\n\n{} rows: {tested} tested, {} partly, {} organizational, {} out of scope, {} not covered.",
         rows.len(),
         count("partly"),
-        count("organisational"),
+        count("organizational"),
         count("out of scope"),
         count("not covered"),
     )

@@ -120,7 +120,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// A blob in the SQL of the database at hand.
-fn blob(app: &TestApp, hex: &str) -> String {
+pub(crate) fn blob(app: &TestApp, hex: &str) -> String {
     if app.database.url().is_some() {
         format!("decode('{hex}', 'hex')")
     } else {

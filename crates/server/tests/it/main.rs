@@ -21,6 +21,7 @@ mod integration;
 mod layering;
 mod models;
 mod prescribing;
+mod requirements;
 mod routes;
 mod smart;
 mod vip;
