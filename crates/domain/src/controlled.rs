@@ -3,7 +3,7 @@
 
 use thiserror::Error;
 
-use crate::Schedule;
+use crate::{Schedule, check_line, prescription::longest};
 
 const BUILT_IN: &str = include_str!("../data/controlled.txt");
 
@@ -60,7 +60,7 @@ impl std::str::FromStr for Table {
             let schedule = Schedule::ALL.into_iter().find(|known| known.code() == code.trim());
             let (schedule, name) = (schedule.ok_or_else(|| wrong.clone())?, name.trim());
             let twice = rows.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
-            if name.is_empty() || name.chars().any(char::is_control) || twice {
+            if name.is_empty() || check_line(name, longest("drug")).is_err() || twice {
                 return Err(wrong);
             }
             rows.push((name.to_owned(), schedule));

@@ -2,7 +2,7 @@ use std::fmt;
 
 use countersign_crypto::{Rng, RngError, random_array};
 
-use crate::{ApiKeyId, EhrId, PersonId, PracticeId, Refusal, StaffId, TokenId};
+use crate::{ApiKeyId, EhrId, PersonId, PracticeId, Refusal, StaffId, TokenId, shown_line};
 
 /// What happened; one word per kind, the same in route, use case, event and row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -650,11 +650,11 @@ impl Event {
         self
     }
 
-    /// Adds words for the reader, cut at 200 characters: a long input must not keep an event from
-    /// being written.
+    /// Adds words for the reader: one line of at most 200 characters, with an ellipsis where more was said and U+FFFD
+    /// for what can't be shown. No input keeps an event from being written, or makes a record look like another.
     #[must_use]
     pub fn detail(mut self, detail: &str) -> Self {
-        self.detail = Some(detail.chars().take(200).collect());
+        self.detail = Some(shown_line(detail, 200));
         self
     }
 }
@@ -708,5 +708,13 @@ mod tests {
         )
         .detail(&"x".repeat(100_000));
         assert_eq!(event.detail.unwrap().chars().count(), 200);
+    }
+
+    #[test]
+    fn a_detail_is_one_line_of_what_can_be_shown() {
+        let support = SupportCode::new(&mut SystemRng).unwrap();
+        let event = Event::success(EventKind::TokenRenamed, Actor::System, support);
+        let detail = event.detail("a\0b\u{202e}c\r\nd").detail.unwrap();
+        assert_eq!(detail, "a\u{fffd}b\u{fffd}c d");
     }
 }

@@ -6,7 +6,7 @@
 
 use thiserror::Error;
 
-use crate::{Date, DeaNumber, PersonId, Schedule, Timestamp, canonical::Json};
+use crate::{Date, DeaNumber, PersonId, Schedule, Timestamp, canonical::Json, check_line};
 
 /// What the page of signing shows, word for word (21 CFR 1311.140(a)(3)).
 pub const SIGNING_STATEMENT: &str = "By completing the two-factor authentication protocol at this time, you are legally signing the prescription(s) and authorizing the transmission of the above information to the pharmacy for dispensing. The two-factor authentication protocol may only be completed by the practitioner whose name and DEA registration number appear above.";
@@ -106,7 +106,7 @@ impl std::str::FromStr for Pharmacy {
         let (ncpdp, name) = text.trim().split_once(' ').ok_or(PharmacyError)?;
         let digits = ncpdp.len() == 7 && ncpdp.bytes().all(|byte| byte.is_ascii_digit());
         let name = name.trim();
-        if !digits || name.is_empty() || name.chars().any(char::is_control) {
+        if !digits || name.is_empty() || check_line(name, 200).is_err() {
             return Err(PharmacyError);
         }
         Ok(Self { ncpdp: ncpdp.to_owned(), name: name.to_owned() })

@@ -241,10 +241,8 @@ impl Parts {
             practice: row.opt_id(1, "token.practice", PracticeId::from_slice)?,
             prescriber: row.opt_id(2, "token.prescriber", PersonId::from_slice)?,
             credential,
-            name: row
-                .text(5, "token.name")?
-                .parse()
-                .map_err(|_| Error::Corrupt { column: "token.name" })?,
+            name: TokenName::stored(row.text(5, "token.name")?)
+                .ok_or(Error::Corrupt { column: "token.name" })?,
             params,
             seed_sealed: row.blob(9, "token.seed_sealed")?.to_vec(),
             state,
