@@ -10,6 +10,7 @@ use axum::{
 };
 use countersign_crypto::sha256;
 use countersign_domain::SameBrowser;
+use data_encoding::BASE64URL_NOPAD;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::{
@@ -20,6 +21,9 @@ use crate::{
 
 /// The cookie with the session; `__Host-` binds it to this host, path and a secure connection.
 pub(crate) const SESSION_COOKIE: &str = "__Host-countersign";
+/// The cookie by which a launch finds the session that it ends: the SHA-256 of the session's secret, in base64url. It
+/// comes with links of other sites, as launches do, and opens nothing.
+pub(crate) const OPEN_COOKIE: &str = "__Host-countersign-open";
 /// The cookie with the mark of a browser that got a token here.
 const MARK_COOKIE: &str = "__Host-countersign-device";
 /// 400 days, the longest that browsers keep a cookie.
@@ -37,6 +41,33 @@ pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
         .filter_map(Result::ok)
         .find(|cookie| cookie.name() == name)
         .map(|cookie| cookie.value().to_owned())
+}
+
+/// The SHA-256 of the secrets of the sessions that are open in the browser, as far as its cookies say it.
+pub(crate) fn open_here(headers: &HeaderMap) -> Vec<[u8; 32]> {
+    let own = cookie(headers, SESSION_COOKIE).map(|secret| sha256(secret.as_bytes()));
+    let named = cookie(headers, OPEN_COOKIE)
+        .and_then(|text| BASE64URL_NOPAD.decode(text.as_bytes()).ok()?.try_into().ok());
+    own.into_iter().chain(named).collect()
+}
+
+/// Takes cookies out of a request.
+pub(crate) fn take_cookies(headers: &mut HeaderMap, names: &[&str]) {
+    let kept: Vec<String> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(cookie::Cookie::split_parse)
+        .filter_map(Result::ok)
+        .filter(|cookie| !names.contains(&cookie.name()))
+        .map(|cookie| cookie.stripped().to_string())
+        .collect();
+    headers.remove(header::COOKIE);
+    if let Ok(value) = HeaderValue::from_str(&kept.join("; "))
+        && !kept.is_empty()
+    {
+        headers.insert(header::COOKIE, value);
+    }
 }
 
 fn mark(headers: &HeaderMap) -> Option<String> {
@@ -127,6 +158,30 @@ mod tests {
 
     fn headers(cookies: &str) -> HeaderMap {
         HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_str(cookies).unwrap())])
+    }
+
+    #[test]
+    fn what_is_open_is_known_by_either_cookie_and_taken_out() {
+        let hash = sha256(b"secret");
+        let named = BASE64URL_NOPAD.encode(&hash);
+        for cookies in [
+            format!("x=1; {SESSION_COOKIE}=secret"),
+            format!("{OPEN_COOKIE}={named}; x=1"),
+            format!("{OPEN_COOKIE}={named}; x=1; {SESSION_COOKIE}=secret"),
+        ] {
+            let mut headers = headers(&cookies);
+            let open = open_here(&headers);
+            assert!(!open.is_empty() && open.iter().all(|it| *it == hash), "{cookies}");
+            take_cookies(&mut headers, &[SESSION_COOKIE, OPEN_COOKIE]);
+            assert_eq!(headers.get(header::COOKIE).unwrap(), "x=1");
+            assert!(open_here(&headers).is_empty());
+        }
+        let mut only = headers(&format!("{SESSION_COOKIE}=y"));
+        take_cookies(&mut only, &[SESSION_COOKIE]);
+        assert!(only.is_empty());
+        for bad in ["", "short", "!!", &named[1..]] {
+            assert!(open_here(&headers(&format!("{OPEN_COOKIE}={bad}"))).is_empty(), "{bad}");
+        }
     }
 
     #[test]

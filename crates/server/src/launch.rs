@@ -12,7 +12,7 @@
 use std::{fmt, sync::OnceLock};
 
 use countersign_crypto::{Rng, RngError, SigningKey, VerifyingKey, random_array};
-use countersign_domain::{EhrId, Timestamp, is_unseen};
+use countersign_domain::{EhrId, Timestamp, check_line};
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{
     Algorithm, DecodingKey, Validation,
@@ -35,7 +35,8 @@ const HEADER: &str = r#"{"alg":"ES256","typ":"JWT"}"#;
 const MAX_USER_BYTES: usize = 64;
 const MAX_PATIENT_ID_BYTES: usize = 64;
 const MAX_MRN_BYTES: usize = 32;
-const MAX_NAME_CHARS: usize = 128;
+/// Longest name of a patient, in characters.
+pub(crate) const MAX_NAME_CHARS: usize = 128;
 const MAX_JTI_BYTES: usize = 64;
 const MIN_JTI_RANDOM_BYTES: usize = 16;
 
@@ -87,7 +88,8 @@ impl LaunchClaims {
 pub struct LaunchPatient {
     /// The EHR's ID: 1 to 64 visible ASCII characters.
     pub id: String,
-    /// Full name: 1 to 128 characters, without control characters or a space at either end.
+    /// Full name: 1 to 128 characters of one line in which everything is seen ([`check_line`]), without a space at
+    /// either end.
     pub name: String,
     /// Date of birth, `YYYY-MM-DD`.
     pub birth_date: String,
@@ -106,14 +108,14 @@ impl LaunchPatient {
         ]
     }
 
-    /// A field that has not its shape.
-    pub(crate) fn wrong_field(&self) -> Option<&'static str> {
-        self.fields().into_iter().find(|(_, holds)| !holds).map(|(field, _)| field)
-    }
-
-    /// Whether every field has its shape.
-    pub(crate) fn holds(&self) -> bool {
-        self.fields().into_iter().all(|(_, holds)| holds)
+    /// A field that has not its shape, and what is wrong with it.
+    pub(crate) fn wrong_field(&self) -> Option<(&'static str, String)> {
+        let (field, _) = self.fields().into_iter().find(|(_, holds)| !holds)?;
+        let said = match (field, check_line(&self.name, MAX_NAME_CHARS)) {
+            ("patient.name", Err(error)) => error.to_string(),
+            _ => "This field has not its documented form.".to_owned(),
+        };
+        Some((field, said))
     }
 }
 
@@ -309,9 +311,7 @@ fn is_visible_ascii(text: &str, most: usize) -> bool {
 }
 
 fn is_name(text: &str) -> bool {
-    (1..=MAX_NAME_CHARS).contains(&text.chars().count())
-        && text.trim() == text
-        && !text.chars().any(is_unseen)
+    !text.is_empty() && text.trim() == text && check_line(text, MAX_NAME_CHARS).is_ok()
 }
 
 fn is_date(text: &str) -> bool {
@@ -745,6 +745,11 @@ mod tests {
                     "A\u{202e}B".into(),
                     "A\u{2066}B".into(),
                     "A\u{85}B".into(),
+                    "A\u{2028}B".into(),
+                    "A\u{200c}B".into(),
+                    "A\u{e000}B".into(),
+                    "A\u{fffd}B".into(),
+                    "\u{301}A".into(),
                     "A ".into(),
                 ],
             ),
@@ -794,6 +799,8 @@ mod tests {
             ("/sub", "a".repeat(64)),
             ("/patient/id", "p".repeat(64)),
             ("/patient/name", "\u{e9}".repeat(128)),
+            // A Persian name, with the joiner that it is written with.
+            ("/patient/name", "\u{639}\u{644}\u{6cc}\u{200c}\u{631}\u{636}\u{627}".to_owned()),
             ("/patient/birth_date", "2000-02-29".to_owned()),
             ("/patient/mrn", "m".repeat(32)),
             ("/jti", "A".repeat(64)),

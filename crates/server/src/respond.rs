@@ -108,6 +108,10 @@ pub(crate) fn status_of(error: &Error, at: At) -> StatusCode {
         Error::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::SignedOut => StatusCode::UNAUTHORIZED,
         Error::NotFound => StatusCode::NOT_FOUND,
+        Error::NulInText => {
+            tracing::warn!(%support, "a text with a NUL character was refused");
+            StatusCode::BAD_REQUEST
+        }
         Error::Busy => {
             tracing::warn!(%support, "too many wait for a passphrase hash");
             StatusCode::SERVICE_UNAVAILABLE
@@ -162,6 +166,9 @@ pub(crate) fn error_problem(error: &Error, at: At) -> Response {
             ("outcome_unknown", "Not verified. Wait for the next passcode.")
         }
         Error::NotFound => ("not_found", "There is no such thing."),
+        Error::NulInText => {
+            ("nul_in_text", "A text holds a NUL character (U+0000). Nothing was changed.")
+        }
         _ => ("internal", "Something went wrong on our side."),
     };
     problem(status, code, &format!("{detail} Support code {support}."))

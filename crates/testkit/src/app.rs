@@ -186,6 +186,8 @@ pub enum GatewayMood {
     Down,
     /// It takes what comes, and its answer is lost.
     Mute,
+    /// It rejects what comes, for this reason.
+    Rejecting(&'static str),
 }
 
 /// Asks the provider of the tests, and hands over to its pharmacy, in this very process.
@@ -326,6 +328,10 @@ impl Outbound for InProcess {
                 GatewayMood::Mute => {
                     answer_of(router, request).await?;
                     Err(Fault::NotReached("no answer in time".to_owned()))
+                }
+                GatewayMood::Rejecting(reason) => {
+                    let answer = serde_json::json!({ "status": "rejected", "reason": reason });
+                    Ok(answer.to_string().into_bytes())
                 }
                 GatewayMood::Up => answer_of(router, request).await,
             }

@@ -1,7 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
-use countersign_crypto::AgreementKey;
+use countersign_crypto::{AgreementKey, sha256};
 use countersign_provision::native::{Answer, SeedAlgorithm, VERSION};
 use data_encoding::{BASE64URL_NOPAD, HEXUPPER};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
@@ -14,6 +14,8 @@ use crate::Phone;
 /// The origin under which browsers reach the server.
 pub(crate) const ORIGIN: &str = "https://erx.test";
 const COOKIE: &str = "__Host-countersign";
+/// By which a launch finds the session that it ends.
+const OPEN_COOKIE: &str = "__Host-countersign-open";
 /// Digits that no token here shows in any test: the generator is seeded.
 pub const WRONG_CODE: &str = "000000";
 
@@ -130,12 +132,14 @@ impl Page {
 pub struct Browser {
     router: Router,
     cookies: BTreeMap<String, String>,
+    /// Names of the cookies that stay at home when another site links here (`SameSite=Strict`).
+    strict: BTreeSet<String>,
 }
 
 impl Browser {
     /// One that has never been here.
     pub const fn new(router: Router) -> Self {
-        Self { router, cookies: BTreeMap::new() }
+        Self { router, cookies: BTreeMap::new(), strict: BTreeSet::new() }
     }
 
     /// Talks to another server from now on, with the same cookie.
@@ -151,6 +155,9 @@ impl Browser {
     /// Plants a session.
     pub fn set_session(&mut self, secret: &str) {
         self.cookies.insert(COOKIE.to_owned(), secret.to_owned());
+        self.strict.insert(COOKIE.to_owned());
+        let open = BASE64URL_NOPAD.encode(&sha256(secret.as_bytes()));
+        self.cookies.insert(OPEN_COOKIE.to_owned(), open);
     }
 
     /// A request with the cookie and whatever else a browser would send with a form.
@@ -175,8 +182,12 @@ impl Browser {
     pub async fn send(&mut self, request: Request<Body>) -> Page {
         let page = Page::read(self.router.clone(), request).await;
         for set in page.headers.get_all(header::SET_COOKIE) {
-            let pair = set.to_str().unwrap().split(';').next().unwrap_or("");
+            let set = set.to_str().unwrap();
+            let pair = set.split(';').next().unwrap_or("");
             let (name, value) = pair.split_once('=').unwrap();
+            if set.contains("SameSite=Strict") {
+                self.strict.insert(name.to_owned());
+            }
             if value.is_empty() {
                 self.cookies.remove(name);
             } else {
@@ -184,6 +195,23 @@ impl Browser {
             }
         }
         page
+    }
+
+    /// Follows a link of another site: cookies with `SameSite=Strict` stay at home.
+    pub async fn get_from_elsewhere(&mut self, path: &str) -> Page {
+        let mut visitor = self.clone();
+        visitor.cookies.retain(|name, _| !self.strict.contains(name));
+        let request = visitor.request(&Method::GET, path).header("sec-fetch-site", "cross-site");
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// Sends a form of another site: no cookie with `SameSite` goes along.
+    pub async fn post_from_elsewhere(&mut self, path: &str) -> Page {
+        let request = Request::post(path)
+            .header(header::ORIGIN, "https://elsewhere.example")
+            .header("sec-fetch-site", "cross-site")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.send(request.body(Body::empty()).unwrap()).await
     }
 
     /// Opens an address.

@@ -11,7 +11,7 @@ use axum::{
 };
 use countersign_crypto::{SecretText, sha256};
 use countersign_domain::{
-    Npi, PrescriptionId, SigningRequestId,
+    Npi, PrescriptionId, SigningRequestId, check_line,
     ocra::Challenge,
     otp::OneTimePasscode,
     prescription::{Patient, SIGNING_SECONDS, SIGNING_STATEMENT, longest},
@@ -448,13 +448,13 @@ async fn create(State(shared): State<Shared>, known: Known, headers: HeaderMap, 
         birth_date: body.patient.birth_date,
         mrn: body.patient.mrn,
     };
-    if let Some(field) = patient.wrong_field() {
-        tell(field, "This field has not its documented form.");
+    if let Some((field, said)) = patient.wrong_field() {
+        tell(field, &said);
     }
-    let address = body.patient.address;
-    let most = longest("address");
-    if address.chars().count() > most || address.chars().any(countersign_domain::is_unseen) {
-        tell("patient.address", &format!("Send one line of at most {most} characters."));
+    let address = body.patient.address.trim().to_owned();
+    // Never cut: what is signed is what was sent.
+    if let Err(error) = check_line(&address, longest("address")) {
+        tell("patient.address", &error.to_string());
     }
     let (Ok(npi), true) = (npi, errors.is_empty()) else { return Err(wrong(errors)) };
     let request = NewRequest {

@@ -83,7 +83,7 @@ pub use provision::ProvisionRefusal;
 pub use reset::ForgotForm;
 pub use retention::{Keeping, Lifting, OverRecord, RemovalRefusal, Removed};
 pub use sign_in::{Chosen, SignInForm};
-pub use smart::{SMART_SECONDS, SmartWay};
+pub use smart::{LONGEST_REFERENCE, SMART_SECONDS, SmartWay};
 pub use tokens::{AddForm, Change, Confirm, DisableForm, Overview, RenameForm};
 pub use vip::{Vip, VipOutcome, VipProvisioned};
 
@@ -168,6 +168,9 @@ pub enum Error {
     /// No such thing, or not theirs: never says which.
     #[error("not found")]
     NotFound,
+    /// A text holds a NUL character, which can't be stored. Nothing was changed.
+    #[error("a text holds a NUL character (U+0000)")]
+    NulInText,
     /// Too many wait already.
     #[error("too busy")]
     Busy,
@@ -188,6 +191,7 @@ impl From<countersign_store::Error> for Error {
         match error {
             E::Unavailable(_) | E::Retry => Self::Unavailable(error),
             E::OutcomeUnknown(_) => Self::OutcomeUnknown(error),
+            E::NulInText => Self::NulInText,
             other => Self::Internal(other),
         }
     }

@@ -31,9 +31,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use countersign_crypto::SecretText;
-use countersign_domain::{PersonId, SupportCode, Timestamp};
+use countersign_crypto::{SecretText, sha256};
+use countersign_domain::{PersonId, SupportCode, Timestamp, retyped};
 use countersign_store::{Identity, Session, Stage};
+use data_encoding::BASE64URL_NOPAD;
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -43,7 +44,7 @@ use tower_http::{
 use crate::{
     Shared,
     app::{App, At, Build, CookieSession, Error, Options, Overview, SessionSecret},
-    browser::{SESSION_COOKIE as COOKIE, cookie, marked},
+    browser::{OPEN_COOKIE, SESSION_COOKIE as COOKIE, cookie, marked},
     respond::{Stop, error_page, problem, secure, see_other, status_of, within},
     views::{Menu, Notice, NoticeKind, Page, PatientBanner, SignedIn, SupportContact},
 };
@@ -170,6 +171,7 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
             tracing::error!("a handler panicked");
             bare(StatusCode::INTERNAL_SERVER_ERROR)
         }))
+        .layer(middleware::from_fn_with_state(shared.clone(), start::launch_ends_what_was_open))
         .layer(middleware::from_fn_with_state(shared.clone(), under_a_support_code))
         .layer(middleware::map_response(secure))
 }
@@ -202,7 +204,11 @@ async fn under_a_support_code(
     }
     let status = response.status();
     tracing::warn!(%support, status = status.as_u16(), "a request was cut short");
-    error_page(status, frame(shared.app.options(), support, ""))
+    let mut page = error_page(status, frame(shared.app.options(), support, ""));
+    for cookie in response.headers().get_all(header::SET_COOKIE) {
+        page.headers_mut().append(header::SET_COOKIE, cookie.clone());
+    }
+    page
 }
 
 /// The code that [`under_a_support_code`] drew.
@@ -472,20 +478,27 @@ fn initials(name: &str) -> String {
     first.into_iter().chain(last).flat_map(char::to_uppercase).collect()
 }
 
-/// A response that gives the browser its session.
+/// A response that gives the browser its session, and what a launch ends it by.
 fn with_session(mut response: Response, secret: &SessionSecret) -> Response {
-    let text = format!("{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Strict", secret.expose());
-    if let Ok(value) = HeaderValue::from_str(&text) {
-        response.headers_mut().insert(header::SET_COOKIE, value);
+    let open = BASE64URL_NOPAD.encode(&sha256(secret.expose().as_bytes()));
+    for text in [
+        format!("{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Strict", secret.expose()),
+        format!("{OPEN_COOKIE}={open}; Path=/; Secure; HttpOnly; SameSite=Lax"),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            response.headers_mut().append(header::SET_COOKIE, value);
+        }
     }
     response
 }
 
 /// A response that takes the browser's session away.
 fn without_session(mut response: Response) -> Response {
-    let text = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
-    if let Ok(value) = HeaderValue::from_str(&text) {
-        response.headers_mut().insert(header::SET_COOKIE, value);
+    for (name, same_site) in [(COOKIE, "Strict"), (OPEN_COOKIE, "Lax")] {
+        let text = format!("{name}=; Path=/; Secure; HttpOnly; SameSite={same_site}; Max-Age=0");
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            response.headers_mut().append(header::SET_COOKIE, value);
+        }
     }
     response
 }
@@ -496,6 +509,12 @@ pub(crate) struct Fields(Vec<(String, String)>);
 impl Fields {
     fn text(&self, name: &str) -> &str {
         self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// What was typed, for the form that is shown again beside what is wrong: at most so many characters, and U+FFFD
+    /// for each that can't be seen.
+    fn again(&self, name: &str, most: usize) -> String {
+        retyped(&self.text(name).trim().chars().take(most).collect::<String>())
     }
 
     fn secret(&self, name: &str) -> SecretText {

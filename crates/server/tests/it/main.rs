@@ -18,11 +18,13 @@ mod enrol;
 mod faults;
 mod flow;
 mod integration;
+mod launch;
 mod layering;
 mod models;
 mod prescribing;
 mod routes;
 mod smart;
+mod text;
 mod vip;
 
 use countersign_testkit::{Browser, Page, Phone};

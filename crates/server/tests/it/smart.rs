@@ -83,7 +83,8 @@ both! {
         let back = out(&app, &mut here, &mut ehr, "p-1001").await;
         here.get(&back).await.says(200, "Opening");
         here.get(&back).await.says(403, "has been used or has run out");
-        here.get("/e-prescribing").await.says(200, "Marigold Testerly");
+        // Nothing stays open after a launch that was refused.
+        here.get("/e-prescribing").await.says(403, "Open e-Prescribing from a patient's chart");
         let back = out(&app, &mut here, &mut ehr, "p-1001").await;
         app.clock.advance(61);
         here.get(&back).await.says(403, "The EHR did not answer");
