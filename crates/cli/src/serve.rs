@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use countersign_crypto::{KeyProvider, LocalMasterKey, Rng, SystemRng, fips_status};
-use countersign_domain::{Timestamp, controlled::Table};
+use countersign_domain::{KeyboardLine, Label, Timestamp, controlled::Table};
 use countersign_server::{
     Limits, Listening,
     app::{App, Build, Clock, Options, Support, Vip},
@@ -212,13 +212,17 @@ fn providers(settings: &Settings) -> anyhow::Result<Vec<(String, Client)>> {
         if !is_safe(&it.issuer) {
             bail!("{path}: issuer must begin with https://, except on this machine alone");
         }
+        let name: Label<60> = it.name.parse().with_context(|| format!("{path}: name"))?;
+        for (field, text) in [("issuer", &it.issuer), ("client_id", &it.client_id)] {
+            text.parse::<KeyboardLine<500>>().with_context(|| format!("{path}: {field}"))?;
+        }
         let client = Client {
             issuer: it.issuer,
             id: it.client_id,
             secret: Secret(it.client_secret),
             acr_values: it.acr_values,
         };
-        Ok((it.name, client))
+        Ok((name.into(), client))
     };
     settings.proofing.provider_files.iter().map(read).collect()
 }

@@ -18,7 +18,7 @@ use std::{
 use config::{Config, FileFormat, Source, Value, ValueKind};
 use countersign_domain::{
     EmailAddress, FORMATS, FailureLimits, Manufacturer, Policy as DomainPolicy,
-    SameBrowser as DomainSameBrowser, TokenKind,
+    SameBrowser as DomainSameBrowser, TokenKind, check_line,
     prescription::Pharmacy,
     retention::{Retention, RetentionError, STANDARD_YEARS},
 };
@@ -1090,10 +1090,7 @@ fn check_text(key: &str, text: &str, needed: bool) -> Result<(), String> {
     if needed && text.trim().is_empty() {
         return Err(format!("{key} is empty: pages name it where a prescriber needs help"));
     }
-    if text.len() > 200 || text.chars().any(char::is_control) {
-        return Err(format!("{key}: give one line of at most 200 bytes"));
-    }
-    Ok(())
+    check_line(text, 200).map_err(|error| format!("{key}: {error}"))
 }
 
 fn check_email(text: &str) -> Result<(), String> {

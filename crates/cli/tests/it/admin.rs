@@ -86,7 +86,7 @@ fn practices_people_and_keys() {
     let remove =
         |count: &str, by: &[&str]| place.run(&[&expired[..], &["--remove", count], by].concat());
     assert_eq!(remove("0", &[]).code, 2, "nobody removes without a name");
-    remove("0", &["--by", " "]).fails("--by must be");
+    remove("0", &["--by", " "]).fails("--by: ");
     remove("3", &["--by", "Ruth Amari"]).fails("0 records would go");
     assert!(
         remove("0", &["--by", "Ruth Amari"]).good().starts_with("0 records and 0 monthly logs")
@@ -327,4 +327,56 @@ fn an_ehr_is_registered_and_its_users_connected() {
     let id = id_of(&client(&key, "signing").good());
     assert!(place.run(&["admin", "api-keys", "--practice", &practice]).good().contains(&id));
     place.run(&["admin", "revoke-api-key", &id]).good();
+}
+
+/// What an operator names is read by the rule of every text: a fault names its option, and nothing is written.
+#[test]
+fn no_name_is_taken_that_can_not_be_seen_or_mixes_alphabets() {
+    let mut place = Place::new();
+    place.run(&["migrate"]).good();
+    let practice = id_of(&place.run(&["admin", "practice", "--name", "Lakeside Clinic"]).good());
+    let key = place.write("key.pem", "nothing").display().to_string();
+    let at = ["--practice", practice.as_str()];
+    let edges: [&[&str]; 8] = [
+        &["admin", "practice", "--name"],
+        &["admin", "staff", at[0], at[1], "--ehr-user", "jlee", "--name"],
+        &["admin", "ehr", at[0], at[1], "--name"],
+        &["admin", "api-key", at[0], at[1], "--name"],
+        &["admin", "api-client", at[0], at[1], "--public-key", key.as_str(), "--scope", "signing", "--name"],
+        &["admin", "staff", at[0], at[1], "--name", "Jamie Lee", "--ehr-user"],
+        &["admin", "expired-records", at[0], at[1], "--remove", "0", "--by"],
+        &["admin", "attest-device", "SYMC12345678", "--class", "phone", "--by"],
+    ];
+    for edge in edges {
+        let option = edge.last().unwrap();
+        for (bad, why) in [
+            ("a\u{202e}b", "U+202E"),
+            ("a\nb", "one line"),
+            ("a\u{200d}b", "U+200D"),
+            ("a\u{e000}b", "U+E000"),
+            (" ", "empty"),
+            (&"x".repeat(501), "At most"),
+        ] {
+            let said = place.run(&[edge, &[bad]].concat());
+            said.fails(why);
+            assert!(said.err.contains(option), "{said:?}");
+        }
+        if *option != "--ehr-user" {
+            place.run(&[edge, &["Lаkeside"]].concat()).fails("two alphabets");
+        }
+    }
+    assert_eq!(place.run(&["admin", "practices"]).good().lines().count(), 1);
+    for (person, why) in [
+        (r#"{"given": "Ru\u202eth", "family": "Okafor", "email": "r@x.example"}"#, "U+202E"),
+        (r#"{"given": "Ru\u0000th", "family": "Okafor", "email": "r@x.example"}"#, "U+0000"),
+        (r#"{"given": "Рара", "family": "Okafor", "email": "r@x.example"}"#, "two alphabets"),
+        (r#"{"given": "Ruth", "family": "Okafor", "email": "r@x.example", "address": "1 Elm\nBox"}"#, "one line"),
+        (r#"{"given": "Ruth", "family": "Okafor", "email": "r@x.example", "licence": ["NE", "NЕ-1", "2031-05-31"]}"#, "keyboard"),
+    ] {
+        let file = place.write("found.json", &format!("{{\"people\": [{person}, {person}]}}"));
+        let file = file.display().to_string();
+        place.run(&["admin", "found", at[0], at[1], "--setting", "institution", "--file", &file]).fails(why);
+    }
+    place.set("COUNTERSIGN_PRACTICE__SUPPORT_NAME", "De\u{202e}sk");
+    place.run(&["admin", "practices"]).fails("practice.support_name");
 }

@@ -11,6 +11,7 @@ use countersign_domain::{
         Assurance, Case, CaseRefusal, Channel, Evidence, InPerson, Missing, PhotoId, Provider,
         missing,
     },
+    shown_line,
 };
 use countersign_store::{
     CasePurpose, CaseRow, CaseState, EvidenceRow, Person, Profile, ProofingTry, Session, Stage, Tx,
@@ -586,7 +587,7 @@ fn take_reply(
     if weak {
         return Ok(Err(ReplyRefusal::Weak));
     }
-    let clip = |text: &str| text.chars().take(200).collect::<String>();
+    let clip = |text: &str| shown_line(text, 200);
     let evidence = EvidenceRow::Provider {
         issuer: issuer.to_owned(),
         subject: clip(&claims.sub),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use countersign_crypto::{SecretText, VerifyingKey, random_array, sha256};
 use countersign_domain::{
     Actor, ApiKeyId, CredentialId, Date, DeaNumber, Event, EventKind, Npi, PersonId, PracticeId,
-    PrescriptionId, Refusal, Schedule, SigningRequestId, Timestamp,
+    PrescriptionId, Refusal, Schedule, SigningRequestId, Timestamp, check_line,
     otp::OneTimePasscode,
     prescription::{Content, Patient, Pharmacy, Prescription, Quantity, State, longest},
 };
@@ -532,10 +532,9 @@ fn read(
         (&it.note, "note"),
     ];
     for (text, field) in lines {
-        let most = longest(field);
         // Never cut: what is signed is what was sent.
-        if text.chars().count() > most || text.chars().any(countersign_domain::is_unseen) {
-            tell(field, &format!("Send one line of at most {most} characters."));
+        if let Err(error) = check_line(text.trim(), longest(field)) {
+            tell(field, &error.to_string());
         }
     }
     let (Ok(quantity), Ok(dea), true) = (quantity, dea, wrong.is_empty()) else {

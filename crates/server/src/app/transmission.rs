@@ -6,6 +6,7 @@ use std::sync::Arc;
 use countersign_domain::{
     Actor, DeadlineId, Event, EventKind, Outcome, Timestamp, one_business_day_after,
     prescription::{GIVE_UP_SECONDS, SLOW_SECONDS},
+    shown_line,
 };
 use countersign_store::{Deadline, PrescriptionRow, SignedRecord, Transmission, Tx};
 use serde::Deserialize;
@@ -63,12 +64,10 @@ impl Tried {
     }
 }
 
-/// One line, short enough for a page and a record.
+/// What the gateway says, as one line of at most 200 characters for pages, records and the API.
 fn line(text: &str) -> String {
-    let text: String =
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
-    let text = text.trim();
-    if text.is_empty() { "no reason was given".to_owned() } else { text.to_owned() }
+    let text = shown_line(text, 200);
+    if text.is_empty() { "no reason was given".to_owned() } else { text }
 }
 
 impl App {

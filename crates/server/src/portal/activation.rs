@@ -74,7 +74,7 @@ pub(super) async fn send(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Ou
 
 pub(super) async fn activate(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
     let (mut template, (session, person, _, token)) = activate_page(&ctx, &id).await?;
-    template.code.value = fields.text("code").trim().chars().take(40).collect();
+    template.code.value = fields.again("code", 40);
     if template.code.value.is_empty() {
         template.code.error = Some("Type the code that was sent.".to_owned());
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));

@@ -2,11 +2,11 @@
 
 use axum::extract::Path;
 use countersign_domain::{
-    Date, DeaNumber, DisableReason, Npi, PersonId, Refusal, Role, Schedules, SignInName, TimeZone,
-    Token, TokenId, UsState,
+    Date, DeaNumber, DisableReason, KeyboardLine, Label, Name, Npi, PersonId, Refusal, Role,
+    Schedules, SignInName, TimeZone, Token, TokenId, UsState,
     access::{AccessRefusal, Setting},
     enrolment::{InvitationState, Stage as Step},
-    one_line,
+    one_script,
 };
 use countersign_store::{
     CasePurpose, CaseState, EvidenceRow, Fob, InvitationRow, Invited, Profile,
@@ -68,6 +68,27 @@ fn optional<T: std::str::FromStr<Err: ToString>>(field: &mut TextField) -> Optio
     if field.value.is_empty() { None } else { read(field) }
 }
 
+/// Reads the parts of a name into their one form: each by itself, and all in one script.
+fn read_name(it: &mut InvitePage) {
+    for (field, text) in
+        [(&mut it.given, "Type the given name."), (&mut it.family, "Type the family name.")]
+    {
+        if field.value.is_empty() {
+            field.error = Some(text.to_owned());
+        }
+    }
+    for field in [&mut it.given, &mut it.middle, &mut it.family, &mut it.suffix] {
+        if let Some(name) = optional::<Name<60>>(field) {
+            field.value = name.into();
+        }
+    }
+    let all = [&it.given, &it.middle, &it.family, &it.suffix];
+    if all.iter().all(|field| field.error.is_none()) {
+        let whole: Vec<&str> = all.iter().map(|field| field.value.as_str()).collect();
+        it.family.error = one_script(&whole.join(" ")).err().map(|error| error.to_string());
+    }
+}
+
 fn read_invite(fields: &Fields, it: &mut InvitePage) -> Option<Invitee> {
     fields.text("role").clone_into(&mut it.role.value);
     for (field, name, most) in [
@@ -99,13 +120,7 @@ fn read_invite(fields: &Fields, it: &mut InvitePage) -> Option<Invitee> {
         }
     };
     let prescribes = roles.iter().any(|code| code == Role::Prescriber.code());
-    for (field, text) in
-        [(&mut it.given, "Type the given name."), (&mut it.family, "Type the family name.")]
-    {
-        if field.value.is_empty() {
-            field.error = Some(text.to_owned());
-        }
-    }
+    read_name(it);
     // The second way may be the person's own to add: only what is typed must be right here.
     let mut contact = (it.email.clone(), it.email2.clone(), it.phone.clone(), it.address.clone());
     if contact.2.value.is_empty() && contact.3.value.is_empty() {
@@ -143,6 +158,7 @@ fn read_invite(fields: &Fields, it: &mut InvitePage) -> Option<Invitee> {
         if it.licence.value.is_empty() {
             it.licence.error = Some("Type the number of the licence.".to_owned());
         }
+        read::<KeyboardLine<40>>(&mut it.licence);
         let state = read::<UsState>(&mut it.licence_state);
         let expires = read::<Date>(&mut it.licence_expires);
         if let (Some(state), Some(expires)) = (state, expires) {
@@ -411,7 +427,7 @@ fn read_seen(fields: &Fields, it: &mut CasePage) -> Option<Seen> {
     }
     it.id_last_four = typed(fields, "id_last_four", 10);
     let right = it.id_last_four.value.chars().count() == 4
-        && it.id_last_four.value.chars().all(char::is_alphanumeric);
+        && it.id_last_four.value.chars().all(|c| c.is_ascii_alphanumeric());
     if !right {
         it.id_last_four.error = Some("Type the last four characters of the number.".to_owned());
     }
@@ -570,9 +586,7 @@ pub(super) async fn rules(ctx: Ctx, Path(practice): Path<String>, query: Query) 
 /// A reason as typed; an empty one is none.
 pub(super) fn reason(fields: &Fields, name: &str) -> TextField {
     let mut field = typed(fields, name, 200);
-    // One line: it goes into records and letters, and must not look like another paragraph of ours.
-    field.value = one_line(&field.value);
-    if field.value.trim().is_empty() {
+    if field.value.is_empty() {
         field.error = Some(NO_REASON.to_owned());
     }
     field
@@ -829,6 +843,10 @@ pub(super) async fn role(
     let needs_unit = matches!(role, Some(Role::Proofing | Role::Issuing)) && give;
     if needs_unit && template.unit.value.is_empty() {
         template.unit.error = Some("Say in which unit.".to_owned());
+    }
+    // In one form: who proofed and who issues are compared by it (21 CFR 1311.110(b)).
+    if let Some(unit) = optional::<Label<60>>(&mut template.unit) {
+        template.unit.value = unit.into();
     }
     let (Some(role), true) = (role, template.problems_are_none()) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));

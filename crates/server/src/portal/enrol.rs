@@ -2,8 +2,8 @@
 
 use axum::{extract::Path, response::Response};
 use countersign_domain::{
-    Date, DeaNumber, DeaRegistration, EmailAddress, PersonId, PhoneNumber, Schedules, StateLicence,
-    UsState, enrolment::Stage as Step,
+    Date, DeaNumber, DeaRegistration, EmailAddress, KeyboardLine, PersonId, PhoneNumber, Schedules,
+    StateLicence, UsState, enrolment::Stage as Step,
 };
 use countersign_store::{Paper, Profile, Session, Stage};
 use http::StatusCode;
@@ -298,6 +298,7 @@ fn read_data(
         if form.licence.value.is_empty() {
             form.licence.error = Some("Type the number of the licence.".to_owned());
         }
+        read::<KeyboardLine<40>>(&mut form.licence);
         let state = read::<UsState>(&mut form.licence_state);
         let expires = read::<Date>(&mut form.licence_expires);
         match (state, expires, &form.licence.error) {

@@ -83,7 +83,7 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
     let name = if template.launched_as.is_some() {
         template.npi.value.parse()
     } else {
-        template.npi.value = fields.text("npi").chars().take(254).collect();
+        template.npi.value = fields.again("npi", 254);
         fields.text("npi").parse::<SignInName>()
     };
     if fields.text("passphrase").is_empty() {

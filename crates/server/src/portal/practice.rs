@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use axum::extract::Path;
 use countersign_domain::{
-    Date, DeaNumber, DeaRegistration, DeadlineId, DisableReason, PersonId, PracticeId,
-    PrescriptionId, RequestId, Role, Schedules, StateLicence, UsState, WARN_DAYS,
+    Date, DeaNumber, DeaRegistration, DeadlineId, DisableReason, KeyboardLine, PersonId,
+    PracticeId, PrescriptionId, RequestId, Role, Schedules, StateLicence, UsState, WARN_DAYS,
     access::{AccessRefusal, Cause, Change, Permission, Setting},
+    check_line,
     proofing::Channel,
+    retyped,
 };
 use countersign_store::{
     Authority, CaseState, Deadline, Paper, RequestBody, RequestRow, RequestStage, Session,
@@ -290,16 +292,19 @@ pub(super) async fn due_done(
 ) -> Out {
     let known = known(&ctx, &practice).await?;
     let id: DeadlineId = id.parse().map_err(|_| ctx.not_found())?;
-    let note: String = fields.text("note").trim().chars().take(200).collect();
-    if note.is_empty() {
+    let mut note = typed(&fields, "note", 200);
+    if note.value.is_empty() {
+        note.error = Some("Say what was done, in a few words.".to_owned());
+    }
+    if note.error.is_some() {
         let mut template = due_page(&ctx, &known);
         let wanted = format!("{id}");
         let line = template.due.iter_mut().find(|it| it.id == wanted && it.done.is_none());
-        line.ok_or_else(|| ctx.not_found())?.error =
-            Some("Say what was done, in a few words.".to_owned());
+        let line = line.ok_or_else(|| ctx.not_found())?;
+        (line.note, line.error) = (note.value, note.error);
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     }
-    let done = ctx.app().deadline_done(&known.desk, id, note, ctx.at).await;
+    let done = ctx.app().deadline_done(&known.desk, id, note.value, ctx.at).await;
     if !done.map_err(|error| ctx.stop(&error))? {
         return Err(ctx.not_found());
     }
@@ -485,12 +490,27 @@ pub(super) async fn person(
     Ok(page(StatusCode::OK, &template))
 }
 
+/// A field of one line, as typed. What keeps it from being taken stands beside it, and nothing is cut.
 pub(super) fn typed(fields: &Fields, name: &str, most: usize) -> TextField {
-    TextField { value: fields.text(name).trim().chars().take(most).collect(), error: None }
+    let text = fields.text(name).trim();
+    let error = check_line(text, most).err().map(|error| error.to_string());
+    TextField { value: retyped(text), error }
+}
+
+/// A field with room for several lines, whose text is one: a space stands for each line break.
+pub(super) fn typed_lines(fields: &Fields, name: &str, most: usize) -> TextField {
+    let lines: Vec<&str> = fields.text(name).split(['\r', '\n']).map(str::trim).collect();
+    let text: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+    let text = text.join(" ");
+    let error = check_line(&text, most).err().map(|error| error.to_string());
+    TextField { value: retyped(&text), error }
 }
 
 /// Reads a field; what is wrong with it stands beside it.
 pub(super) fn read<T: std::str::FromStr<Err: ToString>>(field: &mut TextField) -> Option<T> {
+    if field.error.is_some() {
+        return None;
+    }
     match field.value.parse() {
         Ok(value) => Some(value),
         Err(error) => {
@@ -629,6 +649,7 @@ pub(super) async fn licence(
     if template.licence.value.is_empty() {
         template.licence.error = Some("Type the number of the licence.".to_owned());
     }
+    read::<KeyboardLine<40>>(&mut template.licence);
     let read =
         (read::<UsState>(&mut template.licence_state), read::<Date>(&mut template.licence_expires));
     let (Some(state), Some(expires), true) = (read.0, read.1, template.licence.error.is_none())

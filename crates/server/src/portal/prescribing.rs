@@ -8,7 +8,6 @@ use axum::{
 use countersign_domain::{
     Date, DeaNumber, ModelCode, PersonId, PrescriptionId, Schedule,
     ocra::Challenge,
-    one_line,
     prescription::{
         Content, Patient, Quantity, SIGNING_STATEMENT, State as RxState, StateRefusal, longest,
     },
@@ -20,7 +19,7 @@ use serde_json::json;
 
 use super::{
     Ctx, Fields, Query,
-    practice::{read, typed},
+    practice::{read, typed, typed_lines},
     show,
     start::closed,
     tokens,
@@ -290,20 +289,14 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
         (&mut it.quantity, "quantity", 12),
         (&mut it.unit, "unit", longest("unit")),
         (&mut it.refills, "refills", 4),
-        (&mut it.directions, "directions", longest("directions")),
         (&mut it.earliest_fill, "earliest_fill", 20),
         (&mut it.address, "address", longest("address")),
         (&mut it.note, "note", longest("note")),
     ] {
-        // As it came: what is too long is said, and never cut.
-        *field = typed(fields, name, usize::MAX);
-        // One line each: what is typed must not look like another field.
-        field.value = one_line(&field.value);
-        let length = field.value.chars().count();
-        if length > most {
-            field.error = Some(format!("At most {most} characters; these are {length}."));
-        }
+        *field = typed(fields, name, most);
     }
+    // Directions are one line on the record, however many were typed.
+    it.directions = typed_lines(fields, "directions", longest("directions"));
     for (field, name) in [
         (&mut it.prescriber, "prescriber"),
         (&mut it.schedule, "schedule"),

@@ -5,14 +5,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_domain::{
-    Date, HoldId, PersonId, PracticeId, PrescriptionId, Role, prescription::State,
+    Date, HoldId, PersonId, PracticeId, PrescriptionId, Role, check_line, prescription::State,
+    retyped,
 };
 use http::{StatusCode, header};
 
 use super::{
     Ctx, Fields, Query,
     console::reason,
-    practice::{self, read, typed},
+    practice::{self, read},
     show, tokens,
 };
 use crate::{
@@ -172,7 +173,9 @@ fn asked(get: impl Fn(&str) -> String, it: &mut RecordsPage) -> Option<Search> {
         (&mut it.from, "from"),
         (&mut it.to, "to"),
     ] {
-        field.value = get(name).trim().chars().take(100).collect();
+        let text = get(name);
+        let error = check_line(text.trim(), 100).err().map(|error| error.to_string());
+        *field = TextField { value: retyped(text.trim()), error };
     }
     it.person.value = get("person");
     let day = |field: &mut TextField| match field.value.as_str() {
@@ -185,7 +188,7 @@ fn asked(get: impl Fn(&str) -> String, it: &mut RecordsPage) -> Option<Search> {
     {
         it.to.error = Some("This day is before the first one.".to_owned());
     }
-    if it.from.error.is_some() || it.to.error.is_some() {
+    if [&it.patient, &it.drug, &it.from, &it.to].iter().any(|field| field.error.is_some()) {
         return None;
     }
     Some(Search {
@@ -251,7 +254,7 @@ pub(super) async fn search(ctx: Ctx, Path(place): Path<String>, query: Query) ->
 pub(super) async fn export(ctx: Ctx, Path(place): Path<String>, fields: Fields) -> Out {
     let known = practice::known(&ctx, &place).await?;
     let mut template = records_page(&ctx, &known)?;
-    let get = |name: &str| typed(&fields, name, 100).value;
+    let get = |name: &str| fields.text(name).to_owned();
     let Some(search) = asked(get, &mut template) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };

@@ -189,7 +189,7 @@ pub(super) async fn take(
     person: PersonId,
     fields: &Fields,
 ) -> Result<Option<CaseForm>, Stop> {
-    let value: String = fields.text("code").trim().chars().take(40).collect();
+    let value = fields.again("code", 40);
     match ctx.app().take_case_code(session, person, &value, ctx.at).await {
         Ok(Ok(())) => Ok(None),
         Ok(Err(hindrance)) => Ok(Some(CaseForm::Code(value, hindrance))),
@@ -257,7 +257,8 @@ pub(super) fn read_contact(
             }
             Ok(found) => emails.push(found),
             Err(_) if field.value.is_empty() && !emails.is_empty() => {}
-            Err(error) => field.error = Some(error.to_string()),
+            // What is wrong with its characters says more.
+            Err(error) => drop(field.error.get_or_insert_with(|| error.to_string())),
         }
         if field.error.is_some() {
             break;
@@ -268,13 +269,13 @@ pub(super) fn read_contact(
         text => match text.parse::<PhoneNumber>() {
             Ok(number) => Some(number),
             Err(error) => {
-                phone.error = Some(error.to_string());
+                phone.error.get_or_insert_with(|| error.to_string());
                 None
             }
         },
     };
     let short = (1..8).contains(&address.value.chars().count());
-    if short {
+    if short && address.error.is_none() {
         address.error = Some("Type street, town, state and ZIP code.".to_owned());
     }
     if phone.value.is_empty() && address.value.is_empty() {

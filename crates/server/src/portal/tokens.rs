@@ -280,7 +280,7 @@ pub(super) fn read_add(
     on: &[Manufacturer],
     add: &mut AddToken,
 ) -> Option<AddForm> {
-    let typed = |name: &str, most: usize| fields.text(name).chars().take(most).collect::<String>();
+    let typed = |name: &str, most: usize| fields.again(name, most);
     add.manufacturer.value = typed("manufacturer", 40);
     add.token_type.value = typed("token_type", 40);
     add.name.value = typed("name", 80);
@@ -494,7 +494,7 @@ pub(super) async fn one(ctx: Ctx, Path(id): Path<String>, query: Query) -> Out {
 pub(super) async fn rename(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
     let (session, prescriber, overview, token) = known_with_events(&ctx, &id).await?;
     let mut template = token_page(&ctx, &session, &overview, &token);
-    template.name.value = fields.text("name").chars().take(80).collect();
+    template.name.value = fields.again("name", 80);
     let name = fields.text("name").parse::<TokenName>();
     template.name.error = name.as_ref().err().map(ToString::to_string);
     let confirm = confirm(&fields, template.step_up.as_mut());
@@ -542,7 +542,7 @@ pub(super) async fn disable(ctx: Ctx, Path(id): Path<String>, fields: Fields) ->
     let (session, prescriber, overview, token) = known_token(&ctx, &id).await?;
     let mut template = disable_page(&ctx, &session, &overview, &token);
     fields.text("reason").clone_into(&mut template.reason.value);
-    template.confirmation.value = fields.text("confirmation").chars().take(40).collect();
+    template.confirmation.value = fields.again("confirmation", 40);
     let reason = DisableReason::from_code(fields.text("reason"))
         .filter(|reason| DisableReason::CHOICES.contains(reason));
     let Some(reason) = reason else {

@@ -461,7 +461,9 @@ impl InvitePage {
         problems([
             ("role", "What they do here", &self.role.error),
             ("given", "Given name", &self.given.error),
+            ("middle", "Middle name", &self.middle.error),
             ("family", "Family name", &self.family.error),
+            ("suffix", "Suffix", &self.suffix.error),
             ("email", "E-mail address", &self.email.error),
             ("email2", "Second e-mail address", &self.email2.error),
             ("phone", "Mobile phone", &self.phone.error),

@@ -289,7 +289,12 @@ pub struct RecordsPage {
 
 impl RecordsPage {
     fn problems(&self) -> Vec<Problem<'_>> {
-        problems([("from", "From", &self.from.error), ("to", "To", &self.to.error)])
+        problems([
+            ("patient", "Patient", &self.patient.error),
+            ("drug", "Drug", &self.drug.error),
+            ("from", "From", &self.from.error),
+            ("to", "To", &self.to.error),
+        ])
     }
 }
 
