@@ -11,8 +11,9 @@ use clap::{Subcommand, ValueEnum};
 use countersign_crypto::{SecretText, VerifyingKey};
 use countersign_domain::{
     ApiKeyId, CredentialId, DeviceClass, EhrId, EmailAddress, FipsCertificate, KeyboardLine, Label,
-    Line, Manufacturer, ModelCode, Name, Npi, Passphrase, PhoneNumber, PracticeId, Role, SignInName,
-    StaffId, TextError, TimeZone, TokenKind, TokenModel, access::Setting, check_line, one_script,
+    Line, Manufacturer, ModelCode, Name, Npi, Passphrase, PhoneNumber, PracticeId, Role,
+    SignInName, StaffId, TextError, TimeZone, TokenKind, TokenModel, access::Setting, check_line,
+    one_script,
 };
 use countersign_server::app::{
     App, At, Closing, Founder, Invitee, LONGEST_REFERENCE, ListedKey, OverRecord, Removed, SCOPES,

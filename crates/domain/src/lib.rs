@@ -63,8 +63,8 @@ pub use registration::{
 pub use role::Role;
 pub use stranger::{check_for_stranger, sync_for_stranger};
 pub use text::{
-    KeyboardLine, Label, Line, Name, TextError, check_line, is_unseen, normalized, one_line, one_script,
-    retyped, shown_line,
+    KeyboardLine, Label, Line, Name, TextError, check_line, is_unseen, normalized, one_line,
+    one_script, retyped, shown_line,
 };
 pub use time::Timestamp;
 pub use token::{

@@ -25,7 +25,8 @@ const MOST_MARKS: usize = 4;
 /// The canonical combining class of a virama, which joins Indic consonants (UAX #44).
 const VIRAMA: u8 = 9;
 /// Signs in names of people, beside letters, marks, spaces and ASCII digits.
-const NAME_SIGNS: &str = "'\u{2018}\u{2019}`\u{b4}\"-\u{2010}\u{2011}\u{58a}\u{5be}\u{5f3}\u{5f4}.,()\u{b7}\u{30fb}/";
+const NAME_SIGNS: &str =
+    "'\u{2018}\u{2019}`\u{b4}\"-\u{2010}\u{2011}\u{58a}\u{5be}\u{5f3}\u{5f4}.,()\u{b7}\u{30fb}/";
 
 /// The text with a space in place of each character that is not seen: no part of it looks like another line, and
 /// nothing in it turns the order of what is seen. An app refuses to show what has such a character.
@@ -192,9 +193,8 @@ impl Before {
         self.last = Some(c);
         match c.general_category() {
             _ if !good => (self.base, self.marks) = (None, 0),
-            Category::Format => {}
             Category::NonspacingMark | Category::EnclosingMark => self.marks += 1,
-            Category::SpacingMark => {}
+            Category::Format | Category::SpacingMark => {}
             _ => (self.base, self.marks) = (Some(c).filter(|c| !c.is_whitespace()), 0),
         }
     }
@@ -267,9 +267,9 @@ pub fn one_script(text: &str) -> Result<(), TextError> {
         parts.into_iter().fold(latin, |all, script| all.union(script.into()))
     };
     let letters = || {
-        text.chars().map(|c| (c, c.script_extension())).filter(|(_, of)| {
-            !of.is_common() && !of.is_inherited()
-        })
+        text.chars()
+            .map(|c| (c, c.script_extension()))
+            .filter(|(_, of)| !of.is_common() && !of.is_inherited())
     };
     let customary = [
         together([Script::Han, Script::Hiragana, Script::Katakana]),
@@ -298,7 +298,7 @@ fn no_styled_letters(text: &str) -> Result<(), TextError> {
         !c.is_ascii()
             && !matches!(c, 'ª' | 'º')
             && c.is_alphanumeric()
-            && (*c).nfkd().all(|plain| plain.is_ascii_alphanumeric())
+            && c.nfkd().all(|plain| plain.is_ascii_alphanumeric())
     };
     text.chars().find(styled).map_or(Ok(()), |c| Err(TextError::Styled(c)))
 }
@@ -465,7 +465,8 @@ mod tests {
     #[test]
     fn what_is_not_seen_or_turns_the_order_is_refused_by_name() {
         for (bad, said) in BAD {
-            for text in [format!("Ada{bad}Moreno"), format!("Ada {bad}M"), format!("x{bad}{bad}y")] {
+            for text in [format!("Ada{bad}Moreno"), format!("Ada {bad}M"), format!("x{bad}{bad}y")]
+            {
                 let refusals = [
                     check_line(&text, 60).unwrap_err(),
                     text.parse::<Line<60>>().unwrap_err(),
@@ -490,7 +491,10 @@ mod tests {
         let refused = "\u{e9}".repeat(61).parse::<Line<60>>().unwrap_err();
         assert_eq!(refused.to_string(), "At most 60 characters; these are 61.");
         // Spaces at the ends are no part of it.
-        assert_eq!(format!("  {}  ", "x".repeat(60)).parse::<Line<60>>().unwrap().as_str().len(), 60);
+        assert_eq!(
+            format!("  {}  ", "x".repeat(60)).parse::<Line<60>>().unwrap().as_str().len(),
+            60
+        );
     }
 
     #[test]
@@ -581,7 +585,10 @@ mod tests {
         ] {
             for refusal in [name(bad).unwrap_err(), bad.parse::<Label<60>>().unwrap_err()] {
                 let words = refusal.to_string();
-                assert!(matches!(refusal, TextError::MixedScripts(..)) && words.contains(said), "{bad}: {words}");
+                assert!(
+                    matches!(refusal, TextError::MixedScripts(..)) && words.contains(said),
+                    "{bad}: {words}"
+                );
             }
         }
         // Free text may quote whatever it wants.

@@ -5,9 +5,9 @@ use thiserror::Error;
 use crate::{
     Blocked, CredentialId, Device, Failures, ModelCode, PersonId, Policy, PracticeId, Refusal,
     SameBrowser, Timestamp, TokenId, check_line,
-    shown_line,
     ocra::Binding,
     otp::{self, Drift, Found, OneTimePasscode, OtpParams, Step, TokenSeed},
+    shown_line,
 };
 
 /// The state of a token. The data of a state lives in it, so that no second flag can disagree.

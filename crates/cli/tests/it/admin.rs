@@ -342,7 +342,17 @@ fn no_name_is_taken_that_can_not_be_seen_or_mixes_alphabets() {
         &["admin", "staff", at[0], at[1], "--ehr-user", "jlee", "--name"],
         &["admin", "ehr", at[0], at[1], "--name"],
         &["admin", "api-key", at[0], at[1], "--name"],
-        &["admin", "api-client", at[0], at[1], "--public-key", key.as_str(), "--scope", "signing", "--name"],
+        &[
+            "admin",
+            "api-client",
+            at[0],
+            at[1],
+            "--public-key",
+            key.as_str(),
+            "--scope",
+            "signing",
+            "--name",
+        ],
         &["admin", "staff", at[0], at[1], "--name", "Jamie Lee", "--ehr-user"],
         &["admin", "expired-records", at[0], at[1], "--remove", "0", "--by"],
         &["admin", "attest-device", "SYMC12345678", "--class", "phone", "--by"],
@@ -370,12 +380,20 @@ fn no_name_is_taken_that_can_not_be_seen_or_mixes_alphabets() {
         (r#"{"given": "Ru\u202eth", "family": "Okafor", "email": "r@x.example"}"#, "U+202E"),
         (r#"{"given": "Ru\u0000th", "family": "Okafor", "email": "r@x.example"}"#, "U+0000"),
         (r#"{"given": "Рара", "family": "Okafor", "email": "r@x.example"}"#, "two alphabets"),
-        (r#"{"given": "Ruth", "family": "Okafor", "email": "r@x.example", "address": "1 Elm\nBox"}"#, "one line"),
-        (r#"{"given": "Ruth", "family": "Okafor", "email": "r@x.example", "licence": ["NE", "NЕ-1", "2031-05-31"]}"#, "keyboard"),
+        (
+            r#"{"given": "Ruth", "family": "Okafor", "email": "r@x.example", "address": "1 Elm\nBox"}"#,
+            "one line",
+        ),
+        (
+            r#"{"given": "Ruth", "family": "Okafor", "email": "r@x.example", "licence": ["NE", "NЕ-1", "2031-05-31"]}"#,
+            "keyboard",
+        ),
     ] {
         let file = place.write("found.json", &format!("{{\"people\": [{person}, {person}]}}"));
         let file = file.display().to_string();
-        place.run(&["admin", "found", at[0], at[1], "--setting", "institution", "--file", &file]).fails(why);
+        place
+            .run(&["admin", "found", at[0], at[1], "--setting", "institution", "--file", &file])
+            .fails(why);
     }
     place.set("COUNTERSIGN_PRACTICE__SUPPORT_NAME", "De\u{202e}sk");
     place.run(&["admin", "practices"]).fails("practice.support_name");

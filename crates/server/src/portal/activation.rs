@@ -7,6 +7,7 @@ use http::StatusCode;
 use super::{Ctx, Fields, show, tokens};
 use crate::{
     app::Hindrance,
+    oidc::escaped,
     respond::{Out, Stop, error_page, page, see_other},
     views::{ActivatePage, Choice, ChoiceField, NavTab, NotMePage, TextField},
 };
@@ -104,7 +105,7 @@ pub(super) async fn not_me(ctx: Ctx, Path(link): Path<String>) -> Out {
     let template = NotMePage {
         page: ctx.frame("This was not me"),
         // Shown, not done: mail programs open links by themselves.
-        action: format!("/not-me/{link}"),
+        action: format!("/not-me/{}", escaped(&link)),
         name,
         done: false,
     };

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     app::{By, Change, Enrolment, Followed, Link, PersonalData, Stepped, new_passphrase},
+    oidc::escaped,
     respond::{Out, Stop, error_page, page, see_other},
     views::{
         AddToken, DataForm, EnrolBody, EnrolPage, InvitationPage, NavTab, Notice, NoticeKind,
@@ -44,7 +45,7 @@ async fn invitation_page(ctx: &Ctx, link: &str) -> Result<InvitationPage, Stop> 
     let found = ctx.app().invitation(link, ctx.at).await.map_err(|error| ctx.stop(&error))?;
     let mut template = InvitationPage {
         page: ctx.frame("Invitation"),
-        here: format!("/invitation/{link}"),
+        here: format!("/invitation/{}", escaped(link)),
         practice: String::new(),
         name: String::new(),
         account: false,
@@ -99,7 +100,7 @@ pub(super) async fn again(ctx: Ctx, Path(link): Path<String>) -> Out {
         return Ok(error_page(StatusCode::TOO_MANY_REQUESTS, ctx.frame("")));
     }
     ctx.app().ask_again(&link, ctx.at).await.map_err(|error| ctx.stop(&error))?;
-    Ok(see_other(&format!("/invitation/{link}?done=sent")))
+    Ok(see_other(&format!("/invitation/{}?done=sent", escaped(&link))))
 }
 
 /// Session and person of an enrolment.

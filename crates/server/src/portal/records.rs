@@ -177,7 +177,8 @@ fn asked(get: impl Fn(&str) -> String, it: &mut RecordsPage) -> Option<Search> {
         let error = check_line(text.trim(), 100).err().map(|error| error.to_string());
         *field = TextField { value: retyped(text.trim()), error };
     }
-    it.person.value = get("person");
+    let person = get("person").parse::<PersonId>().ok();
+    it.person.value = person.map(|id| id.to_string()).unwrap_or_default();
     let day = |field: &mut TextField| match field.value.as_str() {
         "" => None,
         _ => read::<Date>(field),
@@ -192,7 +193,7 @@ fn asked(get: impl Fn(&str) -> String, it: &mut RecordsPage) -> Option<Search> {
         return None;
     }
     Some(Search {
-        person: it.person.value.parse::<PersonId>().ok(),
+        person,
         patient: it.patient.value.clone(),
         drug: it.drug.value.clone(),
         from,
