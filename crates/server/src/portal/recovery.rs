@@ -258,7 +258,9 @@ pub(super) fn read_contact(
             Ok(found) => emails.push(found),
             Err(_) if field.value.is_empty() && !emails.is_empty() => {}
             // What is wrong with its characters says more.
-            Err(error) => drop(field.error.get_or_insert_with(|| error.to_string())),
+            Err(error) => {
+                field.error.get_or_insert_with(|| error.to_string());
+            }
         }
         if field.error.is_some() {
             break;
