@@ -20,6 +20,7 @@ pub mod qr;
 pub mod record;
 mod respond;
 mod smart;
+mod validity;
 pub mod views;
 
 use std::{sync::Arc, time::Duration};

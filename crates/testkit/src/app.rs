@@ -655,6 +655,7 @@ impl TestApp {
             },
             iat: now,
             exp: now + 60,
+            nbf: None,
             jti: LaunchClaims::random_jti(&mut SeededRng).unwrap(),
         };
         change(&mut claims);

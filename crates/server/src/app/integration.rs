@@ -21,6 +21,7 @@ use super::{
     App, At, Chosen, Confirm, Error, OneRx, Signing, SigningForm, SigningSet,
     prescriptions::{Which, numbers, prescribers, signing_set, today},
 };
+use crate::validity::{has_begun, if_there};
 
 /// What a system may be allowed to do.
 pub const SCOPES: [&str; 3] = ["prescribers.read", "signing", "receipts.read"];
@@ -144,6 +145,8 @@ struct Assertion {
     exp: i64,
     #[serde(default)]
     iat: Option<i64>,
+    #[serde(default, deserialize_with = "if_there")]
+    nbf: Option<i64>,
     jti: String,
 }
 
@@ -190,10 +193,9 @@ fn check(
         Audience::One(one) => one == audience,
         Audience::Several(all) => matches!(all.as_slice(), [one] if one == audience),
     };
+    let begun = has_begun(said.iat, said.nbf, now, SKEW_SECONDS);
     let (now, exp) = (now.seconds(), said.exp);
-    let in_time = now < exp
-        && exp <= now + ASSERTION_SECONDS + SKEW_SECONDS
-        && said.iat.is_none_or(|iat| iat <= now + SKEW_SECONDS);
+    let in_time = now < exp && exp <= now + ASSERTION_SECONDS + SKEW_SECONDS && begun;
     let named = (16..=128).contains(&said.jti.len());
     if said.iss != id || said.sub != id || !for_us || !in_time || !named {
         return None;

@@ -106,6 +106,28 @@ fn signature(view: &Value, passphrase: &str, code: &str) -> Value {
 const REQUESTS: &str = "/api/v1/signing-requests";
 
 both! {
+    /// An assertion that says from when on it holds does not hold before; the other clock may be 30 seconds ahead.
+    async fn an_assertion_does_not_hold_before_its_time(app: TestApp) {
+        let mut system = System::of(&app, "signing").await;
+        let now = app.now().seconds();
+        for (number, (nbf, expected)) in [
+            (json!(now + 31), 401),
+            (json!(i64::MAX), 401),
+            (json!("soon"), 401),
+            (json!(null), 401),
+            (json!(now + 30), 200),
+            (json!(now - 1_000), 200),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let jti = format!("not-before-{number:0>16}");
+            let assertion = system.assertion(app.now(), &jti, |claims| claims["nbf"] = nbf.clone());
+            let page = system.ask(&assertion, "").await;
+            assert_eq!(page.status, expected, "{nbf}: {}", page.body);
+        }
+    }
+
     /// From a token to a record that its pharmacy has taken, all through the API.
     /// Shows: R-1311.140-a1, R-1311.120-b11
     async fn a_system_has_a_prescription_signed(app: TestApp) {
