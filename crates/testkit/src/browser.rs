@@ -13,6 +13,8 @@ use crate::Phone;
 
 /// The origin under which browsers reach the server.
 pub(crate) const ORIGIN: &str = "https://erx.test";
+/// Its host.
+pub(crate) const HOST: &str = "erx.test";
 const COOKIE: &str = "__Host-countersign";
 /// Digits that no token here shows in any test: the generator is seeded.
 pub const WRONG_CODE: &str = "000000";
@@ -29,7 +31,9 @@ pub struct Page {
 }
 
 impl Page {
-    async fn read(router: Router, request: Request<Body>) -> Self {
+    async fn read(router: Router, mut request: Request<Body>) -> Self {
+        // No client leaves it out.
+        request.headers_mut().entry(header::HOST).or_insert(HeaderValue::from_static(HOST));
         let response = router.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 4 * 1024 * 1024).await.unwrap();
@@ -130,12 +134,14 @@ impl Page {
 pub struct Browser {
     router: Router,
     cookies: BTreeMap<String, String>,
+    /// Where its connections come from; loopback, where it is left out.
+    pub address: Option<IpAddr>,
 }
 
 impl Browser {
     /// One that has never been here.
     pub const fn new(router: Router) -> Self {
-        Self { router, cookies: BTreeMap::new() }
+        Self { router, cookies: BTreeMap::new(), address: None }
     }
 
     /// Talks to another server from now on, with the same cookie.
@@ -155,7 +161,7 @@ impl Browser {
 
     /// A request with the cookie and whatever else a browser would send with a form.
     pub fn request(&self, method: &Method, path: &str) -> http::request::Builder {
-        let mut builder = Request::builder().method(method).uri(path);
+        let mut builder = Request::builder().method(method).uri(path).header(header::HOST, HOST);
         if !self.cookies.is_empty() {
             let cookies: Vec<String> =
                 self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -165,14 +171,16 @@ impl Browser {
             builder = builder
                 .header(header::ORIGIN, ORIGIN)
                 .header("sec-fetch-site", "same-origin")
-                .header(header::HOST, "erx.test")
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         }
         builder
     }
 
     /// Sends a request as it is and keeps the cookie of the answer.
-    pub async fn send(&mut self, request: Request<Body>) -> Page {
+    pub async fn send(&mut self, mut request: Request<Body>) -> Page {
+        if let Some(address) = self.address {
+            request.extensions_mut().insert(ConnectInfo(address));
+        }
         let page = Page::read(self.router.clone(), request).await;
         for set in page.headers.get_all(header::SET_COOKIE) {
             let pair = set.to_str().unwrap().split(';').next().unwrap_or("");

@@ -169,7 +169,7 @@ fn an_emergency_stop_works_at_once_on_a_running_server() {
         fill(&store, 2, KEY, real_now()).await
     });
     let port = free_ports();
-    place.set("COUNTERSIGN_SERVER__LISTEN", format!("127.0.0.1:{port}"));
+    place.listen_on(port);
     let server = place.start(&["serve"], "ready");
     let mut wire = connect(port);
     let [stopped, other] = phones.as_slice() else { panic!("two tokens") };
