@@ -296,11 +296,12 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
     let provider = proofer::router(provider, true).context("the provider runs nowhere else")?;
     let pharmacy = pharmacy::router(pharmacy, true).context("the pharmacy runs nowhere else")?;
     write_facts(data, &facts)?;
+    let addresses = settings.client_addresses()?;
     // Before the word that all is ready: who stops it right then finds it listening.
     let stop = stop_signal()?;
     print(&welcome(&facts, data))?;
     tokio::join!(
-        serve_app(app, settings, Arc::new(drawer), listening, stop.clone()),
+        serve_app(app, settings, Arc::new(drawer), listening, addresses, stop.clone()),
         listen(ehr_listening, ehr::router(ehr), stop.clone()),
         listen(provider_listening, provider, stop.clone()),
         listen(pharmacy_listening, pharmacy, stop),

@@ -6,9 +6,9 @@ use anyhow::{Context as _, bail};
 use countersign_crypto::{KeyProvider, LocalMasterKey, Rng, SystemRng, fips_status};
 use countersign_domain::{Timestamp, controlled::Table};
 use countersign_server::{
-    Limits, Listening,
+    ClientAddresses, Limits, ListenOptions, Listening,
     app::{App, Build, Clock, Options, Support, Vip},
-    listen,
+    listen_with,
     oidc::{Client, Secret},
     outbound::Outbound,
     router,
@@ -276,7 +276,7 @@ pub(crate) fn run(config: Option<&Path>, check_only: bool) -> anyhow::Result<()>
             version = env!("CARGO_PKG_VERSION"),
             "ready"
         );
-        serve_app(app, &settings, outbound, listening, stop).await;
+        serve_app(app, &settings, outbound, listening, settings.client_addresses()?, stop).await;
         tracing::info!("stopped");
         Ok(())
     })
@@ -335,21 +335,17 @@ pub(crate) async fn serve_app(
     settings: &Settings,
     outbound: Arc<dyn Outbound>,
     listening: Listening,
+    addresses: ClientAddresses,
     stop: watch::Receiver<bool>,
 ) {
     let most = Duration::from_secs(u64::try_from(settings.limits.request_seconds).unwrap_or(30));
-    let limits =
-        Limits::new(settings.limits.login_per_minute, settings.limits.provisioning_per_minute)
-            .for_all(settings.limits.provisioning_all_per_minute);
-    let limits = Arc::new(
-        limits.for_vip(settings.vip.provisioning_per_minute, settings.vip.checks_per_minute),
-    );
+    let limits = Arc::new(Limits::of(settings.rates()).behind(addresses.clone()));
     let tidy = tokio::spawn({
         let (app, limits) = (Arc::clone(&app), Arc::clone(&limits));
         async move {
             loop {
                 tokio::time::sleep(Duration::from_mins(1)).await;
-                limits.shrink();
+                limits.shrink(now());
                 if let Err(error) = app.purge().await {
                     tracing::warn!(%error, "tidying up failed");
                 }
@@ -393,7 +389,8 @@ pub(crate) async fn serve_app(
         }
     });
     let clock = tokio::spawn(watch_clock(Arc::clone(&app), settings.signing.time_server.clone()));
-    listen(listening, router(app, limits, most), stop).await;
+    let options = ListenOptions { addresses, ..ListenOptions::default() };
+    listen_with(listening, router(app, limits, most), options, stop).await;
     clock.abort();
     tidy.abort();
     deliver.abort();

@@ -29,7 +29,9 @@ use crate::{
         ACCESS_SECONDS, At, Caller, Created, Error, NewRequest, OneRx, RequestView, Signing,
         Written, Wrong,
     },
+    edge::after,
     launch::LaunchPatient,
+    limits::Door,
     respond::{Out, Stop, error_problem, problem},
 };
 
@@ -264,7 +266,8 @@ struct TokenForm {
     /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
     client_assertion_type: String,
     /// A JWT that you sign with ES256: `iss` and `sub` your client ID, `aud` this address, `exp` within five
-    /// minutes, `jti` of 16 to 128 characters, never used before.
+    /// minutes, `iat` and `nbf`, where they are there, at most 30 seconds ahead, `jti` of 16 to 128 characters, never
+    /// used before.
     client_assertion: String,
     /// Some of your scopes, with a space between them; all of them, where it is left out.
     #[serde(default)]
@@ -303,6 +306,12 @@ async fn token(
         return refused(StatusCode::BAD_REQUEST, "invalid_request");
     }
     let Ok(at) = shared.app.at() else { return no_randomness() };
+    if let Err(wait) = shared.limits.may(Door::ApiToken, address, at.now) {
+        shared.app.note_refusal("api_token_limit", address, at).await;
+        // RFC 6749 has no code of its own for it; this one is of RFC 6749, 4.1.2.1.
+        let refusal = refused(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable");
+        return after(refusal, wait);
+    }
     match shared.app.grant_access(form.client_assertion, form.scope, at).await {
         Ok(Some((_, scope))) if scope.is_empty() => {
             refused(StatusCode::BAD_REQUEST, "invalid_scope")
@@ -315,6 +324,7 @@ async fn token(
         })
         .into_response(),
         Ok(None) => {
+            shared.limits.failed(Door::ApiToken, address, at.now);
             shared.app.note_refusal("api_client_unknown", address, at).await;
             refused(StatusCode::UNAUTHORIZED, "invalid_client")
         }
@@ -647,7 +657,7 @@ const OPERATIONS: [Operation; 6] = [
         scope: None,
         body: Some(("application/x-www-form-urlencoded", "TokenForm")),
         good: ("200", "TokenReply"),
-        bad: &["400", "401"],
+        bad: &["400", "401", "429"],
     },
     Operation {
         path: "/api/v1/prescribers/{npi}",

@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     app::{By, Change, Enrolment, Followed, Link, PersonalData, Stepped, new_passphrase},
-    respond::{Out, Stop, error_page, page, see_other},
+    limits::Door,
+    respond::{Out, Stop, page, see_other},
     views::{
         AddToken, DataForm, EnrolBody, EnrolPage, InvitationPage, NavTab, Notice, NoticeKind,
         PassphraseForm, StepLine, TermsForm, TextField,
@@ -38,9 +39,6 @@ fn words(step: Step) -> &'static str {
 }
 
 async fn invitation_page(ctx: &Ctx, link: &str) -> Result<InvitationPage, Stop> {
-    if !ctx.shared.limits.sign_in(ctx.peer) {
-        return Err(Stop::with(error_page(StatusCode::TOO_MANY_REQUESTS, ctx.frame(""))));
-    }
     let found = ctx.app().invitation(link, ctx.at).await.map_err(|error| ctx.stop(&error))?;
     let mut template = InvitationPage {
         page: ctx.frame("Invitation"),
@@ -57,6 +55,9 @@ async fn invitation_page(ctx: &Ctx, link: &str) -> Result<InvitationPage, Stop> 
             (template.practice, template.name, template.account) = (practice, name, account);
         }
         Link::Closed { why, again } => {
+            // A link that is open is looked at before the limit: strangers keep nobody from it, and 256 random
+            // bits are not guessed.
+            ctx.count(Door::Invitation, "invitation_limit").await?;
             template.closed = Some(why.to_string());
             template.again = again;
         }
@@ -95,9 +96,7 @@ pub(super) async fn follow(ctx: Ctx, Path(link): Path<String>) -> Out {
 }
 
 pub(super) async fn again(ctx: Ctx, Path(link): Path<String>) -> Out {
-    if !ctx.shared.limits.sign_in(ctx.peer) {
-        return Ok(error_page(StatusCode::TOO_MANY_REQUESTS, ctx.frame("")));
-    }
+    ctx.count(Door::Invitation, "invitation_limit").await?;
     ctx.app().ask_again(&link, ctx.at).await.map_err(|error| ctx.stop(&error))?;
     Ok(see_other(&format!("/invitation/{link}?done=sent")))
 }

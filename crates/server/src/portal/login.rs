@@ -10,7 +10,8 @@ use http::StatusCode;
 use super::{Ctx, Fields, Query, show, with_session};
 use crate::{
     app::{Chosen, Error, Overview, SignInForm},
-    respond::{Out, Stop, error_page, page, see_other},
+    limits::Door,
+    respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, DISABLE_WORD, EnablePage, LoginPage, LostPage, NextCode, Notice, NoticeKind,
         Page, PasscodePage, ReasonField, ResyncPage, SecretField, TextField, TokenField,
@@ -74,10 +75,7 @@ pub(super) async fn form(ctx: Ctx, query: Query) -> Out {
 }
 
 pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
-    if !ctx.shared.limits.sign_in(ctx.peer) {
-        ctx.app().note_refusal("sign_in_limit", ctx.peer, ctx.at).await;
-        return Ok(error_page(StatusCode::TOO_MANY_REQUESTS, ctx.frame("")));
-    }
+    ctx.may(Door::LogIn, "sign_in_limit").await?;
     let mut template = login_page(&ctx).await?;
     template.lost = fields.text("then") == "lost";
     let name = if template.launched_as.is_some() {
@@ -104,6 +102,8 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
             Ok(with_session(see_other(next), &secret))
         }
         Err(Error::Refused(refusal)) => {
+            // Only now: a whole practice behind one address logs in as often as it likes.
+            ctx.failed(Door::LogIn);
             template.lock = show::lock(&refusal, &[], "", ctx.now());
             if template.lock.is_none() {
                 template.page.notice = Some(Notice {

@@ -26,7 +26,7 @@ use std::{
 
 use axum::{
     Form, Router,
-    extract::{ConnectInfo, DefaultBodyLimit, FromRequest, FromRequestParts, Request, State},
+    extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -35,15 +35,15 @@ use countersign_crypto::SecretText;
 use countersign_domain::{PersonId, SupportCode, Timestamp};
 use countersign_store::{Identity, Session, Stage};
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
-use tower_http::{
-    catch_panic::CatchPanicLayer,
-    csrf::{CsrfLayer, ProtectionError},
-};
+use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     Shared,
     app::{App, At, Build, CookieSession, Error, Options, Overview, SessionSecret},
     browser::{SESSION_COOKIE as COOKIE, cookie, marked},
+    client_address::ClientAddress,
+    edge::{SentFrom, after, sent_from},
+    limits::{Door, Wait},
     respond::{Stop, error_page, problem, secure, see_other, status_of, within},
     views::{Menu, Notice, NoticeKind, Page, PatientBanner, SignedIn, SupportContact},
 };
@@ -211,7 +211,7 @@ fn support_of(extensions: &http::Extensions, app: &App) -> Result<SupportCode, E
 }
 
 /// The frame around a page of nobody in particular.
-fn frame(options: &Options, support: SupportCode, title: &str) -> Page {
+pub(crate) fn frame(options: &Options, support: SupportCode, title: &str) -> Page {
     let mut page = Page::new(title);
     page.support_code = Some(support.to_string());
     page.demonstration = options.demonstration;
@@ -229,43 +229,23 @@ fn frame(options: &Options, support: SupportCode, title: &str) -> Page {
     page
 }
 
-/// Lets forms in only from our own pages (Origin and Sec-Fetch-Site); a request without either
-/// header is no browser of today and is refused too.
+/// Lets forms in only from our own pages; what has neither `Origin` nor `Sec-Fetch-Site` is no browser of today
+/// and is refused too.
 async fn from_our_pages(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let marked = request.headers().contains_key(header::ORIGIN)
-        || request.headers().contains_key("sec-fetch-site");
-    if safe {
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return next.run(request).await;
     }
+    let reason = match sent_from(request.headers(), &shared.app.options().public_url) {
+        SentFrom::OwnPage => return next.run(request).await,
+        SentFrom::Elsewhere => "form_of_other_origin",
+        SentFrom::Unmarked => "form_unmarked",
+    };
     let Peer(peer) = Peer::of(request.extensions());
     let Ok(support) = support_of(request.extensions(), &shared.app) else {
         return bare(StatusCode::INTERNAL_SERVER_ERROR);
     };
-    if !marked {
-        shared.app.note_refusal("form_unmarked", peer, shared.app.at_under(support)).await;
-        return bare(StatusCode::FORBIDDEN);
-    }
-    let layer = CsrfLayer::new().add_trusted_origin(&shared.app.options().public_url);
-    let Ok(layer) = layer else {
-        tracing::error!("server.public_url is no origin");
-        return bare(StatusCode::INTERNAL_SERVER_ERROR);
-    };
-    let inner = tower::service_fn(move |request: Request| {
-        let next = next.clone();
-        async move { Ok::<_, Infallible>(next.run(request).await) }
-    });
-    match tower::ServiceExt::oneshot(tower::Layer::layer(&layer, inner), request).await {
-        Ok(response) if response.extensions().get::<ProtectionError>().is_some() => {
-            shared
-                .app
-                .note_refusal("form_of_other_origin", peer, shared.app.at_under(support))
-                .await;
-            bare(StatusCode::FORBIDDEN)
-        }
-        Ok(response) => response.map(axum::body::Body::new),
-        Err(never) => match never {},
-    }
+    shared.app.note_refusal(reason, peer, shared.app.at_under(support)).await;
+    bare(StatusCode::FORBIDDEN)
 }
 
 async fn not_found(ctx: Ctx, uri: http::Uri) -> Response {
@@ -284,7 +264,7 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 
 impl Peer {
     fn of(extensions: &http::Extensions) -> Self {
-        let address = extensions.get::<ConnectInfo<IpAddr>>().map(|info| info.0);
+        let address = extensions.get::<ClientAddress>().map(|client| client.0);
         Self(address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)))
     }
 }
@@ -414,6 +394,29 @@ impl Ctx {
             Some(how) => see_other(&format!("/portal/login?ended={how}")),
             None => see_other("/portal/login"),
         })
+    }
+
+    /// Whether this address may try; counts nothing. See [`Ctx::failed`].
+    async fn may(&self, door: Door, reason: &'static str) -> Result<(), Stop> {
+        self.let_in(self.shared.limits.may(door, self.peer, self.now()), reason).await
+    }
+
+    /// Counts what failed for this address.
+    fn failed(&self, door: Door) {
+        self.shared.limits.failed(door, self.peer, self.now());
+    }
+
+    /// Whether this address may; counts it if so.
+    async fn count(&self, door: Door, reason: &'static str) -> Result<(), Stop> {
+        self.let_in(self.shared.limits.count(door, self.peer, self.now()), reason).await
+    }
+
+    /// Ends the handler where a limit says so, with a record.
+    async fn let_in(&self, limit: Result<(), Wait>, reason: &'static str) -> Result<(), Stop> {
+        let Err(wait) = limit else { return Ok(()) };
+        self.app().note_refusal(reason, self.peer, self.at).await;
+        let page = error_page(StatusCode::TOO_MANY_REQUESTS, self.frame(""));
+        Err(Stop::with(after(page, wait)))
     }
 
     fn not_found(&self) -> Stop {

@@ -12,12 +12,14 @@ use crate::{
     app::{LaunchRefusal, SMART_SECONDS},
     authenticator,
     browser::cookie,
-    respond::{Out, Stop, page, see_other},
+    limits::Door,
+    respond::{Out, page, see_other},
     views::{Area, ErrorPage, GetPage, LaunchPage, Page, SignedOutPage},
 };
 
 /// A signed launch from an EHR: used up here, then on to a clean address with a session.
 pub(super) async fn launch(ctx: Ctx, query: Query) -> Out {
+    ctx.may(Door::Launch, "launch_limit").await?;
     let accepted = ctx
         .app()
         .accept_launch(query.text("token"), ctx.session.clone(), ctx.at)
@@ -32,6 +34,7 @@ pub(super) async fn launch(ctx: Ctx, query: Query) -> Out {
             Ok(with_session(page(StatusCode::OK, &template), &secret))
         }
         Err(LaunchRefusal(code)) => {
+            ctx.failed(Door::Launch);
             tracing::warn!(support = %ctx.at.support, code, "a launch was refused");
             Ok(closed(
                 frame,
@@ -52,9 +55,8 @@ const SMART_COOKIE_GONE: &str =
 
 /// A SMART launch from an EHR's chart: on to its authorization server.
 pub(super) async fn smart_launch(ctx: Ctx, query: Query) -> Out {
-    if !ctx.shared.limits.sign_in(ctx.peer) {
-        return Err(Stop::with(bare(StatusCode::TOO_MANY_REQUESTS)));
-    }
+    // Whoever comes back with a code that holds is forgiven: a practice launches as often as it likes.
+    ctx.count(Door::Launch, "launch_limit").await?;
     let launch = Some(query.text("launch")).filter(|launch| !launch.is_empty());
     let begun = ctx.app().begin_smart(query.text("iss"), launch, ctx.at).await;
     match begun.map_err(|error| ctx.stop(&error))? {
@@ -71,14 +73,13 @@ pub(super) async fn smart_launch(ctx: Ctx, query: Query) -> Out {
 
 /// The way back from the EHR, with a code or without.
 pub(super) async fn smart_callback(ctx: Ctx, headers: HeaderMap, query: Query) -> Out {
-    if !ctx.shared.limits.sign_in(ctx.peer) {
-        return Err(Stop::with(bare(StatusCode::TOO_MANY_REQUESTS)));
-    }
+    ctx.may(Door::Launch, "launch_limit").await?;
     let browser = cookie(&headers, SMART_COOKIE).unwrap_or_default();
     let (state, code) = (query.text("state"), query.text("code"));
     let finished = ctx.app().finish_smart(state, code, &browser, ctx.session.clone(), ctx.at).await;
     match finished.map_err(|error| ctx.stop(&error))? {
         Ok(secret) => {
+            ctx.shared.limits.forgive(Door::Launch, ctx.peer, ctx.now());
             let mut frame = ctx.frame("Opening e-Prescribing");
             frame.area = Area::EPrescribing;
             frame.patient = None;
@@ -89,7 +90,10 @@ pub(super) async fn smart_callback(ctx: Ctx, headers: HeaderMap, query: Query) -
             response.headers_mut().append(header::SET_COOKIE, gone);
             Ok(response)
         }
-        Err(refusal) => Ok(not_launched(&ctx, refusal)),
+        Err(refusal) => {
+            ctx.failed(Door::Launch);
+            Ok(not_launched(&ctx, refusal))
+        }
     }
 }
 
