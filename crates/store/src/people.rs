@@ -1,6 +1,6 @@
 use countersign_domain::{
-    ApiKeyId, EhrId, Failures, Npi, PassphraseHash, PersonId, PracticeId, SignInName, StaffId,
-    Timestamp,
+    ApiKeyId, EhrId, Failures, Npi, PasscodeFailures, PassphraseHash, PersonId, PracticeId,
+    SignInName, StaffId, Timestamp,
 };
 
 use crate::{
@@ -26,8 +26,8 @@ pub struct Person {
     pub passphrase: Option<PassphraseHash>,
     /// Whether the account is closed.
     pub closed: bool,
-    /// Wrong passcodes in a row, over all tokens.
-    pub failures: Failures,
+    /// Wrong passcodes, over all tokens.
+    pub failures: PasscodeFailures,
 }
 
 /// A member of staff.
@@ -70,11 +70,28 @@ pub struct ApiKey {
     pub practice: PracticeId,
 }
 
-pub(crate) fn failures(count: i64, blocked_until: Option<i64>) -> Failures {
+fn failures(count: i64, blocked_until: Option<i64>) -> Failures {
     Failures {
         count: u32::try_from(count).unwrap_or(u32::MAX),
         blocked_until: blocked_until.map(Timestamp::from_micros),
     }
+}
+
+/// Reads the columns `failures`, `blocked_until`, `wrong_in_a_day` and `wrong_began` of a prescriber, which
+/// stand in this order from `first` on.
+pub(crate) fn passcode_failures(
+    row: &impl Columns,
+    first: usize,
+) -> Result<PasscodeFailures, Error> {
+    Ok(PasscodeFailures {
+        in_a_row: failures(
+            row.int(first, "prescriber.failures")?,
+            row.opt_int(first + 1, "prescriber.blocked_until")?,
+        ),
+        in_a_day: u32::try_from(row.int(first + 2, "prescriber.wrong_in_a_day")?)
+            .unwrap_or(u32::MAX),
+        day_began: row.opt_int(first + 3, "prescriber.wrong_began")?.map(Timestamp::from_micros),
+    })
 }
 
 fn person(row: &Row) -> Result<Person, Error> {
@@ -96,11 +113,8 @@ fn person(row: &Row) -> Result<Person, Error> {
         name: row.text(3, "prescriber.name")?.to_owned(),
         passphrase,
         closed: row.int(5, "prescriber.closed")? != 0,
-        failures: failures(
-            row.int(6, "prescriber.failures")?,
-            row.opt_int(7, "prescriber.blocked_until")?,
-        ),
-        practice_name: row.text(8, "practice.name")?.to_owned(),
+        failures: passcode_failures(row, 6)?,
+        practice_name: row.text(10, "practice.name")?.to_owned(),
     })
 }
 
@@ -191,7 +205,8 @@ impl Tx<'_> {
     /// Who signs in with this name.
     pub fn person_by_name(&mut self, name: &SignInName) -> Result<Option<Person>, Error> {
         self.row(
-            sql!("SELECT p.id, p.practice, p.sign_in, p.name, p.passphrase, p.closed, p.failures, p.blocked_until, c.name "
+            sql!("SELECT p.id, p.practice, p.sign_in, p.name, p.passphrase, p.closed, p.failures, p.blocked_until, "
+                "p.wrong_in_a_day, p.wrong_began, c.name "
                 "FROM prescriber p JOIN practice c ON c.id = p.practice WHERE p.sign_in = $1"),
             &[name.as_text().as_str().into()],
         )?
@@ -203,7 +218,8 @@ impl Tx<'_> {
     /// The account with this id.
     pub fn person(&mut self, id: PersonId) -> Result<Option<Person>, Error> {
         self.row(
-            sql!("SELECT p.id, p.practice, p.sign_in, p.name, p.passphrase, p.closed, p.failures, p.blocked_until, c.name "
+            sql!("SELECT p.id, p.practice, p.sign_in, p.name, p.passphrase, p.closed, p.failures, p.blocked_until, "
+                "p.wrong_in_a_day, p.wrong_began, c.name "
                 "FROM prescriber p JOIN practice c ON c.id = p.practice WHERE p.id = $1"),
             &[id.as_bytes().into()],
         )?
@@ -214,16 +230,13 @@ impl Tx<'_> {
 
     /// Keeps everyone else from changing this prescriber and their tokens until the commit, and
     /// gives the failure counter as it is now.
-    pub fn lock_prescriber(&mut self, id: PersonId) -> Result<Failures, Error> {
+    pub fn lock_prescriber(&mut self, id: PersonId) -> Result<PasscodeFailures, Error> {
         let mut found = None;
         self.each(
-            locking!("SELECT failures, blocked_until FROM prescriber WHERE id = $1"),
+            locking!("SELECT failures, blocked_until, wrong_in_a_day, wrong_began FROM prescriber WHERE id = $1"),
             &[id.as_bytes().into()],
             &mut |row| {
-                found = Some(failures(
-                    row.int(0, "prescriber.failures")?,
-                    row.opt_int(1, "prescriber.blocked_until")?,
-                ));
+                found = Some(passcode_failures(row, 0)?);
                 Ok(())
             },
         )?;
@@ -247,15 +260,55 @@ impl Tx<'_> {
     }
 
     /// Writes the failure counter of a prescriber.
-    pub fn save_prescriber_failures(&mut self, id: PersonId, to: &Failures) -> Result<(), Error> {
+    pub fn save_prescriber_failures(
+        &mut self,
+        id: PersonId,
+        to: &PasscodeFailures,
+    ) -> Result<(), Error> {
         self.run_one(
-            sql!("UPDATE prescriber SET failures = $2, blocked_until = $3 WHERE id = $1"),
+            sql!("UPDATE prescriber SET failures = $2, blocked_until = $3, wrong_in_a_day = $4, wrong_began = $5 "
+                "WHERE id = $1"),
             &[
                 id.as_bytes().into(),
-                i64::from(to.count).into(),
-                to.blocked_until.map(Timestamp::micros).into(),
+                i64::from(to.in_a_row.count).into(),
+                to.in_a_row.blocked_until.map(Timestamp::micros).into(),
+                i64::from(to.in_a_day).into(),
+                to.day_began.map(Timestamp::micros).into(),
             ],
         )
+    }
+
+    /// The open accounts with at least so many wrong passcodes in a day that began after `since`, whose owners
+    /// were not told of that day; each with its count.
+    pub fn wrong_passcodes_untold(
+        &mut self,
+        least: u32,
+        since: Timestamp,
+    ) -> Result<Vec<(PersonId, u32)>, Error> {
+        self.rows(
+            sql!("SELECT id, wrong_in_a_day FROM prescriber WHERE wrong_began IS NOT NULL AND wrong_began > $1 "
+                "AND wrong_in_a_day >= $2 AND (wrong_told IS NULL OR wrong_told <> wrong_began) AND closed = 0 "
+                "ORDER BY wrong_began, id"),
+            &[since.micros().into(), i64::from(least).into()],
+        )?
+        .iter()
+        .map(|row| {
+            let count = row.int(1, "prescriber.wrong_in_a_day")?;
+            let id = row.id(0, "prescriber.id", PersonId::from_slice)?;
+            Ok((id, u32::try_from(count).unwrap_or(u32::MAX)))
+        })
+        .collect()
+    }
+
+    /// Notes that the owner of an account was told of the wrong passcodes of this day; `false` where that was
+    /// noted before.
+    pub fn wrong_passcodes_told(&mut self, id: PersonId) -> Result<bool, Error> {
+        let told = self.run(
+            sql!("UPDATE prescriber SET wrong_told = wrong_began WHERE id = $1 AND wrong_began IS NOT NULL "
+                "AND (wrong_told IS NULL OR wrong_told <> wrong_began)"),
+            &[id.as_bytes().into()],
+        )?;
+        Ok(told == 1)
     }
 
     /// Writes a passphrase hash, as when its parameters are raised.

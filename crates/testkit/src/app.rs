@@ -622,10 +622,11 @@ impl TestApp {
         self.token(credential).await.id
     }
 
-    /// The failures counted for the prescriber.
+    /// The wrong passcodes in a row counted for the prescriber.
     pub async fn owner_failures(&self) -> Failures {
         let id = self.person.id;
-        self.store.read("test_owner", move |tx| tx.person(id)).await.unwrap().unwrap().failures
+        let person = self.store.read("test_owner", move |tx| tx.person(id)).await.unwrap();
+        person.unwrap().failures.in_a_row
     }
 
     /// How many audit events there are.

@@ -26,6 +26,7 @@ use super::{
     notices::{Mailer, Note, Notice},
     record,
     sign_in::{passcode_event, verify},
+    tell_wrong_passcodes,
 };
 
 /// Those who search the signed records of a practice, hold them, and hear of them.
@@ -615,6 +616,7 @@ impl App {
                 remind_of_logs(tx, &mailer, at)?;
                 remind(tx, &mailer, at)?;
                 retire_worn_out(tx, &mailer, at)?;
+                tell_wrong_passcodes(tx, &mailer, at.now)?;
                 watch_papers(tx, &mailer, at)
             })
             .await?;

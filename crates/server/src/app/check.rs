@@ -4,8 +4,8 @@ use std::collections::{HashMap, hash_map::Entry};
 
 use countersign_crypto::sha256;
 use countersign_domain::{
-    Actor, CredentialId, Event, EventKind, Failures, PasscodeCheck, PersonId, Policy, Purpose,
-    Refusal, Timestamp, Token, check_passcode,
+    Actor, CredentialId, Event, EventKind, PasscodeCheck, PasscodeFailures, PersonId, Policy,
+    Purpose, Refusal, Timestamp, Token, check_passcode,
     otp::{OneTimePasscode, find},
 };
 use countersign_store::{ApiKey, Tx};
@@ -251,6 +251,6 @@ pub(super) fn spend(
 }
 
 struct Owner {
-    before: Failures,
-    now: Failures,
+    before: PasscodeFailures,
+    now: PasscodeFailures,
 }

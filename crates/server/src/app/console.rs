@@ -237,7 +237,12 @@ impl App {
                         person: person.id,
                         step: if person.closed { Step::Done } else { step },
                         tokens: it.tokens.into_iter().filter(kept).collect(),
-                        blocked_until: it.person.failures.blocked_until.filter(|u| at.now < *u),
+                        blocked_until: it
+                            .person
+                            .failures
+                            .in_a_row
+                            .blocked_until
+                            .filter(|u| at.now < *u),
                     });
                 }
                 Ok(found)

@@ -40,9 +40,10 @@ use std::{
 
 use countersign_crypto::{Drawn, Rng, SecretText, random_array, sha256};
 use countersign_domain::{
-    Actor, Event, EventKind, Failures, Manufacturer, Outcome, PersonId, Policy, Purpose, Refusal,
-    SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState, controlled::Table, otp::Step,
-    prescription::Pharmacy, retention::Retention,
+    Actor, Event, EventKind, Failures, Manufacturer, Outcome, PasscodeFailures, PersonId, Policy,
+    Purpose, Refusal, SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState,
+    WRONG_PASSCODES_PER_DAY, controlled::Table, otp::Step, prescription::Pharmacy,
+    retention::Retention,
 };
 use countersign_store::{Lane, ReadMark, RngSource, Session, Stage, Store, TokenRow, Tx};
 use data_encoding::BASE64URL_NOPAD;
@@ -458,7 +459,11 @@ impl App {
                 record(tx, &event, now)?;
                 tell_owner(&mailer, &event, tx, now)?;
                 if account.pauses(now) && !before.pauses(now) {
-                    tell_pause(&mailer, prescriber, tx, now)?;
+                    let day = account.owner.wrong_today(now);
+                    // Of many in a day once: the pauses after that are longer, and no news.
+                    if day < WRONG_PASSCODES_PER_DAY || tx.wrong_passcodes_told(prescriber)? {
+                        tell_pause(&mailer, prescriber, day, tx, now)?;
+                    }
                 }
                 Ok(Some((answer, event)))
             })
@@ -480,7 +485,7 @@ impl App {
         mut change: F,
     ) -> Result<(), Error>
     where
-        F: FnMut(&mut Token, &mut Failures, u32) -> Result<(), Refusal> + Send + 'static,
+        F: FnMut(&mut Token, &mut PasscodeFailures, u32) -> Result<(), Refusal> + Send + 'static,
     {
         let (prescriber, practice) = (by.prescriber, by.session.practice);
         self.decide(kind.code(), prescriber, by.session.id, at.now, move |account, _| {
@@ -530,7 +535,7 @@ fn log(event: &Event) {
 /// A prescriber's tokens and failure counter, as one transaction sees them.
 #[derive(Clone)]
 struct Account {
-    owner: Failures,
+    owner: PasscodeFailures,
     /// When this session last proved a passcode; `None` before the first.
     passcode_at: Option<Timestamp>,
     tokens: Vec<Token>,
@@ -542,7 +547,7 @@ struct Account {
 
 impl Account {
     fn new(
-        owner: Failures,
+        owner: PasscodeFailures,
         passcode_at: Option<Timestamp>,
         rows: Vec<TokenRow>,
         burned: Burned,
@@ -579,11 +584,11 @@ impl Account {
     /// Whether wrong codes make a token, or all of them, pause.
     fn pauses(&self, now: Timestamp) -> bool {
         let blocked = |failures: &Failures| failures.blocked_until.is_some_and(|until| now < until);
-        blocked(&self.owner) || self.tokens.iter().any(|token| blocked(&token.failures))
+        blocked(&self.owner.in_a_row) || self.tokens.iter().any(|token| blocked(&token.failures))
     }
 
     /// The token with this id, if it is theirs, apart from the failure counter.
-    fn token(&mut self, id: TokenId) -> Option<(&mut Token, &mut Failures)> {
+    fn token(&mut self, id: TokenId) -> Option<(&mut Token, &mut PasscodeFailures)> {
         let owner = &mut self.owner;
         self.tokens.iter_mut().find(|token| token.id == id).map(|token| (token, owner))
     }
@@ -642,17 +647,43 @@ fn tell_owner(
     mailer.tell(tx, &person, &notice, &[], now)
 }
 
-/// Tells the owner that several wrong codes were typed.
+/// Tells the owner that several wrong codes were typed: how many in a day, where that is the reason.
 fn tell_pause(
     mailer: &Mailer,
     prescriber: PersonId,
+    day: u32,
     tx: &mut Tx<'_>,
     now: Timestamp,
 ) -> Result<(), countersign_store::Error> {
     let Some(person) = tx.person(prescriber)? else { return Ok(()) };
     let practice = person.practice;
-    let notice = Notice { note: Note::TriesFailed, practice, detail: "", path: "/portal" };
+    let detail = match day {
+        WRONG_PASSCODES_PER_DAY.. => format!("{day} in 24 hours"),
+        _ => String::new(),
+    };
+    let notice = Notice { note: Note::TriesFailed, practice, detail: &detail, path: "/portal" };
     mailer.tell(tx, &person, &notice, &[], now)
+}
+
+/// How long after it began a day of wrong passcodes is still told, in seconds: two days, for a server that
+/// was away.
+const TELL_SECONDS: i64 = 2 * 86_400;
+
+/// Tells the owners of accounts with many wrong passcodes in a day, wherever those came from. A check of the
+/// API tells nobody itself: how long it takes must not say whose the credential is.
+fn tell_wrong_passcodes(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    now: Timestamp,
+) -> Result<(), countersign_store::Error> {
+    let since = now.plus_seconds(-TELL_SECONDS);
+    for (person, count) in tx.wrong_passcodes_untold(WRONG_PASSCODES_PER_DAY, since)? {
+        // Two servers look at once; one of them tells.
+        if tx.wrong_passcodes_told(person)? {
+            tell_pause(mailer, person, count, tx, now)?;
+        }
+    }
+    Ok(())
 }
 
 /// What a code is about that belongs to an account and to no token or case of it.

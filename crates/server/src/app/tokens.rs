@@ -382,7 +382,8 @@ impl App {
         .await
     }
 
-    /// Tests a token: a right code is used up, a wrong one costs no try. Ten in ten minutes.
+    /// Tests a token: a right code is used up, a wrong one counts for the day of its owner and not for the
+    /// token. Ten in ten minutes.
     pub async fn test(
         &self,
         session: &Session,
@@ -394,11 +395,11 @@ impl App {
         let policy = self.options.policy;
         let by = By { session, prescriber };
         let allowed = self.count_test(prescriber, at);
-        self.change_token(EventKind::TokenTested, &by, token, None, at, move |token, _, _| {
+        self.change_token(EventKind::TokenTested, &by, token, None, at, move |token, owner, _| {
             if !allowed {
                 return Err(Refusal::TooManyTests);
             }
-            test_token(token, &code, at.now, &policy).map(drop)
+            test_token(token, owner, &code, at.now, &policy).map(drop)
         })
         .await
     }

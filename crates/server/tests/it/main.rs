@@ -19,6 +19,7 @@ mod faults;
 mod flow;
 mod integration;
 mod layering;
+mod lockout;
 mod models;
 mod prescribing;
 mod routes;

@@ -10,7 +10,7 @@ use crate::support::{NOW, People, hex, master_key, named, seen};
 
 /// Every released migration with the checksums of its two files. A released file never changes:
 /// a difference here means that databases in the field would be refused.
-const RELEASED: [Released; 9] = [
+const RELEASED: [Released; 10] = [
     Released {
         version: 1,
         name: "first",
@@ -117,6 +117,18 @@ const RELEASED: [Released; 9] = [
         postgres: (
             include_bytes!("../../migrations/postgres/0009_holds.sql"),
             "31f9247698ecff734995eac40a1f3f10beee7fb9d5865df6a3698a4799b6a57e",
+        ),
+    },
+    Released {
+        version: 10,
+        name: "wrong_passcodes",
+        sqlite: (
+            include_bytes!("../../migrations/sqlite/0010_wrong_passcodes.sql"),
+            "ff412378390bc893ae0acb392955925052d9c862dc1ba80a0b10da32aff1157e",
+        ),
+        postgres: (
+            include_bytes!("../../migrations/postgres/0010_wrong_passcodes.sql"),
+            "962aff59fc1b66ac374c076fc2486c2f442baa884d8a4efc2335465e586c243f",
         ),
     },
 ];

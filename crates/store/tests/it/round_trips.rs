@@ -3,12 +3,12 @@
 use countersign_crypto::{HmacAlgorithm, SecretBytes, SystemRng};
 use countersign_domain::{
     Actor, CredentialId, DisableReason, Event, EventKind, Failures, FipsCertificate, Manufacturer,
-    ModelCode, Outcome, PassphraseHash, Purpose, Refusal, SupportCode, Timestamp, TokenKind,
-    TokenModel, TokenState,
+    ModelCode, Outcome, PasscodeFailures, PassphraseHash, Purpose, Refusal, SupportCode, Timestamp,
+    TokenKind, TokenModel, TokenState,
     otp::{Drift, OtpParams, Step, TokenSeed},
 };
 use countersign_store::{
-    ApiKey, AuditRow, EhrRow, Error, Identity, Patient, Session, Staff, Stage, Store,
+    ApiKey, AuditRow, EhrRow, Error, Identity, Patient, Session, Staff, Stage, Store, Tx,
 };
 
 use crate::support::{
@@ -131,9 +131,13 @@ on_both! {
             assert_eq!((found.sign_in.as_text(), found.name.as_str()), (npi_of.as_text(), TRICKY));
             assert_eq!(found.practice_name, "Lakeside Clinic");
             assert_eq!(found.passphrase.unwrap().to_row(), first.to_row());
-            assert_eq!((found.closed, found.failures), (false, Failures::NONE));
+            assert_eq!((found.closed, found.failures), (false, PasscodeFailures::NONE));
         }
-        let blocked = Failures { count: 7, blocked_until: Some(NOW.plus_seconds(61)) };
+        let blocked = PasscodeFailures {
+            in_a_row: Failures { count: 7, blocked_until: Some(NOW.plus_seconds(61)) },
+            in_a_day: 11,
+            day_began: Some(NOW.plus_seconds(-5)),
+        };
         let hash = raised.clone();
         let locked = store
             .write("failures", move |tx| {
@@ -144,7 +148,7 @@ on_both! {
             })
             .await
             .unwrap();
-        assert_eq!(locked, (Failures::NONE, blocked));
+        assert_eq!(locked, (PasscodeFailures::NONE, blocked));
         let open = store
             .write("close", move |tx| {
                 let before = tx.lock_open_account(id)?;
@@ -177,6 +181,37 @@ on_both! {
             .await
             .unwrap();
         assert_eq!(seen, [Failures::NONE, paused, counted, Failures::NONE]);
+    }
+
+    /// Told once a day of wrong passcodes, and only of so many.
+    async fn wrong_passcodes_are_told_once_a_day(place: &Place) {
+        let store = place.open().await;
+        let people = People::new(&store).await;
+        let id = people.prescriber;
+        let counted = move |in_a_day, began: i64| PasscodeFailures {
+            in_a_day,
+            day_began: Some(NOW.plus_seconds(began)),
+            ..PasscodeFailures::NONE
+        };
+        store
+            .write("wrong", move |tx| {
+                let untold = |tx: &mut Tx<'_>| tx.wrong_passcodes_untold(10, NOW);
+                assert!(!tx.wrong_passcodes_told(id)?, "there is nothing to tell");
+                tx.save_prescriber_failures(id, &counted(9, 1))?;
+                assert_eq!(untold(tx)?, []);
+                tx.save_prescriber_failures(id, &counted(10, 1))?;
+                assert_eq!(untold(tx)?, [(id, 10)]);
+                assert!(tx.wrong_passcodes_told(id)? && !tx.wrong_passcodes_told(id)?);
+                tx.save_prescriber_failures(id, &counted(20, 1))?;
+                assert_eq!(untold(tx)?, []);
+                tx.save_prescriber_failures(id, &counted(12, 2))?;
+                assert_eq!(untold(tx)?, [(id, 12)]);
+                tx.close_account(id)?;
+                assert_eq!(untold(tx)?, []);
+                Ok(())
+            })
+            .await
+            .unwrap();
     }
 
     async fn staff_and_ehr_users(place: &Place) {
@@ -423,7 +458,11 @@ on_both! {
                 wanted.push(owner.token(&store).await.credential);
             }
         }
-        let failures = Failures { count: 2, blocked_until: Some(NOW) };
+        let failures = PasscodeFailures {
+            in_a_row: Failures { count: 2, blocked_until: Some(NOW) },
+            in_a_day: 3,
+            day_began: Some(NOW.plus_seconds(-9)),
+        };
         let asked = wanted.clone();
         let signing = TokenModel {
             code: ModelCode::known(ModelCode::AUTHENTICATOR),
@@ -453,7 +492,7 @@ on_both! {
             let alone = stored(&store, credential).await.token;
             assert_eq!(facts(&row.token), facts(&alone), "many rows read like one");
             let mine = row.token.prescriber == Some(people.prescriber);
-            assert_eq!(*counted, if mine { Failures::NONE } else { failures });
+            assert_eq!(*counted, if mine { PasscodeFailures::NONE } else { failures });
         }
     }
 
