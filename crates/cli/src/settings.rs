@@ -200,11 +200,11 @@ settings! {
         prescriber_lock_from: u32 = STANDARD.prescriber.lock_from, 1..=100;
         /// Seconds of that lock.
         prescriber_lock_seconds: i64 = STANDARD.prescriber.lock_seconds, 60..=86_400;
-        /// Wrong passphrases in a row for one NPI from which on each is followed by a pause.
+        /// Wrong passphrases in a row from one source (docs/states.md): from so many on each is followed by a pause.
         passphrase_throttle_from: u32 = STANDARD.passphrase.throttle_from, 1..=100;
         /// Seconds of that pause.
         passphrase_throttle_seconds: i64 = STANDARD.passphrase.throttle_seconds, 1..=3_600;
-        /// Wrong passphrases in a row for one NPI from which on each is followed by a lock.
+        /// Wrong passphrases in a row from one source: from so many on each is followed by a lock.
         passphrase_lock_from: u32 = STANDARD.passphrase.lock_from, 1..=100;
         /// Seconds of that lock.
         passphrase_lock_seconds: i64 = STANDARD.passphrase.lock_seconds, 60..=86_400;

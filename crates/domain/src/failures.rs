@@ -63,6 +63,65 @@ impl Failures {
     }
 }
 
+/// How long a right passphrase may take from its beginning to its end, in seconds. An attempt without an
+/// end after that (the process died) counts as a wrong one.
+const ATTEMPT_SECONDS: i64 = 60;
+
+/// Whether an attempt at a passphrase may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptStart {
+    /// It may; the counter says so until [`AttemptCounter::end`].
+    Begun(AttemptCounter),
+    /// Another one is being looked at, and may be right: wait for its end.
+    Busy,
+    /// Attempts pause.
+    Blocked(Blocked),
+}
+
+/// Wrong passphrases in a row from one source, and the attempt that is being looked at.
+///
+/// At most one attempt is under way, on whatever server: right ones that come at the same moment follow each
+/// other and pause nobody, and a hundred wrong ones at once are counted like a hundred in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AttemptCounter {
+    /// Wrong ones in a row.
+    pub failures: Failures,
+    /// Until when the attempt under way has an end, where there is one.
+    pub under_way_until: Option<Timestamp>,
+}
+
+impl AttemptCounter {
+    /// No attempt.
+    pub const NONE: Self = Self { failures: Failures::NONE, under_way_until: None };
+
+    /// Begins an attempt, unless attempts pause or one is under way.
+    pub fn begin(&self, limits: &FailureLimits, now: Timestamp) -> AttemptStart {
+        let failures = match self.under_way_until {
+            Some(until) if now < until => return AttemptStart::Busy,
+            // It began before the pause that it may have earned, so it counts from its end on.
+            Some(until) => self.failures.failed(limits, until),
+            None => self.failures,
+        };
+        match failures.blocked(limits, now) {
+            Some(blocked) => AttemptStart::Blocked(blocked),
+            None => AttemptStart::Begun(Self {
+                failures,
+                under_way_until: Some(now.plus_seconds(ATTEMPT_SECONDS)),
+            }),
+        }
+    }
+
+    /// Ends the attempt that was begun as `begun`. A right one clears the count.
+    ///
+    /// One that took so long that it was counted as wrong meanwhile is counted again, if it was wrong.
+    #[must_use]
+    pub fn end(&self, begun: &Self, right: bool, limits: &FailureLimits, now: Timestamp) -> Self {
+        let failures = if right { Failures::NONE } else { self.failures.failed(limits, now) };
+        let own = self.under_way_until == begun.under_way_until;
+        Self { failures, under_way_until: self.under_way_until.filter(|_| !own) }
+    }
+}
+
 /// From this many wrong passcodes of one person in a day on, each is followed by a pause that grows.
 pub const WRONG_PASSCODES_PER_DAY: u32 = 10;
 /// The first of these pauses, in seconds. Each is twice as long as the one before.
@@ -184,6 +243,58 @@ mod tests {
         let failures = Failures { count: 6, blocked_until: Some(now) };
         assert_eq!(failures.blocked(&LIMITS, now), None);
         assert!(failures.blocked(&LIMITS, now.plus_seconds(-1)).is_some());
+    }
+
+    const PASSPHRASE: FailureLimits = Policy::STANDARD.passphrase;
+
+    fn begun(counter: AttemptCounter, now: Timestamp) -> AttemptCounter {
+        match counter.begin(&PASSPHRASE, now) {
+            AttemptStart::Begun(begun) => begun,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_attempt_is_under_way_and_right_ones_follow_each_other() {
+        let now = Timestamp::from_seconds(1_000);
+        let mut counter = AttemptCounter::NONE;
+        for _ in 0..20 {
+            let first = begun(counter, now);
+            assert_eq!(first.begin(&PASSPHRASE, now), AttemptStart::Busy);
+            counter = first.end(&first, true, &PASSPHRASE, now);
+            assert_eq!(counter, AttemptCounter::NONE);
+        }
+        // Two wrong ones before change nothing of that.
+        for _ in 0..2 {
+            let first = begun(counter, now);
+            counter = first.end(&first, false, &PASSPHRASE, now);
+        }
+        let third = begun(counter, now);
+        assert_eq!(third.begin(&PASSPHRASE, now), AttemptStart::Busy);
+        assert_eq!(third.end(&third, true, &PASSPHRASE, now), AttemptCounter::NONE);
+        let paused = third.end(&third, false, &PASSPHRASE, now);
+        let blocked = Blocked { until: now.plus_seconds(30), locked: false };
+        assert_eq!(paused.begin(&PASSPHRASE, now), AttemptStart::Blocked(blocked));
+    }
+
+    /// A crash between beginning and end gains a guesser nothing.
+    #[test]
+    fn an_attempt_without_an_end_counts_as_wrong() {
+        let mut now = Timestamp::from_seconds(1_000);
+        let mut counter = AttemptCounter::NONE;
+        for cut_off in 0..3 {
+            let next = begun(counter, now);
+            assert_eq!(next.failures.count, cut_off);
+            (counter, now) = (next, now.plus_seconds(60));
+        }
+        let until = now.plus_seconds(30);
+        let blocked = Blocked { until, locked: false };
+        assert_eq!(counter.begin(&PASSPHRASE, now), AttemptStart::Blocked(blocked));
+        // One that comes to its end so late: what it was counts, and the one that follows stays under way.
+        let slow = begun(AttemptCounter::NONE, now);
+        let next = begun(slow, now.plus_seconds(60));
+        let after = next.end(&slow, false, &PASSPHRASE, now.plus_seconds(61));
+        assert_eq!((after.failures.count, after.under_way_until), (2, next.under_way_until));
     }
 
     const OWNER: FailureLimits = Policy::STANDARD.prescriber;

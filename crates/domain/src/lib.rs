@@ -43,7 +43,10 @@ pub use credential::{
 };
 pub use device::{Device, DeviceClass, DeviceEvidence, ModelCode, ModelCodeError};
 pub use event::{Actor, Event, EventKind, Outcome, Purpose, SupportCode};
-pub use failures::{Blocked, FailureLimits, Failures, PasscodeFailures, WRONG_PASSCODES_PER_DAY};
+pub use failures::{
+    AttemptCounter, AttemptStart, Blocked, FailureLimits, Failures, PasscodeFailures,
+    WRONG_PASSCODES_PER_DAY,
+};
 pub use ids::{
     ApiKeyId, AuthorityId, CaseId, DeadlineId, EhrId, EventId, HoldId, IdError, InvitationId,
     MessageId, PairingId, PersonId, PracticeId, PrescriptionId, RequestId, SessionRowId,

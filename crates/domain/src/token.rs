@@ -517,16 +517,13 @@ pub fn check_resync(
         return Err(Refusal::TokenNotActive);
     }
     pauses(token, owner, policy, now)?;
-    match found {
-        Some((step, drift)) => {
-            token.accept(step, drift, now);
-            *owner = owner.right();
-            Ok(step)
-        }
-        None => {
-            let ended = token.count_failure(owner, Failure::Wrong, policy, now);
-            Err(ended.unwrap_or(Refusal::NotConsecutive))
-        }
+    if let Some((step, drift)) = found {
+        token.accept(step, drift, now);
+        *owner = owner.right();
+        Ok(step)
+    } else {
+        let ended = token.count_failure(owner, Failure::Wrong, policy, now);
+        Err(ended.unwrap_or(Refusal::NotConsecutive))
     }
 }
 

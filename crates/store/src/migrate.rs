@@ -4,7 +4,7 @@ use countersign_domain::Timestamp;
 use crate::{Backend, Error, Store, Tx, tx::sql, value::Columns};
 
 /// The schema that this version works with.
-pub const SCHEMA_VERSION: i64 = 10;
+pub const SCHEMA_VERSION: i64 = 11;
 
 /// How long a migration lock holds if its holder died.
 const LOCK_SECONDS: i64 = 600;
@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// Append only: a released file never changes (its checksum is in every database).
-const MIGRATIONS: [Migration; 10] = [
+const MIGRATIONS: [Migration; 11] = [
     Migration {
         version: 1,
         name: "first",
@@ -79,6 +79,12 @@ const MIGRATIONS: [Migration; 10] = [
         name: "wrong_passcodes",
         sqlite: include_str!("../migrations/sqlite/0010_wrong_passcodes.sql"),
         postgres: include_str!("../migrations/postgres/0010_wrong_passcodes.sql"),
+    },
+    Migration {
+        version: 11,
+        name: "attempts",
+        sqlite: include_str!("../migrations/sqlite/0011_attempts.sql"),
+        postgres: include_str!("../migrations/postgres/0011_attempts.sql"),
     },
 ];
 

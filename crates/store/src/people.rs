@@ -1,6 +1,6 @@
 use countersign_domain::{
-    ApiKeyId, EhrId, Failures, Npi, PasscodeFailures, PassphraseHash, PersonId, PracticeId,
-    SignInName, StaffId, Timestamp,
+    ApiKeyId, AttemptCounter, EhrId, Failures, Npi, PasscodeFailures, PassphraseHash, PersonId,
+    PracticeId, SignInName, StaffId, Timestamp,
 };
 
 use crate::{
@@ -319,48 +319,142 @@ impl Tx<'_> {
         )
     }
 
-    /// The failures counted for a name, known or not; locks the row where there is one.
-    pub fn sign_in_failures(
-        &mut self,
-        npi_hash: &[u8; 32],
-        now: Timestamp,
-    ) -> Result<Failures, Error> {
-        // A row first: there is nothing to lock where there is none, and tries in parallel would
+    /// The passphrase attempts counted under a key, whether anything has that key or not; locks the row.
+    pub fn attempts(&mut self, key: &[u8; 32], now: Timestamp) -> Result<AttemptCounter, Error> {
+        // A row first: there is nothing to lock where there is none, and attempts in parallel would
         // all read zero.
         self.run(
             sql!("INSERT INTO sign_in_pause (npi_hash, failures, at) VALUES ($1, 0, $2) "
                 "ON CONFLICT (npi_hash) DO NOTHING"),
-            &[npi_hash.into(), now.micros().into()],
+            &[key.into(), now.micros().into()],
         )?;
         self.row(
-            locking!("SELECT failures, blocked_until FROM sign_in_pause WHERE npi_hash = $1"),
-            &[npi_hash.into()],
+            locking!(
+                "SELECT failures, blocked_until, under_way_until FROM sign_in_pause WHERE npi_hash = $1"
+            ),
+            &[key.into()],
         )?
-        .map_or(Ok(Failures::NONE), |row| {
-            Ok(failures(
-                row.int(0, "sign_in_pause.failures")?,
-                row.opt_int(1, "sign_in_pause.blocked_until")?,
-            ))
+        .map_or(Ok(AttemptCounter::NONE), |row| {
+            Ok(AttemptCounter {
+                failures: failures(
+                    row.int(0, "sign_in_pause.failures")?,
+                    row.opt_int(1, "sign_in_pause.blocked_until")?,
+                ),
+                under_way_until: row
+                    .opt_int(2, "sign_in_pause.under_way_until")?
+                    .map(Timestamp::from_micros),
+            })
         })
     }
 
-    /// Writes the failures counted for a name, known or not.
-    pub fn save_sign_in_failures(
+    /// Writes the passphrase attempts counted under a key.
+    pub fn save_attempts(
         &mut self,
-        npi_hash: &[u8; 32],
-        to: &Failures,
+        key: &[u8; 32],
+        to: &AttemptCounter,
         now: Timestamp,
     ) -> Result<(), Error> {
         self.run_one(
-            sql!("INSERT INTO sign_in_pause (npi_hash, failures, blocked_until, at) VALUES ($1, $2, $3, $4) "
+            sql!("INSERT INTO sign_in_pause (npi_hash, failures, blocked_until, under_way_until, at) "
+                "VALUES ($1, $2, $3, $4, $5) "
                 "ON CONFLICT (npi_hash) DO UPDATE SET failures = excluded.failures, "
-                "blocked_until = excluded.blocked_until, at = excluded.at"),
+                "blocked_until = excluded.blocked_until, under_way_until = excluded.under_way_until, "
+                "at = excluded.at"),
             &[
-                npi_hash.into(),
-                i64::from(to.count).into(),
-                to.blocked_until.map(Timestamp::micros).into(),
+                key.into(),
+                i64::from(to.failures.count).into(),
+                to.failures.blocked_until.map(Timestamp::micros).into(),
+                to.under_way_until.map(Timestamp::micros).into(),
                 now.micros().into(),
             ],
+        )
+    }
+
+    /// Whether an account has signed in with both factors in the browser whose cookie has this hash. A
+    /// look-up for nobody costs the same.
+    pub fn is_known_browser(
+        &mut self,
+        secret_hash: &[u8; 32],
+        person: Option<PersonId>,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let person = person.as_ref().map_or([0; 16], |id| *id.as_bytes());
+        let row = self.row(
+            sql!("SELECT expires FROM known_browser WHERE secret_hash = $1 AND person = $2 AND expires > $3"),
+            &[secret_hash.into(), (&person).into(), now.micros().into()],
+        )?;
+        Ok(row.is_some())
+    }
+
+    /// Whether any account has signed in with both factors in the browser whose cookie has this hash.
+    pub fn is_browser_of_anybody(
+        &mut self,
+        secret_hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let row = self.row(
+            sql!(
+                "SELECT expires FROM known_browser WHERE secret_hash = $1 AND expires > $2 LIMIT 1"
+            ),
+            &[secret_hash.into(), now.micros().into()],
+        )?;
+        Ok(row.is_some())
+    }
+
+    /// Notes that an account has signed in with both factors in a browser. Of each account the `most` browsers
+    /// stay that it used last.
+    pub fn know_browser(
+        &mut self,
+        secret_hash: &[u8; 32],
+        person: PersonId,
+        now: Timestamp,
+        expires: Timestamp,
+        most: i64,
+    ) -> Result<(), Error> {
+        self.run_one(
+            sql!("INSERT INTO known_browser (secret_hash, person, signed_in, expires) VALUES ($1, $2, $3, $4) "
+                "ON CONFLICT (secret_hash, person) DO UPDATE SET signed_in = excluded.signed_in, "
+                "expires = excluded.expires"),
+            &[
+                secret_hash.into(),
+                person.as_bytes().into(),
+                now.micros().into(),
+                expires.micros().into(),
+            ],
+        )?;
+        self.run(
+            sql!("DELETE FROM known_browser WHERE person = $1 AND secret_hash NOT IN "
+                "(SELECT k.secret_hash FROM known_browser k WHERE k.person = $1 "
+                "ORDER BY k.signed_in DESC, k.secret_hash LIMIT $2)"),
+            &[person.as_bytes().into(), most.into()],
+        )
+        .map(drop)
+    }
+
+    /// Forgets that an account has signed in in a browser.
+    pub fn forget_browser(
+        &mut self,
+        secret_hash: &[u8; 32],
+        person: PersonId,
+    ) -> Result<(), Error> {
+        self.run(
+            sql!("DELETE FROM known_browser WHERE secret_hash = $1 AND person = $2"),
+            &[secret_hash.into(), person.as_bytes().into()],
+        )
+        .map(drop)
+    }
+
+    /// Forgets all browsers of an account, but for one.
+    pub fn forget_browsers_of(
+        &mut self,
+        person: PersonId,
+        but: Option<&[u8; 32]>,
+    ) -> Result<u64, Error> {
+        // No SHA-256 is empty.
+        let but = but.map_or(&[] as &[u8], <[u8; 32]>::as_slice);
+        self.run(
+            sql!("DELETE FROM known_browser WHERE person = $1 AND secret_hash <> $2"),
+            &[person.as_bytes().into(), but.into()],
         )
     }
 
@@ -551,7 +645,7 @@ impl Tx<'_> {
         .transpose()
     }
 
-    /// Removes what has run out: launches, pauses of yesterday and tokens nobody added. Sessions
+    /// Removes what has run out: launches, pauses of yesterday, known browsers and tokens nobody added. Sessions
     /// have their own way, since their end is on record.
     pub fn purge(&mut self, now: Timestamp) -> Result<u64, Error> {
         let day_ago = now.plus_seconds(-86_400).micros();
@@ -562,6 +656,8 @@ impl Tx<'_> {
             sql!("DELETE FROM sign_in_pause WHERE at < $1 AND (blocked_until IS NULL OR blocked_until < $2)"),
             &[day_ago.into(), now.micros().into()],
         )?;
+        gone +=
+            self.run(sql!("DELETE FROM known_browser WHERE expires < $1"), &[now.micros().into()])?;
         gone += self.run(sql!("DELETE FROM smart_try WHERE expires < $1"), &[day_ago.into()])?;
         gone += self.run(sql!("DELETE FROM api_access WHERE expires < $1"), &[day_ago.into()])?;
         gone += self.run(sql!("DELETE FROM api_answer WHERE expires < $1"), &[day_ago.into()])?;

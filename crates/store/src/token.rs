@@ -2,9 +2,9 @@ use std::collections::HashMap;
 
 use countersign_crypto::{SecretBytes, random_array, sha256};
 use countersign_domain::{
-    CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, Event, EventId, Failures,
-    Manufacturer, ModelCode, PasscodeFailures, PersonId, PracticeId, SigningModels, Timestamp,
-    Token, TokenId, TokenName, TokenState,
+    AttemptCounter, CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, Event,
+    EventId, Failures, Manufacturer, ModelCode, PasscodeFailures, PersonId, PracticeId,
+    SigningModels, Timestamp, Token, TokenId, TokenName, TokenState,
     otp::{Drift, OtpParams, Step, TokenSeed},
 };
 
@@ -503,7 +503,7 @@ impl Tx<'_> {
         // Of several, so that many who ask at once don't wait for each other.
         let [number] = random_array(self.rng())?;
         let name = [b"decoy of an owner ".as_slice(), &[number & 63]].concat();
-        self.save_sign_in_failures(&sha256(&name), &Failures::NONE, now)
+        self.save_attempts(&sha256(&name), &AttemptCounter::NONE, now)
     }
 
     /// All tokens ever bound to a prescriber, oldest first. Lock the prescriber before changing any.

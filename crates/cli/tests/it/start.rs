@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use crate::run::{Place, connect, free_ports};
 
 /// What `migrate` says.
-const SCHEMA: &str = "The database has schema 10.\n";
+const SCHEMA: &str = "The database has schema 11.\n";
 
 /// A place with a sound, empty installation in `data`.
 fn installed() -> Place {

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use countersign_crypto::{SecretText, sha256};
+use countersign_crypto::SecretText;
 use countersign_domain::{
-    Actor, AuthorityId, Date, DeadlineId, Event, EventKind, Failures, Outcome, Passphrase,
-    PassphraseHash, PersonId, PracticeId, Purpose, Refusal, RequestId, Role, Timestamp,
+    Actor, AuthorityId, Date, DeadlineId, Event, EventKind, Outcome, Passphrase, PassphraseHash,
+    PersonId, PracticeId, Purpose, Refusal, RequestId, Role, Timestamp,
     access::{
         AccessRefusal, Cause, Change, Confirmed, Matter, Permission, Request, RequestState,
         Setting, Subject, enter, revoke_now,
@@ -22,6 +22,7 @@ use countersign_store::{
 use super::{
     App, At, Confirm, Error,
     archive::remind_of_logs,
+    attempts::Source,
     fobs::retire_worn_out,
     notices::{Mailer, Note, Notice},
     record,
@@ -185,24 +186,20 @@ pub(super) struct Phrase {
     right: bool,
     paused: Option<countersign_domain::Blocked>,
     before: Option<String>,
-    name_hash: [u8; 32],
 }
 
 impl Phrase {
-    /// Whether it holds, read again under the lock: it may have been changed while the hash ran. A right one
-    /// clears the count of wrong ones.
+    /// Whether it holds, read again under the lock: it may have been changed while the hash ran.
     pub(super) fn settle(
         &self,
         tx: &mut Tx<'_>,
         person: PersonId,
-        now: Timestamp,
     ) -> Result<Result<(), Refusal>, countersign_store::Error> {
         let held = tx.person(person)?.and_then(|found| found.passphrase);
         if !self.right || held.map(|hash| hash.to_row()) != self.before {
             let refusal = self.paused.map_or(Refusal::WrongPassphrase, Refusal::Paused);
             return Ok(Err(refusal));
         }
-        tx.save_sign_in_failures(&self.name_hash, &Failures::NONE, now)?;
         Ok(Ok(()))
     }
 }
@@ -419,7 +416,8 @@ impl App {
         at: At,
     ) -> Result<Asked<()>, Error> {
         let policy = self.options.policy;
-        let phrase = self.try_phrase(desk.person, execution.passphrase, at).await?;
+        let source = Source::Session { person: desk.person, practice: session.practice };
+        let phrase = self.try_phrase(desk.person, execution.passphrase, &source).await?;
         let (person, practice, mailer) = (desk.person, desk.practice, self.mailer());
         let (shown, confirm) = (execution.shown, execution.confirm);
         let answer = self
@@ -432,7 +430,7 @@ impl App {
                     event.prescriber = row.person;
                     event = event.clone().detail(&row.reason);
                     let Some(request) = read_request(tx, &row, at.now)? else { return Ok(None) };
-                    if let Err(refusal) = phrase.settle(tx, person, at.now)? {
+                    if let Err(refusal) = phrase.settle(tx, person)? {
                         return Ok(Some(Asked::NotConfirmed(refusal)));
                     }
                     // Before the passcode is looked at: what can't be done costs no passcode.
@@ -481,54 +479,33 @@ impl App {
         answer.ok_or(Error::NotFound)
     }
 
-    /// Tries the passphrase of somebody who is signed in: counted before it is looked at, as at the log-in.
+    /// Tries the passphrase of somebody who is known already, as far as `source` says so.
     pub(super) async fn try_phrase(
         &self,
         person: PersonId,
         typed: SecretText,
-        at: At,
+        source: &Source,
     ) -> Result<Phrase, Error> {
+        let turn = self.attempt_queues.wait(source).await?;
         let place = self.hashing.reserve()?;
+        let attempt = match self.begin_attempt(turn).await? {
+            Ok(attempt) => attempt,
+            Err(blocked) => {
+                return Ok(Phrase { right: false, paused: Some(blocked), before: None });
+            }
+        };
         let found = self.prescriber(person).await?;
-        let name_hash = sha256(found.sign_in.as_text().as_bytes());
-        let paused = self.count_passphrase_try(name_hash, at).await?;
         let iterations = self.options.iterations;
         let before = found.passphrase.as_ref().map(PassphraseHash::to_row);
         let hash = found.passphrase;
-        let right = match paused {
-            Some(_) => false,
-            None => {
-                place
-                    .run(move || {
-                        let hash = hash.unwrap_or_else(|| PassphraseHash::decoy(iterations));
-                        Passphrase::parse(&typed).is_ok_and(|phrase| hash.verify(&phrase))
-                    })
-                    .await?
-            }
-        };
-        Ok(Phrase { right, paused, before, name_hash })
-    }
-
-    /// Counts a try of a passphrase before it is looked at; says whether tries pause.
-    pub(super) async fn count_passphrase_try(
-        &self,
-        name_hash: [u8; 32],
-        at: At,
-    ) -> Result<Option<countersign_domain::Blocked>, Error> {
-        let policy = self.options.policy;
-        let paused = self
-            .store
-            .write("count_passphrase_try", move |tx| {
-                let failures = tx.sign_in_failures(&name_hash, at.now)?;
-                let blocked = failures.blocked(&policy.passphrase, at.now);
-                if blocked.is_none() {
-                    let counted = failures.failed(&policy.passphrase, at.now);
-                    tx.save_sign_in_failures(&name_hash, &counted, at.now)?;
-                }
-                Ok(blocked)
+        let right = place
+            .run(move || {
+                let hash = hash.unwrap_or_else(|| PassphraseHash::decoy(iterations));
+                Passphrase::parse(&typed).is_ok_and(|phrase| hash.verify(&phrase))
             })
             .await?;
-        Ok(paused)
+        self.end_attempt(attempt, right).await?;
+        Ok(Phrase { right, paused: None, before })
     }
 
     /// Enters a registration or a licence of somebody of the practice. `false` where the person is not

@@ -268,6 +268,7 @@ impl App {
                 tx.lock_prescriber(person)?;
                 tx.use_repudiation(&digest, at.now)?;
                 tx.end_sessions_of(person)?;
+                tx.forget_browsers_of(person, None)?;
                 let reason = DisableReason::TemporarilyUnavailable;
                 for TokenRow { mut token, mark, .. } in tx.tokens_of(person)? {
                     if !token.is_active() {

@@ -336,6 +336,7 @@ impl App {
                 tx.close_account(found.id)?;
                 tx.end_sessions_of(found.id)?;
                 tx.end_launched_sessions_of(found.id)?;
+                tx.forget_browsers_of(found.id, None)?;
                 tx.append(&event, at.now)?;
                 suspend(tx, &mailer, found.id, Cause::Left, Actor::Operator, "", at)?;
                 // Its passcodes must not verify for other systems either.

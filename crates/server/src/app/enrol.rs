@@ -17,6 +17,7 @@ use countersign_store::{
 
 use super::{
     App, At, Desk, Error, SessionSecret,
+    attempts::forget_browsers_and_attempts,
     cases::{CaseView, case_view, current_case, open_case},
     log, new_session,
     notices::{Mailer, Note, Notice},
@@ -460,6 +461,7 @@ impl App {
                 tx.save_case(&row)?;
             }
             tx.end_sessions_of(person)?;
+            forget_browsers_and_attempts(tx, &it.person, at.now)?;
             let notice = Notice {
                 note: Note::PassphraseChanged,
                 practice: it.practice.id,

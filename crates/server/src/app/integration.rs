@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use super::{
     App, At, Chosen, Confirm, Error, OneRx, Signing, SigningForm, SigningSet,
+    attempts::Source,
     prescriptions::{Which, numbers, prescribers, signing_set, today},
 };
 
@@ -443,10 +444,13 @@ impl App {
         };
         let which = Which::These(request.prescriptions);
         let (app, person) = (Arc::clone(self), request.prescriber);
+        let source = Source::ApiClient { person, key: key.id };
         // Runs to its end even if the client leaves.
-        tokio::spawn(async move { app.sign_as(person, key.practice, None, which, form, at).await })
-            .await
-            .map_err(|_| Error::Busy)?
+        tokio::spawn(async move {
+            app.sign_as(person, key.practice, None, &source, which, form, at).await
+        })
+        .await
+        .map_err(|_| Error::Busy)?
     }
 
     /// A prescription of the practice: how far it is, and its record.

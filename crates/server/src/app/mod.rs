@@ -1,12 +1,13 @@
 //! The use cases: what a request asks for, decided by the domain, written by the store.
 //!
-//! No line here knows HTTP. Each use case reads the clock once, runs one transaction (a sign-in by
-//! passphrase runs two, with the slow hash between them) and answers.
+//! No line here knows HTTP. Each use case reads the clock once, runs one transaction (an attempt at
+//! a passphrase begins and ends in others, with the slow hash between them) and answers.
 
 mod access;
 mod activation;
 mod admin;
 mod archive;
+mod attempts;
 mod browser;
 mod burned;
 mod cases;
@@ -61,6 +62,7 @@ pub use access::{
 pub use activation::{Activation, Hindrance};
 pub use admin::{Closing, DemoPerson, ListedKey};
 pub use archive::{Entry, Format, MOST_RECORDS, OwnLog, Search, rendered};
+pub use attempts::KNOWN_BROWSER_SECONDS;
 pub use cases::{CaseView, Decision, ReplyRefusal, Seen, WINDOW_SECONDS};
 pub use check::{CheckAnswer, CheckRequest};
 pub use console::{Fleet, Founder, FoundingRefusal, Rules};
@@ -83,11 +85,12 @@ pub use prescriptions::{
 pub use provision::ProvisionRefusal;
 pub use reset::ForgotForm;
 pub use retention::{Keeping, Lifting, OverRecord, RemovalRefusal, Removed};
-pub use sign_in::{Chosen, SignInForm};
+pub use sign_in::{Chosen, LoggedIn, SignInForm};
 pub use smart::{SMART_SECONDS, SmartWay};
 pub use tokens::{AddForm, Change, Confirm, DisableForm, Overview, RenameForm};
 pub use vip::{Vip, VipOutcome, VipProvisioned};
 
+use attempts::AttemptQueues;
 use burned::Burned;
 use hashing::HashPool;
 use notices::{Mailer, Note, Notice};
@@ -213,6 +216,7 @@ pub struct App {
     pub(crate) options: Options,
     rng: RngSource,
     hashing: HashPool,
+    attempt_queues: AttemptQueues,
     checks: Lane<CheckRequest, CheckAnswer>,
     burned: Burned,
     tests: Mutex<HashMap<PersonId, (Timestamp, u32)>>,
@@ -278,6 +282,9 @@ pub struct At {
     pub support: SupportCode,
     /// SHA-256 of the mark of the browser that asks, where it got a token here.
     pub browser: Option<[u8; 32]>,
+    /// SHA-256 of the secret of a known browser, as its cookie has it. Whether it is one, and of whom, only the
+    /// database knows.
+    pub known_browser: Option<[u8; 32]>,
 }
 
 impl App {
@@ -287,6 +294,7 @@ impl App {
         Self {
             checks,
             hashing: HashPool::new(),
+            attempt_queues: AttemptQueues::default(),
             burned: Burned::default(),
             tests: Mutex::default(),
             codes: Mutex::default(),
@@ -316,7 +324,7 @@ impl App {
 
     /// The same, under a support code that was drawn before.
     pub fn at_under(&self, support: SupportCode) -> At {
-        At { now: self.clock.now(), support, browser: None }
+        At { now: self.clock.now(), support, browser: None, known_browser: None }
     }
 
     /// A new support code.

@@ -23,7 +23,9 @@ use countersign_store::{
 };
 
 use super::{
-    App, At, Build, Confirm, Error, record as append_with_owner,
+    App, At, Build, Confirm, Error,
+    attempts::Source,
+    record as append_with_owner,
     sign_in::{passcode_event, verify},
 };
 use crate::record;
@@ -546,20 +548,23 @@ impl App {
         let chart = self.chart(&session)?;
         let Some(person) = me(&chart) else { return Err(Error::NotFound) };
         let which = Which::Patient(chart.patient.clone());
-        self.sign_as(person, chart.practice, Some(session.id), which, form, at).await
+        let source = Source::Session { person, practice: session.practice };
+        self.sign_as(person, chart.practice, Some(session.id), &source, which, form, at).await
     }
 
-    /// Signs for a practitioner whose factors the form holds.
+    /// Signs for a practitioner whose factors the form holds, and `source` says where it comes from.
+    #[expect(clippy::too_many_arguments, reason = "each is a fact of the request")]
     pub(super) async fn sign_as(
         &self,
         person: PersonId,
         practice: PracticeId,
         session: Option<SessionRowId>,
+        source: &Source,
         which: Which,
         form: SigningForm,
         at: At,
     ) -> Result<Signing, Error> {
-        let phrase = self.try_phrase(person, form.passphrase, at).await?;
+        let phrase = self.try_phrase(person, form.passphrase, source).await?;
         let policy = self.options.policy;
         let blocked = self.blocked(at.now);
         let (shown_at, shown, confirm) = (form.shown_at, form.digest, form.confirm);
@@ -568,7 +573,7 @@ impl App {
             .decide_in("sign_prescriptions", person, session, at.now, move |account, tx| {
                 let mut signed = Vec::new();
                 let mut work = || -> Result<Signing, countersign_store::Error> {
-                    if let Err(refusal) = phrase.settle(tx, person, at.now)? {
+                    if let Err(refusal) = phrase.settle(tx, person)? {
                         return Ok(Signing::NotConfirmed(refusal));
                     }
                     let Some(set) = signing_set(tx, person, practice, &which, blocked, at.now)?

@@ -7,7 +7,7 @@ use countersign_domain::{
 use countersign_store::{Identity, Session, Stage};
 use http::StatusCode;
 
-use super::{Ctx, Fields, Query, show, with_session};
+use super::{Ctx, Fields, Query, show, with_log_in, with_session};
 use crate::{
     app::{Chosen, Error, Overview, SignInForm},
     respond::{Out, Stop, error_page, page, see_other},
@@ -179,7 +179,7 @@ pub(super) async fn passcode(ctx: Ctx, fields: Fields) -> Out {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     match ctx.app().prove_passcode(session, prescriber, choice, code, ctx.at).await {
-        Ok(secret) => Ok(with_session(see_other("/portal/dashboard"), &secret)),
+        Ok(logged_in) => Ok(with_log_in(see_other("/portal/dashboard"), &ctx, &logged_in)),
         Err(Error::Refused(refusal)) => {
             template.lock = show::lock(&refusal, &overview.tokens, fields.text("token"), ctx.now());
             template.wait = wait(&refusal);

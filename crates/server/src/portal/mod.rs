@@ -31,7 +31,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use countersign_crypto::SecretText;
+use countersign_crypto::{SecretText, sha256};
 use countersign_domain::{PersonId, SupportCode, Timestamp};
 use countersign_store::{Identity, Session, Stage};
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
@@ -42,8 +42,8 @@ use tower_http::{
 
 use crate::{
     Shared,
-    app::{App, At, Build, CookieSession, Error, Options, Overview, SessionSecret},
-    browser::{SESSION_COOKIE as COOKIE, cookie, marked},
+    app::{App, At, Build, CookieSession, Error, LoggedIn, Options, Overview, SessionSecret},
+    browser::{SESSION_COOKIE as COOKIE, cookie, keep_known, known_secret, marked},
     respond::{Stop, error_page, problem, secure, see_other, status_of, within},
     views::{Menu, Notice, NoticeKind, Page, PatientBanner, SignedIn, SupportContact},
 };
@@ -303,6 +303,8 @@ pub(crate) struct Ctx {
     session: Option<Session>,
     /// The secret in the cookie of that session.
     secret: Option<SecretText>,
+    /// The secret by which accounts may know the browser.
+    known: Option<SecretText>,
     /// A cookie came, but its session is over; and how it ended, as the address of the log-in says.
     ended: Option<&'static str>,
     peer: IpAddr,
@@ -316,7 +318,10 @@ impl FromRequestParts<Shared> for Ctx {
         let app = &shared.app;
         let support = support_of(&parts.extensions, app)
             .map_err(|_| bare(StatusCode::INTERNAL_SERVER_ERROR))?;
-        let at = At { browser: marked(&parts.headers), ..app.at_under(support) };
+        let known = known_secret(&parts.headers);
+        let known_browser = known.as_ref().map(|secret| sha256(secret.expose().as_bytes()));
+        let browser = marked(&parts.headers);
+        let at = At { browser, known_browser, ..app.at_under(support) };
         let cookie = cookie(&parts.headers, COOKIE);
         let found = match &cookie {
             Some(secret) => app.session(secret, at).await.map_err(|error| {
@@ -328,6 +333,7 @@ impl FromRequestParts<Shared> for Ctx {
                     at,
                     session: None,
                     secret: None,
+                    known,
                     ended: None,
                     peer,
                 });
@@ -340,7 +346,7 @@ impl FromRequestParts<Shared> for Ctx {
             CookieSession::Over => (None, Some("1")),
         };
         let secret = session.as_ref().and(cookie).map(SecretText::new);
-        Ok(Self { shared: shared.clone(), at, session, secret, ended, peer })
+        Ok(Self { shared: shared.clone(), at, session, secret, known, ended, peer })
     }
 }
 
@@ -477,6 +483,18 @@ fn with_session(mut response: Response, secret: &SessionSecret) -> Response {
     let text = format!("{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Strict", secret.expose());
     if let Ok(value) = HeaderValue::from_str(&text) {
         response.headers_mut().insert(header::SET_COOKIE, value);
+    }
+    response
+}
+
+/// A response that gives the browser the session of a log-in with both factors, and lets it keep the secret
+/// by which the account knows it.
+fn with_log_in(response: Response, ctx: &Ctx, logged_in: &LoggedIn) -> Response {
+    let mut response = with_session(response, &logged_in.session);
+    let new = logged_in.browser.as_ref().map(SessionSecret::expose);
+    let secret = new.or(ctx.known.as_ref().map(SecretText::expose));
+    if let Some(value) = secret.and_then(keep_known) {
+        response.headers_mut().append(header::SET_COOKIE, value);
     }
     response
 }

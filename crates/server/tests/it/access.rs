@@ -9,15 +9,15 @@ use crate::add;
 
 /// The people of a practice: somebody who enters (without a registration that counts for it) and a
 /// registrant who executes. The prescriber of the fixture is the holder.
-struct Place {
-    app: TestApp,
-    office: Person,
-    doctor: Person,
-    base: String,
+pub(crate) struct Place {
+    pub(crate) app: TestApp,
+    pub(crate) office: Person,
+    pub(crate) doctor: Person,
+    pub(crate) base: String,
 }
 
 impl Place {
-    async fn of(mut app: TestApp) -> Self {
+    pub(crate) async fn of(mut app: TestApp) -> Self {
         let (office, doctor) = (app.another_person().await, app.another_person().await);
         for (person, email) in
             [(&office, "office@lakeside.example"), (&doctor, "doctor@lakeside.example")]
@@ -43,7 +43,7 @@ impl Place {
         format!("{}/people/{}", self.base, self.app.person.id)
     }
 
-    async fn registration(&self, browser: &mut Browser) -> String {
+    pub(crate) async fn registration(&self, browser: &mut Browser) -> String {
         let page = browser.get(&self.person()).await;
         page.says(200, "DEA registration");
         let select = page.body.split("id=\"registration\"").nth(1).unwrap();
@@ -51,7 +51,12 @@ impl Place {
     }
 
     /// Enters a grant or a revocation; answers with the address of its page.
-    async fn enter(&self, by: &mut Browser, path: &str, fields: &[(&str, &str)]) -> String {
+    pub(crate) async fn enter(
+        &self,
+        by: &mut Browser,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> String {
         // The newest of those that wait is this one.
         self.app.clock.advance(1);
         let page = by.post(&format!("{}/{path}", self.person()), fields).await;
@@ -67,7 +72,7 @@ impl Place {
         href.split('"').next().unwrap().to_owned()
     }
 
-    async fn grant(&self, by: &mut Browser) -> String {
+    pub(crate) async fn grant(&self, by: &mut Browser) -> String {
         let registration = self.registration(by).await;
         let today = "2026-05-25";
         let fields = [
@@ -78,7 +83,7 @@ impl Place {
         self.enter(by, "grant", &fields).await
     }
 
-    async fn execute(&self, by: &mut Browser, person: &Person, request: &str) -> Page {
+    pub(crate) async fn execute(&self, by: &mut Browser, person: &Person, request: &str) -> Page {
         let page = by.get(request).await;
         let shown = page.body.split("name=\"shown\" value=\"").nth(1);
         let shown = shown.map_or("", |rest| rest.split('"').next().unwrap()).to_owned();

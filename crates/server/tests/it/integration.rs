@@ -16,14 +16,14 @@ use serde_json::{Value, json};
 const AUDIENCE: &str = "https://erx.test/api/v1/token";
 
 /// A system of the practice, and its key.
-struct System {
-    id: String,
+pub(crate) struct System {
+    pub(crate) id: String,
     key: SigningKey,
     browser: Browser,
 }
 
 impl System {
-    async fn of(app: &TestApp, scopes: &str) -> Self {
+    pub(crate) async fn of(app: &TestApp, scopes: &str) -> Self {
         let (key, _) = SigningKey::generate().unwrap();
         let point = key.verifying_key().point().to_vec();
         let at = app.app.at().unwrap();
@@ -53,7 +53,7 @@ impl System {
         self.browser.send(request.body(Body::from(form)).unwrap()).await
     }
 
-    async fn token(&mut self, app: &TestApp, jti: &str) -> String {
+    pub(crate) async fn token(&mut self, app: &TestApp, jti: &str) -> String {
         let assertion = self.assertion(app.now(), jti, |_| {});
         let page = self.ask(&assertion, "").await;
         assert_eq!(page.status, 200, "{}", page.body);
@@ -61,7 +61,7 @@ impl System {
         said["access_token"].as_str().unwrap().to_owned()
     }
 
-    async fn send(
+    pub(crate) async fn send(
         &mut self,
         token: &str,
         method: Method,
@@ -87,7 +87,7 @@ impl System {
     }
 }
 
-fn wanted(app: &TestApp) -> Value {
+pub(crate) fn wanted(app: &TestApp) -> Value {
     json!({
         "npi": app.person.npi.as_text(),
         "patient": { "id": "p-1", "name": "Rosa Lindqvist", "birth_date": "1961-04-12", "mrn": "M-1", "address": "4 Birch Lane, Lincoln NE" },
@@ -99,11 +99,11 @@ fn wanted(app: &TestApp) -> Value {
     })
 }
 
-fn signature(view: &Value, passphrase: &str, code: &str) -> Value {
+pub(crate) fn signature(view: &Value, passphrase: &str, code: &str) -> Value {
     json!({ "shown_at": view["shown_at"], "digest": view["digest"], "passphrase": passphrase, "passcode": code })
 }
 
-const REQUESTS: &str = "/api/v1/signing-requests";
+pub(crate) const REQUESTS: &str = "/api/v1/signing-requests";
 
 both! {
     /// From a token to a record that its pharmacy has taken, all through the API.

@@ -27,7 +27,7 @@ async fn out(app: &TestApp, here: &mut Browser, ehr: &mut Browser, patient: &str
     path_of(page.location(), APP).to_owned()
 }
 
-async fn in_from(app: &TestApp, user: &str, patient: &str) -> (Browser, Page) {
+pub(crate) async fn in_from(app: &TestApp, user: &str, patient: &str) -> (Browser, Page) {
     let (mut here, mut ehr) = (app.browser(), at_ehr(app, user).await);
     let back = out(app, &mut here, &mut ehr, patient).await;
     let page = here.get(&back).await;

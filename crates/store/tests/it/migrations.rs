@@ -10,7 +10,7 @@ use crate::support::{NOW, People, hex, master_key, named, seen};
 
 /// Every released migration with the checksums of its two files. A released file never changes:
 /// a difference here means that databases in the field would be refused.
-const RELEASED: [Released; 10] = [
+const RELEASED: [Released; 11] = [
     Released {
         version: 1,
         name: "first",
@@ -129,6 +129,18 @@ const RELEASED: [Released; 10] = [
         postgres: (
             include_bytes!("../../migrations/postgres/0010_wrong_passcodes.sql"),
             "962aff59fc1b66ac374c076fc2486c2f442baa884d8a4efc2335465e586c243f",
+        ),
+    },
+    Released {
+        version: 11,
+        name: "attempts",
+        sqlite: (
+            include_bytes!("../../migrations/sqlite/0011_attempts.sql"),
+            "e6bca24cde90a54bf6658b642a6d216bd59a9e7b8959a9ba37273d994c2d9624",
+        ),
+        postgres: (
+            include_bytes!("../../migrations/postgres/0011_attempts.sql"),
+            "d1efe2e59d0cafaf91b45b0b962b569c7d8a8f3129333114f0419811bcd8eec7",
         ),
     },
 ];

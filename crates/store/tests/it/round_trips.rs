@@ -2,9 +2,9 @@
 
 use countersign_crypto::{HmacAlgorithm, SecretBytes, SystemRng};
 use countersign_domain::{
-    Actor, CredentialId, DisableReason, Event, EventKind, Failures, FipsCertificate, Manufacturer,
-    ModelCode, Outcome, PasscodeFailures, PassphraseHash, Purpose, Refusal, SupportCode, Timestamp,
-    TokenKind, TokenModel, TokenState,
+    Actor, AttemptCounter, CredentialId, DisableReason, Event, EventKind, Failures,
+    FipsCertificate, Manufacturer, ModelCode, Outcome, PasscodeFailures, PassphraseHash, Purpose,
+    Refusal, SupportCode, Timestamp, TokenKind, TokenModel, TokenState,
     otp::{Drift, OtpParams, Step, TokenSeed},
 };
 use countersign_store::{
@@ -163,24 +163,72 @@ on_both! {
         assert_eq!(found.passphrase.unwrap().to_row(), raised.to_row());
     }
 
-    async fn failures_of_an_npi(place: &Place) {
+    async fn attempts_of_a_key(place: &Place) {
         let store = place.open().await;
         let (known, other): ([u8; 32], [u8; 32]) = (random(), random());
-        let paused = Failures { count: 3, blocked_until: Some(NOW.plus_seconds(30)) };
-        let counted = Failures { count: 4, blocked_until: None };
+        let paused = AttemptCounter {
+            failures: Failures { count: 3, blocked_until: Some(NOW.plus_seconds(30)) },
+            under_way_until: None,
+        };
+        let counted = AttemptCounter {
+            failures: Failures { count: 4, blocked_until: None },
+            under_way_until: Some(NOW.plus_seconds(60)),
+        };
         let seen = store
-            .write("pause", move |tx| {
-                let mut seen = vec![tx.sign_in_failures(&known, NOW)?];
-                tx.save_sign_in_failures(&known, &paused, NOW)?;
-                seen.push(tx.sign_in_failures(&known, NOW)?);
-                tx.save_sign_in_failures(&known, &counted, NOW)?;
-                seen.push(tx.sign_in_failures(&known, NOW)?);
-                seen.push(tx.sign_in_failures(&other, NOW)?);
+            .write("attempts", move |tx| {
+                let mut seen = vec![tx.attempts(&known, NOW)?];
+                tx.save_attempts(&known, &paused, NOW)?;
+                seen.push(tx.attempts(&known, NOW)?);
+                tx.save_attempts(&known, &counted, NOW)?;
+                seen.push(tx.attempts(&known, NOW)?);
+                seen.push(tx.attempts(&other, NOW)?);
                 Ok(seen)
             })
             .await
             .unwrap();
-        assert_eq!(seen, [Failures::NONE, paused, counted, Failures::NONE]);
+        assert_eq!(seen, [AttemptCounter::NONE, paused, counted, AttemptCounter::NONE]);
+    }
+
+    /// Bound to the account, for its time, so many of each account; ended one by one or together.
+    async fn known_browsers(place: &Place) {
+        let store = place.open().await;
+        let (one, two) = (People::new(&store).await.prescriber, People::new(&store).await.prescriber);
+        let browsers: [[u8; 32]; 4] = [random(), random(), random(), random()];
+        let seen = store
+            .write("known_browsers", move |tx| {
+                let known = |tx: &mut Tx<'_>, person| -> Result<Vec<bool>, Error> {
+                    let known = browsers.iter().map(|it| tx.is_known_browser(it, Some(person), NOW));
+                    known.collect()
+                };
+                let until = NOW.plus_seconds(1);
+                let mut seen = vec![];
+                // One secret, two accounts: a computer that people share.
+                for (second, browser) in (0..).zip(&browsers) {
+                    tx.know_browser(browser, one, NOW.plus_seconds(second), until, 3)?;
+                }
+                tx.know_browser(&browsers[0], two, NOW, until, 3)?;
+                seen.push((known(tx, one)?, known(tx, two)?));
+                assert!(!tx.is_known_browser(&browsers[1], None, NOW)?);
+                assert!(!tx.is_known_browser(&browsers[1], Some(one), until)?, "its time is over");
+                assert!(tx.is_browser_of_anybody(&browsers[0], NOW)?);
+                assert!(!tx.is_browser_of_anybody(&browsers[0], until)?);
+                // Used again: now another one is the oldest.
+                tx.know_browser(&browsers[1], one, NOW.plus_seconds(8), until, 3)?;
+                tx.know_browser(&browsers[0], one, NOW.plus_seconds(9), until, 3)?;
+                seen.push((known(tx, one)?, known(tx, two)?));
+                tx.forget_browser(&browsers[0], one)?;
+                seen.push((known(tx, one)?, known(tx, two)?));
+                assert_eq!(tx.forget_browsers_of(one, Some(&browsers[3]))?, 1);
+                seen.push((known(tx, one)?, known(tx, two)?));
+                assert_eq!(tx.forget_browsers_of(one, None)?, 1);
+                seen.push((known(tx, one)?, known(tx, two)?));
+                Ok(seen)
+            })
+            .await
+            .unwrap();
+        let of = |bits: &str| bits.chars().map(|bit| bit == '1').collect::<Vec<_>>();
+        let wanted = ["0111", "1101", "0101", "0001", "0000"].map(|bits| (of(bits), of("1000")));
+        assert_eq!(seen, wanted);
     }
 
     /// Told once a day of wrong passcodes, and only of so many.

@@ -1,6 +1,6 @@
 //! What runs out is removed, and nothing else; the database's clock is compared with ours.
 
-use countersign_domain::{DisableReason, Failures, Timestamp, TokenState};
+use countersign_domain::{AttemptCounter, DisableReason, Failures, Timestamp, TokenState};
 use countersign_store::{Pairing, Session, Stage};
 
 use crate::support::{NOW, People, new_token, random};
@@ -82,6 +82,7 @@ on_both! {
             (random(), counted, before),
         ];
         let (old_launch, launch) = (random(), random());
+        let (old_browser, browser): ([u8; 32], [u8; 32]) = (random(), random());
         let credentials = [&old, &spoilt, &fresh, &at_the_edge, &disabled, &kept]
             .map(|token| token.credential.clone());
         store
@@ -92,7 +93,11 @@ on_both! {
                 tx.create_session(&session(before), &random())?;
                 tx.create_session(&session(NOW.plus_seconds(1)), &random())?;
                 for (npi, failures, at) in &pauses {
-                    tx.save_sign_in_failures(npi, failures, *at)?;
+                    let counter = AttemptCounter { failures: *failures, under_way_until: None };
+                    tx.save_attempts(npi, &counter, *at)?;
+                }
+                for (browser, expires) in [(&old_browser, before), (&browser, NOW)] {
+                    tx.know_browser(browser, people.prescriber, day_ago, expires, 10)?;
                 }
                 assert!(tx.use_launch(&old_launch, day_ago)?);
                 // Run out here, but not yet by the clock of a server that is behind.
@@ -101,8 +106,8 @@ on_both! {
             })
             .await
             .unwrap();
-        // Two tokens, two pauses, one launch; sessions are told one by one.
-        assert_eq!(store.write("purge", |tx| tx.purge(NOW)).await.unwrap(), 5);
+        // Two tokens, two pauses, one launch, one browser; sessions are told one by one.
+        assert_eq!(store.write("purge", |tx| tx.purge(NOW)).await.unwrap(), 6);
         assert_eq!(store.write("purge", |tx| tx.purge(NOW)).await.unwrap(), 0);
         let end = || store.write("end", |tx| tx.end_expired_sessions(NOW));
         assert_eq!(end().await.unwrap(), [(people.practice, Some(people.prescriber))]);
@@ -115,7 +120,7 @@ on_both! {
                 }
                 let mut failures = Vec::new();
                 for (npi, ..) in &pauses {
-                    failures.push(tx.sign_in_failures(npi, NOW)?);
+                    failures.push(tx.attempts(npi, NOW)?.failures);
                 }
                 let used = (tx.use_launch(&launch, NOW)?, tx.use_launch(&old_launch, NOW)?);
                 Ok((tokens, failures, used))
