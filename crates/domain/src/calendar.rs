@@ -17,6 +17,9 @@ pub struct TimeZoneError;
 pub struct TimeZone(jiff::tz::TimeZone);
 
 impl TimeZone {
+    /// Coordinated Universal Time.
+    pub const UTC: Self = Self(jiff::tz::TimeZone::UTC);
+
     /// Its name.
     pub fn name(&self) -> &str {
         self.0.iana_name().unwrap_or("UTC")

@@ -145,6 +145,18 @@ pub enum EventKind {
     RecordRemoved,
     /// The operator lets a build sign that no release manifest lists.
     UnlistedBuildAllowed,
+    /// The operator has entered an audit or certification report.
+    ReportEntered,
+    /// A practice has acknowledged the report of a build, or that was refused.
+    ReportAcknowledged,
+    /// A practitioner has said that they read the report, or that was refused.
+    ReportReviewed,
+    /// The operator has entered a notice that builds no longer meet the requirements.
+    NoncomplianceEntered,
+    /// Signing has stopped in a practice because of such a notice.
+    SigningStopped,
+    /// A newer build that a release manifest lists runs: signing goes on in a practice.
+    SigningResumed,
     /// A practice signs with a new key.
     SigningKeyMade,
     /// A request was refused because of where or how it came.
@@ -153,7 +165,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 71] = [
+    pub const ALL: [Self; 77] = [
         Self::PassphraseTried,
         Self::PassphraseChanged,
         Self::PasscodeTried,
@@ -223,6 +235,12 @@ impl EventKind {
         Self::HoldLifted,
         Self::RecordRemoved,
         Self::UnlistedBuildAllowed,
+        Self::ReportEntered,
+        Self::ReportAcknowledged,
+        Self::ReportReviewed,
+        Self::NoncomplianceEntered,
+        Self::SigningStopped,
+        Self::SigningResumed,
         Self::SigningKeyMade,
         Self::RequestRefused,
     ];
@@ -299,6 +317,12 @@ impl EventKind {
             Self::HoldLifted => "hold_lifted",
             Self::RecordRemoved => "record_removed",
             Self::UnlistedBuildAllowed => "unlisted_build_allowed",
+            Self::ReportEntered => "report_entered",
+            Self::ReportAcknowledged => "report_acknowledged",
+            Self::ReportReviewed => "report_reviewed",
+            Self::NoncomplianceEntered => "noncompliance_entered",
+            Self::SigningStopped => "signing_stopped",
+            Self::SigningResumed => "signing_resumed",
             Self::SigningKeyMade => "signing_key_made",
             Self::RequestRefused => "request_refused",
         }
@@ -376,6 +400,12 @@ impl EventKind {
             Self::HoldLifted => "Records held no longer",
             Self::RecordRemoved => "Record removed after its time",
             Self::UnlistedBuildAllowed => "Build without a certificate may sign",
+            Self::ReportEntered => "Certification report entered",
+            Self::ReportAcknowledged => "Certification report acknowledged",
+            Self::ReportReviewed => "Certification report read",
+            Self::NoncomplianceEntered => "Notice of non-compliance entered",
+            Self::SigningStopped => "Signing stopped by a notice of non-compliance",
+            Self::SigningResumed => "Signing resumed with a newer build",
             Self::SigningKeyMade => "Signing key made",
             Self::RequestRefused => "Request refused",
         }

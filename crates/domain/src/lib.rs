@@ -7,6 +7,7 @@
 pub mod access;
 mod calendar;
 pub mod canonical;
+pub mod certification;
 mod contact;
 pub mod controlled;
 mod credential;
@@ -46,8 +47,8 @@ pub use event::{Actor, Event, EventKind, Outcome, Purpose, SupportCode};
 pub use failures::{Blocked, FailureLimits, Failures};
 pub use ids::{
     ApiKeyId, AuthorityId, CaseId, DeadlineId, EhrId, EventId, HoldId, IdError, InvitationId,
-    MessageId, PairingId, PersonId, PracticeId, PrescriptionId, RequestId, SessionRowId,
-    SigningRequestId, StaffId, TokenId,
+    MessageId, NoticeId, PairingId, PersonId, PracticeId, PrescriptionId, ReportId, RequestId,
+    SessionRowId, SigningRequestId, StaffId, TokenId,
 };
 pub use model::{FipsCertificate, ModelError, SigningModels, TokenModel};
 pub use npi::{Npi, NpiError, luhn_check_digit, luhn_holds};

@@ -390,7 +390,7 @@ impl State {
             Self::Ready { .. } => "Ready to sign",
             Self::Signed { .. } => "Signed, being sent",
             Self::Transmitted { .. } => "Sent to the pharmacy",
-            Self::Failed { .. } => "Not sent",
+            Self::Failed { .. } => "Not accepted by the pharmacy",
             Self::Printed { .. } => "Printed",
             Self::Cancelled { .. } => "Cancelled",
         }

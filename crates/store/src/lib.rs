@@ -9,6 +9,7 @@
 mod api;
 mod archive;
 mod audit;
+mod certification;
 mod enrol;
 mod error;
 mod fobs;
@@ -39,6 +40,7 @@ use tokio::sync::oneshot;
 pub use api::{Access, ApiClient, SigningRequest};
 pub use archive::{Archived, Hold, MonthlyLog, SignedRecord};
 pub use audit::{AuditRow, Link};
+pub use certification::{NoncomplianceNotice, Report};
 pub use enrol::{
     CasePurpose, CaseRow, CaseState, EvidenceRow, InvitationRow, Invited, Profile, ProofingTry,
     SentCode,

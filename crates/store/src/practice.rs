@@ -699,7 +699,8 @@ impl Tx<'_> {
         .map(drop)
     }
 
-    /// Until when somebody may sign in a practice, as permissions, registrations and licences stand.
+    /// Until when somebody may sign in a practice, as permissions, registrations and licences stand; never while
+    /// a notice of non-compliance is open.
     pub fn may_sign_until(
         &mut self,
         person: PersonId,
@@ -710,7 +711,8 @@ impl Tx<'_> {
                 "FROM permission p JOIN authority a ON a.id = p.authority AND a.withdrawn IS NULL "
                 "JOIN authority l ON l.person = p.person AND l.practice = p.practice AND l.kind = 'licence' "
                 "AND l.state = a.state AND l.withdrawn IS NULL "
-                "WHERE p.person = $1 AND p.practice = $2 AND p.state = 'granted'"),
+                "WHERE p.person = $1 AND p.practice = $2 AND p.state = 'granted' "
+                "AND NOT EXISTS (SELECT n.id FROM noncompliance_notice n WHERE n.ended IS NULL)"),
             &[person.as_bytes().into(), practice.as_bytes().into()],
         )?;
         row.map_or(Ok(None), |row| opt_time(&row, 0, "authority.stops_at"))

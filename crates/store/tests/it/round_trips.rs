@@ -625,6 +625,9 @@ on_both! {
                 kind: event.kind,
                 success: event.outcome == Outcome::Success,
                 actor: event.actor.code().to_owned(),
+                actor_id: event.actor.id_bytes().copied(),
+                actor_name: (event.actor == Actor::Person(people.prescriber))
+                    .then(|| "Ada Moreno".to_owned()),
                 token: event.token,
                 purpose: event.purpose.map(|purpose| purpose.code().to_owned()),
                 reason: event.reason.map(str::to_owned),
