@@ -20,6 +20,7 @@ use countersign_store::{Invited, Profile};
 use serde::Deserialize;
 
 use crate::{
+    certification::{self, AddNotice, AddReport},
     fobs, models, print, private_file,
     serve::{HostClock, open_store, options, runtime, system_rng},
     settings::{Settings, is_safe},
@@ -163,6 +164,13 @@ pub(crate) enum AdminCommand {
         #[command(subcommand)]
         command: Option<ModelsCommand>,
     },
+    /// Enter the audit or certification report of builds (docs/operations.md); each practice acknowledges it
+    AddReport(AddReport),
+    /// List the reports, and the notices of non-compliance
+    Reports,
+    /// Enter a notice that this version no longer meets the requirements: signing stops in every practice at once,
+    /// until a newer build runs that a release manifest lists (21 CFR 1311.102(g)-(i), 1311.302)
+    Noncompliance(AddNotice),
     /// Let a practice sign prescriptions with a new key from now on; older signatures stay verifiable
     RotateSigningKey {
         /// ID of the practice
@@ -404,6 +412,9 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 app.set_model(model, at).await?;
                 said
             }
+            AdminCommand::AddReport(it) => certification::add_report(&app, it, at).await?,
+            AdminCommand::Reports => certification::reports(&app).await?,
+            AdminCommand::Noncompliance(it) => certification::add_notice(&app, it, at).await?,
             AdminCommand::RotateSigningKey { practice } => {
                 known_practice(&app, practice).await?;
                 format!("Signing key {}\n", app.rotate_signing_key(practice, at).await?)

@@ -260,6 +260,8 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
         first_start(data, &app, &provider.issuer).await?
     };
     allow_models(&app).await?;
+    app.install_demo_report(app.at()?).await?;
+    app.watch_certification().await?;
     know_smart(&app, &state, ehr_port).await?;
     let key_bytes = private_file::read(&data.join("ehr.key"), 4_096)?;
     let key = SigningKey::from_pkcs8(&SecretBytes::new(

@@ -8,7 +8,7 @@ use std::{
 };
 
 use countersign_crypto::{FipsError, FipsStatus, fips_status};
-use countersign_domain::Timestamp;
+use countersign_domain::{Date, Timestamp, certification::ReportFacts};
 
 use crate::{
     key_file::{self, KeyFileError},
@@ -272,6 +272,37 @@ pub(crate) fn signing_finding(settings: &Settings) -> Finding {
     }
     let says = format!("not set: {}", missing.join(", "));
     Finding::warn(NAME, says, "set them (docs/operations.md): until then nobody can sign")
+}
+
+/// The report of a build that a release manifest lists. `stopped`: a notice of non-compliance concerns the build.
+pub(crate) fn certification_finding(
+    report: Option<ReportFacts>,
+    stopped: bool,
+    today: Date,
+) -> Finding {
+    const NAME: &str = "certification";
+    if stopped {
+        return Finding::bad(
+            NAME,
+            "a notice of non-compliance concerns this build: nothing is signed".to_owned(),
+            "install a newer build that a release manifest lists (docs/operations.md)".to_owned(),
+        );
+    }
+    let enter = "enter the report with `countersign admin add-report`: until then nobody can sign";
+    match report {
+        None => Finding::warn(
+            NAME,
+            "the report that the release manifest names is not on file".to_owned(),
+            enter,
+        ),
+        Some(it) if !it.holds(today) => {
+            Finding::warn(NAME, format!("the report {} holds no more", it.name), enter)
+        }
+        Some(it) => Finding::good(
+            NAME,
+            format!("report {} of {}, until {}", it.name, it.auditor, it.expires),
+        ),
+    }
 }
 
 /// The clock against the database's. `offset_ms` is the database's time less ours, in milliseconds.

@@ -4,7 +4,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use countersign_crypto::{KeyProvider, LocalMasterKey, Rng, SystemRng, fips_status};
-use countersign_domain::{Timestamp, controlled::Table};
+use countersign_domain::{
+    Date, TimeZone, Timestamp, certification::RunningBuild, controlled::Table,
+};
 use countersign_server::{
     Limits, Listening,
     app::{App, Build, Clock, Options, Support, Vip},
@@ -121,6 +123,7 @@ pub(crate) async fn open_store(
 
 pub(crate) fn options(settings: &Settings, demonstration: bool) -> anyhow::Result<Options> {
     let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let (build, build_id) = release::build(&settings.signing)?;
     Ok(Options {
         public_url: settings.public_origin()?,
         policy: settings.policy()?,
@@ -136,7 +139,9 @@ pub(crate) fn options(settings: &Settings, demonstration: bool) -> anyhow::Resul
         vip: vip(settings)?,
         providers: providers(settings)?,
         time_server: !settings.signing.time_server.is_empty(),
-        build: release::build(&settings.signing)?,
+        build,
+        version: release::version()?,
+        build_id,
         drugs: Arc::new(drugs(&settings.signing.drug_table_file)?),
         gateway: !settings.transmission.gateway_url.is_empty(),
         pharmacies: settings.pharmacies()?,
@@ -269,6 +274,7 @@ pub(crate) fn run(config: Option<&Path>, check_only: bool) -> anyhow::Result<()>
         if app.options().build == Build::Allowed {
             app.note_unlisted_build().await?;
         }
+        app.watch_certification().await?;
         // Before the word that all is ready: who stops it right then finds it listening.
         let stop = stop_signal()?;
         tracing::info!(
@@ -352,6 +358,9 @@ pub(crate) async fn serve_app(
                 limits.shrink();
                 if let Err(error) = app.purge().await {
                     tracing::warn!(%error, "tidying up failed");
+                }
+                if let Err(error) = app.watch_certification().await {
+                    tracing::warn!(%error, "looking at notices of non-compliance failed");
                 }
                 if let Err(error) = app.watch().await {
                     tracing::warn!(%error, "looking at registrations failed");
@@ -458,6 +467,7 @@ async fn store_findings(settings: &Settings, key: Arc<dyn KeyProvider>) -> Vec<F
             Ok(models) => doctor::models_finding(models.iter().filter(|m| m.allowed).count()),
             Err(error) => doctor::database_finding(Err(error)),
         });
+        findings.extend(certification_finding(&store, settings).await);
     }
     match store.clock_offset(now()).await {
         Ok(Some(micros)) => findings.push(doctor::clock_finding(micros / 1_000)),
@@ -465,6 +475,28 @@ async fn store_findings(settings: &Settings, key: Arc<dyn KeyProvider>) -> Vec<F
         Err(error) => findings.push(doctor::database_finding(Err(error))),
     }
     findings
+}
+
+/// Whether the report of a listed build is on file and in force, and no notice of non-compliance concerns this build.
+async fn certification_finding(store: &Store, settings: &Settings) -> Option<Finding> {
+    let (build, id) = release::build(&settings.signing).ok()?;
+    let Build::Listed { report } = build else { return None };
+    let running = RunningBuild { version: release::version().ok()?, id, listed: Some(report) };
+    let asked = running.clone();
+    let found = store
+        .read("certification", move |tx| {
+            let report = tx.report_of(&asked.id, asked.listed.as_deref())?;
+            Ok((report, tx.noncompliant_versions()?))
+        })
+        .await;
+    let today = Date::at(now(), &TimeZone::UTC);
+    Some(match found {
+        Ok((report, notices)) => {
+            let stopped = notices.iter().any(|through| running.is_stopped_by(*through));
+            doctor::certification_finding(report.map(|it| it.facts), stopped, today)
+        }
+        Err(error) => doctor::database_finding(Err(error)),
+    })
 }
 
 #[cfg(test)]

@@ -118,6 +118,12 @@ notices! {
     HoldChanged: "hold_changed" in "notices/hold_changed.txt" = "A legal hold at {{ practice }}";
     /// Records were removed after their time.
     RecordsRemoved: "records_removed" in "notices/records_removed.txt" = "Signed records of {{ practice }} were removed";
+    /// A report is to be acknowledged.
+    ReportEntered: "report_entered" in "notices/report_entered.txt" = "Acknowledge the certification report";
+    /// Signing has stopped.
+    SigningStopped: "signing_stopped" in "notices/signing_stopped.txt" = "Stop signing: the program no longer meets the requirements";
+    /// Signing goes on.
+    SigningResumed: "signing_resumed" in "notices/signing_resumed.txt" = "The program meets the requirements again";
     /// Your code.
     CodeText: "code_text" in "notices/code_text.txt" = "Your code";
     /// Your code.

@@ -112,12 +112,16 @@ pub(crate) fn status_of(error: &Error, at: At) -> StatusCode {
             tracing::warn!(%support, "too many wait for a passphrase hash");
             StatusCode::SERVICE_UNAVAILABLE
         }
+        Error::HashFailed => {
+            tracing::error!(%support, "a passphrase hash ended without an answer");
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Error::Unavailable(cause) => {
             tracing::error!(%support, %cause, "the database is not available");
             StatusCode::SERVICE_UNAVAILABLE
         }
         Error::OutcomeUnknown(cause) => {
-            tracing::error!(%support, %cause, "the outcome of a commit is unknown");
+            tracing::error!(%support, %cause, "it is not known whether a change was made");
             StatusCode::GATEWAY_TIMEOUT
         }
         Error::Internal(cause) => {
@@ -155,7 +159,7 @@ pub(crate) fn error_problem(error: &Error, at: At) -> Response {
     let support = at.support.to_string();
     let status = status_of(error, at);
     let (code, detail) = match error {
-        Error::Busy | Error::Unavailable(_) => {
+        Error::Busy | Error::HashFailed | Error::Unavailable(_) => {
             ("unavailable", "Nothing was changed. Try again in a moment.")
         }
         Error::OutcomeUnknown(_) => {

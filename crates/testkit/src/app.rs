@@ -13,6 +13,7 @@ use countersign_domain::{
     CredentialId, DeaNumber, Device, EhrId, Failures, FipsCertificate, Manufacturer, ModelCode,
     Npi, PassphraseHash, PersonId, Policy, PracticeId, Role, SessionRowId, Timestamp, Token,
     TokenId, TokenKind, TokenModel, TokenState,
+    certification::{BuildId, Version},
     controlled::Table,
     luhn_check_digit,
     otp::{Drift, OtpParams, TokenSeed},
@@ -110,6 +111,9 @@ pub struct TestApp {
     people: u32,
 }
 
+/// The version of the program that tests run, as far as certification goes.
+const VERSION: Version = Version::new(0, 1, 0);
+
 fn options() -> Options {
     Options {
         public_url: ORIGIN.to_owned(),
@@ -126,6 +130,8 @@ fn options() -> Options {
         vip: None,
         time_server: false,
         build: Build::Unlisted,
+        version: VERSION,
+        build_id: BuildId::unlisted(VERSION),
         drugs: Arc::new(Table::built_in()),
         gateway: true,
         pharmacies: vec!["9999991 Corner Pharmacy, 3 Oak Street".parse().unwrap()],

@@ -45,3 +45,68 @@ fn a_manifest_lists_binaries_and_nothing_else_does() {
     place.write("drugs", "4 | A\nfour | B\n");
     place.run(&["serve", "--check-config"]).fails("drugs: line 2");
 }
+
+/// The operator enters reports and notices of non-compliance; what is wrong is named in one line.
+/// Shows: R-1304.06-ef
+#[test]
+fn reports_and_notices_are_entered_on_the_command_line() {
+    let place = Place::new();
+    place.run(&["migrate"]).good();
+    assert!(place.run(&["admin", "reports"]).good().contains("No report"));
+    let today = countersign_domain::Date::at(
+        countersign_testkit::real_now(),
+        &countersign_domain::TimeZone::UTC,
+    );
+    let (issued, expires) = (today.plus_days(-30).to_string(), today.plus_days(300).to_string());
+    let own = env!("CARGO_BIN_EXE_countersign");
+    place.write("report.txt", "Audited.\n");
+    let add = |file: &str, expires: &str, more: &[&str]| {
+        let fixed = [
+            "admin",
+            "add-report",
+            "--id",
+            "R-1",
+            "--kind",
+            "audit",
+            "--auditor",
+            "Example LLP",
+            "--issued",
+            &issued,
+            "--expires",
+            expires,
+            "--file",
+            file,
+            "--by",
+            "Ops",
+        ];
+        place.run(&[&fixed, more].concat())
+    };
+    add("nowhere.pdf", &expires, &["--binary", own]).fails("nowhere.pdf");
+    add("report.txt", &expires, &[]).fails("covers one build at least");
+    let late = today.plus_years(3).to_string();
+    add("report.txt", &late, &["--binary", own]).fails("two years at most");
+    let said = add("report.txt", &expires, &["--binary", own, "--build", &"ab".repeat(32)]).good();
+    assert!(
+        said.contains("R-1  audit of Example LLP") && said.contains(&"ab".repeat(32)),
+        "{said}"
+    );
+    add("report.txt", &expires, &["--binary", own]).fails("never changed");
+    let notice = |reason: &str| {
+        place.run(&[
+            "admin",
+            "noncompliance",
+            "--from",
+            "Example Provider",
+            "--reason",
+            reason,
+            "--by",
+            "Ops",
+        ])
+    };
+    notice("a\nb").fails("--reason must be 1 to 200 characters on one line");
+    assert!(
+        notice("refills are sent wrongly").good().contains("Nothing is signed in any practice")
+    );
+    let said = place.run(&["admin", "reports"]).good();
+    assert!(said.contains("open: nothing is signed") && said.contains("refills"), "{said}");
+}

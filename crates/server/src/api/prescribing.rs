@@ -30,7 +30,7 @@ use crate::{
         Written, Wrong,
     },
     launch::LaunchPatient,
-    respond::{Out, Stop, error_problem, problem},
+    respond::{Out, Stop, error_problem, problem, status_of},
 };
 
 /// Most bytes of a body.
@@ -354,6 +354,14 @@ impl Known {
     }
 
     fn fault(&self, error: &Error) -> Stop {
+        if let Error::OutcomeUnknown(_) = error {
+            let status = status_of(error, self.at);
+            let detail = format!(
+                "It is not known whether this was done. Read the signing request before you try again. Support code {}.",
+                self.at.support
+            );
+            return Stop::with(problem(status, "outcome_unknown", &detail));
+        }
         Stop::with(error_problem(error, self.at))
     }
 }
@@ -493,8 +501,9 @@ async fn create(State(shared): State<Shared>, known: Known, headers: HeaderMap, 
         Created::There(id) => {
             let view = shared.app.signing_request(&known.caller, id, known.at).await;
             let view = view.map_err(|error| known.fault(&error))?;
-            Ok((StatusCode::CREATED, Json(request_body(&view, &shared.app.options().public_url)))
-                .into_response())
+            let body = request_body(&view, &shared.app.options().public_url);
+            let body = body.map_err(|error| known.fault(&error))?;
+            Ok((StatusCode::CREATED, Json(body)).into_response())
         }
         Created::KeyReused => {
             let detail = "This Idempotency-Key was used for another request. Choose a new one.";
@@ -504,35 +513,31 @@ async fn create(State(shared): State<Shared>, known: Known, headers: HeaderMap, 
     }
 }
 
-fn receipt_body(it: &OneRx, hindrance: Option<HindranceBody>) -> ReceiptBody {
-    ReceiptBody {
+fn receipt_body(it: &OneRx, hindrance: Option<HindranceBody>) -> Result<ReceiptBody, Error> {
+    let content = it.row.it.content.json().canonical()?;
+    let content =
+        serde_json::from_str(&content).map_err(|_| Error::unreadable("a prescription"))?;
+    Ok(ReceiptBody {
         id: it.row.id.to_string(),
         state: it.row.it.state.code(),
-        content: it
-            .row
-            .it
-            .content
-            .json()
-            .canonical()
-            .ok()
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .unwrap_or_default(),
+        content,
         hindrance,
         record: it.signed.as_ref().map(|signed| signed.jws.clone()),
         transmission: it.way.as_ref().map(|way| match way.outcome.as_str() {
             "" => "on its way".to_owned(),
             outcome => outcome.to_owned(),
         }),
-    }
+    })
 }
 
-fn request_body(view: &RequestView, origin: &str) -> RequestBody {
-    let signing_text = (!view.set.rows.is_empty()).then(|| view.set.text(origin));
+fn request_body(view: &RequestView, origin: &str) -> Result<RequestBody, Error> {
+    let signing_text = (!view.set.rows.is_empty()).then(|| view.set.text(origin)).transpose()?;
     let hindrance = |id: PrescriptionId| {
         let found = view.set.hindrances.iter().find(|(of, _)| *of == id);
         found.map(|(_, why)| HindranceBody { code: why.code(), text: why.to_string() })
     };
-    RequestBody {
+    let prescriptions = view.prescriptions.iter().map(|it| receipt_body(it, hindrance(it.row.id)));
+    Ok(RequestBody {
         id: view.id.to_string(),
         practitioner: view.set.person.name.clone(),
         practitioner_address: view.set.address.clone(),
@@ -541,15 +546,11 @@ fn request_body(view: &RequestView, origin: &str) -> RequestBody {
         statement: SIGNING_STATEMENT,
         shown_at: view.shown_at,
         expires_in: SIGNING_SECONDS,
-        digest: HEXLOWER.encode(&view.set.digest(view.shown_at)),
+        digest: HEXLOWER.encode(&view.set.digest(view.shown_at)?),
         challenge: signing_text.as_ref().map(|text| Challenge::of(text).digits()),
         signing_text,
-        prescriptions: view
-            .prescriptions
-            .iter()
-            .map(|it| receipt_body(it, hindrance(it.row.id)))
-            .collect(),
-    }
+        prescriptions: prescriptions.collect::<Result<_, _>>()?,
+    })
 }
 
 async fn show(State(shared): State<Shared>, known: Known, Path(id): Path<String>) -> Out {
@@ -557,7 +558,8 @@ async fn show(State(shared): State<Shared>, known: Known, Path(id): Path<String>
     let id: SigningRequestId = id.parse().map_err(|_| not_found())?;
     let view = shared.app.signing_request(&known.caller, id, known.at).await;
     let view = view.map_err(|error| known.fault(&error))?;
-    Ok(Json(request_body(&view, &shared.app.options().public_url)).into_response())
+    let body = request_body(&view, &shared.app.options().public_url);
+    Ok(Json(body.map_err(|error| known.fault(&error))?).into_response())
 }
 
 async fn sign(
@@ -594,7 +596,8 @@ async fn sign(
         Signing::Done(_) => {
             let view = shared.app.signing_request(&known.caller, id, known.at).await;
             let view = view.map_err(|error| known.fault(&error))?;
-            Ok(Json(request_body(&view, &shared.app.options().public_url)).into_response())
+            let body = request_body(&view, &shared.app.options().public_url);
+            Ok(Json(body.map_err(|error| known.fault(&error))?).into_response())
         }
         Signing::Refused(refusal) => {
             let code = refusal.code();
@@ -618,7 +621,8 @@ async fn receipt(State(shared): State<Shared>, known: Known, Path(id): Path<Stri
     let id: PrescriptionId = id.parse().map_err(|_| not_found())?;
     let found = shared.app.receipt(&known.caller, id).await;
     let found = found.map_err(|error| known.fault(&error))?;
-    Ok(Json(receipt_body(&found, None)).into_response())
+    let body = receipt_body(&found, None).map_err(|error| known.fault(&error))?;
+    Ok(Json(body).into_response())
 }
 
 /// One operation of the document.

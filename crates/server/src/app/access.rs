@@ -26,6 +26,7 @@ use super::{
     notices::{Mailer, Note, Notice},
     record,
     sign_in::{passcode_event, verify},
+    to_completion::to_completion,
 };
 
 /// Those who search the signed records of a practice, hold them, and hear of them.
@@ -404,9 +405,10 @@ impl App {
         at: At,
     ) -> Result<Asked<()>, Error> {
         let (app, session, desk) = (Arc::clone(self), session.clone(), desk.clone());
-        tokio::spawn(async move { app.try_execute(session, desk, id, execution, at).await })
-            .await
-            .map_err(|_| Error::Busy)?
+        to_completion("execute_request", at, async move {
+            app.try_execute(session, desk, id, execution, at).await
+        })
+        .await
     }
 
     async fn try_execute(

@@ -37,9 +37,11 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub(super) fn of(it: Archived) -> Self {
-        let said = record::said(&it.record.jws).unwrap_or_default();
-        Self { it, said }
+    /// An archived record that does not read back is a fault, and no empty line in a log or an export.
+    pub(super) fn of(it: Archived) -> Result<Self, countersign_store::Error> {
+        let corrupt = countersign_store::Error::Corrupt { column: "signed_record.sealed" };
+        let said = record::said(&it.record.jws).ok_or(corrupt)?;
+        Ok(Self { it, said })
     }
 
     /// A text of the record, by its JSON pointer (RFC 6901); empty where it says none.
@@ -211,13 +213,14 @@ impl App {
                 let Some(range) = month_range(&month, &rules.zone) else { return Ok(None) };
                 let found = tx.records_of(person, range, MOST_RECORDS)?;
                 let full = i64::try_from(found.len()).is_ok_and(|len| len >= MOST_RECORDS);
-                let entries = found.into_iter().map(Entry::of).collect();
+                let entries = found.into_iter().map(Entry::of).collect::<Result<_, _>>()?;
                 let mut logs = Vec::new();
                 for log in tx.logs_of(person)? {
                     let name = tx.practice_name(log.practice)?.unwrap_or_default();
                     logs.push((log, name));
                 }
-                let not_sent = tx.not_sent(person, 50)?.into_iter().map(Entry::of).collect();
+                let not_sent = tx.not_sent(person, 50)?;
+                let not_sent = not_sent.into_iter().map(Entry::of).collect::<Result<_, _>>()?;
                 Ok(Some(OwnLog { month, this_month, entries, full, not_sent, logs }))
             })
             .await?
@@ -309,7 +312,7 @@ impl App {
                         // The oldest of a part comes again with the next one.
                         to = Timestamp::from_micros(it.record.signed.micros() + 1);
                         if seen.insert(it.record.prescription) {
-                            found.push(Entry::of(it));
+                            found.push(Entry::of(it)?);
                         }
                     }
                     found.retain(|it| search.finds(it));
@@ -404,8 +407,8 @@ fn make_log(
     }
     // All of them: what is given out as the log of a month is the whole of it.
     let found = tx.records_of(*person, *range, i64::MAX)?;
-    let entries: Vec<Entry> =
-        found.into_iter().filter(|it| it.record.practice == *practice).map(Entry::of).collect();
+    let entries = found.into_iter().filter(|it| it.record.practice == *practice).map(Entry::of);
+    let entries = entries.collect::<Result<Vec<_>, _>>()?;
     tx.keep_log(*practice, *person, month, &csv(&entries), at.now)?;
     let Some(person) = tx.person(*person)? else { return Ok(()) };
     let notice = Notice {

@@ -3,8 +3,8 @@
 use countersign_crypto::SecretText;
 use countersign_domain::{
     Actor, AuthorityId, DisableReason, Event, EventKind, InvitationId, Outcome, Passphrase,
-    PersonId, PracticeId, Role, SignInName, Timestamp, Token, TokenModel, TokenState,
-    access::Setting,
+    PersonId, PracticeId, ReportId, Role, SignInName, Timestamp, Token, TokenModel, TokenState,
+    access::{Cause, Permission, Setting},
     enrolment::{
         Facts, Invitation, InvitationRefusal, InvitationState, LinkSecret, Stage as Step, stage,
     },
@@ -12,7 +12,7 @@ use countersign_domain::{
 };
 use countersign_store::{
     Authority, CasePurpose, CaseState, InvitationRow, Invited, Paper, Person, Practice, Profile,
-    Session, Stage, TokenRow, Tx,
+    RequestBody, RequestRow, RequestStage, Session, Stage, TokenRow, Tx,
 };
 
 use super::{
@@ -99,6 +99,10 @@ pub struct Enrolment {
     pub facts: Facts,
     /// The proofing that is under way, or was completed.
     pub case: Option<CaseView>,
+    /// They had a permission to sign in that practice and have none now: why, and since when.
+    pub suspended: Option<(Cause, Timestamp)>,
+    /// Who has entered a grant for them there that waits for a second person.
+    pub grant_entered: Option<String>,
 }
 
 impl Enrolment {
@@ -372,18 +376,26 @@ impl App {
         Ok(found)
     }
 
-    /// Accepts the terms.
+    /// Accepts the terms, with the report that was shown with them (21 CFR 1311.102(d)).
     pub async fn accept_terms(
         &self,
         session: &Session,
         person: PersonId,
+        report: Option<ReportId>,
         at: At,
     ) -> Result<Stepped<()>, Error> {
         self.enrol("accept_terms", session, person, Step::Terms, at, move |tx, it| {
             tx.accept_terms(person, TERMS_VERSION, at.now)?;
-            let event = Event::success(EventKind::TermsAccepted, Actor::Person(person), at.support)
-                .about(it.practice.id, person)
-                .detail(TERMS_VERSION);
+            let mut event =
+                Event::success(EventKind::TermsAccepted, Actor::Person(person), at.support)
+                    .about(it.practice.id, person)
+                    .detail(TERMS_VERSION);
+            if let Some(id) = report
+                && let Some((report, _)) = tx.report_document(id)?
+            {
+                tx.review_report(person, id, at.now)?;
+                event = event.detail(&format!("{TERMS_VERSION}, report {}", report.facts.name));
+            }
             Ok((Stepped::Done(()), event))
         })
         .await
@@ -810,7 +822,31 @@ pub(super) fn enrolment(
     let tokens: Vec<Token> = tx.tokens_of(person.id)?.into_iter().map(|row| row.token).collect();
     let case = current_case(tx, person.id)?;
     let again = case.as_ref().is_some_and(|case| case.purpose == CasePurpose::Passphrase);
-    let granted = tx.permissions_of(person.id)?.iter().any(|(_, row)| row.permission.allows());
+    let permissions = tx.permissions_of(person.id)?;
+    let granted = permissions.iter().any(|(_, row)| row.permission.allows());
+    let id = practice.id;
+    let here = || permissions.iter().filter(move |(place, _)| *place == id);
+    let suspended = here()
+        .filter_map(|(_, row)| match row.permission {
+            Permission::Revoked { cause, since, .. } => Some((cause, since)),
+            Permission::Granted { .. } | Permission::None => None,
+        })
+        .max_by_key(|(_, since)| *since)
+        .filter(|_| !here().any(|(_, row)| row.permission.allows()));
+    let waits = |row: &RequestRow| {
+        row.person == Some(person.id)
+            && row.stage == RequestStage::Entered
+            && matches!(row.body, RequestBody::Grant { .. })
+    };
+    let waiting = if granted && suspended.is_none() {
+        None
+    } else {
+        tx.requests(practice.id, 200)?.into_iter().find(waits)
+    };
+    let grant_entered = match waiting {
+        Some(row) => tx.person(row.entered_by)?.map(|found| found.name),
+        None => None,
+    };
     let facts = Facts {
         terms: tx.terms_accepted(person.id, TERMS_VERSION)?,
         // The person has looked at it: that is what opens the case.
@@ -837,6 +873,8 @@ pub(super) fn enrolment(
         models,
         facts,
         case,
+        suspended,
+        grant_entered,
     }))
 }
 

@@ -18,8 +18,9 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 
 use super::{
-    App, At, Chosen, Confirm, Error, OneRx, Signing, SigningForm, SigningSet,
+    App, At, Chosen, Confirm, Error, OneRx, Signing, SigningForm, SigningSet, certification,
     prescriptions::{Which, numbers, prescribers, signing_set, today},
+    to_completion::to_completion,
 };
 
 /// What a system may be allowed to do.
@@ -384,13 +385,15 @@ impl App {
         id: SigningRequestId,
         at: At,
     ) -> Result<RequestView, Error> {
-        let (key, blocked) = (caller.0.key, self.blocked(at.now));
+        let (key, blocked, running) = (caller.0.key, self.blocked(at.now), self.running());
         let found = self
             .store
             .read("signing_request", move |tx| {
                 let Some(request) = tx.signing_request(&key, id)? else { return Ok(None) };
                 let which = Which::These(request.prescriptions.clone());
                 let (person, practice) = (request.prescriber, key.practice);
+                let blocked =
+                    certification::blocked(tx, blocked, &running, person, practice, at.now)?;
                 let set = signing_set(tx, person, practice, &which, blocked, at.now)?;
                 let Some(set) = set else { return Ok(None) };
                 let mut prescriptions = Vec::new();
@@ -444,9 +447,10 @@ impl App {
         let which = Which::These(request.prescriptions);
         let (app, person) = (Arc::clone(self), request.prescriber);
         // Runs to its end even if the client leaves.
-        tokio::spawn(async move { app.sign_as(person, key.practice, None, which, form, at).await })
-            .await
-            .map_err(|_| Error::Busy)?
+        to_completion("sign_request", at, async move {
+            app.sign_as(person, key.practice, None, which, form, at).await
+        })
+        .await
     }
 
     /// A prescription of the practice: how far it is, and its record.

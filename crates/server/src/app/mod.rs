@@ -10,6 +10,7 @@ mod archive;
 mod browser;
 mod burned;
 mod cases;
+mod certification;
 mod check;
 mod console;
 mod contact;
@@ -29,20 +30,28 @@ mod reset;
 mod retention;
 mod sign_in;
 mod smart;
+mod to_completion;
 mod tokens;
 mod transmission;
 mod vip;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicI64},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicI64},
+    },
 };
 
 use countersign_crypto::{Drawn, Rng, SecretText, random_array, sha256};
 use countersign_domain::{
     Actor, Event, EventKind, Failures, Manufacturer, Outcome, PersonId, Policy, Purpose, Refusal,
-    SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState, controlled::Table, otp::Step,
-    prescription::Pharmacy, retention::Retention,
+    SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState,
+    certification::{BuildId, Version},
+    controlled::Table,
+    otp::Step,
+    prescription::Pharmacy,
+    retention::Retention,
 };
 use countersign_store::{Lane, ReadMark, RngSource, Session, Stage, Store, TokenRow, Tx};
 use data_encoding::BASE64URL_NOPAD;
@@ -61,6 +70,7 @@ pub use activation::{Activation, Hindrance};
 pub use admin::{Closing, DemoPerson, ListedKey};
 pub use archive::{Entry, Format, MOST_RECORDS, OwnLog, Search, rendered};
 pub use cases::{CaseView, Decision, ReplyRefusal, Seen, WINDOW_SECONDS};
+pub use certification::{Certification, MOST_REASON_CHARS, NewReport, ReportRefusal};
 pub use check::{CheckAnswer, CheckRequest};
 pub use console::{Fleet, Founder, FoundingRefusal, Rules};
 pub use contact::{Contact, ContactForm, Way};
@@ -110,10 +120,13 @@ pub struct Support {
 }
 
 /// What is known of the build that runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Build {
     /// A signed release manifest lists it.
-    Listed,
+    Listed {
+        /// The ID of the report that the manifest names.
+        report: String,
+    },
     /// No manifest lists it, and the operator lets it sign.
     Allowed,
     /// No manifest lists it.
@@ -146,6 +159,10 @@ pub struct Options {
     pub time_server: bool,
     /// What is known of this build.
     pub build: Build,
+    /// Its version.
+    pub version: Version,
+    /// Which build it is: what a report covers, and a practice acknowledges.
+    pub build_id: BuildId,
     /// The drugs that are offered, with their schedules.
     pub drugs: Arc<Table>,
     /// A gateway to the pharmacies is set up; without one nothing is signed.
@@ -168,9 +185,12 @@ pub enum Error {
     /// No such thing, or not theirs: never says which.
     #[error("not found")]
     NotFound,
-    /// Too many wait already.
+    /// Too many wait already; nothing was changed.
     #[error("too busy")]
     Busy,
+    /// A passphrase hash ended without an answer. It comes before the decision: nothing was decided.
+    #[error("a passphrase hash ended without an answer")]
+    HashFailed,
     /// The database is away.
     #[error("not available: {0}")]
     Unavailable(countersign_store::Error),
@@ -180,6 +200,13 @@ pub enum Error {
     /// Our fault.
     #[error("internal: {0}")]
     Internal(countersign_store::Error),
+}
+
+impl Error {
+    /// Something that this program has written does not read back.
+    pub(crate) fn unreadable(what: &str) -> Self {
+        Self::Internal(Tx::broken(&format!("{what} does not read back")))
+    }
 }
 
 impl From<countersign_store::Error> for Error {
@@ -224,6 +251,8 @@ pub struct App {
     logs_hour: AtomicI64,
     /// When the clock was last measured, and by how many seconds it was behind.
     clock_measured: Mutex<Option<(Timestamp, i64)>>,
+    /// A notice of non-compliance concerns this build.
+    noncompliant: AtomicBool,
 }
 
 /// What the session is that a cookie names.
@@ -294,6 +323,7 @@ impl App {
             signed: Notify::new(),
             logs_hour: AtomicI64::new(0),
             clock_measured: Mutex::default(),
+            noncompliant: AtomicBool::new(false),
             store,
             clock,
             options,
@@ -339,7 +369,13 @@ impl App {
             return Ok(CookieSession::Over);
         }
         let hash = sha256(secret.as_bytes());
-        let session = self.store.read("session", move |tx| tx.session(&hash)).await?;
+        let found = self
+            .store
+            .read("session", move |tx| Ok((tx.session(&hash)?, tx.noncompliant_versions()?)))
+            .await?;
+        let (session, versions) = found;
+        // So that every page, also on a server that was not told, says that signing has stopped.
+        self.heed_noncompliance(&versions);
         let Some(session) = session else { return Ok(CookieSession::Over) };
         let policy = &self.options.policy;
         let idle_end = session.seen.plus_seconds(policy.session_idle_seconds);

@@ -8,7 +8,9 @@ use countersign_domain::{
 };
 use countersign_store::{Person, Session};
 
-use super::{App, At, Change, Confirm, Error, hashing::Place, tokens::step_up};
+use super::{
+    App, At, Change, Confirm, Error, hashing::Place, to_completion::to_completion, tokens::step_up,
+};
 
 /// What the page sends.
 #[derive(Debug, Clone)]
@@ -42,9 +44,10 @@ impl App {
         at: At,
     ) -> Result<Change<()>, Error> {
         let (app, session) = (Arc::clone(self), session.clone());
-        tokio::spawn(async move { app.try_change(session, prescriber, form, at).await })
-            .await
-            .map_err(|_| Error::Busy)?
+        to_completion("change_passphrase", at, async move {
+            app.try_change(session, prescriber, form, at).await
+        })
+        .await
     }
 
     async fn try_change(

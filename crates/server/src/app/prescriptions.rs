@@ -6,12 +6,12 @@
 
 use std::sync::{Arc, PoisonError};
 
-use countersign_crypto::{SecretText, SigningKey, sha256};
+use countersign_crypto::{SecretText, SigningKey};
 use countersign_domain::{
     Actor, CredentialId, Date, DeaNumber, DeaRegistration, DeviceClass, Event, EventKind, Outcome,
     PersonId, PracticeId, PrescriptionId, Purpose, Refusal, Role, SessionRowId, Timestamp, Token,
     UsState,
-    canonical::Json,
+    canonical::{CanonicalError, Json},
     ocra::{self, Binding, Challenge},
     prescription::{
         Content, Patient, Prescription, SIGNING_SECONDS, SIGNING_STATEMENT, State, StateRefusal,
@@ -23,8 +23,9 @@ use countersign_store::{
 };
 
 use super::{
-    App, At, Build, Confirm, Error, record as append_with_owner,
+    App, At, Build, Confirm, Error, certification, record as append_with_owner,
     sign_in::{passcode_event, verify},
+    to_completion::to_completion,
 };
 use crate::record;
 
@@ -149,6 +150,31 @@ pub enum SigningHindrance {
         "This build of the program is not a certified one, so nothing can be signed. Tell your support."
     )]
     Build,
+    /// This build no longer meets the requirements (21 CFR 1311.102(g)-(i)).
+    #[error(
+        "Notice was given that this version of the program no longer meets the requirements (21 CFR 1311.102(g)), so nothing can be signed until a newer, certified version is installed."
+    )]
+    Noncompliant,
+    /// The report that the release manifest names is not there (21 CFR 1311.300).
+    #[error(
+        "The audit or certification report of this program is not on file here, so nothing can be signed. Tell your support."
+    )]
+    NoReport,
+    /// The report holds no longer.
+    #[error(
+        "The audit or certification report of this program has expired, so nothing can be signed. Tell your support."
+    )]
+    ReportExpired,
+    /// Nobody has acknowledged the report for the practice.
+    #[error(
+        "Your practice has not acknowledged the audit or certification report of this version. A person who sets access control does that in the console, under Certification."
+    )]
+    ReportNotAcknowledged,
+    /// The practitioner has not said that they read the report (21 CFR 1311.102(d)).
+    #[error(
+        "Read the audit or certification report first: Token Management, Overview, Certification."
+    )]
+    ReportNotReviewed,
     /// The clock may be wrong (21 CFR 1311.120(b)(8)).
     #[error(
         "The clock of the server could not be checked, or is off by more than five minutes, so nothing can be signed. Tell your support."
@@ -171,6 +197,11 @@ impl SigningHindrance {
             Self::NotPermitted => "not_permitted",
             Self::NoGateway => "no_gateway",
             Self::Build => "build_not_listed",
+            Self::Noncompliant => "build_noncompliant",
+            Self::NoReport => "report_missing",
+            Self::ReportExpired => "report_expired",
+            Self::ReportNotAcknowledged => "report_not_acknowledged",
+            Self::ReportNotReviewed => "report_not_reviewed",
             Self::Clock => "clock_not_checked",
             Self::NoAddress => "no_address",
         }
@@ -213,14 +244,22 @@ impl SigningSet {
 
     /// The digest of all that the page shows at a moment: what the two factors are bound to
     /// (21 CFR 1311.120(b)(11)).
-    pub fn digest(&self, shown_at: i64) -> [u8; 32] {
+    ///
+    /// # Errors
+    ///
+    /// Where what is shown has no canonical form: nothing is signed then.
+    pub fn digest(&self, shown_at: i64) -> Result<[u8; 32], CanonicalError> {
+        self.json(shown_at).digest()
+    }
+
+    fn json(&self, shown_at: i64) -> Json {
         let items = self.rows.iter().map(|row| {
             Json::object([
                 ("id", Json::from(row.id.to_string())),
                 ("content", row.it.content.json()),
             ])
         });
-        let shown = Json::object([
+        Json::object([
             ("statement", Json::from(SIGNING_STATEMENT)),
             ("practitioner", Json::from(self.person.id.to_string())),
             ("name", Json::from(self.person.name.as_str())),
@@ -230,19 +269,33 @@ impl SigningSet {
             ("date", Json::from(self.today.to_string())),
             ("shown_at", Json::from(shown_at.to_string())),
             ("prescriptions", Json::List(items.collect())),
-        ]);
-        sha256(shown.canonical().unwrap_or_default().as_bytes())
+        ])
     }
 
     /// What an app of ours shows, and what its code is bound to then. The same however often the page is made: a
     /// code is good for its step alone, and once.
-    pub fn text(&self, origin: &str) -> String {
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::digest`].
+    pub fn text(&self, origin: &str) -> Result<String, CanonicalError> {
         let patient = self.rows.first().map_or("", |row| row.it.content.patient.name.as_str());
         let numbered = (1..).zip(&self.rows);
         let lines: Vec<String> =
             numbered.flat_map(|(number, row)| row.it.content.in_lines(number)).collect();
         let lines = lines.iter().map(String::as_str);
-        ocra::signing_text(origin, &self.digest(0), &ocra::initials(patient), lines)
+        Ok(ocra::signing_text(origin, &self.digest(0)?, &ocra::initials(patient), lines))
+    }
+}
+
+/// What has no canonical form (RFC 8785) is a fault of ours: it is never signed, nor shown to be signed.
+fn not_canonical(error: CanonicalError) -> countersign_store::Error {
+    Tx::broken(&format!("what is to be signed has no canonical form: {error}"))
+}
+
+impl From<CanonicalError> for Error {
+    fn from(error: CanonicalError) -> Self {
+        Self::Internal(not_canonical(error))
     }
 }
 
@@ -400,7 +453,7 @@ impl App {
         id: PrescriptionId,
         at: At,
     ) -> Result<Result<(), StateRefusal>, Error> {
-        let kind = EventKind::PrescriptionSentAgain;
+        let (kind, running) = (EventKind::PrescriptionSentAgain, self.running());
         let done = self
             .change_prescription(kind, chart, id, at, move |tx, row, me, _| {
                 let me = me.ok_or(StateRefusal::NotYours);
@@ -410,7 +463,10 @@ impl App {
                 // What let it be signed must hold still: it may have failed months ago.
                 let papers = papers(tx, row.practice, row.it.prescriber)?;
                 let (by, content) = (row.it.prescriber, &row.it.content);
-                let hindrance = hindrance(tx, by, row.practice, &papers, content, at.now)?;
+                let hindrance = match hindrance(tx, by, row.practice, &papers, content, at.now)? {
+                    None => certification::hindrance(tx, &running, by, row.practice, at.now)?,
+                    found => found,
+                };
                 Ok(hindrance.map_or(Ok(()), |_| Err(StateRefusal::NotPermitted)))
             })
             .await?;
@@ -504,11 +560,13 @@ impl App {
 
     /// What the practitioner of the chart can sign now, with what stands in the way.
     pub async fn signing_set(&self, chart: &Chart, at: At) -> Result<SigningSet, Error> {
-        let (chart, blocked) = (chart.clone(), self.blocked(at.now));
+        let (chart, blocked, running) = (chart.clone(), self.blocked(at.now), self.running());
         let found = self
             .store
             .read("signing_set", move |tx| {
                 let Some(person) = me(&chart) else { return Ok(None) };
+                let blocked =
+                    certification::blocked(tx, blocked, &running, person, chart.practice, at.now)?;
                 let which = Which::Patient(chart.patient.clone());
                 signing_set(tx, person, chart.practice, &which, blocked, at.now)
             })
@@ -532,9 +590,7 @@ impl App {
         at: At,
     ) -> Result<Signing, Error> {
         let (app, session) = (Arc::clone(self), session.clone());
-        tokio::spawn(async move { app.try_sign(session, form, at).await })
-            .await
-            .map_err(|_| Error::Busy)?
+        to_completion("sign", at, async move { app.try_sign(session, form, at).await }).await
     }
 
     async fn try_sign(
@@ -561,7 +617,7 @@ impl App {
     ) -> Result<Signing, Error> {
         let phrase = self.try_phrase(person, form.passphrase, at).await?;
         let policy = self.options.policy;
-        let blocked = self.blocked(at.now);
+        let (blocked, running) = (self.blocked(at.now), self.running());
         let (shown_at, shown, confirm) = (form.shown_at, form.digest, form.confirm);
         let origin = self.options.public_url.clone();
         let signing = self
@@ -571,6 +627,8 @@ impl App {
                     if let Err(refusal) = phrase.settle(tx, person, at.now)? {
                         return Ok(Signing::NotConfirmed(refusal));
                     }
+                    let blocked =
+                        certification::blocked(tx, blocked, &running, person, practice, at.now)?;
                     let Some(set) = signing_set(tx, person, practice, &which, blocked, at.now)?
                     else {
                         return Ok(Signing::Refused(StateRefusal::NotReady));
@@ -587,14 +645,15 @@ impl App {
                     if !whole {
                         return Ok(Signing::Refused(StateRefusal::NotReady));
                     }
-                    if set.digest(shown_at) != shown {
+                    if set.digest(shown_at).map_err(not_canonical)? != shown {
                         return Ok(Signing::Refused(StateRefusal::Changed));
                     }
                     // Before the passcode is looked at: what can't be signed costs none.
                     if let Some((_, hindrance)) = set.hindrances.first() {
                         return Ok(Signing::Hindered(*hindrance));
                     }
-                    let code = confirm.code.clone().bound_to(Challenge::of(&set.text(&origin)));
+                    let text = set.text(&origin).map_err(not_canonical)?;
+                    let code = confirm.code.clone().bound_to(Challenge::of(&text));
                     let proved = verify(account, confirm.chosen, &code, at, &policy);
                     let models = tx.signing_models()?;
                     let unwanted = tx.refused_models(practice)?;
@@ -670,6 +729,9 @@ impl App {
         }
         if options.build == Build::Unlisted && !options.demonstration {
             return Some(SigningHindrance::Build);
+        }
+        if self.is_noncompliant() {
+            return Some(SigningHindrance::Noncompliant);
         }
         let measured = *self.clock_measured.lock().unwrap_or_else(PoisonError::into_inner);
         let right = measured.is_some_and(|(at, offset)| {

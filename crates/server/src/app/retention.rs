@@ -129,16 +129,17 @@ impl Part {
         let found = tx.records_unheld(practice, kept_from, place, PART)?;
         let more = i64::try_from(found.len()).is_ok_and(|len| len >= PART);
         let next = found.last().map(|it| (it.record.signed, it.record.prescription));
-        let over = found
-            .into_iter()
-            .map(Entry::of)
-            .filter_map(|entry| {
-                let until = keeping.until(&entry);
-                let signed = Date::at(entry.it.record.signed, &keeping.zone);
-                let over = OverRecord { id: entry.it.record.prescription, signed, until };
-                (until < today).then_some((entry, over))
-            })
-            .collect();
+        let mut over = Vec::new();
+        for it in found {
+            // The record says in which state it was signed. One that does not read back is never "old enough".
+            let entry = Entry::of(it)?;
+            let until = keeping.until(&entry);
+            let signed = Date::at(entry.it.record.signed, &keeping.zone);
+            let old = OverRecord { id: entry.it.record.prescription, signed, until };
+            if until < today {
+                over.push((entry, old));
+            }
+        }
         Ok(Self { next: next.filter(|_| more), over, kept_from })
     }
 }

@@ -10,7 +10,7 @@ use countersign_store::{Person, Session, Stage};
 
 use super::{
     Account, App, At, By, Change, DisableForm, Error, SessionSecret, hashing::Place, log,
-    new_session, session_end,
+    new_session, session_end, to_completion::to_completion,
 };
 
 /// What step 1 sends.
@@ -43,9 +43,7 @@ impl App {
         at: At,
     ) -> Result<SessionSecret, Error> {
         let app = Arc::clone(self);
-        tokio::spawn(async move { app.try_sign_in(form, old, at).await })
-            .await
-            .map_err(|_| Error::Busy)?
+        to_completion("sign_in", at, async move { app.try_sign_in(form, old, at).await }).await
     }
 
     async fn try_sign_in(

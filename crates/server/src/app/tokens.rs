@@ -2,9 +2,9 @@ use std::sync::PoisonError;
 
 use countersign_domain::{
     Actor, CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, Event, EventKind,
-    NewToken, PersonId, PracticeId, Purpose, Refusal, TokenId, TokenKind, TokenModel, TokenName,
-    TokenState, access::Cause, add_token, disable_token, otp::OneTimePasscode, replace_token,
-    same_browser, test_token,
+    ModelCode, NewToken, PersonId, PracticeId, Purpose, Refusal, TokenId, TokenKind, TokenModel,
+    TokenName, TokenState, access::Cause, add_token, disable_token, otp::OneTimePasscode,
+    replace_token, same_browser, test_token,
 };
 use countersign_store::{AuditRow, CasePurpose, CaseState, Person, ReadMark, Session, Stage, Tx};
 
@@ -27,6 +27,8 @@ pub struct Overview {
     pub events: Vec<AuditRow>,
     /// The models that the operator has judged.
     pub models: Vec<TokenModel>,
+    /// The models that their practice does not let sign.
+    pub refused_models: Vec<ModelCode>,
 }
 
 /// A fresh passcode of an active token, given with a change.
@@ -113,7 +115,9 @@ impl App {
                     tx.tokens_of(prescriber.id)?.into_iter().map(|row| row.token).collect();
                 let events = tx.events_of(prescriber.id, 200)?;
                 let models = tx.token_models()?;
-                Ok(Some(Overview { prescriber, tokens, events, models }))
+                let refused = tx.refused_models(prescriber.practice)?;
+                let refused_models = refused.into_iter().map(|(model, ..)| model).collect();
+                Ok(Some(Overview { prescriber, tokens, events, models, refused_models }))
             })
             .await?;
         let mut found = found.ok_or(Error::NotFound)?;

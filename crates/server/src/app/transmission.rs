@@ -15,6 +15,7 @@ use tokio::{task::JoinSet, time::Duration};
 use super::{
     App, At, Error,
     notices::{Mailer, Note, Notice},
+    to_completion::ended_early,
 };
 use crate::{
     newrx,
@@ -108,7 +109,9 @@ impl App {
         }
         let mut result = Ok(count);
         while let Some(done) = running.join_next().await {
-            if let Err(error) = done.map_err(|_| Error::Busy).and_then(|done| done) {
+            // It is tried again when its claim has run out; the gateway takes one prescription once, by its key.
+            let done = done.unwrap_or_else(|error| Err(ended_early("transmit", at, &error)));
+            if let Err(error) = done {
                 result = Err(error);
             }
         }

@@ -880,7 +880,10 @@ pub(super) async fn disable(
     let words = template.disable_reason.value.clone();
     let done = ctx.app().disable_for(&known.desk, person, token, why, words, ctx.at).await;
     match done.map_err(|error| ctx.stop(&error))? {
-        Ok(()) => Ok(see_other(&format!("{}?done=disabled", template.here))),
+        Ok(()) => {
+            let done = if why.is_loss() { "lost" } else { "disabled" };
+            Ok(see_other(&format!("{}?done={done}", template.here)))
+        }
         Err(refusal) => {
             template.token.error = Some(match refusal {
                 Refusal::TokenNotActive => "That token is disabled already.".to_owned(),

@@ -145,12 +145,11 @@ pub(super) async fn passcode_form(ctx: Ctx, query: Query) -> Out {
         return Ok(see_other("/portal/no-token"));
     }
     let mut template = passcode_page(&ctx, &overview);
+    let lost = format!("{} Log in with another token.", show::lost_text(&overview));
     let done = match query.text("done") {
         "resynced" => Some("The token is back in step. Wait for its next code and enter it here."),
         "enabled" => Some("The token is active again. Wait for its next code and enter it here."),
-        "lost" => Some(
-            "The token is disabled and your permission to sign is suspended. Log in with another token; two people grant the permission again.",
-        ),
+        "lost" => Some(lost.as_str()),
         "recovered" => Some("The token is added. Wait for its next code and enter it here."),
         _ => None,
     };
@@ -276,11 +275,12 @@ fn lost_page(ctx: &Ctx, overview: &Overview) -> LostPage {
     LostPage {
         page: frame(ctx, overview, "Report a lost token"),
         last_active: token.options.len() == 1,
+        prescribes: show::prescribes(overview),
         token,
         // The one it nearly always is, and the mildest.
         reason: ReasonField {
             value: DisableReason::Lost.code().to_owned(),
-            options: show::reasons(true),
+            options: show::reasons(true, overview),
             error: None,
         },
     }

@@ -1,10 +1,12 @@
 //! The pages: e-prescribing app and token-management portal. Forms in, pages or 303 out.
 
 mod activation;
+mod certification;
 mod console;
 mod contact;
 mod enrol;
 mod forgot;
+mod history;
 mod login;
 mod pairing;
 mod passphrase;
@@ -102,7 +104,10 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/enrol/passphrase", post(enrol::passphrase))
         .route("/proofing/return", get(recovery::landed))
         .route("/proofing/finish", get(recovery::finish))
+        .route("/enrol/certification", get(certification::enrolling_document))
         .route("/portal/dashboard", get(tokens::dashboard))
+        .route("/portal/certification", get(certification::own).post(certification::review))
+        .route("/portal/certification/{id}", get(certification::document))
         .route("/portal/passphrase", get(passphrase::form).post(passphrase::submit))
         .route("/portal/tokens", get(tokens::list).post(tokens::add))
         .route("/portal/tokens/new", get(tokens::add_form))
@@ -154,6 +159,10 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/practice/{practice}/people/{id}/licence", post(practice::licence))
         .route("/practice/{practice}/requests/{id}", get(practice::request).post(practice::execute))
         .route("/practice/{practice}/requests/{id}/reject", post(practice::reject))
+        .route(
+            "/practice/{practice}/certification",
+            get(certification::of_practice).post(certification::acknowledge),
+        )
         .route("/practice/{practice}/letters", get(practice::letters))
         .route("/practice/{practice}/letters/{id}", post(practice::letter))
         .route("/static/{file}", get(start::asset))
@@ -216,7 +225,7 @@ fn frame(options: &Options, support: SupportCode, title: &str) -> Page {
     page.support_code = Some(support.to_string());
     page.demonstration = options.demonstration;
     // A demonstration signs nothing that counts, and says so already.
-    page.unlisted = options.build != Build::Listed && !options.demonstration;
+    page.unlisted = !matches!(options.build, Build::Listed { .. }) && !options.demonstration;
     let contact = &options.support;
     if !contact.name.is_empty() {
         page.support = Some(SupportContact {
@@ -362,6 +371,7 @@ impl Ctx {
     fn frame(&self, title: &str) -> Page {
         let options = self.app().options();
         let mut page = frame(options, self.at.support, title);
+        page.noncompliant = self.app().is_noncompliant();
         if let Some(session) = &self.session {
             let idle_end = self.now().plus_seconds(options.policy.session_idle_seconds);
             let end = idle_end.min(session.expires);

@@ -59,6 +59,7 @@ fn phone_page(ctx: &Ctx, overview: &Overview) -> PhonePage {
     let kept = |token: &&Token| token.is_active() || token.is_temporarily_disabled();
     PhonePage {
         page: frame(ctx, overview, "New phone", NavTab::Tokens),
+        prescribes: show::prescribes(overview),
         intent: ChoiceField {
             value: String::new(),
             options: INTENTS.into_iter().map(|(code, label)| Choice::new(code, label)).collect(),

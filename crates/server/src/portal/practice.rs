@@ -477,6 +477,10 @@ pub(super) async fn person(
     let done = match query.text("done") {
         "saved" => Some((NoticeKind::Success, "Saved.")),
         "disabled" => Some((NoticeKind::Success, "The token is disabled, and its owner told.")),
+        "lost" => Some((
+            NoticeKind::Success,
+            "The token is disabled, and its owner told. A permission to sign that they had is suspended, for every token, until two people approve it again.",
+        )),
         "asked" => Some((NoticeKind::Success, "The link is on its way to their own address.")),
         "not-asked" => Some((NoticeKind::Error, "No link was sent: no address is on record.")),
         _ => None,

@@ -7,6 +7,7 @@ use axum::{
 };
 use countersign_domain::{
     Date, DeaNumber, ModelCode, PersonId, PrescriptionId, Schedule,
+    canonical::CanonicalError,
     ocra::Challenge,
     one_line,
     prescription::{
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::{
     Shared,
-    app::{Chart, Draft, OneRx, Sheet, Signing, SigningForm, SigningSet},
+    app::{Chart, Draft, Error, OneRx, Sheet, Signing, SigningForm, SigningSet},
     oidc::jwk,
     qr,
     respond::{Out, Stop, page, see_other},
@@ -523,7 +524,8 @@ pub(super) async fn paper(ctx: Ctx, Path(id): Path<String>) -> Out {
         _ => return Err(ctx.not_found()),
     };
     let mut facts = facts(content);
-    let said = crate::record::said(&signed.jws).unwrap_or_default();
+    let said = crate::record::said(&signed.jws)
+        .ok_or_else(|| ctx.stop(&Error::unreadable("a signed record")))?;
     let text = |path: &str| {
         said.pointer(path).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
     };
@@ -625,11 +627,14 @@ async fn sign_page(
             line
         })
         .collect();
-    let signs = overview.tokens.iter().any(|it| it.is_active() && it.activated.is_some());
+    let signing = show::signing_choices(&overview, ANY_TOKEN, ctx.now());
+    let signs = !signing.options.is_empty();
     let own = [ModelCode::AUTHENTICATOR, ModelCode::TERMINAL].map(ModelCode::known);
     let app = overview.tokens.iter().any(|it| it.is_active() && own.contains(&it.model));
+    // What has no canonical form is not shown to be signed.
+    let stop = |error: CanonicalError| ctx.stop(&error.into());
+    let text = set.text(&ctx.app().options().public_url).map_err(stop)?;
     let bound = app.then(|| {
-        let text = set.text(&ctx.app().options().public_url);
         let challenge = Challenge::of(&text).digits();
         let (first, last) = challenge.split_at(4);
         let picture = Some(&text).filter(|text| text.len() <= MOST_PICTURE);
@@ -641,13 +646,10 @@ async fn sign_page(
         no_token: !signs,
         rows,
         statement: SIGNING_STATEMENT,
-        digest: HEXLOWER.encode(&set.digest(shown_at)),
+        digest: HEXLOWER.encode(&set.digest(shown_at).map_err(stop)?),
         shown_at,
         passphrase: SecretField::default(),
-        step_up: Some(StepUp {
-            token: show::choices(&overview.tokens, ANY_TOKEN, ctx.now()),
-            passcode: SecretField::default(),
-        }),
+        step_up: Some(StepUp { token: signing, passcode: SecretField::default() }),
         bound,
         lock: None,
     };

@@ -303,7 +303,7 @@ both! {
         let api = place.app.api().await;
         place.app.clock.advance(30);
         assert!(!api.check(new.credential.as_str(), &new.code(place.app.now())).await.verified());
-        browser.get("/portal/tokens").await.says(200, "not for signing yet");
+        browser.get("/portal/tokens").await.says(200, "log-in only: not activated for signing");
         browser.get(&here).await.says(200, "Text message or call to •••• 0100");
         browser.post(&here, &[("code", "ABCD1234")]).await.says(422, "Ask for a code first");
         browser.post(&send, &[("channel", "email")]).await.says(422, "no code can be sent");

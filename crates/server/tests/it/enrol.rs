@@ -304,11 +304,19 @@ both! {
         browser.get("/enrol").await.says(200, "Prove your identity with Test provider");
         // Written otherwise: a person looks at it, and never the person themselves or the office.
         house.go_to_provider(&mut browser, "/enrol/provider", "near").await.leads_to("/enrol?done=proofed");
-        browser.get("/enrol").await.says(200, "Somebody looks at it");
+        let page = browser.get("/enrol?done=proofed").await;
+        page.says(200, "Your identity is not confirmed yet: your name or address is written differently there");
+        assert!(!page.words().contains("Your identity is confirmed"), "{}", page.words());
         assert_eq!(house.decide(&house.office, &[("decision", "near")]).await.status, 404);
         let mut proofer = house.at_desk(&house.proofer).await;
         let case = house.case(&mut proofer).await;
-        proofer.get(&case).await.says(200, "Birgit");
+        // Whoever decides is not spoken to as if they were the applicant.
+        let page = proofer.get(&case).await;
+        page.says(200, "Birgit");
+        page.says(200, "Compare the two below");
+        for words in ["Your name", "your identity", "You, with"] {
+            assert!(!page.words().contains(words), "{words}: {}", page.words());
+        }
         let wrong = [("decision", "near"), ("stepup_token", "any"), ("stepup_passcode", WRONG_CODE)];
         proofer.post(&case, &wrong).await.says(422, "not right");
         assert_eq!(house.decide(&house.proofer, &[("decision", "near")]).await.status, 303);
@@ -822,7 +830,7 @@ both! {
         let page = office.post(&format!("{here}/disable"), &[("token", &token), ("why", ""), ("disable_reason", "")]).await;
         assert!(page.field_error("why").is_some() && page.field_error("disable_reason").is_some());
         let fields = [("token", token.as_str()), ("why", "stolen"), ("disable_reason", "Called from the station")];
-        office.post(&format!("{here}/disable"), &fields).await.leads_to(&format!("{here}?done=disabled"));
+        office.post(&format!("{here}/disable"), &fields).await.leads_to(&format!("{here}?done=lost"));
         house.app.clock.advance(30);
         assert!(!api.check(house.app.person.phone.credential.as_str(), &house.app.code()).await.verified());
         assert_eq!(house.count("loss_reported").await, 2);

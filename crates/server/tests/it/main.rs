@@ -14,6 +14,7 @@ mod api;
 mod archive;
 mod attacks;
 mod browser;
+mod certification;
 mod enrol;
 mod faults;
 mod flow;
@@ -23,6 +24,8 @@ mod models;
 mod prescribing;
 mod routes;
 mod smart;
+mod truth;
+mod unknown;
 mod vip;
 
 use countersign_testkit::{Browser, Page, Phone};

@@ -41,7 +41,11 @@ pub(crate) fn fields() -> Vec<(&'static str, String)> {
     .collect()
 }
 
-async fn send(browser: &mut Browser, path: &str, fields: &[(&'static str, String)]) -> Page {
+pub(crate) async fn send(
+    browser: &mut Browser,
+    path: &str,
+    fields: &[(&'static str, String)],
+) -> Page {
     let fields: Vec<(&str, &str)> =
         fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     browser.post(path, &fields).await
@@ -61,7 +65,7 @@ pub(crate) fn with(
 }
 
 /// The hidden parts of the page of signing.
-fn shown(page: &Page) -> (String, String) {
+pub(crate) fn shown(page: &Page) -> (String, String) {
     let part = |name: &str| {
         let tail = page.body.split(&format!("name=\"{name}\" value=\"")).nth(1);
         tail.unwrap_or_else(|| panic!("{}", page.words())).split('"').next().unwrap().to_owned()
@@ -69,7 +73,11 @@ fn shown(page: &Page) -> (String, String) {
     (part("shown"), part("shown_at"))
 }
 
-fn signing(shown: &(String, String), passphrase: &str, code: &str) -> Vec<(&'static str, String)> {
+pub(crate) fn signing(
+    shown: &(String, String),
+    passphrase: &str,
+    code: &str,
+) -> Vec<(&'static str, String)> {
     vec![
         ("shown", shown.0.clone()),
         ("shown_at", shown.1.clone()),
@@ -80,7 +88,7 @@ fn signing(shown: &(String, String), passphrase: &str, code: &str) -> Vec<(&'sta
 }
 
 /// Writes one and marks it ready; its address.
-async fn ready(browser: &mut Browser) -> String {
+pub(crate) async fn ready(browser: &mut Browser) -> String {
     let page = send(browser, "/e-prescribing/new", &fields()).await;
     assert_eq!(page.status, 303, "{}", page.words());
     let path = page.location().to_owned();
@@ -168,7 +176,7 @@ both! {
         let chart = Chart { who: Identity::Prescriber(app.person.id), practice: app.practice, patient };
         let text = async |app: &TestApp| {
             let set = app.app.signing_set(&chart, app.app.at().unwrap()).await.unwrap();
-            set.text(&app.app.options().public_url)
+            set.text(&app.app.options().public_url).unwrap()
         };
         // The token of the terminal shows nothing: whoever has its seed can't say that it did.
         ready(&mut browser).await;
@@ -549,7 +557,8 @@ async fn a_wrong_clock_or_build_signs_nothing() {
     page.says(200, "This build of the program is not a certified one, so nothing can be signed");
     page.says(200, "This build of the program is not a certified one.");
     assert!(!page.body.contains("name=\"shown\""));
-    app.restart_with(|options| options.build = Build::Listed).await;
+    app.restart_with(|options| options.build = Build::Listed { report: "R-1".to_owned() }).await;
+    crate::certification::report_in_force(&app, "R-1").await;
     let mut browser = app.launched("amoreno").await;
     let page = browser.get("/e-prescribing/sign").await;
     page.says(200, "The clock of the server could not be checked");

@@ -36,7 +36,7 @@ enum Who {
 use Who::{Anyone, Bereft, Charted, Enrolling, Full, Machine, Pairing, Passphrase, Resetting};
 
 /// Every route there is. `router_and_list_agree` fails when one is missing here.
-const ROUTES: [(&str, &str, Who); 121] = [
+const ROUTES: [(&str, &str, Who); 125] = [
     ("/", "GET", Anyone(303)),
     ("/launch", "GET", Anyone(403)),
     ("/smart/launch", "GET", Anyone(403)),
@@ -90,7 +90,10 @@ const ROUTES: [(&str, &str, Who); 121] = [
     ("/enrol/passphrase", "POST", Enrolling),
     ("/proofing/return", "GET", Anyone(200)),
     ("/proofing/finish", "GET", Anyone(303)),
+    ("/enrol/certification", "GET", Enrolling),
     ("/portal/dashboard", "GET", Full),
+    ("/portal/certification", "GET POST", Full),
+    ("/portal/certification/{id}", "GET", Full),
     ("/portal/tokens", "GET POST", Full),
     ("/portal/tokens/new", "GET", Full),
     ("/portal/pairings", "POST", Pairing),
@@ -142,6 +145,7 @@ const ROUTES: [(&str, &str, Who); 121] = [
     ("/practice/{practice}/people/{id}/licence", "POST", Full),
     ("/practice/{practice}/requests/{id}", "GET POST", Full),
     ("/practice/{practice}/requests/{id}/reject", "POST", Full),
+    ("/practice/{practice}/certification", "GET POST", Full),
     ("/practice/{practice}/letters", "GET", Full),
     ("/practice/{practice}/letters/{id}", "POST", Full),
     ("/static/{file}", "GET", Anyone(404)),
