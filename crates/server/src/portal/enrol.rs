@@ -178,7 +178,7 @@ pub(super) fn suspension(it: &Enrolment) -> Option<String> {
     let day = Date::at(since, &it.practice.zone);
     let why = match cause {
         Cause::FactorLost => {
-            format!("a token was reported lost, stolen or compromised on {day}")
+            format!("a token or the passphrase was reported lost, stolen or compromised on {day}")
         }
         Cause::Expired => format!("a registration or license expired; it was noted on {day}"),
         Cause::Withdrawn => {

@@ -41,7 +41,7 @@ both! {
         disable(&app, &mut browser, "lost").await.leads_to("/portal/tokens?done=lost");
         browser.get("/portal/tokens?done=lost").await.says(200, SUSPENDS);
         let page = browser.get("/portal/dashboard").await;
-        page.says(200, "a token was reported lost, stolen or compromised on 2026-05-25");
+        page.says(200, "a token or the passphrase was reported lost, stolen or compromised on 2026-05-25");
         page.says(200, "Two people of your practice must approve it");
         page.says(200, "Permission to sign suspended: token or passphrase lost, stolen or compromised");
         never_says(&page, &["can\u{2019}t sign yet", "Permission to sign granted by you"]);
