@@ -94,9 +94,10 @@ both! {
     async fn a_listed_build_signs_with_its_report_acknowledged_and_read(mut app: TestApp) {
         let (office, place) = designated(&mut app).await;
         app.give_addresses(&app.person, "ada@lakeside.example").await;
+        // Marked ready before: what can't be signed may not be marked either.
+        ready(&mut app.launched("amoreno").await).await;
         listed(&mut app, Version::new(0, 1, 0), build('a'), "R-1").await;
         let mut browser = app.launched("amoreno").await;
-        ready(&mut browser).await;
         browser.get("/e-prescribing/sign").await.says(200, "is not on file here");
         // Another report covers it, and is not the one that the manifest names; and one that covers another build.
         enter(&app, "R-0", vec![build('a')]).await;
@@ -135,19 +136,17 @@ both! {
         // Another build under the same report: the practice again, the practitioner not.
         listed(&mut app, Version::new(0, 1, 0), build('b'), "R-1").await;
         app.clock.advance(31);
-        let mut browser = app.launched("amoreno").await;
-        ready(&mut browser).await;
-        browser.get("/e-prescribing/sign").await.says(200, "Your practice has not acknowledged");
+        app.signed_in().await.get("/portal/dashboard").await.says(200, "Your practice has not acknowledged");
         let mut desk = app.signed_in_as(&office).await;
         let code = office.phone.code(app.now());
         acknowledge(&mut desk, &place, &code).await.leads_to(&format!("{place}?done=acknowledged"));
+        let mut browser = app.launched("amoreno").await;
+        ready(&mut browser).await;
         sign(&app, &mut browser).await.leads_to("/e-prescribing?done=signed");
         // It runs out.
         app.clock.advance(12 * 86_400);
         app.app.clock_was_measured(0);
-        let mut browser = app.launched("amoreno").await;
-        ready(&mut browser).await;
-        browser.get("/e-prescribing/sign").await.says(200, "has expired");
+        app.signed_in().await.get("/portal/dashboard").await.says(200, "has expired");
         let events = app.events().await;
         for line in [
             "report_entered success -", "report_acknowledged success -", "report_acknowledged refused passcode_wrong",

@@ -25,6 +25,9 @@ both! {
     async fn a_lost_token_suspends_all_signing_and_every_page_says_so(mut app: TestApp) {
         let office = app.another_person().await;
         app.give_roles(&office, &[Role::Administrator, Role::Designated]).await;
+        // Whoever sets access control has an address of their own that is confirmed.
+        app.give_addresses(&office, "office@lakeside.example").await;
+        app.give_addresses(&app.person, "ada@lakeside.example").await;
         let (spare, _) = app.another_token(&app.person, "Spare").await;
         let spare = app.store.read("test", move |tx| tx.token_name(spare)).await.unwrap();
         assert_eq!(spare.as_deref(), Some("Spare"));
