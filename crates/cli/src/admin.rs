@@ -9,14 +9,14 @@ use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 use countersign_crypto::{SecretText, VerifyingKey};
 use countersign_domain::{
-    ApiKeyId, CredentialId, DeviceClass, EhrId, EmailAddress, FipsCertificate, Manufacturer,
-    ModelCode, Npi, Passphrase, PhoneNumber, PracticeId, Role, SignInName, StaffId, TimeZone,
-    TokenKind, TokenModel, access::Setting,
+    ApiKeyId, CredentialId, Date, DeviceClass, EhrId, EmailAddress, FipsCertificate, LastDayError,
+    Manufacturer, ModelCode, Npi, Passphrase, PhoneNumber, PracticeId, Role, SignInName, StaffId,
+    TimeZone, TokenKind, TokenModel, access::Setting,
 };
 use countersign_server::app::{
     App, At, Closing, Founder, Invitee, ListedKey, OverRecord, Removed, SCOPES,
 };
-use countersign_store::{Invited, Profile};
+use countersign_store::{Invited, Paper, Profile};
 use serde::Deserialize;
 
 use crate::{
@@ -583,6 +583,15 @@ impl FounderFile {
     }
 }
 
+/// Refuses a last day that can't be right.
+fn last_day(paper: &Paper, today: Date) -> anyhow::Result<()> {
+    let checked = match paper {
+        Paper::Dea(it) => LastDayError::of_registration(it.expires, today),
+        Paper::Licence(it) => LastDayError::of_licence(it.expires, today),
+    };
+    checked.with_context(|| paper.label())
+}
+
 async fn found(
     app: &App,
     practice: PracticeId,
@@ -599,12 +608,18 @@ async fn found(
         one.read().with_context(|| format!("{}: first person", file.display()))?,
         two.read().with_context(|| format!("{}: second person", file.display()))?,
     ];
+    let today = Date::at(at.now, &zone);
+    for paper in founders.iter().flat_map(|it| it.invitee.invited.papers()) {
+        last_day(&paper, today)?;
+    }
     let institution = match it.institution_dea {
         None => None,
         Some(parts) => {
             let invited = Invited { registrations: vec![parts], ..Invited::default() };
             let paper = invited.papers().into_iter().next();
-            Some(paper.context("institution_dea can't be read")?)
+            let paper = paper.context("institution_dea can't be read")?;
+            last_day(&paper, today)?;
+            Some(paper)
         }
     };
     let known = &app.options().providers;

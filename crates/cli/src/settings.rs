@@ -168,7 +168,7 @@ settings! {
     policy: Policy {
         /// Most active tokens of one prescriber.
         max_active_tokens: u32 = STANDARD.max_active_tokens, 1..=5;
-        /// Seconds after which a new passcode is asked for before tokens are changed.
+        /// Seconds after which a new passcode is asked for before tokens are changed, or something in the console.
         step_up_seconds: i64 = STANDARD.step_up_seconds, 0..=900;
         /// Seconds without a request after which a session ends.
         session_idle_seconds: i64 = STANDARD.session_idle_seconds, 60..=3_600;

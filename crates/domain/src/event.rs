@@ -97,6 +97,12 @@ pub enum EventKind {
     RequestExecuted,
     /// The second person has turned a change down.
     RequestRejected,
+    /// The person who entered a change has withdrawn it, or that was refused.
+    RequestWithdrawn,
+    /// A change that nobody had executed was closed, because something newer was decided.
+    RequestOvertaken,
+    /// NPI and DEA numbers of somebody were shown in full to those who check them.
+    IdentifiersShown,
     /// A permission to sign was granted or taken away.
     PermissionChanged,
     /// A role in a practice was given or taken.
@@ -153,7 +159,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 71] = [
+    pub const ALL: [Self; 74] = [
         Self::PassphraseTried,
         Self::PassphraseChanged,
         Self::PasscodeTried,
@@ -199,6 +205,9 @@ impl EventKind {
         Self::RequestEntered,
         Self::RequestExecuted,
         Self::RequestRejected,
+        Self::RequestWithdrawn,
+        Self::RequestOvertaken,
+        Self::IdentifiersShown,
         Self::PermissionChanged,
         Self::RoleChanged,
         Self::AuthorityChanged,
@@ -275,6 +284,9 @@ impl EventKind {
             Self::RequestEntered => "request_entered",
             Self::RequestExecuted => "request_executed",
             Self::RequestRejected => "request_rejected",
+            Self::RequestWithdrawn => "request_withdrawn",
+            Self::RequestOvertaken => "request_overtaken",
+            Self::IdentifiersShown => "identifiers_shown",
             Self::PermissionChanged => "permission_changed",
             Self::RoleChanged => "role_changed",
             Self::AuthorityChanged => "authority_changed",
@@ -352,6 +364,9 @@ impl EventKind {
             Self::RequestEntered => "Change entered",
             Self::RequestExecuted => "Change executed",
             Self::RequestRejected => "Change turned down",
+            Self::RequestWithdrawn => "Change withdrawn",
+            Self::RequestOvertaken => "Change closed by a newer decision",
+            Self::IdentifiersShown => "NPI and DEA number shown in full",
             Self::PermissionChanged => "Permission to sign",
             Self::RoleChanged => "Role changed",
             Self::AuthorityChanged => "Registration changed",

@@ -7,6 +7,7 @@
 pub mod access;
 mod calendar;
 pub mod canonical;
+pub mod console;
 mod contact;
 pub mod controlled;
 mod credential;
@@ -16,6 +17,7 @@ mod event;
 mod failures;
 pub mod identity;
 mod ids;
+pub mod marks;
 mod model;
 mod npi;
 pub mod ocra;
@@ -57,12 +59,13 @@ pub use passphrase::{
 pub use policy::{Policy, PolicyError, SameBrowser};
 pub use refusal::Refusal;
 pub use registration::{
-    DeaNumber, DeaNumberError, DeaRegistration, NoAuthority, RegistrantKind, Schedule, Schedules,
-    SchedulesError, Standing, StateLicence, UsState, UsStateError, WARN_DAYS, covers,
+    DeaNumber, DeaNumberError, DeaRegistration, LastDayError, NoAuthority, RegistrantKind,
+    Schedule, Schedules, SchedulesError, Standing, StateLicence, UsState, UsStateError, WARN_DAYS,
+    covers, latest_licence_day, latest_registration_day,
 };
 pub use role::Role;
 pub use stranger::{check_for_stranger, sync_for_stranger};
-pub use text::{is_unseen, one_line};
+pub use text::{is_unseen, mixes_scripts, one_line};
 pub use time::Timestamp;
 pub use token::{
     AddCheck, DisableReason, NewToken, PasscodeCheck, Token, TokenName, TokenNameError, TokenState,

@@ -9,6 +9,43 @@ use crate::Date;
 /// Days before an expiry from which on people are warned.
 pub const WARN_DAYS: i32 = 30;
 
+/// The latest last day that a DEA registration can have: 39 months from today. A practitioner's registration lasts
+/// 36 months, a first one 28 to 39 (21 CFR 1301.13(d)).
+pub fn latest_registration_day(today: Date) -> Date {
+    today.plus_years(3).plus_days(92)
+}
+
+/// The latest last day that a state licence can have: five years and three months from today. No state renews
+/// for longer.
+pub fn latest_licence_day(today: Date) -> Date {
+    today.plus_years(5).plus_days(92)
+}
+
+/// A last day lies too far ahead to be right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum LastDayError {
+    /// Of a registration.
+    #[error("A DEA registration lasts 36 months: the last day is {0} at the latest.")]
+    Registration(Date),
+    /// Of a licence.
+    #[error("No licence lasts so long: the last day is {0} at the latest.")]
+    Licence(Date),
+}
+
+impl LastDayError {
+    /// Checks the last day of a registration.
+    pub fn of_registration(last: Date, today: Date) -> Result<(), Self> {
+        let latest = latest_registration_day(today);
+        if last > latest { Err(Self::Registration(latest)) } else { Ok(()) }
+    }
+
+    /// Checks the last day of a licence.
+    pub fn of_licence(last: Date, today: Date) -> Result<(), Self> {
+        let latest = latest_licence_day(today);
+        if last > latest { Err(Self::Licence(latest)) } else { Ok(()) }
+    }
+}
+
 /// Why a text is no DEA number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DeaNumberError {
@@ -162,6 +199,19 @@ impl Schedules {
     /// Whether one is among them.
     pub const fn allow(self, schedule: Schedule) -> bool {
         self.0 & schedule.bit() != 0
+    }
+
+    /// Those that are in both; none where nothing is.
+    pub const fn common(self, other: Self) -> Option<Self> {
+        match self.0 & other.0 {
+            0 => None,
+            both => Some(Self(both)),
+        }
+    }
+
+    /// Whether all of them are among those of another.
+    pub const fn within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
     }
 }
 
@@ -396,6 +446,19 @@ mod tests {
         for text in ["", "XX", "N", "NEB", "N "] {
             assert_eq!(text.parse::<UsState>(), Err(UsStateError), "{text}");
         }
+    }
+
+    #[test]
+    fn schedules_meet_and_last_days_have_a_bound() {
+        let set = |text: &str| text.parse::<Schedules>().unwrap();
+        assert_eq!(set("2 2N 3").common(set("2N 3 4")), Some(set("2N 3")));
+        assert_eq!(set("2").common(set("4 5")), None);
+        assert!(set("4 5").within(Schedules::ALL) && !Schedules::ALL.within(set("4 5")));
+        let today = date("2026-05-25");
+        assert_eq!(LastDayError::of_registration(date("2029-08-25"), today), Ok(()));
+        assert!(LastDayError::of_registration(date("2029-08-26"), today).is_err());
+        assert_eq!(LastDayError::of_licence(date("2031-08-25"), today), Ok(()));
+        assert!(LastDayError::of_licence(date("2099-12-31"), today).is_err());
     }
 
     #[test]

@@ -20,3 +20,71 @@ pub fn is_unseen(c: char) -> bool {
             | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
             | '\u{e0000}'..='\u{e0fff}')
 }
+/// Whether the letters of a name come from more than one script, so that one of them may be another letter than it
+/// looks like: a Cyrillic "A" among Latin letters.
+pub fn mixes_scripts(name: &str) -> bool {
+    let mut scripts = name.chars().filter_map(script);
+    scripts.next().is_some_and(|first| scripts.any(|other| other != first))
+}
+
+/// A script that has letters which look like those of another one; all else that is no Latin letter is one more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Script {
+    Latin,
+    Greek,
+    Cyrillic,
+    Other,
+}
+
+fn script(c: char) -> Option<Script> {
+    match c {
+        // Modifier letters, such as an okina or an apostrophe, belong to every script.
+        '\u{2b0}'..='\u{2ff}' => None,
+        'A'..='Z'
+        | 'a'..='z'
+        | '\u{c0}'..='\u{2af}'
+        | '\u{1e00}'..='\u{1eff}'
+        | '\u{2c60}'..='\u{2c7f}'
+        | '\u{a722}'..='\u{a7ff}'
+        | '\u{aa}'
+        | '\u{ba}' => c.is_alphabetic().then_some(Script::Latin),
+        '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}' => {
+            c.is_alphabetic().then_some(Script::Greek)
+        }
+        '\u{400}'..='\u{52f}'
+        | '\u{1c80}'..='\u{1c8f}'
+        | '\u{2de0}'..='\u{2dff}'
+        | '\u{a640}'..='\u{a69f}' => c.is_alphabetic().then_some(Script::Cyrillic),
+        _ => c.is_alphabetic().then_some(Script::Other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_two_scripts_is_found() {
+        for one in [
+            "Ada Moreno",
+            "José Núñez",
+            "O\u{2019}Brien-Łukasz",
+            "Kaʻiulani",
+            "Анна Петрова",
+            "Ελένη",
+            "王芳",
+            "",
+        ] {
+            assert!(!mixes_scripts(one), "{one}");
+        }
+        for two in [
+            "\u{410}da Moreno",
+            "Ada M\u{43e}reno",
+            "Ad\u{3b1} Moreno",
+            "Ada \u{ff2d}oreno",
+            "Ada Моreno",
+        ] {
+            assert!(mixes_scripts(two), "{two}");
+        }
+    }
+}

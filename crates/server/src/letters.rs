@@ -82,6 +82,10 @@ notices! {
     PermissionGranted: "permission_granted" in "notices/permission_granted.txt" = "You may sign";
     /// Your permission to sign was taken away.
     PermissionRevoked: "permission_revoked" in "notices/permission_revoked.txt" = "Your permission to sign was taken away";
+    /// A registration or licence was changed.
+    PaperChanged: "paper_changed" in "notices/paper_changed.txt" = "A registration or licence was changed";
+    /// The time zone of the practice was changed.
+    ZoneChanged: "zone_changed" in "notices/zone_changed.txt" = "The time zone of {{ practice }} was changed";
     /// A registration ends soon.
     ExpiresSoon: "expires_soon" in "notices/expires_soon.txt" = "A registration ends soon";
     /// A registration has ended.

@@ -52,7 +52,7 @@ pub use pairing::{Pairing, PairingState};
 pub use people::{ApiKey, EhrRow, Identity, Person, Staff};
 pub use practice::{
     Authority, Listed, Member, Paper, PermissionRow, Practice, RequestBody, RequestRow,
-    RequestStage,
+    RequestStage, marks_of,
 };
 pub use prescription::{PrescriptionRow, PublicKey, Transmission};
 pub use session::{Patient, Session, Stage};

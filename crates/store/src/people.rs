@@ -512,6 +512,9 @@ impl Tx<'_> {
         gone += self.run(sql!("DELETE FROM smart_try WHERE expires < $1"), &[day_ago.into()])?;
         gone += self.run(sql!("DELETE FROM api_access WHERE expires < $1"), &[day_ago.into()])?;
         gone += self.run(sql!("DELETE FROM api_answer WHERE expires < $1"), &[day_ago.into()])?;
+        let former = now.plus_seconds(-countersign_domain::marks::FORMER_DAYS * 86_400);
+        gone +=
+            self.run(sql!("DELETE FROM former_marks WHERE ended < $1"), &[former.micros().into()])?;
         // Before the tokens that they name.
         gone += self.purge_pairings(now.plus_seconds(-3_600), now)?;
         gone += self.run(

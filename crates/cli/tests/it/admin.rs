@@ -1,5 +1,6 @@
 //! What an operator does on the command line.
 
+use countersign_domain::Date;
 use countersign_store::Database;
 use countersign_testkit::{PASSPHRASE, fill, open_store, real_now, write_key_file};
 
@@ -226,17 +227,23 @@ fn a_practice_is_founded_once_by_two_people() {
         ])
     };
     let office = r#"{"given": "Ruth", "family": "Okafor", "email": "ruth@lakeside.example", "phone": "402 555 0102"}"#;
+    let last =
+        |days: i32| Date::at(real_now(), &"America/Chicago".parse().unwrap()).plus_days(days);
+    let (good_until, too_long) = (last(700), last(5 * 366));
     let doctor = |npi: &str, dea: &str, email: &str| {
         format!(
             r#"{{"given": "Ben", "family": "Castillo", "email": "{email}", "npi": "{npi}",
-            "dea": ["{dea}", "NE", "2 3 4 5", "2031-05-31"], "licence": ["NE", "NE-1", "2031-05-31"]}}"#
+            "dea": ["{dea}", "NE", "2 3 4 5", "{good_until}"], "licence": ["NE", "NE-1", "{good_until}"]}}"#
         )
     };
     let good = doctor("1234567893", "BC1234563", "ben@lakeside.example");
     for (one, two, why) in [
         (office, office.to_owned(), "two people"),
         (office, doctor("1234567893", "BC1234563", "ruth@lakeside.example"), "two people"),
-        (office, office.replace("ruth", "sam"), "DEA registration"),
+        // One telephone, and so one person; and a last day that no registration has.
+        (office, office.replace("ruth", "sam"), "two people"),
+        (office, office.replace("ruth", "sam").replace("0102", "0103"), "DEA registration"),
+        (office, good.replace(&good_until.to_string(), &too_long.to_string()), "36 months"),
         (office, doctor("1234567890", "BC1234563", "ben@lakeside.example"), "npi"),
         (office, doctor("1234567893", "BC1234560", "ben@lakeside.example"), "can't be read"),
         (office, doctor("1234567893", "BC1234563", "nowhere"), "email"),

@@ -528,7 +528,9 @@ impl App {
             .store
             .write("install_demo_invitation", move |tx| {
                 let by = Actor::Operator;
-                Ok(make_invitation(tx, &mailer, by, practice, &invitee, at)?.1)
+                let (_, link, event) = make_invitation(tx, &mailer, by, practice, &invitee, at)?;
+                tx.append(&event, at.now)?;
+                Ok(link)
             })
             .await?;
         Ok(link)

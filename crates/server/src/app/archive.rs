@@ -5,13 +5,14 @@ use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use countersign_domain::{
     Actor, Date, DeadlineId, Event, EventKind, Outcome, PersonId, PracticeId, PrescriptionId,
-    TimeZone, Timestamp, one_business_day_after, prescription::State,
+    Refusal, TimeZone, Timestamp, console::ConsoleChange, one_business_day_after,
+    prescription::State,
 };
 use countersign_store::{Archived, Deadline, MonthlyLog, Tx};
 use serde_json::{Value, json};
 
 use super::{
-    App, At, Desk, Error,
+    Act, App, At, Desk, Error,
     access::RECORD_ROLES,
     notices::{Mailer, Note, Notice},
 };
@@ -281,6 +282,25 @@ impl App {
             })
             .await?;
         Ok(())
+    }
+
+    /// The records of a practice that a search finds, to leave as a file: with a passcode where the last one is
+    /// old, and on record.
+    pub async fn export_records(
+        &self,
+        act: Act,
+        search: Search,
+        at: At,
+    ) -> Result<Result<Vec<Entry>, Refusal>, Error> {
+        let found = self.search_records(&act.desk, search, at).await?;
+        let (person, practice) = (act.desk.person, act.desk.practice.id);
+        let what = format!("{} records of the practice", found.len());
+        let noted = self
+            .console(act, ConsoleChange::ExportRecords, at, move |_, event| {
+                Ok(Some(((), event.about(practice, person).detail(&what))))
+            })
+            .await?;
+        Ok(noted.map(|()| found))
     }
 
     /// The records of a practice that a search finds, newest first: for those who administer it.

@@ -55,14 +55,15 @@ use crate::{
 };
 
 pub use access::{
-    Asked, Board, Desk, Execution, NewPaper, Shown, Wanted, deadline_advice, deadline_label,
+    Asked, Board, Desk, Execution, NewPaper, PaperDone, Shown, Wanted, deadline_advice,
+    deadline_label, still_waits,
 };
 pub use activation::{Activation, Hindrance};
 pub use admin::{Closing, DemoPerson, ListedKey};
 pub use archive::{Entry, Format, MOST_RECORDS, OwnLog, Search, rendered};
 pub use cases::{CaseView, Decision, ReplyRefusal, Seen, WINDOW_SECONDS};
 pub use check::{CheckAnswer, CheckRequest};
-pub use console::{Fleet, Founder, FoundingRefusal, Rules};
+pub use console::{Act, Fleet, Founder, FoundingRefusal, Rules};
 pub use contact::{Contact, ContactForm, Way};
 pub use enrol::{
     Enrolment, Followed, Invite, Invitee, Link, PersonalData, Stepped, TERMS_VERSION,

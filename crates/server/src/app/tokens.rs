@@ -2,19 +2,18 @@ use std::sync::PoisonError;
 
 use countersign_domain::{
     Actor, CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, Event, EventKind,
-    NewToken, PersonId, PracticeId, Purpose, Refusal, TokenId, TokenKind, TokenModel, TokenName,
-    TokenState, access::Cause, add_token, disable_token, otp::OneTimePasscode, replace_token,
-    same_browser, test_token,
+    NewToken, Outcome, PersonId, PracticeId, Purpose, Refusal, TokenId, TokenKind, TokenModel,
+    TokenName, TokenState, access::Cause, add_token, console::ConsoleChange, disable_token,
+    otp::OneTimePasscode, replace_token, same_browser, test_token,
 };
 use countersign_store::{AuditRow, CasePurpose, CaseState, Person, ReadMark, Session, Stage, Tx};
 
 use super::{
-    Account, App, At, By, Chosen, Desk, Error, TokenRow,
+    Account, Act, App, At, By, Chosen, Error, TokenRow,
     access::suspend,
     cases::window,
     needs_step_up, record,
     sign_in::{passcode_event, verify},
-    tell_owner,
 };
 
 /// A prescriber's tokens and what happened to them lately.
@@ -242,53 +241,53 @@ impl App {
     /// away, and never adds (the owner alone does, with a passcode).
     pub async fn disable_for(
         &self,
-        desk: &Desk,
+        act: Act,
         person: PersonId,
         token: TokenId,
         reason: DisableReason,
         words: String,
         at: At,
-    ) -> Result<Result<(), Refusal>, Error> {
-        if !desk.may_invite() {
-            return Err(Error::NotFound);
-        }
-        let (by, practice, mailer) = (Actor::Person(desk.person), desk.practice.id, self.mailer());
-        let done = self
-            .store
-            .write("disable_for", move |tx| {
-                if !tx.is_member(person, practice)? {
-                    return Ok(None);
-                }
-                // Prescriber, then session, then token: the order in which everyone locks.
-                tx.lock_prescriber(person)?;
-                let rows = tx.tokens_of(person)?;
-                let found = rows.into_iter().find(|row| row.token.id == token);
-                // Tokens that another practice gave out are that practice's to disable.
-                let found = found.filter(|row| row.token.practice == Some(practice));
-                let Some(TokenRow { token: mut it, mark, .. }) = found else { return Ok(None) };
-                let result = disable_token(&mut it, reason, 1, true, at.now);
-                let event = Event::of(EventKind::TokenDisabled, by, &result, at.support)
-                    .about(practice, person)
-                    .token(token)
-                    .detail(&words);
-                if result.is_ok() {
+    ) -> Result<Result<Result<(), Refusal>, Refusal>, Error> {
+        let (by, practice) = (Actor::Person(act.desk.person), act.desk.practice.id);
+        let mailer = self.mailer();
+        // A loss must never wait for a passcode.
+        let change = if reason.is_loss() {
+            ConsoleChange::DisableLostToken
+        } else {
+            ConsoleChange::DisableToken
+        };
+        self.console(act, change, at, move |tx, event| {
+            if !tx.is_member(person, practice)? {
+                return Ok(None);
+            }
+            // Prescriber, then session, then token: the order in which everyone locks.
+            tx.lock_prescriber(person)?;
+            let rows = tx.tokens_of(person)?;
+            let found = rows.into_iter().find(|row| row.token.id == token);
+            // Tokens that another practice gave out are that practice's to disable.
+            let found = found.filter(|row| row.token.practice == Some(practice));
+            let Some(TokenRow { token: mut it, mark, .. }) = found else { return Ok(None) };
+            let result = disable_token(&mut it, reason, 1, true, at.now);
+            let mut event = event.about(practice, person).token(token).detail(&words);
+            match &result {
+                Ok(()) => {
                     tx.save_token(&it, mark)?;
                     tx.stale_passcodes(person)?;
-                    let event = event.reason(reason.code());
-                    record(tx, &event, at.now)?;
-                    tell_owner(&mailer, &event, tx, at.now)?;
+                    event = event.reason(reason.code());
                     if reason.is_loss() {
                         tx.end_sessions_of(person)?;
                         let what = reason.label();
                         suspend(tx, &mailer, person, Cause::FactorLost, by, what, at)?;
                     }
-                } else {
-                    record(tx, &event, at.now)?;
                 }
-                Ok(Some(result))
-            })
-            .await?;
-        done.ok_or(Error::NotFound)
+                Err(refusal) => {
+                    event.outcome = Outcome::Refused;
+                    event = event.reason(refusal.code());
+                }
+            }
+            Ok(Some((result, event)))
+        })
+        .await
     }
 
     /// Disables a token for a reason.

@@ -2,8 +2,8 @@
 
 use axum::{extract::Path, response::Response};
 use countersign_domain::{
-    Date, DeaNumber, DeaRegistration, EmailAddress, PersonId, PhoneNumber, Schedules, StateLicence,
-    UsState, enrolment::Stage as Step,
+    Date, DeaNumber, DeaRegistration, EmailAddress, LastDayError, PersonId, PhoneNumber, Schedules,
+    StateLicence, UsState, enrolment::Stage as Step,
 };
 use countersign_store::{Paper, Profile, Session, Stage};
 use http::StatusCode;
@@ -287,7 +287,14 @@ fn read_data(
             read::<Schedules>(&mut form.schedules),
             read::<Date>(&mut form.dea_expires),
         );
-        if let (Some(number), Some(state), Some(schedules), Some(expires)) = parts {
+        if let Some(last) = parts.3 {
+            let today = Date::at(ctx.now(), &it.practice.zone);
+            form.dea_expires.error =
+                LastDayError::of_registration(last, today).err().map(|error| error.to_string());
+        }
+        if let (Some(number), Some(state), Some(schedules), Some(expires), None) =
+            (parts.0, parts.1, parts.2, parts.3, &form.dea_expires.error)
+        {
             let dea = DeaRegistration { number, state, schedules, expires, withdrawn: None };
             papers.push(Paper::Dea(dea));
         } else {
@@ -300,8 +307,14 @@ fn read_data(
         }
         let state = read::<UsState>(&mut form.licence_state);
         let expires = read::<Date>(&mut form.licence_expires);
-        match (state, expires, &form.licence.error) {
-            (Some(state), Some(expires), None) => {
+        if let Some(last) = expires {
+            let today = Date::at(ctx.now(), &it.practice.zone);
+            form.licence_expires.error =
+                LastDayError::of_licence(last, today).err().map(|error| error.to_string());
+        }
+        let wrong = form.licence.error.is_some() || form.licence_expires.error.is_some();
+        match (state, expires, wrong) {
+            (Some(state), Some(expires), false) => {
                 let number = form.licence.value.clone();
                 papers.push(Paper::Licence(StateLicence {
                     state,

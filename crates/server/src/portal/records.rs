@@ -5,7 +5,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_domain::{
-    Date, HoldId, PersonId, PracticeId, PrescriptionId, Role, prescription::State,
+    Date, HoldId, PersonId, PracticeId, PrescriptionId, Role, console::ConsoleChange,
+    prescription::State,
 };
 use http::{StatusCode, header};
 
@@ -255,13 +256,19 @@ pub(super) async fn export(ctx: Ctx, Path(place): Path<String>, fields: Fields) 
     let Some(search) = asked(get, &mut template) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
-    let found = ctx.app().search_records(&known.desk, search, ctx.at).await;
-    let found = found.map_err(|error| ctx.stop(&error))?;
-    let what = format!("{} records of the practice", found.len());
-    let (person, practice) = (known.desk.person, known.desk.practice.id);
-    let noted = ctx.app().note_export(person, practice, what, ctx.at).await;
-    noted.map_err(|error| ctx.stop(&error))?;
-    let format = format_of(&fields);
+    let (change, back) = (ConsoleChange::ExportRecords, format!("{}/records", known.base()));
+    let (action, fields) = (format!("{back}/export"), &fields);
+    let asking = practice::Asking { ctx: &ctx, known: &known, fields, change, action, back };
+    let act = match asking.act() {
+        Ok(act) => act,
+        Err(asked) => return Ok(asked),
+    };
+    let found = ctx.app().export_records(act, search, ctx.at).await;
+    let found = match found.map_err(|error| ctx.stop(&error))? {
+        Ok(found) => found,
+        Err(refusal) => return Ok(asking.again(&refusal)),
+    };
+    let format = format_of(fields);
     let title = format!("Signed prescriptions, {}", known.desk.practice.name);
     Ok(file("signed-prescriptions", format, rendered(&found, format, &title)))
 }
@@ -338,9 +345,18 @@ pub(super) async fn hold(ctx: Ctx, Path(place): Path<String>, fields: Fields) ->
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     }
     let person = asked.parse::<PersonId>().ok();
-    let placed = ctx.app().place_hold(&known.desk, person, template.reason.value, ctx.at).await;
-    placed.map_err(|error| ctx.stop(&error))?;
-    Ok(see_other(&format!("{}/holds?done=held", known.base())))
+    let (change, back) = (ConsoleChange::PlaceHold, format!("{}/holds", known.base()));
+    let (action, fields) = (back.clone(), &fields);
+    let asking = practice::Asking { ctx: &ctx, known: &known, fields, change, action, back };
+    let act = match asking.act() {
+        Ok(act) => act,
+        Err(asked) => return Ok(asked),
+    };
+    let placed = ctx.app().place_hold(act, person, template.reason.value, ctx.at).await;
+    Ok(match placed.map_err(|error| ctx.stop(&error))? {
+        Ok(()) => see_other(&format!("{}/holds?done=held", known.base())),
+        Err(refusal) => asking.again(&refusal),
+    })
 }
 
 pub(super) async fn lift(

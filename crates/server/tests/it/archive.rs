@@ -236,8 +236,9 @@ both! {
         page.says(422, "2 things to correct");
         let ada = app.person.id.to_string();
         let before = app.event_count().await;
-        desk.post(&format!("{at}/holds"), &[("person", &ada), ("reason", "State v. X")]).await.leads_to(&format!("{at}/holds?done=held"));
-        assert_eq!(app.event_count().await, before + 1);
+        app.confirm(&mut desk, &ben, &format!("{at}/holds"), &[("person", &ada), ("reason", "State v. X")]).await
+            .leads_to(&format!("{at}/holds?done=held"));
+        assert_eq!(app.event_count().await, before + 2, "the passcode, and the hold");
         let told = app.messages().await.into_iter().find(|it| it.kind == "hold_changed").expect("carol is told");
         assert!(!told.body.unwrap().text.contains("State v. X"), "the reason may name a patient");
         let details = app.database.texts("SELECT COALESCE(detail, '') FROM audit_event").await;
@@ -328,7 +329,7 @@ both! {
         let holds = format!("/practice/{}/holds", app.practice);
         let mut desk = app.signed_in_as(&ben).await;
         let me = ben.id.to_string();
-        page(&mut desk, holds.clone(), &[("person", &me), ("reason", "Case")]).await.leads_to(&format!("{holds}?done=held"));
+        app.confirm(&mut desk, &ben, &holds, &[("person", &me), ("reason", "Case")]).await.leads_to(&format!("{holds}?done=held"));
         assert_eq!(over(&app).await, 254);
         let id = desk.get(&holds).await.body.split("/holds/").nth(1).unwrap().split('/').next().unwrap().to_owned();
         app.clock.advance(60);
@@ -336,7 +337,7 @@ both! {
         let form = [(why.as_str(), "Done"), ("stepup_token", "any"), ("stepup_passcode", &code)];
         page(&mut desk, format!("{holds}/{id}/lift"), &form).await.says(422, "your own records");
         // Everybody's are held: nothing goes. Lifted by somebody else, all but what is disowned goes.
-        page(&mut desk, holds.clone(), &[("person", "all"), ("reason", "Case")]).await.leads_to(&format!("{holds}?done=held"));
+        app.confirm(&mut desk, &ben, &holds, &[("person", "all"), ("reason", "Case")]).await.leads_to(&format!("{holds}?done=held"));
         assert_eq!(over(&app).await, 0);
         let disowned = {
             let desk = app.app.desk(ben.id, app.practice).await.unwrap();

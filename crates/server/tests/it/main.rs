@@ -14,6 +14,7 @@ mod api;
 mod archive;
 mod attacks;
 mod browser;
+mod console;
 mod enrol;
 mod faults;
 mod flow;

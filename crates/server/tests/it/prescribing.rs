@@ -343,6 +343,28 @@ both! {
         browser.post(&format!("{path}/cancel"), &[]).await.leads_to("/e-prescribing?done=cancelled");
     }
 
+    /// A schedule that one person takes off a registration is signed no more, from that moment.
+    /// Shows: R-1311.125-d3
+    async fn a_schedule_that_is_narrowed_is_signed_no_more(mut app: TestApp) {
+        let office = app.another_person().await;
+        app.give_roles(&office, &[Role::Administrator]).await;
+        app.give_addresses(&office, "office@x.example").await;
+        app.give_addresses(&app.person, "ada@x.example").await;
+        let mut browser = app.launched("amoreno").await;
+        ready(&mut browser).await;
+        let parts = shown(&browser.get("/e-prescribing/sign").await);
+        let mut desk = app.signed_in_as(&office).await;
+        let path = format!("/practice/{}/people/{}", app.practice, app.person.id);
+        let number = countersign_testkit::dea(0).as_text();
+        let fields = [
+            ("dea", number.as_str()), ("dea_state", "NE"), ("schedules", "4 5"), ("dea_expires", "2028-04-24"),
+            ("dea_reason", "Schedule II withdrawn"),
+        ];
+        app.confirm(&mut desk, &office, &format!("{path}/dea"), &fields).await.leads_to(&format!("{path}?done=saved"));
+        let page = send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &app.code())).await;
+        page.says(422, "does not cover the schedule");
+    }
+
     /// What is typed is kept whole or refused; a schedule belongs to its drug; a strength has a unit.
     /// Shows: R-1306.05-a, R-1311.170-e
     async fn what_is_typed_is_never_cut_and_a_schedule_is_its_drugs(app: TestApp) {

@@ -10,7 +10,7 @@ use crate::support::{NOW, People, hex, master_key, named, seen};
 
 /// Every released migration with the checksums of its two files. A released file never changes:
 /// a difference here means that databases in the field would be refused.
-const RELEASED: [Released; 9] = [
+const RELEASED: [Released; 10] = [
     Released {
         version: 1,
         name: "first",
@@ -117,6 +117,18 @@ const RELEASED: [Released; 9] = [
         postgres: (
             include_bytes!("../../migrations/postgres/0009_holds.sql"),
             "31f9247698ecff734995eac40a1f3f10beee7fb9d5865df6a3698a4799b6a57e",
+        ),
+    },
+    Released {
+        version: 10,
+        name: "former_marks",
+        sqlite: (
+            include_bytes!("../../migrations/sqlite/0010_former_marks.sql"),
+            "a42272ca1ab7008ddd428557a3beb3026e492beafe957bebd180af0c80cf5ab2",
+        ),
+        postgres: (
+            include_bytes!("../../migrations/postgres/0010_former_marks.sql"),
+            "c8232ab0a0872c9414aada872c4be0e85c4966c80e93c106122e8a905194519b",
         ),
     },
 ];
