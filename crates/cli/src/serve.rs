@@ -138,6 +138,7 @@ pub(crate) fn options(settings: &Settings, demonstration: bool) -> anyhow::Resul
         time_server: !settings.signing.time_server.is_empty(),
         build: release::build(&settings.signing)?,
         drugs: Arc::new(drugs(&settings.signing.drug_table_file)?),
+        states: Arc::new(settings.state_rules()?),
         gateway: !settings.transmission.gateway_url.is_empty(),
         pharmacies: settings.pharmacies()?,
         retention: settings.retention()?,

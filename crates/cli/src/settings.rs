@@ -13,14 +13,16 @@ use std::{
     net::{IpAddr, SocketAddr},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use config::{Config, FileFormat, Source, Value, ValueKind};
 use countersign_domain::{
     EmailAddress, FORMATS, FailureLimits, Manufacturer, Policy as DomainPolicy,
-    SameBrowser as DomainSameBrowser, TokenKind,
+    SameBrowser as DomainSameBrowser, TokenKind, UsState,
     prescription::Pharmacy,
     retention::{Retention, RetentionError, STANDARD_YEARS},
+    state_rules::{LimitOfV, StateRules},
 };
 use reqwest::Url;
 use serde::{Deserialize, Serialize, Serializer};
@@ -270,8 +272,17 @@ settings! {
         release_keys_file: String = String::new();
         /// Lets a build sign that no manifest lists. Every start puts it on record, and pages say so.
         unlisted_build: bool = false;
-        /// A table of drugs in place of the built-in one: lines such as `4 | Zolpidem tartrate`.
+        /// A table of drugs in place of the built-in one: lines such as `4 | Zolpidem tartrate`. A line such as
+        /// `2N | Testosterone | NY` says the schedule of one state; a state is never looser than the federal schedule.
         drug_table_file: String = String::new();
+        /// States that limit refills of schedule V, each as the two letters of the state in which the DEA number is
+        /// registered, the most refills, and the most days after the day of issue on which it may be filled (`-` for no
+        /// limit), such as `KY 5 180`. Elsewhere schedule V has the refills that the practitioner authorizes.
+        schedule_v_states: Vec<String> = Vec::new();
+        /// States that forbid a series of schedule II (21 CFR 1306.12(b)), each as its two letters.
+        no_series_states: Vec<String> = Vec::new();
+        /// States in which a mid-level practitioner names a supervisor, each as its two letters.
+        supervisor_states: Vec<String> = Vec::new();
     }
     /// How long signed prescriptions are kept. `countersign admin expired-records` removes what is older; nothing
     /// is removed by itself, and nothing that a practice holds.
@@ -576,6 +587,27 @@ impl Settings {
         Retention::new(years, &states).map_err(|error| wrong(error, "states"))
     }
 
+    /// What states ask of prescriptions beyond the federal rules.
+    pub(crate) fn state_rules(&self) -> Result<StateRules, SettingsError> {
+        fn all<T: FromStr<Err: fmt::Display>>(
+            name: &str,
+            texts: &[String],
+        ) -> Result<Vec<T>, SettingsError> {
+            let read = |text: &String| {
+                text.parse().map_err(|error| {
+                    SettingsError::from(format!("signing.{name}: \"{text}\": {error}"))
+                })
+            };
+            texts.iter().map(read).collect()
+        }
+        let it = &self.signing;
+        let limits: Vec<LimitOfV> = all("schedule_v_states", &it.schedule_v_states)?;
+        let no_series: Vec<UsState> = all("no_series_states", &it.no_series_states)?;
+        let supervised: Vec<UsState> = all("supervisor_states", &it.supervisor_states)?;
+        StateRules::new(&limits, &no_series, &supervised)
+            .map_err(|error| SettingsError::from(format!("signing.schedule_v_states: {error}")))
+    }
+
     /// The documented default file: TOML with the meaning of every setting above it.
     pub(crate) fn reference() -> String {
         let entries = entries();
@@ -708,6 +740,7 @@ impl Settings {
         }
         self.pharmacies().map_err(|error| error.to_string())?;
         self.retention().map_err(|error| error.to_string())?;
+        self.state_rules().map_err(|error| error.to_string())?;
         check_path("transmission.gateway_key_file", &transmission.gateway_key_file)?;
         check_path("notices.webhook_key_file", &notices.webhook_key_file)
     }

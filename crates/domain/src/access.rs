@@ -317,6 +317,11 @@ pub enum AccessRefusal {
     /// What was confirmed is not what the request says now.
     #[error("The request has changed since it was shown to you. Look at it again.")]
     Changed,
+    /// An institution's number, and no internal code of the person (21 CFR 1301.22(c), 1311.120(b)(1)(ii)).
+    #[error(
+        "Enter the internal code of this person first: the institution's DEA number can't be used without one."
+    )]
+    NoInternalCode,
     /// There is nothing to take away, or to confirm.
     #[error("Nothing to change: the permission is already in that state.")]
     NoChange,
@@ -334,6 +339,7 @@ impl AccessRefusal {
             Self::NotRegistrant => "not_registrant",
             Self::NotOpen => "request_not_open",
             Self::Changed => "request_changed",
+            Self::NoInternalCode => "internal_code_missing",
             Self::NoChange => "no_change",
         }
     }

@@ -85,6 +85,12 @@ impl Date {
         if day.day() < self.0.day() { Self(day).plus_days(1) } else { Self(day) }
     }
 
+    /// The same day so many months later; the last day of that month where it has no such day.
+    #[must_use]
+    pub fn plus_months(self, months: u8) -> Self {
+        Self(self.0.saturating_add(jiff::Span::new().months(i32::from(months))))
+    }
+
     /// Days from this day until another; negative where it has passed.
     pub fn days_until(self, other: Self) -> i32 {
         self.0.until(other.0).map_or(0, |span| span.get_days())

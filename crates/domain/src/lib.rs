@@ -28,6 +28,7 @@ mod refusal;
 mod registration;
 pub mod retention;
 mod role;
+pub mod state_rules;
 mod stranger;
 mod text;
 mod time;
@@ -57,8 +58,9 @@ pub use passphrase::{
 pub use policy::{Policy, PolicyError, SameBrowser};
 pub use refusal::Refusal;
 pub use registration::{
-    DeaNumber, DeaNumberError, DeaRegistration, NoAuthority, RegistrantKind, Schedule, Schedules,
-    SchedulesError, Standing, StateLicence, UsState, UsStateError, WARN_DAYS, covers,
+    DeaNumber, DeaNumberError, DeaRegistration, Holder, InternalCode, InternalCodeError,
+    NoAuthority, Registered, RegistrantKind, Schedule, Schedules, SchedulesError, Standing,
+    StateLicence, UsState, UsStateError, WARN_DAYS, read_dea, written_dea,
 };
 pub use role::Role;
 pub use stranger::{check_for_stranger, sync_for_stranger};

@@ -51,7 +51,7 @@ pub use outbox::{Deadline, Message, MessageBody, Nearing};
 pub use pairing::{Pairing, PairingState};
 pub use people::{ApiKey, EhrRow, Identity, Person, Staff};
 pub use practice::{
-    Authority, Listed, Member, Paper, PermissionRow, Practice, RequestBody, RequestRow,
+    Authority, CodeRow, Listed, Member, Paper, PermissionRow, Practice, RequestBody, RequestRow,
     RequestStage,
 };
 pub use prescription::{PrescriptionRow, PublicKey, Transmission};

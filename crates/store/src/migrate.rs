@@ -4,7 +4,7 @@ use countersign_domain::Timestamp;
 use crate::{Backend, Error, Store, Tx, tx::sql, value::Columns};
 
 /// The schema that this version works with.
-pub const SCHEMA_VERSION: i64 = 9;
+pub const SCHEMA_VERSION: i64 = 10;
 
 /// How long a migration lock holds if its holder died.
 const LOCK_SECONDS: i64 = 600;
@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// Append only: a released file never changes (its checksum is in every database).
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 10] = [
     Migration {
         version: 1,
         name: "first",
@@ -73,6 +73,12 @@ const MIGRATIONS: [Migration; 9] = [
         name: "holds",
         sqlite: include_str!("../migrations/sqlite/0009_holds.sql"),
         postgres: include_str!("../migrations/postgres/0009_holds.sql"),
+    },
+    Migration {
+        version: 10,
+        name: "internal_codes",
+        sqlite: include_str!("../migrations/sqlite/0010_internal_codes.sql"),
+        postgres: include_str!("../migrations/postgres/0010_internal_codes.sql"),
     },
 ];
 

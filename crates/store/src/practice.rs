@@ -1,8 +1,8 @@
 //! Practices, roles in them, registrations, permissions, and the changes that two people make.
 
 use countersign_domain::{
-    AuthorityId, Date, DeaNumber, DeaRegistration, ModelCode, PersonId, PracticeId, RequestId,
-    Role, SignInName, StateLicence, TimeZone, Timestamp, UsState,
+    AuthorityId, Date, DeaNumber, DeaRegistration, InternalCode, ModelCode, PersonId, PracticeId,
+    RequestId, Role, SignInName, Standing, StateLicence, TimeZone, Timestamp, UsState,
     access::{Acting, Cause, Permission, Setting},
 };
 
@@ -131,10 +131,30 @@ impl Paper {
 }
 
 impl Authority {
+    /// How it stands at a moment.
+    pub fn standing(&self, now: Timestamp) -> Standing {
+        Standing::at(self.stops_at, self.withdrawn, now)
+    }
+
     /// Whether it holds at a moment.
     pub fn holds(&self, now: Timestamp) -> bool {
-        self.withdrawn.is_none() && now < self.stops_at
+        self.standing(now).holds()
     }
+}
+
+/// The code of somebody who prescribes under an institution's registration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeRow {
+    /// The code.
+    pub code: InternalCode,
+    /// Whose.
+    pub person: PersonId,
+    /// When it was entered, or entered again.
+    pub entered: Timestamp,
+    /// By whom.
+    pub entered_by: PersonId,
+    /// Since when it is no longer theirs to use; none while it is.
+    pub ended: Option<Timestamp>,
 }
 
 /// A permission with what it is for.
@@ -323,6 +343,16 @@ fn permission(row: &Row, at: usize) -> Result<Permission, Error> {
             confirmed: flag(at + 4, "permission.confirmed")?,
         },
         _ => return Err(Error::Corrupt { column }),
+    })
+}
+
+fn code(row: &Row) -> Result<CodeRow, Error> {
+    Ok(CodeRow {
+        code: parsed(row.text(0, "internal_code.code")?, "internal_code.code")?,
+        person: row.id(1, "internal_code.person", PersonId::from_slice)?,
+        entered: time(row, 2, "internal_code.entered")?,
+        entered_by: row.id(3, "internal_code.entered_by", PersonId::from_slice)?,
+        ended: opt_time(row, 4, "internal_code.ended")?,
     })
 }
 
@@ -594,6 +624,81 @@ impl Tx<'_> {
         .collect()
     }
 
+    /// The codes of those who prescribe under the registration of an institution, those that ended too.
+    pub fn internal_codes(&mut self, practice: PracticeId) -> Result<Vec<CodeRow>, Error> {
+        self.rows(
+            sql!("SELECT code, person, entered, entered_by, ended FROM internal_code WHERE practice = $1 ORDER BY code"),
+            &[practice.as_bytes().into()],
+        )?
+        .iter()
+        .map(code)
+        .collect()
+    }
+
+    /// The code with which somebody prescribes under the registration of an institution.
+    pub fn internal_code(
+        &mut self,
+        practice: PracticeId,
+        person: PersonId,
+    ) -> Result<Option<InternalCode>, Error> {
+        self.row(
+            sql!("SELECT code, person, entered, entered_by, ended FROM internal_code "
+                "WHERE practice = $1 AND person = $2 AND ended IS NULL"),
+            &[practice.as_bytes().into(), person.as_bytes().into()],
+        )?
+        .map_or(Ok(None), |row| code(&row).map(|row| Some(row.code)))
+    }
+
+    /// Gives somebody a code in place of the one that they have, or takes it; their tokens follow. `false` where the code
+    /// is or was somebody else's: then nothing is written.
+    pub fn set_internal_code(
+        &mut self,
+        practice: PracticeId,
+        person: PersonId,
+        to: Option<&InternalCode>,
+        by: PersonId,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        if let Some(to) = to {
+            let known = self.row(
+                locking!("SELECT code, person, entered, entered_by, ended FROM internal_code WHERE practice = $1 AND code = $2"),
+                &[practice.as_bytes().into(), to.as_str().into()],
+            )?;
+            if known.as_ref().map(code).transpose()?.is_some_and(|known| known.person != person) {
+                return Ok(false);
+            }
+        }
+        self.run(
+            sql!("UPDATE internal_code SET ended = $3, ended_by = $4 WHERE practice = $1 AND person = $2 AND ended IS NULL"),
+            &[
+                practice.as_bytes().into(),
+                person.as_bytes().into(),
+                now.micros().into(),
+                by.as_bytes().into(),
+            ],
+        )?;
+        if let Some(to) = to {
+            let given = self.run(
+                sql!("INSERT INTO internal_code (practice, code, person, entered, entered_by) VALUES ($1, $2, $3, $4, $5) "
+                    "ON CONFLICT (practice, code) DO UPDATE SET entered = excluded.entered, entered_by = excluded.entered_by, "
+                    "ended = NULL, ended_by = NULL WHERE internal_code.person = excluded.person"),
+                &[
+                    practice.as_bytes().into(),
+                    to.as_str().into(),
+                    person.as_bytes().into(),
+                    now.micros().into(),
+                    by.as_bytes().into(),
+                ],
+            )?;
+            if given != 1 {
+                // Somebody else got it meanwhile: looked at again, that is found.
+                return Err(Error::Retry);
+            }
+        }
+        self.refresh_signing(person)?;
+        Ok(true)
+    }
+
     /// The permissions of a practice.
     pub fn permissions(&mut self, practice: PracticeId) -> Result<Vec<PermissionRow>, Error> {
         self.rows(
@@ -710,7 +815,8 @@ impl Tx<'_> {
                 "FROM permission p JOIN authority a ON a.id = p.authority AND a.withdrawn IS NULL "
                 "JOIN authority l ON l.person = p.person AND l.practice = p.practice AND l.kind = 'licence' "
                 "AND l.state = a.state AND l.withdrawn IS NULL "
-                "WHERE p.person = $1 AND p.practice = $2 AND p.state = 'granted'"),
+                "WHERE p.person = $1 AND p.practice = $2 AND p.state = 'granted' AND (a.person IS NOT NULL OR EXISTS "
+                "(SELECT k.code FROM internal_code k WHERE k.practice = p.practice AND k.person = p.person AND k.ended IS NULL))"),
             &[person.as_bytes().into(), practice.as_bytes().into()],
         )?;
         row.map_or(Ok(None), |row| opt_time(&row, 0, "authority.stops_at"))

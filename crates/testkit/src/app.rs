@@ -103,6 +103,8 @@ pub struct TestApp {
     pub charts: Router,
     /// How the gateway to it answers.
     pub mood: Arc<Mutex<GatewayMood>>,
+    /// What was handed to the gateway, as it was posted.
+    pub parcels: Arc<Mutex<Vec<String>>>,
     outbound: Arc<dyn Outbound>,
     router: Router,
     limits: Arc<Limits>,
@@ -127,6 +129,7 @@ fn options() -> Options {
         time_server: false,
         build: Build::Unlisted,
         drugs: Arc::new(Table::built_in()),
+        states: Arc::default(),
         gateway: true,
         pharmacies: vec!["9999991 Corner Pharmacy, 3 Oak Street".parse().unwrap()],
         retention: Retention::default(),
@@ -194,6 +197,7 @@ struct InProcess {
     pharmacy: Router,
     ehr: Arc<OnceLock<Router>>,
     mood: Arc<Mutex<GatewayMood>>,
+    parcels: Arc<Mutex<Vec<String>>>,
     clock: Arc<FrozenClock>,
 }
 
@@ -312,6 +316,7 @@ impl Outbound for InProcess {
 
     fn parcel<'a>(&'a self, parcel: Parcel<'a>) -> Sending<'a, Vec<u8>> {
         let mood = *self.mood.lock().unwrap();
+        self.parcels.lock().unwrap().push(parcel.body.to_owned());
         let seconds = self.clock.now().seconds();
         let request = Request::post("/prescriptions")
             .header("content-type", "application/json")
@@ -371,12 +376,14 @@ impl TestApp {
         let published = Arc::new(OnceLock::new());
         let pharmacy = pharmacy_of(&clock, &published);
         let mood = Arc::new(Mutex::default());
+        let parcels = Arc::new(Mutex::default());
         let charts = Arc::new(OnceLock::new());
         let outbound: Arc<dyn Outbound> = Arc::new(InProcess {
             provider: provider.clone(),
             pharmacy: pharmacy.clone(),
             ehr: Arc::clone(&charts),
             mood: Arc::clone(&mood),
+            parcels: Arc::clone(&parcels),
             clock: Arc::clone(&clock),
         });
         let app = Arc::new(app.reaching(Arc::clone(&outbound)));
@@ -420,6 +427,7 @@ impl TestApp {
             pharmacy,
             charts,
             mood,
+            parcels,
             outbound,
             router,
             limits,

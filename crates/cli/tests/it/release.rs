@@ -44,4 +44,27 @@ fn a_manifest_lists_binaries_and_nothing_else_does() {
     place.write("countersign.toml", "[signing]\ndrug_table_file = \"drugs\"\n");
     place.write("drugs", "4 | A\nfour | B\n");
     place.run(&["serve", "--check-config"]).fails("drugs: line 2");
+    // A state is never looser than the federal schedule.
+    place.write("drugs", "3N | Testosterone\n2N | Testosterone | NY\n4 | Testosterone | KY\n");
+    place
+        .run(&["serve", "--check-config"])
+        .fails("drugs: line 3: federally this drug is of schedule 3N");
+    place.write("drugs", "3N | Testosterone\n2N | Testosterone | NY\n5 | Gabapentin | KY\n");
+    let states = "schedule_v_states = [\"KY 5 180\"]\nno_series_states = [\"NY\"]\nsupervisor_states = [\"TX\"]\n";
+    let file = format!("[signing]\ndrug_table_file = \"drugs\"\n{states}");
+    place.write("countersign.toml", &file);
+    place.run(&["serve", "--check-config"]).good();
+    for (good, bad, text) in [
+        ("KY 5 180", "KY five", "signing.schedule_v_states: \"KY five\": write the two letters"),
+        (
+            "\"KY 5 180\"",
+            "\"KY 5 180\", \"KY 4 -\"",
+            "signing.schedule_v_states: this state has a limit already",
+        ),
+        ("\"NY\"", "\"New York\"", "signing.no_series_states: \"New York\": Use the two letters"),
+        ("\"TX\"", "\"XX\"", "signing.supervisor_states: \"XX\": Use the two letters"),
+    ] {
+        place.write("countersign.toml", &file.replace(good, bad));
+        place.run(&["serve", "--check-config"]).fails(text);
+    }
 }

@@ -86,17 +86,32 @@ struct PrescriptionBody {
     unit: String,
     /// Directions for use.
     directions: String,
-    /// Refills: none on schedule II, at most five on III to V.
+    /// For how many days it lasts; needed in a series. 0 or left out: not said.
+    #[serde(default)]
+    #[schemars(range(max = 999))]
+    days_supply: u16,
+    /// Refills: none on schedule II, at most five on III and IV, on V what the state of the DEA number allows.
     refills: u8,
     /// Earliest fill date of a series of schedule II, `YYYY-MM-DD`.
     #[serde(default)]
     earliest_fill: String,
+    /// A word of yours, the same on all of the request that are one series of schedule II (21 CFR 1306.12(b)): one drug, at
+    /// most 90 days in all, an earliest fill date on each but the first. They are numbered by those dates.
+    #[serde(default)]
+    #[schemars(length(max = 40))]
+    series: String,
+    /// Name of the supervisor of a mid-level practitioner, where the state wants one. Never the signer.
+    #[serde(default)]
+    supervisor: String,
+    /// DEA number of the supervisor.
+    #[serde(default)]
+    supervisor_dea: String,
     /// A word to the pharmacist.
     #[serde(default)]
     note: String,
     /// NCPDP number of the pharmacy; one that is set up here.
     pharmacy: String,
-    /// DEA number under which it is signed.
+    /// DEA number under which it is signed; an institution's with or without hyphen and internal code, which is added.
     dea: String,
     /// The practitioner has marked this one ready on your screen (21 CFR 1311.120(b)(10)). Must be true.
     ready: bool,
@@ -206,9 +221,9 @@ struct TokenBody {
 /// A DEA registration.
 #[derive(Debug, Serialize, JsonSchema)]
 struct RegistrationBody {
-    /// The number.
+    /// The number as it stands on a prescription: an institution's with hyphen and internal code.
     number: String,
-    /// The state.
+    /// The state. Its rules count for prescriptions under this number.
     state: String,
     /// The schedules that it covers.
     schedules: String,
@@ -223,7 +238,7 @@ struct PrescriberBody {
     name: String,
     /// Active tokens.
     tokens: Vec<TokenBody>,
-    /// Registrations in force, their own and the institution's.
+    /// Registrations under which they may prescribe now, their own and the institution's.
     registrations: Vec<RegistrationBody>,
 }
 
@@ -236,6 +251,9 @@ struct WrongBody {
     field: &'static str,
     /// What to do.
     detail: String,
+    /// Stable code, where it is no fault of the request: the prescription could not be signed now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
 }
 
 /// A problem document (RFC 9457).
@@ -406,17 +424,33 @@ async fn prescriber(State(shared): State<Shared>, known: Known, Path(npi): Path<
     .into_response())
 }
 
+/// What is wrong with a request. Where it is no fault of the request, the code of the first hindrance is that of the whole.
 fn wrong(errors: Vec<Wrong>) -> Stop {
-    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    let hindered = errors.iter().all(|it| it.code.is_some());
+    let first = errors.first().filter(|_| hindered);
+    let first = first.and_then(|it| Some((it.code?.to_owned(), it.text.clone())));
+    let status = match first {
+        Some(_) => StatusCode::CONFLICT,
+        None => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    let (code, detail) = first.unwrap_or_else(|| {
+        let detail = "Nothing was put down. Mend what is wrong, and send it again.".to_owned();
+        ("request_wrong".to_owned(), detail)
+    });
     let body = ProblemBody {
         r#type: "about:blank".to_owned(),
-        title: "Unprocessable Entity".to_owned(),
+        title: status.canonical_reason().unwrap_or_default().to_owned(),
         status: status.as_u16(),
-        code: "request_wrong".to_owned(),
-        detail: "Nothing was put down. Mend what is wrong, and send it again.".to_owned(),
+        code,
+        detail,
         errors: errors
             .into_iter()
-            .map(|it| WrongBody { prescription: it.prescription, field: it.field, detail: it.text })
+            .map(|it| WrongBody {
+                prescription: it.prescription,
+                field: it.field,
+                detail: it.text,
+                code: it.code,
+            })
             .collect(),
     };
     let mut response = (status, Json(body)).into_response();
@@ -436,7 +470,7 @@ async fn create(State(shared): State<Shared>, known: Known, headers: HeaderMap, 
     let body: NewRequestBody = sent.read()?;
     let mut errors = Vec::new();
     let mut tell = |field, text: &str| {
-        errors.push(Wrong { prescription: None, field, text: text.to_owned() });
+        errors.push(Wrong { prescription: None, field, text: text.to_owned(), code: None });
     };
     let npi = body.npi.parse::<Npi>();
     if let Err(error) = &npi {
@@ -477,8 +511,12 @@ async fn create(State(shared): State<Shared>, known: Known, headers: HeaderMap, 
                 quantity: it.quantity,
                 unit: it.unit,
                 directions: it.directions,
+                days_supply: it.days_supply,
                 refills: it.refills,
                 earliest_fill: it.earliest_fill,
+                series: it.series,
+                supervisor: it.supervisor,
+                supervisor_dea: it.supervisor_dea,
                 note: it.note,
                 pharmacy: it.pharmacy,
                 dea: it.dea,

@@ -15,8 +15,8 @@ use countersign_domain::{
     one_business_day_after,
 };
 use countersign_store::{
-    Authority, Deadline, Listed, Member, Nearing, Paper, PermissionRow, Practice, RequestBody,
-    RequestRow, RequestStage, Session, Tx,
+    Authority, CodeRow, Deadline, Listed, Member, Nearing, Paper, PermissionRow, Practice,
+    RequestBody, RequestRow, RequestStage, Session, Tx,
 };
 
 use super::{
@@ -24,6 +24,7 @@ use super::{
     archive::remind_of_logs,
     fobs::retire_worn_out,
     notices::{Mailer, Note, Notice},
+    prescriptions::Practitioner,
     record,
     sign_in::{passcode_event, verify},
 };
@@ -60,6 +61,8 @@ pub struct Board {
     pub roles: Vec<Member>,
     /// Registrations and licences of everybody, and the institution's own.
     pub authorities: Vec<Authority>,
+    /// Codes with which people prescribe under the institution's registration, those that ended too.
+    pub codes: Vec<CodeRow>,
     /// Permissions.
     pub permissions: Vec<PermissionRow>,
     /// Changes that two people make, newest first.
@@ -267,6 +270,7 @@ impl App {
                     people: tx.people_of(id)?,
                     roles: tx.roles_in(id)?,
                     authorities: tx.all_authorities(id)?,
+                    codes: tx.internal_codes(id)?,
                     permissions: tx.permissions(id)?,
                     requests: tx.requests(id, 200)?,
                     deadlines: tx.deadlines(id, 200)?,
@@ -307,6 +311,7 @@ impl App {
                 let entered = enter(id, matter, &reason, by, at.now);
                 let entered = match entered {
                     Ok(_) if changes_nothing(tx, &row)? => Err(AccessRefusal::NoChange),
+                    Ok(_) if lacks_internal_code(tx, &row)? => Err(AccessRefusal::NoInternalCode),
                     other => other,
                 };
                 let mut event =
@@ -700,15 +705,8 @@ fn watch_papers(tx: &mut Tx<'_>, mailer: &Mailer, at: At) -> Result<u64, counter
                     if practice != it.practice || !row.permission.allows() {
                         continue;
                     }
-                    let of = tx.authority(practice, row.authority)?;
-                    let Some(of) = of else { continue };
-                    let licences = tx.authorities(practice, Some(holder))?;
-                    let licensed = licences.iter().any(|other| {
-                        matches!(other.paper, Paper::Licence(_))
-                            && other.paper.state() == of.paper.state()
-                            && other.holds(at.now)
-                    });
-                    if of.holds(at.now) && licensed {
+                    let holds = Practitioner::of(tx, holder, practice, at.now)?;
+                    if holds.is_none_or(|it| it.is_in_force(row.authority)) {
                         continue;
                     }
                     let (cause, actor) = (Cause::Expired, Actor::System);
@@ -821,6 +819,23 @@ fn changes_nothing(tx: &mut Tx<'_>, row: &RequestRow) -> Result<bool, countersig
     })
 }
 
+/// Whether it grants an institution's registration to somebody who has no code there (21 CFR 1311.120(b)(1)(ii)).
+fn lacks_internal_code(
+    tx: &mut Tx<'_>,
+    row: &RequestRow,
+) -> Result<bool, countersign_store::Error> {
+    let (RequestBody::Grant { .. }, Some(person), Some(authority)) =
+        (&row.body, row.person, row.authority)
+    else {
+        return Ok(false);
+    };
+    let number = tx.authority(row.practice, authority)?.and_then(|it| it.paper.dea());
+    // Also where somebody has entered the institution's number as their own.
+    let of_institution = number.is_some()
+        && tx.authorities(row.practice, None)?.iter().any(|it| it.paper.dea() == number);
+    Ok(of_institution && tx.internal_code(row.practice, person)?.is_none())
+}
+
 /// Reads a change with the people as they are now.
 fn read_request(
     tx: &mut Tx<'_>,
@@ -862,6 +877,9 @@ fn trial(
         }
         return Ok(request.carry_out(&by, Confirmed(shown), setting, now).map(|()| None));
     };
+    if request.is_open(now) && lacks_internal_code(tx, row)? {
+        return Ok(Err(AccessRefusal::NoInternalCode));
+    }
     let solo = setting == Setting::Practitioners && registrants(tx, practice.id, now)? == 1;
     let mut permission = tx.permission(holder, practice.id, authority)?;
     let done = request.execute(&mut permission, &by, Confirmed(shown), setting, solo, now);

@@ -138,16 +138,21 @@ pub fn rendered(entries: &[Entry], format: Format, title: &str) -> Vec<u8> {
 }
 
 fn csv(entries: &[Entry]) -> String {
-    const HEAD: &str = "signed_at,patient,birth_date,mrn,drug,strength,form,schedule,quantity,unit,refills,earliest_fill,directions,pharmacy,practitioner,npi,dea,state,disowned,id,key_id\r\n";
+    const HEAD: &str = "signed_at,patient,birth_date,mrn,drug,strength,form,schedule,quantity,unit,refills,earliest_fill,directions,pharmacy,practitioner,npi,dea,state,disowned,id,key_id,days_supply,last_fill,series,supervisor\r\n";
     let mut text = HEAD.to_owned();
     for entry in entries {
-        let record = &entry.it.record;
+        let signed = &entry.it.record;
         let refills = entry.number("/prescription/refills").to_string();
         let (id, disowned) = (
-            record.prescription.to_string(),
+            signed.prescription.to_string(),
             entry.it.disowned.map(Timestamp::minute_text).unwrap_or_default(),
         );
         let of = |path: &str| entry.text(path);
+        let days = match entry.number("/prescription/days_supply") {
+            0 => String::new(),
+            days => days.to_string(),
+        };
+        let series = record::series(&entry.said);
         let cells = [
             of("/signed_at"),
             of("/prescription/patient/name"),
@@ -169,7 +174,11 @@ fn csv(entries: &[Entry]) -> String {
             entry.it.state.code(),
             &disowned,
             &id,
-            &record.key_id,
+            &signed.key_id,
+            &days,
+            of("/prescription/last_fill"),
+            &series,
+            of("/prescription/supervisor/name"),
         ];
         let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
         text.push_str(&cells.join(","));

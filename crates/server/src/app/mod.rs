@@ -17,6 +17,7 @@ mod enrol;
 mod fobs;
 mod hashing;
 mod integration;
+mod internal_codes;
 mod launch;
 mod models;
 mod notices;
@@ -42,7 +43,7 @@ use countersign_crypto::{Drawn, Rng, SecretText, random_array, sha256};
 use countersign_domain::{
     Actor, Event, EventKind, Failures, Manufacturer, Outcome, PersonId, Policy, Purpose, Refusal,
     SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState, controlled::Table, otp::Step,
-    prescription::Pharmacy, retention::Retention,
+    prescription::Pharmacy, retention::Retention, state_rules::StateRules,
 };
 use countersign_store::{Lane, ReadMark, RngSource, Session, Stage, Store, TokenRow, Tx};
 use data_encoding::BASE64URL_NOPAD;
@@ -72,12 +73,14 @@ pub use fobs::{ImportRefusal, NewFob};
 pub use integration::{
     ACCESS_SECONDS, Caller, Created, Known, NewRequest, RequestView, SCOPES, Written, Wrong,
 };
+pub use internal_codes::CodeEntered;
 pub use launch::LaunchRefusal;
 pub use models::{HandOverForm, HandedOver};
 pub use pairing::PAIRING_SECONDS;
 pub use passphrase::PassphraseForm;
 pub use prescriptions::{
-    Chart, Draft, OneRx, RECORD_FORMAT, Sheet, Signing, SigningForm, SigningHindrance, SigningSet,
+    Chart, Draft, Judgment, OneRx, RECORD_FORMAT, RECORD_FORMATS, RxRefusal, Sheet, Signing,
+    SigningForm, SigningHindrance, SigningSet,
 };
 pub use provision::ProvisionRefusal;
 pub use reset::ForgotForm;
@@ -148,6 +151,8 @@ pub struct Options {
     pub build: Build,
     /// The drugs that are offered, with their schedules.
     pub drugs: Arc<Table>,
+    /// What states ask of prescriptions beyond the federal rules.
+    pub states: Arc<StateRules>,
     /// A gateway to the pharmacies is set up; without one nothing is signed.
     pub gateway: bool,
     /// The pharmacies that it reaches.

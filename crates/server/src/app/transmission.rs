@@ -19,6 +19,7 @@ use super::{
 use crate::{
     newrx,
     outbound::{Fault, Outbound, Parcel},
+    record,
 };
 
 /// How long a prescription that is being sent belongs to the one who sends it, in seconds: longer than a
@@ -119,14 +120,12 @@ impl App {
         let (practice, id) = (it.practice, it.prescription);
         let found = self
             .store
-            .read("prescription_to_send", move |tx| {
-                Ok(tx.prescription(practice, id)?.zip(tx.signed_record(practice, id)?))
-            })
+            .read("prescription_to_send", move |tx| tx.signed_record(practice, id))
             .await?;
         let tried = match found {
-            Some((row, signed)) => {
+            Some(signed) => {
                 let key = id.to_string();
-                match parcel(&row, &signed, &self.options.public_url) {
+                match parcel(&signed, &self.options.public_url) {
                     Ok(body) => Tried::of(outbound.parcel(Parcel { key: &key, body: &body }).await),
                     Err(why) => Tried::Rejected(why.to_owned()),
                 }
@@ -193,17 +192,15 @@ fn slow_before(now: Timestamp) -> Timestamp {
     now.plus_seconds(-SLOW_SECONDS)
 }
 
-/// What the gateway gets: the signed record, and the same as a message of the pharmacies' network.
-fn parcel(
-    row: &PrescriptionRow,
-    signed: &SignedRecord,
-    public_url: &str,
-) -> Result<String, &'static str> {
-    let message = newrx::of_record(row, signed)?;
-    let pharmacy = row.it.content.pharmacy.as_ref().ok_or("it names no pharmacy")?;
+/// What the gateway gets: the signed record, and the same as a message of the pharmacies' network. All of it is what the
+/// record says.
+fn parcel(signed: &SignedRecord, public_url: &str) -> Result<String, &'static str> {
+    let message = newrx::of_record(signed)?;
+    let said = record::said(&signed.jws).ok_or("the signed record can't be read")?;
+    let pharmacy = said.pointer("/prescription/pharmacy").ok_or("it names no pharmacy")?;
     Ok(json!({
-        "id": row.id.to_string(),
-        "pharmacy": { "ncpdp": pharmacy.ncpdp, "name": pharmacy.name },
+        "id": signed.prescription.to_string(),
+        "pharmacy": pharmacy,
         "signed_record": signed.jws,
         "keys": format!("{public_url}/.well-known/jwks.json"),
         "new_rx": message,

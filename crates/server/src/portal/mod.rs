@@ -5,6 +5,7 @@ mod console;
 mod contact;
 mod enrol;
 mod forgot;
+mod internal_codes;
 mod login;
 mod pairing;
 mod passphrase;
@@ -152,6 +153,7 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/practice/{practice}/people/{id}/revoke", post(practice::revoke))
         .route("/practice/{practice}/people/{id}/dea", post(practice::dea))
         .route("/practice/{practice}/people/{id}/licence", post(practice::licence))
+        .route("/practice/{practice}/people/{id}/code", post(internal_codes::enter))
         .route("/practice/{practice}/requests/{id}", get(practice::request).post(practice::execute))
         .route("/practice/{practice}/requests/{id}/reject", post(practice::reject))
         .route("/practice/{practice}/letters", get(practice::letters))

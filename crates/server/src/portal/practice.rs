@@ -10,7 +10,7 @@ use countersign_domain::{
     proofing::Channel,
 };
 use countersign_store::{
-    Authority, CaseState, Deadline, Paper, RequestBody, RequestRow, RequestStage, Session,
+    Authority, CaseState, CodeRow, Deadline, Paper, RequestBody, RequestRow, RequestStage, Session,
 };
 use data_encoding::HEXLOWER;
 use http::StatusCode;
@@ -65,6 +65,11 @@ impl Known {
     pub(super) fn name(&self, id: PersonId) -> String {
         let found = self.board.people.iter().find(|person| person.id == id);
         found.map_or_else(|| "Somebody else".to_owned(), |person| person.name.clone())
+    }
+
+    /// The code with which somebody prescribes under the institution's registration.
+    pub(super) fn code(&self, person: PersonId) -> Option<&CodeRow> {
+        self.board.codes.iter().find(|row| row.person == person && row.ended.is_none())
     }
 
     fn authority(&self, row: &RequestRow) -> Option<&Authority> {
@@ -340,7 +345,10 @@ fn papers(known: &Known, ctx: &Ctx, person: PersonId) -> Vec<PaperLine> {
         let (what, number, schedules) = match &it.paper {
             Paper::Dea(dea) if it.person.is_none() => (
                 "DEA registration of the institution",
-                dea.number.masked(),
+                match known.code(person) {
+                    Some(row) => format!("{}-{}", dea.number.masked(), row.code),
+                    None => dea.number.masked(),
+                },
                 dea.schedules.to_string(),
             ),
             Paper::Dea(dea) => ("DEA registration", dea.number.masked(), dea.schedules.to_string()),
@@ -415,6 +423,18 @@ pub(super) async fn person_page(
             error: None,
         },
         revoke_reason: TextField::default(),
+        code: known
+            .board
+            .authorities
+            .iter()
+            .any(|it| it.person.is_none() && it.paper.dea().is_some())
+            .then(|| TextField {
+                value: known.code(id).map(|row| row.code.to_string()).unwrap_or_default(),
+                error: None,
+            }),
+        code_entered: known
+            .code(id)
+            .map(|row| (known.name(row.entered_by), show::when(row.entered))),
         dea: TextField::default(),
         dea_state: TextField::default(),
         schedules: TextField::default(),

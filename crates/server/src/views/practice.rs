@@ -221,6 +221,10 @@ pub struct PersonPage {
     pub cause: ChoiceField,
     /// More on it. Sends `revoke_reason`.
     pub revoke_reason: TextField,
+    /// The internal code behind the institution's DEA number, where it has one. Sends `code`.
+    pub code: Option<TextField>,
+    /// Who entered it, and when.
+    pub code_entered: Option<(String, When)>,
     /// DEA number. Sends `dea`.
     pub dea: TextField,
     /// Its state. Sends `dea_state`.
@@ -265,6 +269,7 @@ impl PersonPage {
             ("revoked", "Registration", &self.revoke.error),
             ("cause", "Cause", &self.cause.error),
             ("revoke_reason", "Reason", &self.revoke_reason.error),
+            ("code", "Internal code", self.code.as_ref().map_or(&None, |it| &it.error)),
             ("dea", "DEA number", &self.dea.error),
             ("dea_state", "State", &self.dea_state.error),
             ("schedules", "Schedules", &self.schedules.error),

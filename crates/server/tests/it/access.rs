@@ -526,7 +526,7 @@ both! {
             }
         }
         for path in ["/due/{id}", "/people/{person}/grant", "/people/{person}/revoke", "/people/{person}/dea",
-            "/people/{person}/licence", "/people/{person}/role", "/people/{person}/disable", "/people/{person}/prove-again",
+            "/people/{person}/licence", "/people/{person}/code", "/people/{person}/role", "/people/{person}/disable", "/people/{person}/prove-again",
             "/cases/{id}", "/invitations/{id}/resend", "/invitations/{id}/revoke", "/requests/{request}", "/requests/{request}/reject", "/letters/{id}"] {
             for practice in [place.app.practice, elsewhere] {
                 let path = path.replace("{person}", &place.app.person.id.to_string())

@@ -43,11 +43,16 @@ async fn archive(
             quantity: None,
             unit: String::new(),
             directions: String::new(),
+            days_supply: None,
             refills: 0,
             earliest_fill: None,
+            last_fill: None,
+            series: None,
             note: String::new(),
             pharmacy: None,
             dea: None,
+            internal_code: None,
+            supervisor: None,
         };
         let it =
             Prescription { prescriber: person, content, state: State::Transmitted { at: signed } };

@@ -22,6 +22,7 @@ mod layering;
 mod models;
 mod prescribing;
 mod routes;
+mod signing_rules;
 mod smart;
 mod vip;
 

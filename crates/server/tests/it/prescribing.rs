@@ -41,7 +41,11 @@ pub(crate) fn fields() -> Vec<(&'static str, String)> {
     .collect()
 }
 
-async fn send(browser: &mut Browser, path: &str, fields: &[(&'static str, String)]) -> Page {
+pub(crate) async fn send(
+    browser: &mut Browser,
+    path: &str,
+    fields: &[(&'static str, String)],
+) -> Page {
     let fields: Vec<(&str, &str)> =
         fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     browser.post(path, &fields).await
@@ -61,7 +65,7 @@ pub(crate) fn with(
 }
 
 /// The hidden parts of the page of signing.
-fn shown(page: &Page) -> (String, String) {
+pub(crate) fn shown(page: &Page) -> (String, String) {
     let part = |name: &str| {
         let tail = page.body.split(&format!("name=\"{name}\" value=\"")).nth(1);
         tail.unwrap_or_else(|| panic!("{}", page.words())).split('"').next().unwrap().to_owned()
@@ -69,7 +73,11 @@ fn shown(page: &Page) -> (String, String) {
     (part("shown"), part("shown_at"))
 }
 
-fn signing(shown: &(String, String), passphrase: &str, code: &str) -> Vec<(&'static str, String)> {
+pub(crate) fn signing(
+    shown: &(String, String),
+    passphrase: &str,
+    code: &str,
+) -> Vec<(&'static str, String)> {
     vec![
         ("shown", shown.0.clone()),
         ("shown_at", shown.1.clone()),
@@ -80,7 +88,7 @@ fn signing(shown: &(String, String), passphrase: &str, code: &str) -> Vec<(&'sta
 }
 
 /// Writes one and marks it ready; its address.
-async fn ready(browser: &mut Browser) -> String {
+pub(crate) async fn ready(browser: &mut Browser) -> String {
     let page = send(browser, "/e-prescribing/new", &fields()).await;
     assert_eq!(page.status, 303, "{}", page.words());
     let path = page.location().to_owned();
@@ -302,9 +310,14 @@ both! {
     /// Shows: R-1311.100-b, R-1311.100-d, R-1311.120-b1i
     async fn what_stands_in_the_way_is_named(app: TestApp) {
         let mut browser = app.launched("amoreno").await;
-        ready(&mut browser).await;
-        browser.get("/e-prescribing/sign").await.says(200, "Your address is not on record");
+        let page = send(&mut browser, "/e-prescribing/new", &fields()).await;
+        let path = page.location().to_owned();
+        let page = browser.get(&path).await;
+        page.says(200, "Your address is not on record");
+        assert!(!page.body.contains("Mark ready to sign"));
+        browser.post(&format!("{path}/ready"), &[]).await.says(422, "Not marked ready. Your address is not on record");
         app.give_addresses(&app.person, "ada@x.example").await;
+        browser.post(&format!("{path}/ready"), &[]).await.leads_to("/e-prescribing?done=ready");
         let parts = shown(&browser.get("/e-prescribing/sign").await);
         // Between the page and the act the permission goes.
         let id = app.person.id;
@@ -513,11 +526,31 @@ both! {
 #[tokio::test]
 async fn without_a_gateway_nothing_is_signed() {
     let limits = Limits::new(1_000, 1_000);
-    let app = TestApp::with(Backend::Sqlite, limits, |options| options.gateway = false).await;
+    let mut app = TestApp::with(Backend::Sqlite, limits, |options| options.gateway = false).await;
     app.give_addresses(&app.person, "ada@x.example").await;
     let mut browser = app.launched("amoreno").await;
-    ready(&mut browser).await;
-    browser.get("/e-prescribing/sign").await.says(200, "No way to the pharmacies is set up");
+    // It can be written, and not be marked ready.
+    let path = written(&mut browser).await;
+    browser.get(&path).await.says(200, "No way to the pharmacies is set up");
+    browser.post(&format!("{path}/ready"), &[]).await.says(422, "No way to the pharmacies");
+    app.restart_with(|options| options.gateway = true).await;
+    let mut browser = app.launched("amoreno").await;
+    browser.post(&format!("{path}/ready"), &[]).await.leads_to("/e-prescribing?done=ready");
+    // What is lost between the mark and the signature is said on the page of signing.
+    app.restart_with(|options| options.gateway = false).await;
+    let mut browser = app.launched("amoreno").await;
+    let page = browser.get("/e-prescribing/sign").await;
+    page.says(200, "No way to the pharmacies is set up");
+    assert!(!page.body.contains("name=\"shown\""));
+    let events = app.events().await;
+    assert!(events.contains(&"prescription_ready refused no_gateway".to_owned()), "{events:?}");
+}
+
+/// Writes one that lacks nothing; its address.
+pub(crate) async fn written(browser: &mut Browser) -> String {
+    let page = send(browser, "/e-prescribing/new", &fields()).await;
+    assert_eq!(page.status, 303, "{}", page.words());
+    page.location().to_owned()
 }
 
 /// Writes one, marks it ready and signs it; its address.
@@ -541,10 +574,13 @@ pub(crate) async fn signed(
 #[tokio::test]
 async fn a_wrong_clock_or_build_signs_nothing() {
     let mut app = TestApp::on(Backend::Sqlite).await;
-    app.restart_with(|options| options.demonstration = false).await;
     app.give_addresses(&app.person, "ada@x.example").await;
+    ready(&mut app.launched("amoreno").await).await;
+    app.restart_with(|options| options.demonstration = false).await;
     let mut browser = app.launched("amoreno").await;
-    ready(&mut browser).await;
+    let draft = written(&mut browser).await;
+    let mark = format!("{draft}/ready");
+    browser.post(&mark, &[]).await.says(422, "not a certified one");
     let page = browser.get("/e-prescribing/sign").await;
     page.says(200, "This build of the program is not a certified one, so nothing can be signed");
     page.says(200, "This build of the program is not a certified one.");
@@ -554,6 +590,10 @@ async fn a_wrong_clock_or_build_signs_nothing() {
     let page = browser.get("/e-prescribing/sign").await;
     page.says(200, "The clock of the server could not be checked");
     assert!(!page.body.contains("is not a certified one"));
+    browser.post(&mark, &[]).await.says(422, "The clock of the server could not be checked");
+    app.app.clock_was_measured(-301);
+    browser.post(&mark, &[]).await.says(422, "off by more than five minutes");
+    browser.post(&format!("{draft}/cancel"), &[]).await.leads_to("/e-prescribing?done=cancelled");
     for (offset, right) in [(0, true), (301, false), (-301, false), (-300, true)] {
         app.app.clock_was_measured(offset);
         let page = browser.get("/e-prescribing/sign").await;

@@ -36,7 +36,7 @@ enum Who {
 use Who::{Anyone, Bereft, Charted, Enrolling, Full, Machine, Pairing, Passphrase, Resetting};
 
 /// Every route there is. `router_and_list_agree` fails when one is missing here.
-const ROUTES: [(&str, &str, Who); 121] = [
+const ROUTES: [(&str, &str, Who); 122] = [
     ("/", "GET", Anyone(303)),
     ("/launch", "GET", Anyone(403)),
     ("/smart/launch", "GET", Anyone(403)),
@@ -140,6 +140,7 @@ const ROUTES: [(&str, &str, Who); 121] = [
     ("/practice/{practice}/people/{id}/revoke", "POST", Full),
     ("/practice/{practice}/people/{id}/dea", "POST", Full),
     ("/practice/{practice}/people/{id}/licence", "POST", Full),
+    ("/practice/{practice}/people/{id}/code", "POST", Full),
     ("/practice/{practice}/requests/{id}", "GET POST", Full),
     ("/practice/{practice}/requests/{id}/reject", "POST", Full),
     ("/practice/{practice}/letters", "GET", Full),

@@ -10,7 +10,7 @@ use crate::support::{NOW, People, hex, master_key, named, seen};
 
 /// Every released migration with the checksums of its two files. A released file never changes:
 /// a difference here means that databases in the field would be refused.
-const RELEASED: [Released; 9] = [
+const RELEASED: [Released; 10] = [
     Released {
         version: 1,
         name: "first",
@@ -117,6 +117,18 @@ const RELEASED: [Released; 9] = [
         postgres: (
             include_bytes!("../../migrations/postgres/0009_holds.sql"),
             "31f9247698ecff734995eac40a1f3f10beee7fb9d5865df6a3698a4799b6a57e",
+        ),
+    },
+    Released {
+        version: 10,
+        name: "internal_codes",
+        sqlite: (
+            include_bytes!("../../migrations/sqlite/0010_internal_codes.sql"),
+            "c8a690bfa9079b189c5da3707359b546edd5bceeb4fb03557a101473198960ce",
+        ),
+        postgres: (
+            include_bytes!("../../migrations/postgres/0010_internal_codes.sql"),
+            "e5ccfa7ab9722c6483744159c3daf11d9d82d09d9824dda9128ce1e287d3e4dd",
         ),
     },
 ];

@@ -1,11 +1,45 @@
 //! What runs out is removed, and nothing else; the database's clock is compared with ours.
 
-use countersign_domain::{DisableReason, Failures, Timestamp, TokenState};
-use countersign_store::{Pairing, Session, Stage};
+use countersign_domain::{DisableReason, Failures, InternalCode, Timestamp, TokenState};
+use countersign_store::{Pairing, Session, Stage, Tx};
 
 use crate::support::{NOW, People, new_token, random};
 
 on_both! {
+    /// An internal code is one person's for good, a person has one at a time, and the codes of a practice are its own.
+    async fn an_internal_code_stays_its_persons(place: &Place) {
+        let store = place.open().await;
+        let (people, others) = (People::new(&store).await, People::new(&store).await);
+        let (one, two) = (people.prescriber, others.prescriber);
+        let set = async |practice, person, code: &'static str, at: Timestamp| {
+            let write = move |tx: &mut Tx<'_>| {
+                let code: Option<InternalCode> = code.parse().ok();
+                tx.set_internal_code(practice, person, code.as_ref(), one, at)
+            };
+            store.write("code", write).await.unwrap()
+        };
+        let code = async |practice, person| {
+            let found = store.read("code", move |tx| tx.internal_code(practice, person)).await;
+            found.unwrap().map(|code| code.to_string()).unwrap_or_default()
+        };
+        let at = |seconds| NOW.plus_seconds(seconds);
+        assert!(set(people.practice, one, "012", at(0)).await);
+        assert!(set(people.practice, one, "012", at(1)).await, "the same again");
+        assert!(!set(people.practice, two, "012", at(2)).await, "taken");
+        assert!(set(others.practice, two, "012", at(2)).await, "of another practice");
+        assert!(set(people.practice, one, "A1", at(3)).await);
+        assert_eq!(code(people.practice, one).await, "A1");
+        assert!(!set(people.practice, two, "012", at(4)).await, "it was somebody's");
+        assert!(set(people.practice, one, "", at(5)).await);
+        assert_eq!(code(people.practice, one).await, "");
+        assert!(set(people.practice, one, "012", at(6)).await, "back to its person");
+        let practice = people.practice;
+        let all = store.read("codes", move |tx| tx.internal_codes(practice)).await.unwrap();
+        let all: Vec<_> = all.iter().map(|it| (it.code.as_str(), it.entered, it.ended)).collect();
+        assert_eq!(all, [("012", at(6), None), ("A1", at(3), Some(at(5)))]);
+        assert_eq!(code(others.practice, two).await, "012");
+    }
+
     /// A pairing goes with its token, however soon that goes, and by itself an hour after its end.
     async fn a_pairing_never_holds_up_the_rest(place: &Place) {
         let store = place.open().await;
