@@ -96,12 +96,12 @@ impl Known {
     /// The rules for a prescription under this number.
     fn rules<'a>(&self, ctx: &'a Ctx, number: Option<DeaNumber>) -> Rules<'a> {
         let options = ctx.app().options();
-        let numbers = self.sheet.numbers.iter().map(|it| &it.registration);
+        let mut numbers = self.sheet.numbers.iter().map(|it| &it.registration);
         Rules {
             today: self.sheet.today,
             drugs: &options.drugs,
             states: &options.states,
-            state: numbers.into_iter().find(|it| Some(it.number) == number).map(|it| it.state),
+            state: numbers.find(|it| Some(it.number) == number).map(|it| it.state),
         }
     }
 
