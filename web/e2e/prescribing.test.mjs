@@ -290,6 +290,8 @@ test("the prescriber reads the log and disowns a line; the practice finds its re
   await field(desk.page, "Whose prescriptions").selectOption({ label: "Dr. Ada Moreno" });
   await field(desk.page, "Why").fill("State v. Example");
   await press(desk.page, "Place the hold");
+  await field(desk.page, "Passcode of the active token").fill(await ruths.fresh());
+  await press(desk.page, "Confirm");
   await desk.page.getByText("The hold is in force.").waitFor();
   await look(desk.page, "console-holds", true);
   await desk.page.getByText("Lift this hold").click();

@@ -15,6 +15,9 @@ import { SMTPServer } from "smtp-server";
 import { freePorts, launchBrowser, newPerson, tokenAt } from "./support.mjs";
 import { field, follow, heading, press } from "./people.mjs";
 
+/** A last day that a registration can have: in two years. */
+const LAST_DAY = `${new Date().getFullYear() + 2}-05-31`;
+
 const run = promisify(execFile);
 const binary = process.env.COUNTERSIGN_BIN ?? resolve(import.meta.dirname, "../../target/debug/countersign");
 const PASSPHRASE = "copper lantern over nine rivers";
@@ -130,7 +133,7 @@ before(async () => {
     people: [
       { given: "Ruth", family: "Okafor", email: "ruth@lakeside.example", phone: "402 555 0102" },
       { given: "Ben", family: "Castillo", email: "ben@lakeside.example", phone: "402 555 0103", npi: "1234567893",
-        dea: ["BC1234563", "NE", "2 2N 3 3N 4 5", "2031-05-31"], licence: ["NE", "NE-1", "2031-05-31"] },
+        dea: ["BC1234563", "NE", "2 2N 3 3N 4 5", LAST_DAY], licence: ["NE", "NE-1", LAST_DAY] },
     ],
     providers: [[issuer, "2 3"]],
   }));

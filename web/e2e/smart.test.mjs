@@ -41,9 +41,16 @@ async function serveApp() {
       });
     }).catch((error) => say({ error: String(error) }));`);
   const port = await freePorts(1);
+  const launch = `${demo.origin}/launch?token=a.b.c`;
+  // What another site can do with a launch address: show it as a picture, link to it, send a form there.
+  const others = {
+    "/picture": `<!doctype html><title>Elsewhere</title><img src="${launch}" alt="">`,
+    "/link": `<!doctype html><title>Elsewhere</title><a href="${launch}">Open</a>`,
+    "/form": `<!doctype html><title>Elsewhere</title><form method="post" action="${launch}"><button>Open</button></form>`,
+  };
   server = createServer((request, response) => {
     const path = new URL(request.url, "http://x").pathname;
-    const [type, body] = path === "/fhir-client.js" ? ["text/javascript", client] : path === "/back.html" ? ["text/html", back] : path === "/" ? ["text/html", start] : ["text/plain", ""];
+    const [type, body] = path in others ? ["text/html", others[path]] : path === "/fhir-client.js" ? ["text/javascript", client] : path === "/back.html" ? ["text/html", back] : path === "/" ? ["text/html", start] : ["text/plain", ""];
     response.writeHead(200, { "content-type": `${type}; charset=utf-8` }).end(body);
   });
   server.listen(port, "127.0.0.1");
@@ -99,6 +106,44 @@ test("the tab of a chart opens our app for its patient, with SMART and with a si
   await page.goto(`${demo.ehr}/auth/authorize?response_type=code&client_id=countersign&redirect_uri=https://evil.example/&state=x`);
   await heading(page, "This app is not registered").waitFor();
   assert.deepEqual(complaints, []);
+});
+
+test("a launch of another site that is refused leaves no chart open, and a picture of one ends nothing", async () => {
+  const { page, context } = await newPerson(browser);
+  // The same server under a name that is another site.
+  const elsewhere = app.replace("127.0.0.1", "localhost");
+  const patient = page.getByRole("region", { name: "Patient" }).getByText("Thaddeus Placeholt");
+  const open = async () => {
+    await page.goto(`${demo.ehr}/patients/p-1004`);
+    await follow(page, "e-Prescribing");
+    await patient.waitFor();
+    const cookies = await context.cookies(demo.origin);
+    return cookies.find((it) => it.name === "__Host-countersign").value;
+  };
+  await open();
+  await page.goto(`${elsewhere}/picture`);
+  await page.goto(`${demo.origin}/e-prescribing`);
+  await patient.waitFor();
+  for (const [way, role] of [["link", "link"], ["form", "button"]]) {
+    const secret = await open();
+    await page.goto(`${elsewhere}/${way}`);
+    await page.getByRole(role, { name: "Open" }).click();
+    await page.waitForURL(`${demo.origin}/**`);
+    await page.locator("h1").waitFor();
+    assert.equal(await patient.count(), 0, way);
+    assert.equal(await page.getByText("Moreno").count(), 0, way);
+    await page.goto(`${demo.origin}/e-prescribing`);
+    await page.getByRole("heading", { level: 1, name: /Open e-Prescribing from/ }).waitFor();
+    const cookies = await context.cookies(demo.origin);
+    assert.deepEqual(cookies.filter((it) => /countersign(-open)?$/.test(it.name)), [], way);
+    if (way === "link") {
+      // Over on the server too, for whoever kept the secret.
+      const kept = await fetch(`${demo.origin}/e-prescribing`, { headers: { cookie: `__Host-countersign=${secret}` } });
+      await kept.body?.cancel();
+      assert.equal(kept.status, 403);
+    }
+  }
+  await context.close();
 });
 
 /** The three examples of the documentation; Java where the machine has it. */

@@ -137,7 +137,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
 async fn echo(time: Duration) -> Result<Outcome> {
     let server = Echo::start()?;
     let practice = practice(FEW_TOKENS);
-    let checks = Checks::around_now(practice.tokens, &practice.api_key())?.endless();
+    let checks =
+        Checks::around_now(practice.tokens, &practice.api_key(), server.address)?.endless();
     load::run(server.address, &Arc::new(checks), time).await
 }
 
@@ -189,7 +190,7 @@ async fn load(server: &Server, arguments: &Arguments) -> Result<Outcome> {
         let now = clock::now();
         let left = data::PARAMS.seconds_left(now);
         if left >= needed {
-            let checks = Checks::around_now(practice.tokens, &practice.api_key())?;
+            let checks = Checks::around_now(practice.tokens, &practice.api_key(), server.address)?;
             let after = clock::now();
             if data::PARAMS.step_at(after) == data::PARAMS.step_at(now)
                 && data::PARAMS.seconds_left(after) >= needed

@@ -64,13 +64,13 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(serve_on(listener));
-        let checks = Arc::new(Checks::around_now(100, "key").unwrap());
+        let checks = Arc::new(Checks::around_now(100, "key", address).unwrap());
         let found = load::run(address, &checks, Duration::from_secs(30)).await.unwrap();
         // A tenth of all codes went into the warm-up.
         assert_eq!((found.verified, found.wrong), (checks.total() - checks.total() / 10, 0));
         assert!(found.ran_out && found.rate() > 0.0);
         assert!(found.milliseconds(0.5) <= found.milliseconds(0.99));
-        let endless = Arc::new(Checks::around_now(100, "key").unwrap().endless());
+        let endless = Arc::new(Checks::around_now(100, "key", address).unwrap().endless());
         let found = load::run(address, &endless, Duration::from_millis(300)).await.unwrap();
         assert!(found.wrong == 0 && found.verified > 0 && !found.ran_out, "{found:?}");
         server.abort();

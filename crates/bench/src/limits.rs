@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use countersign_crypto::sha256;
-use countersign_domain::Failures;
+use countersign_domain::AttemptCounter;
 use countersign_store::Store;
 use tokio::task::JoinSet;
 
@@ -50,7 +50,7 @@ pub(crate) async fn group_commit_rate(store: &Store, time: Duration) -> Result<f
                     (Arc::clone(&updated), sha256(format!("bench row {task}/{done}").as_bytes()));
                 store
                     .write("bench_bare", move |tx| {
-                        tx.save_sign_in_failures(&updated, &Failures::NONE, now)?;
+                        tx.save_attempts(&updated, &AttemptCounter::NONE, now)?;
                         tx.use_launch(&inserted, now)
                     })
                     .await?;

@@ -47,8 +47,9 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
-    /// Checks of the tokens numbered from 0, with the codes around the step of now.
-    pub(crate) fn around_now(count: u32, api_key: &str) -> Result<Self> {
+    /// Checks of the tokens numbered from 0, with the codes around the step of now, for the server that is
+    /// `host` to its clients.
+    pub(crate) fn around_now(count: u32, api_key: &str, host: SocketAddr) -> Result<Self> {
         let step = data::PARAMS.step_at(clock::now()).number();
         let mut tokens = Vec::new();
         for number in 0..count {
@@ -72,7 +73,7 @@ impl Checks {
         ensure!(tokens.len() > CONNECTIONS, "fewer tokens than connections");
         let head_of = |body: &str| {
             format!(
-                "POST /api/v1/passcode-checks HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {api_key}\r\n\
+                "POST /api/v1/passcode-checks HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {api_key}\r\n\
                  Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
                 body.len()
             )
@@ -263,9 +264,12 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
+    const HERE: SocketAddr =
+        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 80);
+
     #[test]
     fn every_token_has_its_turn_in_every_pass_and_codes_come_in_order() {
-        let checks = Checks::around_now(200, "key").unwrap();
+        let checks = Checks::around_now(200, "key", HERE).unwrap();
         let count = checks.tokens.len();
         assert!(count > 190, "{count}");
         let mut request = checks.request.clone();
@@ -290,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_limit_leaves_the_rest_for_later() {
-        let checks = Checks::around_now(100, "key").unwrap();
+        let checks = Checks::around_now(100, "key", HERE).unwrap();
         let mut request = checks.request.clone();
         assert!(checks.fill(&mut request, 1));
         assert!(!checks.fill(&mut request, 1));

@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    str::FromStr,
     sync::Arc,
 };
 
@@ -9,17 +10,19 @@ use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 use countersign_crypto::{SecretText, VerifyingKey};
 use countersign_domain::{
-    ApiKeyId, CredentialId, DeviceClass, EhrId, EmailAddress, FipsCertificate, Manufacturer,
-    ModelCode, Npi, Passphrase, PhoneNumber, PracticeId, Role, SignInName, StaffId, TimeZone,
-    TokenKind, TokenModel, access::Setting,
+    ApiKeyId, CredentialId, Date, DeviceClass, EhrId, EmailAddress, FipsCertificate, KeyboardLine,
+    Label, LastDayError, Line, Manufacturer, ModelCode, Name, Npi, Passphrase, PhoneNumber,
+    PracticeId, Role, SignInName, StaffId, TextError, TimeZone, TokenKind, TokenModel,
+    access::Setting, check_line, one_script,
 };
 use countersign_server::app::{
-    App, At, Closing, Founder, Invitee, ListedKey, OverRecord, Removed, SCOPES,
+    App, At, Closing, Founder, Invitee, LONGEST_REFERENCE, ListedKey, OverRecord, Removed, SCOPES,
 };
-use countersign_store::{Invited, Profile};
+use countersign_store::{Invited, Paper, Profile};
 use serde::Deserialize;
 
 use crate::{
+    certification::{self, AddNotice, AddReport},
     fobs, models, print, private_file,
     serve::{HostClock, open_store, options, runtime, system_rng},
     settings::{Settings, is_safe},
@@ -163,6 +166,13 @@ pub(crate) enum AdminCommand {
         #[command(subcommand)]
         command: Option<ModelsCommand>,
     },
+    /// Enter the audit or certification report of builds (docs/operations.md); each practice acknowledges it
+    AddReport(AddReport),
+    /// List the reports, and the notices of non-compliance
+    Reports,
+    /// Enter a notice that this version no longer meets the requirements: signing stops in every practice at once,
+    /// until a newer build runs that a release manifest lists (21 CFR 1311.102(g)-(i), 1311.302)
+    Noncompliance(AddNotice),
     /// Let a practice sign prescriptions with a new key from now on; older signatures stay verifiable
     RotateSigningKey {
         /// ID of the practice
@@ -304,6 +314,7 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
         let at = app.at()?;
         let said = match command {
             AdminCommand::Practice { name } => {
+                let name = given::<Label<100>>(&name, "name")?;
                 let id = app.create_practice(name, at).await?;
                 format!("Practice {id}\n")
             }
@@ -318,6 +329,7 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 found(&app, practice, setting, time_zone, &file, at).await?
             }
             AdminCommand::Prescriber { practice, npi, name, passphrase_file } => {
+                let name = given::<Name<100>>(&name, "name")?;
                 let practice_name = known_practice(&app, practice).await?;
                 let own = [name.as_str(), &npi.as_text(), &practice_name];
                 let phrase = read_passphrase(passphrase_file.as_deref(), &own)?;
@@ -327,6 +339,8 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 }
             }
             AdminCommand::Staff { practice, name, ehr_user } => {
+                let name = given::<Name<100>>(&name, "name")?;
+                let ehr_user = given::<Line<LONGEST_REFERENCE>>(&ehr_user, "ehr-user")?;
                 known_practice(&app, practice).await?;
                 match app.create_staff(practice, name, ehr_user, at).await? {
                     Some(id) => format!("Staff {id}\n"),
@@ -334,12 +348,15 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 }
             }
             AdminCommand::Ehr { practice, name, public_key } => {
+                let name = given::<Label<100>>(&name, "name")?;
                 known_practice(&app, practice).await?;
                 let point = public_key.map(|path| public_point(&path)).transpose()?;
                 let point = point.unwrap_or_default();
                 format!("EHR {}\n", app.register_ehr(practice, name, point, Vec::new(), at).await?)
             }
             AdminCommand::EhrSmart { ehr, iss, client_id, client_secret_file } => {
+                let iss = given::<KeyboardLine<LONGEST_REFERENCE>>(&iss, "iss")?;
+                let client_id = given::<KeyboardLine<200>>(&client_id, "client-id")?;
                 if !is_safe(&iss) {
                     bail!("--iss must begin with https://, except on this machine alone");
                 }
@@ -361,6 +378,7 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 )
             }
             AdminCommand::EhrUser { ehr, user, npi, staff } => {
+                let user = given::<Line<LONGEST_REFERENCE>>(&user, "user")?;
                 if app.link_ehr_user(ehr, user, npi, staff, at).await? {
                     "Connected.\n".to_owned()
                 } else {
@@ -368,10 +386,12 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 }
             }
             AdminCommand::ApiKey { practice, name } => {
+                let name = given::<Label<100>>(&name, "name")?;
                 known_practice(&app, practice).await?;
                 format!("{}\n", app.create_api_key(practice, name, at).await?)
             }
             AdminCommand::ApiClient { practice, name, public_key, scope } => {
+                let name = given::<Label<100>>(&name, "name")?;
                 known_practice(&app, practice).await?;
                 let (point, scopes) = (public_point(&public_key)?, scope.join(" "));
                 let id = app.create_api_client(practice, name, point, scopes, at).await?;
@@ -404,13 +424,16 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 app.set_model(model, at).await?;
                 said
             }
+            AdminCommand::AddReport(it) => certification::add_report(&app, it, at).await?,
+            AdminCommand::Reports => certification::reports(&app).await?,
+            AdminCommand::Noncompliance(it) => certification::add_notice(&app, it, at).await?,
             AdminCommand::RotateSigningKey { practice } => {
                 known_practice(&app, practice).await?;
                 format!("Signing key {}\n", app.rotate_signing_key(practice, at).await?)
             }
             AdminCommand::ExpiredRecords { practice, remove: Some(count), by } => {
                 known_practice(&app, practice).await?;
-                let by = one_line(by.as_deref().unwrap_or_default(), "by")?;
+                let by = given::<Name<40>>(by.as_deref().unwrap_or_default(), "by")?;
                 let removed = app.remove_over(practice, count, by, at).await?;
                 let Removed { records, logs } = removed.map_err(anyhow::Error::from)?;
                 format!("{records} records and {logs} monthly logs were removed; each is on record.\n")
@@ -424,14 +447,15 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 let maker = manufacturer.as_deref().map(str::parse::<Manufacturer>).transpose()?;
                 let fobs = fobs::read(&file, maker)
                     .with_context(|| format!("{}: nothing was taken", file.display()))?;
-                let (batch, by) = (one_line(&batch, "batch")?, one_line(&by, "by")?);
+                let batch = given::<Line<40>>(&batch, "batch")?;
+                let by = given::<Name<40>>(&by, "by")?;
                 let taken = app.import_fobs(practice, model, batch, by, fobs, at).await?;
                 let count = taken.map_err(anyhow::Error::from)?;
                 format!("{count} fobs are in stock. Remove the file: it holds their secrets.\n")
             }
             AdminCommand::AttestDevice { credential, manufacturer, class, by } => {
                 let id = credential_id(&credential, manufacturer.as_deref())?;
-                let by = one_line(&by, "by")?;
+                let by = given::<Name<40>>(&by, "by")?;
                 let class = match class {
                     DeviceKind::Phone => DeviceClass::Phone,
                     DeviceKind::Tablet => DeviceClass::Tablet,
@@ -500,13 +524,13 @@ fn over_lines(over: &[OverRecord]) -> String {
     }
 }
 
-/// A short text for the record.
-fn one_line(text: &str, name: &str) -> anyhow::Result<String> {
-    let text = text.trim().to_owned();
-    if text.is_empty() || text.chars().count() > 40 || text.chars().any(char::is_control) {
-        bail!("--{name} must be 1 to 40 characters on one line");
-    }
-    Ok(text)
+/// A text of the command line as its type has it; else why it is not taken, after the name of its option.
+fn given<T: FromStr<Err = TextError> + Into<String>>(
+    text: &str,
+    option: &str,
+) -> anyhow::Result<String> {
+    let read: T = text.parse().with_context(|| format!("--{option}"))?;
+    Ok(read.into())
 }
 
 /// The first two people of a practice, as their file names them.
@@ -550,13 +574,25 @@ impl FounderFile {
             "" => SignInName::Email(email.clone()),
             text => SignInName::Npi(text.parse::<Npi>().context("npi")?),
         };
+        let given: Name<60> = self.given.parse().context("given")?;
+        let family: Name<60> = self.family.parse().context("family")?;
+        one_script(&format!("{given} {family}")).context("given and family")?;
+        let address = self.address.trim();
+        check_line(address, 200).context("address")?;
+        let licence = match self.licence {
+            None => None,
+            Some([state, number, expires]) => {
+                let number: KeyboardLine<40> = number.parse().context("licence")?;
+                Some([state, number.into(), expires])
+            }
+        };
         let roles = if self.npi.is_empty() { None } else { Some(Role::Prescriber) };
-        let asked = usize::from(self.dea.is_some()) + usize::from(self.licence.is_some());
+        let asked = usize::from(self.dea.is_some()) + usize::from(licence.is_some());
         let invited = Invited {
             profile: Profile {
-                given: self.given.trim().to_owned(),
-                family: self.family.trim().to_owned(),
-                address: self.address.trim().to_owned(),
+                given: given.into(),
+                family: family.into(),
+                address: address.to_owned(),
                 phone,
                 emails: vec![email.as_str().to_owned()],
                 ..Profile::default()
@@ -567,12 +603,9 @@ impl FounderFile {
                 .map(|role| role.code().to_owned())
                 .collect(),
             registrations: self.dea.into_iter().collect(),
-            licences: self.licence.into_iter().collect(),
+            licences: licence.into_iter().collect(),
             ..Invited::default()
         };
-        if invited.profile.given.is_empty() || invited.profile.family.is_empty() {
-            bail!("given and family name are needed");
-        }
         // Check digit, state, schedules and day are checked here: what can't be read is none.
         if invited.papers().len() != asked {
             bail!(
@@ -581,6 +614,15 @@ impl FounderFile {
         }
         Ok(Founder { invitee: Invitee { sign_in, invited } })
     }
+}
+
+/// Refuses a last day that can't be right.
+fn last_day(paper: &Paper, today: Date) -> anyhow::Result<()> {
+    let checked = match paper {
+        Paper::Dea(it) => LastDayError::of_registration(it.expires, today),
+        Paper::Licence(it) => LastDayError::of_licence(it.expires, today),
+    };
+    checked.with_context(|| paper.label())
 }
 
 async fn found(
@@ -599,12 +641,18 @@ async fn found(
         one.read().with_context(|| format!("{}: first person", file.display()))?,
         two.read().with_context(|| format!("{}: second person", file.display()))?,
     ];
+    let today = Date::at(at.now, &zone);
+    for paper in founders.iter().flat_map(|it| it.invitee.invited.papers()) {
+        last_day(&paper, today)?;
+    }
     let institution = match it.institution_dea {
         None => None,
         Some(parts) => {
             let invited = Invited { registrations: vec![parts], ..Invited::default() };
             let paper = invited.papers().into_iter().next();
-            Some(paper.context("institution_dea can't be read")?)
+            let paper = paper.context("institution_dea can't be read")?;
+            last_day(&paper, today)?;
+            Some(paper)
         }
     };
     let known = &app.options().providers;
@@ -615,6 +663,7 @@ async fn found(
         if accepted.trim().is_empty() {
             bail!("providers: {issuer}: say which values stand for IAL2");
         }
+        check_line(accepted, 200).with_context(|| format!("providers: {issuer}"))?;
     }
     let done = app
         .found_practice(practice, setting, zone, institution, it.providers, founders, at)

@@ -260,6 +260,8 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
         first_start(data, &app, &provider.issuer).await?
     };
     allow_models(&app).await?;
+    app.install_demo_report(app.at()?).await?;
+    app.watch_certification().await?;
     know_smart(&app, &state, ehr_port).await?;
     let key_bytes = private_file::read(&data.join("ehr.key"), 4_096)?;
     let key = SigningKey::from_pkcs8(&SecretBytes::new(
@@ -296,11 +298,12 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
     let provider = proofer::router(provider, true).context("the provider runs nowhere else")?;
     let pharmacy = pharmacy::router(pharmacy, true).context("the pharmacy runs nowhere else")?;
     write_facts(data, &facts)?;
+    let addresses = settings.client_addresses()?;
     // Before the word that all is ready: who stops it right then finds it listening.
     let stop = stop_signal()?;
     print(&welcome(&facts, data))?;
     tokio::join!(
-        serve_app(app, settings, Arc::new(drawer), listening, stop.clone()),
+        serve_app(app, settings, Arc::new(drawer), listening, addresses, stop.clone()),
         listen(ehr_listening, ehr::router(ehr), stop.clone()),
         listen(provider_listening, provider, stop.clone()),
         listen(pharmacy_listening, pharmacy, stop),

@@ -8,12 +8,12 @@ use std::{
 };
 
 use countersign_crypto::{FipsError, FipsStatus, fips_status};
-use countersign_domain::Timestamp;
+use countersign_domain::{Date, Timestamp, certification::ReportFacts};
 
 use crate::{
     key_file::{self, KeyFileError},
     private_file::explain,
-    settings::{DatabaseKind, Listen, Settings},
+    settings::{DatabaseKind, Listen, Settings, is_loopback},
     vip_keys,
 };
 
@@ -75,6 +75,8 @@ pub(crate) fn host_findings(settings: &Settings, now: Timestamp) -> Vec<Finding>
         findings.push(data_folder_finding(&settings.database.path));
     }
     findings.push(listen_finding(settings));
+    findings.push(host_name_finding(settings));
+    findings.push(proxy_finding(settings));
     findings.push(support_finding(settings));
     findings.push(signing_finding(settings));
     if settings.vip.enabled {
@@ -236,6 +238,59 @@ pub(crate) fn listen_finding(settings: &Settings) -> Finding {
     Finding::good(NAME, says)
 }
 
+/// The name under which browsers ask: browsers send a cookie to every port of its host (RFC 6265, 8.5), so that
+/// whatever else listens there gets the session of a prescriber.
+pub(crate) fn host_name_finding(settings: &Settings) -> Finding {
+    const NAME: &str = "host name";
+    let url = match settings.public_url() {
+        Ok(url) => url,
+        Err(error) => return Finding::bad(NAME, error.to_string(), "correct the setting"),
+    };
+    let host = url.host_str().unwrap_or_default().to_owned();
+    let do_this = "give it a host name of its own, on which nothing else is served at any port: browsers send the session cookie to all ports of a host";
+    if is_loopback(&url) {
+        return Finding::warn(NAME, format!("{host} is shared with all that runs here"), do_this);
+    }
+    if url.domain().is_none() {
+        return Finding::warn(NAME, format!("{host} is an address and no name"), do_this);
+    }
+    if url.port().is_some() {
+        return Finding::warn(NAME, format!("{host} is asked at a port of its own"), do_this);
+    }
+    Finding::good(NAME, format!("{host}; nothing else may be served there, at any port"))
+}
+
+/// Whether limits know clients apart: behind a proxy only where it is trusted.
+pub(crate) fn proxy_finding(settings: &Settings) -> Finding {
+    const NAME: &str = "proxy";
+    let found = settings.listen().and_then(|listen| Ok((listen, settings.client_addresses()?)));
+    let (listen, addresses) = match found {
+        Ok(found) => found,
+        Err(error) => return Finding::bad(NAME, error.to_string(), "correct the setting"),
+    };
+    let trusted = match &listen {
+        Listen::Unix(_) => addresses.trusts_unix(),
+        Listen::Tcp(address) => addresses.trusts_address(address.ip()),
+    };
+    if trusted {
+        return Finding::good(NAME, "it says whom it speaks for (server.trusted_proxies)");
+    }
+    if settings.public_url().is_ok_and(|url| is_loopback(&url)) {
+        return Finding::good(NAME, "none is trusted, and none is needed on this machine alone");
+    }
+    let wanted = match &listen {
+        Listen::Unix(_) => "unix".to_owned(),
+        Listen::Tcp(address) => address.ip().to_string(),
+    };
+    Finding::warn(
+        NAME,
+        "it is not trusted: all clients share the limits of one address",
+        format!(
+            "put \"{wanted}\" into server.trusted_proxies, and let the proxy say whom it speaks for (docs/operations.md, \"Reverse proxy\")"
+        ),
+    )
+}
+
 /// Whom the pages name where a prescriber can't go on.
 pub(crate) fn support_finding(settings: &Settings) -> Finding {
     const NAME: &str = "support contact";
@@ -272,6 +327,37 @@ pub(crate) fn signing_finding(settings: &Settings) -> Finding {
     }
     let says = format!("not set: {}", missing.join(", "));
     Finding::warn(NAME, says, "set them (docs/operations.md): until then nobody can sign")
+}
+
+/// The report of a build that a release manifest lists. `stopped`: a notice of non-compliance concerns the build.
+pub(crate) fn certification_finding(
+    report: Option<ReportFacts>,
+    stopped: bool,
+    today: Date,
+) -> Finding {
+    const NAME: &str = "certification";
+    if stopped {
+        return Finding::bad(
+            NAME,
+            "a notice of non-compliance concerns this build: nothing is signed".to_owned(),
+            "install a newer build that a release manifest lists (docs/operations.md)".to_owned(),
+        );
+    }
+    let enter = "enter the report with `countersign admin add-report`: until then nobody can sign";
+    match report {
+        None => Finding::warn(
+            NAME,
+            "the report that the release manifest names is not on file".to_owned(),
+            enter,
+        ),
+        Some(it) if !it.holds(today) => {
+            Finding::warn(NAME, format!("the report {} holds no more", it.name), enter)
+        }
+        Some(it) => Finding::good(
+            NAME,
+            format!("report {} of {}, until {}", it.name, it.auditor, it.expires),
+        ),
+    }
 }
 
 /// The clock against the database's. `offset_ms` is the database's time less ours, in milliseconds.
@@ -408,6 +494,7 @@ mod tests {
         settings.database.path = folder.path().join("c.db");
         settings.keys.master_key_file = folder.path().join("master.key");
         settings.server.public_url = "https://erx.example.org".into();
+        settings.server.trusted_proxies = vec!["127.0.0.1".into()];
         settings.practice.support_phone = "555 0100".into();
         key_file::create(&settings.keys.master_key_file, &mut SystemRng).unwrap();
         let now = Timestamp::from_seconds(1_800_000_000);
@@ -416,7 +503,7 @@ mod tests {
         settings.signing.time_server = "time.nist.gov:123".to_owned();
         settings.signing.unlisted_build = true;
         let findings = host_findings(&settings, now);
-        assert_eq!(findings.len(), 8);
+        assert_eq!(findings.len(), 10);
         assert!(findings.iter().all(|f| f.state == State::Good), "{findings:#?}");
         assert_eq!(exit_code(&findings), 0);
         let text = render(&findings);
@@ -464,7 +551,7 @@ mod tests {
         assert_eq!(exit_code(&findings), 1);
         let text = render(&findings);
         assert!(text.contains("BAD   time") && text.contains("To do: set the clock"), "{text}");
-        assert!(text.ends_with("2 bad, 4 to look at.\n"), "{text}");
+        assert!(text.ends_with("2 bad, 5 to look at.\n"), "{text}");
     }
 
     #[test]
@@ -535,6 +622,35 @@ mod tests {
         assert!(finding.says == "refused by host" && finding.state == State::Bad);
         let missing = FipsError::NotInFipsMode("off".into());
         assert_eq!(fips_finding(Err(missing)).state, State::Bad);
+    }
+
+    #[test]
+    fn a_host_name_of_its_own_and_a_proxy_that_is_trusted() {
+        let of = |url: &str, listen: &str, trusted: &[&str]| {
+            let mut settings = Settings::default();
+            settings.server.public_url = url.into();
+            settings.server.listen = listen.into();
+            settings.server.trusted_proxies = trusted.iter().map(|it| (*it).into()).collect();
+            let both = [host_name_finding(&settings), proxy_finding(&settings)];
+            assert!(both.iter().all(says_what_to_do), "{both:?}");
+            both.map(|finding| finding.state)
+        };
+        let (tcp, unix) = ("127.0.0.1:8700", "unix:/run/c.sock");
+        let good = "https://erx.example.org";
+        assert_eq!(of(good, tcp, &["127.0.0.1"]), [State::Good; 2]);
+        assert_eq!(of(good, unix, &["unix"]), [State::Good; 2]);
+        assert_eq!(of(good, tcp, &["127.0.0.0/8"])[1], State::Good);
+        // Another one than that which speaks here.
+        assert_eq!(of(good, tcp, &["unix", "10.0.0.1"])[1], State::Warn);
+        assert_eq!(of(good, unix, &["127.0.0.1"])[1], State::Warn);
+        assert_eq!(of(good, tcp, &[])[1], State::Warn);
+        assert_eq!(of(good, tcp, &["everybody"])[1], State::Bad);
+        for shared in ["https://erx.example.org:8443", "https://192.0.2.7", "https://[2001:db8::1]"]
+        {
+            assert_eq!(of(shared, tcp, &["127.0.0.1"]), [State::Warn, State::Good], "{shared}");
+        }
+        assert_eq!(of("http://127.0.0.1:8700", tcp, &[]), [State::Warn, State::Good]);
+        assert_eq!(of("nonsense", tcp, &[])[0], State::Bad);
     }
 
     #[test]

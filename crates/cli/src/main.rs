@@ -1,6 +1,7 @@
 //! The one binary of Countersign: server, soft token for the terminal, and what an operator needs.
 
 mod admin;
+mod certification;
 mod demo;
 mod doctor;
 mod fobs;

@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use countersign_crypto::{SecretBytes, SigningKey, sha256};
-use countersign_domain::canonical::Json;
+use countersign_domain::{
+    canonical::Json,
+    certification::{BuildId, Version},
+};
 use countersign_server::{app::Build, oidc::jwk, record};
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
@@ -35,7 +38,7 @@ pub(crate) enum ReleaseCommand {
         /// File with the secret part of the key
         #[arg(long)]
         key_file: PathBuf,
-        /// Name of the report that certifies them
+        /// ID of the report that covers them, as `countersign admin add-report` enters it
         #[arg(long)]
         report: String,
         /// The binaries
@@ -122,15 +125,32 @@ fn lists(said: &Value, digest: &str) -> bool {
     all.is_some_and(|all| all.iter().any(|it| it.as_str() == Some(digest)))
 }
 
-/// What the settings know of the build that runs. A manifest that can't be read or does not hold is a fault
-/// of the configuration, and not a reason to go on without one.
-pub(crate) fn build(signing: &Signing) -> anyhow::Result<Build> {
+/// The version of this program.
+pub(crate) fn version() -> anyhow::Result<Version> {
+    Ok(env!("CARGO_PKG_VERSION").parse()?)
+}
+
+/// The build that a file holds.
+pub(crate) fn build_of(path: &Path) -> anyhow::Result<BuildId> {
+    Ok(digest(path)?.parse()?)
+}
+
+/// What the settings know of the build that runs, and which it is. A manifest that can't be read or does not hold
+/// is a fault of the configuration, and not a reason to go on without one.
+pub(crate) fn build(signing: &Signing) -> anyhow::Result<(Build, BuildId)> {
     let other = if signing.unlisted_build { Build::Allowed } else { Build::Unlisted };
+    let unlisted = BuildId::unlisted(version()?);
     if signing.release_manifest_file.is_empty() {
-        return Ok(other);
+        return Ok((other, unlisted));
     }
     let said =
         read(Path::new(&signing.release_manifest_file), Path::new(&signing.release_keys_file))?;
     let program = std::env::current_exe().context("where this program lies")?;
-    Ok(if lists(&said, &digest(&program)?) { Build::Listed } else { other })
+    let digest = digest(&program)?;
+    if !lists(&said, &digest) {
+        return Ok((other, unlisted));
+    }
+    let report = said.get("report").and_then(Value::as_str).filter(|report| !report.is_empty());
+    let report = report.context("the manifest names no report")?.to_owned();
+    Ok((Build::Listed { report }, digest.parse()?))
 }

@@ -4,11 +4,13 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use countersign_crypto::{KeyProvider, LocalMasterKey, Rng, SystemRng, fips_status};
-use countersign_domain::{Timestamp, controlled::Table};
+use countersign_domain::{
+    Date, KeyboardLine, Label, TimeZone, Timestamp, certification::RunningBuild, controlled::Table,
+};
 use countersign_server::{
-    Limits, Listening,
+    ClientAddresses, Limits, ListenOptions, Listening,
     app::{App, Build, Clock, Options, Support, Vip},
-    listen,
+    listen_with,
     oidc::{Client, Secret},
     outbound::Outbound,
     router,
@@ -121,6 +123,7 @@ pub(crate) async fn open_store(
 
 pub(crate) fn options(settings: &Settings, demonstration: bool) -> anyhow::Result<Options> {
     let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let (build, build_id) = release::build(&settings.signing)?;
     Ok(Options {
         public_url: settings.public_origin()?,
         policy: settings.policy()?,
@@ -136,8 +139,11 @@ pub(crate) fn options(settings: &Settings, demonstration: bool) -> anyhow::Resul
         vip: vip(settings)?,
         providers: providers(settings)?,
         time_server: !settings.signing.time_server.is_empty(),
-        build: release::build(&settings.signing)?,
+        build,
+        version: release::version()?,
+        build_id,
         drugs: Arc::new(drugs(&settings.signing.drug_table_file)?),
+        states: Arc::new(settings.state_rules()?),
         gateway: !settings.transmission.gateway_url.is_empty(),
         pharmacies: settings.pharmacies()?,
         retention: settings.retention()?,
@@ -212,13 +218,17 @@ fn providers(settings: &Settings) -> anyhow::Result<Vec<(String, Client)>> {
         if !is_safe(&it.issuer) {
             bail!("{path}: issuer must begin with https://, except on this machine alone");
         }
+        let name: Label<60> = it.name.parse().with_context(|| format!("{path}: name"))?;
+        for (field, text) in [("issuer", &it.issuer), ("client_id", &it.client_id)] {
+            text.parse::<KeyboardLine<500>>().with_context(|| format!("{path}: {field}"))?;
+        }
         let client = Client {
             issuer: it.issuer,
             id: it.client_id,
             secret: Secret(it.client_secret),
             acr_values: it.acr_values,
         };
-        Ok((it.name, client))
+        Ok((name.into(), client))
     };
     settings.proofing.provider_files.iter().map(read).collect()
 }
@@ -269,6 +279,7 @@ pub(crate) fn run(config: Option<&Path>, check_only: bool) -> anyhow::Result<()>
         if app.options().build == Build::Allowed {
             app.note_unlisted_build().await?;
         }
+        app.watch_certification().await?;
         // Before the word that all is ready: who stops it right then finds it listening.
         let stop = stop_signal()?;
         tracing::info!(
@@ -276,7 +287,7 @@ pub(crate) fn run(config: Option<&Path>, check_only: bool) -> anyhow::Result<()>
             version = env!("CARGO_PKG_VERSION"),
             "ready"
         );
-        serve_app(app, &settings, outbound, listening, stop).await;
+        serve_app(app, &settings, outbound, listening, settings.client_addresses()?, stop).await;
         tracing::info!("stopped");
         Ok(())
     })
@@ -335,23 +346,22 @@ pub(crate) async fn serve_app(
     settings: &Settings,
     outbound: Arc<dyn Outbound>,
     listening: Listening,
+    addresses: ClientAddresses,
     stop: watch::Receiver<bool>,
 ) {
     let most = Duration::from_secs(u64::try_from(settings.limits.request_seconds).unwrap_or(30));
-    let limits =
-        Limits::new(settings.limits.login_per_minute, settings.limits.provisioning_per_minute)
-            .for_all(settings.limits.provisioning_all_per_minute);
-    let limits = Arc::new(
-        limits.for_vip(settings.vip.provisioning_per_minute, settings.vip.checks_per_minute),
-    );
+    let limits = Arc::new(Limits::of(settings.rates()).behind(addresses.clone()));
     let tidy = tokio::spawn({
         let (app, limits) = (Arc::clone(&app), Arc::clone(&limits));
         async move {
             loop {
                 tokio::time::sleep(Duration::from_mins(1)).await;
-                limits.shrink();
+                limits.shrink(now());
                 if let Err(error) = app.purge().await {
                     tracing::warn!(%error, "tidying up failed");
+                }
+                if let Err(error) = app.watch_certification().await {
+                    tracing::warn!(%error, "looking at notices of non-compliance failed");
                 }
                 if let Err(error) = app.watch().await {
                     tracing::warn!(%error, "looking at registrations failed");
@@ -393,7 +403,8 @@ pub(crate) async fn serve_app(
         }
     });
     let clock = tokio::spawn(watch_clock(Arc::clone(&app), settings.signing.time_server.clone()));
-    listen(listening, router(app, limits, most), stop).await;
+    let options = ListenOptions { addresses, ..ListenOptions::default() };
+    listen_with(listening, router(app, limits, most), options, stop).await;
     clock.abort();
     tidy.abort();
     deliver.abort();
@@ -458,6 +469,7 @@ async fn store_findings(settings: &Settings, key: Arc<dyn KeyProvider>) -> Vec<F
             Ok(models) => doctor::models_finding(models.iter().filter(|m| m.allowed).count()),
             Err(error) => doctor::database_finding(Err(error)),
         });
+        findings.extend(certification_finding(&store, settings).await);
     }
     match store.clock_offset(now()).await {
         Ok(Some(micros)) => findings.push(doctor::clock_finding(micros / 1_000)),
@@ -465,6 +477,28 @@ async fn store_findings(settings: &Settings, key: Arc<dyn KeyProvider>) -> Vec<F
         Err(error) => findings.push(doctor::database_finding(Err(error))),
     }
     findings
+}
+
+/// Whether the report of a listed build is on file and in force, and no notice of non-compliance concerns this build.
+async fn certification_finding(store: &Store, settings: &Settings) -> Option<Finding> {
+    let (build, id) = release::build(&settings.signing).ok()?;
+    let Build::Listed { report } = build else { return None };
+    let running = RunningBuild { version: release::version().ok()?, id, listed: Some(report) };
+    let asked = running.clone();
+    let found = store
+        .read("certification", move |tx| {
+            let report = tx.report_of(&asked.id, asked.listed.as_deref())?;
+            Ok((report, tx.noncompliant_versions()?))
+        })
+        .await;
+    let today = Date::at(now(), &TimeZone::UTC);
+    Some(match found {
+        Ok((report, notices)) => {
+            let stopped = notices.iter().any(|through| running.is_stopped_by(*through));
+            doctor::certification_finding(report.map(|it| it.facts), stopped, today)
+        }
+        Err(error) => doctor::database_finding(Err(error)),
+    })
 }
 
 #[cfg(test)]

@@ -13,15 +13,18 @@ use std::{
     net::{IpAddr, SocketAddr},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use config::{Config, FileFormat, Source, Value, ValueKind};
 use countersign_domain::{
     EmailAddress, FORMATS, FailureLimits, Manufacturer, Policy as DomainPolicy,
-    SameBrowser as DomainSameBrowser, TokenKind,
+    SameBrowser as DomainSameBrowser, TokenKind, UsState, check_line,
     prescription::Pharmacy,
     retention::{Retention, RetentionError, STANDARD_YEARS},
+    state_rules::{LimitOfV, StateRules},
 };
+use countersign_server::{AddressSource, ClientAddresses, Rates, TrustedProxy};
 use reqwest::Url;
 use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
@@ -128,6 +131,13 @@ settings! {
         listen: String = "127.0.0.1:8700".to_owned();
         /// The address that browsers use, without a path. `https`, except on this machine alone.
         public_url: String = "http://127.0.0.1:8700".to_owned();
+        /// Proxies that say whom they speak for: addresses, networks such as `10.1.0.0/16`, and `unix` for
+        /// whoever uses the Unix socket. What anybody else says of it is ignored. Empty: every client counts as
+        /// the proxy, and all share the limits of one address.
+        trusted_proxies: Vec<String> = Vec::new();
+        /// Where they say it: `x-forwarded-for`, `forwarded` (RFC 7239), or `proxy-protocol` (version 2, at the
+        /// beginning of each connection). The client is the rightmost address that is no trusted proxy.
+        client_address: ClientAddress = ClientAddress::XForwardedFor;
     }
     /// Where the data is kept.
     database: Database {
@@ -168,7 +178,7 @@ settings! {
     policy: Policy {
         /// Most active tokens of one prescriber.
         max_active_tokens: u32 = STANDARD.max_active_tokens, 1..=5;
-        /// Seconds after which a new passcode is asked for before tokens are changed.
+        /// Seconds after which a new passcode is asked for before tokens are changed, or something in the console.
         step_up_seconds: i64 = STANDARD.step_up_seconds, 0..=900;
         /// Seconds without a request after which a session ends.
         session_idle_seconds: i64 = STANDARD.session_idle_seconds, 60..=3_600;
@@ -200,11 +210,11 @@ settings! {
         prescriber_lock_from: u32 = STANDARD.prescriber.lock_from, 1..=100;
         /// Seconds of that lock.
         prescriber_lock_seconds: i64 = STANDARD.prescriber.lock_seconds, 60..=86_400;
-        /// Wrong passphrases in a row for one NPI from which on each is followed by a pause.
+        /// Wrong passphrases in a row from one source (docs/states.md): from so many on each is followed by a pause.
         passphrase_throttle_from: u32 = STANDARD.passphrase.throttle_from, 1..=100;
         /// Seconds of that pause.
         passphrase_throttle_seconds: i64 = STANDARD.passphrase.throttle_seconds, 1..=3_600;
-        /// Wrong passphrases in a row for one NPI from which on each is followed by a lock.
+        /// Wrong passphrases in a row from one source: from so many on each is followed by a lock.
         passphrase_lock_from: u32 = STANDARD.passphrase.lock_from, 1..=100;
         /// Seconds of that lock.
         passphrase_lock_seconds: i64 = STANDARD.passphrase.lock_seconds, 60..=86_400;
@@ -216,13 +226,25 @@ settings! {
     }
     /// Limits on requests.
     limits: Limits {
-        /// New credentials a minute for one network address.
+        /// New credentials a minute for one network address. One that belongs to a pairing code of the portal does
+        /// not count; as many codes that nobody shows are let through.
         provisioning_per_minute: u32 = 10, 1..=10_000;
         /// New credentials a minute for all network addresses together. One that belongs to a pairing
         /// code of the portal does not count.
         provisioning_all_per_minute: u32 = 120, 1..=100_000;
-        /// Login tries a minute for one network address. A whole clinic may share one.
+        /// Failed log-ins a minute for one network address. Right ones don't count: a whole clinic may share an
+        /// address. An IPv6 address counts by its network of 64 bits, here and below.
         login_per_minute: u32 = 60, 1..=10_000;
+        /// Failed launches from EHRs a minute for one network address; a SMART launch counts from its beginning
+        /// until it has come back well.
+        launch_per_minute: u32 = 120, 1..=10_000;
+        /// Links of invitations and of "this was not me" that lead nowhere, and new invitations that are asked for,
+        /// a minute for one network address.
+        invitation_per_minute: u32 = 60, 1..=10_000;
+        /// Failed attempts with a forgotten passphrase a minute for one network address.
+        forgotten_passphrase_per_minute: u32 = 60, 1..=10_000;
+        /// Client assertions of the API that are refused, a minute for one network address.
+        api_token_per_minute: u32 = 60, 1..=10_000;
         /// Seconds after which a request is given up.
         request_seconds: i64 = 30, 1..=300;
     }
@@ -240,7 +262,7 @@ settings! {
         /// Seconds that the clock of a client may be off when it asks for a credential.
         clock_tolerance_seconds: i64 = 300, 1..=86_400;
         /// New credentials a minute for all clients of this protocol together. Those of one network
-        /// address are limited by `limits.provisioning_per_minute` too.
+        /// address have a limit of `limits.provisioning_per_minute`, counted apart.
         provisioning_per_minute: u32 = 60, 1..=10_000;
         /// Checks and syncs a minute for one network address. One credential has ten a minute.
         checks_per_minute: u32 = 60, 1..=10_000;
@@ -270,8 +292,17 @@ settings! {
         release_keys_file: String = String::new();
         /// Lets a build sign that no manifest lists. Every start puts it on record, and pages say so.
         unlisted_build: bool = false;
-        /// A table of drugs in place of the built-in one: lines such as `4 | Zolpidem tartrate`.
+        /// A table of drugs in place of the built-in one: lines such as `4 | Zolpidem tartrate`. A line such as
+        /// `2N | Testosterone | NY` says the schedule of one state; a state is never looser than the federal schedule.
         drug_table_file: String = String::new();
+        /// States that limit refills of schedule V, each as the two letters of the state in which the DEA number is
+        /// registered, the most refills, and the most days after the day of issue on which it may be filled (`-` for no
+        /// limit), such as `KY 5 180`. Elsewhere schedule V has the refills that the practitioner authorizes.
+        schedule_v_states: Vec<String> = Vec::new();
+        /// States that forbid a series of schedule II (21 CFR 1306.12(b)), each as its two letters.
+        no_series_states: Vec<String> = Vec::new();
+        /// States in which a mid-level practitioner names a supervisor, each as its two letters.
+        supervisor_states: Vec<String> = Vec::new();
     }
     /// How long signed prescriptions are kept. `countersign admin expired-records` removes what is older; nothing
     /// is removed by itself, and nothing that a practice holds.
@@ -317,6 +348,18 @@ pub(crate) enum DatabaseKind {
     Sqlite,
     /// A server, or several, that speak the protocol of `PostgreSQL`.
     Postgres,
+}
+
+/// Where a trusted proxy says whom it speaks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ClientAddress {
+    /// The header `X-Forwarded-For`.
+    XForwardedFor,
+    /// The header `Forwarded`.
+    Forwarded,
+    /// The PROXY protocol.
+    ProxyProtocol,
 }
 
 /// What happens to a token that is used from the browser which holds it.
@@ -508,6 +551,7 @@ impl Settings {
         };
         note(parse_listen(&self.server.listen).map(|_| ()));
         note(parse_public_url(&self.server.public_url).map(|_| ()));
+        note(self.check_proxies());
         note(self.check_database());
         note(check_path("keys.master_key_file", &self.keys.master_key_file));
         note(check_text("practice.support_name", &self.practice.support_name, true));
@@ -540,9 +584,40 @@ impl Settings {
         Ok(parse_listen(&self.server.listen)?)
     }
 
+    /// The address that browsers use.
+    pub(crate) fn public_url(&self) -> Result<Url, SettingsError> {
+        Ok(parse_public_url(&self.server.public_url)?)
+    }
+
     /// The origin that browsers use, such as `https://erx.example.org`, without a closing slash.
     pub(crate) fn public_origin(&self) -> Result<String, SettingsError> {
         Ok(parse_public_url(&self.server.public_url)?.origin().ascii_serialization())
+    }
+
+    /// The proxies that are trusted, and where they say whom they speak for.
+    pub(crate) fn client_addresses(&self) -> Result<ClientAddresses, SettingsError> {
+        let source = match self.server.client_address {
+            ClientAddress::XForwardedFor => AddressSource::XForwardedFor,
+            ClientAddress::Forwarded => AddressSource::Forwarded,
+            ClientAddress::ProxyProtocol => AddressSource::ProxyProtocol,
+        };
+        Ok(ClientAddresses::new(parse_proxies(&self.server.trusted_proxies)?, source))
+    }
+
+    /// Limits by network address, and on all together.
+    pub(crate) const fn rates(&self) -> Rates {
+        let limits = &self.limits;
+        Rates {
+            login: limits.login_per_minute,
+            launch: limits.launch_per_minute,
+            invitation: limits.invitation_per_minute,
+            forgotten_passphrase: limits.forgotten_passphrase_per_minute,
+            api_token: limits.api_token_per_minute,
+            provisioning: limits.provisioning_per_minute,
+            provisioning_all: limits.provisioning_all_per_minute,
+            vip_provisioning: self.vip.provisioning_per_minute,
+            vip_check: self.vip.checks_per_minute,
+        }
     }
 
     /// Whose tokens may be added, in the order of the form.
@@ -574,6 +649,27 @@ impl Settings {
             .collect::<Result<Vec<_>, _>>()?;
         let years = u8::try_from(self.records.years).unwrap_or(u8::MAX);
         Retention::new(years, &states).map_err(|error| wrong(error, "states"))
+    }
+
+    /// What states ask of prescriptions beyond the federal rules.
+    pub(crate) fn state_rules(&self) -> Result<StateRules, SettingsError> {
+        fn all<T: FromStr<Err: fmt::Display>>(
+            name: &str,
+            texts: &[String],
+        ) -> Result<Vec<T>, SettingsError> {
+            let read = |text: &String| {
+                text.parse().map_err(|error| {
+                    SettingsError::from(format!("signing.{name}: \"{text}\": {error}"))
+                })
+            };
+            texts.iter().map(read).collect()
+        }
+        let it = &self.signing;
+        let limits: Vec<LimitOfV> = all("schedule_v_states", &it.schedule_v_states)?;
+        let no_series: Vec<UsState> = all("no_series_states", &it.no_series_states)?;
+        let supervised: Vec<UsState> = all("supervisor_states", &it.supervisor_states)?;
+        StateRules::new(&limits, &no_series, &supervised)
+            .map_err(|error| SettingsError::from(format!("signing.schedule_v_states: {error}")))
     }
 
     /// The documented default file: TOML with the meaning of every setting above it.
@@ -708,8 +804,17 @@ impl Settings {
         }
         self.pharmacies().map_err(|error| error.to_string())?;
         self.retention().map_err(|error| error.to_string())?;
+        self.state_rules().map_err(|error| error.to_string())?;
         check_path("transmission.gateway_key_file", &transmission.gateway_key_file)?;
         check_path("notices.webhook_key_file", &notices.webhook_key_file)
+    }
+
+    fn check_proxies(&self) -> Result<(), String> {
+        let proxies = parse_proxies(&self.server.trusted_proxies)?;
+        if proxies.is_empty() && self.server.client_address == ClientAddress::ProxyProtocol {
+            return Err("server.client_address is proxy-protocol, but nobody may speak it: name the proxy in server.trusted_proxies".into());
+        }
+        Ok(())
     }
 
     fn check_database(&self) -> Result<(), String> {
@@ -764,6 +869,7 @@ impl Entry {
         match (self.section, self.name) {
             ("database", "kind") => &["sqlite", "postgres"],
             ("policy", "same_browser") => &["deny", "warn"],
+            ("server", "client_address") => &["x-forwarded-for", "forwarded", "proxy-protocol"],
             ("log", "format") => &["text", "json"],
             ("log", "level") => &["error", "warn", "info", "debug", "trace"],
             _ => &[],
@@ -1007,6 +1113,14 @@ fn parse_public_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+fn parse_proxies(texts: &[String]) -> Result<Vec<TrustedProxy>, String> {
+    let parse = |text: &String| {
+        text.parse::<TrustedProxy>()
+            .map_err(|error| format!("server.trusted_proxies: {text:?}: {error}"))
+    };
+    texts.iter().map(parse).collect()
+}
+
 fn parse_manufacturers(codes: &[String]) -> Result<Vec<Manufacturer>, String> {
     let mut makers = Vec::new();
     for code in codes {
@@ -1090,10 +1204,7 @@ fn check_text(key: &str, text: &str, needed: bool) -> Result<(), String> {
     if needed && text.trim().is_empty() {
         return Err(format!("{key} is empty: pages name it where a prescriber needs help"));
     }
-    if text.len() > 200 || text.chars().any(char::is_control) {
-        return Err(format!("{key}: give one line of at most 200 bytes"));
-    }
-    Ok(())
+    check_line(text, 200).map_err(|error| format!("{key}: {error}"))
 }
 
 fn check_email(text: &str) -> Result<(), String> {
@@ -1315,15 +1426,20 @@ As a file, ready to be copied to `countersign.toml`:
     fn every_listed_word_is_taken() {
         for entry in entries() {
             for word in entry.words() {
-                let url = if *word == "postgres" { "\nurl = \"postgres://h/d\"" } else { "" };
-                let text = format!("[{}]\n{} = \"{word}\"{url}\n", entry.section, entry.name);
+                // Some words need another setting beside them.
+                let more = match *word {
+                    "postgres" => "\nurl = \"postgres://h/d\"",
+                    "proxy-protocol" => "\ntrusted_proxies = [\"127.0.0.1\"]",
+                    _ => "",
+                };
+                let text = format!("[{}]\n{} = \"{word}\"{more}\n", entry.section, entry.name);
                 load_text(&text, &[]).unwrap();
             }
         }
         assert_eq!(LogLevel::Trace.code(), "trace");
     }
 
-    /// Shows: N-07
+    /// Shows: N-07, H-164.312-e1
     #[test]
     fn only_loopback_and_sockets_are_listened_on() {
         for good in ["127.0.0.1:8700", "127.1.2.3:1", "[::1]:8700", "unix:/run/c.sock"] {
@@ -1335,6 +1451,24 @@ As a file, ready to be copied to `countersign.toml`:
         let long = format!("unix:/{}", "x".repeat(107));
         for bad in ["", "localhost:8700", "127.0.0.1", "8700", "unix:", "unix:run/c.sock", &long] {
             assert!(parse_listen(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn proxies_are_read_or_named_as_wrong() {
+        let text = "[server]\ntrusted_proxies = [\"127.0.0.1\", \"10.1.0.0/16\", \"unix\"]\nclient_address = \"proxy-protocol\"\n";
+        load_text(text, &[]).unwrap().client_addresses().unwrap();
+        let variable = [("COUNTERSIGN_SERVER__TRUSTED_PROXIES", "::1, fd00:1::/32")];
+        assert_eq!(load_text("", &variable).unwrap().server.trusted_proxies.len(), 2);
+        for (text, expected) in [
+            ("trusted_proxies = [\"localhost\"]", "\"localhost\": give an address"),
+            ("trusted_proxies = [\"10.1.2.3/8\"]", "begins at 10.0.0.0/8"),
+            ("trusted_proxies = [\"0.0.0.0/0\"]", "every address"),
+            ("client_address = \"proxy-protocol\"", "nobody may speak it"),
+            ("client_address = \"x-real-ip\"", "one of x-forwarded-for, forwarded, proxy-protocol"),
+        ] {
+            let line = faults(load_text(&format!("[server]\n{text}\n"), &[]));
+            assert!(line.contains(expected), "{text}: {line}");
         }
     }
 

@@ -9,9 +9,12 @@ use std::fmt;
 use countersign_crypto::sha256;
 use thiserror::Error;
 
-use crate::{Date, DeaNumber, Npi, PersonId, PracticeId, RequestId, Role, Timestamp};
+use crate::{
+    AuthorityId, Date, DeaNumber, PersonId, PracticeId, RequestId, Role, Timestamp, marks::Marks,
+};
 
-/// How long a request that nobody executed stands, in days.
+/// How long a request that nobody executed stands, in days. What works already waits for its confirmation without
+/// end.
 pub const REQUEST_DAYS: i64 = 14;
 
 /// Who a practice is, by which the rules differ.
@@ -28,10 +31,12 @@ pub enum Setting {
 pub struct Acting {
     /// The account.
     pub person: PersonId,
-    /// Their NPI, where they have one.
-    pub npi: Option<Npi>,
-    /// The e-mail address of the account.
-    pub email: Option<String>,
+    /// What tells their accounts: all addresses and numbers that are theirs, or were within
+    /// [`crate::marks::FORMER_DAYS`].
+    pub marks: Marks,
+    /// A code came back from a telephone or postal address of theirs. Without that nobody knows who it is, and they
+    /// are no second person.
+    pub confirmed: bool,
     /// Has a DEA registration that is in force today.
     pub registrant: bool,
     /// Is one of those who set access control at this location.
@@ -39,13 +44,9 @@ pub struct Acting {
 }
 
 impl Acting {
-    /// Whether two accounts are one person: the same account, NPI or e-mail address.
+    /// Whether two accounts are one person: the same account, or one address or number in common.
     pub fn is(&self, other: &Self) -> bool {
-        let same_email = || match (&self.email, &other.email) {
-            (Some(mine), Some(theirs)) => mine.trim().eq_ignore_ascii_case(theirs.trim()),
-            _ => false,
-        };
-        self.person == other.person || (self.npi.is_some() && self.npi == other.npi) || same_email()
+        self.person == other.person || self.marks.meet(&other.marks)
     }
 }
 
@@ -56,6 +57,10 @@ pub struct Subject {
     pub person: Acting,
     /// Under which DEA number (question A12).
     pub dea: DeaNumber,
+    /// What the registration says: state, schedules, last day, and whether it is withdrawn.
+    pub registration: String,
+    /// The registration is in force.
+    pub in_force: bool,
     /// At which registered location.
     pub location: PracticeId,
 }
@@ -154,6 +159,19 @@ pub enum Matter {
         /// Put on the list, or taken off.
         give: bool,
     },
+    /// A registration or licence that holds longer, or for more schedules, than it did.
+    Paper {
+        /// Whose; none for the institution's own.
+        person: Option<Acting>,
+        /// In which practice.
+        practice: PracticeId,
+        /// Which; none for a new one.
+        authority: Option<AuthorityId>,
+        /// What it is, with its number, and what it says until now.
+        before: String,
+        /// What it is to say.
+        after: String,
+    },
 }
 
 impl Matter {
@@ -162,8 +180,14 @@ impl Matter {
         match self {
             Self::Permission { subject, .. } => Some(&subject.person),
             Self::Role { person, .. } => Some(person),
+            Self::Paper { person, .. } => person.as_ref(),
             Self::Provider { .. } => None,
         }
+    }
+
+    /// Whether it works from the moment in which it was entered, and a second person confirms the record.
+    pub const fn works_at_once(&self) -> bool {
+        matches!(self, Self::Permission { change: Change::Revoke(_), .. })
     }
 
     /// Whether it lets somebody do more than before.
@@ -171,6 +195,7 @@ impl Matter {
         match self {
             Self::Permission { change, .. } => matches!(change, Change::Grant { .. }),
             Self::Role { give, .. } | Self::Provider { give, .. } => *give,
+            Self::Paper { .. } => true,
         }
     }
 
@@ -187,6 +212,7 @@ impl Matter {
                     "permission".to_owned(),
                     subject.person.person.to_string(),
                     subject.dea.as_text(),
+                    subject.registration.clone(),
                     subject.location.to_string(),
                     change,
                 ]
@@ -206,8 +232,27 @@ impl Matter {
                 accepted.clone(),
                 give.to_string(),
             ],
+            Self::Paper { person, practice, authority, before, after } => vec![
+                "paper".to_owned(),
+                person.as_ref().map(|it| it.person.to_string()).unwrap_or_default(),
+                practice.to_string(),
+                authority.map(|it| it.to_string()).unwrap_or_default(),
+                before.clone(),
+                after.clone(),
+            ],
         }
     }
+}
+
+/// What a second person has said of a permission that was taken away at once (question A8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Review {
+    /// Nothing yet.
+    Waiting,
+    /// The record is right.
+    Confirmed,
+    /// The report was a mistake. That gives nothing back: a new grant takes two.
+    Mistaken,
 }
 
 /// A permission to mark ready and sign.
@@ -228,8 +273,8 @@ pub enum Permission {
         cause: Cause,
         /// Since when.
         since: Timestamp,
-        /// A second person has confirmed the record (question A8).
-        confirmed: bool,
+        /// What a second person has said of it.
+        review: Review,
     },
 }
 
@@ -259,6 +304,13 @@ pub enum RequestState {
         /// When.
         at: Timestamp,
     },
+    /// Whoever entered it has withdrawn it.
+    Withdrawn {
+        /// When.
+        at: Timestamp,
+    },
+    /// Something newer was decided.
+    Overtaken,
 }
 
 /// A change that two people make.
@@ -276,6 +328,8 @@ pub struct Request {
     pub entered: Timestamp,
     /// How far it is.
     pub state: RequestState,
+    /// What it is about was changed since it was entered: a newer decision is not undone by an older one.
+    pub overtaken: bool,
 }
 
 /// What somebody has just confirmed with passphrase and passcode: the digest of what was shown.
@@ -302,12 +356,41 @@ pub enum AccessRefusal {
     NoReason,
     /// The person who entered it, by this or another account.
     #[error(
-        "Another person must do this: you entered it, or share an NPI or e-mail address with who did."
+        "Another person must do this: you entered it, or share an address, telephone, NPI or DEA number with who did."
     )]
     SamePerson,
+    /// Nobody knows who they are: no address of theirs is confirmed.
+    #[error(
+        "First confirm your telephone or postal address by a code: see Addresses. Both people need that."
+    )]
+    Unconfirmed,
     /// The holder of the permission, by this or another account.
     #[error("Nobody grants a permission to themselves.")]
     OwnPermission,
+    /// The holder of the registration or licence, by this or another account.
+    #[error("Nobody approves a change of their own registration or licence.")]
+    OwnPaper,
+    /// The person whose permission was taken away.
+    #[error("Nobody decides on a report about themselves.")]
+    OwnReport,
+    /// The registration is expired or withdrawn.
+    #[error("The DEA registration is not in force.")]
+    NotInForce,
+    /// A newer decision stands against it.
+    #[error("Something newer was decided since this was entered. Enter it again.")]
+    Overtaken,
+    /// A DEA number that stands here for another state, and on which something rests.
+    #[error("This number is registered here for another state, and permissions rest on that.")]
+    OtherState,
+    /// Somebody else entered it.
+    #[error("Only the person who entered it withdraws it.")]
+    NotYours,
+    /// A permission that is taken away is not given back by withdrawing.
+    #[error("This works already. Another person confirms it, or says that it was a mistake.")]
+    WorksAlready,
+    /// Nobody would have the role any more.
+    #[error("Nobody else would have this role. Give it to somebody else first.")]
+    LastOne,
     /// Outside institutions a DEA registrant executes (1311.125(c)).
     #[error("Only a practitioner with a DEA registration in force can do this.")]
     NotRegistrant,
@@ -317,6 +400,11 @@ pub enum AccessRefusal {
     /// What was confirmed is not what the request says now.
     #[error("The request has changed since it was shown to you. Look at it again.")]
     Changed,
+    /// An institution's number, and no internal code of the person (21 CFR 1301.22(c), 1311.120(b)(1)(ii)).
+    #[error(
+        "Enter the internal code of this person first: the institution's DEA number can't be used without one."
+    )]
+    NoInternalCode,
     /// There is nothing to take away, or to confirm.
     #[error("Nothing to change: the permission is already in that state.")]
     NoChange,
@@ -330,10 +418,20 @@ impl AccessRefusal {
             Self::NotVerified => "not_verified",
             Self::NoReason => "no_reason",
             Self::SamePerson => "same_person",
+            Self::Unconfirmed => "addresses_unconfirmed",
             Self::OwnPermission => "own_permission",
+            Self::OwnPaper => "own_paper",
+            Self::OwnReport => "own_report",
+            Self::NotInForce => "not_in_force",
+            Self::Overtaken => "request_overtaken",
+            Self::OtherState => "other_state",
+            Self::NotYours => "not_yours",
+            Self::WorksAlready => "works_already",
+            Self::LastOne => "last_one",
             Self::NotRegistrant => "not_registrant",
             Self::NotOpen => "request_not_open",
             Self::Changed => "request_changed",
+            Self::NoInternalCode => "internal_code_missing",
             Self::NoChange => "no_change",
         }
     }
@@ -354,11 +452,21 @@ pub fn enter(
     if reason.is_empty() {
         return Err(AccessRefusal::NoReason);
     }
-    if matter.gives() && matter.person().is_some_and(|person| by.is(person)) {
+    // Of their own registration somebody may say that it was renewed; another approves it.
+    let paper = matches!(matter, Matter::Paper { .. });
+    if matter.gives() && !paper && matter.person().is_some_and(|person| by.is(person)) {
         return Err(AccessRefusal::OwnPermission);
     }
-    if matches!(matter, Matter::Permission { change: Change::Grant { verified: None }, .. }) {
-        return Err(AccessRefusal::NotVerified);
+    if matter.gives() && !by.confirmed {
+        return Err(AccessRefusal::Unconfirmed);
+    }
+    if let Matter::Permission { subject, change: Change::Grant { verified } } = &matter {
+        if verified.is_none() {
+            return Err(AccessRefusal::NotVerified);
+        }
+        if !subject.in_force {
+            return Err(AccessRefusal::NotInForce);
+        }
     }
     Ok(Request {
         id,
@@ -367,14 +475,15 @@ pub fn enter(
         entered_by: by,
         entered: now,
         state: RequestState::Entered,
+        overtaken: false,
     })
 }
 
 impl Request {
     /// Whether it can still be executed.
     pub fn is_open(&self, now: Timestamp) -> bool {
-        self.state == RequestState::Entered
-            && now < self.entered.plus_seconds(REQUEST_DAYS * 86_400)
+        let runs_out = self.entered.plus_seconds(REQUEST_DAYS * 86_400);
+        self.state == RequestState::Entered && (self.matter.works_at_once() || now < runs_out)
     }
 
     /// The digest of all that it says: what the passcode of whoever executes it is bound to
@@ -408,10 +517,47 @@ impl Request {
         Ok(())
     }
 
-    /// Turns it down. One factor is enough, as for all that takes nothing into force.
-    pub fn reject(&mut self, by: &Acting, now: Timestamp) -> Result<(), AccessRefusal> {
+    /// Turns it down, for a reason. Of a permission that was taken away this says that the report was a mistake:
+    /// the permission stays away, and a new grant takes two. A newer decision is left as it is. Of anything else
+    /// `permission` is none, and stays so.
+    pub fn reject(
+        &mut self,
+        permission: &mut Permission,
+        by: &Acting,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), AccessRefusal> {
         self.another(by, now)?;
+        if reason.trim().is_empty() {
+            return Err(AccessRefusal::NoReason);
+        }
+        if self.matter.works_at_once() {
+            if self.matter.person().is_some_and(|person| by.is(person)) {
+                return Err(AccessRefusal::OwnReport);
+            }
+            if let Permission::Revoked { since, review, .. } = permission
+                && *review == Review::Waiting
+                && *since <= self.entered
+            {
+                *review = Review::Mistaken;
+            }
+        }
         self.state = RequestState::Rejected { by: by.person, at: now };
+        Ok(())
+    }
+
+    /// Whoever entered it withdraws it, as long as it has done nothing.
+    pub fn withdraw(&mut self, by: &Acting, now: Timestamp) -> Result<(), AccessRefusal> {
+        if !self.is_open(now) {
+            return Err(AccessRefusal::NotOpen);
+        }
+        if by.person != self.entered_by.person {
+            return Err(AccessRefusal::NotYours);
+        }
+        if self.matter.works_at_once() {
+            return Err(AccessRefusal::WorksAlready);
+        }
+        self.state = RequestState::Withdrawn { at: now };
         Ok(())
     }
 
@@ -429,13 +575,29 @@ impl Request {
         now: Timestamp,
     ) -> Result<bool, AccessRefusal> {
         self.another(by, now)?;
-        if setting == Setting::Practitioners && !by.registrant {
+        if !by.confirmed || self.matter.gives() && !self.entered_by.confirmed {
+            return Err(AccessRefusal::Unconfirmed);
+        }
+        // A renewal grants nothing by itself, and in a solo practice the one registrant is its holder.
+        let paper = matches!(self.matter, Matter::Paper { .. });
+        if setting == Setting::Practitioners && !by.registrant && !paper {
             return Err(AccessRefusal::NotRegistrant);
         }
         let own = self.matter.person().is_some_and(|person| by.is(person));
         let grant = matches!(self.matter, Matter::Permission { change: Change::Grant { .. }, .. });
+        if own && paper {
+            return Err(AccessRefusal::OwnPaper);
+        }
         if own && self.matter.gives() && !(solo && grant) {
             return Err(AccessRefusal::OwnPermission);
+        }
+        if self.overtaken {
+            return Err(AccessRefusal::Overtaken);
+        }
+        if let Matter::Permission { subject, change: Change::Grant { .. } } = &self.matter
+            && !subject.in_force
+        {
+            return Err(AccessRefusal::NotInForce);
         }
         if confirmed != Confirmed(self.digest()) {
             return Err(AccessRefusal::Changed);
@@ -458,23 +620,34 @@ impl Request {
             return Err(AccessRefusal::NoChange);
         };
         *permission = match (*change, *permission) {
+            // It was taken away after this was entered: the newer decision stands.
+            (Change::Grant { .. }, Permission::Revoked { since, .. }) if since > self.entered => {
+                return Err(AccessRefusal::Overtaken);
+            }
             (Change::Grant { .. }, Permission::None | Permission::Revoked { .. }) => {
                 Permission::Granted { since: now, self_executed: own }
             }
             // It was taken away at once; this is the second person's confirmation.
-            (Change::Revoke(_), Permission::Revoked { cause, since, confirmed: false }) => {
-                Permission::Revoked { cause, since, confirmed: true }
+            (Change::Revoke(_), Permission::Revoked { cause, since, review })
+                if since <= self.entered && review != Review::Confirmed =>
+            {
+                Permission::Revoked { cause, since, review: Review::Confirmed }
             }
-            (Change::Revoke(cause), Permission::Granted { .. }) => {
-                Permission::Revoked { cause, since: now, confirmed: true }
+            (Change::Revoke(cause), Permission::Granted { since, .. }) if since < self.entered => {
+                Permission::Revoked { cause, since: now, review: Review::Confirmed }
             }
+            // Somebody has decided anew since: the record is confirmed, and the newer decision stands.
+            (
+                Change::Revoke(_),
+                newer @ (Permission::Revoked { .. } | Permission::Granted { .. }),
+            ) => newer,
             _ => return Err(AccessRefusal::NoChange),
         };
         self.state = RequestState::Executed { by: by.person, at: now };
         Ok(())
     }
 
-    /// Executes a request about a role or a provider: what it says is then to be done.
+    /// Executes a request about a role, a provider, a registration or a licence: what it says is then to be done.
     pub fn carry_out(
         &mut self,
         by: &Acting,
@@ -495,7 +668,7 @@ impl Request {
 /// A8). A second person confirms the record afterwards. What was taken away before keeps its cause.
 pub fn revoke_now(permission: &mut Permission, cause: Cause, now: Timestamp) {
     if permission.allows() {
-        *permission = Permission::Revoked { cause, since: now, confirmed: false };
+        *permission = Permission::Revoked { cause, since: now, review: Review::Waiting };
     }
 }
 
@@ -512,8 +685,8 @@ mod tests {
     fn somebody(registrant: bool) -> Acting {
         Acting {
             person: PersonId::new(at(0), &mut SystemRng).unwrap(),
-            npi: None,
-            email: None,
+            marks: Marks::default(),
+            confirmed: true,
             registrant,
             designated: true,
         }
@@ -523,6 +696,8 @@ mod tests {
         Subject {
             person: person.clone(),
             dea: "AB1234563".parse().unwrap(),
+            registration: "NE, schedules 2 3, last day 2028-05-31".to_owned(),
+            in_force: true,
             location: PracticeId::new(at(0), &mut SystemRng).unwrap(),
         }
     }
@@ -580,23 +755,29 @@ mod tests {
     #[test]
     fn nobody_approves_what_they_entered_not_even_by_another_account() {
         let new = somebody(true);
-        let npi: Npi = "1234567893".parse().unwrap();
         let mut office = somebody(true);
-        office.npi = Some(npi);
-        office.email = Some("Ruth@clinic.example".to_owned());
+        office.marks.npi("1234567893".parse().unwrap());
+        office.marks.email("ruth@clinic.example");
+        office.marks.email("ruth.okafor@home.example");
+        office.marks.phone("+14025550101");
         let mut by_npi = somebody(true);
-        by_npi.npi = Some(npi);
+        by_npi.marks.npi("1234567893".parse().unwrap());
+        // The second address of one is the first of the other.
         let mut by_email = somebody(true);
-        by_email.email = Some(" ruth@CLINIC.example".to_owned());
-        for other in [office.clone(), by_npi, by_email] {
+        by_email.marks.email(" RuthOkafor+2@HOME.example");
+        by_email.marks.email("other@clinic.example");
+        let mut by_phone = somebody(true);
+        by_phone.marks.phone("+1 402 555 0101");
+        for other in [office.clone(), by_npi, by_email, by_phone] {
             let (mut permission, mut request) =
                 (Permission::None, entered(&office, &new, VERIFIED()));
             let refused = execute(&mut request, &mut permission, &other);
             assert_eq!(refused, Err(AccessRefusal::SamePerson));
-            assert_eq!(request.reject(&other, at(60)), Err(AccessRefusal::SamePerson));
+            let rejected = request.reject(&mut permission, &other, "no", at(60));
+            assert_eq!(rejected, Err(AccessRefusal::SamePerson));
             assert!(!permission.allows());
         }
-        // Two without NPI and address are not the same for that.
+        // Two without any address or number are not the same for that.
         assert!(!somebody(false).is(&somebody(false)));
     }
 
@@ -661,16 +842,19 @@ mod tests {
             let mut permission = granted();
             revoke_now(&mut permission, cause, at(10));
             assert!(!permission.allows(), "one report is enough");
-            let first = Permission::Revoked { cause, since: at(10), confirmed: false };
+            let first = Permission::Revoked { cause, since: at(10), review: Review::Waiting };
             assert_eq!(permission, first);
             // A second cause does not hide the first.
             revoke_now(&mut permission, Cause::Left, at(20));
             assert_eq!(permission, first);
             // Who reported it can't give it back; another confirms the record.
             let mut request = entered(&office, &holder, Change::Revoke(cause));
+            request.entered = at(10);
             execute(&mut request, &mut permission, &doctor).unwrap();
-            assert_eq!(permission, Permission::Revoked { cause, since: at(10), confirmed: true });
+            let review = Review::Confirmed;
+            assert_eq!(permission, Permission::Revoked { cause, since: at(10), review });
             let mut grant = entered(&office, &holder, VERIFIED());
+            grant.entered = at(11);
             assert!(!permission.allows());
             execute(&mut grant, &mut permission, &doctor).unwrap();
             assert!(permission.allows());
@@ -693,7 +877,12 @@ mod tests {
         assert!(!permission.allows() && request.is_open(at(1)));
         // Every part counts.
         let base = entered(&office, &holder, VERIFIED());
-        let changes: [fn(&mut Request); 5] = [
+        let changes: [fn(&mut Request); 6] = [
+            |r| {
+                if let Matter::Permission { subject, .. } = &mut r.matter {
+                    subject.registration.push('N');
+                }
+            },
             |r| r.reason.push('.'),
             |r| change_to(r, Change::Grant { verified: "2027-01-11".parse().ok() }),
             |r| change_to(r, Change::Revoke(Cause::Left)),
@@ -718,7 +907,9 @@ mod tests {
         let setting = Setting::Practitioners;
         let late = request.execute(&mut permission, &doctor, confirmed, setting, false, at(end));
         assert_eq!(late, Err(AccessRefusal::NotOpen));
-        request.reject(&doctor, at(60)).unwrap();
+        let unsaid = request.reject(&mut permission, &doctor, " ", at(60));
+        assert_eq!(unsaid, Err(AccessRefusal::NoReason));
+        request.reject(&mut permission, &doctor, "not now", at(60)).unwrap();
         let refused = execute(&mut request, &mut permission, &doctor);
         assert_eq!(refused, Err(AccessRefusal::NotOpen));
         // Nothing to give or to take.
@@ -780,16 +971,151 @@ mod tests {
         assert_eq!(own, Err(AccessRefusal::OwnPermission), "nor by the second person");
     }
 
+    /// Shows: R-1311.125-d1
+    #[test]
+    fn a_newer_decision_is_not_undone_by_an_older_one() {
+        let (office, doctor, holder) = (somebody(false), somebody(true), somebody(true));
+        let entered_at = |change, when| {
+            let mut request = entered(&office, &holder, change);
+            request.entered = at(when);
+            request
+        };
+        let cause = Cause::FactorLost;
+        // A loss, a new grant, and only then the confirmation of the loss: the record alone.
+        let mut permission = granted();
+        revoke_now(&mut permission, cause, at(10));
+        let mut loss = entered_at(Change::Revoke(cause), 10);
+        execute(&mut entered_at(VERIFIED(), 20), &mut permission, &doctor).unwrap();
+        let newer = permission;
+        execute(&mut loss, &mut permission, &doctor).unwrap();
+        assert_eq!(permission, newer);
+        assert!(permission.allows() && matches!(loss.state, RequestState::Executed { .. }));
+        // A second loss is not confirmed by what was entered for the first.
+        let mut first = entered_at(Change::Revoke(cause), 10);
+        revoke_now(&mut permission, Cause::Left, at(70));
+        execute(&mut first, &mut permission, &doctor).unwrap();
+        let (cause, since, review) = (Cause::Left, at(70), Review::Waiting);
+        assert_eq!(permission, Permission::Revoked { cause, since, review });
+        // A grant from before the loss gives nothing back.
+        let mut old = entered_at(VERIFIED(), 30);
+        let refused = execute(&mut old, &mut permission, &doctor);
+        assert_eq!(refused, Err(AccessRefusal::Overtaken));
+        assert!(!permission.allows());
+        // Nor does anything whose matter was changed meanwhile, or a registration that is not in force.
+        let mut changed = entered_at(VERIFIED(), 80);
+        changed.overtaken = true;
+        let refused = execute(&mut changed, &mut permission, &doctor);
+        assert_eq!(refused, Err(AccessRefusal::Overtaken));
+        let mut expired = entered_at(VERIFIED(), 80);
+        if let Matter::Permission { subject, .. } = &mut expired.matter {
+            subject.in_force = false;
+        }
+        let refused = execute(&mut expired, &mut permission, &doctor);
+        assert_eq!(refused, Err(AccessRefusal::NotInForce));
+        // Two reports of one loss: each record is confirmed, and nothing hangs.
+        let mut again = entered_at(Change::Revoke(Cause::Left), 75);
+        let mut twice = entered_at(Change::Revoke(Cause::Left), 76);
+        execute(&mut again, &mut permission, &doctor).unwrap();
+        execute(&mut twice, &mut permission, &doctor).unwrap();
+        assert_eq!(permission, Permission::Revoked { cause, since, review: Review::Confirmed });
+    }
+
+    /// Shows: A8
+    #[test]
+    fn a_report_that_was_a_mistake_gives_nothing_back() {
+        let (office, doctor, holder) = (somebody(false), somebody(true), somebody(true));
+        let cause = Cause::FactorLost;
+        let mut permission = granted();
+        revoke_now(&mut permission, cause, at(10));
+        let mut request = entered(&office, &holder, Change::Revoke(cause));
+        request.entered = at(10);
+        // It waits as long as it takes, and whoever it is about does not decide on it.
+        assert!(request.is_open(at(400 * 86_400)));
+        let own = request.reject(&mut permission, &holder, "found it", at(20));
+        assert_eq!(own, Err(AccessRefusal::OwnReport));
+        assert_eq!(request.withdraw(&office, at(20)), Err(AccessRefusal::WorksAlready));
+        request.reject(&mut permission, &doctor, "it was in the other coat", at(20)).unwrap();
+        let review = Review::Mistaken;
+        assert_eq!(permission, Permission::Revoked { cause, since: at(10), review });
+        // What was entered and does nothing yet is withdrawn by who entered it, and by nobody else.
+        let mut grant = entered(&office, &holder, VERIFIED());
+        assert_eq!(grant.withdraw(&doctor, at(30)), Err(AccessRefusal::NotYours));
+        grant.withdraw(&office, at(30)).unwrap();
+        assert_eq!(grant.withdraw(&office, at(31)), Err(AccessRefusal::NotOpen));
+        let refused = execute(&mut grant, &mut permission, &doctor);
+        assert_eq!(refused, Err(AccessRefusal::NotOpen));
+    }
+
+    /// Shows: R-1311.120-b4
+    #[test]
+    fn nobody_unknown_is_a_second_person() {
+        let (office, doctor, holder) = (somebody(false), somebody(true), somebody(true));
+        let unknown = Acting { confirmed: false, ..doctor.clone() };
+        let id = RequestId::new(at(0), &mut SystemRng).unwrap();
+        let enter = |by: &Acting, change| {
+            enter(id, matter(&holder, change), "x", by.clone(), at(0)).map(drop)
+        };
+        assert_eq!(enter(&unknown, VERIFIED()), Err(AccessRefusal::Unconfirmed));
+        assert_eq!(
+            enter(&unknown, Change::Revoke(Cause::Left)),
+            Ok(()),
+            "what protects does not wait"
+        );
+        let (mut permission, mut request) =
+            (Permission::None, entered(&office, &holder, VERIFIED()));
+        let refused = execute(&mut request, &mut permission, &unknown);
+        assert_eq!(refused, Err(AccessRefusal::Unconfirmed));
+        request.entered_by.confirmed = false;
+        let refused = execute(&mut request, &mut permission, &doctor);
+        assert_eq!(refused, Err(AccessRefusal::Unconfirmed));
+        assert!(!permission.allows());
+    }
+
+    /// Shows: R-1311.125-d2
+    #[test]
+    fn nobody_approves_their_own_registration() {
+        let (office, doctor) = (somebody(false), somebody(true));
+        let practice = PracticeId::new(at(0), &mut SystemRng).unwrap();
+        let renewal = |person: Option<&Acting>| Matter::Paper {
+            person: person.cloned(),
+            practice,
+            authority: None,
+            before: "NE, last day 2027-05-31".to_owned(),
+            after: "NE, last day 2030-05-31".to_owned(),
+        };
+        let ask = |matter: Matter, by: &Acting| {
+            let id = RequestId::new(at(0), &mut SystemRng).unwrap();
+            enter(id, matter, "renewed", by.clone(), at(0)).unwrap()
+        };
+        let run = |request: &mut Request, by: &Acting| {
+            let shown = Confirmed(request.digest());
+            request.carry_out(by, shown, Setting::Practitioners, at(1))
+        };
+        // The holder says that it was renewed, and somebody else approves, also without a registration.
+        let mut own = ask(renewal(Some(&doctor)), &doctor);
+        assert_eq!(run(&mut own, &doctor), Err(AccessRefusal::SamePerson));
+        run(&mut own, &office).unwrap();
+        let mut other = ask(renewal(Some(&doctor)), &office);
+        assert_eq!(run(&mut other, &doctor), Err(AccessRefusal::OwnPaper));
+        run(&mut ask(renewal(None), &office), &doctor).unwrap();
+        let mut changed = ask(renewal(None), &office);
+        let shown = Confirmed(changed.digest());
+        if let Matter::Paper { after, .. } = &mut changed.matter {
+            "NE, last day 2099-05-31".clone_into(after);
+        }
+        let refused = changed.carry_out(&doctor, shown, Setting::Practitioners, at(1));
+        assert_eq!(refused, Err(AccessRefusal::Changed));
+    }
+
     proptest! {
         /// Whatever a group of people tries, nobody gets a permission without two different people, a
         /// registrant among them who is not the holder.
         #[test]
         fn no_sequence_grants_without_two(acts in prop::collection::vec((0usize..4, 0u8..4, any::<bool>()), 1..40)) {
-            let npi: Npi = "1234567893".parse().unwrap();
             let mut people = [somebody(false), somebody(true), somebody(false), somebody(true)];
             // The last two accounts are one person.
-            people[2].npi = Some(npi);
-            people[3].npi = Some(npi);
+            people[2].marks.npi("1234567893".parse().unwrap());
+            people[3].marks.npi("1234567893".parse().unwrap());
             let holder = people[1].clone();
             let (mut permission, mut request) = (Permission::None, None::<Request>);
             for (who, act, stale) in acts {
@@ -803,7 +1129,7 @@ mod tests {
                     }
                     1 => revoke_now(&mut permission, Cause::FactorLost, at(5)),
                     2 => if let Some(request) = &mut request {
-                        let _ = request.reject(by, at(5));
+                        let _ = request.reject(&mut permission, by, "x", at(5));
                     },
                     _ => if let Some(request) = &mut request {
                         let before = permission;

@@ -17,6 +17,9 @@ pub struct TimeZoneError;
 pub struct TimeZone(jiff::tz::TimeZone);
 
 impl TimeZone {
+    /// Coordinated Universal Time.
+    pub const UTC: Self = Self(jiff::tz::TimeZone::UTC);
+
     /// Its name.
     pub fn name(&self) -> &str {
         self.0.iana_name().unwrap_or("UTC")
@@ -83,6 +86,12 @@ impl Date {
     pub fn plus_years(self, years: i16) -> Self {
         let day = self.0.saturating_add(jiff::Span::new().years(years));
         if day.day() < self.0.day() { Self(day).plus_days(1) } else { Self(day) }
+    }
+
+    /// The same day so many months later; the last day of that month where it has no such day.
+    #[must_use]
+    pub fn plus_months(self, months: u8) -> Self {
+        Self(self.0.saturating_add(jiff::Span::new().months(i32::from(months))))
     }
 
     /// Days from this day until another; negative where it has passed.

@@ -5,6 +5,8 @@
 
 use std::cmp::Ordering;
 
+use countersign_crypto::sha256;
+
 /// The largest whole number that every reader of JSON keeps: 2^53 - 1 (RFC 8785, 3.2.2.3).
 pub const LARGEST: i64 = (1 << 53) - 1;
 
@@ -57,6 +59,15 @@ impl Json {
         let mut out = String::new();
         self.write(&mut out)?;
         Ok(out)
+    }
+
+    /// SHA-256 of its canonical form: what a signature, or a passcode, is bound to.
+    ///
+    /// # Errors
+    ///
+    /// Where it has no canonical form: a digest of nothing would fit everything.
+    pub fn digest(&self) -> Result<[u8; 32], CanonicalError> {
+        Ok(sha256(self.canonical()?.as_bytes()))
     }
 
     fn write(&self, out: &mut String) -> Result<(), CanonicalError> {

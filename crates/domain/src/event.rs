@@ -2,7 +2,7 @@ use std::fmt;
 
 use countersign_crypto::{Rng, RngError, random_array};
 
-use crate::{ApiKeyId, EhrId, PersonId, PracticeId, Refusal, StaffId, TokenId};
+use crate::{ApiKeyId, EhrId, PersonId, PracticeId, Refusal, StaffId, TokenId, shown_line};
 
 /// What happened; one word per kind, the same in route, use case, event and row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,6 +97,12 @@ pub enum EventKind {
     RequestExecuted,
     /// The second person has turned a change down.
     RequestRejected,
+    /// The person who entered a change has withdrawn it, or that was refused.
+    RequestWithdrawn,
+    /// A change that nobody had executed was closed, because something newer was decided.
+    RequestOvertaken,
+    /// NPI and DEA numbers of somebody were shown in full to those who check them.
+    IdentifiersShown,
     /// A permission to sign was granted or taken away.
     PermissionChanged,
     /// A role in a practice was given or taken.
@@ -145,6 +151,18 @@ pub enum EventKind {
     RecordRemoved,
     /// The operator lets a build sign that no release manifest lists.
     UnlistedBuildAllowed,
+    /// The operator has entered an audit or certification report.
+    ReportEntered,
+    /// A practice has acknowledged the report of a build, or that was refused.
+    ReportAcknowledged,
+    /// A practitioner has said that they read the report, or that was refused.
+    ReportReviewed,
+    /// The operator has entered a notice that builds no longer meet the requirements.
+    NoncomplianceEntered,
+    /// Signing has stopped in a practice because of such a notice.
+    SigningStopped,
+    /// A newer build that a release manifest lists runs: signing goes on in a practice.
+    SigningResumed,
     /// A practice signs with a new key.
     SigningKeyMade,
     /// A request was refused because of where or how it came.
@@ -153,7 +171,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 71] = [
+    pub const ALL: [Self; 80] = [
         Self::PassphraseTried,
         Self::PassphraseChanged,
         Self::PasscodeTried,
@@ -199,6 +217,9 @@ impl EventKind {
         Self::RequestEntered,
         Self::RequestExecuted,
         Self::RequestRejected,
+        Self::RequestWithdrawn,
+        Self::RequestOvertaken,
+        Self::IdentifiersShown,
         Self::PermissionChanged,
         Self::RoleChanged,
         Self::AuthorityChanged,
@@ -223,6 +244,12 @@ impl EventKind {
         Self::HoldLifted,
         Self::RecordRemoved,
         Self::UnlistedBuildAllowed,
+        Self::ReportEntered,
+        Self::ReportAcknowledged,
+        Self::ReportReviewed,
+        Self::NoncomplianceEntered,
+        Self::SigningStopped,
+        Self::SigningResumed,
         Self::SigningKeyMade,
         Self::RequestRefused,
     ];
@@ -275,6 +302,9 @@ impl EventKind {
             Self::RequestEntered => "request_entered",
             Self::RequestExecuted => "request_executed",
             Self::RequestRejected => "request_rejected",
+            Self::RequestWithdrawn => "request_withdrawn",
+            Self::RequestOvertaken => "request_overtaken",
+            Self::IdentifiersShown => "identifiers_shown",
             Self::PermissionChanged => "permission_changed",
             Self::RoleChanged => "role_changed",
             Self::AuthorityChanged => "authority_changed",
@@ -299,6 +329,12 @@ impl EventKind {
             Self::HoldLifted => "hold_lifted",
             Self::RecordRemoved => "record_removed",
             Self::UnlistedBuildAllowed => "unlisted_build_allowed",
+            Self::ReportEntered => "report_entered",
+            Self::ReportAcknowledged => "report_acknowledged",
+            Self::ReportReviewed => "report_reviewed",
+            Self::NoncomplianceEntered => "noncompliance_entered",
+            Self::SigningStopped => "signing_stopped",
+            Self::SigningResumed => "signing_resumed",
             Self::SigningKeyMade => "signing_key_made",
             Self::RequestRefused => "request_refused",
         }
@@ -352,6 +388,9 @@ impl EventKind {
             Self::RequestEntered => "Change entered",
             Self::RequestExecuted => "Change executed",
             Self::RequestRejected => "Change turned down",
+            Self::RequestWithdrawn => "Change withdrawn",
+            Self::RequestOvertaken => "Change closed by a newer decision",
+            Self::IdentifiersShown => "NPI and DEA number shown in full",
             Self::PermissionChanged => "Permission to sign",
             Self::RoleChanged => "Role changed",
             Self::AuthorityChanged => "Registration changed",
@@ -376,6 +415,12 @@ impl EventKind {
             Self::HoldLifted => "Records held no longer",
             Self::RecordRemoved => "Record removed after its time",
             Self::UnlistedBuildAllowed => "Build without a certificate may sign",
+            Self::ReportEntered => "Certification report entered",
+            Self::ReportAcknowledged => "Certification report acknowledged",
+            Self::ReportReviewed => "Certification report read",
+            Self::NoncomplianceEntered => "Notice of non-compliance entered",
+            Self::SigningStopped => "Signing stopped by a notice of non-compliance",
+            Self::SigningResumed => "Signing resumed with a newer build",
             Self::SigningKeyMade => "Signing key made",
             Self::RequestRefused => "Request refused",
         }
@@ -650,11 +695,11 @@ impl Event {
         self
     }
 
-    /// Adds words for the reader, cut at 200 characters: a long input must not keep an event from
-    /// being written.
+    /// Adds words for the reader: one line of at most 200 characters, with an ellipsis where more was said and U+FFFD
+    /// for what can't be shown. No input keeps an event from being written, or makes a record look like another.
     #[must_use]
     pub fn detail(mut self, detail: &str) -> Self {
-        self.detail = Some(detail.chars().take(200).collect());
+        self.detail = Some(shown_line(detail, 200));
         self
     }
 }
@@ -708,5 +753,13 @@ mod tests {
         )
         .detail(&"x".repeat(100_000));
         assert_eq!(event.detail.unwrap().chars().count(), 200);
+    }
+
+    #[test]
+    fn a_detail_is_one_line_of_what_can_be_shown() {
+        let support = SupportCode::new(&mut SystemRng).unwrap();
+        let event = Event::success(EventKind::TokenRenamed, Actor::System, support);
+        let detail = event.detail("a\0b\u{202e}c\r\nd").detail.unwrap();
+        assert_eq!(detail, "a\u{fffd}b\u{fffd}c d");
     }
 }

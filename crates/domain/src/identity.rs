@@ -149,6 +149,10 @@ fn words_alike(one: &[String], two: &[String]) -> Alike {
 }
 
 /// The words of a text without case, accents, periods, apostrophes and what joins them.
+pub(crate) fn folded(text: &str) -> Vec<String> {
+    words(text)
+}
+
 fn words(text: &str) -> Vec<String> {
     let plain: String = text
         .nfkd()

@@ -78,6 +78,10 @@ typed_ids! {
     EventId;
     /// A pairing by picture.
     PairingId;
+    /// An audit or certification report.
+    ReportId;
+    /// A notice that builds no longer meet the requirements.
+    NoticeId;
     /// An invitation to enrol.
     InvitationId;
     /// A DEA registration or a state licence, as a practice knows it.

@@ -7,6 +7,8 @@
 pub mod access;
 mod calendar;
 pub mod canonical;
+pub mod certification;
+pub mod console;
 mod contact;
 pub mod controlled;
 mod credential;
@@ -16,6 +18,7 @@ mod event;
 mod failures;
 pub mod identity;
 mod ids;
+pub mod marks;
 mod model;
 mod npi;
 pub mod ocra;
@@ -28,6 +31,7 @@ mod refusal;
 mod registration;
 pub mod retention;
 mod role;
+pub mod state_rules;
 mod stranger;
 mod text;
 mod time;
@@ -43,11 +47,14 @@ pub use credential::{
 };
 pub use device::{Device, DeviceClass, DeviceEvidence, ModelCode, ModelCodeError};
 pub use event::{Actor, Event, EventKind, Outcome, Purpose, SupportCode};
-pub use failures::{Blocked, FailureLimits, Failures};
+pub use failures::{
+    AttemptCounter, AttemptStart, Blocked, FailureLimits, Failures, PasscodeFailures,
+    WRONG_PASSCODES_PER_DAY,
+};
 pub use ids::{
     ApiKeyId, AuthorityId, CaseId, DeadlineId, EhrId, EventId, HoldId, IdError, InvitationId,
-    MessageId, PairingId, PersonId, PracticeId, PrescriptionId, RequestId, SessionRowId,
-    SigningRequestId, StaffId, TokenId,
+    MessageId, NoticeId, PairingId, PersonId, PracticeId, PrescriptionId, ReportId, RequestId,
+    SessionRowId, SigningRequestId, StaffId, TokenId,
 };
 pub use model::{FipsCertificate, ModelError, SigningModels, TokenModel};
 pub use npi::{Npi, NpiError, luhn_check_digit, luhn_holds};
@@ -57,12 +64,17 @@ pub use passphrase::{
 pub use policy::{Policy, PolicyError, SameBrowser};
 pub use refusal::Refusal;
 pub use registration::{
-    DeaNumber, DeaNumberError, DeaRegistration, NoAuthority, RegistrantKind, Schedule, Schedules,
-    SchedulesError, Standing, StateLicence, UsState, UsStateError, WARN_DAYS, covers,
+    DeaNumber, DeaNumberError, DeaRegistration, Holder, InternalCode, InternalCodeError,
+    LastDayError, NoAuthority, Registered, RegistrantKind, Schedule, Schedules, SchedulesError,
+    Standing, StateLicence, UsState, UsStateError, WARN_DAYS, latest_licence_day,
+    latest_registration_day, read_dea, written_dea,
 };
 pub use role::Role;
 pub use stranger::{check_for_stranger, sync_for_stranger};
-pub use text::{is_unseen, one_line};
+pub use text::{
+    KeyboardLine, Label, Line, Name, TextError, check_line, is_unseen, mixes_scripts, normalized,
+    one_line, one_script, retyped, shown_line,
+};
 pub use time::Timestamp;
 pub use token::{
     AddCheck, DisableReason, NewToken, PasscodeCheck, Token, TokenName, TokenNameError, TokenState,

@@ -2,7 +2,9 @@ use std::{collections::HashSet, fmt, str::FromStr};
 
 use thiserror::Error;
 
-use crate::{DeviceClass, Manufacturer, ModelCode, Purpose, Refusal, Timestamp, Token, TokenKind};
+use crate::{
+    DeviceClass, Manufacturer, ModelCode, Purpose, Refusal, Timestamp, Token, TokenKind, check_line,
+};
 
 /// What is wrong with what an operator says of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -109,7 +111,7 @@ impl TokenModel {
         ];
         for (field, text, least, most) in texts {
             let length = text.chars().count();
-            if length < least || length > most || text.chars().any(char::is_control) {
+            if length < least || check_line(text, most).is_err() {
                 return Err(ModelError::Text { field, most });
             }
         }

@@ -27,7 +27,7 @@ pub enum SameBrowser {
 pub struct Policy {
     /// Most active tokens of one prescriber.
     pub max_active_tokens: u32,
-    /// Seconds after which a passcode is no longer fresh enough for a change of tokens.
+    /// Seconds after which a passcode is no longer fresh enough for a change of tokens, or in the console.
     pub step_up_seconds: i64,
     /// Seconds without a request after which a session ends (SP 800-63B-4, 2.2.3 allows an hour).
     pub session_idle_seconds: i64,

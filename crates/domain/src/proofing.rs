@@ -358,8 +358,8 @@ mod tests {
     fn somebody() -> Acting {
         Acting {
             person: PersonId::new(at(0), &mut SystemRng).unwrap(),
-            npi: None,
-            email: None,
+            marks: crate::marks::Marks::default(),
+            confirmed: true,
             registrant: false,
             designated: false,
         }

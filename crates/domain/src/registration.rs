@@ -4,10 +4,47 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-use crate::Date;
+use crate::{Date, Timestamp};
 
 /// Days before an expiry from which on people are warned.
 pub const WARN_DAYS: i32 = 30;
+
+/// The latest last day that a DEA registration can have: 39 months from today. A practitioner's registration lasts
+/// 36 months, a first one 28 to 39 (21 CFR 1301.13(d)).
+pub fn latest_registration_day(today: Date) -> Date {
+    today.plus_years(3).plus_days(92)
+}
+
+/// The latest last day that a state licence can have: five years and three months from today. No state renews
+/// for longer.
+pub fn latest_licence_day(today: Date) -> Date {
+    today.plus_years(5).plus_days(92)
+}
+
+/// A last day lies too far ahead to be right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum LastDayError {
+    /// Of a registration.
+    #[error("A DEA registration lasts 36 months: the last day is {0} at the latest.")]
+    Registration(Date),
+    /// Of a licence.
+    #[error("No licence lasts so long: the last day is {0} at the latest.")]
+    Licence(Date),
+}
+
+impl LastDayError {
+    /// Checks the last day of a registration.
+    pub fn of_registration(last: Date, today: Date) -> Result<(), Self> {
+        let latest = latest_registration_day(today);
+        if last > latest { Err(Self::Registration(latest)) } else { Ok(()) }
+    }
+
+    /// Checks the last day of a licence.
+    pub fn of_licence(last: Date, today: Date) -> Result<(), Self> {
+        let latest = latest_licence_day(today);
+        if last > latest { Err(Self::Licence(latest)) } else { Ok(()) }
+    }
+}
 
 /// Why a text is no DEA number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -23,6 +60,11 @@ pub enum DeaNumberError {
     /// The last digit does not fit the others.
     #[error("One character of this DEA number is not right. Check it digit by digit.")]
     BadCheckDigit,
+    /// What follows the number after a hyphen is no internal code.
+    #[error(
+        "What follows the DEA number after the hyphen is no internal code: letters and digits."
+    )]
+    Code,
 }
 
 /// What kind of registrant a first letter belongs to.
@@ -108,6 +150,66 @@ impl fmt::Debug for DeaNumber {
     }
 }
 
+/// Most characters of an internal code.
+const LONGEST_CODE: usize = 15;
+
+/// The text is no internal code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("An internal code has 1 to {LONGEST_CODE} letters and digits, such as 012.")]
+pub struct InternalCodeError;
+
+/// The code by which an institution tells apart those who prescribe under its registration (21 CFR 1301.22(c)(5)):
+/// letters A to Z and digits. It follows the DEA number after a hyphen, as in `AH5006134-012`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InternalCode(String);
+
+impl InternalCode {
+    /// The code, without number and hyphen.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for InternalCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for InternalCode {
+    type Err = InternalCodeError;
+
+    /// Lower case and spaces around it are forgiven.
+    fn from_str(text: &str) -> Result<Self, InternalCodeError> {
+        let text = text.trim();
+        let shaped = (1..=LONGEST_CODE).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if shaped { Ok(Self(text.to_ascii_uppercase())) } else { Err(InternalCodeError) }
+    }
+}
+
+/// The number as it stands on a prescription: with hyphen and internal code where it is an institution's (21 CFR
+/// 1301.22(c), 1306.05(g)).
+pub fn written_dea(number: DeaNumber, code: Option<&InternalCode>) -> String {
+    match code {
+        Some(code) => format!("{}-{code}", number.as_text()),
+        None => number.as_text(),
+    }
+}
+
+/// Reads a number as it stands on a prescription, with or without hyphen and internal code.
+pub fn read_dea(text: &str) -> Result<(DeaNumber, Option<InternalCode>), DeaNumberError> {
+    let text = text.trim();
+    // A hyphen within the number itself is forgiven, so that only one behind a whole number begins a code.
+    match text.rsplit_once('-').map(|(number, code)| (number.parse(), code)) {
+        Some((Ok(number), code)) => {
+            Ok((number, Some(code.parse().map_err(|_| DeaNumberError::Code)?)))
+        }
+        None | Some((Err(DeaNumberError::Shape), _)) => Ok((text.parse()?, None)),
+        Some((Err(error), _)) => Err(error),
+    }
+}
+
 /// The text names no set of schedules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("Schedules are written 2, 2N, 3, 3N, 4 and 5, with spaces or commas between.")]
@@ -149,6 +251,26 @@ impl Schedule {
     const fn bit(self) -> u8 {
         1 << self as u8
     }
+
+    /// Its number, from 2 to 5: a lower one is stricter. Narcotic or not does not count.
+    const fn number(self) -> u8 {
+        match self {
+            Self::II | Self::IIN => 2,
+            Self::III | Self::IIIN => 3,
+            Self::IV => 4,
+            Self::V => 5,
+        }
+    }
+
+    /// Whether it is II, narcotic or not: no refills, and a series instead (21 CFR 1306.12).
+    pub const fn is_two(self) -> bool {
+        self.number() == 2
+    }
+
+    /// Whether it is this one or a stricter one: what a state may make of a drug that is federally in `federal`.
+    pub fn is_at_least(self, federal: Self) -> bool {
+        self == federal || self.number() < federal.number()
+    }
 }
 
 /// The schedules of a registration.
@@ -162,6 +284,19 @@ impl Schedules {
     /// Whether one is among them.
     pub const fn allow(self, schedule: Schedule) -> bool {
         self.0 & schedule.bit() != 0
+    }
+
+    /// Those that are in both; none where nothing is.
+    pub const fn common(self, other: Self) -> Option<Self> {
+        match self.0 & other.0 {
+            0 => None,
+            both => Some(Self(both)),
+        }
+    }
+
+    /// Whether all of them are among those of another.
+    pub const fn within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
     }
 }
 
@@ -238,6 +373,20 @@ impl Standing {
         matches!(self, Self::Good | Self::ExpiresIn(_))
     }
 
+    /// How what ends at `stops_at` stands at a moment; `withdrawn` is since when it is terminated, revoked or suspended.
+    pub fn at(stops_at: Timestamp, withdrawn: Option<Timestamp>, now: Timestamp) -> Self {
+        if withdrawn.is_some_and(|since| since <= now) {
+            return Self::Withdrawn;
+        }
+        if now >= stops_at {
+            return Self::Expired;
+        }
+        match (now.seconds_until(stops_at) - 1).div_euclid(86_400) {
+            days @ 0..=30 => Self::ExpiresIn(i32::try_from(days).unwrap_or(WARN_DAYS)),
+            _ => Self::Good,
+        }
+    }
+
     fn of(expires: Date, withdrawn: Option<Date>, today: Date) -> Self {
         if withdrawn.is_some_and(|since| since <= today) {
             return Self::Withdrawn;
@@ -292,39 +441,87 @@ impl StateLicence {
     }
 }
 
-/// Why a prescription of a schedule is not theirs to write, on a day and in a state.
+/// Why a prescription is not theirs to write now, under a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NoAuthority {
     /// The registration is not in force.
     #[error("The DEA registration is not in force.")]
     Registration(Standing),
+    /// No license of the registration's state is in force; how the best one stands, where there is any.
+    #[error("No license of the registration's state is in force.")]
+    License(Option<Standing>),
+    /// It is the institution's, and the practitioner has no internal code there.
+    #[error("The institution has given no internal code.")]
+    InternalCode,
     /// The schedule is not on it.
     #[error("The DEA registration does not cover this schedule.")]
     Schedule,
-    /// No licence of the registration's state is in force.
-    #[error("No licence of the registration's state is in force.")]
-    Licence,
 }
 
-/// Whether a registration, with the licences of its holder, covers a schedule on a day (21 CFR
-/// 1311.100(b)).
-pub fn covers(
-    registration: &DeaRegistration,
-    licences: &[StateLicence],
-    schedule: Schedule,
-    today: Date,
-) -> Result<(), NoAuthority> {
-    let standing = registration.standing(today);
-    if !standing.holds() {
-        return Err(NoAuthority::Registration(standing));
+/// Whose a registration is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// The practitioner's own.
+    Practitioner,
+    /// The institution's, under which the practitioner prescribes with a code (21 CFR 1301.22(c)).
+    Institution(Option<InternalCode>),
+}
+
+/// A registration under which somebody may prescribe, as it stands now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// The registration.
+    pub registration: DeaRegistration,
+    /// How it stands.
+    pub standing: Standing,
+    /// Whose it is.
+    pub holder: Holder,
+}
+
+impl Registered {
+    /// The internal code that follows the number on a prescription, where there is one.
+    pub const fn code(&self) -> Option<&InternalCode> {
+        match &self.holder {
+            Holder::Practitioner => None,
+            Holder::Institution(code) => code.as_ref(),
+        }
     }
-    if !registration.schedules.allow(schedule) {
-        return Err(NoAuthority::Schedule);
+
+    /// The number as it stands on a prescription.
+    pub fn written(&self) -> String {
+        written_dea(self.registration.number, self.code())
     }
-    let licensed = licences
-        .iter()
-        .any(|licence| licence.state == registration.state && licence.standing(today).holds());
-    if licensed { Ok(()) } else { Err(NoAuthority::Licence) }
+
+    /// Whether the practitioner may prescribe under it at all (21 CFR 1311.100(b), 1301.22(c)): it is in force, and so
+    /// is one of their licenses (state, standing) of the state in which it is registered.
+    pub fn in_force(&self, licenses: &[(UsState, Standing)]) -> Result<(), NoAuthority> {
+        if !self.standing.holds() {
+            return Err(NoAuthority::Registration(self.standing));
+        }
+        let of_the_state =
+            || licenses.iter().filter(|(state, _)| *state == self.registration.state);
+        if !of_the_state().any(|(_, standing)| standing.holds()) {
+            return Err(NoAuthority::License(of_the_state().map(|(_, standing)| *standing).next()));
+        }
+        if self.holder == Holder::Institution(None) {
+            return Err(NoAuthority::InternalCode);
+        }
+        Ok(())
+    }
+
+    /// Whether the practitioner may prescribe a drug of a schedule under it (21 CFR 1311.100(b)).
+    pub fn covers(
+        &self,
+        licenses: &[(UsState, Standing)],
+        schedule: Schedule,
+    ) -> Result<(), NoAuthority> {
+        self.in_force(licenses)?;
+        if self.registration.schedules.allow(schedule) {
+            Ok(())
+        } else {
+            Err(NoAuthority::Schedule)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -399,6 +596,19 @@ mod tests {
     }
 
     #[test]
+    fn schedules_meet_and_last_days_have_a_bound() {
+        let set = |text: &str| text.parse::<Schedules>().unwrap();
+        assert_eq!(set("2 2N 3").common(set("2N 3 4")), Some(set("2N 3")));
+        assert_eq!(set("2").common(set("4 5")), None);
+        assert!(set("4 5").within(Schedules::ALL) && !Schedules::ALL.within(set("4 5")));
+        let today = date("2026-05-25");
+        assert_eq!(LastDayError::of_registration(date("2029-08-25"), today), Ok(()));
+        assert!(LastDayError::of_registration(date("2029-08-26"), today).is_err());
+        assert_eq!(LastDayError::of_licence(date("2031-08-25"), today), Ok(()));
+        assert!(LastDayError::of_licence(date("2099-12-31"), today).is_err());
+    }
+
+    #[test]
     fn warned_a_month_before_and_stopped_on_the_day() {
         let mut it = registration();
         for (today, standing) in [
@@ -416,26 +626,95 @@ mod tests {
         assert!(Standing::Good.holds() && Standing::ExpiresIn(0).holds());
     }
 
+    /// Shows: R-1311.100-b, R-1311.120-b1ii
     #[test]
-    fn authority_is_of_schedule_state_and_day() {
-        let today = date("2027-03-01");
-        let licence = |state: &str, expires: &str| StateLicence {
-            state: state.parse().unwrap(),
-            number: "12345".to_owned(),
-            expires: date(expires),
-            withdrawn: None,
+    fn authority_is_of_schedule_state_and_time() {
+        let state = |text: &str| -> UsState { text.parse().unwrap() };
+        let mut it = Registered {
+            registration: registration(),
+            standing: Standing::Good,
+            holder: Holder::Practitioner,
         };
-        let mut it = registration();
-        let good = [licence("IA", "2029-01-01"), licence("NE", "2027-12-31")];
-        assert_eq!(covers(&it, &good, Schedule::II, today), Ok(()));
-        assert_eq!(covers(&it, &good[..1], Schedule::II, today), Err(NoAuthority::Licence));
-        let old = [licence("NE", "2027-02-28")];
-        assert_eq!(covers(&it, &old, Schedule::II, today), Err(NoAuthority::Licence));
-        it.schedules = "3 4 5".parse().unwrap();
-        assert_eq!(covers(&it, &good, Schedule::II, today), Err(NoAuthority::Schedule));
-        it.expires = date("2027-02-28");
-        let expired = Err(NoAuthority::Registration(Standing::Expired));
-        assert_eq!(covers(&it, &good, Schedule::V, today), expired);
+        let good = [(state("IA"), Standing::Good), (state("NE"), Standing::ExpiresIn(0))];
+        assert_eq!(it.covers(&good, Schedule::II), Ok(()));
+        assert_eq!(
+            it.covers(&good[..1], Schedule::II),
+            Err(NoAuthority::License(None)),
+            "of another state"
+        );
+        for old in [Standing::Expired, Standing::Withdrawn] {
+            let old = [(state("NE"), old)];
+            assert_eq!(it.covers(&old, Schedule::II), Err(NoAuthority::License(Some(old[0].1))));
+            // A second one of the state that holds is enough.
+            let two = [old[0], good[1]];
+            assert_eq!(it.covers(&two, Schedule::II), Ok(()));
+        }
+        it.registration.schedules = "3 4 5".parse().unwrap();
+        assert_eq!(it.covers(&good, Schedule::II), Err(NoAuthority::Schedule));
+        assert_eq!(it.in_force(&good), Ok(()));
+        for ended in [Standing::Expired, Standing::Withdrawn] {
+            it.standing = ended;
+            assert_eq!(it.covers(&good, Schedule::V), Err(NoAuthority::Registration(ended)));
+        }
+        it.standing = Standing::Good;
+        it.holder = Holder::Institution(None);
+        assert_eq!(it.covers(&good, Schedule::V), Err(NoAuthority::InternalCode));
+        it.holder = Holder::Institution("012".parse().ok());
+        assert_eq!(it.covers(&good, Schedule::V), Ok(()));
+        assert_eq!(it.written(), "AB1234563-012");
+    }
+
+    #[test]
+    fn it_stops_at_a_moment() {
+        let at = Timestamp::from_seconds;
+        let stops = at(10 * 86_400);
+        for (now, standing) in [
+            (at(-30 * 86_400), Standing::Good),
+            (at(9 * 86_400), Standing::ExpiresIn(0)),
+            (at(8 * 86_400 - 1), Standing::ExpiresIn(2)),
+            (Timestamp::from_micros(stops.micros() - 1), Standing::ExpiresIn(0)),
+            (stops, Standing::Expired),
+        ] {
+            assert_eq!(Standing::at(stops, None, now), standing, "{now:?}");
+        }
+        assert_eq!(Standing::at(stops, Some(at(5)), at(4)), Standing::ExpiresIn(9));
+        assert_eq!(Standing::at(stops, Some(at(5)), at(5)), Standing::Withdrawn);
+        assert_eq!(Standing::at(stops, Some(at(5)), stops), Standing::Withdrawn);
+    }
+
+    #[test]
+    fn an_internal_code_has_one_spelling() {
+        for (typed, kept) in
+            [("012", "012"), (" a12 ", "A12"), ("Z", "Z"), ("123456789012345", "123456789012345")]
+        {
+            assert_eq!(typed.parse::<InternalCode>().unwrap().as_str(), kept);
+        }
+        for typed in ["", " ", "0-1", "0 1", "\u{c4}1", "1234567890123456", "0\u{0}", "\u{ff11}"] {
+            assert!(typed.parse::<InternalCode>().is_err(), "{typed:?}");
+        }
+        let number: DeaNumber = "AB1234563".parse().unwrap();
+        let code: InternalCode = "012".parse().unwrap();
+        assert_eq!(written_dea(number, Some(&code)), "AB1234563-012");
+        assert_eq!(written_dea(number, None), "AB1234563");
+        for (typed, found) in [
+            ("AB1234563-012", Ok((number, Some(code.clone())))),
+            ("ab1234563-012 ", Ok((number, Some(code)))),
+            ("AB-1234563", Ok((number, None))),
+            ("AB1234563-", Err(DeaNumberError::Code)),
+            ("AB1234563-0_1", Err(DeaNumberError::Code)),
+            ("AB1234564-012", Err(DeaNumberError::BadCheckDigit)),
+            ("AB-1234-563", Ok((number, None))),
+        ] {
+            assert_eq!(read_dea(typed), found, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_state_is_stricter_or_the_same_and_never_looser() {
+        assert!(Schedule::IIN.is_at_least(Schedule::IIIN) && Schedule::V.is_at_least(Schedule::V));
+        assert!(
+            !Schedule::IV.is_at_least(Schedule::III) && !Schedule::II.is_at_least(Schedule::IIN)
+        );
     }
 
     proptest! {

@@ -45,9 +45,10 @@ impl Role {
         Self::ALL.into_iter().find(|role| role.code() == code)
     }
 
-    /// Whether two people give it and take it (1311.130(a), (c)): whoever has it decides over who signs.
+    /// Whether two people give it and take it: whoever has it decides over who signs (1311.130(a), (c)), or
+    /// opens the signed records and the letters with activation codes.
     pub const fn takes_two(self) -> bool {
-        matches!(self, Self::Designated | Self::Proofing | Self::Issuing)
+        !matches!(self, Self::Prescriber)
     }
 
     /// Whether it opens the console of the practice.
@@ -67,7 +68,7 @@ mod tests {
             assert!(!role.label().is_empty());
         }
         assert_eq!(Role::from_code("root"), None);
-        assert!(Role::Designated.takes_two() && !Role::Administrator.takes_two());
+        assert!(Role::Administrator.takes_two() && !Role::Prescriber.takes_two());
         assert!(!Role::Prescriber.opens_console());
     }
 }

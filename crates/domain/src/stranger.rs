@@ -66,8 +66,8 @@ fn serves(token: &Token, now: Timestamp, policy: &Policy) -> Result<(), Refusal>
 mod tests {
     use super::*;
     use crate::{
-        CredentialId, Device, DisableReason, Failures, ModelCode, PersonId, PracticeId, TokenId,
-        add_token, check_passcode,
+        CredentialId, Device, DisableReason, Failures, ModelCode, PasscodeFailures, PersonId,
+        PracticeId, TokenId, add_token, check_passcode,
         otp::{Drift, OtpParams, TokenSeed, passcode},
         token::NewToken,
     };
@@ -126,7 +126,7 @@ mod tests {
         }
         assert_eq!((token.failures, token.last_used), (Failures::NONE, None));
         token.state = TokenState::Active { since: at(0) };
-        let mut owner = Failures::NONE;
+        let mut owner = PasscodeFailures::NONE;
         let used = check_passcode(&mut token, &mut owner, &first, at(0), &POLICY);
         assert_eq!(used, Err(Refusal::EventPasscodeUsed));
     }
@@ -175,7 +175,7 @@ mod tests {
             name: "phone".parse().unwrap(),
             active: 1,
         };
-        let mut owner = Failures::NONE;
+        let mut owner = PasscodeFailures::NONE;
         add_token(&mut token, &mut owner, &new, &third, at(0), &POLICY).unwrap();
         assert!(token.is_active());
     }

@@ -3,10 +3,11 @@ use std::{fmt, str::FromStr};
 use thiserror::Error;
 
 use crate::{
-    Blocked, CredentialId, Device, Failures, ModelCode, PersonId, Policy, PracticeId, Refusal,
-    SameBrowser, Timestamp, TokenId, is_unseen,
+    Blocked, CredentialId, Device, Failures, ModelCode, PasscodeFailures, PersonId, Policy,
+    PracticeId, Refusal, SameBrowser, Timestamp, TokenId, check_line,
     ocra::Binding,
     otp::{self, Drift, Found, OneTimePasscode, OtpParams, Step, TokenSeed},
+    shown_line,
 };
 
 /// The state of a token. The data of a state lives in it, so that no second flag can disagree.
@@ -143,6 +144,15 @@ impl TokenName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name in a row that was written under an older rule: shown as far as it can be, and never a reason why
+    /// its owner sees no tokens.
+    pub fn stored(text: &str) -> Option<Self> {
+        text.parse().ok().or_else(|| {
+            let shown = shown_line(text, 40);
+            (!shown.is_empty()).then_some(Self(shown))
+        })
+    }
 }
 
 impl FromStr for TokenName {
@@ -157,7 +167,7 @@ impl FromStr for TokenName {
             return Err(TokenNameError::TooLong);
         }
         // Characters that reorder or hide text could make one token look like another.
-        if text.chars().any(is_unseen) {
+        if check_line(text, 40).is_err() {
             return Err(TokenNameError::BadCharacter);
         }
         Ok(Self(text.to_owned()))
@@ -294,12 +304,13 @@ impl Token {
 
     fn count_failure(
         &mut self,
-        owner: &mut Failures,
+        owner: &mut PasscodeFailures,
+        kind: Failure,
         policy: &Policy,
         now: Timestamp,
     ) -> Option<Refusal> {
         self.failures = self.failures.failed(&policy.token, now);
-        *owner = owner.failed(&policy.prescriber, now);
+        *owner = kind.counted(owner, policy, now);
         if self.failures.exhausted(&policy.token) {
             self.state =
                 TokenState::Disabled { reason: DisableReason::TooManyFailures, since: now };
@@ -324,13 +335,41 @@ pub fn same_browser(
     }
 }
 
+/// What was wrong with a passcode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failure {
+    /// It is of no step of the window.
+    Wrong,
+    /// It was used before.
+    Used,
+}
+
+impl Failure {
+    fn counted(
+        self,
+        owner: &PasscodeFailures,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> PasscodeFailures {
+        match self {
+            Self::Wrong => owner.wrong(&policy.prescriber, now),
+            Self::Used => owner.used(&policy.prescriber, now),
+        }
+    }
+}
+
 /// Outcome of a passcode check: the step consumed, or why not.
 pub type PasscodeCheck = Result<Step, Refusal>;
 
 /// Outcome of adding a token.
 pub type AddCheck = Result<(), Refusal>;
 
-fn pauses(token: &Token, owner: &Failures, policy: &Policy, now: Timestamp) -> Result<(), Refusal> {
+fn pauses(
+    token: &Token,
+    owner: &PasscodeFailures,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<(), Refusal> {
     if let Some(blocked) = owner.blocked(&policy.prescriber, now) {
         return Err(Refusal::PasscodesBlocked(blocked));
     }
@@ -346,7 +385,7 @@ fn pauses(token: &Token, owner: &Failures, policy: &Policy, now: Timestamp) -> R
 /// the window are computed before any state is looked at, so that time tells nothing.
 pub fn check_passcode(
     token: &mut Token,
-    owner: &mut Failures,
+    owner: &mut PasscodeFailures,
     code: &OneTimePasscode,
     now: Timestamp,
     policy: &Policy,
@@ -360,7 +399,7 @@ pub fn check_passcode(
 
 fn settle(
     token: &mut Token,
-    owner: &mut Failures,
+    owner: &mut PasscodeFailures,
     found: Found,
     now: Timestamp,
     policy: &Policy,
@@ -369,16 +408,17 @@ fn settle(
     match found {
         Found::Fresh { step, drift } => {
             token.accept(step, drift, now);
-            *owner = Failures::NONE;
+            *owner = owner.right();
             Ok(step)
         }
         // A replay is a failure too (question A16): it may be somebody who looked over a shoulder.
         Found::Used { step } => {
             let used = token.used(step, now);
-            Err(token.count_failure(owner, policy, now).unwrap_or(used))
+            Err(token.count_failure(owner, Failure::Used, policy, now).unwrap_or(used))
         }
         Found::Nothing => {
-            Err(token.count_failure(owner, policy, now).unwrap_or(Refusal::WrongPasscode))
+            let ended = token.count_failure(owner, Failure::Wrong, policy, now);
+            Err(ended.unwrap_or(Refusal::WrongPasscode))
         }
     }
 }
@@ -387,10 +427,10 @@ fn settle(
 ///
 /// One failure counts once, on the prescriber: no token is named, so none is blamed. Were that all,
 /// guessing could go on for ever without ending a token (SP 800-63B-4, 3.2.2), so after as many
-/// failures as pause the prescriber the token must be named.
+/// failures in a row as pause the prescriber, or so many in a day, the token must be named.
 pub fn check_any(
     tokens: &mut [Token],
-    owner: &mut Failures,
+    owner: &mut PasscodeFailures,
     code: &OneTimePasscode,
     now: Timestamp,
     policy: &Policy,
@@ -398,7 +438,7 @@ pub fn check_any(
     if let Some(blocked) = owner.blocked(&policy.prescriber, now) {
         return Err(Refusal::PasscodesBlocked(blocked));
     }
-    if owner.count >= policy.prescriber.throttle_from {
+    if owner.token_must_be_named(&policy.prescriber, now) {
         return Err(Refusal::ChooseToken);
     }
     let mut usable = 0;
@@ -430,10 +470,11 @@ pub fn check_any(
         .and_then(|(index, step, drift)| tokens.get_mut(index).map(|token| (token, step, drift)))
     {
         token.accept(step, drift, now);
-        *owner = Failures::NONE;
+        *owner = owner.right();
         Ok((token.id, step))
     } else {
-        *owner = owner.failed(&policy.prescriber, now);
+        let kind = if used.is_some() { Failure::Used } else { Failure::Wrong };
+        *owner = kind.counted(owner, policy, now);
         Err(used.unwrap_or(Refusal::WrongPasscode))
     }
 }
@@ -475,7 +516,7 @@ fn late_code(token: &Token, code: &OneTimePasscode, now: Timestamp) -> Option<Re
 /// that two codes seen over a shoulder stay worthless.
 pub fn check_resync(
     token: &mut Token,
-    owner: &mut Failures,
+    owner: &mut PasscodeFailures,
     first: &OneTimePasscode,
     second: &OneTimePasscode,
     now: Timestamp,
@@ -486,19 +527,21 @@ pub fn check_resync(
         return Err(Refusal::TokenNotActive);
     }
     pauses(token, owner, policy, now)?;
-    match found {
-        Some((step, drift)) => {
-            token.accept(step, drift, now);
-            *owner = Failures::NONE;
-            Ok(step)
-        }
-        None => Err(token.count_failure(owner, policy, now).unwrap_or(Refusal::NotConsecutive)),
+    if let Some((step, drift)) = found {
+        token.accept(step, drift, now);
+        *owner = owner.right();
+        Ok(step)
+    } else {
+        let ended = token.count_failure(owner, Failure::Wrong, policy, now);
+        Err(ended.unwrap_or(Refusal::NotConsecutive))
     }
 }
 
-/// Tests a token: a right code is consumed, a wrong one costs no try.
+/// Tests a token: a right code is consumed. A wrong one counts for the day of its owner, and pauses or
+/// ends no token.
 pub fn test_token(
     token: &mut Token,
+    owner: &mut PasscodeFailures,
     code: &OneTimePasscode,
     now: Timestamp,
     policy: &Policy,
@@ -507,7 +550,7 @@ pub fn test_token(
     if !token.is_active() {
         return Err(Refusal::TokenNotActive);
     }
-    pauses(token, &Failures::NONE, policy, now)?;
+    pauses(token, owner, policy, now)?;
     match found {
         Found::Fresh { step, drift } => {
             token.last_step = Some(step);
@@ -516,7 +559,10 @@ pub fn test_token(
             Ok(step)
         }
         Found::Used { step } => Err(token.used(step, now)),
-        Found::Nothing => Err(late_code(token, code, now).unwrap_or(Refusal::WrongPasscode)),
+        Found::Nothing => {
+            *owner = owner.wrong_in_a_test(now);
+            Err(late_code(token, code, now).unwrap_or(Refusal::WrongPasscode))
+        }
     }
 }
 
@@ -541,7 +587,7 @@ pub struct NewToken {
 /// does so in the same transaction. The step is consumed: the code that adds can't be a login code.
 pub fn add_token(
     token: &mut Token,
-    owner: &mut Failures,
+    owner: &mut PasscodeFailures,
     new: &NewToken,
     code: &OneTimePasscode,
     now: Timestamp,
@@ -606,7 +652,7 @@ fn found_by_sha1(
 pub fn replace_token(
     old: &mut Token,
     token: &mut Token,
-    owner: &mut Failures,
+    owner: &mut PasscodeFailures,
     new: &NewToken,
     code: &OneTimePasscode,
     now: Timestamp,
@@ -651,7 +697,7 @@ pub fn disable_token(
 /// Enables a temporarily disabled token by a passcode of that very token.
 pub fn enable_token(
     token: &mut Token,
-    owner: &mut Failures,
+    owner: &mut PasscodeFailures,
     active: u32,
     code: &OneTimePasscode,
     now: Timestamp,
@@ -756,7 +802,7 @@ mod tests {
     /// Shows: N-08, A15, A16
     #[test]
     fn a_code_works_once_whatever_it_is_for() {
-        let (mut t, mut owner) = (active(), Failures::NONE);
+        let (mut t, mut owner) = (active(), PasscodeFailures::NONE);
         let code = code(&t, at(0));
         check_passcode(&mut t, &mut owner, &code, at(0), &POLICY).unwrap();
         for seconds in [0, 5, 29] {
@@ -767,7 +813,10 @@ mod tests {
         assert_eq!(t.failures.count, 3, "replays are failures");
         let mut t2 = t.clone();
         t2.failures = Failures::NONE;
-        assert_eq!(test_token(&mut t2, &code, at(5), &POLICY).unwrap_err().code(), "passcode_used");
+        assert_eq!(
+            test_token(&mut t2, &mut owner, &code, at(5), &POLICY).unwrap_err().code(),
+            "passcode_used"
+        );
     }
 
     /// Shows: N-04, N-10
@@ -775,17 +824,18 @@ mod tests {
     fn a_twin_shows_by_a_code_from_before_the_last() {
         // One device with a right clock, its twin a step behind.
         let mut t = active();
-        let mut owner = Failures::NONE;
+        let mut owner = PasscodeFailures::NONE;
         let (here, behind) = (code(&t, at(0)), code(&t, at(-30)));
         check_passcode(&mut t, &mut owner, &here, at(0), &POLICY).unwrap();
         let twin = check_passcode(&mut t, &mut owner, &behind, at(1), &POLICY);
         assert_eq!(twin, Err(Refusal::PasscodeBehind));
-        assert_eq!((t.failures.count, owner.count), (1, 1), "it counts like any replay");
+        assert_eq!((t.failures.count, owner.in_a_row.count), (1, 1), "it counts like any replay");
         let mut tokens = [t.clone()];
-        let any = check_any(&mut tokens, &mut Failures::NONE.clone(), &behind, at(1), &POLICY);
+        let any =
+            check_any(&mut tokens, &mut PasscodeFailures::NONE.clone(), &behind, at(1), &POLICY);
         assert_eq!(any, Err(Refusal::PasscodeBehind));
         assert_eq!(
-            test_token(&mut t.clone(), &behind, at(1), &POLICY),
+            test_token(&mut t.clone(), &mut owner, &behind, at(1), &POLICY),
             Err(Refusal::PasscodeBehind)
         );
         // The same code again is a second click, or the same code for another purpose.
@@ -816,7 +866,7 @@ mod tests {
             passcode(&t.seed, &t.params, Step::new(counter)).parse().unwrap()
         };
         let (first, second) = (press(1), press(2));
-        let mut owner = Failures::NONE;
+        let mut owner = PasscodeFailures::NONE;
         check_passcode(&mut t, &mut owner, &second, at(0), &POLICY).unwrap();
         let twin = check_passcode(&mut t, &mut owner, &first, at(100), &POLICY);
         assert_eq!(twin, Err(Refusal::PasscodeBehind));
@@ -831,7 +881,7 @@ mod tests {
             ahead in -50i64..50,
             waits in prop::collection::vec(0i64..200, 1..40),
         ) {
-            let (mut t, mut owner) = (active(), Failures::NONE);
+            let (mut t, mut owner) = (active(), PasscodeFailures::NONE);
             let mut now = at(0);
             for wait in waits {
                 now = now.plus_seconds(wait);
@@ -845,7 +895,7 @@ mod tests {
 
     #[test]
     fn wrong_codes_slow_lock_and_end_only_that_token() {
-        let (mut t, mut owner) = (active(), Failures::NONE);
+        let (mut t, mut owner) = (active(), PasscodeFailures::NONE);
         let mut now = at(0);
         let mut refusals = vec![];
         for _ in 0..1_000 {
@@ -855,7 +905,7 @@ mod tests {
             if refusal == Refusal::TokenExhausted {
                 break;
             }
-            owner = Failures::NONE;
+            owner = PasscodeFailures::NONE;
             now = now.plus_seconds(29);
         }
         assert_eq!(refusals.last(), Some(&"token_exhausted"));
@@ -868,7 +918,7 @@ mod tests {
 
     #[test]
     fn tries_during_a_pause_change_nothing_even_right_ones() {
-        let (mut t, mut owner) = (active(), Failures::NONE);
+        let (mut t, mut owner) = (active(), PasscodeFailures::NONE);
         for _ in 0..3 {
             let guess = wrong(&t, at(0));
             check_passcode(&mut t, &mut owner, &guess, at(0), &POLICY).unwrap_err();
@@ -881,7 +931,7 @@ mod tests {
         }
         let right = code(&t, at(30));
         check_passcode(&mut t, &mut owner, &right, at(30), &POLICY).unwrap();
-        assert_eq!((t.failures, owner), (Failures::NONE, Failures::NONE));
+        assert_eq!((t.failures, owner.in_a_row), (Failures::NONE, Failures::NONE));
     }
 
     /// Shows: N-11, N-12
@@ -892,7 +942,7 @@ mod tests {
             active(),
             token(TokenState::Disabled { reason: DisableReason::Lost, since: at(0) }),
         ];
-        let mut owner = Failures::NONE;
+        let mut owner = PasscodeFailures::NONE;
         let guess = code(&tokens[1], at(0));
         assert_eq!(
             check_any(&mut tokens, &mut owner, &guess, at(0), &POLICY).unwrap().0,
@@ -903,7 +953,7 @@ mod tests {
             check_any(&mut tokens, &mut owner, &lost, at(0), &POLICY),
             Err(Refusal::WrongPasscode)
         );
-        assert_eq!(owner.count, 1);
+        assert_eq!(owner.in_a_row.count, 1);
         assert!(tokens.iter().all(|t| t.failures == Failures::NONE));
         assert_eq!(
             check_any(&mut tokens[2..], &mut owner, &lost, at(0), &POLICY),
@@ -919,7 +969,7 @@ mod tests {
             Err(Refusal::ChooseToken)
         );
         check_passcode(&mut tokens[1], &mut owner, &right, later, &POLICY).unwrap();
-        assert_eq!(owner, Failures::NONE);
+        assert_eq!((owner.in_a_row, owner.in_a_day), (Failures::NONE, 8));
     }
 
     #[test]
@@ -929,12 +979,12 @@ mod tests {
         let paused = |until| Failures { count: 6, blocked_until: Some(until) };
         (tokens[0].failures, tokens[1].failures) = (paused(at(900)), paused(at(120)));
         tokens[2].failures = paused(at(60));
-        let mut owner = Failures::NONE;
+        let mut owner = PasscodeFailures::NONE;
         let right = code(&tokens[1], at(0));
         let refusal = check_any(&mut tokens, &mut owner, &right, at(0), &POLICY).unwrap_err();
         assert_eq!(refusal, Refusal::AllTokensBlocked(Blocked { until: at(120), locked: true }));
         assert_eq!(refusal.blocked().unwrap().until, at(120));
-        assert_eq!(owner, Failures::NONE, "a try during the pause counts nowhere");
+        assert_eq!(owner, PasscodeFailures::NONE, "a try during the pause counts nowhere");
         let right = code(&tokens[1], at(120));
         check_any(&mut tokens, &mut owner, &right, at(120), &POLICY).unwrap();
     }
@@ -947,7 +997,7 @@ mod tests {
         let chosen = tokens[0].id;
         let hint = explain_wrong_passcode(&mut tokens, chosen, &guess, at(0)).unwrap();
         assert_eq!(hint, Refusal::OtherToken { name: "key fob".into() });
-        let mut owner = Failures::NONE;
+        let mut owner = PasscodeFailures::NONE;
         let refusal =
             check_passcode(&mut tokens[1], &mut owner, &guess, at(0), &POLICY).unwrap_err();
         assert_eq!(refusal.code(), "passcode_used");
@@ -972,12 +1022,12 @@ mod tests {
     #[test]
     fn a_model_that_is_not_allowed_is_not_added() {
         let (mut t, mut owner) =
-            (token(TokenState::Unassociated { expires: at(60) }), Failures::NONE);
+            (token(TokenState::Unassociated { expires: at(60) }), PasscodeFailures::NONE);
         let right = code(&t, at(0));
         let new = NewToken { model_allowed: false, ..new_token(0) };
         let answer = add_token(&mut t, &mut owner, &new, &right, at(0), &POLICY);
         assert_eq!(answer, Err(Refusal::ModelNotAllowed));
-        assert_eq!((t.prescriber, t.last_step, owner), (None, None, Failures::NONE));
+        assert_eq!((t.prescriber, t.last_step, owner), (None, None, PasscodeFailures::NONE));
     }
 
     #[test]
@@ -988,13 +1038,13 @@ mod tests {
             passcode(&t.seed, &params, params.step_at(now)).parse().unwrap()
         };
         // The seed has not left: a code by SHA-1 is a wrong one.
-        let (mut t, mut owner) = (waiting(), Failures::NONE);
+        let (mut t, mut owner) = (waiting(), PasscodeFailures::NONE);
         let other = by_sha1(&t, at(0));
         let answer = add_token(&mut t, &mut owner, &new_token(0), &other, at(0), &POLICY);
         assert_eq!(answer, Err(Refusal::WrongPasscode));
         assert_eq!(t.params, OtpParams::OWN);
 
-        let (mut t, mut owner) = (waiting(), Failures::NONE);
+        let (mut t, mut owner) = (waiting(), PasscodeFailures::NONE);
         t.seed_left = Some(at(0));
         let guess = wrong(&t, at(0));
         let answer = add_token(&mut t, &mut owner, &new_token(0), &guess, at(0), &POLICY);
@@ -1006,7 +1056,7 @@ mod tests {
         assert!(t.is_active() && t.last_step.is_some());
 
         // An app that does as it is told keeps its hash, and later codes change nothing.
-        let (mut t, mut owner) = (waiting(), Failures::NONE);
+        let (mut t, mut owner) = (waiting(), PasscodeFailures::NONE);
         t.seed_left = Some(at(0));
         let right = code(&t, at(0));
         add_token(&mut t, &mut owner, &new_token(0), &right, at(0), &POLICY).unwrap();
@@ -1022,7 +1072,7 @@ mod tests {
     fn a_token_takes_the_place_of_another_or_nothing_changes() {
         let most = POLICY.max_active_tokens;
         let reason = DisableReason::Replaced;
-        let (mut old, mut owner) = (active(), Failures::NONE);
+        let (mut old, mut owner) = (active(), PasscodeFailures::NONE);
         let mut t = token(TokenState::Unassociated { expires: at(3_600) });
         let mut replace = |old: &mut Token, t: &mut Token, code: &OneTimePasscode, new| {
             replace_token(old, t, &mut owner, &new, code, at(0), &POLICY)
@@ -1050,7 +1100,7 @@ mod tests {
 
     #[test]
     fn adding_needs_the_new_tokens_own_code_and_burns_it() {
-        let mut owner = Failures::NONE;
+        let mut owner = PasscodeFailures::NONE;
         let new = new_token(1);
         let mut t = token(TokenState::Unassociated { expires: at(60) });
         let guess = wrong(&t, at(0));
@@ -1079,7 +1129,7 @@ mod tests {
 
     #[test]
     fn adding_is_refused_when_late_or_too_many() {
-        let mut owner = Failures::NONE;
+        let mut owner = PasscodeFailures::NONE;
         let mut t = token(TokenState::Unassociated { expires: at(60) });
         let right = code(&t, at(60));
         assert_eq!(
@@ -1094,7 +1144,7 @@ mod tests {
     #[test]
     fn only_the_temporary_reason_comes_back_and_only_by_its_own_code() {
         for reason in DisableReason::CHOICES {
-            let (mut t, mut owner) = (active(), Failures::NONE);
+            let (mut t, mut owner) = (active(), PasscodeFailures::NONE);
             disable_token(&mut t, reason, 1, false, at(0)).unwrap();
             let right = code(&t, at(0));
             assert_eq!(
@@ -1134,7 +1184,7 @@ mod tests {
 
     #[test]
     fn resync_fixes_a_wrong_clock_and_is_no_login() {
-        let (mut t, mut owner) = (active(), Failures::NONE);
+        let (mut t, mut owner) = (active(), PasscodeFailures::NONE);
         let (first, second) = (code(&t, at(1_200)), code(&t, at(1_230)));
         check_resync(&mut t, &mut owner, &first, &second, at(0), &POLICY).unwrap();
         assert_eq!(t.drift.current(), 41);
@@ -1145,15 +1195,81 @@ mod tests {
     }
 
     #[test]
-    fn a_test_costs_no_try() {
-        let mut t = active();
-        for _ in 0..50 {
+    fn a_test_counts_for_the_day_and_pauses_no_token() {
+        let (mut t, mut owner) = (active(), PasscodeFailures::NONE);
+        for _ in 0..10 {
             let guess = wrong(&t, at(0));
-            assert_eq!(test_token(&mut t, &guess, at(0), &POLICY), Err(Refusal::WrongPasscode));
+            let answer = test_token(&mut t, &mut owner, &guess, at(0), &POLICY);
+            assert_eq!(answer, Err(Refusal::WrongPasscode));
         }
-        assert_eq!(t.failures, Failures::NONE);
+        assert_eq!((t.failures, owner.in_a_row.count), (Failures::NONE, 0));
         let right = code(&t, at(0));
-        test_token(&mut t, &right, at(0), &POLICY).unwrap();
+        let answer = test_token(&mut t, &mut owner, &right, at(0), &POLICY).unwrap_err();
+        assert_eq!(answer.blocked().map(|it| it.until), Some(at(60)), "{answer}");
+        let right = code(&t, at(60));
+        test_token(&mut t, &mut owner, &right, at(60), &POLICY).unwrap();
+        assert_eq!(owner.in_a_day, 10);
+    }
+
+    /// Whatever a code is given for, a wrong one counts for the day, and the pause holds for all.
+    #[test]
+    fn every_use_of_a_code_counts_for_the_day() {
+        type Use = fn(&mut Token, &mut PasscodeFailures, &OneTimePasscode, Timestamp) -> Refusal;
+        let uses: [(&str, TokenState, Use); 6] = [
+            ("chosen", TokenState::Active { since: at(0) }, |t, owner, code, now| {
+                check_passcode(t, owner, code, now, &POLICY).unwrap_err()
+            }),
+            ("any", TokenState::Active { since: at(0) }, |t, owner, code, now| {
+                check_any(std::slice::from_mut(t), owner, code, now, &POLICY).unwrap_err()
+            }),
+            ("resync", TokenState::Active { since: at(0) }, |t, owner, code, now| {
+                check_resync(t, owner, code, code, now, &POLICY).unwrap_err()
+            }),
+            ("test", TokenState::Active { since: at(0) }, |t, owner, code, now| {
+                test_token(t, owner, code, now, &POLICY).unwrap_err()
+            }),
+            (
+                "enable",
+                TokenState::Disabled {
+                    reason: DisableReason::TemporarilyUnavailable,
+                    since: at(0),
+                },
+                |t, owner, code, now| enable_token(t, owner, 0, code, now, &POLICY).unwrap_err(),
+            ),
+            ("add", TokenState::Unassociated { expires: at(86_400) }, |t, owner, code, now| {
+                add_token(t, owner, &new_token(0), code, now, &POLICY).unwrap_err()
+            }),
+        ];
+        for (name, state, try_code) in uses {
+            let mut owner = PasscodeFailures::NONE;
+            for count in 1..=10 {
+                // A right code in between clears what is in a row, and each token is another one.
+                owner = owner.right();
+                let mut t = token(state);
+                let guess = wrong(&t, at(count));
+                try_code(&mut t, &mut owner, &guess, at(count));
+                assert_eq!(i64::from(owner.in_a_day), count, "{name}");
+            }
+            let mut t = token(state);
+            let right = code(&t, at(11));
+            let refusal = try_code(&mut t, &mut owner, &right, at(11));
+            let until = refusal.blocked().map(|blocked| blocked.until);
+            assert_eq!(until, Some(at(70)), "{name}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn after_ten_wrong_codes_in_a_day_the_token_must_be_named() {
+        let mut tokens = [active(), active()];
+        let mut owner =
+            PasscodeFailures { in_a_day: 10, day_began: Some(at(0)), ..PasscodeFailures::NONE };
+        let right = code(&tokens[1], at(100));
+        let answer = check_any(&mut tokens, &mut owner, &right, at(100), &POLICY);
+        assert_eq!(answer, Err(Refusal::ChooseToken));
+        check_passcode(&mut tokens[1], &mut owner, &right, at(100), &POLICY).unwrap();
+        let tomorrow = at(86_400);
+        let right = code(&tokens[1], tomorrow);
+        check_any(&mut tokens, &mut owner, &right, tomorrow, &POLICY).unwrap();
     }
 
     #[test]
@@ -1161,16 +1277,19 @@ mod tests {
         assert_eq!(" iPhone 15 ".parse::<TokenName>().unwrap().as_str(), "iPhone 15");
         assert_eq!("  ".parse::<TokenName>(), Err(TokenNameError::Empty));
         assert_eq!("x".repeat(41).parse::<TokenName>(), Err(TokenNameError::TooLong));
-        for text in ["a\u{202e}b", "a\u{0}b", "a\nb"] {
+        for text in ["a\u{202e}b", "a\u{0}b", "a\nb", "a\u{e000}b"] {
             assert_eq!(text.parse::<TokenName>(), Err(TokenNameError::BadCharacter));
         }
+        // What a row of an older version holds is shown all the same.
+        assert_eq!(TokenName::stored("a\u{e000}b").unwrap().as_str(), "a\u{fffd}b");
+        assert_eq!(TokenName::stored(" "), None);
     }
 
     proptest! {
         /// Shows: N-25
         #[test]
         fn no_path_out_of_a_final_state(actions in proptest::collection::vec(0u8..6, 1..30)) {
-            let (mut t, mut owner) = (active(), Failures::NONE);
+            let (mut t, mut owner) = (active(), PasscodeFailures::NONE);
             disable_token(&mut t, DisableReason::Stolen, 0, true, at(0)).unwrap();
             let state = t.state;
             for (n, action) in actions.into_iter().enumerate() {
@@ -1183,7 +1302,7 @@ mod tests {
                     2 => { let _ = check_resync(&mut t, &mut owner, &right, &next, now, &POLICY); }
                     3 => { let _ = disable_token(&mut t, DisableReason::TemporarilyUnavailable, 1, true, now); }
                     4 => { let _ = add_token(&mut t, &mut owner, &new_token(0), &right, now, &POLICY); }
-                    _ => { let _ = test_token(&mut t, &right, now, &POLICY); }
+                    _ => { let _ = test_token(&mut t, &mut owner, &right, now, &POLICY); }
                 }
                 prop_assert_eq!(t.state, state);
             }

@@ -1,5 +1,6 @@
-//! The browser that a request comes from: whether it holds a session, and the mark that tells
-//! whether it holds a token (21 CFR 1311.115(a)(3): apart from the device that prescribes).
+//! The browser that a request comes from: whether it holds a session, the mark that tells whether it
+//! holds a token (21 CFR 1311.115(a)(3): apart from the device that prescribes), and the secret by which
+//! accounts know it.
 
 use std::net::IpAddr;
 
@@ -8,24 +9,31 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use countersign_crypto::sha256;
+use countersign_crypto::{SecretText, sha256};
 use countersign_domain::SameBrowser;
+use data_encoding::BASE64URL_NOPAD;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::{
     Shared, api,
-    app::{App, At, Error},
+    app::{App, At, Error, KNOWN_BROWSER_SECONDS},
     respond::{error_problem, problem},
 };
 
 /// The cookie with the session; `__Host-` binds it to this host, path and a secure connection.
 pub(crate) const SESSION_COOKIE: &str = "__Host-countersign";
+/// The cookie by which a launch finds the session that it ends: the SHA-256 of the session's secret, in base64url. It
+/// comes with links of other sites, as launches do, and opens nothing.
+pub(crate) const OPEN_COOKIE: &str = "__Host-countersign-open";
 /// The cookie with the mark of a browser that got a token here.
 const MARK_COOKIE: &str = "__Host-countersign-device";
+/// The cookie by which an account knows a browser in which it has signed in with both factors (the "device
+/// cookie" of OWASP). It opens nothing: its wrong passphrases are counted apart from those of strangers.
+const KNOWN_COOKIE: &str = "__Host-countersign-known";
 /// 400 days, the longest that browsers keep a cookie.
 const MARK_SECONDS: u32 = 400 * 86_400;
 /// 256 bits in base64url.
-const MARK_LENGTH: usize = 43;
+const RANDOM_LENGTH: usize = 43;
 
 /// The first cookie with a name.
 pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -39,10 +47,54 @@ pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
         .map(|cookie| cookie.value().to_owned())
 }
 
+/// The SHA-256 of the secrets of the sessions that are open in the browser, as far as its cookies say it.
+pub(crate) fn open_here(headers: &HeaderMap) -> Vec<[u8; 32]> {
+    let own = cookie(headers, SESSION_COOKIE).map(|secret| sha256(secret.as_bytes()));
+    let named = cookie(headers, OPEN_COOKIE)
+        .and_then(|text| BASE64URL_NOPAD.decode(text.as_bytes()).ok()?.try_into().ok());
+    own.into_iter().chain(named).collect()
+}
+
+/// Takes cookies out of a request.
+pub(crate) fn take_cookies(headers: &mut HeaderMap, names: &[&str]) {
+    let kept: Vec<String> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(cookie::Cookie::split_parse)
+        .filter_map(Result::ok)
+        .filter(|cookie| !names.contains(&cookie.name()))
+        .map(|cookie| cookie.stripped().to_string())
+        .collect();
+    headers.remove(header::COOKIE);
+    if let Ok(value) = HeaderValue::from_str(&kept.join("; "))
+        && !kept.is_empty()
+    {
+        headers.insert(header::COOKIE, value);
+    }
+}
+
+/// A cookie whose value is 256 random bits.
+fn random_cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let in_value = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    cookie(headers, name).filter(|text| text.len() == RANDOM_LENGTH && text.bytes().all(in_value))
+}
+
 fn mark(headers: &HeaderMap) -> Option<String> {
-    let in_mark = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    cookie(headers, MARK_COOKIE)
-        .filter(|text| text.len() == MARK_LENGTH && text.bytes().all(in_mark))
+    random_cookie(headers, MARK_COOKIE)
+}
+
+/// The secret by which accounts may know the browser, as its cookie has it.
+pub(crate) fn known_secret(headers: &HeaderMap) -> Option<SecretText> {
+    random_cookie(headers, KNOWN_COOKIE).map(SecretText::new)
+}
+
+/// What lets a browser keep the secret by which accounts know it; its time begins anew.
+pub(crate) fn keep_known(secret: &str) -> Option<HeaderValue> {
+    let value = format!(
+        "{KNOWN_COOKIE}={secret}; Path=/; Max-Age={KNOWN_BROWSER_SECONDS}; Secure; HttpOnly; SameSite=Strict"
+    );
+    HeaderValue::from_str(&value).ok()
 }
 
 /// SHA-256 of the mark of the browser, as `token.device.browser` has it; none where it has no mark.
@@ -130,9 +182,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_open_is_known_by_either_cookie_and_taken_out() {
+        let hash = sha256(b"secret");
+        let named = BASE64URL_NOPAD.encode(&hash);
+        for cookies in [
+            format!("x=1; {SESSION_COOKIE}=secret"),
+            format!("{OPEN_COOKIE}={named}; x=1"),
+            format!("{OPEN_COOKIE}={named}; x=1; {SESSION_COOKIE}=secret"),
+        ] {
+            let mut headers = headers(&cookies);
+            let open = open_here(&headers);
+            assert!(!open.is_empty() && open.iter().all(|it| *it == hash), "{cookies}");
+            take_cookies(&mut headers, &[SESSION_COOKIE, OPEN_COOKIE]);
+            assert_eq!(headers.get(header::COOKIE).unwrap(), "x=1");
+            assert!(open_here(&headers).is_empty());
+        }
+        let mut only = headers(&format!("{SESSION_COOKIE}=y"));
+        take_cookies(&mut only, &[SESSION_COOKIE]);
+        assert!(only.is_empty());
+        for bad in ["", "short", "!!", &named[1..]] {
+            assert!(open_here(&headers(&format!("{OPEN_COOKIE}={bad}"))).is_empty(), "{bad}");
+        }
+    }
+
+    #[test]
     fn only_a_whole_mark_counts() {
         let good = "a-_0".repeat(11);
-        let good = &good[..MARK_LENGTH];
+        let good = &good[..RANDOM_LENGTH];
         let hash = sha256(good.as_bytes());
         assert_eq!(
             marked(&headers(&format!("x=1; {MARK_COOKIE}={good}; {SESSION_COOKIE}=y"))),
@@ -143,5 +219,18 @@ mod tests {
         }
         assert_eq!(marked(&headers(&format!("{SESSION_COOKIE}={good}"))), None);
         assert_eq!(marked(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn the_secret_of_a_known_browser_is_no_mark() {
+        let secret = "a-_0".repeat(11);
+        let secret = &secret[..RANDOM_LENGTH];
+        let known = headers(&format!("{KNOWN_COOKIE}={secret}"));
+        assert_eq!(known_secret(&known).unwrap().expose(), secret);
+        assert_eq!(marked(&known), None);
+        assert!(known_secret(&headers(&format!("{MARK_COOKIE}={secret}"))).is_none());
+        let kept = keep_known(secret).unwrap();
+        let wanted = "; Path=/; Max-Age=7776000; Secure; HttpOnly; SameSite=Strict";
+        assert_eq!(kept.to_str().unwrap(), format!("{KNOWN_COOKIE}={secret}{wanted}"));
     }
 }

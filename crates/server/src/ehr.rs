@@ -328,6 +328,7 @@ impl Ehr {
             },
             iat,
             exp: iat.saturating_add(self.launch_seconds),
+            nbf: None,
             jti: LaunchClaims::random_jti(&mut SystemRng).ok()?,
         };
         sign_launch(&self.signing_key, &claims)

@@ -7,12 +7,12 @@
 //!
 //! The profile is narrower than the RFC on purpose: a header of `alg`, `typ` and `kid` only, one
 //! audience as a string, whole seconds, and no claim beside those of [`LaunchClaims`]. What we
-//! would not understand (`crit`, `nbf`, an embedded key) is refused, never skipped.
+//! would not understand (`crit`, an embedded key) is refused, never skipped.
 
 use std::{fmt, sync::OnceLock};
 
 use countersign_crypto::{Rng, RngError, SigningKey, VerifyingKey, random_array};
-use countersign_domain::{EhrId, Timestamp, is_unseen};
+use countersign_domain::{EhrId, Timestamp, check_line};
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{
     Algorithm, DecodingKey, Validation,
@@ -25,6 +25,8 @@ use jsonwebtoken::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
 
+use crate::validity::{has_begun, if_there};
+
 /// Longest launch token, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 4096;
 
@@ -35,7 +37,8 @@ const HEADER: &str = r#"{"alg":"ES256","typ":"JWT"}"#;
 const MAX_USER_BYTES: usize = 64;
 const MAX_PATIENT_ID_BYTES: usize = 64;
 const MAX_MRN_BYTES: usize = 32;
-const MAX_NAME_CHARS: usize = 128;
+/// Longest name of a patient, in characters.
+pub(crate) const MAX_NAME_CHARS: usize = 128;
 const MAX_JTI_BYTES: usize = 64;
 const MIN_JTI_RANDOM_BYTES: usize = 16;
 
@@ -56,6 +59,9 @@ pub struct LaunchClaims {
     pub iat: i64,
     /// When it ends, in seconds since the epoch; that second is already too late.
     pub exp: i64,
+    /// From when on it holds, in seconds since the epoch, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "if_there")]
+    pub nbf: Option<i64>,
     /// Names this launch: base64url of at least 128 random bits. See [`LaunchClaims::random_jti`].
     pub jti: String,
 }
@@ -87,7 +93,8 @@ impl LaunchClaims {
 pub struct LaunchPatient {
     /// The EHR's ID: 1 to 64 visible ASCII characters.
     pub id: String,
-    /// Full name: 1 to 128 characters, without control characters or a space at either end.
+    /// Full name: 1 to 128 characters of one line in which everything is seen ([`check_line`]), without a space at
+    /// either end.
     pub name: String,
     /// Date of birth, `YYYY-MM-DD`.
     pub birth_date: String,
@@ -106,14 +113,14 @@ impl LaunchPatient {
         ]
     }
 
-    /// A field that has not its shape.
-    pub(crate) fn wrong_field(&self) -> Option<&'static str> {
-        self.fields().into_iter().find(|(_, holds)| !holds).map(|(field, _)| field)
-    }
-
-    /// Whether every field has its shape.
-    pub(crate) fn holds(&self) -> bool {
-        self.fields().into_iter().all(|(_, holds)| holds)
+    /// A field that has not its shape, and what is wrong with it.
+    pub(crate) fn wrong_field(&self) -> Option<(&'static str, String)> {
+        let (field, _) = self.fields().into_iter().find(|(_, holds)| !holds)?;
+        let said = match (field, check_line(&self.name, MAX_NAME_CHARS)) {
+            ("patient.name", Err(error)) => error.to_string(),
+            _ => "This field has not its documented form.".to_owned(),
+        };
+        Some((field, said))
     }
 }
 
@@ -292,7 +299,7 @@ fn check_times(
 ) -> Result<(), LaunchError> {
     let signed = Timestamp::from_seconds(claims.iat);
     let end = Timestamp::from_seconds(claims.exp);
-    if signed > now.plus_seconds(MAX_CLOCK_AHEAD_SECONDS) {
+    if !has_begun(Some(claims.iat), claims.nbf, now, MAX_CLOCK_AHEAD_SECONDS) {
         return Err(LaunchError::FromTheFuture);
     }
     if end <= now || signed < now.plus_seconds(-max_age_seconds) {
@@ -309,9 +316,7 @@ fn is_visible_ascii(text: &str, most: usize) -> bool {
 }
 
 fn is_name(text: &str) -> bool {
-    (1..=MAX_NAME_CHARS).contains(&text.chars().count())
-        && text.trim() == text
-        && !text.chars().any(is_unseen)
+    !text.is_empty() && text.trim() == text && check_line(text, MAX_NAME_CHARS).is_ok()
 }
 
 fn is_date(text: &str) -> bool {
@@ -421,6 +426,7 @@ mod tests {
             },
             iat: NOW.seconds(),
             exp: NOW.seconds() + MAX_AGE,
+            nbf: None,
             jti: LaunchClaims::random_jti(&mut SystemRng).unwrap(),
         }
     }
@@ -674,6 +680,23 @@ mod tests {
     }
 
     #[test]
+    fn a_launch_that_does_not_hold_yet_is_refused() {
+        let from = |nbf: serde_json::Value| {
+            verify_changed(|claims| claims["nbf"] = nbf.clone()).map(|_| ())
+        };
+        let now = NOW.seconds();
+        for good in [i64::MIN, 0, now, now + MAX_CLOCK_AHEAD_SECONDS] {
+            assert_eq!(from(json!(good)), Ok(()), "{good}");
+        }
+        for early in [now + MAX_CLOCK_AHEAD_SECONDS + 1, i64::MAX] {
+            assert_eq!(from(json!(early)), Err(LaunchError::FromTheFuture), "{early}");
+        }
+        for odd in [json!(1.5), json!("0"), json!(null)] {
+            assert_eq!(from(odd.clone()), Err(LaunchError::Malformed), "{odd}");
+        }
+    }
+
+    #[test]
     fn a_time_that_is_no_whole_number_is_refused() {
         for time in [json!(1.5), json!("1780000000"), json!(1e300), json!(null), json!(u64::MAX)] {
             for claim in ["iat", "exp"] {
@@ -706,10 +729,6 @@ mod tests {
                 "{claim}"
             );
         }
-        assert_eq!(
-            verify_changed(|claims| claims["nbf"] = json!(NOW.seconds() + 1_000)),
-            Err(LaunchError::Malformed)
-        );
         assert_eq!(
             verify_changed(|claims| claims["iss"] = json!("not-an-id")),
             Err(LaunchError::Malformed)
@@ -745,6 +764,11 @@ mod tests {
                     "A\u{202e}B".into(),
                     "A\u{2066}B".into(),
                     "A\u{85}B".into(),
+                    "A\u{2028}B".into(),
+                    "A\u{200c}B".into(),
+                    "A\u{e000}B".into(),
+                    "A\u{fffd}B".into(),
+                    "\u{301}A".into(),
                     "A ".into(),
                 ],
             ),
@@ -794,6 +818,8 @@ mod tests {
             ("/sub", "a".repeat(64)),
             ("/patient/id", "p".repeat(64)),
             ("/patient/name", "\u{e9}".repeat(128)),
+            // A Persian name, with the joiner that it is written with.
+            ("/patient/name", "\u{639}\u{644}\u{6cc}\u{200c}\u{631}\u{636}\u{627}".to_owned()),
             ("/patient/birth_date", "2000-02-29".to_owned()),
             ("/patient/mrn", "m".repeat(32)),
             ("/jti", "A".repeat(64)),

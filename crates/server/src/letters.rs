@@ -82,6 +82,10 @@ notices! {
     PermissionGranted: "permission_granted" in "notices/permission_granted.txt" = "You may sign";
     /// Your permission to sign was taken away.
     PermissionRevoked: "permission_revoked" in "notices/permission_revoked.txt" = "Your permission to sign was taken away";
+    /// A registration or licence was changed.
+    PaperChanged: "paper_changed" in "notices/paper_changed.txt" = "A registration or licence was changed";
+    /// The time zone of the practice was changed.
+    ZoneChanged: "zone_changed" in "notices/zone_changed.txt" = "The time zone of {{ practice }} was changed";
     /// A registration ends soon.
     ExpiresSoon: "expires_soon" in "notices/expires_soon.txt" = "A registration ends soon";
     /// A registration has ended.
@@ -118,6 +122,12 @@ notices! {
     HoldChanged: "hold_changed" in "notices/hold_changed.txt" = "A legal hold at {{ practice }}";
     /// Records were removed after their time.
     RecordsRemoved: "records_removed" in "notices/records_removed.txt" = "Signed records of {{ practice }} were removed";
+    /// A report is to be acknowledged.
+    ReportEntered: "report_entered" in "notices/report_entered.txt" = "Acknowledge the certification report";
+    /// Signing has stopped.
+    SigningStopped: "signing_stopped" in "notices/signing_stopped.txt" = "Stop signing: the program no longer meets the requirements";
+    /// Signing goes on.
+    SigningResumed: "signing_resumed" in "notices/signing_resumed.txt" = "The program meets the requirements again";
     /// Your code.
     CodeText: "code_text" in "notices/code_text.txt" = "Your code";
     /// Your code.

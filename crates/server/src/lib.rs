@@ -4,7 +4,10 @@ pub mod api;
 pub mod app;
 mod authenticator;
 mod browser;
+mod client_address;
+mod edge;
 pub mod ehr;
+mod head;
 pub mod launch;
 mod letters;
 mod limits;
@@ -16,19 +19,22 @@ pub mod pdf;
 pub mod pharmacy;
 mod portal;
 pub mod proofer;
+mod proxy_protocol;
 pub mod qr;
 pub mod record;
 mod respond;
 mod smart;
+mod validity;
 pub mod views;
 
 use std::{sync::Arc, time::Duration};
 
 use app::App;
-use axum::Router;
+use axum::{Router, middleware};
 
-pub use limits::Limits;
-pub use listen::{Listening, listen};
+pub use client_address::{AddressSource, ClientAddresses, TrustedProxy, TrustedProxyError};
+pub use limits::{Limits, Rates};
+pub use listen::{ListenOptions, Listening, listen, listen_with};
 
 /// What every handler needs.
 #[derive(Clone)]
@@ -47,5 +53,6 @@ pub fn router(app: Arc<App>, limits: Arc<Limits>, most: Duration) -> Router {
         Some(vip) => routes.merge(api::vip::routes(vip, most)),
         None => routes,
     };
-    routes.with_state(shared)
+    let edge = edge::Edge::new(shared.clone());
+    routes.with_state(shared).layer(middleware::from_fn_with_state(edge, edge::guard))
 }

@@ -1,96 +1,270 @@
-//! Limits per address, in front of everything that costs.
+//! Limits on requests by network address, and on a few kinds of requests together.
+//!
+//! A bucket takes as many requests as its limit says for a minute and drains evenly over one minute. For the
+//! log-in and its like only what failed goes into the bucket: a clinic behind one address may sign in as often
+//! as it likes, and whoever guesses is stopped. Locks of tokens and accounts are rows of the database.
 
 use std::{
-    net::{IpAddr, Ipv6Addr},
-    num::NonZeroU32,
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+use countersign_domain::Timestamp;
+
+use crate::client_address::ClientAddresses;
 
 /// Checks and syncs a minute of one credential, whoever asks: the "check" command of a usual client
 /// asks seven times.
 const ONE_CREDENTIAL_PER_MINUTE: u32 = 10;
+/// Most buckets that are remembered. Beyond it all are emptied: whoever has so many addresses is not
+/// stopped by a limit for each of them, and must not fill the memory.
+const MOST_BUCKETS: usize = 200_000;
+const MINUTE_MICROS: i64 = 60_000_000;
 
-/// How often one address may do what costs much. A token's own lock lives in the database.
+/// What is limited, each by a bucket of its own: what fills one leaves the others as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Door {
+    /// Log-ins that failed.
+    LogIn,
+    /// Launches that failed, and SMART launches that were begun and did not come back yet.
+    Launch,
+    /// Links of invitations and of "this was not me" that lead nowhere; asking for a new invitation.
+    Invitation,
+    /// Attempts with a forgotten passphrase that failed.
+    ForgottenPassphrase,
+    /// Client assertions that were refused.
+    ApiToken,
+    /// New tokens that belong to no pairing.
+    Provisioning,
+    /// Pairing codes that nobody shows.
+    Pairing,
+    /// New tokens over the VIP Access protocol.
+    VipProvisioning,
+    /// Checks and syncs over the VIP Access protocol.
+    VipCheck,
+}
+
+/// How many of each are let through in a minute.
+#[derive(Debug, Clone, Copy)]
+pub struct Rates {
+    /// Failed log-ins of one address.
+    pub login: u32,
+    /// Failed or unfinished launches of one address.
+    pub launch: u32,
+    /// Unknown links of one address.
+    pub invitation: u32,
+    /// Failed attempts of one address with a forgotten passphrase.
+    pub forgotten_passphrase: u32,
+    /// Refused client assertions of one address.
+    pub api_token: u32,
+    /// New tokens of one address; also its unknown pairing codes, and its new tokens over the VIP Access
+    /// protocol, each counted apart.
+    pub provisioning: u32,
+    /// New tokens of all addresses together that belong to no pairing.
+    pub provisioning_all: u32,
+    /// New tokens over the VIP Access protocol of all addresses together.
+    pub vip_provisioning: u32,
+    /// Checks and syncs over the VIP Access protocol of one address.
+    pub vip_check: u32,
+}
+
+impl Rates {
+    /// One number for everything that is like a log-in, and one for new tokens.
+    pub const fn new(sign_in: u32, provisioning: u32) -> Self {
+        Self {
+            login: sign_in,
+            launch: sign_in,
+            invitation: sign_in,
+            forgotten_passphrase: sign_in,
+            api_token: sign_in,
+            provisioning,
+            provisioning_all: provisioning.saturating_mul(12),
+            vip_provisioning: provisioning,
+            vip_check: sign_in,
+        }
+    }
+
+    const fn of(&self, door: Door) -> u32 {
+        match door {
+            Door::LogIn => self.login,
+            Door::Launch => self.launch,
+            Door::Invitation => self.invitation,
+            Door::ForgottenPassphrase => self.forgotten_passphrase,
+            Door::ApiToken => self.api_token,
+            Door::Provisioning | Door::Pairing | Door::VipProvisioning => self.provisioning,
+            Door::VipCheck => self.vip_check,
+        }
+    }
+}
+
+/// For how many seconds a client should wait, at least one: `Retry-After` (RFC 9110, 10.2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wait(pub(crate) u64);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Bucket {
+    Address(Door, IpAddr),
+    /// Of everybody.
+    All(Door),
+    Credential(String),
+}
+
+/// How often one address may do what costs much.
 pub struct Limits {
-    sign_in: DefaultKeyedRateLimiter<IpAddr>,
-    provision: DefaultKeyedRateLimiter<IpAddr>,
-    provision_all: DefaultDirectRateLimiter,
-    vip_provision: DefaultDirectRateLimiter,
-    vip_check: DefaultKeyedRateLimiter<IpAddr>,
-    vip_credential: DefaultKeyedRateLimiter<String>,
+    rates: Rates,
+    addresses: ClientAddresses,
+    /// When each bucket is empty, in microseconds since 1970. A bucket that is not listed is empty.
+    buckets: Mutex<HashMap<Bucket, i64>>,
 }
 
 impl Limits {
-    /// So many sign-ins and so many new tokens a minute from one address. An IPv6 address counts by
+    /// So many failed sign-ins and so many new tokens a minute from one address. An IPv6 address counts by
     /// its network of 64 bits, all of which one client has.
     pub fn new(sign_in_per_minute: u32, provision_per_minute: u32) -> Self {
-        Self {
-            sign_in: RateLimiter::keyed(quota(sign_in_per_minute)),
-            provision: RateLimiter::keyed(quota(provision_per_minute)),
-            provision_all: RateLimiter::direct(quota(provision_per_minute.saturating_mul(12))),
-            vip_provision: RateLimiter::direct(quota(provision_per_minute)),
-            vip_check: RateLimiter::keyed(quota(sign_in_per_minute)),
-            vip_credential: RateLimiter::keyed(quota(ONE_CREDENTIAL_PER_MINUTE)),
-        }
+        Self::of(Rates::new(sign_in_per_minute, provision_per_minute))
+    }
+
+    /// With these rates.
+    pub fn of(rates: Rates) -> Self {
+        Self { rates, addresses: ClientAddresses::default(), buckets: Mutex::default() }
     }
 
     /// With another limit for all new tokens together that belong to no pairing, a minute.
     #[must_use]
-    pub fn for_all(self, provision_per_minute: u32) -> Self {
-        Self { provision_all: RateLimiter::direct(quota(provision_per_minute)), ..self }
+    pub fn for_all(mut self, provision_per_minute: u32) -> Self {
+        self.rates.provisioning_all = provision_per_minute;
+        self
     }
 
     /// With other limits for the VIP Access protocol: so many new tokens a minute for all its clients
     /// together, and so many checks and syncs from one address.
     #[must_use]
-    pub fn for_vip(self, provision_per_minute: u32, check_per_minute: u32) -> Self {
-        Self {
-            vip_provision: RateLimiter::direct(quota(provision_per_minute)),
-            vip_check: RateLimiter::keyed(quota(check_per_minute)),
-            ..self
-        }
+    pub fn for_vip(mut self, provision_per_minute: u32, check_per_minute: u32) -> Self {
+        self.rates.vip_provisioning = provision_per_minute;
+        self.rates.vip_check = check_per_minute;
+        self
     }
 
-    pub(crate) fn sign_in(&self, address: IpAddr) -> bool {
-        self.sign_in.check_key(&network(address)).is_ok()
+    /// Behind these proxies, which say whom a request comes from.
+    #[must_use]
+    pub fn behind(self, addresses: ClientAddresses) -> Self {
+        Self { addresses, ..self }
     }
 
-    pub(crate) fn provision(&self, address: IpAddr) -> bool {
-        self.provision.check_key(&network(address)).is_ok()
+    pub(crate) const fn addresses(&self) -> &ClientAddresses {
+        &self.addresses
+    }
+
+    /// Whether the address may try; counts nothing. Whoever tries says afterwards whether it
+    /// [failed](Self::failed).
+    pub(crate) fn may(&self, door: Door, address: IpAddr, now: Timestamp) -> Result<(), Wait> {
+        let rate = self.rates.of(door);
+        fits(self.filled(&Bucket::Address(door, network(address)), now), rate)?;
+        Ok(())
+    }
+
+    /// Counts what failed, also where the bucket is full: whoever goes on tries waits for longer, at most a
+    /// minute.
+    pub(crate) fn failed(&self, door: Door, address: IpAddr, now: Timestamp) {
+        let bucket = Bucket::Address(door, network(address));
+        let filled = self.filled(&bucket, now).saturating_add(one(self.rates.of(door)));
+        self.fill(bucket, filled.min(MINUTE_MICROS), now);
+    }
+
+    /// Whether the address may; counts it if so.
+    pub(crate) fn count(&self, door: Door, address: IpAddr, now: Timestamp) -> Result<(), Wait> {
+        self.take(Bucket::Address(door, network(address)), self.rates.of(door), now)
+    }
+
+    /// Takes one back that was counted and turned out well.
+    pub(crate) fn forgive(&self, door: Door, address: IpAddr, now: Timestamp) {
+        let bucket = Bucket::Address(door, network(address));
+        let filled = self.filled(&bucket, now).saturating_sub(one(self.rates.of(door))).max(0);
+        self.fill(bucket, filled, now);
     }
 
     /// For a token that belongs to no pairing: one that does has somebody who waits for it, and whom
     /// strangers must not keep waiting.
-    pub(crate) fn provision_unpaired(&self) -> bool {
-        self.provision_all.check().is_ok()
+    pub(crate) fn provision_unpaired(&self, now: Timestamp) -> Result<(), Wait> {
+        self.take(Bucket::All(Door::Provisioning), self.rates.provisioning_all, now)
     }
 
-    pub(crate) fn vip_provision(&self) -> bool {
-        self.vip_provision.check().is_ok()
+    pub(crate) fn vip_provision(&self, now: Timestamp) -> Result<(), Wait> {
+        self.take(Bucket::All(Door::VipProvisioning), self.rates.vip_provisioning, now)
     }
 
-    pub(crate) fn vip_check(&self, address: IpAddr) -> bool {
-        self.vip_check.check_key(&network(address)).is_ok()
+    pub(crate) fn vip_credential(&self, credential: &str, now: Timestamp) -> Result<(), Wait> {
+        self.take(Bucket::Credential(credential.to_owned()), ONE_CREDENTIAL_PER_MINUTE, now)
     }
 
-    pub(crate) fn vip_credential(&self, credential: &str) -> bool {
-        self.vip_credential.check_key(&credential.to_owned()).is_ok()
+    /// Forgets the buckets that are empty.
+    pub fn shrink(&self, now: Timestamp) {
+        self.buckets().retain(|_, empty| filled_until(*empty, now) > 0);
     }
 
-    /// Forgets addresses and credentials that have been quiet.
-    pub fn shrink(&self) {
-        self.vip_check.retain_recent();
-        self.vip_credential.retain_recent();
-        self.sign_in.retain_recent();
-        self.provision.retain_recent();
+    fn take(&self, bucket: Bucket, rate: u32, now: Timestamp) -> Result<(), Wait> {
+        let mut buckets = self.buckets();
+        let filled = buckets.get(&bucket).map_or(0, |empty| filled_until(*empty, now));
+        let filled = fits(filled, rate)?;
+        put(&mut buckets, bucket, filled, now);
+        Ok(())
+    }
+
+    fn filled(&self, bucket: &Bucket, now: Timestamp) -> i64 {
+        self.buckets().get(bucket).map_or(0, |empty| filled_until(*empty, now))
+    }
+
+    fn fill(&self, bucket: Bucket, filled: i64, now: Timestamp) {
+        put(&mut self.buckets(), bucket, filled, now);
+    }
+
+    fn buckets(&self) -> MutexGuard<'_, HashMap<Bucket, i64>> {
+        // Nothing that can panic runs under this lock.
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What one client is taken to be: an IPv4 address, or the first 64 bits of an IPv6 address.
+fn put(buckets: &mut HashMap<Bucket, i64>, bucket: Bucket, filled: i64, now: Timestamp) {
+    if buckets.len() >= MOST_BUCKETS && !buckets.contains_key(&bucket) {
+        buckets.retain(|_, empty| filled_until(*empty, now) > 0);
+        if buckets.len() >= MOST_BUCKETS {
+            tracing::warn!("too many addresses are limited at a time: all limits begin anew");
+            buckets.clear();
+        }
+    }
+    buckets.insert(bucket, now.micros().saturating_add(filled));
+}
+
+/// How full a bucket is, in microseconds of the minute that it drains in. A clock that was set back by more
+/// empties it.
+fn filled_until(empty: i64, now: Timestamp) -> i64 {
+    let left = empty.saturating_sub(now.micros());
+    if (0..=MINUTE_MICROS).contains(&left) { left } else { 0 }
+}
+
+/// What one request adds.
+fn one(rate: u32) -> i64 {
+    MINUTE_MICROS / i64::from(rate.max(1))
+}
+
+/// How full the bucket is with one more, or how long that must wait.
+fn fits(filled: i64, rate: u32) -> Result<i64, Wait> {
+    let with = filled.saturating_add(one(rate));
+    match u64::try_from(with - MINUTE_MICROS) {
+        Ok(over) if over > 0 => Err(Wait(over.div_ceil(1_000_000))),
+        _ => Ok(with),
+    }
+}
+
+/// What one client is taken to be: an IPv4 address, or the first 64 bits of an IPv6 address. An IPv4 address
+/// written as an IPv6 address (RFC 4291, 2.5.5.2; RFC 6052, 2.1) is that IPv4 address.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
+            if let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = v6.segments() {
+                return IpAddr::V4(Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low)));
+            }
             let first = v6.to_bits() & !u128::from(u64::MAX);
             IpAddr::V6(Ipv6Addr::from_bits(first))
         }
@@ -98,29 +272,78 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-fn quota(per_minute: u32) -> Quota {
-    Quota::per_minute(NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    fn at(address: &str) -> IpAddr {
+        address.parse().unwrap()
+    }
+
     #[test]
     fn an_ipv6_network_is_one_client() {
         let limits = Limits::new(2, 2);
-        let sign_in = |address: &str| limits.sign_in(address.parse().unwrap());
-        assert!(sign_in("2001:db8:0:1::1") && sign_in("2001:db8:0:1:ffff::2"));
-        assert!(!sign_in("2001:db8:0:1:8000:1:2:3"), "the third of one network");
-        assert!(sign_in("2001:db8:0:2::1"), "another network");
-        assert!(sign_in("192.0.2.1") && sign_in("::ffff:192.0.2.1"));
-        assert!(!sign_in("192.0.2.1"), "one address in two forms");
-        assert!(sign_in("192.0.2.2"));
+        let count = |address: &str| limits.count(Door::LogIn, at(address), NOW).is_ok();
+        assert!(count("2001:db8:0:1::1") && count("2001:db8:0:1:ffff::2"));
+        assert!(!count("2001:db8:0:1:8000:1:2:3"), "the third of one network");
+        assert!(count("2001:db8:0:2::1"), "another network");
+        assert!(count("192.0.2.1") && count("::ffff:192.0.2.1"));
+        assert!(!count("192.0.2.1") && !count("64:ff9b::c000:201"), "one address in three forms");
+        assert!(count("192.0.2.2") && count("::ffff:192.0.2.3"));
     }
 
     #[test]
     fn all_unpaired_tokens_share_one_limit() {
         let limits = Limits::new(1, 1_000).for_all(3);
-        assert_eq!((0..10).filter(|_| limits.provision_unpaired()).count(), 3);
+        assert_eq!((0..10).filter(|_| limits.provision_unpaired(NOW).is_ok()).count(), 3);
+    }
+
+    #[test]
+    fn a_bucket_drains_evenly_and_says_how_long_to_wait() {
+        let limits = Limits::new(3, 1);
+        let count = |seconds| limits.count(Door::LogIn, at("192.0.2.1"), NOW.plus_seconds(seconds));
+        assert_eq!([count(0), count(0), count(0)], [Ok(()); 3]);
+        assert_eq!(count(0), Err(Wait(20)));
+        assert_eq!(count(19), Err(Wait(1)));
+        assert_eq!([count(20), count(20)], [Ok(()), Err(Wait(20))]);
+        assert_eq!([count(80), count(80), count(80)], [Ok(()); 3], "it was empty again");
+        // A clock that is set back locks nobody out until it has caught up.
+        assert_eq!(count(-3_600), Ok(()));
+        let one = |seconds| limits.count(Door::Pairing, at("192.0.2.1"), NOW.plus_seconds(seconds));
+        assert_eq!(
+            [one(0), one(0), one(59), one(60)],
+            [Ok(()), Err(Wait(60)), Err(Wait(1)), Ok(())]
+        );
+    }
+
+    #[test]
+    fn only_what_failed_counts_and_each_door_by_itself() {
+        let limits = Limits::new(2, 2);
+        let (here, there) = (at("192.0.2.1"), at("192.0.2.2"));
+        for _ in 0..1_000 {
+            assert_eq!(limits.may(Door::LogIn, here, NOW), Ok(()));
+        }
+        for _ in 0..50 {
+            limits.failed(Door::LogIn, here, NOW);
+        }
+        // Never longer than a minute, however many failed.
+        assert_eq!(limits.may(Door::LogIn, here, NOW), Err(Wait(30)));
+        assert_eq!(limits.may(Door::LogIn, here, NOW.plus_seconds(30)), Ok(()));
+        assert_eq!(limits.may(Door::LogIn, there, NOW), Ok(()));
+        for door in [Door::Launch, Door::Invitation, Door::ForgottenPassphrase, Door::ApiToken] {
+            assert_eq!(limits.may(door, here, NOW), Ok(()), "{door:?}");
+        }
+        for door in [Door::Provisioning, Door::Pairing, Door::VipProvisioning, Door::VipCheck] {
+            assert_eq!(limits.count(door, here, NOW), Ok(()), "{door:?}");
+        }
+        assert_eq!(limits.count(Door::Launch, here, NOW), Ok(()));
+        assert_eq!(limits.count(Door::Launch, here, NOW), Ok(()));
+        assert!(limits.count(Door::Launch, here, NOW).is_err());
+        limits.forgive(Door::Launch, here, NOW);
+        assert_eq!(limits.count(Door::Launch, here, NOW), Ok(()));
+        limits.shrink(NOW.plus_seconds(61));
+        assert!(limits.buckets().is_empty());
     }
 }

@@ -1,33 +1,58 @@
 //! The listener: HTTP/1.1 on loopback or a Unix socket, with limits on time and number.
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
-    net::{IpAddr, Ipv4Addr},
+    net::IpAddr,
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::PathBuf,
-    sync::Arc,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
     time::Duration,
 };
 
-use axum::{Router, extract::ConnectInfo};
-use hyper::{body::Incoming, server::conn::http1};
+use axum::{
+    Router,
+    body::{Body, Bytes, HttpBody},
+    extract::ConnectInfo,
+};
+use hyper::{
+    body::{Frame, Incoming, SizeHint},
+    server::conn::http1,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, UnixListener},
-    sync::{Semaphore, watch},
+    sync::{Notify, watch},
+    task::JoinSet,
 };
 use tower::ServiceExt;
 
-/// Most connections at a time; one more waits until another ends.
-const MOST_CONNECTIONS: usize = 4_096;
-/// Seconds for the head of a request; a client that dribbles is let go.
-const HEAD_SECONDS: u64 = 15;
+use crate::{
+    client_address::{ClientAddresses, Sender, UnixSocket},
+    head::{Strict, plain_answer},
+    proxy_protocol,
+};
 
+/// Most connections at a time.
+const MOST_CONNECTIONS: usize = 4_096;
+/// Most connections at a time that are told that all places are taken.
+const MOST_TURNED_AWAY: usize = 256;
+/// Seconds for the head of a request, and before it for that of the PROXY protocol.
+const HEAD_SECONDS: u64 = 15;
 /// Seconds after which a connection is closed once its request is answered; a client opens another.
 const LIFE_SECONDS: u64 = 600;
 /// Seconds for the last answer of a connection to be read.
 const LAST_SECONDS: u64 = 15;
+/// Seconds for the answer that all places are taken.
+const TURNED_AWAY_SECONDS: u64 = 2;
+/// Errors of `accept`: the process, or the machine, has no more file handles (errno(3)).
+const NO_HANDLES: [i32; 2] = [24, 23];
 
 /// A listener that is bound and can serve.
 pub enum Listening {
@@ -59,71 +84,287 @@ impl Listening {
     }
 }
 
+/// How connections are taken.
+#[derive(Debug, Clone)]
+pub struct ListenOptions {
+    /// Most connections at a time. For one more, the connection that has been idle for longest is closed; where
+    /// none is idle, the new one is told to come back.
+    pub most_connections: usize,
+    /// Who begins connections with the PROXY protocol.
+    pub addresses: ClientAddresses,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self { most_connections: MOST_CONNECTIONS, addresses: ClientAddresses::default() }
+    }
+}
+
 /// Serves until `stop` says so, then lets requests that are under way finish.
-pub async fn listen(listening: Listening, router: Router, mut stop: watch::Receiver<bool>) {
-    let permits = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+pub async fn listen(listening: Listening, router: Router, stop: watch::Receiver<bool>) {
+    listen_with(listening, router, ListenOptions::default(), stop).await;
+}
+
+/// The same with options.
+pub async fn listen_with(
+    listening: Listening,
+    router: Router,
+    options: ListenOptions,
+    mut stop: watch::Receiver<bool>,
+) {
+    let places = Arc::new(Places::default());
+    let addresses = Arc::new(options.addresses);
+    let (mut served, mut turned_away) = (JoinSet::new(), JoinSet::new());
     loop {
-        let permit = tokio::select! {
-            permit = Arc::clone(&permits).acquire_owned() => permit,
-            _ = stop.wait_for(|stop| *stop) => break,
-        };
-        let Ok(permit) = permit else { return };
         let accepted = tokio::select! {
             accepted = accept(&listening) => accepted,
+            Some(_) = served.join_next() => continue,
+            Some(_) = turned_away.join_next() => continue,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        match accepted {
-            Ok((stream, address)) => {
-                let (router, stop) = (router.clone(), stop.clone());
-                tokio::spawn(async move {
-                    connection(stream, address, router, stop).await;
-                    drop(permit);
-                });
-            }
+        let (stream, sender) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
-                // Out of file handles, most likely: wait for some to come back.
+                if error.raw_os_error().is_some_and(|code| NO_HANDLES.contains(&code)) {
+                    places.close_longest_idle();
+                }
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        if places.count() >= options.most_connections && !places.close_longest_idle() {
+            tracing::warn!("all connections are busy: one more was turned away");
+            if turned_away.len() < MOST_TURNED_AWAY {
+                turned_away.spawn(turn_away(stream));
+            }
+            continue;
+        }
+        let place = places.take();
+        let (router, stop) = (router.clone(), stop.clone());
+        let (places, addresses) = (Arc::clone(&places), Arc::clone(&addresses));
+        served.spawn(async move {
+            let held = Held { place, places };
+            tokio::select! {
+                // Dropped, and closed with that; it is between two requests.
+                () = held.place.close.notified() => {}
+                () = connection(stream, sender, &addresses, router, held.clone(), stop) => {}
+            }
+            held.places.leave(&held.place);
+        });
+    }
+    let all = async { while served.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(Duration::from_secs(20), all).await;
+    if let Listening::Unix(_, path) = &listening {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// The place is busy: a request was read, and its answer is not yet handed over.
+const BUSY: u64 = u64::MAX;
+/// The place was taken back: the connection ends.
+const CLOSED: u64 = u64::MAX - 1;
+
+/// One of the connections that are open.
+struct Place {
+    number: u64,
+    /// [`BUSY`], [`CLOSED`], or the count of changes at which it became idle.
+    state: AtomicU64,
+    close: Notify,
+}
+
+impl Place {
+    /// Whether a request may begin.
+    fn begin(&self) -> bool {
+        let begun = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
+            (state != CLOSED).then_some(BUSY)
+        });
+        begun.is_ok()
+    }
+}
+
+/// The connections that are open.
+#[derive(Default)]
+struct Places {
+    /// Counts changes: what is idle at a smaller count is idle for longer.
+    changes: AtomicU64,
+    open: Mutex<HashMap<u64, Arc<Place>>>,
+}
+
+impl Places {
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<Place>>> {
+        // Nothing that can panic runs under this lock.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self) -> u64 {
+        self.changes.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn count(&self) -> usize {
+        self.open().len()
+    }
+
+    /// A connection that has sent nothing yet is idle.
+    fn take(&self) -> Arc<Place> {
+        let number = self.change();
+        let place = Arc::new(Place { number, state: AtomicU64::new(number), close: Notify::new() });
+        self.open().insert(number, Arc::clone(&place));
+        place
+    }
+
+    fn leave(&self, place: &Place) {
+        self.open().remove(&place.number);
+    }
+
+    /// Closes the connection that has been idle for longest; whether there was one.
+    fn close_longest_idle(&self) -> bool {
+        let mut open = self.open();
+        loop {
+            let longest = open
+                .values()
+                .map(|place| (place.state.load(Ordering::Acquire), place))
+                .filter(|(state, _)| *state < CLOSED)
+                .min_by_key(|(state, _)| *state);
+            let Some((state, place)) = longest else { return false };
+            let number = place.number;
+            // Unless its next request has begun meanwhile.
+            let closed =
+                place.state.compare_exchange(state, CLOSED, Ordering::AcqRel, Ordering::Acquire);
+            if closed.is_ok() {
+                place.close.notify_one();
+                open.remove(&number);
+                return true;
             }
         }
     }
-    let most = u32::try_from(MOST_CONNECTIONS).unwrap_or(u32::MAX);
-    let _ = tokio::time::timeout(Duration::from_secs(20), permits.acquire_many(most)).await;
-    if let Listening::Unix(_, path) = &listening {
-        let _ = std::fs::remove_file(path);
+}
+
+/// A place, and those that it is one of.
+#[derive(Clone)]
+struct Held {
+    place: Arc<Place>,
+    places: Arc<Places>,
+}
+
+/// Makes the place idle again, however the request ends.
+struct Begun(Held);
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let Held { place, places } = &self.0;
+        let idle = places.change();
+        let _ = place.state.compare_exchange(BUSY, idle, Ordering::AcqRel, Ordering::Acquire);
+    }
+}
+
+/// The body of an answer; when it is handed over the connection is idle again.
+struct Answer {
+    body: Body,
+    _begun: Begun,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-async fn accept(listening: &Listening) -> std::io::Result<(Box<dyn Stream>, IpAddr)> {
+async fn accept(listening: &Listening) -> std::io::Result<(Box<dyn Stream>, Sender)> {
     match listening {
         Listening::Tcp(listener) => {
             let (stream, address) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            Ok((Box::new(stream), address.ip()))
+            Ok((Box::new(stream), Sender::Address(address.ip())))
         }
         Listening::Unix(listener, _) => {
             let (stream, _) = listener.accept().await?;
-            Ok((Box::new(stream), IpAddr::V4(Ipv4Addr::LOCALHOST)))
+            Ok((Box::new(stream), Sender::Unix))
         }
     }
 }
 
+/// Tells a client that all places are taken, and when to come back.
+async fn turn_away(mut stream: Box<dyn Stream>) {
+    let text = "All connections are in use. Try again in a moment.\n";
+    let answer = plain_answer("503 Service Unavailable", "Retry-After: 1\r\n", text);
+    let told = async {
+        stream.write_all(&answer).await?;
+        stream.shutdown().await?;
+        // What was not read when a socket is closed can take the answer back (RFC 9112, 9.6).
+        let mut rest = [0; 1_024];
+        while stream.read(&mut rest).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(TURNED_AWAY_SECONDS), told).await;
+}
+
 async fn connection(
-    stream: Box<dyn Stream>,
-    address: IpAddr,
+    mut stream: Box<dyn Stream>,
+    sender: Sender,
+    addresses: &ClientAddresses,
     router: Router,
+    held: Held,
     mut stop: watch::Receiver<bool>,
 ) {
+    let mut client = sender;
+    if addresses.speaks_proxy_protocol(sender) {
+        let head = tokio::time::timeout(
+            Duration::from_secs(HEAD_SECONDS),
+            proxy_protocol::read(&mut stream),
+        );
+        match head.await {
+            Ok(Ok(Some(address))) => client = Sender::Address(address),
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a connection of a trusted proxy was closed");
+                return;
+            }
+            Err(_) => {
+                tracing::warn!(
+                    "a connection of a trusted proxy was closed: no PROXY protocol in time"
+                );
+                return;
+            }
+        }
+    }
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let router = router.clone();
+        let held = held.clone();
         async move {
-            let mut request = request.map(axum::body::Body::new);
-            request.extensions_mut().insert(ConnectInfo(address));
+            if !held.place.begin() {
+                // The connection is being closed; nothing is begun on it.
+                std::future::pending::<()>().await;
+            }
+            let begun = Begun(held);
+            let mut request = request.map(Body::new);
+            match client {
+                Sender::Address(address) => {
+                    request.extensions_mut().insert(ConnectInfo::<IpAddr>(address));
+                }
+                Sender::Unix => {
+                    request.extensions_mut().insert(ConnectInfo(UnixSocket));
+                }
+            }
             let answer: Result<_, Infallible> = router.oneshot(request).await;
-            answer
+            answer.map(|answer| answer.map(|body| Answer { body, _begun: begun }))
         }
     });
     let mut served = std::pin::pin!(
@@ -131,7 +372,7 @@ async fn connection(
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_secs(HEAD_SECONDS))
             .max_headers(64)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Strict::new(stream)), service)
     );
     tokio::select! {
         // In this order: most times it is a request.

@@ -3,19 +3,22 @@
 //! The standard and its schema can be had by members of NCPDP alone. This module is the one place that
 //! knows the shape: it was written from what public guides show of version 2017071, it was not validated
 //! against the schema, and no network was tried. Whoever connects one checks it here.
+//!
+//! Every element comes from the signed record, and from nothing else: what is sent can't differ from what was signed
+//! (21 CFR 1311.170(e)).
 
 use askama::Template;
 use countersign_domain::{
     Schedule,
-    prescription::{Quantity, longest},
+    prescription::{LONGEST_NOTE, longest},
 };
-use countersign_store::{PrescriptionRow, SignedRecord};
+use countersign_store::SignedRecord;
 use serde_json::Value;
 
 #[derive(Template)]
 #[template(path = "newrx.xml", escape = "html")]
 struct NewRx<'a> {
-    id: String,
+    id: &'a str,
     signed_at: &'a str,
     written: &'a str,
     ncpdp: &'a str,
@@ -25,6 +28,8 @@ struct NewRx<'a> {
     name: &'a str,
     practitioner_address: &'a str,
     practice: &'a str,
+    supervisor: &'a str,
+    supervisor_dea: &'a str,
     patient: &'a str,
     mrn: &'a str,
     born: &'a str,
@@ -33,10 +38,12 @@ struct NewRx<'a> {
     schedule: &'static str,
     quantity: &'a str,
     unit: &'a str,
+    days_supply: i64,
     directions: &'a str,
-    refills: u8,
-    earliest_fill: String,
-    note: &'a str,
+    refills: i64,
+    earliest_fill: &'a str,
+    last_fill: &'a str,
+    note: String,
     key_id: &'a str,
 }
 
@@ -51,42 +58,61 @@ const fn schedule_code(schedule: Schedule) -> &'static str {
 }
 
 /// The message of a record. What does not fit is refused, never cut (21 CFR 1311.170(e)).
-pub(crate) fn of_record(
-    row: &PrescriptionRow,
-    signed: &SignedRecord,
-) -> Result<String, &'static str> {
+pub(crate) fn of_record(signed: &SignedRecord) -> Result<String, &'static str> {
     let said = crate::record::said(&signed.jws).ok_or("the signed record can't be read")?;
     let text = |path: &str| said.pointer(path).and_then(Value::as_str).unwrap_or_default();
-    let content = &row.it.content;
-    if content.directions.chars().count() > longest("directions") {
+    let number = |path: &str| said.pointer(path).and_then(Value::as_i64).unwrap_or_default();
+    if text("/id") != signed.prescription.to_string() {
+        return Err("the signed record is of another prescription");
+    }
+    let directions = text("/prescription/directions");
+    if directions.chars().count() > longest("directions") {
         return Err("the directions are too long for the pharmacies' network");
     }
-    let (Some(pharmacy), Some(schedule)) = (&content.pharmacy, content.schedule) else {
+    let schedule = text("/prescription/schedule");
+    let schedule = Schedule::ALL.into_iter().find(|known| known.code() == schedule);
+    let ncpdp = text("/prescription/pharmacy/ncpdp");
+    let (Some(schedule), false) = (schedule, ncpdp.is_empty()) else {
         return Err("the record names no pharmacy, or no schedule");
     };
+    // The network has no element for a series: the pharmacist reads of it in the note.
+    let series = crate::record::series(&said);
+    let note = match (text("/prescription/note"), series.as_str()) {
+        (note, "") => note.to_owned(),
+        ("", series) => format!("Series: {series}."),
+        (note, series) => format!("{note} Series: {series}."),
+    };
+    if note.chars().count() > LONGEST_NOTE {
+        return Err("the note is too long for the pharmacies' network");
+    }
+    let drug = ["drug", "strength", "form"].map(|name| text(&format!("/prescription/{name}")));
     NewRx {
-        id: row.id.to_string(),
+        id: text("/id"),
         signed_at: text("/signed_at"),
         written: text("/written"),
-        ncpdp: &pharmacy.ncpdp,
-        pharmacy: &pharmacy.name,
+        ncpdp,
+        pharmacy: text("/prescription/pharmacy/name"),
         npi: text("/practitioner/npi"),
         dea: text("/practitioner/dea"),
         name: text("/practitioner/name"),
         practitioner_address: text("/practitioner/address"),
         practice: text("/practitioner/practice"),
-        patient: &content.patient.name,
-        mrn: &content.patient.mrn,
-        born: &content.patient.born,
-        address: &content.patient.address,
-        drug: [content.drug.as_str(), &content.strength, &content.form].join(" "),
+        supervisor: text("/prescription/supervisor/name"),
+        supervisor_dea: text("/prescription/supervisor/dea"),
+        patient: text("/prescription/patient/name"),
+        mrn: text("/prescription/patient/mrn"),
+        born: text("/prescription/patient/birth_date"),
+        address: text("/prescription/patient/address"),
+        drug: drug.join(" "),
         schedule: schedule_code(schedule),
-        quantity: content.quantity.as_ref().map_or("", Quantity::as_str),
-        unit: &content.unit,
-        directions: &content.directions,
-        refills: content.refills,
-        earliest_fill: content.earliest_fill.map(|day| day.to_string()).unwrap_or_default(),
-        note: &content.note,
+        quantity: text("/prescription/quantity"),
+        unit: text("/prescription/unit"),
+        days_supply: number("/prescription/days_supply"),
+        directions,
+        refills: number("/prescription/refills"),
+        earliest_fill: text("/prescription/earliest_fill"),
+        last_fill: text("/prescription/last_fill"),
+        note,
         key_id: &signed.key_id,
     }
     .render()

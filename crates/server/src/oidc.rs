@@ -10,6 +10,8 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::validity::{has_begun, if_there};
+
 /// Longest ID token, in bytes.
 const MOST_BYTES: usize = 16 * 1024;
 /// How far the provider's clock may be off, in seconds.
@@ -253,6 +255,8 @@ pub struct IdClaims {
     azp: Option<String>,
     exp: i64,
     iat: i64,
+    #[serde(default, deserialize_with = "if_there")]
+    nbf: Option<i64>,
     #[serde(default)]
     nonce: String,
     /// The provider's name for the person.
@@ -387,9 +391,9 @@ pub fn verify(
     {
         return Err(OidcError::NotForUs);
     }
-    let (now, issued) = (now.seconds(), claims.iat);
+    let (at, now, issued) = (now, now.seconds(), claims.iat);
     if now >= claims.exp.saturating_add(SKEW_SECONDS)
-        || issued > now + SKEW_SECONDS
+        || !has_begun(Some(issued), claims.nbf, at, SKEW_SECONDS)
         || issued < now - MOST_AGE_SECONDS
     {
         return Err(OidcError::WrongTime);
@@ -459,7 +463,7 @@ mod tests {
         assert_eq!(check(&token), Err(OidcError::BadSignature), "another key");
         let token = signed(&key, &json!({"alg": "ES256", "crit": ["b64"]}), &claims());
         assert_eq!(check(&token), Err(OidcError::Malformed));
-        let changes: [(&str, Value, OidcError); 11] = [
+        let changes: [(&str, Value, OidcError); 14] = [
             ("iss", json!("https://csp.example.evil"), OidcError::NotForUs),
             ("aud", json!("another"), OidcError::NotForUs),
             ("aud", json!(["countersign", "another"]), OidcError::NotForUs),
@@ -471,12 +475,18 @@ mod tests {
             ("iat", json!(1_800_000_061), OidcError::WrongTime),
             ("iat", json!(1_799_999_399), OidcError::WrongTime),
             ("exp", json!("soon"), OidcError::Malformed),
+            ("nbf", json!(1_800_000_061), OidcError::WrongTime),
+            ("nbf", json!("soon"), OidcError::Malformed),
+            ("nbf", json!(null), OidcError::Malformed),
         ];
         for (name, value, error) in changes {
             let mut claims = claims();
             claims[name] = value.clone();
             assert_eq!(check(&signed(&key, &header, &claims)), Err(error), "{name} {value}");
         }
+        let mut later = claims();
+        later["nbf"] = json!(1_800_000_060);
+        assert!(check(&signed(&key, &header, &later)).is_ok(), "within the skew");
         let token = signed(&key, &header, &claims());
         assert_eq!(verify(&token, &keys, &client(), "", NOW), Err(OidcError::NotForUs));
         let (head, rest) = token.split_once('.').unwrap();

@@ -4,22 +4,24 @@
 use std::{future::Future, pin::Pin};
 
 use countersign_crypto::{HmacKey, constant_time_eq};
+use countersign_domain::shown_line;
 use data_encoding::HEXLOWER;
 
 /// A call that is on its way.
 pub type Sending<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;
 
-/// Why something could not be sent or asked; without any content of it.
+/// Why something could not be sent or asked; without any content of it. Its words are one line, whatever the other
+/// side said, since they go into logs, rows and pages.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// No such way is set up.
     #[error("not set up")]
     NotSetUp,
     /// The other side could not be reached, or not in time.
-    #[error("not reached: {0}")]
+    #[error("not reached: {}", shown_line(.0, 300))]
     NotReached(String),
     /// The other side says no, and would again.
-    #[error("refused: {0}")]
+    #[error("refused: {}", shown_line(.0, 300))]
     Refused(String),
 }
 
@@ -117,5 +119,17 @@ impl Outbound for Nothing {
 
     fn parcel<'a>(&'a self, _: Parcel<'a>) -> Sending<'a, Vec<u8>> {
         Box::pin(async { Err(Fault::NotSetUp) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_other_side_says_is_one_line() {
+        let said = Fault::Refused("550 no\r\nINFO all is well\u{1b}[2J".to_owned());
+        assert_eq!(said.to_string(), "refused: 550 no INFO all is well\u{fffd}[2J");
+        assert_eq!(Fault::NotReached("x\0".to_owned()).to_string(), "not reached: x\u{fffd}");
     }
 }

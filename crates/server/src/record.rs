@@ -7,7 +7,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::{app::RECORD_FORMAT, oidc::KeySet};
+use crate::{app::RECORD_FORMATS, oidc::KeySet};
 
 /// Longest record, in bytes.
 const MOST_BYTES: usize = 64 * 1024;
@@ -51,11 +51,15 @@ pub(crate) fn said(jws: &str) -> Option<Value> {
 
 /// Reads a record and verifies it (RFC 7515, ES256; RFC 8785). What it says, if it holds.
 pub fn verify(jws: &str, keys: &[u8]) -> Result<Value, RecordError> {
-    verify_as(RECORD_FORMAT, jws, keys)
+    verify_one_of(&RECORD_FORMATS, jws, keys)
 }
 
 /// The same for whatever calls itself `format`.
 pub fn verify_as(format: &str, jws: &str, keys: &[u8]) -> Result<Value, RecordError> {
+    verify_one_of(&[format], jws, keys)
+}
+
+fn verify_one_of(formats: &[&str], jws: &str, keys: &[u8]) -> Result<Value, RecordError> {
     let jws = jws.trim();
     if jws.len() > MOST_BYTES {
         return Err(RecordError::Malformed);
@@ -82,7 +86,8 @@ pub fn verify_as(format: &str, jws: &str, keys: &[u8]) -> Result<Value, RecordEr
     let payload = bytes(payload)?;
     let value: Value = serde_json::from_slice(&payload).map_err(|_| RecordError::Kind)?;
     let spelling = json(&value).and_then(|it| it.canonical().ok()).ok_or(RecordError::Kind)?;
-    let ours = value.get("format").and_then(Value::as_str) == Some(format);
+    let format = value.get("format").and_then(Value::as_str);
+    let ours = format.is_some_and(|format| formats.contains(&format));
     if spelling.as_bytes() != payload || !ours {
         return Err(RecordError::Kind);
     }
@@ -92,13 +97,27 @@ pub fn verify_as(format: &str, jws: &str, keys: &[u8]) -> Result<Value, RecordEr
 /// What a record says, in words: lines for people who read paper. `state` is what became of it.
 pub fn paragraphs(said: &Value, state: &str, disowned: bool) -> [String; 3] {
     let of = |path: &str| said.pointer(path).and_then(Value::as_str).unwrap_or_default();
-    let refills = said.pointer("/prescription/refills").and_then(Value::as_i64).unwrap_or_default();
+    let refills = number(said, "/prescription/refills");
     let disowned = if disowned { "; said not to be the practitioner's" } else { "" };
     // Beside what is signed, and told apart from it.
     let since = match (state, disowned) {
         ("", "") => String::new(),
         _ => format!(" [since: {state}{disowned}]"),
     };
+    let mut more = String::new();
+    let mut add = |label: &str, text: &str| {
+        if !text.is_empty() {
+            more.push_str(&[" ", label, ": ", text, "."].concat());
+        }
+    };
+    match number(said, "/prescription/days_supply") {
+        0 => {}
+        days => add("Days' supply", &days.to_string()),
+    }
+    add("Series", &series(said));
+    add("Do not fill before", of("/prescription/earliest_fill"));
+    add("Do not fill after", of("/prescription/last_fill"));
+    add("Supervisor", of("/prescription/supervisor/name"));
     [
         format!(
             "{}  {}, born {}, record number {}",
@@ -108,7 +127,7 @@ pub fn paragraphs(said: &Value, state: &str, disowned: bool) -> [String; 3] {
             of("/prescription/patient/mrn"),
         ),
         format!(
-            "    {} {} {}, {} {}, schedule {}, {refills} refills. {}. DEA {}, {}. {}. {}{since}",
+            "    {} {} {}, {} {}, schedule {}, {refills} refills. {}.{more} DEA {}, {}. {}. {}{since}",
             of("/prescription/drug"),
             of("/prescription/strength"),
             of("/prescription/form"),
@@ -123,6 +142,18 @@ pub fn paragraphs(said: &Value, state: &str, disowned: bool) -> [String; 3] {
         ),
         String::new(),
     ]
+}
+
+fn number(said: &Value, path: &str) -> i64 {
+    said.pointer(path).and_then(Value::as_i64).unwrap_or_default()
+}
+
+/// Which of a series a record is, such as `2 of 3`; empty where it is of none.
+pub(crate) fn series(said: &Value) -> String {
+    match number(said, "/prescription/series/of") {
+        0 => String::new(),
+        of => format!("{} of {of}", number(said, "/prescription/series/number")),
+    }
 }
 
 fn json(value: &Value) -> Option<Json> {

@@ -108,8 +108,16 @@ pub(crate) fn status_of(error: &Error, at: At) -> StatusCode {
         Error::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::SignedOut => StatusCode::UNAUTHORIZED,
         Error::NotFound => StatusCode::NOT_FOUND,
+        Error::NulInText => {
+            tracing::warn!(%support, "a text with a NUL character was refused");
+            StatusCode::BAD_REQUEST
+        }
         Error::Busy => {
             tracing::warn!(%support, "too many wait for a passphrase hash");
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        Error::HashFailed => {
+            tracing::error!(%support, "a passphrase hash ended without an answer");
             StatusCode::SERVICE_UNAVAILABLE
         }
         Error::Unavailable(cause) => {
@@ -117,7 +125,7 @@ pub(crate) fn status_of(error: &Error, at: At) -> StatusCode {
             StatusCode::SERVICE_UNAVAILABLE
         }
         Error::OutcomeUnknown(cause) => {
-            tracing::error!(%support, %cause, "the outcome of a commit is unknown");
+            tracing::error!(%support, %cause, "it is not known whether a change was made");
             StatusCode::GATEWAY_TIMEOUT
         }
         Error::Internal(cause) => {
@@ -155,13 +163,16 @@ pub(crate) fn error_problem(error: &Error, at: At) -> Response {
     let support = at.support.to_string();
     let status = status_of(error, at);
     let (code, detail) = match error {
-        Error::Busy | Error::Unavailable(_) => {
+        Error::Busy | Error::HashFailed | Error::Unavailable(_) => {
             ("unavailable", "Nothing was changed. Try again in a moment.")
         }
         Error::OutcomeUnknown(_) => {
             ("outcome_unknown", "Not verified. Wait for the next passcode.")
         }
         Error::NotFound => ("not_found", "There is no such thing."),
+        Error::NulInText => {
+            ("nul_in_text", "A text holds a NUL character (U+0000). Nothing was changed.")
+        }
         _ => ("internal", "Something went wrong on our side."),
     };
     problem(status, code, &format!("{detail} Support code {support}."))

@@ -1,11 +1,12 @@
 //! The app's side of SMART App Launch 2: what an EHR says of itself, where a launch is sent, and what comes
 //! back. Nothing here knows HTTP; [`crate::outbound`] carries what is asked.
 
+use countersign_domain::{check_line, normalized, prescription::longest, shown_line};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    launch::LaunchPatient,
+    launch::{LaunchPatient, MAX_NAME_CHARS},
     oidc::{challenge, query},
 };
 
@@ -39,8 +40,9 @@ impl Configuration {
     pub(crate) fn read(iss: &str, body: &[u8]) -> Option<Self> {
         let found: Self = serde_json::from_slice(body).ok()?;
         let safe = |url: &&String| {
-            url.starts_with("https://")
-                || (iss.starts_with("http://") && url.starts_with("http://"))
+            url.bytes().all(|byte| byte.is_ascii_graphic())
+                && (url.starts_with("https://")
+                    || (iss.starts_with("http://") && url.starts_with("http://")))
         };
         let all =
             [&found.issuer, &found.jwks_uri, &found.authorization_endpoint, &found.token_endpoint];
@@ -102,14 +104,18 @@ pub(crate) fn user_of(iss: &str, fhir_user: &str) -> String {
     own.unwrap_or(fhir_user).to_owned()
 }
 
-/// Patient and address of a FHIR R4 `Patient` with this ID.
-pub(crate) fn patient_of(id: &str, body: &[u8]) -> Option<(LaunchPatient, String)> {
-    let said: Value = serde_json::from_slice(body).ok()?;
+/// Patient and address of a FHIR R4 `Patient` with this ID; else the code of what is wrong with it.
+///
+/// The name is taken as it is or not at all, since it goes onto signed prescriptions: in normalization form C, with
+/// one space between words. The address is the user's to look at and to change.
+pub(crate) fn patient_of(id: &str, body: &[u8]) -> Result<(LaunchPatient, String), &'static str> {
+    const UNREADABLE: &str = "launch_patient_unreadable";
+    let said: Value = serde_json::from_slice(body).map_err(|_| UNREADABLE)?;
     let text = |value: &Value, name: &str| {
         value.get(name).and_then(Value::as_str).unwrap_or_default().trim().to_owned()
     };
     if text(&said, "resourceType") != "Patient" || text(&said, "id") != id {
-        return None;
+        return Err(UNREADABLE);
     }
     let list = |name: &str| said.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let of_use = |all: &[Value], uses: [&str; 2]| {
@@ -119,14 +125,18 @@ pub(crate) fn patient_of(id: &str, body: &[u8]) -> Option<(LaunchPatient, String
             .cloned()
     };
     let names = list("name");
-    let name = of_use(&names, ["official", "usual"])?;
+    let name = of_use(&names, ["official", "usual"]).ok_or(UNREADABLE)?;
     let mut full = text(&name, "text");
     if full.is_empty() {
         let given = name.get("given").and_then(Value::as_array).cloned().unwrap_or_default();
         let mut parts: Vec<&str> = given.iter().filter_map(Value::as_str).collect();
         let family = text(&name, "family");
         parts.push(&family);
-        parts.join(" ").trim().clone_into(&mut full);
+        full = parts.join(" ");
+    }
+    let full = normalized(&full);
+    if !full.is_empty() && check_line(&full, MAX_NAME_CHARS).is_err() {
+        return Err("launch_patient_name");
     }
     let is_mrn = |it: &&Value| {
         let codes = it.pointer("/type/coding").and_then(Value::as_array);
@@ -143,7 +153,10 @@ pub(crate) fn patient_of(id: &str, body: &[u8]) -> Option<(LaunchPatient, String
         birth_date: text(&said, "birthDate"),
         mrn: if mrn.is_empty() { id.chars().take(32).collect() } else { mrn },
     };
-    patient.holds().then_some((patient, address))
+    if patient.wrong_field().is_some() {
+        return Err(UNREADABLE);
+    }
+    Ok((patient, address))
 }
 
 fn address_of(address: &Value) -> String {
@@ -157,7 +170,7 @@ fn address_of(address: &Value) -> String {
         parts.push(place.join(" "));
     }
     let whole = if parts.is_empty() { text("text").to_owned() } else { parts.join(", ") };
-    countersign_domain::one_line(&whole).chars().take(200).collect()
+    shown_line(&whole, longest("address"))
 }
 
 #[cfg(test)]
@@ -216,7 +229,23 @@ mod tests {
         ] {
             let mut other = body.clone();
             other[field] = bad;
-            assert!(patient_of("p-1", other.to_string().as_bytes()).is_none(), "{field}");
+            let read = patient_of("p-1", other.to_string().as_bytes());
+            assert_eq!(read.err(), Some("launch_patient_unreadable"), "{field}");
+        }
+        let with = |name: &str, line: &str| {
+            let mut other = body.clone();
+            other["name"] = json!([{ "text": name }]);
+            other["address"] = json!([{ "line": [line] }]);
+            patient_of("p-1", other.to_string().as_bytes()).map(|(it, at)| (it.name, at))
+        };
+        // Names are written in many ways; what is not seen or turns the order is in none of them.
+        assert_eq!(
+            with("  Jose\u{301}\tNu\u{f1}ez ", "1 \u{202e}Lane\nBox 2"),
+            Ok(("José Nuñez".to_owned(), "1 \u{fffd}Lane Box 2".to_owned()))
+        );
+        assert_eq!(with("علی\u{200c}رضا", "x").unwrap().0, "علی\u{200c}رضا");
+        for bad in ["Ada\u{202e}x", "Ada\0", "Ada\u{200c}x", "Ada\u{e000}", &"x".repeat(129)] {
+            assert_eq!(with(bad, "x"), Err("launch_patient_name"), "{bad:?}");
         }
         assert!(is_id("p-1.A") && !is_id("") && !is_id("../x") && !is_id("a/b"));
         assert_eq!(user_of(ISS, "https://ehr.example/fhir/Practitioner/7"), "Practitioner/7");

@@ -6,12 +6,14 @@
 //! What was typed is kept in [`TextField`] and [`ChoiceField`]. Passphrases and passcodes have a
 //! [`SecretField`], which has no room for a value, so a page can't send a secret back.
 
+mod certification;
 mod enrol;
 mod practice;
 mod prescribing;
 
 use askama::Template;
 
+pub use certification::*;
 pub use enrol::*;
 pub use practice::*;
 pub use prescribing::*;
@@ -58,6 +60,8 @@ pub struct Page {
     pub demonstration: bool,
     /// Shows that nobody certified this build.
     pub unlisted: bool,
+    /// Shows that this build no longer meets the requirements, and that nothing is signed.
+    pub noncompliant: bool,
 }
 
 impl Page {
@@ -582,8 +586,8 @@ pub struct EventRow {
     pub token: Option<String>,
     /// Who did it.
     pub by: Option<String>,
-    /// It was refused.
-    pub refused: bool,
+    /// The word before an attempt that was refused or failed.
+    pub outcome: Option<&'static str>,
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -901,6 +905,8 @@ pub struct LostPage {
     pub reason: ReasonField,
     /// It is the only active token: the page says what follows, and its one button means it.
     pub last_active: bool,
+    /// They prescribe: a loss suspends their permission to sign.
+    pub prescribes: bool,
 }
 
 impl LostPage {
@@ -1195,6 +1201,8 @@ pub struct PhonePage {
     pub token: TokenField,
     /// What to do, once that was said and no form follows.
     pub steps: Option<PhoneSteps>,
+    /// They prescribe: a loss suspends their permission to sign.
+    pub prescribes: bool,
 }
 
 impl PhonePage {
@@ -1481,8 +1489,8 @@ impl ErrorPage {
                 "Nothing was changed. Wait a minute, then try again.",
             ),
             504 => (
-                "This took too long",
-                "It is not certain whether your change was made. Look at your tokens before you try again.",
+                "It is not certain whether this was done",
+                "Look whether it was done before you try again. A code that you typed counts as used.",
             ),
             _ => (
                 "Something went wrong on our side",

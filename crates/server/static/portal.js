@@ -159,6 +159,13 @@ each("form[data-infer]", (form) => {
   for (const select of [manufacturer, type]) select.addEventListener("change", look);
 });
 
+// What was done is said once: the same address, loaded again later, says nothing that may not be true any more.
+const address = new URL(location.href);
+if (address.searchParams.has("done")) {
+  address.searchParams.delete("done");
+  history.replaceState(history.state, "", address);
+}
+
 // The session: a warning two minutes before it ends, and nothing private on screen after it.
 const session = document.querySelector("[data-session]");
 if (session && document.body.dataset.sessionSeconds) {

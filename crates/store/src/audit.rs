@@ -20,6 +20,10 @@ pub struct AuditRow {
     pub success: bool,
     /// Who: the word for the kind of actor.
     pub actor: String,
+    /// Their identifier, where they have a row.
+    pub actor_id: Option<[u8; 16]>,
+    /// Their name, where they are somebody with an account or a member of staff.
+    pub actor_name: Option<String>,
     /// To which token.
     pub token: Option<TokenId>,
     /// What a passcode was given for.
@@ -201,7 +205,9 @@ impl Tx<'_> {
     pub fn events_of(&mut self, prescriber: PersonId, most: i64) -> Result<Vec<AuditRow>, Error> {
         let params = [prescriber.as_bytes().into(), most.into()];
         let mut found = self.events(
-            sql!("SELECT id, at, kind, outcome, actor, token, purpose, reason, detail, support FROM audit_event "
+            sql!("SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
+                "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
+                "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) FROM audit_event e "
                 "WHERE prescriber = $1 AND previous IS NULL ORDER BY at DESC, id DESC LIMIT $2"),
             &params,
         )?;
@@ -210,7 +216,9 @@ impl Tx<'_> {
                 "SELECT last_event, CAST(1 AS BIGINT) FROM token WHERE prescriber = $1 AND last_event IS NOT NULL "
                 "UNION ALL SELECT e.previous, c.place + 1 FROM chain c JOIN audit_event e ON e.id = c.id "
                 "WHERE LENGTH(e.previous) = 16 AND c.place < $2) "
-                "SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support "
+                "SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
+                "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
+                "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) "
                 "FROM chain c JOIN audit_event e ON e.id = c.id"),
             &params,
         )?);
@@ -228,7 +236,9 @@ impl Tx<'_> {
     ) -> Result<Vec<AuditRow>, Error> {
         let (owner, token) = (prescriber.as_bytes().into(), token.as_bytes().into());
         let mut found = self.events(
-            sql!("SELECT id, at, kind, outcome, actor, token, purpose, reason, detail, support FROM audit_event "
+            sql!("SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
+                "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
+                "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) FROM audit_event e "
                 "WHERE prescriber = $1 AND previous IS NULL AND token = $2 ORDER BY at DESC, id DESC LIMIT $3"),
             &[owner, token, most.into()],
         )?;
@@ -237,14 +247,18 @@ impl Tx<'_> {
                 "SELECT last_event, CAST(1 AS BIGINT) FROM token WHERE id = $1 AND last_event IS NOT NULL "
                 "UNION ALL SELECT e.previous, c.place + 1 FROM chain c JOIN audit_event e ON e.id = c.id "
                 "WHERE LENGTH(e.previous) = 16 AND c.place < $2) "
-                "SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support "
+                "SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
+                "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
+                "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) "
                 "FROM chain c JOIN audit_event e ON e.id = c.id"),
             &[token, most.into()],
         )?);
         found.sort_unstable_by_key(|(id, row)| std::cmp::Reverse((row.at, *id)));
         found.truncate(usize::try_from(most).unwrap_or(0));
         let added = self.events(
-            sql!("SELECT id, at, kind, outcome, actor, token, purpose, reason, detail, support FROM audit_event "
+            sql!("SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
+                "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
+                "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) FROM audit_event e "
                 "WHERE prescriber = $1 AND previous IS NULL AND token = $2 AND kind = $3 AND outcome = 'success' "
                 "ORDER BY at LIMIT 1"),
             &[owner, token, EventKind::TokenAdded.code().into()],
@@ -276,6 +290,10 @@ impl Tx<'_> {
                     reason: row.opt_text(7, "audit_event.reason")?.map(str::to_owned),
                     detail: row.opt_text(8, "audit_event.detail")?.map(str::to_owned),
                     support: row.text(9, "audit_event.support")?.to_owned(),
+                    actor_id: row
+                        .opt_blob(10, "audit_event.actor_id")?
+                        .and_then(|bytes| bytes.try_into().ok()),
+                    actor_name: row.opt_text(11, "prescriber.name")?.map(str::to_owned),
                 },
             ));
             Ok(())

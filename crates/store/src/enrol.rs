@@ -320,6 +320,9 @@ impl Tx<'_> {
         to: &Profile,
         now: Timestamp,
     ) -> Result<(), Error> {
+        if let Some(old) = self.profile(person)? {
+            self.keep_former_marks(person, &old, to, now)?;
+        }
         let sealed = self.seal_json(person.practice, "person_profile", person.id.as_bytes(), to)?;
         self.run_one(
             sql!("INSERT INTO person_profile (person, sealed, changed) VALUES ($1, $2, $3) "

@@ -21,6 +21,10 @@ pub enum Error {
     /// Another transaction was in the way; running this one again may go through.
     #[error("another transaction was in the way")]
     Retry,
+    /// A text handed to a statement holds a NUL character, which PostgreSQL can't store. Found on both databases before
+    /// the statement runs; whoever sent the text is told.
+    #[error("a text holds a NUL character")]
+    NulInText,
     /// The driver refused something that should have worked.
     #[error("database driver: {0}")]
     Driver(String),

@@ -9,6 +9,7 @@
 mod api;
 mod archive;
 mod audit;
+mod certification;
 mod enrol;
 mod error;
 mod fobs;
@@ -39,6 +40,7 @@ use tokio::sync::oneshot;
 pub use api::{Access, ApiClient, SigningRequest};
 pub use archive::{Archived, Hold, MonthlyLog, SignedRecord};
 pub use audit::{AuditRow, Link};
+pub use certification::{NoncomplianceNotice, Report};
 pub use enrol::{
     CasePurpose, CaseRow, CaseState, EvidenceRow, InvitationRow, Invited, Profile, ProofingTry,
     SentCode,
@@ -51,8 +53,8 @@ pub use outbox::{Deadline, Message, MessageBody, Nearing};
 pub use pairing::{Pairing, PairingState};
 pub use people::{ApiKey, EhrRow, Identity, Person, Staff};
 pub use practice::{
-    Authority, Listed, Member, Paper, PermissionRow, Practice, RequestBody, RequestRow,
-    RequestStage,
+    Authority, CodeRow, Listed, Member, Paper, PermissionRow, Practice, RequestBody, RequestRow,
+    RequestStage, marks_of,
 };
 pub use prescription::{PrescriptionRow, PublicKey, Transmission};
 pub use session::{Patient, Session, Stage};

@@ -4,7 +4,7 @@ use countersign_domain::Timestamp;
 use crate::{Backend, Error, Store, Tx, tx::sql, value::Columns};
 
 /// The schema that this version works with.
-pub const SCHEMA_VERSION: i64 = 9;
+pub const SCHEMA_VERSION: i64 = 14;
 
 /// How long a migration lock holds if its holder died.
 const LOCK_SECONDS: i64 = 600;
@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// Append only: a released file never changes (its checksum is in every database).
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 14] = [
     Migration {
         version: 1,
         name: "first",
@@ -73,6 +73,36 @@ const MIGRATIONS: [Migration; 9] = [
         name: "holds",
         sqlite: include_str!("../migrations/sqlite/0009_holds.sql"),
         postgres: include_str!("../migrations/postgres/0009_holds.sql"),
+    },
+    Migration {
+        version: 10,
+        name: "wrong_passcodes",
+        sqlite: include_str!("../migrations/sqlite/0010_wrong_passcodes.sql"),
+        postgres: include_str!("../migrations/postgres/0010_wrong_passcodes.sql"),
+    },
+    Migration {
+        version: 11,
+        name: "attempts",
+        sqlite: include_str!("../migrations/sqlite/0011_attempts.sql"),
+        postgres: include_str!("../migrations/postgres/0011_attempts.sql"),
+    },
+    Migration {
+        version: 12,
+        name: "certification",
+        sqlite: include_str!("../migrations/sqlite/0012_certification.sql"),
+        postgres: include_str!("../migrations/postgres/0012_certification.sql"),
+    },
+    Migration {
+        version: 13,
+        name: "former_marks",
+        sqlite: include_str!("../migrations/sqlite/0013_former_marks.sql"),
+        postgres: include_str!("../migrations/postgres/0013_former_marks.sql"),
+    },
+    Migration {
+        version: 14,
+        name: "internal_codes",
+        sqlite: include_str!("../migrations/sqlite/0014_internal_codes.sql"),
+        postgres: include_str!("../migrations/postgres/0014_internal_codes.sql"),
     },
 ];
 

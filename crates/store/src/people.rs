@@ -1,6 +1,6 @@
 use countersign_domain::{
-    ApiKeyId, EhrId, Failures, Npi, PassphraseHash, PersonId, PracticeId, SignInName, StaffId,
-    Timestamp,
+    ApiKeyId, AttemptCounter, EhrId, Failures, Npi, PasscodeFailures, PassphraseHash, PersonId,
+    PracticeId, SignInName, StaffId, Timestamp,
 };
 
 use crate::{
@@ -26,8 +26,8 @@ pub struct Person {
     pub passphrase: Option<PassphraseHash>,
     /// Whether the account is closed.
     pub closed: bool,
-    /// Wrong passcodes in a row, over all tokens.
-    pub failures: Failures,
+    /// Wrong passcodes, over all tokens.
+    pub failures: PasscodeFailures,
 }
 
 /// A member of staff.
@@ -70,11 +70,28 @@ pub struct ApiKey {
     pub practice: PracticeId,
 }
 
-pub(crate) fn failures(count: i64, blocked_until: Option<i64>) -> Failures {
+fn failures(count: i64, blocked_until: Option<i64>) -> Failures {
     Failures {
         count: u32::try_from(count).unwrap_or(u32::MAX),
         blocked_until: blocked_until.map(Timestamp::from_micros),
     }
+}
+
+/// Reads the columns `failures`, `blocked_until`, `wrong_in_a_day` and `wrong_began` of a prescriber, which
+/// stand in this order from `first` on.
+pub(crate) fn passcode_failures(
+    row: &impl Columns,
+    first: usize,
+) -> Result<PasscodeFailures, Error> {
+    Ok(PasscodeFailures {
+        in_a_row: failures(
+            row.int(first, "prescriber.failures")?,
+            row.opt_int(first + 1, "prescriber.blocked_until")?,
+        ),
+        in_a_day: u32::try_from(row.int(first + 2, "prescriber.wrong_in_a_day")?)
+            .unwrap_or(u32::MAX),
+        day_began: row.opt_int(first + 3, "prescriber.wrong_began")?.map(Timestamp::from_micros),
+    })
 }
 
 fn person(row: &Row) -> Result<Person, Error> {
@@ -96,11 +113,8 @@ fn person(row: &Row) -> Result<Person, Error> {
         name: row.text(3, "prescriber.name")?.to_owned(),
         passphrase,
         closed: row.int(5, "prescriber.closed")? != 0,
-        failures: failures(
-            row.int(6, "prescriber.failures")?,
-            row.opt_int(7, "prescriber.blocked_until")?,
-        ),
-        practice_name: row.text(8, "practice.name")?.to_owned(),
+        failures: passcode_failures(row, 6)?,
+        practice_name: row.text(10, "practice.name")?.to_owned(),
     })
 }
 
@@ -191,7 +205,8 @@ impl Tx<'_> {
     /// Who signs in with this name.
     pub fn person_by_name(&mut self, name: &SignInName) -> Result<Option<Person>, Error> {
         self.row(
-            sql!("SELECT p.id, p.practice, p.sign_in, p.name, p.passphrase, p.closed, p.failures, p.blocked_until, c.name "
+            sql!("SELECT p.id, p.practice, p.sign_in, p.name, p.passphrase, p.closed, p.failures, p.blocked_until, "
+                "p.wrong_in_a_day, p.wrong_began, c.name "
                 "FROM prescriber p JOIN practice c ON c.id = p.practice WHERE p.sign_in = $1"),
             &[name.as_text().as_str().into()],
         )?
@@ -203,7 +218,8 @@ impl Tx<'_> {
     /// The account with this id.
     pub fn person(&mut self, id: PersonId) -> Result<Option<Person>, Error> {
         self.row(
-            sql!("SELECT p.id, p.practice, p.sign_in, p.name, p.passphrase, p.closed, p.failures, p.blocked_until, c.name "
+            sql!("SELECT p.id, p.practice, p.sign_in, p.name, p.passphrase, p.closed, p.failures, p.blocked_until, "
+                "p.wrong_in_a_day, p.wrong_began, c.name "
                 "FROM prescriber p JOIN practice c ON c.id = p.practice WHERE p.id = $1"),
             &[id.as_bytes().into()],
         )?
@@ -214,16 +230,13 @@ impl Tx<'_> {
 
     /// Keeps everyone else from changing this prescriber and their tokens until the commit, and
     /// gives the failure counter as it is now.
-    pub fn lock_prescriber(&mut self, id: PersonId) -> Result<Failures, Error> {
+    pub fn lock_prescriber(&mut self, id: PersonId) -> Result<PasscodeFailures, Error> {
         let mut found = None;
         self.each(
-            locking!("SELECT failures, blocked_until FROM prescriber WHERE id = $1"),
+            locking!("SELECT failures, blocked_until, wrong_in_a_day, wrong_began FROM prescriber WHERE id = $1"),
             &[id.as_bytes().into()],
             &mut |row| {
-                found = Some(failures(
-                    row.int(0, "prescriber.failures")?,
-                    row.opt_int(1, "prescriber.blocked_until")?,
-                ));
+                found = Some(passcode_failures(row, 0)?);
                 Ok(())
             },
         )?;
@@ -247,15 +260,55 @@ impl Tx<'_> {
     }
 
     /// Writes the failure counter of a prescriber.
-    pub fn save_prescriber_failures(&mut self, id: PersonId, to: &Failures) -> Result<(), Error> {
+    pub fn save_prescriber_failures(
+        &mut self,
+        id: PersonId,
+        to: &PasscodeFailures,
+    ) -> Result<(), Error> {
         self.run_one(
-            sql!("UPDATE prescriber SET failures = $2, blocked_until = $3 WHERE id = $1"),
+            sql!("UPDATE prescriber SET failures = $2, blocked_until = $3, wrong_in_a_day = $4, wrong_began = $5 "
+                "WHERE id = $1"),
             &[
                 id.as_bytes().into(),
-                i64::from(to.count).into(),
-                to.blocked_until.map(Timestamp::micros).into(),
+                i64::from(to.in_a_row.count).into(),
+                to.in_a_row.blocked_until.map(Timestamp::micros).into(),
+                i64::from(to.in_a_day).into(),
+                to.day_began.map(Timestamp::micros).into(),
             ],
         )
+    }
+
+    /// The open accounts with at least so many wrong passcodes in a day that began after `since`, whose owners
+    /// were not told of that day; each with its count.
+    pub fn wrong_passcodes_untold(
+        &mut self,
+        least: u32,
+        since: Timestamp,
+    ) -> Result<Vec<(PersonId, u32)>, Error> {
+        self.rows(
+            sql!("SELECT id, wrong_in_a_day FROM prescriber WHERE wrong_began IS NOT NULL AND wrong_began > $1 "
+                "AND wrong_in_a_day >= $2 AND (wrong_told IS NULL OR wrong_told <> wrong_began) AND closed = 0 "
+                "ORDER BY wrong_began, id"),
+            &[since.micros().into(), i64::from(least).into()],
+        )?
+        .iter()
+        .map(|row| {
+            let count = row.int(1, "prescriber.wrong_in_a_day")?;
+            let id = row.id(0, "prescriber.id", PersonId::from_slice)?;
+            Ok((id, u32::try_from(count).unwrap_or(u32::MAX)))
+        })
+        .collect()
+    }
+
+    /// Notes that the owner of an account was told of the wrong passcodes of this day; `false` where that was
+    /// noted before.
+    pub fn wrong_passcodes_told(&mut self, id: PersonId) -> Result<bool, Error> {
+        let told = self.run(
+            sql!("UPDATE prescriber SET wrong_told = wrong_began WHERE id = $1 AND wrong_began IS NOT NULL "
+                "AND (wrong_told IS NULL OR wrong_told <> wrong_began)"),
+            &[id.as_bytes().into()],
+        )?;
+        Ok(told == 1)
     }
 
     /// Writes a passphrase hash, as when its parameters are raised.
@@ -266,48 +319,142 @@ impl Tx<'_> {
         )
     }
 
-    /// The failures counted for a name, known or not; locks the row where there is one.
-    pub fn sign_in_failures(
-        &mut self,
-        npi_hash: &[u8; 32],
-        now: Timestamp,
-    ) -> Result<Failures, Error> {
-        // A row first: there is nothing to lock where there is none, and tries in parallel would
+    /// The passphrase attempts counted under a key, whether anything has that key or not; locks the row.
+    pub fn attempts(&mut self, key: &[u8; 32], now: Timestamp) -> Result<AttemptCounter, Error> {
+        // A row first: there is nothing to lock where there is none, and attempts in parallel would
         // all read zero.
         self.run(
             sql!("INSERT INTO sign_in_pause (npi_hash, failures, at) VALUES ($1, 0, $2) "
                 "ON CONFLICT (npi_hash) DO NOTHING"),
-            &[npi_hash.into(), now.micros().into()],
+            &[key.into(), now.micros().into()],
         )?;
         self.row(
-            locking!("SELECT failures, blocked_until FROM sign_in_pause WHERE npi_hash = $1"),
-            &[npi_hash.into()],
+            locking!(
+                "SELECT failures, blocked_until, under_way_until FROM sign_in_pause WHERE npi_hash = $1"
+            ),
+            &[key.into()],
         )?
-        .map_or(Ok(Failures::NONE), |row| {
-            Ok(failures(
-                row.int(0, "sign_in_pause.failures")?,
-                row.opt_int(1, "sign_in_pause.blocked_until")?,
-            ))
+        .map_or(Ok(AttemptCounter::NONE), |row| {
+            Ok(AttemptCounter {
+                failures: failures(
+                    row.int(0, "sign_in_pause.failures")?,
+                    row.opt_int(1, "sign_in_pause.blocked_until")?,
+                ),
+                under_way_until: row
+                    .opt_int(2, "sign_in_pause.under_way_until")?
+                    .map(Timestamp::from_micros),
+            })
         })
     }
 
-    /// Writes the failures counted for a name, known or not.
-    pub fn save_sign_in_failures(
+    /// Writes the passphrase attempts counted under a key.
+    pub fn save_attempts(
         &mut self,
-        npi_hash: &[u8; 32],
-        to: &Failures,
+        key: &[u8; 32],
+        to: &AttemptCounter,
         now: Timestamp,
     ) -> Result<(), Error> {
         self.run_one(
-            sql!("INSERT INTO sign_in_pause (npi_hash, failures, blocked_until, at) VALUES ($1, $2, $3, $4) "
+            sql!("INSERT INTO sign_in_pause (npi_hash, failures, blocked_until, under_way_until, at) "
+                "VALUES ($1, $2, $3, $4, $5) "
                 "ON CONFLICT (npi_hash) DO UPDATE SET failures = excluded.failures, "
-                "blocked_until = excluded.blocked_until, at = excluded.at"),
+                "blocked_until = excluded.blocked_until, under_way_until = excluded.under_way_until, "
+                "at = excluded.at"),
             &[
-                npi_hash.into(),
-                i64::from(to.count).into(),
-                to.blocked_until.map(Timestamp::micros).into(),
+                key.into(),
+                i64::from(to.failures.count).into(),
+                to.failures.blocked_until.map(Timestamp::micros).into(),
+                to.under_way_until.map(Timestamp::micros).into(),
                 now.micros().into(),
             ],
+        )
+    }
+
+    /// Whether an account has signed in with both factors in the browser whose cookie has this hash. A
+    /// look-up for nobody costs the same.
+    pub fn is_known_browser(
+        &mut self,
+        secret_hash: &[u8; 32],
+        person: Option<PersonId>,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let person = person.as_ref().map_or([0; 16], |id| *id.as_bytes());
+        let row = self.row(
+            sql!("SELECT expires FROM known_browser WHERE secret_hash = $1 AND person = $2 AND expires > $3"),
+            &[secret_hash.into(), (&person).into(), now.micros().into()],
+        )?;
+        Ok(row.is_some())
+    }
+
+    /// Whether any account has signed in with both factors in the browser whose cookie has this hash.
+    pub fn is_browser_of_anybody(
+        &mut self,
+        secret_hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let row = self.row(
+            sql!(
+                "SELECT expires FROM known_browser WHERE secret_hash = $1 AND expires > $2 LIMIT 1"
+            ),
+            &[secret_hash.into(), now.micros().into()],
+        )?;
+        Ok(row.is_some())
+    }
+
+    /// Notes that an account has signed in with both factors in a browser. Of each account the `most` browsers
+    /// stay that it used last.
+    pub fn know_browser(
+        &mut self,
+        secret_hash: &[u8; 32],
+        person: PersonId,
+        now: Timestamp,
+        expires: Timestamp,
+        most: i64,
+    ) -> Result<(), Error> {
+        self.run_one(
+            sql!("INSERT INTO known_browser (secret_hash, person, signed_in, expires) VALUES ($1, $2, $3, $4) "
+                "ON CONFLICT (secret_hash, person) DO UPDATE SET signed_in = excluded.signed_in, "
+                "expires = excluded.expires"),
+            &[
+                secret_hash.into(),
+                person.as_bytes().into(),
+                now.micros().into(),
+                expires.micros().into(),
+            ],
+        )?;
+        self.run(
+            sql!("DELETE FROM known_browser WHERE person = $1 AND secret_hash NOT IN "
+                "(SELECT k.secret_hash FROM known_browser k WHERE k.person = $1 "
+                "ORDER BY k.signed_in DESC, k.secret_hash LIMIT $2)"),
+            &[person.as_bytes().into(), most.into()],
+        )
+        .map(drop)
+    }
+
+    /// Forgets that an account has signed in in a browser.
+    pub fn forget_browser(
+        &mut self,
+        secret_hash: &[u8; 32],
+        person: PersonId,
+    ) -> Result<(), Error> {
+        self.run(
+            sql!("DELETE FROM known_browser WHERE secret_hash = $1 AND person = $2"),
+            &[secret_hash.into(), person.as_bytes().into()],
+        )
+        .map(drop)
+    }
+
+    /// Forgets all browsers of an account, but for one.
+    pub fn forget_browsers_of(
+        &mut self,
+        person: PersonId,
+        but: Option<&[u8; 32]>,
+    ) -> Result<u64, Error> {
+        // No SHA-256 is empty.
+        let but = but.map_or(&[] as &[u8], <[u8; 32]>::as_slice);
+        self.run(
+            sql!("DELETE FROM known_browser WHERE person = $1 AND secret_hash <> $2"),
+            &[person.as_bytes().into(), but.into()],
         )
     }
 
@@ -498,7 +645,7 @@ impl Tx<'_> {
         .transpose()
     }
 
-    /// Removes what has run out: launches, pauses of yesterday and tokens nobody added. Sessions
+    /// Removes what has run out: launches, pauses of yesterday, known browsers and tokens nobody added. Sessions
     /// have their own way, since their end is on record.
     pub fn purge(&mut self, now: Timestamp) -> Result<u64, Error> {
         let day_ago = now.plus_seconds(-86_400).micros();
@@ -509,9 +656,14 @@ impl Tx<'_> {
             sql!("DELETE FROM sign_in_pause WHERE at < $1 AND (blocked_until IS NULL OR blocked_until < $2)"),
             &[day_ago.into(), now.micros().into()],
         )?;
+        gone +=
+            self.run(sql!("DELETE FROM known_browser WHERE expires < $1"), &[now.micros().into()])?;
         gone += self.run(sql!("DELETE FROM smart_try WHERE expires < $1"), &[day_ago.into()])?;
         gone += self.run(sql!("DELETE FROM api_access WHERE expires < $1"), &[day_ago.into()])?;
         gone += self.run(sql!("DELETE FROM api_answer WHERE expires < $1"), &[day_ago.into()])?;
+        let former = now.plus_seconds(-countersign_domain::marks::FORMER_DAYS * 86_400);
+        gone +=
+            self.run(sql!("DELETE FROM former_marks WHERE ended < $1"), &[former.micros().into()])?;
         // Before the tokens that they name.
         gone += self.purge_pairings(now.plus_seconds(-3_600), now)?;
         gone += self.run(

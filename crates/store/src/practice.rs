@@ -1,13 +1,15 @@
 //! Practices, roles in them, registrations, permissions, and the changes that two people make.
 
+use countersign_crypto::random_array;
 use countersign_domain::{
-    AuthorityId, Date, DeaNumber, DeaRegistration, ModelCode, PersonId, PracticeId, RequestId,
-    Role, SignInName, StateLicence, TimeZone, Timestamp, UsState,
-    access::{Acting, Cause, Permission, Setting},
+    AuthorityId, Date, DeaNumber, DeaRegistration, InternalCode, ModelCode, PersonId, PracticeId,
+    RequestId, Role, SignInName, Standing, StateLicence, TimeZone, Timestamp, UsState,
+    access::{Acting, Cause, Permission, Review, Setting},
+    marks::{FORMER_DAYS, Marks},
 };
 
 use crate::{
-    Error, Tx,
+    Error, Person, Profile, Tx,
     tx::{locking, sql},
     value::{Columns, Row},
 };
@@ -110,6 +112,75 @@ impl Paper {
         }
     }
 
+    /// The same with its number in full, for the two people who check it.
+    pub fn full_label(&self) -> String {
+        match self {
+            Self::Dea(dea) => format!("DEA registration {}", dea.number.as_text()),
+            Self::Licence(it) => format!("licence {} of {}", it.number, it.state.as_text()),
+        }
+    }
+
+    /// What it says: state, schedules, last day.
+    pub fn says(&self) -> String {
+        match self {
+            Self::Dea(it) => {
+                let state = it.state.as_text();
+                format!("{state}, schedules {}, last day {}", it.schedules, it.expires)
+            }
+            Self::Licence(it) => format!("{}, last day {}", it.state.as_text(), it.expires),
+        }
+    }
+
+    /// As a request keeps it: kind, number, state, schedules, last day.
+    pub fn parts(&self) -> [String; 5] {
+        let (kind, number, schedules) = match self {
+            Self::Dea(it) => ("dea", it.number.as_text(), it.schedules.to_string()),
+            Self::Licence(it) => ("licence", it.number.clone(), String::new()),
+        };
+        let (state, expires) = (self.state().as_text(), self.expires().to_string());
+        [kind.to_owned(), number, state, schedules, expires]
+    }
+
+    /// What a request kept; nothing where it can't be read.
+    pub fn of_parts([kind, number, state, schedules, expires]: &[String; 5]) -> Option<Self> {
+        let (state, expires) = (state.parse().ok()?, expires.parse().ok()?);
+        let withdrawn = None;
+        Some(match kind.as_str() {
+            "dea" => {
+                let (number, schedules) = (number.parse().ok()?, schedules.parse().ok()?);
+                Self::Dea(DeaRegistration { number, state, schedules, expires, withdrawn })
+            }
+            "licence" => {
+                let number = number.clone();
+                Self::Licence(StateLicence { state, number, expires, withdrawn })
+            }
+            _ => return None,
+        })
+    }
+
+    /// Whether it holds longer, or for more, than another: a later last day, a schedule more, another state.
+    pub fn is_wider(&self, than: &Self) -> bool {
+        let more = match (self, than) {
+            (Self::Dea(one), Self::Dea(two)) => !one.schedules.within(two.schedules),
+            _ => false,
+        };
+        more || self.state() != than.state() || self.expires() > than.expires()
+    }
+
+    /// What holds by this one and by another, which is the same one: the earlier last day, the schedules of both.
+    /// Nothing where no schedule is left.
+    pub fn narrowed(&self, by: &Self) -> Option<Self> {
+        let expires = self.expires().min(by.expires());
+        match (self, by) {
+            (Self::Dea(one), Self::Dea(two)) => {
+                let schedules = one.schedules.common(two.schedules)?;
+                Some(Self::Dea(DeaRegistration { schedules, expires, ..one.clone() }))
+            }
+            (Self::Licence(one), _) => Some(Self::Licence(StateLicence { expires, ..one.clone() })),
+            (Self::Dea(_), Self::Licence(_)) => None,
+        }
+    }
+
     /// Whether it is the same one, though its last day may differ.
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
@@ -131,10 +202,36 @@ impl Paper {
 }
 
 impl Authority {
+    /// What it says, and whether it is withdrawn.
+    pub fn says(&self) -> String {
+        let withdrawn = if self.withdrawn.is_some() { ", withdrawn" } else { "" };
+        format!("{}{withdrawn}", self.paper.says())
+    }
+
+    /// How it stands at a moment.
+    pub fn standing(&self, now: Timestamp) -> Standing {
+        Standing::at(self.stops_at, self.withdrawn, now)
+    }
+
     /// Whether it holds at a moment.
     pub fn holds(&self, now: Timestamp) -> bool {
-        self.withdrawn.is_none() && now < self.stops_at
+        self.standing(now).holds()
     }
+}
+
+/// The code of somebody who prescribes under an institution's registration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeRow {
+    /// The code.
+    pub code: InternalCode,
+    /// Whose.
+    pub person: PersonId,
+    /// When it was entered, or entered again.
+    pub entered: Timestamp,
+    /// By whom.
+    pub entered_by: PersonId,
+    /// Since when it is no longer theirs to use; none while it is.
+    pub ended: Option<Timestamp>,
 }
 
 /// A permission with what it is for.
@@ -157,6 +254,22 @@ pub enum RequestStage {
     Executed,
     /// It was turned down.
     Rejected,
+    /// Whoever entered it has withdrawn it.
+    Withdrawn,
+    /// Something newer was decided.
+    Overtaken,
+}
+
+impl RequestStage {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Entered => "entered",
+            Self::Executed => "executed",
+            Self::Rejected => "rejected",
+            Self::Withdrawn => "withdrawn",
+            Self::Overtaken => "overtaken",
+        }
+    }
 }
 
 /// A request as its row has it. The rules read it with the people as they are now.
@@ -192,6 +305,9 @@ pub enum RequestBody {
     Grant {
         /// The day on which registration and licence were looked at.
         verified: String,
+        /// What the registration said then; empty in requests of before.
+        #[serde(default)]
+        registration: String,
     },
     /// A permission is taken, or its taking is confirmed.
     Revoke {
@@ -216,6 +332,13 @@ pub enum RequestBody {
         /// Put on.
         give: bool,
     },
+    /// A registration or licence holds longer, or for more.
+    Paper {
+        /// What it is to be, as [`Paper::parts`] has it.
+        paper: [String; 5],
+        /// What it said when this was entered; empty where there was none.
+        before: String,
+    },
 }
 
 impl RequestBody {
@@ -225,6 +348,7 @@ impl RequestBody {
             Self::Revoke { .. } => "revoke",
             Self::Role { .. } => "role",
             Self::Provider { .. } => "provider",
+            Self::Paper { .. } => "paper",
         }
     }
 }
@@ -320,9 +444,24 @@ fn permission(row: &Row, at: usize) -> Result<Permission, Error> {
                 .and_then(Cause::from_code)
                 .ok_or(Error::Corrupt { column: "permission.cause" })?,
             since,
-            confirmed: flag(at + 4, "permission.confirmed")?,
+            review: match row.int(at + 4, "permission.confirmed")? {
+                0 => Review::Waiting,
+                1 => Review::Confirmed,
+                2 => Review::Mistaken,
+                _ => return Err(Error::Corrupt { column: "permission.confirmed" }),
+            },
         },
         _ => return Err(Error::Corrupt { column }),
+    })
+}
+
+fn code(row: &Row) -> Result<CodeRow, Error> {
+    Ok(CodeRow {
+        code: parsed(row.text(0, "internal_code.code")?, "internal_code.code")?,
+        person: row.id(1, "internal_code.person", PersonId::from_slice)?,
+        entered: time(row, 2, "internal_code.entered")?,
+        entered_by: row.id(3, "internal_code.entered_by", PersonId::from_slice)?,
+        ended: opt_time(row, 4, "internal_code.ended")?,
     })
 }
 
@@ -332,6 +471,8 @@ fn request(row: &Row) -> Result<RequestRow, Error> {
         "entered" => RequestStage::Entered,
         "executed" => RequestStage::Executed,
         "rejected" => RequestStage::Rejected,
+        "withdrawn" => RequestStage::Withdrawn,
+        "overtaken" => RequestStage::Overtaken,
         _ => return Err(Error::Corrupt { column }),
     };
     let body = serde_json::from_str(row.text(4, "access_request.body")?)
@@ -352,6 +493,17 @@ fn request(row: &Row) -> Result<RequestRow, Error> {
             "access_request.decided",
         )?),
     })
+}
+
+/// What of a profile tells that two accounts are one person's.
+pub fn marks_of(profile: &Profile) -> Marks {
+    let mut marks = Marks::default();
+    profile.emails.iter().for_each(|address| marks.email(address));
+    marks.phone(&profile.phone);
+    if let Ok(born) = profile.born.parse() {
+        marks.born(&profile.given, &profile.family, born);
+    }
+    marks
 }
 
 impl Tx<'_> {
@@ -472,6 +624,15 @@ impl Tx<'_> {
         Ok(found?.is_some())
     }
 
+    /// Whether somebody has any role in a practice, or is invited to it.
+    pub fn belongs(&mut self, person: PersonId, practice: PracticeId) -> Result<bool, Error> {
+        let found = self.row(
+            sql!("SELECT id FROM invitation WHERE person = $1 AND practice = $2 AND state <> 'revoked' LIMIT 1"),
+            &[person.as_bytes().into(), practice.as_bytes().into()],
+        )?;
+        Ok(found.is_some() || self.is_member(person, practice)?)
+    }
+
     /// Whether somebody prescribes in a practice.
     pub fn prescribes(&mut self, person: PersonId, practice: PracticeId) -> Result<bool, Error> {
         let found = self.row(
@@ -528,19 +689,54 @@ impl Tx<'_> {
         self.signing_changed(it.person, it.practice)
     }
 
-    /// Writes a new last day of a registration or licence, or that it is withdrawn.
+    /// Writes what a registration or licence says now, or that it is withdrawn.
     pub fn save_authority(&mut self, it: &Authority) -> Result<(), Error> {
+        let [_, _, state, schedules, _] = it.paper.parts();
         self.run_one(
-            sql!("UPDATE authority SET expires = $2, stops_at = $3, withdrawn = $4, warned = $5 WHERE id = $1"),
+            sql!("UPDATE authority SET expires = $2, stops_at = $3, withdrawn = $4, warned = $5, state = $6, schedules = $7 WHERE id = $1"),
             &[
                 it.id.as_bytes().into(),
                 it.paper.expires().to_string().as_str().into(),
                 it.stops_at.micros().into(),
                 it.withdrawn.map(Timestamp::micros).into(),
                 it.warned.map(Timestamp::micros).into(),
+                state.as_str().into(),
+                schedules.as_str().into(),
             ],
         )?;
         self.signing_changed(it.person, it.practice)
+    }
+
+    /// Whether something rests on a registration or a licence: a permission that was ever decided on, or that the
+    /// operator vouched for it. For a licence that is not there yet, whether a permission rests on its state.
+    pub fn is_relied_on(
+        &mut self,
+        practice: PracticeId,
+        person: Option<PersonId>,
+        known: Option<AuthorityId>,
+        paper: &Paper,
+    ) -> Result<bool, Error> {
+        if let Some(id) = known {
+            let found = self.row(
+                sql!("SELECT id FROM authority WHERE id = $1 AND (vouched IS NOT NULL OR EXISTS "
+                    "(SELECT p.authority FROM permission p WHERE p.authority = authority.id))"),
+                &[id.as_bytes().into()],
+            )?;
+            if found.is_some() {
+                return Ok(true);
+            }
+        }
+        let (Paper::Licence(licence), Some(person)) = (paper, person) else { return Ok(false) };
+        let found = self.row(
+            sql!("SELECT p.authority FROM permission p JOIN authority a ON a.id = p.authority "
+                "WHERE p.person = $1 AND p.practice = $2 AND a.state = $3 LIMIT 1"),
+            &[
+                person.as_bytes().into(),
+                practice.as_bytes().into(),
+                licence.state.as_text().as_str().into(),
+            ],
+        )?;
+        Ok(found.is_some())
     }
 
     /// Everybody's registrations and licences in a practice, and the institution's own.
@@ -592,6 +788,81 @@ impl Tx<'_> {
         .iter()
         .map(authority)
         .collect()
+    }
+
+    /// The codes of those who prescribe under the registration of an institution, those that ended too.
+    pub fn internal_codes(&mut self, practice: PracticeId) -> Result<Vec<CodeRow>, Error> {
+        self.rows(
+            sql!("SELECT code, person, entered, entered_by, ended FROM internal_code WHERE practice = $1 ORDER BY code"),
+            &[practice.as_bytes().into()],
+        )?
+        .iter()
+        .map(code)
+        .collect()
+    }
+
+    /// The code with which somebody prescribes under the registration of an institution.
+    pub fn internal_code(
+        &mut self,
+        practice: PracticeId,
+        person: PersonId,
+    ) -> Result<Option<InternalCode>, Error> {
+        self.row(
+            sql!("SELECT code, person, entered, entered_by, ended FROM internal_code "
+                "WHERE practice = $1 AND person = $2 AND ended IS NULL"),
+            &[practice.as_bytes().into(), person.as_bytes().into()],
+        )?
+        .map_or(Ok(None), |row| code(&row).map(|row| Some(row.code)))
+    }
+
+    /// Gives somebody a code in place of the one that they have, or takes it; their tokens follow. `false` where the code
+    /// is or was somebody else's: then nothing is written.
+    pub fn set_internal_code(
+        &mut self,
+        practice: PracticeId,
+        person: PersonId,
+        to: Option<&InternalCode>,
+        by: PersonId,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        if let Some(to) = to {
+            let known = self.row(
+                locking!("SELECT code, person, entered, entered_by, ended FROM internal_code WHERE practice = $1 AND code = $2"),
+                &[practice.as_bytes().into(), to.as_str().into()],
+            )?;
+            if known.as_ref().map(code).transpose()?.is_some_and(|known| known.person != person) {
+                return Ok(false);
+            }
+        }
+        self.run(
+            sql!("UPDATE internal_code SET ended = $3, ended_by = $4 WHERE practice = $1 AND person = $2 AND ended IS NULL"),
+            &[
+                practice.as_bytes().into(),
+                person.as_bytes().into(),
+                now.micros().into(),
+                by.as_bytes().into(),
+            ],
+        )?;
+        if let Some(to) = to {
+            let given = self.run(
+                sql!("INSERT INTO internal_code (practice, code, person, entered, entered_by) VALUES ($1, $2, $3, $4, $5) "
+                    "ON CONFLICT (practice, code) DO UPDATE SET entered = excluded.entered, entered_by = excluded.entered_by, "
+                    "ended = NULL, ended_by = NULL WHERE internal_code.person = excluded.person"),
+                &[
+                    practice.as_bytes().into(),
+                    to.as_str().into(),
+                    person.as_bytes().into(),
+                    now.micros().into(),
+                    by.as_bytes().into(),
+                ],
+            )?;
+            if given != 1 {
+                // Somebody else got it meanwhile: looked at again, that is found.
+                return Err(Error::Retry);
+            }
+        }
+        self.refresh_signing(person)?;
+        Ok(true)
     }
 
     /// The permissions of a practice.
@@ -660,10 +931,15 @@ impl Tx<'_> {
         let (state, cause, since, own, confirmed) = match to {
             Permission::None => return Err(Self::broken("a permission can't be forgotten")),
             Permission::Granted { since, self_executed } => {
-                ("granted", None, *since, *self_executed, true)
+                ("granted", None, *since, *self_executed, 1)
             }
-            Permission::Revoked { cause, since, confirmed } => {
-                ("revoked", Some(cause.code()), *since, false, *confirmed)
+            Permission::Revoked { cause, since, review } => {
+                let review = match review {
+                    Review::Waiting => 0,
+                    Review::Confirmed => 1,
+                    Review::Mistaken => 2,
+                };
+                ("revoked", Some(cause.code()), *since, false, review)
             }
         };
         self.run_one(
@@ -699,7 +975,8 @@ impl Tx<'_> {
         .map(drop)
     }
 
-    /// Until when somebody may sign in a practice, as permissions, registrations and licences stand.
+    /// Until when somebody may sign in a practice, as permissions, registrations and licences stand; never while
+    /// a notice of non-compliance is open.
     pub fn may_sign_until(
         &mut self,
         person: PersonId,
@@ -710,7 +987,9 @@ impl Tx<'_> {
                 "FROM permission p JOIN authority a ON a.id = p.authority AND a.withdrawn IS NULL "
                 "JOIN authority l ON l.person = p.person AND l.practice = p.practice AND l.kind = 'licence' "
                 "AND l.state = a.state AND l.withdrawn IS NULL "
-                "WHERE p.person = $1 AND p.practice = $2 AND p.state = 'granted'"),
+                "WHERE p.person = $1 AND p.practice = $2 AND p.state = 'granted' AND (a.person IS NOT NULL OR EXISTS "
+                "(SELECT k.code FROM internal_code k WHERE k.practice = p.practice AND k.person = p.person AND k.ended IS NULL)) "
+                "AND NOT EXISTS (SELECT n.id FROM noncompliance_notice n WHERE n.ended IS NULL)"),
             &[person.as_bytes().into(), practice.as_bytes().into()],
         )?;
         row.map_or(Ok(None), |row| opt_time(&row, 0, "authority.stops_at"))
@@ -867,23 +1146,110 @@ impl Tx<'_> {
         .collect()
     }
 
-    /// Decides on a change: once.
+    /// The changes about somebody, in all practices, on which nobody has decided.
+    pub fn open_requests_about(&mut self, person: PersonId) -> Result<Vec<RequestRow>, Error> {
+        self.rows(
+            sql!("SELECT id, practice, person, authority, body, reason, entered_by, entered, state, "
+                "decided_by, decided FROM access_request WHERE person = $1 AND state = 'entered' ORDER BY entered, id"),
+            &[person.as_bytes().into()],
+        )?
+        .iter()
+        .map(request)
+        .collect()
+    }
+
+    /// Whether the list of proofing providers was changed for an issuer after a moment.
+    pub fn provider_changed_after(
+        &mut self,
+        practice: PracticeId,
+        issuer: &str,
+        moment: Timestamp,
+    ) -> Result<bool, Error> {
+        let found = self.row(
+            sql!("SELECT issuer FROM proofing_provider WHERE practice = $1 AND issuer = $2 AND (since > $3 OR ended > $3) LIMIT 1"),
+            &[practice.as_bytes().into(), issuer.into(), moment.micros().into()],
+        )?;
+        Ok(found.is_some())
+    }
+
+    /// Decides on a change: once. Nobody does where something newer has closed it.
     pub fn decide_request(
         &mut self,
         id: RequestId,
         stage: RequestStage,
-        by: PersonId,
+        by: Option<PersonId>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let state = match stage {
-            RequestStage::Entered => return Err(Self::broken("a decision is none")),
-            RequestStage::Executed => "executed",
-            RequestStage::Rejected => "rejected",
-        };
+        if stage == RequestStage::Entered {
+            return Err(Self::broken("a decision is none"));
+        }
+        let state = stage.code();
         self.run_one(
             sql!("UPDATE access_request SET state = $2, decided_by = $3, decided = $4 WHERE id = $1 AND state = 'entered'"),
-            &[id.as_bytes().into(), state.into(), by.as_bytes().into(), now.micros().into()],
+            &[
+                id.as_bytes().into(),
+                state.into(),
+                by.as_ref().map(|id| id.as_bytes()).into(),
+                now.micros().into(),
+            ],
         )
+    }
+
+    /// Keeps what no longer tells an account: it still counts for a while.
+    pub(crate) fn keep_former_marks(
+        &mut self,
+        person: &Person,
+        old: &Profile,
+        new: &Profile,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let gone = marks_of(old).without(&marks_of(new));
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let id: [u8; 16] = random_array(self.rng()).map_err(|_| Error::Crypto)?;
+        let sealed = self.seal_json(person.practice, "former_marks", &id, &gone)?;
+        self.run(
+            sql!("INSERT INTO former_marks (id, person, sealed, ended) VALUES ($1, $2, $3, $4)"),
+            &[
+                id.as_slice().into(),
+                person.id.as_bytes().into(),
+                sealed.as_slice().into(),
+                now.micros().into(),
+            ],
+        )
+        .map(drop)
+    }
+
+    /// Everything that tells the accounts of somebody, now or until a while ago.
+    fn marks(
+        &mut self,
+        person: &Person,
+        profile: &Profile,
+        now: Timestamp,
+    ) -> Result<Marks, Error> {
+        let mut marks = marks_of(profile);
+        match &person.sign_in {
+            SignInName::Npi(npi) => marks.npi(*npi),
+            SignInName::Email(email) => marks.email(email.as_str()),
+        }
+        let numbers = self.rows(
+            sql!("SELECT number FROM authority WHERE person = $1 AND kind = 'dea'"),
+            &[person.id.as_bytes().into()],
+        )?;
+        for row in &numbers {
+            marks.dea(parsed(row.text(0, "authority.number")?, "authority.number")?);
+        }
+        let since = now.plus_seconds(-FORMER_DAYS * 86_400);
+        let former = self.rows(
+            sql!("SELECT id, sealed FROM former_marks WHERE person = $1 AND ended > $2"),
+            &[person.id.as_bytes().into(), since.micros().into()],
+        )?;
+        for row in &former {
+            let (id, sealed) = (row.blob(0, "former_marks.id")?, row.blob(1, "former_marks")?);
+            marks.kept(self.open_json(person.practice, "former_marks", id, sealed)?);
+        }
+        Ok(marks)
     }
 
     /// Somebody as the rules of access control know them in a practice.
@@ -917,16 +1283,12 @@ impl Tx<'_> {
             sql!("SELECT id FROM token WHERE prescriber = $1 AND state = 'active' AND activated IS NOT NULL LIMIT 1"),
             &[id.as_bytes().into()],
         )?;
-        let email = match &person.sign_in {
-            SignInName::Email(email) => Some(email.as_str().to_owned()),
-            SignInName::Npi(_) => {
-                self.profile(&person)?.and_then(|profile| profile.emails.into_iter().next())
-            }
-        };
+        let profile = self.profile(&person)?.unwrap_or_default();
+        let confirmed = profile.phone_confirmed.is_some() || profile.address_confirmed.is_some();
         Ok(Acting {
             person: id,
-            npi: person.sign_in.npi(),
-            email,
+            marks: self.marks(&person, &profile, now)?,
+            confirmed,
             registrant: registered && credential.is_some() && !person.closed,
             designated: designated && !person.closed,
         })

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use countersign_crypto::{SigningKey, VerifyingKey, sha256};
 use countersign_domain::{
     PersonId, PracticeId, PrescriptionId, Schedule, Timestamp,
-    prescription::{Content, Patient, Pharmacy, Prescription, State},
+    prescription::{Content, Patient, Pharmacy, Prescription, Series, State, Supervisor},
 };
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +61,18 @@ struct Written {
     pharmacy: Option<(String, String)>,
     dea: String,
     #[serde(default)]
+    internal_code: String,
+    #[serde(default)]
+    days_supply: Option<u16>,
+    #[serde(default)]
+    last_fill: String,
+    /// The ID of the series, which it is, how many there are.
+    #[serde(default)]
+    series: Option<(String, u8, u8)>,
+    /// Name, and DEA number or nothing.
+    #[serde(default)]
+    supervisor: Option<(String, String)>,
+    #[serde(default)]
     by: String,
 }
 
@@ -88,6 +100,14 @@ impl From<&PrescriptionRow> for Written {
             note: it.note.clone(),
             pharmacy: it.pharmacy.as_ref().map(|at| (at.ncpdp.clone(), at.name.clone())),
             dea: it.dea.map(|dea| dea.as_text()).unwrap_or_default(),
+            internal_code: it.internal_code.as_ref().map(ToString::to_string).unwrap_or_default(),
+            days_supply: it.days_supply,
+            last_fill: it.last_fill.map(|day| day.to_string()).unwrap_or_default(),
+            series: it.series.map(|it| (it.id.to_string(), it.number, it.of)),
+            supervisor: it
+                .supervisor
+                .as_ref()
+                .map(|it| (it.name.clone(), it.dea.map(|dea| dea.as_text()).unwrap_or_default())),
             by: row.by.clone(),
         }
     }
@@ -107,6 +127,13 @@ impl From<Written> for Content {
             schedule: Schedule::ALL.into_iter().find(|known| known.code() == it.schedule),
             quantity: it.quantity.parse().ok(),
             earliest_fill: it.earliest_fill.parse().ok(),
+            last_fill: it.last_fill.parse().ok(),
+            series: it
+                .series
+                .and_then(|(id, number, of)| Some(Series { id: id.parse().ok()?, number, of })),
+            supervisor: it.supervisor.map(|(name, dea)| Supervisor { name, dea: dea.parse().ok() }),
+            internal_code: it.internal_code.parse().ok(),
+            days_supply: it.days_supply,
             dea: it.dea.parse().ok(),
             pharmacy: it.pharmacy.map(|(ncpdp, name)| Pharmacy { ncpdp, name }),
             drug: it.drug,

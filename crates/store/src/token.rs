@@ -2,16 +2,16 @@ use std::collections::HashMap;
 
 use countersign_crypto::{SecretBytes, random_array, sha256};
 use countersign_domain::{
-    CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, Event, EventId, Failures,
-    Manufacturer, ModelCode, PersonId, PracticeId, SigningModels, Timestamp, Token, TokenId,
-    TokenName, TokenState,
+    AttemptCounter, CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, Event,
+    EventId, Failures, Manufacturer, ModelCode, PasscodeFailures, PersonId, PracticeId,
+    SigningModels, Timestamp, Token, TokenId, TokenName, TokenState,
     otp::{Drift, OtpParams, Step, TokenSeed},
 };
 
 use crate::{
     Error, Link, Tx,
     audit::EventColumns,
-    people::failures,
+    people::passcode_failures,
     tx::{Sql, locking, sql},
     value::{Columns, P, RawRow},
 };
@@ -28,7 +28,7 @@ pub struct TokenRow {
 }
 
 /// Tokens that somebody has, by credential ID, each with its owner's failure counter.
-pub type OwnedTokens = HashMap<CredentialId, (TokenRow, Failures)>;
+pub type OwnedTokens = HashMap<CredentialId, (TokenRow, PasscodeFailures)>;
 
 /// The step that a row held when it was read: a write holds only while it still does.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +69,8 @@ macro_rules! owned_query {
             "t.digits, t.period, t.seed_sealed, t.state, t.state_reason, t.state_at, t.last_step, ",
             "t.drift_base, t.drift, t.failures, t.blocked_until, t.created, t.added, t.last_used, ",
             "t.last_event, t.device_class, t.device_evidence, t.browser_hash, t.model, t.seed_left, ",
-            "t.activated, t.sign_until, CAST(0 AS BIGINT), p.failures, p.blocked_until, m.allowed FROM prescriber p ",
+            "t.activated, t.sign_until, CAST(0 AS BIGINT), p.failures, p.blocked_until, ",
+            "p.wrong_in_a_day, p.wrong_began, m.allowed FROM prescriber p ",
             "JOIN token t ON t.prescriber = p.id LEFT JOIN token_model m ON m.code = t.model ",
             $tail
         )
@@ -88,7 +89,7 @@ const SOME_OWNED: Sql = Sql { sqlite: "", postgres: owned_query!("LIMIT 1") };
 
 /// On `SQLite` from the index alone. It is named: the planner takes a unique index for the better one.
 const FAILURES: Sql = Sql {
-    sqlite: "SELECT failures, blocked_until FROM prescriber INDEXED BY prescriber_counter WHERE id = $1",
+    sqlite: "SELECT failures, blocked_until, wrong_in_a_day, wrong_began FROM prescriber INDEXED BY prescriber_counter WHERE id = $1",
     postgres: "",
 };
 
@@ -241,10 +242,8 @@ impl Parts {
             practice: row.opt_id(1, "token.practice", PracticeId::from_slice)?,
             prescriber: row.opt_id(2, "token.prescriber", PersonId::from_slice)?,
             credential,
-            name: row
-                .text(5, "token.name")?
-                .parse()
-                .map_err(|_| Error::Corrupt { column: "token.name" })?,
+            name: TokenName::stored(row.text(5, "token.name")?)
+                .ok_or(Error::Corrupt { column: "token.name" })?,
             params,
             seed_sealed: row.blob(9, "token.seed_sealed")?.to_vec(),
             state,
@@ -412,10 +411,7 @@ impl Tx<'_> {
             .collect();
         let mut counters = Vec::with_capacity(rows.len());
         self.each_of(FAILURES.sqlite, &wanted, &mut |row| {
-            counters.push(failures(
-                row.int(0, "prescriber.failures")?,
-                row.opt_int(1, "prescriber.blocked_until")?,
-            ));
+            counters.push(passcode_failures(row, 0)?);
             Ok(())
         })?;
         if counters.len() != rows.len() {
@@ -432,11 +428,8 @@ impl Tx<'_> {
     fn owned(&mut self, sql: Sql, params: &[P<'_>]) -> Result<(OwnedTokens, SigningModels), Error> {
         let mut rows = Vec::new();
         self.each(sql, params, &mut |row| {
-            let failures = failures(
-                row.int(30, "prescriber.failures")?,
-                row.opt_int(31, "prescriber.blocked_until")?,
-            );
-            let signs = row.opt_int(32, "token_model.allowed")?.is_some_and(|a| a != 0);
+            let failures = passcode_failures(row, 30)?;
+            let signs = row.opt_int(34, "token_model.allowed")?.is_some_and(|a| a != 0);
             rows.push((Parts::of(row)?, failures, signs));
             Ok(())
         })?;
@@ -461,7 +454,7 @@ impl Tx<'_> {
     /// Some token that somebody has, read and opened like any other: what looking up an unknown ID
     /// spends, so that time does not say that it is unknown. On `SQLite` another one each time, since
     /// a page that was just read costs less.
-    pub fn some_owned_token(&mut self) -> Result<Option<(TokenRow, Failures)>, Error> {
+    pub fn some_owned_token(&mut self) -> Result<Option<(TokenRow, PasscodeFailures)>, Error> {
         const FIRST: Sql =
             Sql { sqlite: token_query!("WHERE prescriber IS NOT NULL LIMIT 1"), postgres: "" };
         const ANY: Sql = Sql {
@@ -481,12 +474,9 @@ impl Tx<'_> {
         }
         let Some(row) = found.pop() else { return Ok(None) };
         let Some(prescriber) = row.token.prescriber else { return Ok(None) };
-        let mut counter = Failures::NONE;
+        let mut counter = PasscodeFailures::NONE;
         self.each(FAILURES, &[prescriber.as_bytes().into()], &mut |row| {
-            counter = failures(
-                row.int(0, "prescriber.failures")?,
-                row.opt_int(1, "prescriber.blocked_until")?,
-            );
+            counter = passcode_failures(row, 0)?;
             Ok(())
         })?;
         Ok(Some((row, counter)))
@@ -511,7 +501,7 @@ impl Tx<'_> {
         // Of several, so that many who ask at once don't wait for each other.
         let [number] = random_array(self.rng())?;
         let name = [b"decoy of an owner ".as_slice(), &[number & 63]].concat();
-        self.save_sign_in_failures(&sha256(&name), &Failures::NONE, now)
+        self.save_attempts(&sha256(&name), &AttemptCounter::NONE, now)
     }
 
     /// All tokens ever bound to a prescriber, oldest first. Lock the prescriber before changing any.

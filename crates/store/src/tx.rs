@@ -87,6 +87,7 @@ impl<'s> Tx<'s> {
 
     pub(crate) fn run(&mut self, sql: Sql, params: &[P<'_>]) -> Result<u64, Error> {
         self.unbroken()?;
+        P::refuse_nul(params)?;
         let out = match &mut self.conn {
             Conn::Sqlite(session) => session.run(sql.sqlite, params),
             Conn::Postgres(session) => session.run(sql.postgres, params),
@@ -114,6 +115,7 @@ impl<'s> Tx<'s> {
         read: &mut dyn FnMut(&RawRow<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         self.unbroken()?;
+        P::refuse_nul(params)?;
         let out = match &mut self.conn {
             Conn::Sqlite(session) => session.each(sql.sqlite, params, read),
             Conn::Postgres(session) => session.each(sql.postgres, params, read),
@@ -129,6 +131,8 @@ impl<'s> Tx<'s> {
         second: (&'static str, &[P<'_>]),
     ) -> Result<(u64, u64), Error> {
         self.unbroken()?;
+        P::refuse_nul(first.1)?;
+        P::refuse_nul(second.1)?;
         let out = match &mut self.conn {
             Conn::Postgres(session) => session.run_both(first, second),
             Conn::Sqlite(_) => Err(Error::Driver("a statement for PostgreSQL".into())),
@@ -145,6 +149,7 @@ impl<'s> Tx<'s> {
         sets: &[[P<'_>; N]],
     ) -> Result<(), Error> {
         self.unbroken()?;
+        sets.iter().try_for_each(|set| P::refuse_nul(set))?;
         let out = match &mut self.conn {
             Conn::Sqlite(session) => session.run_each(sqlite, sets),
             Conn::Postgres(_) => Err(Error::Driver("a statement for SQLite".into())),
@@ -161,6 +166,7 @@ impl<'s> Tx<'s> {
         read: &mut dyn FnMut(&RawRow<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         self.unbroken()?;
+        sets.iter().try_for_each(|set| P::refuse_nul(set))?;
         let out = match &mut self.conn {
             Conn::Sqlite(session) => {
                 session.each_of(sqlite, sets.iter().map(<[P<'_>; 1]>::as_slice), read)
@@ -173,6 +179,7 @@ impl<'s> Tx<'s> {
 
     pub(crate) fn rows(&mut self, sql: Sql, params: &[P<'_>]) -> Result<Vec<Row>, Error> {
         self.unbroken()?;
+        P::refuse_nul(params)?;
         let out = match &mut self.conn {
             Conn::Sqlite(session) => session.rows(sql.sqlite, params),
             Conn::Postgres(session) => session.rows(sql.postgres, params),

@@ -20,6 +20,20 @@ pub(crate) enum P<'a> {
     OptBlobs(&'a [Option<&'a [u8]>]),
 }
 
+impl P<'_> {
+    /// Refuses a text with a NUL character: the one place through which all texts go to a database.
+    pub(crate) fn refuse_nul(params: &[Self]) -> Result<(), Error> {
+        let has_nul = |text: &&str| text.as_bytes().contains(&0);
+        let found = params.iter().any(|param| match param {
+            P::Text(text) => has_nul(text),
+            P::Texts(texts) => texts.iter().any(has_nul),
+            P::OptTexts(texts) => texts.iter().flatten().any(has_nul),
+            _ => false,
+        });
+        if found { Err(Error::NulInText) } else { Ok(()) }
+    }
+}
+
 impl<'a, T: Into<P<'a>>> From<Option<T>> for P<'a> {
     fn from(value: Option<T>) -> Self {
         value.map_or(P::Null, Into::into)

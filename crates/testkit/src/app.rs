@@ -13,6 +13,7 @@ use countersign_domain::{
     CredentialId, DeaNumber, Device, EhrId, Failures, FipsCertificate, Manufacturer, ModelCode,
     Npi, PassphraseHash, PersonId, Policy, PracticeId, Role, SessionRowId, Timestamp, Token,
     TokenId, TokenKind, TokenModel, TokenState,
+    certification::{BuildId, Version},
     controlled::Table,
     luhn_check_digit,
     otp::{Drift, OtpParams, TokenSeed},
@@ -103,12 +104,17 @@ pub struct TestApp {
     pub charts: Router,
     /// How the gateway to it answers.
     pub mood: Arc<Mutex<GatewayMood>>,
+    /// What was handed to the gateway, as it was posted.
+    pub parcels: Arc<Mutex<Vec<String>>>,
     outbound: Arc<dyn Outbound>,
     router: Router,
     limits: Arc<Limits>,
     options: Options,
     people: u32,
 }
+
+/// The version of the program that tests run, as far as certification goes.
+const VERSION: Version = Version::new(0, 1, 0);
 
 fn options() -> Options {
     Options {
@@ -126,7 +132,10 @@ fn options() -> Options {
         vip: None,
         time_server: false,
         build: Build::Unlisted,
+        version: VERSION,
+        build_id: BuildId::unlisted(VERSION),
         drugs: Arc::new(Table::built_in()),
+        states: Arc::default(),
         gateway: true,
         pharmacies: vec!["9999991 Corner Pharmacy, 3 Oak Street".parse().unwrap()],
         retention: Retention::default(),
@@ -186,6 +195,8 @@ pub enum GatewayMood {
     Down,
     /// It takes what comes, and its answer is lost.
     Mute,
+    /// It rejects what comes, for this reason.
+    Rejecting(&'static str),
 }
 
 /// Asks the provider of the tests, and hands over to its pharmacy, in this very process.
@@ -194,6 +205,7 @@ struct InProcess {
     pharmacy: Router,
     ehr: Arc<OnceLock<Router>>,
     mood: Arc<Mutex<GatewayMood>>,
+    parcels: Arc<Mutex<Vec<String>>>,
     clock: Arc<FrozenClock>,
 }
 
@@ -312,6 +324,7 @@ impl Outbound for InProcess {
 
     fn parcel<'a>(&'a self, parcel: Parcel<'a>) -> Sending<'a, Vec<u8>> {
         let mood = *self.mood.lock().unwrap();
+        self.parcels.lock().unwrap().push(parcel.body.to_owned());
         let seconds = self.clock.now().seconds();
         let request = Request::post("/prescriptions")
             .header("content-type", "application/json")
@@ -326,6 +339,10 @@ impl Outbound for InProcess {
                 GatewayMood::Mute => {
                     answer_of(router, request).await?;
                     Err(Fault::NotReached("no answer in time".to_owned()))
+                }
+                GatewayMood::Rejecting(reason) => {
+                    let answer = serde_json::json!({ "status": "rejected", "reason": reason });
+                    Ok(answer.to_string().into_bytes())
                 }
                 GatewayMood::Up => answer_of(router, request).await,
             }
@@ -371,12 +388,14 @@ impl TestApp {
         let published = Arc::new(OnceLock::new());
         let pharmacy = pharmacy_of(&clock, &published);
         let mood = Arc::new(Mutex::default());
+        let parcels = Arc::new(Mutex::default());
         let charts = Arc::new(OnceLock::new());
         let outbound: Arc<dyn Outbound> = Arc::new(InProcess {
             provider: provider.clone(),
             pharmacy: pharmacy.clone(),
             ehr: Arc::clone(&charts),
             mood: Arc::clone(&mood),
+            parcels: Arc::clone(&parcels),
             clock: Arc::clone(&clock),
         });
         let app = Arc::new(app.reaching(Arc::clone(&outbound)));
@@ -420,6 +439,7 @@ impl TestApp {
             pharmacy,
             charts,
             mood,
+            parcels,
             outbound,
             router,
             limits,
@@ -537,15 +557,18 @@ impl TestApp {
             .unwrap();
     }
 
-    /// Gives somebody an e-mail address, and a telephone that is confirmed.
+    /// Gives somebody an e-mail address, and a telephone of their own that is confirmed: the prescriber of the
+    /// fixture 402 555 0100, the next one 0101.
     pub async fn give_addresses(&self, person: &Person, email: &'static str) {
         let (id, now) = (person.id, self.now());
+        let number: u32 = person.npi.as_text()[5..9].parse().unwrap();
+        let phone = format!("+1402555{:04}", (100 + number) % 10_000);
         self.store
             .write("test_addresses", move |tx| {
                 let person = tx.person(id)?.unwrap();
                 let profile = Profile {
                     emails: vec![email.to_owned()],
-                    phone: "+14025550100".to_owned(),
+                    phone: phone.clone(),
                     phone_confirmed: Some(now.micros()),
                     address: "12 Elm Street".to_owned(),
                     address_confirmed: Some(now.micros()),
@@ -555,6 +578,22 @@ impl TestApp {
             })
             .await
             .unwrap();
+    }
+
+    /// Sends a form of somebody's console with a fresh passcode. The clock goes on by one step before, so that no
+    /// passcode is used twice.
+    pub async fn confirm(
+        &self,
+        by: &mut Browser,
+        person: &Person,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> crate::Page {
+        self.clock.advance(30);
+        let code = person.phone.code(self.now());
+        let mut fields = fields.to_vec();
+        fields.extend([("stepup_token", "any"), ("stepup_passcode", code.as_str())]);
+        by.post(path, &fields).await
     }
 
     /// What waits in the outbox of the practice, newest first.
@@ -622,10 +661,11 @@ impl TestApp {
         self.token(credential).await.id
     }
 
-    /// The failures counted for the prescriber.
+    /// The wrong passcodes in a row counted for the prescriber.
     pub async fn owner_failures(&self) -> Failures {
         let id = self.person.id;
-        self.store.read("test_owner", move |tx| tx.person(id)).await.unwrap().unwrap().failures
+        let person = self.store.read("test_owner", move |tx| tx.person(id)).await.unwrap();
+        person.unwrap().failures.in_a_row
     }
 
     /// How many audit events there are.
@@ -655,6 +695,7 @@ impl TestApp {
             },
             iat: now,
             exp: now + 60,
+            nbf: None,
             jti: LaunchClaims::random_jti(&mut SeededRng).unwrap(),
         };
         change(&mut claims);

@@ -1,7 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
-use countersign_crypto::AgreementKey;
+use countersign_crypto::{AgreementKey, sha256};
 use countersign_provision::native::{Answer, SeedAlgorithm, VERSION};
 use data_encoding::{BASE64URL_NOPAD, HEXUPPER};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
@@ -13,7 +13,11 @@ use crate::Phone;
 
 /// The origin under which browsers reach the server.
 pub(crate) const ORIGIN: &str = "https://erx.test";
+/// Its host.
+pub(crate) const HOST: &str = "erx.test";
 const COOKIE: &str = "__Host-countersign";
+/// By which a launch finds the session that it ends.
+const OPEN_COOKIE: &str = "__Host-countersign-open";
 /// Digits that no token here shows in any test: the generator is seeded.
 pub const WRONG_CODE: &str = "000000";
 
@@ -29,7 +33,9 @@ pub struct Page {
 }
 
 impl Page {
-    async fn read(router: Router, request: Request<Body>) -> Self {
+    async fn read(router: Router, mut request: Request<Body>) -> Self {
+        // No client leaves it out.
+        request.headers_mut().entry(header::HOST).or_insert(HeaderValue::from_static(HOST));
         let response = router.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 4 * 1024 * 1024).await.unwrap();
@@ -130,12 +136,16 @@ impl Page {
 pub struct Browser {
     router: Router,
     cookies: BTreeMap<String, String>,
+    /// Names of the cookies that stay at home when another site links here (`SameSite=Strict`).
+    strict: BTreeSet<String>,
+    /// Where its connections come from; loopback, where it is left out.
+    pub address: Option<IpAddr>,
 }
 
 impl Browser {
     /// One that has never been here.
     pub const fn new(router: Router) -> Self {
-        Self { router, cookies: BTreeMap::new() }
+        Self { router, cookies: BTreeMap::new(), strict: BTreeSet::new(), address: None }
     }
 
     /// Talks to another server from now on, with the same cookie.
@@ -151,11 +161,14 @@ impl Browser {
     /// Plants a session.
     pub fn set_session(&mut self, secret: &str) {
         self.cookies.insert(COOKIE.to_owned(), secret.to_owned());
+        self.strict.insert(COOKIE.to_owned());
+        let open = BASE64URL_NOPAD.encode(&sha256(secret.as_bytes()));
+        self.cookies.insert(OPEN_COOKIE.to_owned(), open);
     }
 
     /// A request with the cookie and whatever else a browser would send with a form.
     pub fn request(&self, method: &Method, path: &str) -> http::request::Builder {
-        let mut builder = Request::builder().method(method).uri(path);
+        let mut builder = Request::builder().method(method).uri(path).header(header::HOST, HOST);
         if !self.cookies.is_empty() {
             let cookies: Vec<String> =
                 self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -165,18 +178,24 @@ impl Browser {
             builder = builder
                 .header(header::ORIGIN, ORIGIN)
                 .header("sec-fetch-site", "same-origin")
-                .header(header::HOST, "erx.test")
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         }
         builder
     }
 
     /// Sends a request as it is and keeps the cookie of the answer.
-    pub async fn send(&mut self, request: Request<Body>) -> Page {
+    pub async fn send(&mut self, mut request: Request<Body>) -> Page {
+        if let Some(address) = self.address {
+            request.extensions_mut().insert(ConnectInfo(address));
+        }
         let page = Page::read(self.router.clone(), request).await;
         for set in page.headers.get_all(header::SET_COOKIE) {
-            let pair = set.to_str().unwrap().split(';').next().unwrap_or("");
+            let set = set.to_str().unwrap();
+            let pair = set.split(';').next().unwrap_or("");
             let (name, value) = pair.split_once('=').unwrap();
+            if set.contains("SameSite=Strict") {
+                self.strict.insert(name.to_owned());
+            }
             if value.is_empty() {
                 self.cookies.remove(name);
             } else {
@@ -184,6 +203,23 @@ impl Browser {
             }
         }
         page
+    }
+
+    /// Follows a link of another site: cookies with `SameSite=Strict` stay at home.
+    pub async fn get_from_elsewhere(&mut self, path: &str) -> Page {
+        let mut visitor = self.clone();
+        visitor.cookies.retain(|name, _| !self.strict.contains(name));
+        let request = visitor.request(&Method::GET, path).header("sec-fetch-site", "cross-site");
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// Sends a form of another site: no cookie with `SameSite` goes along.
+    pub async fn post_from_elsewhere(&mut self, path: &str) -> Page {
+        let request = Request::post(path)
+            .header(header::ORIGIN, "https://elsewhere.example")
+            .header("sec-fetch-site", "cross-site")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.send(request.body(Body::empty()).unwrap()).await
     }
 
     /// Opens an address.

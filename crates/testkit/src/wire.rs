@@ -4,6 +4,8 @@ use std::{
     time::Duration,
 };
 
+use crate::browser::HOST;
+
 /// A connection that is kept, over a real socket: for what only a real server shows.
 pub struct KeepAlive {
     stream: BufReader<TcpStream>,
@@ -20,12 +22,17 @@ pub struct WireReply {
 }
 
 impl KeepAlive {
-    /// Connects.
+    /// Connects to a server of the tests, under the name that it has there.
     pub fn open(address: SocketAddr) -> std::io::Result<Self> {
+        Self::to(address, HOST)
+    }
+
+    /// Connects to a server whose clients know it as `host`.
+    pub fn to(address: SocketAddr, host: &str) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        Ok(Self { stream: BufReader::new(stream), host: address.to_string() })
+        Ok(Self { stream: BufReader::new(stream), host: host.to_owned() })
     }
 
     /// Sends bytes as they are.

@@ -100,6 +100,20 @@ fn test_after(lines: &[&str]) -> Option<String> {
     None
 }
 
+/// The words of a test that compare something with what is wanted.
+const ASSERTIONS: [&str; 6] =
+    ["assert", ".says(", ".leads_to(", ".is_problem(", "leaves!(", ".waitFor("];
+
+/// The lines of the test that follows a marker, up to the end of its body.
+fn body_after<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let begins = |line: &&&str| line.contains("fn ") || line.trim_start().starts_with("test(\"");
+    let Some(first) = lines.iter().take(6).find(begins) else { return Vec::new() };
+    let indent = &first[..first.len() - first.trim_start().len()];
+    let ends = [format!("{indent}}}"), format!("{indent}}});")];
+    let body = lines.iter().skip_while(|line| *line != first);
+    body.take_while(|line| !ends.contains(&(**line).to_owned())).copied().collect()
+}
+
 /// Which tests name which rows.
 fn all_shown() -> AllShown {
     let mut files = Vec::new();
@@ -119,6 +133,9 @@ fn all_shown() -> AllShown {
             let Some(test) = test_after(&lines[at + 1..]) else {
                 panic!("{file}:{}: no test follows", at + 1);
             };
+            let body = body_after(&lines[at + 1..]);
+            let asserts = |line: &&str| ASSERTIONS.iter().any(|word| line.contains(word));
+            assert!(body.iter().any(asserts), "{file}: {test} asserts nothing of {ids}");
             for id in ids.split(',').map(str::trim) {
                 let shown = Shown { file: file.clone(), test: test.clone() };
                 found.entry(id.to_owned()).or_default().insert(shown);
@@ -215,4 +232,7 @@ fn markers_are_read() {
     assert_eq!(test_after(&["    async fn two(app: TestApp) {"]), Some("two".to_owned()));
     assert_eq!(test_after(&["test(\"a page\", async () => {"]), Some("a page".to_owned()));
     assert_eq!(test_after(&["", "let x = 1;"]), None);
+    let lines =
+        ["    #[test]", "    fn one() {", "        work();", "    }", "    assert!(other);"];
+    assert_eq!(body_after(&lines), ["    fn one() {", "        work();"]);
 }

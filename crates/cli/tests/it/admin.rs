@@ -1,5 +1,6 @@
 //! What an operator does on the command line.
 
+use countersign_domain::Date;
 use countersign_store::Database;
 use countersign_testkit::{PASSPHRASE, fill, open_store, real_now, write_key_file};
 
@@ -11,6 +12,7 @@ fn id_of(said: &str) -> String {
     said.trim().rsplit(' ').next().unwrap().to_owned()
 }
 
+/// Shows: H-164.312-a2i
 #[test]
 fn practices_people_and_keys() {
     let place = Place::new();
@@ -86,7 +88,7 @@ fn practices_people_and_keys() {
     let remove =
         |count: &str, by: &[&str]| place.run(&[&expired[..], &["--remove", count], by].concat());
     assert_eq!(remove("0", &[]).code, 2, "nobody removes without a name");
-    remove("0", &["--by", " "]).fails("--by must be");
+    remove("0", &["--by", " "]).fails("--by: ");
     remove("3", &["--by", "Ruth Amari"]).fails("0 records would go");
     assert!(
         remove("0", &["--by", "Ruth Amari"]).good().starts_with("0 records and 0 monthly logs")
@@ -103,7 +105,7 @@ fn practices_people_and_keys() {
         place.run(&["admin", "attest-device", credential, "--class", "phone", "--by", by])
     };
     attest("CNST00000000", "Ruth").fails("no token with this ID");
-    attest("CNST00000000", " ").fails("--by must be");
+    attest("CNST00000000", " ").fails("--by: ");
     attest("CNST00000001", "Ruth").fails("One digit is not right");
     place.run(&["admin", "disable-token", "CNST00000000"]).fails("no token with this ID");
     place.run(&["admin", "disable-token", "CNST00000001"]).fails("One digit is not right");
@@ -169,7 +171,7 @@ fn an_emergency_stop_works_at_once_on_a_running_server() {
         fill(&store, 2, KEY, real_now()).await
     });
     let port = free_ports();
-    place.set("COUNTERSIGN_SERVER__LISTEN", format!("127.0.0.1:{port}"));
+    place.listen_on(port);
     let server = place.start(&["serve"], "ready");
     let mut wire = connect(port);
     let [stopped, other] = phones.as_slice() else { panic!("two tokens") };
@@ -226,17 +228,23 @@ fn a_practice_is_founded_once_by_two_people() {
         ])
     };
     let office = r#"{"given": "Ruth", "family": "Okafor", "email": "ruth@lakeside.example", "phone": "402 555 0102"}"#;
+    let last =
+        |days: i32| Date::at(real_now(), &"America/Chicago".parse().unwrap()).plus_days(days);
+    let (good_until, too_long) = (last(700), last(5 * 366));
     let doctor = |npi: &str, dea: &str, email: &str| {
         format!(
             r#"{{"given": "Ben", "family": "Castillo", "email": "{email}", "npi": "{npi}",
-            "dea": ["{dea}", "NE", "2 3 4 5", "2031-05-31"], "licence": ["NE", "NE-1", "2031-05-31"]}}"#
+            "dea": ["{dea}", "NE", "2 3 4 5", "{good_until}"], "licence": ["NE", "NE-1", "{good_until}"]}}"#
         )
     };
     let good = doctor("1234567893", "BC1234563", "ben@lakeside.example");
     for (one, two, why) in [
         (office, office.to_owned(), "two people"),
         (office, doctor("1234567893", "BC1234563", "ruth@lakeside.example"), "two people"),
-        (office, office.replace("ruth", "sam"), "DEA registration"),
+        // One telephone, and so one person; and a last day that no registration has.
+        (office, office.replace("ruth", "sam"), "two people"),
+        (office, office.replace("ruth", "sam").replace("0102", "0103"), "DEA registration"),
+        (office, good.replace(&good_until.to_string(), &too_long.to_string()), "36 months"),
         (office, doctor("1234567890", "BC1234563", "ben@lakeside.example"), "npi"),
         (office, doctor("1234567893", "BC1234560", "ben@lakeside.example"), "can't be read"),
         (office, doctor("1234567893", "BC1234563", "nowhere"), "email"),
@@ -327,4 +335,74 @@ fn an_ehr_is_registered_and_its_users_connected() {
     let id = id_of(&client(&key, "signing").good());
     assert!(place.run(&["admin", "api-keys", "--practice", &practice]).good().contains(&id));
     place.run(&["admin", "revoke-api-key", &id]).good();
+}
+
+/// What an operator names is read by the rule of every text: a fault names its option, and nothing is written.
+#[test]
+fn no_name_is_taken_that_can_not_be_seen_or_mixes_alphabets() {
+    let mut place = Place::new();
+    place.run(&["migrate"]).good();
+    let practice = id_of(&place.run(&["admin", "practice", "--name", "Lakeside Clinic"]).good());
+    let key = place.write("key.pem", "nothing").display().to_string();
+    let at = ["--practice", practice.as_str()];
+    let edges: [&[&str]; 8] = [
+        &["admin", "practice", "--name"],
+        &["admin", "staff", at[0], at[1], "--ehr-user", "jlee", "--name"],
+        &["admin", "ehr", at[0], at[1], "--name"],
+        &["admin", "api-key", at[0], at[1], "--name"],
+        &[
+            "admin",
+            "api-client",
+            at[0],
+            at[1],
+            "--public-key",
+            key.as_str(),
+            "--scope",
+            "signing",
+            "--name",
+        ],
+        &["admin", "staff", at[0], at[1], "--name", "Jamie Lee", "--ehr-user"],
+        &["admin", "expired-records", at[0], at[1], "--remove", "0", "--by"],
+        &["admin", "attest-device", "SYMC12345678", "--class", "phone", "--by"],
+    ];
+    for edge in edges {
+        let option = edge.last().unwrap();
+        for (bad, why) in [
+            ("a\u{202e}b", "U+202E"),
+            ("a\nb", "one line"),
+            ("a\u{200d}b", "U+200D"),
+            ("a\u{e000}b", "U+E000"),
+            (" ", "empty"),
+            (&"x".repeat(501), "At most"),
+        ] {
+            let said = place.run(&[edge, &[bad]].concat());
+            said.fails(why);
+            assert!(said.err.contains(option), "{said:?}");
+        }
+        if *option != "--ehr-user" {
+            place.run(&[edge, &["Lаkeside"]].concat()).fails("two alphabets");
+        }
+    }
+    assert_eq!(place.run(&["admin", "practices"]).good().lines().count(), 1);
+    for (person, why) in [
+        (r#"{"given": "Ru\u202eth", "family": "Okafor", "email": "r@x.example"}"#, "U+202E"),
+        (r#"{"given": "Ru\u0000th", "family": "Okafor", "email": "r@x.example"}"#, "U+0000"),
+        (r#"{"given": "Рара", "family": "Okafor", "email": "r@x.example"}"#, "two alphabets"),
+        (
+            r#"{"given": "Ruth", "family": "Okafor", "email": "r@x.example", "address": "1 Elm\nBox"}"#,
+            "one line",
+        ),
+        (
+            r#"{"given": "Ruth", "family": "Okafor", "email": "r@x.example", "licence": ["NE", "NЕ-1", "2031-05-31"]}"#,
+            "keyboard",
+        ),
+    ] {
+        let file = place.write("found.json", &format!("{{\"people\": [{person}, {person}]}}"));
+        let file = file.display().to_string();
+        place
+            .run(&["admin", "found", at[0], at[1], "--setting", "institution", "--file", &file])
+            .fails(why);
+    }
+    place.set("COUNTERSIGN_PRACTICE__SUPPORT_NAME", "De\u{202e}sk");
+    place.run(&["admin", "practices"]).fails("practice.support_name");
 }

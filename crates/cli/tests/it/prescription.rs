@@ -63,3 +63,20 @@ fn an_export_is_verified_and_printed_with_nothing_but_the_keys() {
         assert!(!place.path("bad.pdf").exists());
     }
 }
+
+/// Records of every format that was ever released are verified and printed.
+#[test]
+fn records_of_older_formats_are_verified() {
+    let place = Place::new();
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../server/tests/fixtures");
+    let keys = format!("{fixtures}/record-keys.json");
+    for format in [1, 2] {
+        let record = format!("{fixtures}/record-{format}.jws");
+        let pages = place.path(&format!("{format}.pdf")).display().to_string();
+        let said = place
+            .run(&["prescription", "verify", &record, "--keys", &keys, "--pdf", &pages])
+            .good();
+        assert!(said.contains(&format!("countersign-prescription/{format}")), "{said}");
+        assert!(String::from_utf8_lossy(&std::fs::read(&pages).unwrap()).contains("Oxycodone"));
+    }
+}

@@ -30,7 +30,7 @@ fn prepare(database: &Database) -> Vec<Phone> {
 
 fn serve(place: &mut Place) -> (u16, Server) {
     let port = free_ports();
-    place.set("COUNTERSIGN_SERVER__LISTEN", format!("127.0.0.1:{port}"));
+    place.listen_on(port);
     place.set("COUNTERSIGN_LOG", "warn,countersign=info,countersign_server=error");
     (port, place.start(&["serve"], "ready"))
 }

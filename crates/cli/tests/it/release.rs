@@ -44,4 +44,92 @@ fn a_manifest_lists_binaries_and_nothing_else_does() {
     place.write("countersign.toml", "[signing]\ndrug_table_file = \"drugs\"\n");
     place.write("drugs", "4 | A\nfour | B\n");
     place.run(&["serve", "--check-config"]).fails("drugs: line 2");
+    // A state is never looser than the federal schedule.
+    place.write("drugs", "3N | Testosterone\n2N | Testosterone | NY\n4 | Testosterone | KY\n");
+    place
+        .run(&["serve", "--check-config"])
+        .fails("drugs: line 3: federally this drug is of schedule 3N");
+    place.write("drugs", "3N | Testosterone\n2N | Testosterone | NY\n5 | Gabapentin | KY\n");
+    let states = "schedule_v_states = [\"KY 5 180\"]\nno_series_states = [\"NY\"]\nsupervisor_states = [\"TX\"]\n";
+    let file = format!("[signing]\ndrug_table_file = \"drugs\"\n{states}");
+    place.write("countersign.toml", &file);
+    place.run(&["serve", "--check-config"]).good();
+    for (good, bad, text) in [
+        ("KY 5 180", "KY five", "signing.schedule_v_states: \"KY five\": write the two letters"),
+        (
+            "\"KY 5 180\"",
+            "\"KY 5 180\", \"KY 4 -\"",
+            "signing.schedule_v_states: this state has a limit already",
+        ),
+        ("\"NY\"", "\"New York\"", "signing.no_series_states: \"New York\": Use the two letters"),
+        ("\"TX\"", "\"XX\"", "signing.supervisor_states: \"XX\": Use the two letters"),
+    ] {
+        place.write("countersign.toml", &file.replace(good, bad));
+        place.run(&["serve", "--check-config"]).fails(text);
+    }
+}
+
+/// The operator enters reports and notices of non-compliance; what is wrong is named in one line.
+/// Shows: R-1304.06-ef
+#[test]
+fn reports_and_notices_are_entered_on_the_command_line() {
+    let place = Place::new();
+    place.run(&["migrate"]).good();
+    assert!(place.run(&["admin", "reports"]).good().contains("No report"));
+    let today = countersign_domain::Date::at(
+        countersign_testkit::real_now(),
+        &countersign_domain::TimeZone::UTC,
+    );
+    let (issued, expires) = (today.plus_days(-30).to_string(), today.plus_days(300).to_string());
+    let own = env!("CARGO_BIN_EXE_countersign");
+    place.write("report.txt", "Audited.\n");
+    let add = |file: &str, expires: &str, more: &[&str]| {
+        let fixed = [
+            "admin",
+            "add-report",
+            "--id",
+            "R-1",
+            "--kind",
+            "audit",
+            "--auditor",
+            "Example LLP",
+            "--issued",
+            &issued,
+            "--expires",
+            expires,
+            "--file",
+            file,
+            "--by",
+            "Ops",
+        ];
+        place.run(&[&fixed, more].concat())
+    };
+    add("nowhere.pdf", &expires, &["--binary", own]).fails("nowhere.pdf");
+    add("report.txt", &expires, &[]).fails("covers one build at least");
+    let late = today.plus_years(3).to_string();
+    add("report.txt", &late, &["--binary", own]).fails("two years at most");
+    let said = add("report.txt", &expires, &["--binary", own, "--build", &"ab".repeat(32)]).good();
+    assert!(
+        said.contains("R-1  audit of Example LLP") && said.contains(&"ab".repeat(32)),
+        "{said}"
+    );
+    add("report.txt", &expires, &["--binary", own]).fails("never changed");
+    let notice = |reason: &str| {
+        place.run(&[
+            "admin",
+            "noncompliance",
+            "--from",
+            "Example Provider",
+            "--reason",
+            reason,
+            "--by",
+            "Ops",
+        ])
+    };
+    notice("a\nb").fails("--reason must be 1 to 200 characters on one line");
+    assert!(
+        notice("refills are sent wrongly").good().contains("Nothing is signed in any practice")
+    );
+    let said = place.run(&["admin", "reports"]).good();
+    assert!(said.contains("open: nothing is signed") && said.contains("refills"), "{said}");
 }

@@ -60,6 +60,9 @@ impl Said {
     }
 }
 
+/// The setting of where a server listens.
+pub(crate) const LISTEN: &str = "COUNTERSIGN_SERVER__LISTEN";
+
 /// A folder of its own, in which commands run.
 pub(crate) struct Place {
     pub(crate) folder: TempDir,
@@ -68,7 +71,22 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new() }
+        let mut place = Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new() };
+        // Never where the settings say by default: somebody's server may listen there.
+        let socket = place.path("server.sock");
+        place.set(LISTEN, format!("unix:{}", socket.display()));
+        place
+    }
+
+    /// Listens at this port of loopback, under this address.
+    pub(crate) fn listen_on(&mut self, port: u16) {
+        self.set(LISTEN, format!("127.0.0.1:{port}"));
+        self.set("COUNTERSIGN_SERVER__PUBLIC_URL", format!("http://127.0.0.1:{port}"));
+    }
+
+    /// Takes a variable away from all commands from here on.
+    pub(crate) fn unset(&mut self, name: &str) {
+        self.variables.retain(|(known, _)| known != name);
     }
 
     /// Sets a variable for all commands from here on.
@@ -127,7 +145,7 @@ impl Place {
     }
 }
 
-/// Two ports in a row that nobody listens on now.
+/// Four ports in a row that nobody listens on now: as many as a demonstration takes.
 pub(crate) fn free_ports() -> u16 {
     // Each test is a process, and those that start together have neighboring numbers: four ports apart,
     // so that none takes the second port of another between this look and the server's start.
@@ -135,7 +153,7 @@ pub(crate) fn free_ports() -> u16 {
     for number in 0..2_000_u32 {
         let port = 11_000 + u16::try_from((first + number * 7) % 5_000).unwrap() * 4;
         let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if free(port) && free(port + 1) {
+        if (port..port + 4).all(free) {
             return port;
         }
     }
@@ -191,5 +209,6 @@ impl Drop for Server {
 
 /// A connection to a server on loopback.
 pub(crate) fn connect(port: u16) -> KeepAlive {
-    KeepAlive::open(SocketAddr::from(([127, 0, 0, 1], port))).unwrap()
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    KeepAlive::to(address, &address.to_string()).unwrap()
 }

@@ -2,10 +2,10 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use crate::run::{Place, connect, free_ports};
+use crate::run::{LISTEN, Place, connect, free_ports};
 
 /// What `migrate` says.
-const SCHEMA: &str = "The database has schema 9.\n";
+const SCHEMA: &str = "The database has schema 14.\n";
 
 /// A place with a sound, empty installation in `data`.
 fn installed() -> Place {
@@ -31,7 +31,9 @@ fn version_names_program_and_module() {
 
 #[test]
 fn check_config_good_and_bad() {
-    let place = Place::new();
+    let mut place = Place::new();
+    // Nothing listens here, and the file is to be heard.
+    place.unset(LISTEN);
     assert_eq!(place.run(&["serve", "--check-config"]).good(), "The configuration is good.\n");
     assert_eq!(place.names("."), Vec::<String>::new(), "a check makes nothing");
     let config = place.run(&["config"]).good();
@@ -50,10 +52,39 @@ fn check_config_good_and_bad() {
     place.run(&["serve", "--check-config"]).fails("server.listen");
     place.run(&["serve", "--check-config", "--config", "nothing.toml"]).fails("nothing.toml");
     fs::remove_file(place.path("countersign.toml")).unwrap();
-    let mut place = place;
     place.set("COUNTERSIGN_SERVER__LISTNE", "127.0.0.1:1");
     place.run(&["serve", "--check-config"]).fails("COUNTERSIGN_SERVER__LISTNE");
     assert_eq!(place.names("."), Vec::<String>::new());
+}
+
+/// What listens on the port of the defaults, such as a demonstration, is in no test's way: none of them can take it.
+#[test]
+fn no_test_takes_the_port_of_the_defaults() {
+    let mut place = Place::new();
+    place.set("COUNTERSIGN_LOG", "info");
+    let server = place.start(&["serve"], "ready");
+    let socket = format!("unix:{}", place.path("server.sock").display());
+    assert!(server.said.contains(&socket), "{}", server.said);
+    assert_eq!(server.stop(), 0);
+    // Nor is a port written down anywhere in them: what listens does so on a port that is free.
+    let (bind, free) = (concat!("bind", "("), concat!("127.0.0.1", ":0"));
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut read = 0;
+    for tests in ["cli/tests/it", "server/tests/it", "store/tests/it", "testkit/src"] {
+        for entry in fs::read_dir(folder.join(tests)).unwrap() {
+            let path = entry.unwrap().path();
+            let text = fs::read_to_string(&path).unwrap();
+            for (number, line) in text.lines().enumerate() {
+                let fixed = line.contains(bind)
+                    && line.contains(free.trim_end_matches('0'))
+                    && !line.contains(free)
+                    && !line.contains("{port}");
+                assert!(!fixed, "{}:{}: {line}", path.display(), number + 1);
+            }
+            read += 1;
+        }
+    }
+    assert!(read > 30, "the tests have moved");
 }
 
 #[test]
@@ -69,7 +100,7 @@ fn several_faults_are_a_line_each() {
 fn serves_and_stops_when_told() {
     let mut place = Place::new();
     let port = free_ports();
-    place.set("COUNTERSIGN_SERVER__LISTEN", format!("127.0.0.1:{port}"));
+    place.listen_on(port);
     let server = place.start(&["serve"], "ready");
     let mut wire = connect(port);
     assert_eq!(wire.send("GET", "/readyz", "", "").status, 200);
@@ -88,7 +119,7 @@ fn a_port_that_is_in_use() {
     let mut place = Place::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    place.set("COUNTERSIGN_SERVER__LISTEN", address.clone());
+    place.set(LISTEN, address.clone());
     place.set("COUNTERSIGN_LOG", "error");
     place.run(&["serve"]).fails(&format!("{address} is in use"));
     place.run(&["serve"]).fails("choose another address in server.listen");
@@ -110,7 +141,7 @@ fn an_address_that_cannot_be_had() {
         ("letter/server.sock", "cannot listen on", "choose another address"),
     ] {
         let address = unix(&place, name);
-        place.set("COUNTERSIGN_SERVER__LISTEN", address.clone());
+        place.set(LISTEN, address.clone());
         let said = place.run(&["serve"]);
         said.fails(why);
         said.fails(what_to_do);
@@ -119,18 +150,16 @@ fn an_address_that_cannot_be_had() {
     }
     // The socket of a server that is gone is no hindrance; that of one that answers is.
     let _open = std::os::unix::net::UnixListener::bind(place.path("open.sock")).unwrap();
-    place.set("COUNTERSIGN_SERVER__LISTEN", unix(&place, "open.sock"));
+    place.set(LISTEN, unix(&place, "open.sock"));
     place.run(&["serve"]).fails("open.sock is in use");
-    place.set("COUNTERSIGN_SERVER__LISTEN", unix(&place, "taken.sock"));
+    place.set(LISTEN, unix(&place, "taken.sock"));
     place.set("COUNTERSIGN_LOG", "info");
     assert_eq!(place.start(&["serve"], "ready").stop(), 0);
 }
 
 #[test]
 fn a_master_key_that_is_missing_wrong_or_open() {
-    let mut place = installed();
-    // Not the port of the defaults: something may listen there.
-    place.set("COUNTERSIGN_SERVER__LISTEN", format!("unix:{}", place.path("key.sock").display()));
+    let place = installed();
     let key = place.path("data/master.key");
     let right = fs::read_to_string(&key).unwrap();
 
@@ -179,7 +208,11 @@ fn a_data_folder_that_cannot_be_written() {
         .unwrap()
         .lines()
         .any(|line| line.starts_with("Uid:") && line.split_whitespace().nth(1) == Some("0"));
-    let place = installed();
+    let mut place = installed();
+    // The socket lies where that somebody may make one.
+    let sockets = tempfile::tempdir().unwrap();
+    fs::set_permissions(sockets.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    place.set(LISTEN, format!("unix:{}", sockets.path().join("server.sock").display()));
     let open = fs::Permissions::from_mode(0o755);
     fs::set_permissions(place.folder.path(), open.clone()).unwrap();
     let program = place.path("countersign");

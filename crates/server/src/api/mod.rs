@@ -25,8 +25,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     Shared,
-    app::{CheckAnswer, ProvisionRefusal},
+    app::{At, CheckAnswer, ProvisionRefusal},
     browser,
+    edge::{SentFrom, after, app_sent_from},
+    limits::Door,
     portal::Peer,
     respond::{error_problem, problem, within},
 };
@@ -224,6 +226,41 @@ async fn unauthorized(shared: &Shared, address: IpAddr) -> Response {
     no_bearer("key_unknown", "Send a valid API key as a bearer token.")
 }
 
+/// Whether a new token may be made for this address now. A pairing code that somebody shows is looked at before
+/// any limit: whoever waits for it is not held up by strangers. A code that nobody shows counts; it has 128 random
+/// bits, and is not found by trying.
+async fn within_limits(
+    shared: &Shared,
+    request: &ProvisionRequest,
+    address: IpAddr,
+    at: At,
+) -> Result<(), Response> {
+    let limits = &shared.limits;
+    let (wait, reason, detail) = match &request.pairing_code {
+        Some(code) => {
+            let open = shared.app.pairing_is_open(code, at).await;
+            if open.map_err(|error| error_problem(&error, at))? {
+                return Ok(());
+            }
+            (
+                limits.count(Door::Pairing, address, at.now),
+                "pairing_limit",
+                "Too many pairing codes that can't be used. Show a new one on the portal.",
+            )
+        }
+        None => (
+            limits
+                .count(Door::Provisioning, address, at.now)
+                .and_then(|()| limits.provision_unpaired(at.now)),
+            "provisioning_limit",
+            "Too many new tokens are asked for. Wait a minute, or show a pairing code on the portal.",
+        ),
+    };
+    let Err(wait) = wait else { return Ok(()) };
+    shared.app.note_refusal(reason, address, at).await;
+    Err(after(problem(StatusCode::TOO_MANY_REQUESTS, "too_many", detail), wait))
+}
+
 async fn provision(
     State(shared): State<Shared>,
     Peer(address): Peer,
@@ -231,12 +268,13 @@ async fn provision(
     JsonBytes(body): JsonBytes,
 ) -> Response {
     let Ok(at) = shared.app.at() else { return no_randomness() };
-    if !shared.limits.provision(address) {
-        shared.app.note_refusal("provisioning_limit", address, at).await;
+    // An app in a browser says where its page is from; other apps say nothing of it.
+    if app_sent_from(&headers, &shared.app.options().public_url) == SentFrom::Elsewhere {
+        shared.app.note_refusal("form_of_other_origin", address, at).await;
         return problem(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too_many",
-            "Too many new tokens are asked for. Wait a minute.",
+            StatusCode::FORBIDDEN,
+            "origin_foreign",
+            "Pages of another address may not ask for tokens here.",
         );
     }
     let request = match ProvisionRequest::from_json(&body) {
@@ -251,13 +289,8 @@ async fn provision(
             return problem(status, refused.code(), &detail);
         }
     };
-    if request.pairing_code.is_none() && !shared.limits.provision_unpaired() {
-        shared.app.note_refusal("provisioning_limit", address, at).await;
-        return problem(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too_many",
-            "Too many new tokens are asked for. Wait a minute, or show a pairing code on the portal.",
-        );
+    if let Err(refused) = within_limits(&shared, &request, address, at).await {
+        return refused;
     }
     let unprocessable = |code, detail| problem(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
     let (at, mark) = match browser::for_new_token(&shared, &headers, address, at).await {

@@ -11,7 +11,7 @@ use axum::{
 };
 use countersign_crypto::{SecretText, sha256};
 use countersign_domain::{
-    Npi, PrescriptionId, SigningRequestId,
+    Npi, PrescriptionId, SigningRequestId, check_line,
     ocra::Challenge,
     otp::OneTimePasscode,
     prescription::{Patient, SIGNING_SECONDS, SIGNING_STATEMENT, longest},
@@ -29,8 +29,10 @@ use crate::{
         ACCESS_SECONDS, At, Caller, Created, Error, NewRequest, OneRx, RequestView, Signing,
         Written, Wrong,
     },
+    edge::after,
     launch::LaunchPatient,
-    respond::{Out, Stop, error_problem, problem},
+    limits::Door,
+    respond::{Out, Stop, error_problem, problem, status_of},
 };
 
 /// Most bytes of a body.
@@ -86,17 +88,32 @@ struct PrescriptionBody {
     unit: String,
     /// Directions for use.
     directions: String,
-    /// Refills: none on schedule II, at most five on III to V.
+    /// For how many days it lasts; needed in a series. 0 or left out: not said.
+    #[serde(default)]
+    #[schemars(range(max = 999))]
+    days_supply: u16,
+    /// Refills: none on schedule II, at most five on III and IV, on V what the state of the DEA number allows.
     refills: u8,
     /// Earliest fill date of a series of schedule II, `YYYY-MM-DD`.
     #[serde(default)]
     earliest_fill: String,
+    /// A word of yours, the same on all of the request that are one series of schedule II (21 CFR 1306.12(b)): one drug, at
+    /// most 90 days in all, an earliest fill date on each but the first. They are numbered by those dates.
+    #[serde(default)]
+    #[schemars(length(max = 40))]
+    series: String,
+    /// Name of the supervisor of a mid-level practitioner, where the state wants one. Never the signer.
+    #[serde(default)]
+    supervisor: String,
+    /// DEA number of the supervisor.
+    #[serde(default)]
+    supervisor_dea: String,
     /// A word to the pharmacist.
     #[serde(default)]
     note: String,
     /// NCPDP number of the pharmacy; one that is set up here.
     pharmacy: String,
-    /// DEA number under which it is signed.
+    /// DEA number under which it is signed; an institution's with or without hyphen and internal code, which is added.
     dea: String,
     /// The practitioner has marked this one ready on your screen (21 CFR 1311.120(b)(10)). Must be true.
     ready: bool,
@@ -206,9 +223,9 @@ struct TokenBody {
 /// A DEA registration.
 #[derive(Debug, Serialize, JsonSchema)]
 struct RegistrationBody {
-    /// The number.
+    /// The number as it stands on a prescription: an institution's with hyphen and internal code.
     number: String,
-    /// The state.
+    /// The state. Its rules count for prescriptions under this number.
     state: String,
     /// The schedules that it covers.
     schedules: String,
@@ -223,7 +240,7 @@ struct PrescriberBody {
     name: String,
     /// Active tokens.
     tokens: Vec<TokenBody>,
-    /// Registrations in force, their own and the institution's.
+    /// Registrations under which they may prescribe now, their own and the institution's.
     registrations: Vec<RegistrationBody>,
 }
 
@@ -236,6 +253,9 @@ struct WrongBody {
     field: &'static str,
     /// What to do.
     detail: String,
+    /// Stable code, where it is no fault of the request: the prescription could not be signed now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
 }
 
 /// A problem document (RFC 9457).
@@ -264,7 +284,8 @@ struct TokenForm {
     /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
     client_assertion_type: String,
     /// A JWT that you sign with ES256: `iss` and `sub` your client ID, `aud` this address, `exp` within five
-    /// minutes, `jti` of 16 to 128 characters, never used before.
+    /// minutes, `iat` and `nbf`, where they are there, at most 30 seconds ahead, `jti` of 16 to 128 characters, never
+    /// used before.
     client_assertion: String,
     /// Some of your scopes, with a space between them; all of them, where it is left out.
     #[serde(default)]
@@ -303,6 +324,12 @@ async fn token(
         return refused(StatusCode::BAD_REQUEST, "invalid_request");
     }
     let Ok(at) = shared.app.at() else { return no_randomness() };
+    if let Err(wait) = shared.limits.may(Door::ApiToken, address, at.now) {
+        shared.app.note_refusal("api_token_limit", address, at).await;
+        // RFC 6749 has no code of its own for it; this one is of RFC 6749, 4.1.2.1.
+        let refusal = refused(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable");
+        return after(refusal, wait);
+    }
     match shared.app.grant_access(form.client_assertion, form.scope, at).await {
         Ok(Some((_, scope))) if scope.is_empty() => {
             refused(StatusCode::BAD_REQUEST, "invalid_scope")
@@ -315,6 +342,7 @@ async fn token(
         })
         .into_response(),
         Ok(None) => {
+            shared.limits.failed(Door::ApiToken, address, at.now);
             shared.app.note_refusal("api_client_unknown", address, at).await;
             refused(StatusCode::UNAUTHORIZED, "invalid_client")
         }
@@ -354,6 +382,14 @@ impl Known {
     }
 
     fn fault(&self, error: &Error) -> Stop {
+        if let Error::OutcomeUnknown(_) = error {
+            let status = status_of(error, self.at);
+            let detail = format!(
+                "It is not known whether this was done. Read the signing request before you try again. Support code {}.",
+                self.at.support
+            );
+            return Stop::with(problem(status, "outcome_unknown", &detail));
+        }
         Stop::with(error_problem(error, self.at))
     }
 }
@@ -406,17 +442,33 @@ async fn prescriber(State(shared): State<Shared>, known: Known, Path(npi): Path<
     .into_response())
 }
 
+/// What is wrong with a request. Where it is no fault of the request, the code of the first hindrance is that of the whole.
 fn wrong(errors: Vec<Wrong>) -> Stop {
-    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    let hindered = errors.iter().all(|it| it.code.is_some());
+    let first = errors.first().filter(|_| hindered);
+    let first = first.and_then(|it| Some((it.code?.to_owned(), it.text.clone())));
+    let status = match first {
+        Some(_) => StatusCode::CONFLICT,
+        None => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    let (code, detail) = first.unwrap_or_else(|| {
+        let detail = "Nothing was put down. Mend what is wrong, and send it again.".to_owned();
+        ("request_wrong".to_owned(), detail)
+    });
     let body = ProblemBody {
         r#type: "about:blank".to_owned(),
-        title: "Unprocessable Entity".to_owned(),
+        title: status.canonical_reason().unwrap_or_default().to_owned(),
         status: status.as_u16(),
-        code: "request_wrong".to_owned(),
-        detail: "Nothing was put down. Mend what is wrong, and send it again.".to_owned(),
+        code,
+        detail,
         errors: errors
             .into_iter()
-            .map(|it| WrongBody { prescription: it.prescription, field: it.field, detail: it.text })
+            .map(|it| WrongBody {
+                prescription: it.prescription,
+                field: it.field,
+                detail: it.text,
+                code: it.code,
+            })
             .collect(),
     };
     let mut response = (status, Json(body)).into_response();
@@ -436,7 +488,7 @@ async fn create(State(shared): State<Shared>, known: Known, headers: HeaderMap, 
     let body: NewRequestBody = sent.read()?;
     let mut errors = Vec::new();
     let mut tell = |field, text: &str| {
-        errors.push(Wrong { prescription: None, field, text: text.to_owned() });
+        errors.push(Wrong { prescription: None, field, text: text.to_owned(), code: None });
     };
     let npi = body.npi.parse::<Npi>();
     if let Err(error) = &npi {
@@ -448,13 +500,13 @@ async fn create(State(shared): State<Shared>, known: Known, headers: HeaderMap, 
         birth_date: body.patient.birth_date,
         mrn: body.patient.mrn,
     };
-    if let Some(field) = patient.wrong_field() {
-        tell(field, "This field has not its documented form.");
+    if let Some((field, said)) = patient.wrong_field() {
+        tell(field, &said);
     }
-    let address = body.patient.address;
-    let most = longest("address");
-    if address.chars().count() > most || address.chars().any(countersign_domain::is_unseen) {
-        tell("patient.address", &format!("Send one line of at most {most} characters."));
+    let address = body.patient.address.trim().to_owned();
+    // Never cut: what is signed is what was sent.
+    if let Err(error) = check_line(&address, longest("address")) {
+        tell("patient.address", &error.to_string());
     }
     let (Ok(npi), true) = (npi, errors.is_empty()) else { return Err(wrong(errors)) };
     let request = NewRequest {
@@ -477,8 +529,12 @@ async fn create(State(shared): State<Shared>, known: Known, headers: HeaderMap, 
                 quantity: it.quantity,
                 unit: it.unit,
                 directions: it.directions,
+                days_supply: it.days_supply,
                 refills: it.refills,
                 earliest_fill: it.earliest_fill,
+                series: it.series,
+                supervisor: it.supervisor,
+                supervisor_dea: it.supervisor_dea,
                 note: it.note,
                 pharmacy: it.pharmacy,
                 dea: it.dea,
@@ -493,8 +549,9 @@ async fn create(State(shared): State<Shared>, known: Known, headers: HeaderMap, 
         Created::There(id) => {
             let view = shared.app.signing_request(&known.caller, id, known.at).await;
             let view = view.map_err(|error| known.fault(&error))?;
-            Ok((StatusCode::CREATED, Json(request_body(&view, &shared.app.options().public_url)))
-                .into_response())
+            let body = request_body(&view, &shared.app.options().public_url);
+            let body = body.map_err(|error| known.fault(&error))?;
+            Ok((StatusCode::CREATED, Json(body)).into_response())
         }
         Created::KeyReused => {
             let detail = "This Idempotency-Key was used for another request. Choose a new one.";
@@ -504,35 +561,31 @@ async fn create(State(shared): State<Shared>, known: Known, headers: HeaderMap, 
     }
 }
 
-fn receipt_body(it: &OneRx, hindrance: Option<HindranceBody>) -> ReceiptBody {
-    ReceiptBody {
+fn receipt_body(it: &OneRx, hindrance: Option<HindranceBody>) -> Result<ReceiptBody, Error> {
+    let content = it.row.it.content.json().canonical()?;
+    let content =
+        serde_json::from_str(&content).map_err(|_| Error::unreadable("a prescription"))?;
+    Ok(ReceiptBody {
         id: it.row.id.to_string(),
         state: it.row.it.state.code(),
-        content: it
-            .row
-            .it
-            .content
-            .json()
-            .canonical()
-            .ok()
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .unwrap_or_default(),
+        content,
         hindrance,
         record: it.signed.as_ref().map(|signed| signed.jws.clone()),
         transmission: it.way.as_ref().map(|way| match way.outcome.as_str() {
             "" => "on its way".to_owned(),
             outcome => outcome.to_owned(),
         }),
-    }
+    })
 }
 
-fn request_body(view: &RequestView, origin: &str) -> RequestBody {
-    let signing_text = (!view.set.rows.is_empty()).then(|| view.set.text(origin));
+fn request_body(view: &RequestView, origin: &str) -> Result<RequestBody, Error> {
+    let signing_text = (!view.set.rows.is_empty()).then(|| view.set.text(origin)).transpose()?;
     let hindrance = |id: PrescriptionId| {
         let found = view.set.hindrances.iter().find(|(of, _)| *of == id);
         found.map(|(_, why)| HindranceBody { code: why.code(), text: why.to_string() })
     };
-    RequestBody {
+    let prescriptions = view.prescriptions.iter().map(|it| receipt_body(it, hindrance(it.row.id)));
+    Ok(RequestBody {
         id: view.id.to_string(),
         practitioner: view.set.person.name.clone(),
         practitioner_address: view.set.address.clone(),
@@ -541,15 +594,11 @@ fn request_body(view: &RequestView, origin: &str) -> RequestBody {
         statement: SIGNING_STATEMENT,
         shown_at: view.shown_at,
         expires_in: SIGNING_SECONDS,
-        digest: HEXLOWER.encode(&view.set.digest(view.shown_at)),
+        digest: HEXLOWER.encode(&view.set.digest(view.shown_at)?),
         challenge: signing_text.as_ref().map(|text| Challenge::of(text).digits()),
         signing_text,
-        prescriptions: view
-            .prescriptions
-            .iter()
-            .map(|it| receipt_body(it, hindrance(it.row.id)))
-            .collect(),
-    }
+        prescriptions: prescriptions.collect::<Result<_, _>>()?,
+    })
 }
 
 async fn show(State(shared): State<Shared>, known: Known, Path(id): Path<String>) -> Out {
@@ -557,7 +606,8 @@ async fn show(State(shared): State<Shared>, known: Known, Path(id): Path<String>
     let id: SigningRequestId = id.parse().map_err(|_| not_found())?;
     let view = shared.app.signing_request(&known.caller, id, known.at).await;
     let view = view.map_err(|error| known.fault(&error))?;
-    Ok(Json(request_body(&view, &shared.app.options().public_url)).into_response())
+    let body = request_body(&view, &shared.app.options().public_url);
+    Ok(Json(body.map_err(|error| known.fault(&error))?).into_response())
 }
 
 async fn sign(
@@ -594,7 +644,8 @@ async fn sign(
         Signing::Done(_) => {
             let view = shared.app.signing_request(&known.caller, id, known.at).await;
             let view = view.map_err(|error| known.fault(&error))?;
-            Ok(Json(request_body(&view, &shared.app.options().public_url)).into_response())
+            let body = request_body(&view, &shared.app.options().public_url);
+            Ok(Json(body.map_err(|error| known.fault(&error))?).into_response())
         }
         Signing::Refused(refusal) => {
             let code = refusal.code();
@@ -618,7 +669,8 @@ async fn receipt(State(shared): State<Shared>, known: Known, Path(id): Path<Stri
     let id: PrescriptionId = id.parse().map_err(|_| not_found())?;
     let found = shared.app.receipt(&known.caller, id).await;
     let found = found.map_err(|error| known.fault(&error))?;
-    Ok(Json(receipt_body(&found, None)).into_response())
+    let body = receipt_body(&found, None).map_err(|error| known.fault(&error))?;
+    Ok(Json(body).into_response())
 }
 
 /// One operation of the document.
@@ -647,7 +699,7 @@ const OPERATIONS: [Operation; 6] = [
         scope: None,
         body: Some(("application/x-www-form-urlencoded", "TokenForm")),
         good: ("200", "TokenReply"),
-        bad: &["400", "401"],
+        bad: &["400", "401", "429"],
     },
     Operation {
         path: "/api/v1/prescribers/{npi}",

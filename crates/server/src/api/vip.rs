@@ -23,6 +23,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     Shared,
     app::{At, Error, ProvisionRefusal, Vip, VipOutcome},
+    edge::after,
+    limits::{Door, Wait},
     portal::Peer,
     respond::{secure, status_of, within},
 };
@@ -90,9 +92,10 @@ async fn provision(
     request: Request,
 ) -> Response {
     let Ok(at) = shared.app.at() else { return no_randomness() };
-    if !shared.limits.provision(address) {
+    if let Err(wait) = shared.limits.count(Door::VipProvisioning, address, at.now) {
         shared.app.note_refusal("provisioning_limit", address, at).await;
-        return refused(StatusCode::TOO_MANY_REQUESTS, &Refusal::unread(Fault::Unavailable));
+        let refusal = Refusal::unread(Fault::Unavailable);
+        return after(refused(StatusCode::TOO_MANY_REQUESTS, &refusal), wait);
     }
     // Some clients name no content type, and some that of a form: what comes is XML or refused.
     let Ok(body) = axum::body::to_bytes(request.into_body(), REQUEST_MAX_BYTES).await else {
@@ -110,9 +113,10 @@ async fn provision(
         }
     };
     // Only now: who has no keys can't use up what there is for all.
-    if !shared.limits.vip_provision() {
+    if let Err(wait) = shared.limits.vip_provision(at.now) {
         shared.app.note_refusal("vip_provisioning_limit", address, at).await;
-        return refused(StatusCode::TOO_MANY_REQUESTS, &asked.refuse(Fault::Unavailable));
+        let refusal = asked.refuse(Fault::Unavailable);
+        return after(refused(StatusCode::TOO_MANY_REQUESTS, &refusal), wait);
     }
     match shared.app.provision_vip(asked.model(), at).await {
         Ok(Ok(made)) => {
@@ -163,15 +167,15 @@ async fn check(State(shared): State<Shared>, Peer(address): Peer, request: Reque
     let Ok(at) = shared.app.at() else { return no_randomness() };
     let page = |status, page: CheckAnswer| answer(status, HTML, page.html());
     let form = match form(&shared, address, at, request).await {
-        Ok(body) => CheckForm::parse(&body).map_err(|_| StatusCode::BAD_REQUEST),
-        Err(status) => Err(status),
+        Ok(body) => CheckForm::parse(&body).map_err(|_| No::with(StatusCode::BAD_REQUEST)),
+        Err(no) => Err(no),
     };
     let form = match form {
         Ok(form) => form,
-        Err(status) => return page(status, CheckAnswer::Unknown),
+        Err(no) => return no.on(page(no.status, CheckAnswer::Unknown)),
     };
-    if let Err(status) = often(&shared, &form.credential, address, at).await {
-        return page(status, CheckAnswer::Unknown);
+    if let Err(no) = often(&shared, &form.credential, address, at).await {
+        return no.on(page(no.status, CheckAnswer::Unknown));
     }
     match shared.app.check_vip(form, at).await {
         Ok(VipOutcome::Done) => page(StatusCode::OK, CheckAnswer::Working),
@@ -189,15 +193,15 @@ async fn sync(State(shared): State<Shared>, Peer(address): Peer, request: Reques
     let Ok(at) = shared.app.at() else { return no_randomness() };
     let page = |status, page: SyncAnswer| answer(status, HTML, page.html());
     let form = match form(&shared, address, at, request).await {
-        Ok(body) => SyncForm::parse(&body).map_err(|_| StatusCode::BAD_REQUEST),
-        Err(status) => Err(status),
+        Ok(body) => SyncForm::parse(&body).map_err(|_| No::with(StatusCode::BAD_REQUEST)),
+        Err(no) => Err(no),
     };
     let form = match form {
         Ok(form) => form,
-        Err(status) => return page(status, SyncAnswer::Unknown),
+        Err(no) => return no.on(page(no.status, SyncAnswer::Unknown)),
     };
-    if let Err(status) = often(&shared, &form.credential, address, at).await {
-        return page(status, SyncAnswer::Unknown);
+    if let Err(no) = often(&shared, &form.credential, address, at).await {
+        return no.on(page(no.status, SyncAnswer::Unknown));
     }
     match shared.app.sync_vip(form, at).await {
         Ok(VipOutcome::Done) => page(StatusCode::OK, SyncAnswer::Synced),
@@ -211,20 +215,39 @@ async fn sync(State(shared): State<Shared>, Peer(address): Peer, request: Reques
     }
 }
 
+/// A refusal before the form is looked at: its status, and how long to wait, where a limit refuses.
+#[derive(Clone, Copy)]
+struct No {
+    status: StatusCode,
+    wait: Option<Wait>,
+}
+
+impl No {
+    const fn with(status: StatusCode) -> Self {
+        Self { status, wait: None }
+    }
+
+    const fn yet(wait: Wait) -> Self {
+        Self { status: StatusCode::TOO_MANY_REQUESTS, wait: Some(wait) }
+    }
+
+    fn on(self, response: Response) -> Response {
+        match self.wait {
+            Some(wait) => after(response, wait),
+            None => response,
+        }
+    }
+}
+
 /// The body of a form, if this address may ask again.
-async fn form(
-    shared: &Shared,
-    address: IpAddr,
-    at: At,
-    request: Request,
-) -> Result<Bytes, StatusCode> {
-    if !shared.limits.vip_check(address) {
+async fn form(shared: &Shared, address: IpAddr, at: At, request: Request) -> Result<Bytes, No> {
+    if let Err(wait) = shared.limits.count(Door::VipCheck, address, at.now) {
         shared.app.note_refusal("vip_check_limit", address, at).await;
-        return Err(StatusCode::TOO_MANY_REQUESTS);
+        return Err(No::yet(wait));
     }
     axum::body::to_bytes(request.into_body(), FORM_MAX_BYTES)
         .await
-        .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)
+        .map_err(|_| No::with(StatusCode::PAYLOAD_TOO_LARGE))
 }
 
 /// Refuses what is asked of one credential too often, from wherever. The credential need not exist.
@@ -233,10 +256,10 @@ async fn often(
     credential: &VipCredentialId,
     address: IpAddr,
     at: At,
-) -> Result<(), StatusCode> {
-    if shared.limits.vip_credential(credential.as_str()) {
+) -> Result<(), No> {
+    let Err(wait) = shared.limits.vip_credential(credential.as_str(), at.now) else {
         return Ok(());
-    }
+    };
     shared.app.note_refusal("vip_credential_limit", address, at).await;
-    Err(StatusCode::TOO_MANY_REQUESTS)
+    Err(No::yet(wait))
 }

@@ -4,28 +4,33 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use countersign_crypto::{SecretText, sha256};
+use countersign_crypto::SecretText;
 use countersign_domain::{
-    Actor, AuthorityId, Date, DeadlineId, Event, EventKind, Failures, Outcome, Passphrase,
-    PassphraseHash, PersonId, PracticeId, Purpose, Refusal, RequestId, Role, Timestamp,
+    Actor, AuthorityId, Date, DeadlineId, Event, EventKind, Outcome, Passphrase, PassphraseHash,
+    PersonId, PracticeId, Purpose, Refusal, RequestId, Role, Timestamp,
     access::{
-        AccessRefusal, Cause, Change, Confirmed, Matter, Permission, Request, RequestState,
-        Setting, Subject, enter, revoke_now,
+        AccessRefusal, Cause, Change, Confirmed, Matter, Permission, REQUEST_DAYS, Request,
+        RequestState, Setting, Subject, enter, revoke_now,
     },
+    console::ConsoleChange,
     one_business_day_after,
 };
 use countersign_store::{
-    Authority, Deadline, Listed, Member, Nearing, Paper, PermissionRow, Practice, RequestBody,
-    RequestRow, RequestStage, Session, Tx,
+    Authority, CodeRow, Deadline, Listed, Member, Nearing, Paper, PermissionRow, Practice,
+    RequestBody, RequestRow, RequestStage, Session, Tx,
 };
 
 use super::{
-    App, At, Confirm, Error,
+    Act, App, At, Confirm, Error,
     archive::remind_of_logs,
+    attempts::Source,
     fobs::retire_worn_out,
     notices::{Mailer, Note, Notice},
+    prescriptions::Practitioner,
     record,
     sign_in::{passcode_event, verify},
+    tell_wrong_passcodes,
+    to_completion::to_completion,
 };
 
 /// Those who search the signed records of a practice, hold them, and hear of them.
@@ -60,9 +65,11 @@ pub struct Board {
     pub roles: Vec<Member>,
     /// Registrations and licences of everybody, and the institution's own.
     pub authorities: Vec<Authority>,
+    /// Codes with which people prescribe under the institution's registration, those that ended too.
+    pub codes: Vec<CodeRow>,
     /// Permissions.
     pub permissions: Vec<PermissionRow>,
-    /// Changes that two people make, newest first.
+    /// Changes that two people make, the newest first.
     pub requests: Vec<RequestRow>,
     /// What is due, the open ones first.
     pub deadlines: Vec<Deadline>,
@@ -113,6 +120,17 @@ pub enum Wanted {
         /// Put on the list, or taken off.
         give: bool,
     },
+    /// A registration or licence holds longer, or for more.
+    Paper {
+        /// Whose; none for the institution's own.
+        person: Option<PersonId>,
+        /// Which; none for a new one.
+        authority: Option<AuthorityId>,
+        /// What it is to be.
+        paper: Paper,
+        /// What it says until now; empty for a new one.
+        before: String,
+    },
 }
 
 impl Wanted {
@@ -120,6 +138,7 @@ impl Wanted {
         match self {
             Self::Permission { change: Change::Grant { verified }, .. } => RequestBody::Grant {
                 verified: verified.map(|day| day.to_string()).unwrap_or_default(),
+                registration: String::new(),
             },
             Self::Permission { change: Change::Revoke(cause), .. } => {
                 RequestBody::Revoke { cause: cause.code().to_owned() }
@@ -132,12 +151,16 @@ impl Wanted {
                 accepted: accepted.clone(),
                 give: *give,
             },
+            Self::Paper { paper, before, .. } => {
+                RequestBody::Paper { paper: paper.parts(), before: before.clone() }
+            }
         }
     }
 
     const fn person(&self) -> Option<PersonId> {
         match self {
             Self::Permission { person, .. } | Self::Role { person, .. } => Some(*person),
+            Self::Paper { person, .. } => *person,
             Self::Provider { .. } => None,
         }
     }
@@ -145,7 +168,16 @@ impl Wanted {
     const fn authority(&self) -> Option<AuthorityId> {
         match self {
             Self::Permission { authority, .. } => Some(*authority),
+            Self::Paper { authority, .. } => *authority,
             Self::Role { .. } | Self::Provider { .. } => None,
+        }
+    }
+
+    /// What in the console this is.
+    const fn change(&self) -> ConsoleChange {
+        match self {
+            Self::Permission { change: Change::Revoke(_), .. } => ConsoleChange::TakePermission,
+            _ => ConsoleChange::EnterRequest,
         }
     }
 
@@ -164,6 +196,10 @@ impl Wanted {
                 format!("proofing by {issuer} is accepted")
             }
             Self::Provider { issuer, .. } => format!("proofing by {issuer} is no longer accepted"),
+            Self::Paper { paper, .. } => {
+                let whose = if name.is_empty() { "the institution" } else { name };
+                format!("{} of {whose}: {}", paper.label(), paper.says())
+            }
         }
     }
 }
@@ -184,24 +220,20 @@ pub(super) struct Phrase {
     right: bool,
     paused: Option<countersign_domain::Blocked>,
     before: Option<String>,
-    name_hash: [u8; 32],
 }
 
 impl Phrase {
-    /// Whether it holds, read again under the lock: it may have been changed while the hash ran. A right one
-    /// clears the count of wrong ones.
+    /// Whether it holds, read again under the lock: it may have been changed while the hash ran.
     pub(super) fn settle(
         &self,
         tx: &mut Tx<'_>,
         person: PersonId,
-        now: Timestamp,
     ) -> Result<Result<(), Refusal>, countersign_store::Error> {
         let held = tx.person(person)?.and_then(|found| found.passphrase);
         if !self.right || held.map(|hash| hash.to_row()) != self.before {
             let refusal = self.paused.map_or(Refusal::WrongPassphrase, Refusal::Paused);
             return Ok(Err(refusal));
         }
-        tx.save_sign_in_failures(&self.name_hash, &Failures::NONE, now)?;
         Ok(Ok(()))
     }
 }
@@ -217,19 +249,38 @@ pub enum Asked<T> {
     NotConfirmed(Refusal),
 }
 
+/// What access control says of a change, with its record; nothing where it is about nobody of the practice.
+type Decided<T> = Option<(Result<T, AccessRefusal>, Event)>;
+
 /// A registration or a licence as the console enters it.
 #[derive(Debug, Clone)]
 pub struct NewPaper {
-    /// Whose.
-    pub person: PersonId,
+    /// Whose; none for the institution's own.
+    pub person: Option<PersonId>,
     /// What it is.
     pub paper: Paper,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// What became of a registration or licence that was typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaperDone {
+    /// It stands so now: it is new, nothing rests on it, or it is narrower than it was.
+    Saved,
+    /// Another person must approve it.
+    Waits,
+    /// What was narrower stands now, and another person must approve the rest.
+    SavedAndWaits,
+    /// What was narrower stands now, and the rest was not entered.
+    SavedAlone(AccessRefusal),
 }
 
 impl App {
     /// The practices in which somebody has a role that opens the console, with their names and how many
     /// changes wait there for a second person.
     pub async fn desks(&self, person: PersonId) -> Result<Vec<(PracticeId, String, usize)>, Error> {
+        let now = self.clock.now();
         let found = self
             .store
             .read("desks", move |tx| {
@@ -241,7 +292,7 @@ impl App {
                     }
                     let name = tx.practice_name(practice)?.unwrap_or_default();
                     let waiting = tx.requests(practice, 200)?;
-                    let waiting = waiting.iter().filter(|row| row.stage == RequestStage::Entered);
+                    let waiting = waiting.iter().filter(|row| still_waits(row, now));
                     found.push((practice, name, waiting.count()));
                 }
                 Ok(found)
@@ -267,6 +318,7 @@ impl App {
                     people: tx.people_of(id)?,
                     roles: tx.roles_in(id)?,
                     authorities: tx.all_authorities(id)?,
+                    codes: tx.internal_codes(id)?,
                     permissions: tx.permissions(id)?,
                     requests: tx.requests(id, 200)?,
                     deadlines: tx.deadlines(id, 200)?,
@@ -280,69 +332,18 @@ impl App {
     /// Enters a change, in the person's own time; somebody else executes it.
     pub async fn enter_request(
         &self,
-        desk: &Desk,
+        act: Act,
         wanted: Wanted,
         reason: String,
         at: At,
     ) -> Result<Asked<RequestId>, Error> {
-        let (person, practice, mailer) = (desk.person, desk.practice.id, self.mailer());
-        let answer = self
-            .store
-            .write("enter_request", move |tx| {
-                let by = tx.acting(person, practice, at.now)?;
-                let id = RequestId::new(at.now, tx.rng())?;
-                let row = RequestRow {
-                    id,
-                    practice,
-                    person: wanted.person(),
-                    authority: wanted.authority(),
-                    body: wanted.body(),
-                    reason: reason.clone(),
-                    entered_by: person,
-                    entered: at.now,
-                    stage: RequestStage::Entered,
-                    decided: None,
-                };
-                let Some(matter) = matter(tx, &row, at.now)? else { return Ok(None) };
-                let entered = enter(id, matter, &reason, by, at.now);
-                let entered = match entered {
-                    Ok(_) if changes_nothing(tx, &row)? => Err(AccessRefusal::NoChange),
-                    other => other,
-                };
-                let mut event =
-                    Event::success(EventKind::RequestEntered, Actor::Person(person), at.support)
-                        .detail(&reason);
-                event.practice = Some(practice);
-                event.prescriber = row.person;
-                let request = match entered {
-                    Ok(request) => request,
-                    Err(refusal) => {
-                        event.outcome = Outcome::Refused;
-                        tx.append(&event.reason(refusal.code()), at.now)?;
-                        return Ok(Some(Asked::Refused(refusal)));
-                    }
-                };
-                tx.create_request(&RequestRow { reason: request.reason, ..row })?;
-                tx.append(&event, at.now)?;
-                // What takes away works at once; the second person confirms the record.
-                if let Wanted::Permission { person: holder, authority, change } = &wanted
-                    && let Change::Revoke(cause) = change
-                {
-                    let actor = Actor::Person(person);
-                    take_away(tx, &mailer, *holder, practice, *authority, *cause, actor, at)?;
-                }
-                let name = wanted.person().map(|id| tx.person(id)).transpose()?.flatten();
-                let notice = Notice {
-                    note: Note::RequestWaiting,
-                    practice,
-                    detail: &wanted.said(name.as_ref().map_or("", |found| &found.name)),
-                    path: &format!("/practice/{practice}/requests/{id}"),
-                };
-                mailer.tell_designated(tx, &notice, Some(person), at.now)?;
-                Ok(Some(Asked::Done(id)))
+        let (person, practice, mailer) = (act.desk.person, act.desk.practice.id, self.mailer());
+        let asked = self
+            .console(act, wanted.change(), at, move |tx, _| {
+                put_request(tx, &mailer, practice, person, &wanted, &reason, at)
             })
             .await?;
-        answer.ok_or(Error::NotFound)
+        Ok(asked_of(asked))
     }
 
     /// A change as its page shows it.
@@ -361,36 +362,100 @@ impl App {
         found.ok_or(Error::NotFound)
     }
 
-    /// The second person turns a change down.
+    /// The second person turns a change down, for a reason. Of a permission that was taken away this says that the
+    /// report was a mistake: it stays away, and what is due about the report is settled.
     pub async fn reject_request(
         &self,
-        desk: &Desk,
+        act: Act,
         id: RequestId,
+        reason: String,
         at: At,
     ) -> Result<Asked<()>, Error> {
-        let (person, practice) = (desk.person, desk.practice.id);
-        let answer = self
-            .store
-            .write("reject_request", move |tx| {
+        let (person, practice) = (act.desk.person, act.desk.practice.id);
+        let asked = self
+            .console(act, ConsoleChange::RejectRequest, at, move |tx, event| {
                 let Some(row) = tx.request(practice, id)? else { return Ok(None) };
                 let Some(mut request) = read_request(tx, &row, at.now)? else { return Ok(None) };
                 let by = tx.acting(person, practice, at.now)?;
-                let mut event =
-                    Event::success(EventKind::RequestRejected, Actor::Person(person), at.support)
-                        .detail(&row.reason);
-                event.practice = Some(practice);
+                let mut event = event.detail(&format!("{}: {reason}", row.reason));
                 event.prescriber = row.person;
-                if let Err(refusal) = request.reject(&by, at.now) {
+                let of = row.person.zip(row.authority);
+                let mut permission = match (&row.body, of) {
+                    (RequestBody::Revoke { .. }, Some((holder, authority))) => {
+                        tx.permission(holder, practice, authority)?
+                    }
+                    _ => Permission::None,
+                };
+                let before = permission;
+                if let Err(refusal) = request.reject(&mut permission, &by, &reason, at.now) {
                     event.outcome = Outcome::Refused;
-                    tx.append(&event.reason(refusal.code()), at.now)?;
-                    return Ok(Some(Asked::Refused(refusal)));
+                    return Ok(Some((Err(refusal), event.reason(refusal.code()))));
                 }
-                tx.decide_request(id, RequestStage::Rejected, person, at.now)?;
-                tx.append(&event, at.now)?;
-                Ok(Some(Asked::Done(())))
+                tx.decide_request(id, RequestStage::Rejected, Some(person), at.now)?;
+                if let Some((holder, authority)) = of
+                    && permission != before
+                {
+                    tx.save_permission(holder, practice, authority, &permission)?;
+                    let changed = EventKind::PermissionChanged;
+                    let changed = Event::success(changed, Actor::Person(person), at.support)
+                        .about(practice, holder)
+                        .reason("report_mistaken")
+                        .detail(&reason);
+                    tx.append(&changed, at.now)?;
+                }
+                if let (RequestBody::Revoke { .. }, Some(holder)) = (&row.body, row.person) {
+                    settle_loss(tx, practice, holder, person, &reason, at)?;
+                }
+                Ok(Some((Ok(()), event)))
             })
             .await?;
-        answer.ok_or(Error::NotFound)
+        Ok(asked_of(asked))
+    }
+
+    /// Whoever entered a change withdraws it.
+    pub async fn withdraw_request(
+        &self,
+        act: Act,
+        id: RequestId,
+        at: At,
+    ) -> Result<Asked<()>, Error> {
+        let (person, practice) = (act.desk.person, act.desk.practice.id);
+        let asked = self
+            .console(act, ConsoleChange::WithdrawRequest, at, move |tx, event| {
+                let Some(row) = tx.request(practice, id)? else { return Ok(None) };
+                let Some(mut request) = read_request(tx, &row, at.now)? else { return Ok(None) };
+                let by = tx.acting(person, practice, at.now)?;
+                let mut event = event.detail(&row.reason);
+                event.prescriber = row.person;
+                if let Err(refusal) = request.withdraw(&by, at.now) {
+                    event.outcome = Outcome::Refused;
+                    return Ok(Some((Err(refusal), event.reason(refusal.code()))));
+                }
+                tx.decide_request(id, RequestStage::Withdrawn, Some(person), at.now)?;
+                Ok(Some((Ok(()), event)))
+            })
+            .await?;
+        Ok(asked_of(asked))
+    }
+
+    /// Puts on record that NPI and DEA numbers of somebody were shown in full, to whom.
+    pub async fn note_shown(
+        &self,
+        desk: &Desk,
+        whose: Option<PersonId>,
+        what: String,
+        at: At,
+    ) -> Result<(), Error> {
+        let (by, practice) = (Actor::Person(desk.person), desk.practice.id);
+        self.store
+            .write("note_shown", move |tx| {
+                let mut event = Event::success(EventKind::IdentifiersShown, by, at.support);
+                event.practice = Some(practice);
+                event.prescriber = whose;
+                tx.append(&event.detail(&what), at.now)
+            })
+            .await?;
+        Ok(())
     }
 
     /// The second person executes a change, with passphrase and passcode bound to what was shown
@@ -404,9 +469,10 @@ impl App {
         at: At,
     ) -> Result<Asked<()>, Error> {
         let (app, session, desk) = (Arc::clone(self), session.clone(), desk.clone());
-        tokio::spawn(async move { app.try_execute(session, desk, id, execution, at).await })
-            .await
-            .map_err(|_| Error::Busy)?
+        to_completion("execute_request", at, async move {
+            app.try_execute(session, desk, id, execution, at).await
+        })
+        .await
     }
 
     async fn try_execute(
@@ -418,20 +484,21 @@ impl App {
         at: At,
     ) -> Result<Asked<()>, Error> {
         let policy = self.options.policy;
-        let phrase = self.try_phrase(desk.person, execution.passphrase, at).await?;
+        let source = Source::Session { person: desk.person, practice: session.practice };
+        let phrase = self.try_phrase(desk.person, execution.passphrase, &source).await?;
         let (person, practice, mailer) = (desk.person, desk.practice, self.mailer());
         let (shown, confirm) = (execution.shown, execution.confirm);
         let answer = self
             .decide("execute_request", person, session.id, at.now, move |account, tx| {
-                let mut event =
-                    Event::success(EventKind::RequestExecuted, Actor::Person(person), at.support);
+                let kind = ConsoleChange::ExecuteRequest.rule().event;
+                let mut event = Event::success(kind, Actor::Person(person), at.support);
                 event.practice = Some(practice.id);
                 let mut work = || -> Result<Option<Asked<()>>, countersign_store::Error> {
                     let Some(row) = tx.request(practice.id, id)? else { return Ok(None) };
                     event.prescriber = row.person;
                     event = event.clone().detail(&row.reason);
                     let Some(request) = read_request(tx, &row, at.now)? else { return Ok(None) };
-                    if let Err(refusal) = phrase.settle(tx, person, at.now)? {
+                    if let Err(refusal) = phrase.settle(tx, person)? {
                         return Ok(Some(Asked::NotConfirmed(refusal)));
                     }
                     // Before the passcode is looked at: what can't be done costs no passcode.
@@ -454,8 +521,10 @@ impl App {
                         return Ok(Some(Asked::NotConfirmed(refusal)));
                     }
                     tx.renew_passcode(session.id, at.now)?;
-                    tx.decide_request(id, RequestStage::Executed, person, at.now)?;
-                    carry_out(tx, &mailer, &row, permission, person, at)?;
+                    tx.decide_request(id, RequestStage::Executed, Some(person), at.now)?;
+                    if !carry_out(tx, &mailer, &practice, &row, permission, person, at)? {
+                        event = event.clone().reason("record_only");
+                    }
                     Ok(Some(Asked::Done(())))
                 };
                 let asked = work()?;
@@ -480,126 +549,114 @@ impl App {
         answer.ok_or(Error::NotFound)
     }
 
-    /// Tries the passphrase of somebody who is signed in: counted before it is looked at, as at the log-in.
+    /// Tries the passphrase of somebody who is known already, as far as `source` says so.
     pub(super) async fn try_phrase(
         &self,
         person: PersonId,
         typed: SecretText,
-        at: At,
+        source: &Source,
     ) -> Result<Phrase, Error> {
+        let turn = self.attempt_queues.wait(source).await?;
         let place = self.hashing.reserve()?;
+        let attempt = match self.begin_attempt(turn).await? {
+            Ok(attempt) => attempt,
+            Err(blocked) => {
+                return Ok(Phrase { right: false, paused: Some(blocked), before: None });
+            }
+        };
         let found = self.prescriber(person).await?;
-        let name_hash = sha256(found.sign_in.as_text().as_bytes());
-        let paused = self.count_passphrase_try(name_hash, at).await?;
         let iterations = self.options.iterations;
         let before = found.passphrase.as_ref().map(PassphraseHash::to_row);
         let hash = found.passphrase;
-        let right = match paused {
-            Some(_) => false,
-            None => {
-                place
-                    .run(move || {
-                        let hash = hash.unwrap_or_else(|| PassphraseHash::decoy(iterations));
-                        Passphrase::parse(&typed).is_ok_and(|phrase| hash.verify(&phrase))
-                    })
-                    .await?
-            }
-        };
-        Ok(Phrase { right, paused, before, name_hash })
+        let right = place
+            .run(move || {
+                let hash = hash.unwrap_or_else(|| PassphraseHash::decoy(iterations));
+                Passphrase::parse(&typed).is_ok_and(|phrase| hash.verify(&phrase))
+            })
+            .await?;
+        self.end_attempt(attempt, right).await?;
+        Ok(Phrase { right, paused: None, before })
     }
 
-    /// Counts a try of a passphrase before it is looked at; says whether tries pause.
-    pub(super) async fn count_passphrase_try(
+    /// Enters a registration or a licence. What is new and on which nothing rests stands at once, and so does what
+    /// is narrower or shorter than it was; what holds longer or for more waits for another person.
+    pub async fn enter_paper(
         &self,
-        name_hash: [u8; 32],
+        act: Act,
+        it: NewPaper,
         at: At,
-    ) -> Result<Option<countersign_domain::Blocked>, Error> {
-        let policy = self.options.policy;
-        let paused = self
+    ) -> Result<Asked<PaperDone>, Error> {
+        let (by, practice, mailer) = (act.desk.person, act.desk.practice.clone(), self.mailer());
+        let (place, paper) = (practice.id, it.paper.clone());
+        let known = self
             .store
-            .write("count_passphrase_try", move |tx| {
-                let failures = tx.sign_in_failures(&name_hash, at.now)?;
-                let blocked = failures.blocked(&policy.passphrase, at.now);
-                if blocked.is_none() {
-                    let counted = failures.failed(&policy.passphrase, at.now);
-                    tx.save_sign_in_failures(&name_hash, &counted, at.now)?;
-                }
-                Ok(blocked)
+            .read("known_papers", move |tx| {
+                let all = tx.authorities(place, it.person)?;
+                Ok(all.iter().any(|known| known.paper.is_same(&paper)))
             })
             .await?;
-        Ok(paused)
+        let change = if known { ConsoleChange::NarrowPaper } else { ConsoleChange::EnterPaper };
+        let asked = self
+            .console(act, change, at, move |tx, event| {
+                if let Some(person) = it.person
+                    && !tx.belongs(person, practice.id)?
+                {
+                    return Ok(None);
+                }
+                put_paper(tx, &mailer, &practice, by, &it, event, at)
+            })
+            .await?;
+        Ok(asked_of(asked))
     }
 
-    /// Enters a registration or a licence of somebody of the practice. `false` where the person is not
-    /// of it.
-    pub async fn enter_paper(&self, desk: &Desk, it: NewPaper, at: At) -> Result<bool, Error> {
-        if !desk.roles.iter().any(|role| matches!(role, Role::Administrator | Role::Designated)) {
-            return Err(Error::NotFound);
-        }
-        let (by, practice) = (desk.person, desk.practice.clone());
-        let made = self
-            .store
-            .write("enter_paper", move |tx| {
-                if !tx.is_member(it.person, practice.id)? {
-                    return Ok(false);
-                }
-                let known = tx.authorities(practice.id, Some(it.person))?;
-                let stops_at = it.paper.expires().end(&practice.zone);
-                // The same one with a new last day is renewed.
-                if let Some(known) = known.iter().find(|known| known.paper.is_same(&it.paper)) {
-                    tx.save_authority(&Authority {
-                        paper: it.paper.clone(),
-                        stops_at,
-                        warned: None,
-                        ..known.clone()
-                    })?;
-                } else {
-                    let made = Authority {
-                        id: AuthorityId::new(at.now, tx.rng())?,
-                        practice: practice.id,
-                        person: Some(it.person),
-                        paper: it.paper.clone(),
-                        stops_at,
-                        withdrawn: None,
-                        warned: None,
-                    };
-                    tx.create_authority(&made, at.now)?;
-                }
-                let event =
-                    Event::success(EventKind::AuthorityChanged, Actor::Person(by), at.support)
-                        .about(practice.id, it.person)
-                        .detail(&format!("{}, until {}", it.paper.label(), it.paper.expires()));
-                tx.append(&event, at.now)?;
-                Ok(true)
-            })
-            .await?;
-        Ok(made)
+    /// Ends a registration or a licence at once: it was withdrawn, suspended or given up (21 CFR 1311.125(d)(3)).
+    /// The permissions that rest on it are taken away; a second person confirms the record.
+    pub async fn end_paper(
+        &self,
+        act: Act,
+        person: Option<PersonId>,
+        id: AuthorityId,
+        reason: String,
+        at: At,
+    ) -> Result<Result<bool, Refusal>, Error> {
+        let (by, practice, mailer) = (act.desk.person, act.desk.practice.id, self.mailer());
+        self.console(act, ConsoleChange::NarrowPaper, at, move |tx, mut event| {
+            let found = tx.authority(practice, id)?;
+            let of = |it: &Authority| it.person.is_none() || it.person == person;
+            let Some(known) = found.filter(of) else { return Ok(None) };
+            event.prescriber = known.person;
+            if known.withdrawn.is_some() {
+                event.outcome = Outcome::Refused;
+                return Ok(Some((false, event.reason(Refusal::NoChange.code()))));
+            }
+            let ended = Authority { withdrawn: Some(at.now), ..known.clone() };
+            tx.save_authority(&ended)?;
+            let (actor, cause) = (Actor::Person(by), Cause::Withdrawn);
+            take_unsupported(tx, &mailer, &ended, cause, actor, true, at)?;
+            say_paper(tx, &mailer, &ended, by, at)?;
+            let event =
+                event.detail(&changed_paper(&ended.paper, &known.says(), &ended.says(), &reason));
+            Ok(Some((true, event)))
+        })
+        .await
     }
 
     /// Notes that something due was done. `false` where there is no such thing, or it was done.
     pub async fn deadline_done(
         &self,
-        desk: &Desk,
+        act: Act,
         id: DeadlineId,
         note: String,
         at: At,
-    ) -> Result<bool, Error> {
-        let (by, practice) = (desk.person, desk.practice.id);
-        let done = self
-            .store
-            .write("deadline_done", move |tx| {
-                if !tx.deadline_done(practice, id, Some(by), &note, at.now)? {
-                    return Ok(false);
-                }
-                let mut event =
-                    Event::success(EventKind::DeadlineDone, Actor::Person(by), at.support)
-                        .detail(&note);
-                event.practice = Some(practice);
-                tx.append(&event, at.now)?;
-                Ok(true)
-            })
-            .await?;
-        Ok(done)
+    ) -> Result<Result<bool, Refusal>, Error> {
+        let (by, practice) = (act.desk.person, act.desk.practice.id);
+        self.console(act, ConsoleChange::CloseDeadline, at, move |tx, event| {
+            if !tx.deadline_done(practice, id, Some(by), &note, at.now)? {
+                return Ok(None);
+            }
+            Ok(Some((true, event.detail(&note))))
+        })
+        .await
     }
 
     /// Looks at what has ended, or soon will: warns 30 days before, and takes a permission away where a
@@ -615,6 +672,7 @@ impl App {
                 remind_of_logs(tx, &mailer, at)?;
                 remind(tx, &mailer, at)?;
                 retire_worn_out(tx, &mailer, at)?;
+                tell_wrong_passcodes(tx, &mailer, at.now)?;
                 watch_papers(tx, &mailer, at)
             })
             .await?;
@@ -671,6 +729,8 @@ fn watch_papers(tx: &mut Tx<'_>, mailer: &Mailer, at: At) -> Result<u64, counter
     let soon = at.now.plus_seconds(i64::from(countersign_domain::WARN_DAYS + 1) * 86_400);
     let mut changed = 0;
     for it in tx.authorities_ending(soon)? {
+        // Read again under its lock: what somebody narrows meanwhile stays narrow.
+        let Some(it) = tx.authority(it.practice, it.id)? else { continue };
         let ended = !it.holds(at.now);
         // One warning before, and one word when it has ended.
         let told = it.warned.is_some_and(|when| !ended || when >= it.stops_at);
@@ -689,32 +749,7 @@ fn watch_papers(tx: &mut Tx<'_>, mailer: &Mailer, at: At) -> Result<u64, counter
         }
         mailer.tell_designated(tx, &notice, it.person, at.now)?;
         if ended {
-            let holders: BTreeSet<PersonId> = tx
-                .permissions(it.practice)?
-                .iter()
-                .filter(|row| it.person.is_none_or(|person| person == row.person))
-                .map(|row| row.person)
-                .collect();
-            for holder in holders {
-                for (practice, row) in tx.permissions_of(holder)? {
-                    if practice != it.practice || !row.permission.allows() {
-                        continue;
-                    }
-                    let of = tx.authority(practice, row.authority)?;
-                    let Some(of) = of else { continue };
-                    let licences = tx.authorities(practice, Some(holder))?;
-                    let licensed = licences.iter().any(|other| {
-                        matches!(other.paper, Paper::Licence(_))
-                            && other.paper.state() == of.paper.state()
-                            && other.holds(at.now)
-                    });
-                    if of.holds(at.now) && licensed {
-                        continue;
-                    }
-                    let (cause, actor) = (Cause::Expired, Actor::System);
-                    take_away(tx, mailer, holder, practice, row.authority, cause, actor, at)?;
-                }
-            }
+            take_unsupported(tx, mailer, &it, Cause::Expired, Actor::System, false, at)?;
         }
         tx.save_authority(&Authority { warned: Some(at.now), ..it })?;
         changed += 1;
@@ -722,7 +757,322 @@ fn watch_papers(tx: &mut Tx<'_>, mailer: &Mailer, at: At) -> Result<u64, counter
     Ok(changed)
 }
 
-fn desk(
+/// Takes away the permissions that rest on a registration or licence which no longer holds. `asks` is whether a
+/// second person is asked to confirm that: somebody said so, and no calendar.
+fn take_unsupported(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    it: &Authority,
+    cause: Cause,
+    actor: Actor,
+    asks: bool,
+    at: At,
+) -> Result<(), countersign_store::Error> {
+    let holders: BTreeSet<PersonId> = tx
+        .permissions(it.practice)?
+        .iter()
+        .filter(|row| it.person.is_none_or(|person| person == row.person))
+        .map(|row| row.person)
+        .collect();
+    for holder in holders {
+        for (practice, row) in tx.permissions_of(holder)? {
+            if practice != it.practice || !row.permission.allows() {
+                continue;
+            }
+            let holds = Practitioner::of(tx, holder, practice, at.now)?;
+            if holds.is_none_or(|it| it.is_in_force(row.authority)) {
+                continue;
+            }
+            if asks {
+                take_away_unasked(tx, mailer, holder, practice, row.authority, cause, actor, at)?;
+            } else {
+                take_away(tx, mailer, holder, practice, row.authority, cause, actor, at)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a change of a registration or licence was, for its record: before and after.
+fn changed_paper(paper: &Paper, before: &str, after: &str, reason: &str) -> String {
+    let before = if before.is_empty() { "none" } else { before };
+    format!("{}: {before} -> {after}. {reason}", paper.label())
+}
+
+/// Tells the holder and those who set access control of a change of a registration or licence.
+fn say_paper(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    it: &Authority,
+    by: PersonId,
+    at: At,
+) -> Result<(), countersign_store::Error> {
+    let owner = it.person.map(|id| tx.person(id)).transpose()?.flatten();
+    let whose = owner.as_ref().map_or("The institution", |person| &person.name);
+    let detail = format!("{whose}: {}, {}", it.paper.label(), it.says());
+    let (note, practice) = (Note::PaperChanged, it.practice);
+    let notice = Notice { note, practice, detail: &detail, path: "/portal" };
+    if let Some(person) = &owner {
+        mailer.inform(tx, person, &notice, at.now)?;
+    }
+    mailer.tell_designated(tx, &notice, it.person.or(Some(by)), at.now).map(drop)
+}
+
+/// Writes a registration or licence as far as one person may, and enters a change for the rest.
+fn put_paper(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    practice: &Practice,
+    by: PersonId,
+    it: &NewPaper,
+    mut event: Event,
+    at: At,
+) -> Result<Decided<PaperDone>, countersign_store::Error> {
+    event.prescriber = it.person;
+    let stops_at = |paper: &Paper| paper.expires().end(&practice.zone);
+    let known = tx.authorities(practice.id, it.person)?;
+    let id = known.iter().find(|known| known.paper.is_same(&it.paper)).map(|known| known.id);
+    let known = match id {
+        // Nobody else changes it until the commit.
+        Some(id) => tx.authority(practice.id, id)?,
+        None => None,
+    };
+    let relied = tx.is_relied_on(practice.id, it.person, id, &it.paper)?;
+    let before = known.as_ref().map(Authority::says).unwrap_or_default();
+    let moved = |known: &Authority| known.paper.state() != it.paper.state();
+    if relied && known.as_ref().is_some_and(moved) {
+        // The records of the old state are kept by its rules.
+        event.outcome = Outcome::Refused;
+        let refusal = AccessRefusal::OtherState;
+        return Ok(Some((Err(refusal), event.reason(refusal.code()))));
+    }
+    let now = match &known {
+        // The institution's own is named when the practice is founded.
+        None if it.person.is_none() => return Ok(None),
+        None if relied => None,
+        Some(known) if relied => {
+            let narrow = known.paper.narrowed(&it.paper);
+            // Where nothing of it is left, it ends until the rest is approved.
+            let withdrawn = known.withdrawn.or(narrow.is_none().then_some(at.now));
+            let paper = narrow.unwrap_or_else(|| known.paper.clone());
+            Some(Authority {
+                stops_at: known.stops_at.min(stops_at(&paper)),
+                paper,
+                withdrawn,
+                ..known.clone()
+            })
+        }
+        Some(known) => Some(Authority {
+            stops_at: stops_at(&it.paper),
+            paper: it.paper.clone(),
+            withdrawn: None,
+            ..known.clone()
+        }),
+        None => Some(Authority {
+            id: AuthorityId::new(at.now, tx.rng())?,
+            practice: practice.id,
+            person: it.person,
+            paper: it.paper.clone(),
+            stops_at: stops_at(&it.paper),
+            withdrawn: None,
+            warned: None,
+        }),
+    };
+    let waits = match &now {
+        None => true,
+        Some(now) => now.withdrawn.is_some() || it.paper.is_wider(&now.paper),
+    };
+    let mut saved = false;
+    if let Some(now) = &now {
+        saved = known.as_ref().is_none_or(|known| known.says() != now.says());
+        if known.is_none() {
+            tx.create_authority(now, at.now)?;
+        } else if saved {
+            tx.save_authority(&Authority { warned: None, ..now.clone() })?;
+        }
+        if saved {
+            if !now.holds(at.now) {
+                let ended = now.withdrawn.is_some();
+                let cause = if ended { Cause::Withdrawn } else { Cause::Expired };
+                take_unsupported(tx, mailer, now, cause, Actor::Person(by), true, at)?;
+            }
+            say_paper(tx, mailer, now, by, at)?;
+            event = event.detail(&changed_paper(&now.paper, &before, &now.says(), &it.reason));
+        }
+    }
+    if !waits {
+        let done = if saved {
+            Ok(PaperDone::Saved)
+        } else {
+            event.outcome = Outcome::Refused;
+            event = event.reason(AccessRefusal::NoChange.code());
+            Err(AccessRefusal::NoChange)
+        };
+        return Ok(Some((done, event)));
+    }
+    let wanted = Wanted::Paper {
+        person: it.person,
+        authority: id,
+        paper: it.paper.clone(),
+        before: now.as_ref().map(Authority::says).unwrap_or_default(),
+    };
+    if saved {
+        tx.append(&event, at.now)?;
+    }
+    let asked = put_request(tx, mailer, practice.id, by, &wanted, &it.reason, at)?;
+    Ok(asked.map(|(asked, event)| {
+        let done = match asked {
+            Ok(_) if saved => Ok(PaperDone::SavedAndWaits),
+            Ok(_) => Ok(PaperDone::Waits),
+            Err(refusal) if saved => Ok(PaperDone::SavedAlone(refusal)),
+            Err(refusal) => Err(refusal),
+        };
+        (done, event)
+    }))
+}
+
+/// Enters a change for a second person; what takes a permission away works at once. Nothing where it is about
+/// nobody of the practice.
+pub(super) fn put_request(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    practice: PracticeId,
+    person: PersonId,
+    wanted: &Wanted,
+    reason: &str,
+    at: At,
+) -> Result<Decided<RequestId>, countersign_store::Error> {
+    let by = tx.acting(person, practice, at.now)?;
+    let id = RequestId::new(at.now, tx.rng())?;
+    let mut body = wanted.body();
+    if let (RequestBody::Grant { registration, .. }, Some(authority)) =
+        (&mut body, wanted.authority())
+    {
+        *registration = tx.authority(practice, authority)?.map(|it| it.says()).unwrap_or_default();
+    }
+    let row = RequestRow {
+        id,
+        practice,
+        person: wanted.person(),
+        authority: wanted.authority(),
+        body,
+        reason: reason.to_owned(),
+        entered_by: person,
+        entered: at.now,
+        stage: RequestStage::Entered,
+        decided: None,
+    };
+    let Some(matter) = matter(tx, &row, at.now)? else { return Ok(None) };
+    let entered = match enter(id, matter, reason, by, at.now) {
+        Ok(_) if changes_nothing(tx, &row)? => Err(AccessRefusal::NoChange),
+        Ok(_) if leaves_nobody(tx, &row)? => Err(AccessRefusal::LastOne),
+        Ok(_) if lacks_internal_code(tx, &row)? => Err(AccessRefusal::NoInternalCode),
+        other => other,
+    };
+    let mut event =
+        Event::success(EventKind::RequestEntered, Actor::Person(person), at.support).detail(reason);
+    event.practice = Some(practice);
+    event.prescriber = row.person;
+    let request = match entered {
+        Ok(request) => request,
+        Err(refusal) => {
+            event.outcome = Outcome::Refused;
+            return Ok(Some((Err(refusal), event.reason(refusal.code()))));
+        }
+    };
+    tx.create_request(&RequestRow { reason: request.reason, ..row })?;
+    // What takes away works at once; the second person confirms the record.
+    if let Wanted::Permission { person: holder, authority, change: Change::Revoke(cause) } = wanted
+    {
+        let actor = Actor::Person(person);
+        take_away(tx, mailer, *holder, practice, *authority, *cause, actor, at)?;
+    }
+    let name = wanted.person().map(|id| tx.person(id)).transpose()?.flatten();
+    let notice = Notice {
+        note: Note::RequestWaiting,
+        practice,
+        detail: &wanted.said(name.as_ref().map_or("", |found| &found.name)),
+        path: &format!("/practice/{practice}/requests/{id}"),
+    };
+    mailer.tell_designated(tx, &notice, Some(person), at.now)?;
+    Ok(Some((Ok(id), event)))
+}
+
+/// What the console says of something that access control decides on.
+fn asked_of<T>(asked: Result<Result<T, AccessRefusal>, Refusal>) -> Asked<T> {
+    match asked {
+        Ok(Ok(done)) => Asked::Done(done),
+        Ok(Err(refusal)) => Asked::Refused(refusal),
+        Err(refusal) => Asked::NotConfirmed(refusal),
+    }
+}
+
+/// Settles what is due about a reported loss of somebody, once no report about them waits any more.
+fn settle_loss(
+    tx: &mut Tx<'_>,
+    practice: PracticeId,
+    holder: PersonId,
+    by: PersonId,
+    reason: &str,
+    at: At,
+) -> Result<(), countersign_store::Error> {
+    let waits = tx
+        .open_requests_about(holder)?
+        .into_iter()
+        .any(|row| row.practice == practice && matches!(row.body, RequestBody::Revoke { .. }));
+    if waits {
+        return Ok(());
+    }
+    let note = format!("Not confirmed: {reason}");
+    for it in tx.deadlines(practice, 200)? {
+        let about = it.person == Some(holder) && it.kind == "loss_reported";
+        if about
+            && it.done.is_none()
+            && tx.deadline_done(practice, it.id, Some(by), &note, at.now)?
+        {
+            let event = Event::success(EventKind::DeadlineDone, Actor::Person(by), at.support)
+                .about(practice, holder)
+                .detail(&note);
+            tx.append(&event, at.now)?;
+        }
+    }
+    Ok(())
+}
+
+/// Closes the changes about somebody that a newer decision has overtaken: those that would give, and of the whole
+/// practice where the person is no longer of it.
+fn overtake(
+    tx: &mut Tx<'_>,
+    person: PersonId,
+    at: At,
+    which: impl Fn(&RequestRow) -> bool,
+) -> Result<(), countersign_store::Error> {
+    for row in tx.open_requests_about(person)?.into_iter().filter(|row| which(row)) {
+        tx.decide_request(row.id, RequestStage::Overtaken, None, at.now)?;
+        let event = Event::success(EventKind::RequestOvertaken, Actor::System, at.support)
+            .about(row.practice, person)
+            .detail(&row.reason);
+        tx.append(&event, at.now)?;
+    }
+    Ok(())
+}
+
+/// Closes all changes about somebody who no longer has a role in a practice, but for what was taken away.
+pub(super) fn overtake_if_gone(
+    tx: &mut Tx<'_>,
+    person: PersonId,
+    practice: PracticeId,
+    at: At,
+) -> Result<(), countersign_store::Error> {
+    if tx.is_member(person, practice)? {
+        return Ok(());
+    }
+    overtake(tx, person, at, |row| {
+        row.practice == practice && !matches!(row.body, RequestBody::Revoke { .. })
+    })
+}
+
+pub(super) fn desk(
     tx: &mut Tx<'_>,
     person: PersonId,
     practice: PracticeId,
@@ -754,7 +1104,20 @@ fn subject(
     let Some(authority) = tx.authority(practice, authority)? else { return Ok(None) };
     let theirs = authority.person.is_none_or(|owner| owner == person);
     let Some(dea) = authority.paper.dea().filter(|_| theirs) else { return Ok(None) };
-    Ok(Some(Subject { person: tx.acting(person, practice, now)?, dea, location: practice }))
+    Ok(Some(Subject {
+        person: tx.acting(person, practice, now)?,
+        dea,
+        registration: authority.says(),
+        in_force: authority.holds(now),
+        location: practice,
+    }))
+}
+
+/// Whether a change still waits for a second person.
+pub fn still_waits(row: &RequestRow, now: Timestamp) -> bool {
+    let runs_out = row.entered.plus_seconds(REQUEST_DAYS * 86_400);
+    let works = matches!(row.body, RequestBody::Revoke { .. });
+    row.stage == RequestStage::Entered && (works || now < runs_out)
 }
 
 /// What a change is about, with the people as they are now; nothing where it is about nobody of the
@@ -766,7 +1129,7 @@ fn matter(
 ) -> Result<Option<Matter>, countersign_store::Error> {
     let practice = row.practice;
     let change = match &row.body {
-        RequestBody::Grant { verified } => {
+        RequestBody::Grant { verified, .. } => {
             Change::Grant { verified: verified.parse::<Date>().ok() }
         }
         RequestBody::Revoke { cause } => match Cause::from_code(cause) {
@@ -776,7 +1139,8 @@ fn matter(
         RequestBody::Role { role, unit, give } => {
             let role = Role::from_code(role).filter(|role| role.takes_two());
             let (Some(role), Some(person)) = (role, row.person) else { return Ok(None) };
-            if !tx.is_member(person, practice)? {
+            // Somebody who is invited is none of the practice yet.
+            if !tx.belongs(person, practice)? {
                 return Ok(None);
             }
             let person = tx.acting(person, practice, now)?;
@@ -786,6 +1150,27 @@ fn matter(
         RequestBody::Provider { issuer, accepted, give } => {
             let (issuer, accepted, give) = (issuer.clone(), accepted.clone(), *give);
             return Ok(Some(Matter::Provider { practice, issuer, accepted, give }));
+        }
+        RequestBody::Paper { paper, before } => {
+            let Some(paper) = Paper::of_parts(paper) else { return Ok(None) };
+            if let Some(person) = row.person
+                && !tx.belongs(person, practice)?
+            {
+                return Ok(None);
+            }
+            let person = match row.person {
+                Some(person) => Some(tx.acting(person, practice, now)?),
+                None => None,
+            };
+            let label = paper.full_label();
+            let before = if before.is_empty() { "none" } else { before };
+            return Ok(Some(Matter::Paper {
+                person,
+                practice,
+                authority: row.authority,
+                before: format!("{label}: {before}"),
+                after: format!("{label}: {}", paper.says()),
+            }));
         }
     };
     let (Some(person), Some(authority)) = (row.person, row.authority) else { return Ok(None) };
@@ -818,7 +1203,79 @@ fn changes_nothing(tx: &mut Tx<'_>, row: &RequestRow) -> Result<bool, countersig
                 .any(|(known, values)| known == issuer && (values == accepted || !give));
             same == *give
         }
+        RequestBody::Paper { paper, .. } => {
+            let known = match row.authority {
+                Some(id) => tx.authority(row.practice, id)?,
+                None => None,
+            };
+            let paper = Paper::of_parts(paper);
+            known.is_some_and(|it| it.withdrawn.is_none() && Some(&it.paper) == paper.as_ref())
+        }
     })
+}
+
+/// Whether a role that is taken would be nobody's any more, though the practice can't be without it.
+fn leaves_nobody(tx: &mut Tx<'_>, row: &RequestRow) -> Result<bool, countersign_store::Error> {
+    let RequestBody::Role { role, give: false, .. } = &row.body else { return Ok(false) };
+    let known = Role::from_code(role);
+    if !matches!(known, Some(Role::Administrator | Role::Designated)) {
+        return Ok(false);
+    }
+    let others = tx
+        .roles_in(row.practice)?
+        .into_iter()
+        .any(|it| Some(it.role) == known && it.ended.is_none() && Some(it.person) != row.person);
+    Ok(!others)
+}
+
+/// Whether what a change is about was changed after it was entered: then it would undo a newer decision.
+fn is_overtaken(tx: &mut Tx<'_>, row: &RequestRow) -> Result<bool, countersign_store::Error> {
+    let authority = match row.authority {
+        Some(id) => tx.authority(row.practice, id)?,
+        None => None,
+    };
+    Ok(match &row.body {
+        RequestBody::Grant { registration, .. } => {
+            let now = authority.map(|it| it.says()).unwrap_or_default();
+            !registration.is_empty() && *registration != now
+        }
+        // The record is confirmed, and what was decided since stands.
+        RequestBody::Revoke { .. } => false,
+        RequestBody::Role { role, .. } => tx.roles_in(row.practice)?.into_iter().any(|it| {
+            Some(it.person) == row.person
+                && it.role.code() == role
+                && (it.since > row.entered || it.ended.is_some_and(|at| at > row.entered))
+        }),
+        RequestBody::Provider { issuer, .. } => {
+            tx.provider_changed_after(row.practice, issuer, row.entered)?
+        }
+        RequestBody::Paper { paper, before } => {
+            if let Some(it) = authority {
+                it.says() != *before
+            } else {
+                let paper = Paper::of_parts(paper);
+                let all = tx.authorities(row.practice, row.person)?;
+                all.iter().any(|it| paper.as_ref().is_some_and(|new| it.paper.is_same(new)))
+            }
+        }
+    })
+}
+
+/// Whether it grants an institution's registration to somebody who has no code there (21 CFR 1311.120(b)(1)(ii)).
+fn lacks_internal_code(
+    tx: &mut Tx<'_>,
+    row: &RequestRow,
+) -> Result<bool, countersign_store::Error> {
+    let (RequestBody::Grant { .. }, Some(person), Some(authority)) =
+        (&row.body, row.person, row.authority)
+    else {
+        return Ok(false);
+    };
+    let number = tx.authority(row.practice, authority)?.and_then(|it| it.paper.dea());
+    // Also where somebody has entered the institution's number as their own.
+    let of_institution = number.is_some()
+        && tx.authorities(row.practice, None)?.iter().any(|it| it.paper.dea() == number);
+    Ok(of_institution && tx.internal_code(row.practice, person)?.is_none())
 }
 
 /// Reads a change with the people as they are now.
@@ -831,6 +1288,8 @@ fn read_request(
     let state = match (row.stage, row.decided) {
         (RequestStage::Executed, Some((by, at))) => RequestState::Executed { by, at },
         (RequestStage::Rejected, Some((by, at))) => RequestState::Rejected { by, at },
+        (RequestStage::Withdrawn, Some((_, at))) => RequestState::Withdrawn { at },
+        (RequestStage::Overtaken, _) => RequestState::Overtaken,
         _ => RequestState::Entered,
     };
     Ok(Some(Request {
@@ -840,6 +1299,7 @@ fn read_request(
         entered_by: tx.acting(row.entered_by, row.practice, now)?,
         entered: row.entered,
         state,
+        overtaken: is_overtaken(tx, row)?,
     }))
 }
 
@@ -856,27 +1316,37 @@ fn trial(
 ) -> Result<Result<Option<Permission>, AccessRefusal>, countersign_store::Error> {
     let by = tx.acting(person, practice.id, now)?;
     let (setting, mut request) = (practice.setting, request.clone());
-    let (Some(holder), Some(authority)) = (row.person, row.authority) else {
+    let about = row.person.zip(row.authority);
+    let about = about.filter(|_| matches!(request.matter, Matter::Permission { .. }));
+    let Some((holder, authority)) = about else {
         if request.is_open(now) && changes_nothing(tx, row)? {
             return Ok(Err(AccessRefusal::NoChange));
         }
+        if request.is_open(now) && leaves_nobody(tx, row)? {
+            return Ok(Err(AccessRefusal::LastOne));
+        }
         return Ok(request.carry_out(&by, Confirmed(shown), setting, now).map(|()| None));
     };
+    if request.is_open(now) && lacks_internal_code(tx, row)? {
+        return Ok(Err(AccessRefusal::NoInternalCode));
+    }
     let solo = setting == Setting::Practitioners && registrants(tx, practice.id, now)? == 1;
     let mut permission = tx.permission(holder, practice.id, authority)?;
     let done = request.execute(&mut permission, &by, Confirmed(shown), setting, solo, now);
     Ok(done.map(|()| Some(permission)))
 }
 
-/// Does what a change says, once the second person has executed it.
+/// Does what a change says, once the second person has executed it. `false` where something newer was decided, and
+/// the record alone is confirmed.
 fn carry_out(
     tx: &mut Tx<'_>,
     mailer: &Mailer,
+    place: &Practice,
     row: &RequestRow,
     permission: Option<Permission>,
     by: PersonId,
     at: At,
-) -> Result<(), countersign_store::Error> {
+) -> Result<bool, countersign_store::Error> {
     let (practice, actor) = (row.practice, Actor::Person(by));
     let mut event = Event::success(EventKind::RoleChanged, actor, at.support);
     event.practice = Some(practice);
@@ -886,12 +1356,15 @@ fn carry_out(
             let (Some(authority), Some(permission)) = (row.authority, permission) else {
                 return Err(Tx::broken("a change without a registration"));
             };
+            if tx.permission(holder, practice, authority)? == permission {
+                return Ok(false);
+            }
             tx.save_permission(holder, practice, authority, &permission)?;
             let cause = match permission {
                 Permission::Revoked { cause, .. } => Some(cause),
                 Permission::Granted { .. } | Permission::None => None,
             };
-            say_permission(tx, mailer, holder, practice, authority, cause, actor, at)
+            say_permission(tx, mailer, holder, practice, authority, cause, actor, at)?;
         }
         (RequestBody::Role { role, unit, give }, Some(person)) => {
             let known = Role::from_code(role).ok_or_else(|| Tx::broken("a role that is none"))?;
@@ -900,7 +1373,8 @@ fn carry_out(
                 tx.give_role(person, practice, known, unit, at.now)?;
             }
             let how = if *give { "given" } else { "taken" };
-            tx.append(&event.reason(how).detail(&format!("{role} {unit}")), at.now)
+            tx.append(&event.reason(how).detail(&format!("{role} {unit}")), at.now)?;
+            overtake_if_gone(tx, person, practice, at)?;
         }
         (RequestBody::Provider { issuer, accepted, give }, _) => {
             if *give {
@@ -910,10 +1384,39 @@ fn carry_out(
             }
             event.kind = EventKind::ProviderChanged;
             let how = if *give { "given" } else { "taken" };
-            tx.append(&event.reason(how).detail(&format!("{issuer} {accepted}")), at.now)
+            tx.append(&event.reason(how).detail(&format!("{issuer} {accepted}")), at.now)?;
         }
-        _ => Err(Tx::broken("a change about nobody")),
+        (RequestBody::Paper { paper, before }, person) => {
+            let paper = Paper::of_parts(paper).ok_or_else(|| Tx::broken("a paper that is none"))?;
+            let known = match row.authority {
+                Some(id) => tx.authority(practice, id)?,
+                None => None,
+            };
+            let it = Authority {
+                id: match row.authority {
+                    Some(id) => id,
+                    None => AuthorityId::new(at.now, tx.rng())?,
+                },
+                practice,
+                person,
+                stops_at: paper.expires().end(&place.zone),
+                paper,
+                withdrawn: None,
+                warned: None,
+            };
+            if known.is_some() {
+                tx.save_authority(&it)?;
+            } else {
+                tx.create_authority(&it, at.now)?;
+            }
+            event.kind = EventKind::AuthorityChanged;
+            let detail = changed_paper(&it.paper, before, &it.says(), &row.reason);
+            tx.append(&event.detail(&detail), at.now)?;
+            say_paper(tx, mailer, &it, by, at)?;
+        }
+        _ => return Err(Tx::broken("a change about nobody")),
     }
+    Ok(true)
 }
 
 /// Takes one permission away at once, with its record.
@@ -928,6 +1431,12 @@ fn take_away(
     actor: Actor,
     at: At,
 ) -> Result<bool, countersign_store::Error> {
+    // A grant that waits was entered before this was known.
+    overtake(tx, holder, at, |row| {
+        row.practice == practice
+            && row.authority == Some(authority)
+            && matches!(row.body, RequestBody::Grant { .. })
+    })?;
     let before = tx.permission(holder, practice, authority)?;
     let mut permission = before;
     revoke_now(&mut permission, cause, at.now);
@@ -1028,6 +1537,9 @@ pub(super) fn leave(
     at: At,
 ) -> Result<(), countersign_store::Error> {
     let (cause, actor) = (Cause::Left, Actor::Person(by));
+    overtake(tx, holder, at, |row| {
+        row.practice == practice && matches!(row.body, RequestBody::Grant { .. })
+    })?;
     for (place, row) in tx.permissions_of(holder)? {
         if place == practice {
             take_away_unasked(tx, mailer, holder, practice, row.authority, cause, actor, at)?;
@@ -1049,6 +1561,7 @@ pub(super) fn suspend(
     at: At,
 ) -> Result<(), countersign_store::Error> {
     let Some(person) = tx.person(holder)? else { return Ok(()) };
+    overtake(tx, holder, at, |row| matches!(row.body, RequestBody::Grant { .. }))?;
     for (practice, row) in tx.permissions_of(holder)? {
         take_away_unasked(tx, mailer, holder, practice, row.authority, cause, actor, at)?;
     }

@@ -7,6 +7,7 @@ use countersign_domain::{
     Actor, DisableReason, Event, EventKind, Outcome, PersonId, PhoneNumber, PracticeId, Refusal,
     Timestamp, Token, TokenId, TokenState,
     access::Cause,
+    console::ConsoleChange,
     enrolment::LinkSecret,
     proofing::{ActivationRefusal, Channel, Piece, may_activate},
 };
@@ -268,6 +269,7 @@ impl App {
                 tx.lock_prescriber(person)?;
                 tx.use_repudiation(&digest, at.now)?;
                 tx.end_sessions_of(person)?;
+                tx.forget_browsers_of(person, None)?;
                 let reason = DisableReason::TemporarilyUnavailable;
                 for TokenRow { mut token, mark, .. } in tx.tokens_of(person)? {
                     if !token.is_active() {
@@ -298,33 +300,31 @@ impl App {
     /// print is on record.
     pub async fn print_letter(
         &self,
-        desk: &super::Desk,
+        act: super::Act,
         id: countersign_domain::MessageId,
         at: At,
-    ) -> Result<Option<Message>, Error> {
-        let (by, practice) = (desk.person, desk.practice.id);
-        let letter = self
-            .store
-            .write("print_letter", move |tx| {
-                let Some(message) = tx.message(practice, id)? else { return Ok(None) };
-                // Nobody prints what activates a token of their own.
-                if message.channel != Channel::Post
-                    || message.done.is_some()
-                    || message.person == Some(by)
-                {
-                    return Ok(None);
-                }
-                tx.message_tried(id, "printed", Some(at.now), at.now)?;
-                let mut event =
-                    Event::success(EventKind::LetterPrinted, Actor::Person(by), at.support)
-                        .detail(&message.kind);
-                event.practice = Some(practice);
-                event.prescriber = message.person;
-                tx.append(&event, at.now)?;
-                Ok(Some(message))
-            })
-            .await?;
-        Ok(letter)
+    ) -> Result<Result<Message, countersign_domain::Refusal>, Error> {
+        let (by, practice) = (act.desk.person, act.desk.practice.id);
+        self.console(act, ConsoleChange::PrintLetter, at, move |tx, event| {
+            let Some(message) = tx.message(practice, id)? else { return Ok(None) };
+            if message.channel != Channel::Post || message.done.is_some() {
+                return Ok(None);
+            }
+            // Nobody prints what activates a token of their own, by whatever account.
+            let me = tx.acting(by, practice, at.now)?;
+            let own = match message.person {
+                Some(person) => tx.acting(person, practice, at.now)?.is(&me),
+                None => false,
+            };
+            if own {
+                return Ok(None);
+            }
+            tx.message_tried(id, "printed", Some(at.now), at.now)?;
+            let mut event = event.detail(&message.kind);
+            event.prescriber = message.person;
+            Ok(Some((message, event)))
+        })
+        .await
     }
 
     /// The letters of a practice that wait for a printer, newest first, and the newest other messages.

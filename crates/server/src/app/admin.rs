@@ -336,6 +336,7 @@ impl App {
                 tx.close_account(found.id)?;
                 tx.end_sessions_of(found.id)?;
                 tx.end_launched_sessions_of(found.id)?;
+                tx.forget_browsers_of(found.id, None)?;
                 tx.append(&event, at.now)?;
                 suspend(tx, &mailer, found.id, Cause::Left, Actor::Operator, "", at)?;
                 // Its passcodes must not verify for other systems either.
@@ -528,7 +529,9 @@ impl App {
             .store
             .write("install_demo_invitation", move |tx| {
                 let by = Actor::Operator;
-                Ok(make_invitation(tx, &mailer, by, practice, &invitee, at)?.1)
+                let (_, link, event) = make_invitation(tx, &mailer, by, practice, &invitee, at)?;
+                tx.append(&event, at.now)?;
+                Ok(link)
             })
             .await?;
         Ok(link)

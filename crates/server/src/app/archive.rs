@@ -5,13 +5,14 @@ use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use countersign_domain::{
     Actor, Date, DeadlineId, Event, EventKind, Outcome, PersonId, PracticeId, PrescriptionId,
-    TimeZone, Timestamp, one_business_day_after, prescription::State,
+    Refusal, TimeZone, Timestamp, console::ConsoleChange, one_business_day_after,
+    prescription::State,
 };
 use countersign_store::{Archived, Deadline, MonthlyLog, Tx};
 use serde_json::{Value, json};
 
 use super::{
-    App, At, Desk, Error,
+    Act, App, At, Desk, Error,
     access::RECORD_ROLES,
     notices::{Mailer, Note, Notice},
 };
@@ -37,9 +38,11 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub(super) fn of(it: Archived) -> Self {
-        let said = record::said(&it.record.jws).unwrap_or_default();
-        Self { it, said }
+    /// An archived record that does not read back is a fault, and no empty line in a log or an export.
+    pub(super) fn of(it: Archived) -> Result<Self, countersign_store::Error> {
+        let corrupt = countersign_store::Error::Corrupt { column: "signed_record.sealed" };
+        let said = record::said(&it.record.jws).ok_or(corrupt)?;
+        Ok(Self { it, said })
     }
 
     /// A text of the record, by its JSON pointer (RFC 6901); empty where it says none.
@@ -138,16 +141,21 @@ pub fn rendered(entries: &[Entry], format: Format, title: &str) -> Vec<u8> {
 }
 
 fn csv(entries: &[Entry]) -> String {
-    const HEAD: &str = "signed_at,patient,birth_date,mrn,drug,strength,form,schedule,quantity,unit,refills,earliest_fill,directions,pharmacy,practitioner,npi,dea,state,disowned,id,key_id\r\n";
+    const HEAD: &str = "signed_at,patient,birth_date,mrn,drug,strength,form,schedule,quantity,unit,refills,earliest_fill,directions,pharmacy,practitioner,npi,dea,state,disowned,id,key_id,days_supply,last_fill,series,supervisor\r\n";
     let mut text = HEAD.to_owned();
     for entry in entries {
-        let record = &entry.it.record;
+        let signed = &entry.it.record;
         let refills = entry.number("/prescription/refills").to_string();
         let (id, disowned) = (
-            record.prescription.to_string(),
+            signed.prescription.to_string(),
             entry.it.disowned.map(Timestamp::minute_text).unwrap_or_default(),
         );
         let of = |path: &str| entry.text(path);
+        let days = match entry.number("/prescription/days_supply") {
+            0 => String::new(),
+            days => days.to_string(),
+        };
+        let series = record::series(&entry.said);
         let cells = [
             of("/signed_at"),
             of("/prescription/patient/name"),
@@ -169,7 +177,11 @@ fn csv(entries: &[Entry]) -> String {
             entry.it.state.code(),
             &disowned,
             &id,
-            &record.key_id,
+            &signed.key_id,
+            &days,
+            of("/prescription/last_fill"),
+            &series,
+            of("/prescription/supervisor/name"),
         ];
         let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
         text.push_str(&cells.join(","));
@@ -211,13 +223,14 @@ impl App {
                 let Some(range) = month_range(&month, &rules.zone) else { return Ok(None) };
                 let found = tx.records_of(person, range, MOST_RECORDS)?;
                 let full = i64::try_from(found.len()).is_ok_and(|len| len >= MOST_RECORDS);
-                let entries = found.into_iter().map(Entry::of).collect();
+                let entries = found.into_iter().map(Entry::of).collect::<Result<_, _>>()?;
                 let mut logs = Vec::new();
                 for log in tx.logs_of(person)? {
                     let name = tx.practice_name(log.practice)?.unwrap_or_default();
                     logs.push((log, name));
                 }
-                let not_sent = tx.not_sent(person, 50)?.into_iter().map(Entry::of).collect();
+                let not_sent = tx.not_sent(person, 50)?;
+                let not_sent = not_sent.into_iter().map(Entry::of).collect::<Result<_, _>>()?;
                 Ok(Some(OwnLog { month, this_month, entries, full, not_sent, logs }))
             })
             .await?
@@ -283,6 +296,25 @@ impl App {
         Ok(())
     }
 
+    /// The records of a practice that a search finds, to leave as a file: with a passcode where the last one is
+    /// old, and on record.
+    pub async fn export_records(
+        &self,
+        act: Act,
+        search: Search,
+        at: At,
+    ) -> Result<Result<Vec<Entry>, Refusal>, Error> {
+        let found = self.search_records(&act.desk, search, at).await?;
+        let (person, practice) = (act.desk.person, act.desk.practice.id);
+        let what = format!("{} records of the practice", found.len());
+        let noted = self
+            .console(act, ConsoleChange::ExportRecords, at, move |_, event| {
+                Ok(Some(((), event.about(practice, person).detail(&what))))
+            })
+            .await?;
+        Ok(noted.map(|()| found))
+    }
+
     /// The records of a practice that a search finds, newest first: for those who administer it.
     pub async fn search_records(
         &self,
@@ -309,7 +341,7 @@ impl App {
                         // The oldest of a part comes again with the next one.
                         to = Timestamp::from_micros(it.record.signed.micros() + 1);
                         if seen.insert(it.record.prescription) {
-                            found.push(Entry::of(it));
+                            found.push(Entry::of(it)?);
                         }
                     }
                     found.retain(|it| search.finds(it));
@@ -404,8 +436,8 @@ fn make_log(
     }
     // All of them: what is given out as the log of a month is the whole of it.
     let found = tx.records_of(*person, *range, i64::MAX)?;
-    let entries: Vec<Entry> =
-        found.into_iter().filter(|it| it.record.practice == *practice).map(Entry::of).collect();
+    let entries = found.into_iter().filter(|it| it.record.practice == *practice).map(Entry::of);
+    let entries = entries.collect::<Result<Vec<_>, _>>()?;
     tx.keep_log(*practice, *person, month, &csv(&entries), at.now)?;
     let Some(person) = tx.person(*person)? else { return Ok(()) };
     let notice = Notice {

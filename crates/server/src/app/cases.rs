@@ -6,11 +6,13 @@ use countersign_domain::{
     Actor, CaseId, Date, Event, EventKind, Npi, Outcome, PersonId, PracticeId, Purpose, Role,
     Standing, Timestamp,
     access::Setting,
+    console::ConsoleChange,
     identity::{Difference, Identity, Match, PersonName, compare},
     proofing::{
         Assurance, Case, CaseRefusal, Channel, Evidence, InPerson, Missing, PhotoId, Provider,
         missing,
     },
+    shown_line,
 };
 use countersign_store::{
     CasePurpose, CaseRow, CaseState, EvidenceRow, Person, Profile, ProofingTry, Session, Stage, Tx,
@@ -435,23 +437,20 @@ impl App {
         at: At,
     ) -> Result<Asked<Result<(), CaseRefusal>>, Error> {
         let policy = self.options.policy;
-        let role = match decision {
-            Decision::InPerson(_) | Decision::Near | Decision::NotNear => Role::Proofing,
-            Decision::Issue => Role::Issuing,
-        };
-        if !desk.roles.contains(&role) {
+        let rule = match decision {
+            Decision::InPerson(_) => ConsoleChange::ProofInPerson,
+            Decision::Near | Decision::NotNear => ConsoleChange::DecideNear,
+            Decision::Issue => ConsoleChange::AuthorizeIssue,
+        }
+        .rule();
+        if !rule.allows(&desk.roles) {
             return Err(Error::NotFound);
         }
         let (person, practice, mailer) = (desk.person, desk.practice.clone(), self.mailer());
-        let kind = match decision {
-            Decision::InPerson(_) => EventKind::IdentityProofed,
-            Decision::Near | Decision::NotNear => EventKind::NearMatchDecided,
-            Decision::Issue => EventKind::IssueAuthorized,
-        };
         let session = session.id;
         let done = self
             .decide("decide_case", person, session, at.now, move |account, tx| {
-                let mut event = Event::success(kind, Actor::Person(person), at.support);
+                let mut event = Event::success(rule.event, Actor::Person(person), at.support);
                 event.practice = Some(practice.id);
                 let Some(row) = tx.case(practice.id, id)? else {
                     event.outcome = Outcome::Refused;
@@ -586,7 +585,7 @@ fn take_reply(
     if weak {
         return Ok(Err(ReplyRefusal::Weak));
     }
-    let clip = |text: &str| text.chars().take(200).collect::<String>();
+    let clip = |text: &str| shown_line(text, 200);
     let evidence = EvidenceRow::Provider {
         issuer: issuer.to_owned(),
         subject: clip(&claims.sub),

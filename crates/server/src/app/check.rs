@@ -4,8 +4,8 @@ use std::collections::{HashMap, hash_map::Entry};
 
 use countersign_crypto::sha256;
 use countersign_domain::{
-    Actor, CredentialId, Event, EventKind, Failures, PasscodeCheck, PersonId, Policy, Purpose,
-    Refusal, Timestamp, Token, check_passcode,
+    Actor, CredentialId, Event, EventKind, PasscodeCheck, PasscodeFailures, PersonId, Policy,
+    Purpose, Refusal, Timestamp, Token, check_passcode,
     otp::{OneTimePasscode, find},
 };
 use countersign_store::{ApiKey, Tx};
@@ -27,6 +27,9 @@ pub struct CheckRequest {
     content: Option<[u8; 32]>,
     at: At,
     policy: Policy,
+    /// A notice of non-compliance concerns this build: no passcode signs. It reads no row: where such a notice is
+    /// open, the token's own row says that it does not sign.
+    noncompliant: bool,
     burned: Burned,
     consumed: Consumed,
 }
@@ -73,6 +76,7 @@ impl App {
             content,
             at,
             policy: self.options.policy,
+            noncompliant: self.is_noncompliant(),
             burned: self.burned.clone(),
             consumed,
         };
@@ -166,6 +170,9 @@ pub(super) fn run(
         let there = row.token.practice != Some(key.practice) && request.purpose == Purpose::Sign;
         let until = if there { tx.may_sign_until(prescriber, key.practice)? } else { None };
         let result = result.and_then(|step| {
+            if request.noncompliant && request.purpose == Purpose::Sign {
+                return Err(Refusal::NotPermitted);
+            }
             if there {
                 // The row says until when it signs in its own practice; each has a permission of its own.
                 let activated = row.token.activated.is_some();
@@ -251,6 +258,6 @@ pub(super) fn spend(
 }
 
 struct Owner {
-    before: Failures,
-    now: Failures,
+    before: PasscodeFailures,
+    now: PasscodeFailures,
 }

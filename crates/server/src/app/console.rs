@@ -2,16 +2,36 @@
 //! the time zone of its deadlines, models of tokens that it does not want. And its founding.
 
 use countersign_domain::{
-    Actor, AuthorityId, Event, EventKind, ModelCode, Outcome, PersonId, PracticeId, Refusal, Role,
-    SignInName, TimeZone, Timestamp, Token, TokenModel, access::Setting, enrolment::Stage as Step,
+    Actor, AuthorityId, Event, EventKind, ModelCode, Outcome, PersonId, PracticeId, Purpose,
+    Refusal, Role, SignInName, TimeZone, Timestamp, Token, TokenModel, access::Setting,
+    console::ConsoleChange, enrolment::Stage as Step, marks::Marks,
 };
-use countersign_store::{Authority, CasePurpose, InvitationRow, Invited, Member, Paper, Tx};
+use countersign_store::{
+    Authority, CasePurpose, InvitationRow, Invited, Paper, Session, Tx, marks_of,
+};
 
 use super::{
-    App, At, Desk, Error, Invitee,
-    access::leave,
+    Account, App, At, Confirm, Desk, Error, Invitee,
+    access::{desk, leave, overtake_if_gone},
     enrol::{enrolment, enter, make_invitation},
+    log,
+    notices::{Note, Notice},
+    record,
+    sign_in::{passcode_event, verify},
+    tell_owner,
 };
+
+/// Somebody who changes something in the console of a practice: where, in which session, and with which fresh
+/// passcode.
+#[derive(Clone)]
+pub struct Act {
+    /// Where, and as what.
+    pub desk: Desk,
+    /// In which session.
+    pub session: Session,
+    /// A fresh passcode, where one was asked for.
+    pub confirm: Option<Confirm>,
+}
 
 /// A prescriber and how their tokens stand.
 #[derive(Clone)]
@@ -58,7 +78,7 @@ pub enum FoundingRefusal {
     #[error("there is no such practice")]
     Unknown,
     /// One person twice.
-    #[error("the two must be two people: other NPIs, other e-mail addresses")]
+    #[error("the two must be two people: other NPIs, e-mail addresses, telephones and DEA numbers")]
     SamePerson,
     /// Nobody with a registration.
     #[error(
@@ -71,54 +91,117 @@ pub enum FoundingRefusal {
 }
 
 impl App {
-    /// Gives or takes a role that one person may: prescriber or administrator. Who no longer prescribes here
-    /// no longer signs here.
-    pub async fn set_role(
+    /// Makes a change in the console, as the table of them says: by somebody with one of its roles, with as fresh a
+    /// passcode as it asks for, and with its record, all in one transaction. Roles are read again there, so that one
+    /// that was taken meanwhile does nothing any more. The passcode is consumed before `work` begins. Where `work`
+    /// finds nothing to change it answers with nothing; where the passcode is missing or refused, nothing is done.
+    pub(super) async fn console<T, F>(
         &self,
-        desk: &Desk,
+        act: Act,
+        change: ConsoleChange,
+        at: At,
+        mut work: F,
+    ) -> Result<Result<T, Refusal>, Error>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>, Event) -> Result<Option<(T, Event)>, countersign_store::Error>
+            + Send
+            + 'static,
+    {
+        let rule = change.rule();
+        if !rule.allows(&act.desk.roles) {
+            return Err(Error::NotFound);
+        }
+        let (policy, burned, mailer) = (self.options.policy, self.burned.clone(), self.mailer());
+        let (watch, consumed) = self.burned.watch();
+        let (by, practice) = (act.desk.person, act.desk.practice.id);
+        let (session, confirm) = (act.session.id, act.confirm);
+        let result = self
+            .store
+            .write(rule.event.code(), move |tx| {
+                // Prescriber, then session, then token: the order in which everyone locks.
+                let owner = tx.lock_prescriber(by)?;
+                let Some(passcode_at) = tx.lock_session(session)? else {
+                    return Ok(Err(Error::SignedOut));
+                };
+                if !desk(tx, by, practice)?.is_some_and(|it| rule.allows(&it.roles)) {
+                    return Ok(Err(Error::NotFound));
+                }
+                let rows = tx.tokens_of(by)?;
+                let mut account = Account::new(owner, passcode_at, rows, burned.clone());
+                let before = account.clone();
+                let mut event = Event::success(rule.event, Actor::Person(by), at.support);
+                event.practice = Some(practice);
+                if rule.step_up.asks(account.needs_step_up(&policy, at.now)) {
+                    let proved = match &confirm {
+                        None => Err(Refusal::StepUpNeeded),
+                        Some(confirm) => {
+                            let proved =
+                                verify(&mut account, confirm.chosen, &confirm.code, at, &policy);
+                            let (chosen, purpose) = (confirm.chosen, Purpose::Approve);
+                            let passcode =
+                                passcode_event(&proved, by, practice, chosen, purpose, at);
+                            record(tx, &account.noted_browser(passcode, at), at.now)?;
+                            consumed.set(account.consumed_since(&before));
+                            account.save_changes(&before, by, tx)?;
+                            account.tell_new_pause(&before, by, &mailer, tx, at.now)?;
+                            proved.map(drop)
+                        }
+                    };
+                    if let Err(refusal) = proved {
+                        event.outcome = Outcome::Refused;
+                        let event = event.reason(refusal.code());
+                        tx.append(&event, at.now)?;
+                        return Ok(Ok((Err(refusal), event)));
+                    }
+                    tx.renew_passcode(session, at.now)?;
+                }
+                let Some((done, event)) = work(tx, event)? else { return Ok(Err(Error::NotFound)) };
+                record(tx, &event, at.now)?;
+                tell_owner(&mailer, &event, tx, at.now)?;
+                Ok(Ok((Ok(done), event)))
+            })
+            .await;
+        watch.settle(&result);
+        let (answer, event) = result??;
+        log(&event);
+        Ok(answer)
+    }
+
+    /// Gives or takes the role that one person may: prescriber. Who no longer prescribes here no longer signs here.
+    pub async fn set_prescriber(
+        &self,
+        act: Act,
         person: PersonId,
-        role: Role,
         give: bool,
         reason: String,
         at: At,
-    ) -> Result<Result<(), Refusal>, Error> {
-        if !desk.may_invite() || role.takes_two() {
-            return Err(Error::NotFound);
-        }
-        let (by, practice, mailer) = (desk.person, desk.practice.id, self.mailer());
-        let done =
-            self.store
-                .write("set_role", move |tx| {
-                    if !tx.is_member(person, practice)? {
-                        return Ok(None);
-                    }
-                    let mut event =
-                        Event::success(EventKind::RoleChanged, Actor::Person(by), at.support)
-                            .about(practice, person)
-                            .detail(&format!("{}: {reason}", role.code()));
-                    let others = tx.roles_in(practice)?.into_iter().any(|it: Member| {
-                        it.role == role && it.ended.is_none() && it.person != person
-                    });
-                    // A practice without an administrator could invite nobody.
-                    let last = role == Role::Administrator && !give && !others;
-                    let changed = match (last, give) {
-                        (true, _) => false,
-                        (false, true) => tx.give_role(person, practice, role, "", at.now)?,
-                        (false, false) => tx.end_role(person, practice, role, at.now)?,
-                    };
-                    if !changed {
-                        event.outcome = Outcome::Refused;
-                        tx.append(&event.reason(Refusal::NoChange.code()), at.now)?;
-                        return Ok(Some(Err(Refusal::NoChange)));
-                    }
-                    tx.append(&event.reason(if give { "given" } else { "taken" }), at.now)?;
-                    if role == Role::Prescriber && !give {
-                        leave(tx, &mailer, person, practice, by, at)?;
-                    }
-                    Ok(Some(Ok(())))
-                })
-                .await?;
-        done.ok_or(Error::NotFound)
+    ) -> Result<Result<Result<(), Refusal>, Refusal>, Error> {
+        let (by, practice, mailer) = (act.desk.person, act.desk.practice.id, self.mailer());
+        let role = Role::Prescriber;
+        self.console(act, ConsoleChange::SetPrescriber, at, move |tx, event| {
+            if !tx.is_member(person, practice)? {
+                return Ok(None);
+            }
+            let mut event =
+                event.about(practice, person).detail(&format!("{}: {reason}", role.code()));
+            let changed = if give {
+                tx.give_role(person, practice, role, "", at.now)?
+            } else {
+                tx.end_role(person, practice, role, at.now)?
+            };
+            if !changed {
+                event.outcome = Outcome::Refused;
+                let event = event.reason(Refusal::NoChange.code());
+                return Ok(Some((Err(Refusal::NoChange), event)));
+            }
+            if !give {
+                leave(tx, &mailer, person, practice, by, at)?;
+                overtake_if_gone(tx, person, practice, at)?;
+            }
+            Ok(Some((Ok(()), event.reason(if give { "given" } else { "taken" }))))
+        })
+        .await
     }
 
     /// By which rules the practice works.
@@ -145,70 +228,56 @@ impl App {
         Ok(rules)
     }
 
-    /// Counts the deadlines of the practice, and the last days of its registrations, in another time zone.
+    /// Counts the deadlines of the practice, and the last days of its registrations, in another time zone. A last
+    /// day that stands ends no later for that: what holds longer takes two people.
     pub async fn set_time_zone(
         &self,
-        desk: &Desk,
+        act: Act,
         zone: TimeZone,
         reason: String,
         at: At,
-    ) -> Result<(), Error> {
-        if !desk.may_invite() {
-            return Err(Error::NotFound);
-        }
-        let (by, practice) = (desk.person, desk.practice.clone());
-        self.store
-            .write("set_time_zone", move |tx| {
-                tx.save_practice_rules(practice.id, practice.setting, &zone)?;
-                for it in tx.all_authorities(practice.id)? {
-                    let stops_at = it.paper.expires().end(&zone);
-                    tx.save_authority(&Authority { stops_at, ..it })?;
-                }
-                let mut event =
-                    Event::success(EventKind::PolicyChanged, Actor::Person(by), at.support)
-                        .detail(&format!("time zone {}: {reason}", zone.name()));
-                event.practice = Some(practice.id);
-                tx.append(&event, at.now)
-            })
-            .await?;
-        Ok(())
+    ) -> Result<Result<(), Refusal>, Error> {
+        let (by, practice, mailer) = (act.desk.person, act.desk.practice.clone(), self.mailer());
+        self.console(act, ConsoleChange::SetTimeZone, at, move |tx, event| {
+            tx.save_practice_rules(practice.id, practice.setting, &zone)?;
+            for it in tx.all_authorities(practice.id)? {
+                let Some(it) = tx.authority(practice.id, it.id)? else { continue };
+                let stops_at = it.paper.expires().end(&zone).min(it.stops_at);
+                tx.save_authority(&Authority { stops_at, ..it })?;
+            }
+            let detail = format!("From {} to {}.", practice.zone.name(), zone.name());
+            let path = format!("/practice/{}/rules", practice.id);
+            let (note, practice) = (Note::ZoneChanged, practice.id);
+            let notice = Notice { note, practice, detail: &detail, path: &path };
+            mailer.tell_designated(tx, &notice, Some(by), at.now)?;
+            Ok(Some(((), event.detail(&format!("time zone {}: {reason}", zone.name())))))
+        })
+        .await
     }
 
     /// Lets tokens of a model sign no more in this practice, or again. What the operator forbids stays
-    /// forbidden.
+    /// forbidden. `false` where it is so already.
     pub async fn refuse_model(
         &self,
-        desk: &Desk,
+        act: Act,
         model: ModelCode,
         refuse: bool,
         reason: String,
         at: At,
-    ) -> Result<bool, Error> {
-        if !desk.roles.contains(&Role::Designated) {
-            return Err(Error::NotFound);
-        }
-        let (by, practice) = (desk.person, desk.practice.id);
-        let done =
-            self.store
-                .write("refuse_model", move |tx| {
-                    let why = refuse.then_some(reason.as_str());
-                    let changed = tx.refuse_model(practice, &model, why, by, at.now)?;
-                    let mut event =
-                        Event::success(EventKind::PolicyChanged, Actor::Person(by), at.support)
-                            .detail(&format!(
-                                "model {model} {}: {reason}",
-                                if refuse { "refused" } else { "allowed" }
-                            ));
-                    event.practice = Some(practice);
-                    if !changed {
-                        event.outcome = Outcome::Refused;
-                        event = event.reason(Refusal::NoChange.code());
-                    }
-                    tx.append(&event, at.now)?;
-                    Ok(changed)
-                })
-                .await?;
-        Ok(done)
+    ) -> Result<Result<bool, Refusal>, Error> {
+        let (by, practice) = (act.desk.person, act.desk.practice.id);
+        self.console(act, ConsoleChange::RefuseModel, at, move |tx, event| {
+            let why = refuse.then_some(reason.as_str());
+            let changed = tx.refuse_model(practice, &model, why, by, at.now)?;
+            let how = if refuse { "refused" } else { "allowed" };
+            let mut event = event.detail(&format!("model {model} {how}: {reason}"));
+            if !changed {
+                event.outcome = Outcome::Refused;
+                event = event.reason(Refusal::NoChange.code());
+            }
+            Ok(Some((changed, event)))
+        })
+        .await
     }
 
     /// How the people of the practice stand: their tokens, and the step that an enrolment waits for.
@@ -237,7 +306,12 @@ impl App {
                         person: person.id,
                         step: if person.closed { Step::Done } else { step },
                         tokens: it.tokens.into_iter().filter(kept).collect(),
-                        blocked_until: it.person.failures.blocked_until.filter(|u| at.now < *u),
+                        blocked_until: it
+                            .person
+                            .failures
+                            .in_a_row
+                            .blocked_until
+                            .filter(|u| at.now < *u),
                     });
                 }
                 Ok(found)
@@ -262,11 +336,8 @@ impl App {
         at: At,
     ) -> Result<Result<Vec<(String, String)>, FoundingRefusal>, Error> {
         let mailer = self.mailer();
-        let emails = |it: &Founder| it.invitee.invited.profile.emails.clone();
         let [one, two] = &founders;
-        let same = one.invitee.sign_in == two.invitee.sign_in
-            || emails(one).iter().any(|email| emails(two).contains(email));
-        if same {
+        if founder_marks(one).meet(&founder_marks(two)) {
             return Ok(Err(FoundingRefusal::SamePerson));
         }
         let registrant = founders.iter().any(|it| is_registrant(&it.invitee.invited));
@@ -316,8 +387,9 @@ impl App {
                             String::new()
                         }
                         _ => {
-                            let (_, link) =
+                            let (_, link, event) =
                                 make_invitation(tx, &mailer, by, practice, invitee, at)?;
+                            tx.append(&event, at.now)?;
                             let made = tx.person_by_name(&invitee.sign_in)?;
                             let Some(made) = made.filter(|_| !link.is_empty()) else {
                                 return Err(Tx::broken("a founder is enrolled elsewhere"));
@@ -355,6 +427,19 @@ fn founding_roles(invited: &Invited) -> Vec<Role> {
         roles.push(Role::Prescriber);
     }
     roles
+}
+
+/// What tells the account of a founder.
+fn founder_marks(it: &Founder) -> Marks {
+    let mut marks = marks_of(&it.invitee.invited.profile);
+    match &it.invitee.sign_in {
+        SignInName::Npi(npi) => marks.npi(*npi),
+        SignInName::Email(email) => marks.email(email.as_str()),
+    }
+    for dea in it.invitee.invited.papers().iter().filter_map(Paper::dea) {
+        marks.dea(dea);
+    }
+    marks
 }
 
 fn is_registrant(invited: &Invited) -> bool {

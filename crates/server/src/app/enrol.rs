@@ -3,8 +3,10 @@
 use countersign_crypto::SecretText;
 use countersign_domain::{
     Actor, AuthorityId, DisableReason, Event, EventKind, InvitationId, Outcome, Passphrase,
-    PersonId, PracticeId, Role, SignInName, Timestamp, Token, TokenModel, TokenState,
-    access::Setting,
+    PersonId, PracticeId, Refusal, ReportId, Role, SignInName, Timestamp, Token, TokenModel,
+    TokenState,
+    access::{AccessRefusal, Cause, Permission, Setting},
+    console::ConsoleChange,
     enrolment::{
         Facts, Invitation, InvitationRefusal, InvitationState, LinkSecret, Stage as Step, stage,
     },
@@ -12,11 +14,13 @@ use countersign_domain::{
 };
 use countersign_store::{
     Authority, CasePurpose, CaseState, InvitationRow, Invited, Paper, Person, Practice, Profile,
-    Session, Stage, TokenRow, Tx,
+    RequestBody, RequestRow, RequestStage, Session, Stage, TokenRow, Tx,
 };
 
 use super::{
-    App, At, Desk, Error, SessionSecret,
+    Act, App, At, Desk, Error, SessionSecret, Wanted,
+    access::{overtake_if_gone, put_request},
+    attempts::forget_browsers_and_attempts,
     cases::{CaseView, case_view, current_case, open_case},
     log, new_session,
     notices::{Mailer, Note, Notice},
@@ -45,6 +49,8 @@ pub enum Invite {
     AlreadyHere,
     /// Another practice enrols that person at the moment.
     Elsewhere,
+    /// The role takes two people, and whoever invites is none of those who ask for it.
+    Refused(AccessRefusal),
 }
 
 /// Where the link of an invitation leads.
@@ -99,6 +105,10 @@ pub struct Enrolment {
     pub facts: Facts,
     /// The proofing that is under way, or was completed.
     pub case: Option<CaseView>,
+    /// They had a permission to sign in that practice and have none now: why, and since when.
+    pub suspended: Option<(Cause, Timestamp)>,
+    /// Who has entered a grant for them there that waits for a second person.
+    pub grant_entered: Option<String>,
 }
 
 impl Enrolment {
@@ -134,95 +144,114 @@ pub enum Stepped<T> {
 }
 
 impl App {
-    /// Invites somebody: an account without a passphrase, and a link that goes to their own address.
-    pub async fn invite(&self, desk: &Desk, invitee: Invitee, at: At) -> Result<Invite, Error> {
-        if !desk.may_invite() {
-            return Err(Error::NotFound);
-        }
-        let (by, practice, mailer) = (Actor::Person(desk.person), desk.practice.id, self.mailer());
-        let done = self
-            .store
-            .write("invite", move |tx| {
-                Ok(make_invitation(tx, &mailer, by, practice, &invitee, at)?.0)
-            })
-            .await?;
-        Ok(done)
+    /// Invites somebody: an account without a passphrase, and a link that goes to their own address. A role that
+    /// takes two people is asked for at once, and given when another person has executed that.
+    pub async fn invite(
+        &self,
+        act: Act,
+        invitee: Invitee,
+        at: At,
+    ) -> Result<Result<Invite, Refusal>, Error> {
+        let (by, practice, mailer) = (act.desk.person, act.desk.practice.id, self.mailer());
+        self.console(act, ConsoleChange::Invite, at, move |tx, event| {
+            let roles = invitee.invited.roles.iter().filter_map(|code| Role::from_code(code));
+            let wanted: Vec<Role> = roles.filter(|role| role.takes_two()).collect();
+            let event = event.detail(&invitee.sign_in.masked());
+            if !wanted.is_empty() {
+                let who = tx.acting(by, practice, at.now)?;
+                let refusal = match (who.designated, who.confirmed) {
+                    (false, _) => Some(AccessRefusal::NotDesignated),
+                    (true, false) => Some(AccessRefusal::Unconfirmed),
+                    (true, true) => None,
+                };
+                if let Some(refusal) = refusal {
+                    let event = Event { outcome: Outcome::Refused, ..event };
+                    return Ok(Some((Invite::Refused(refusal), event.reason(refusal.code()))));
+                }
+            }
+            let (answer, _, event) =
+                make_invitation(tx, &mailer, Actor::Person(by), practice, &invitee, at)?;
+            if let (Invite::Sent(_), Some(person)) = (&answer, event.prescriber) {
+                for role in wanted {
+                    let unit = invitee.invited.unit.clone();
+                    let wanted = Wanted::Role { person, role, unit, give: true };
+                    let reason = "Invited with this role";
+                    let asked = put_request(tx, &mailer, practice, by, &wanted, reason, at)?;
+                    if let Some((_, event)) = asked {
+                        tx.append(&event, at.now)?;
+                    }
+                }
+            }
+            Ok(Some((answer, event)))
+        })
+        .await
     }
 
     /// Asks somebody of the practice to prove their identity again, because the passphrase is forgotten and
     /// no two tokens are left: a link to the addresses on record, of which nobody here learns anything
-    /// (SP 800-63B, 6.1.2.3).
+    /// (SP 800-63B, 6.1.2.3). `false` where it can't be sent.
     pub async fn ask_to_prove_again(
         &self,
-        desk: &Desk,
+        act: Act,
         person: PersonId,
         at: At,
-    ) -> Result<bool, Error> {
-        if !desk.may_invite() {
-            return Err(Error::NotFound);
-        }
-        let (by, practice, mailer) = (desk.person, desk.practice.id, self.mailer());
-        let done = self
-            .store
-            .write("ask_to_prove_again", move |tx| {
-                let Some(who) = tx.person(person)? else { return Ok(false) };
-                // The practice that keeps the account, and nobody for themselves.
-                if who.practice != practice || who.closed || by == person {
-                    return Ok(false);
-                }
-                let Some(profile) = tx.profile(&who)? else { return Ok(false) };
-                let invited = Invited { profile, again: true, ..Invited::default() };
-                send_invitation(tx, &mailer, Actor::Person(by), practice, &who, invited, at)?;
-                Ok(true)
-            })
-            .await?;
-        Ok(done)
+    ) -> Result<Result<bool, Refusal>, Error> {
+        let (by, practice, mailer) = (act.desk.person, act.desk.practice.id, self.mailer());
+        self.console(act, ConsoleChange::ProveAgain, at, move |tx, event| {
+            let mut event = event.about(practice, person).detail("prove again");
+            let found = tx.person(person)?;
+            // The practice that keeps the account, and nobody for themselves.
+            let who = found.filter(|it| it.practice == practice && !it.closed && by != person);
+            let profile = match &who {
+                Some(who) => tx.profile(who)?,
+                None => None,
+            };
+            let (Some(who), Some(profile)) = (who, profile) else {
+                event.outcome = Outcome::Refused;
+                return Ok(Some((false, event.reason(Refusal::NoChange.code()))));
+            };
+            let invited = Invited { profile, again: true, ..Invited::default() };
+            send_invitation(tx, &mailer, Actor::Person(by), practice, &who, invited, at)?;
+            Ok(Some((true, event)))
+        })
+        .await
     }
 
-    /// Sends an invitation again, with a new link. `false` where there is none that can be.
+    /// Sends an invitation again, with a new link. Nothing is found where there is none that can be.
     pub async fn resend_invitation(
         &self,
-        desk: &Desk,
+        act: Act,
         id: InvitationId,
         at: At,
-    ) -> Result<bool, Error> {
-        if !desk.may_invite() {
-            return Err(Error::NotFound);
-        }
-        let (by, practice, mailer) = (desk.person, desk.practice.id, self.mailer());
-        let done = self
-            .store
-            .write("resend_invitation", move |tx| {
-                let Some(row) = tx.invitation(practice, id)? else { return Ok(false) };
-                send_again(tx, &mailer, row, Actor::Person(by), at)
-            })
-            .await?;
-        Ok(done)
+    ) -> Result<Result<(), Refusal>, Error> {
+        let (by, practice, mailer) = (act.desk.person, act.desk.practice.id, self.mailer());
+        self.console(act, ConsoleChange::ResendInvitation, at, move |tx, _| {
+            let Some(row) = tx.invitation(practice, id)? else { return Ok(None) };
+            let sent = send_again(tx, &mailer, row, Actor::Person(by), at)?;
+            Ok(sent.map(|event| ((), event)))
+        })
+        .await
     }
 
     /// Takes an invitation back: its link is dead, what was begun with it ends.
     pub async fn revoke_invitation(
         &self,
-        desk: &Desk,
+        act: Act,
         id: InvitationId,
         at: At,
-    ) -> Result<bool, Error> {
-        if !desk.may_invite() {
-            return Err(Error::NotFound);
-        }
-        let (by, practice) = (desk.person, desk.practice.id);
-        let done = self
-            .store
-            .write("revoke_invitation", move |tx| {
-                let Some(row) = tx.invitation(practice, id)? else { return Ok(false) };
-                if row.invitation.state == InvitationState::Revoked || finished(tx, &row)? {
-                    return Ok(false);
-                }
-                take_back(tx, row, Actor::Person(by), at)?;
-                Ok(true)
-            })
-            .await?;
-        Ok(done)
+    ) -> Result<Result<(), Refusal>, Error> {
+        let (by, practice) = (act.desk.person, act.desk.practice.id);
+        self.console(act, ConsoleChange::RevokeInvitation, at, move |tx, _| {
+            let Some(row) = tx.invitation(practice, id)? else { return Ok(None) };
+            if row.invitation.state == InvitationState::Revoked || finished(tx, &row)? {
+                return Ok(None);
+            }
+            let person = row.person;
+            let event = take_back(tx, row, Actor::Person(by), at)?;
+            overtake_if_gone(tx, person, practice, at)?;
+            Ok(Some(((), event)))
+        })
+        .await
     }
 
     /// Where a link leads. Looking at it changes nothing: mail programs open links by themselves.
@@ -351,7 +380,11 @@ impl App {
                 {
                     return Ok(false);
                 }
-                send_again(tx, &mailer, row, Actor::Unknown, at)
+                let sent = send_again(tx, &mailer, row, Actor::Unknown, at)?;
+                if let Some(event) = &sent {
+                    tx.append(event, at.now)?;
+                }
+                Ok(sent.is_some())
             })
             .await?;
         Ok(done)
@@ -372,18 +405,26 @@ impl App {
         Ok(found)
     }
 
-    /// Accepts the terms.
+    /// Accepts the terms, with the report that was shown with them (21 CFR 1311.102(d)).
     pub async fn accept_terms(
         &self,
         session: &Session,
         person: PersonId,
+        report: Option<ReportId>,
         at: At,
     ) -> Result<Stepped<()>, Error> {
         self.enrol("accept_terms", session, person, Step::Terms, at, move |tx, it| {
             tx.accept_terms(person, TERMS_VERSION, at.now)?;
-            let event = Event::success(EventKind::TermsAccepted, Actor::Person(person), at.support)
-                .about(it.practice.id, person)
-                .detail(TERMS_VERSION);
+            let mut event =
+                Event::success(EventKind::TermsAccepted, Actor::Person(person), at.support)
+                    .about(it.practice.id, person)
+                    .detail(TERMS_VERSION);
+            if let Some(id) = report
+                && let Some((report, _)) = tx.report_document(id)?
+            {
+                tx.review_report(person, id, at.now)?;
+                event = event.detail(&format!("{TERMS_VERSION}, report {}", report.facts.name));
+            }
             Ok((Stepped::Done(()), event))
         })
         .await
@@ -460,6 +501,7 @@ impl App {
                 tx.save_case(&row)?;
             }
             tx.end_sessions_of(person)?;
+            forget_browsers_and_attempts(tx, &it.person, at.now)?;
             let notice = Notice {
                 note: Note::PassphraseChanged,
                 practice: it.practice.id,
@@ -514,9 +556,14 @@ impl App {
 }
 
 impl Desk {
+    /// Whether somebody at this desk may make a change, as the table of them says.
+    pub fn may(&self, change: ConsoleChange) -> bool {
+        change.rule().allows(&self.roles)
+    }
+
     /// Whether somebody at this desk invites people.
     pub fn may_invite(&self) -> bool {
-        self.roles.iter().any(|role| matches!(role, Role::Administrator | Role::Designated))
+        self.may(ConsoleChange::Invite)
     }
 }
 
@@ -549,7 +596,7 @@ fn finished(tx: &mut Tx<'_>, row: &InvitationRow) -> Result<bool, countersign_st
 }
 
 /// Invites somebody, with an account where there is none. Also says which link works, for whoever is at
-/// the console of the host.
+/// the console of the host. The event is the caller's to write.
 pub(super) fn make_invitation(
     tx: &mut Tx<'_>,
     mailer: &Mailer,
@@ -557,7 +604,7 @@ pub(super) fn make_invitation(
     practice: PracticeId,
     invitee: &Invitee,
     at: At,
-) -> Result<(Invite, String), countersign_store::Error> {
+) -> Result<(Invite, String, Event), countersign_store::Error> {
     let event = |outcome, person: Option<PersonId>, reason: &'static str| {
         let mut event = Event::success(EventKind::PersonInvited, by, at.support)
             .detail(&invitee.sign_in.masked());
@@ -579,8 +626,7 @@ pub(super) fn make_invitation(
         };
         if let Some((answer, reason)) = refused {
             // Whose account it is, an event of this practice does not say.
-            tx.append(&event(Outcome::Refused, None, reason), at.now)?;
-            return Ok((answer, String::new()));
+            return Ok((answer, String::new(), event(Outcome::Refused, None, reason)));
         }
         known
     } else {
@@ -597,8 +643,7 @@ pub(super) fn make_invitation(
         tx.save_profile(&person, &invited.profile, at.now)?;
     }
     let (id, link) = send_invitation(tx, mailer, by, practice, &person, invited, at)?;
-    tx.append(&event(Outcome::Success, Some(person.id), ""), at.now)?;
-    Ok((Invite::Sent(id), link))
+    Ok((Invite::Sent(id), link, event(Outcome::Success, Some(person.id), "")))
 }
 
 fn full_name(profile: &Profile) -> String {
@@ -621,7 +666,8 @@ fn send_invitation(
     for row in tx.invitations_for(person.id)? {
         let open = row.invitation.state != InvitationState::Revoked && !finished(tx, &row)?;
         if row.practice == practice && open {
-            take_back(tx, row, by, at)?;
+            let event = take_back(tx, row, by, at)?;
+            tx.append(&event, at.now)?;
         }
     }
     let id = InvitationId::new(at.now, tx.rng())?;
@@ -674,17 +720,18 @@ fn mail_link(
     Ok(())
 }
 
+/// Sends an invitation again, with a new link; the event is the caller's to write.
 fn send_again(
     tx: &mut Tx<'_>,
     mailer: &Mailer,
     mut row: InvitationRow,
     by: Actor,
     at: At,
-) -> Result<bool, countersign_store::Error> {
-    let Some(person) = tx.person(row.person)? else { return Ok(false) };
+) -> Result<Option<Event>, countersign_store::Error> {
+    let Some(person) = tx.person(row.person)? else { return Ok(None) };
     let secret = LinkSecret::new(tx.rng())?;
     if finished(tx, &row)? || row.invitation.resend(&secret.digest(), at.now).is_err() {
-        return Ok(false);
+        return Ok(None);
     }
     row.created = at.now;
     tx.save_invitation(&row, at.now)?;
@@ -692,18 +739,17 @@ fn send_again(
     let event = Event::success(EventKind::InvitationSentAgain, by, at.support)
         .about(row.practice, row.person)
         .detail(&row.id.to_string());
-    tx.append(&event, at.now)?;
-    Ok(true)
+    Ok(Some(event))
 }
 
 /// Takes an invitation back, and with it what was begun: another invitation starts anew, so that no
-/// proofing of one serves the addresses of another.
+/// proofing of one serves the addresses of another. The event is the caller's to write.
 fn take_back(
     tx: &mut Tx<'_>,
     mut row: InvitationRow,
     by: Actor,
     at: At,
-) -> Result<(), countersign_store::Error> {
+) -> Result<Event, countersign_store::Error> {
     tx.lock_prescriber(row.person)?;
     row.invitation.revoke();
     tx.save_invitation(&row, at.now)?;
@@ -731,10 +777,9 @@ fn take_back(
             }
         }
     }
-    let event = Event::success(EventKind::InvitationRevoked, by, at.support)
+    Ok(Event::success(EventKind::InvitationRevoked, by, at.support)
         .about(row.practice, row.person)
-        .detail(&row.id.to_string());
-    tx.append(&event, at.now)
+        .detail(&row.id.to_string()))
 }
 
 /// Makes somebody one of a practice, as their invitation says: roles that one person gives, and papers.
@@ -775,6 +820,15 @@ pub(super) fn enter(
     if known.iter().any(|it| it.paper.is_same(paper)) {
         return Ok(());
     }
+    let actor = Actor::Person(person);
+    if tx.is_relied_on(practice.id, Some(person), None, paper)? {
+        // What a permission would rest on from now on takes two people, whoever typed it.
+        let mut event = Event::success(EventKind::AuthorityChanged, actor, at.support)
+            .about(practice.id, person)
+            .detail(&format!("{}, until {}", paper.label(), paper.expires()));
+        event.outcome = Outcome::Refused;
+        return tx.append(&event.reason("takes_two"), at.now);
+    }
     let made = Authority {
         id: AuthorityId::new(at.now, tx.rng())?,
         practice: practice.id,
@@ -785,7 +839,7 @@ pub(super) fn enter(
         warned: None,
     };
     tx.create_authority(&made, at.now)?;
-    let event = Event::success(EventKind::AuthorityChanged, Actor::Person(person), at.support)
+    let event = Event::success(EventKind::AuthorityChanged, actor, at.support)
         .about(practice.id, person)
         .detail(&format!("{}, until {}", paper.label(), paper.expires()));
     tx.append(&event, at.now)
@@ -810,7 +864,31 @@ pub(super) fn enrolment(
     let tokens: Vec<Token> = tx.tokens_of(person.id)?.into_iter().map(|row| row.token).collect();
     let case = current_case(tx, person.id)?;
     let again = case.as_ref().is_some_and(|case| case.purpose == CasePurpose::Passphrase);
-    let granted = tx.permissions_of(person.id)?.iter().any(|(_, row)| row.permission.allows());
+    let permissions = tx.permissions_of(person.id)?;
+    let granted = permissions.iter().any(|(_, row)| row.permission.allows());
+    let id = practice.id;
+    let here = || permissions.iter().filter(move |(place, _)| *place == id);
+    let suspended = here()
+        .filter_map(|(_, row)| match row.permission {
+            Permission::Revoked { cause, since, .. } => Some((cause, since)),
+            Permission::Granted { .. } | Permission::None => None,
+        })
+        .max_by_key(|(_, since)| *since)
+        .filter(|_| !here().any(|(_, row)| row.permission.allows()));
+    let waits = |row: &RequestRow| {
+        row.person == Some(person.id)
+            && row.stage == RequestStage::Entered
+            && matches!(row.body, RequestBody::Grant { .. })
+    };
+    let waiting = if granted && suspended.is_none() {
+        None
+    } else {
+        tx.requests(practice.id, 200)?.into_iter().find(waits)
+    };
+    let grant_entered = match waiting {
+        Some(row) => tx.person(row.entered_by)?.map(|found| found.name),
+        None => None,
+    };
     let facts = Facts {
         terms: tx.terms_accepted(person.id, TERMS_VERSION)?,
         // The person has looked at it: that is what opens the case.
@@ -837,6 +915,8 @@ pub(super) fn enrolment(
         models,
         facts,
         case,
+        suspended,
+        grant_entered,
     }))
 }
 

@@ -3,11 +3,12 @@
 use countersign_domain::{
     Actor, CredentialId, Device, DisableReason, Event, EventKind, Failures, ModelCode, Outcome,
     PersonId, PracticeId, Refusal, Timestamp, Token, TokenId, TokenState,
+    console::ConsoleChange,
     otp::{Drift, OtpParams, TokenSeed},
 };
 use countersign_store::{Fob, TokenRow, Tx};
 
-use super::{App, At, Desk, Error, notices::Mailer, record, tell_owner};
+use super::{Act, App, At, Desk, Error, notices::Mailer, record, tell_owner};
 
 /// A fob of a delivery.
 #[derive(Clone)]
@@ -105,37 +106,27 @@ impl App {
     /// Notes that a fob was handed or mailed to somebody. `false` where it can't be.
     pub async fn send_fob(
         &self,
-        desk: &Desk,
+        act: Act,
         token: TokenId,
         to: PersonId,
         how: String,
         at: At,
-    ) -> Result<bool, Error> {
-        if !desk.may_invite() {
-            return Err(Error::NotFound);
-        }
-        let (by, practice) = (desk.person, desk.practice.id);
-        let done = self
-            .store
-            .write("send_fob", move |tx| {
-                if !tx.is_member(to, practice)? {
-                    return Ok(false);
-                }
-                let sent = tx.send_fob(practice, token, to, &how, at.now)?;
-                let mut event = Event::success(EventKind::FobSent, Actor::Person(by), at.support)
-                    .about(practice, to)
-                    .token(token)
-                    .detail(&how);
-                if !sent {
-                    event.outcome = Outcome::Refused;
-                    event.token = None;
-                    event = event.reason(Refusal::NoChange.code());
-                }
-                tx.append(&event, at.now)?;
-                Ok(sent)
-            })
-            .await?;
-        Ok(done)
+    ) -> Result<Result<bool, Refusal>, Error> {
+        let practice = act.desk.practice.id;
+        self.console(act, ConsoleChange::SendFob, at, move |tx, event| {
+            if !tx.is_member(to, practice)? {
+                return Ok(None);
+            }
+            let sent = tx.send_fob(practice, token, to, &how, at.now)?;
+            let mut event = event.about(practice, to).token(token).detail(&how);
+            if !sent {
+                event.outcome = Outcome::Refused;
+                event.token = None;
+                event = event.reason(Refusal::NoChange.code());
+            }
+            Ok(Some((sent, event)))
+        })
+        .await
     }
 }
 

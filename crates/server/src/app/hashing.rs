@@ -46,17 +46,54 @@ impl Drop for Place<'_> {
 }
 
 impl Place<'_> {
+    /// Waits for its turn and hashes. A hash comes before the decision that it is for, so that one that panicked
+    /// has changed nothing: [`Error::HashFailed`].
     pub(super) async fn run<R: Send + 'static>(
         self,
         work: impl FnOnce() -> R + Send + 'static,
     ) -> Result<R, Error> {
-        let permit = Arc::clone(&self.0.permits).acquire_owned().await.map_err(|_| Error::Busy)?;
-        tokio::task::spawn_blocking(move || {
+        let permit =
+            Arc::clone(&self.0.permits).acquire_owned().await.map_err(|_| Error::HashFailed)?;
+        let hashed = tokio::task::spawn_blocking(move || {
             let out = work();
             drop(permit);
             out
+        });
+        hashed.await.map_err(|error| {
+            tracing::error!(
+                panicked = error.is_panic(),
+                "a passphrase hash ended without an answer"
+            );
+            Error::HashFailed
         })
-        .await
-        .map_err(|_| Error::Busy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_hash_that_panicked_is_no_unknown_outcome_and_gives_its_place_back() {
+        let pool = HashPool::new();
+        for _ in 0..2 * MOST_WAITING {
+            let place = pool.reserve().unwrap();
+            let hashed = place
+                .run(|| {
+                    assert!(std::hint::black_box(false), "in the hash");
+                })
+                .await;
+            assert!(matches!(hashed, Err(Error::HashFailed)), "{hashed:?}");
+        }
+        assert_eq!(pool.reserve().unwrap().run(|| 7).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn whoever_finds_the_line_full_is_told_so() {
+        let pool = HashPool::new();
+        let places: Vec<_> = (0..MOST_WAITING).map(|_| pool.reserve().unwrap()).collect();
+        assert!(matches!(pool.reserve(), Err(Error::Busy)));
+        drop(places);
+        pool.reserve().map(drop).unwrap();
     }
 }

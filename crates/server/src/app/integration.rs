@@ -9,9 +9,13 @@ use std::sync::Arc;
 use countersign_crypto::{SecretText, VerifyingKey, random_array, sha256};
 use countersign_domain::{
     Actor, ApiKeyId, CredentialId, Date, DeaNumber, Event, EventKind, Npi, PersonId, PracticeId,
-    PrescriptionId, Refusal, Schedule, SigningRequestId, Timestamp,
+    PrescriptionId, Refusal, Schedule, SigningRequestId, Timestamp, check_line,
     otp::OneTimePasscode,
-    prescription::{Content, Patient, Pharmacy, Prescription, Quantity, State, longest},
+    prescription::{
+        Content, Patient, Pharmacy, Prescription, Quantity, Series, State, Supervisor, longest,
+        number_series,
+    },
+    read_dea,
 };
 use countersign_store::{Access, ApiClient, ApiKey, PrescriptionRow, SigningRequest, Tx};
 use data_encoding::BASE64URL_NOPAD;
@@ -19,8 +23,11 @@ use serde::Deserialize;
 
 use super::{
     App, At, Chosen, Confirm, Error, OneRx, Signing, SigningForm, SigningSet,
-    prescriptions::{Which, numbers, prescribers, signing_set, today},
+    attempts::Source,
+    prescriptions::{Ground, Practitioner, Which, prescribers, signing_set},
+    to_completion::to_completion,
 };
+use crate::validity::{has_begun, if_there};
 
 /// What a system may be allowed to do.
 pub const SCOPES: [&str; 3] = ["prescribers.read", "signing", "receipts.read"];
@@ -63,15 +70,23 @@ pub struct Written {
     pub unit: String,
     /// Directions for use.
     pub directions: String,
+    /// For how many days it lasts; 0 where it is not said.
+    pub days_supply: u16,
     /// Refills.
     pub refills: u8,
     /// Earliest fill date; empty for none.
     pub earliest_fill: String,
+    /// The same word for all of a series in the request; empty for none.
+    pub series: String,
+    /// Name of the supervisor; empty for none.
+    pub supervisor: String,
+    /// DEA number of the supervisor; empty for none.
+    pub supervisor_dea: String,
     /// A word to the pharmacist.
     pub note: String,
     /// NCPDP number of the pharmacy.
     pub pharmacy: String,
-    /// DEA number.
+    /// DEA number, an institution's with or without the internal code.
     pub dea: String,
     /// The practitioner has marked it ready (21 CFR 1311.120(b)(10)).
     pub ready: bool,
@@ -101,6 +116,14 @@ pub struct Wrong {
     pub field: &'static str,
     /// What to do.
     pub text: String,
+    /// Stable code, where it is no fault of the request: the prescription could not be signed now.
+    pub code: Option<&'static str>,
+}
+
+impl Wrong {
+    const fn of(prescription: Option<usize>, field: &'static str, text: String) -> Self {
+        Self { prescription, field, text, code: None }
+    }
 }
 
 /// What became of a new request.
@@ -132,7 +155,7 @@ pub struct Known {
     pub name: String,
     /// Credential ID without its middle, name of the token, whether it can sign.
     pub tokens: Vec<(String, String, bool)>,
-    /// DEA numbers under which they could sign: number, state, schedules.
+    /// DEA numbers under which they may prescribe now, as they stand on a prescription: number, state, schedules.
     pub numbers: Vec<(String, String, String)>,
 }
 
@@ -144,6 +167,8 @@ struct Assertion {
     exp: i64,
     #[serde(default)]
     iat: Option<i64>,
+    #[serde(default, deserialize_with = "if_there")]
+    nbf: Option<i64>,
     jti: String,
 }
 
@@ -190,10 +215,9 @@ fn check(
         Audience::One(one) => one == audience,
         Audience::Several(all) => matches!(all.as_slice(), [one] if one == audience),
     };
+    let begun = has_begun(said.iat, said.nbf, now, SKEW_SECONDS);
     let (now, exp) = (now.seconds(), said.exp);
-    let in_time = now < exp
-        && exp <= now + ASSERTION_SECONDS + SKEW_SECONDS
-        && said.iat.is_none_or(|iat| iat <= now + SKEW_SECONDS);
+    let in_time = now < exp && exp <= now + ASSERTION_SECONDS + SKEW_SECONDS && begun;
     let named = (16..=128).contains(&said.jti.len());
     if said.iss != id || said.sub != id || !for_us || !in_time || !named {
         return None;
@@ -305,11 +329,17 @@ impl App {
                         (token.credential.masked(), token.name.to_string(), signs)
                     })
                     .collect();
-                let numbers = numbers(tx, person.0, practice, at.now)?
+                let practitioner = Practitioner::of(tx, person.0, practice, at.now)?;
+                let numbers = practitioner
+                    .map(|it| it.numbers())
+                    .unwrap_or_default()
                     .into_iter()
-                    .map(|dea| {
-                        let schedules = dea.schedules.to_string();
-                        (dea.number.as_text(), dea.state.as_text(), schedules)
+                    .map(|it| {
+                        let (state, schedules) = (
+                            it.registration.state.as_text(),
+                            it.registration.schedules.to_string(),
+                        );
+                        (it.written(), state, schedules)
                     })
                     .collect();
                 Ok(Some(Known { name: person.1, tokens, numbers }))
@@ -327,53 +357,88 @@ impl App {
         at: At,
     ) -> Result<Created, Error> {
         let key = caller.0.key;
-        let (drugs, pharmacies) =
-            (Arc::clone(&self.options.drugs), self.options.pharmacies.clone());
-        let done =
-            self.store
-                .write("request_signing", move |tx| {
-                    let key_hash = sha256(request.key.as_bytes());
-                    if let Some((digest, id)) = tx.api_answer(key.id, &key_hash)? {
-                        let same = digest == request.digest;
-                        return Ok(if same { Created::There(id) } else { Created::KeyReused });
+        let (ground, pharmacies) = (self.ground(at.now), self.options.pharmacies.clone());
+        let done = self
+            .store
+            .write("request_signing", move |tx| {
+                let key_hash = sha256(request.key.as_bytes());
+                if let Some((digest, id)) = tx.api_answer(key.id, &key_hash)? {
+                    let same = digest == request.digest;
+                    return Ok(if same { Created::There(id) } else { Created::KeyReused });
+                }
+                let person = prescriber(tx, key.practice, request.npi)?;
+                let practitioner = match &person {
+                    Some((id, _)) => Practitioner::of(tx, *id, key.practice, at.now)?,
+                    None => None,
+                };
+                let (Some((person, _)), Some(practitioner)) = (person, practitioner) else {
+                    let text = "Nobody with this NPI prescribes in the practice.".to_owned();
+                    return Ok(Created::Wrong(vec![Wrong::of(None, "prescriber", text)]));
+                };
+                let mut wrong = Vec::new();
+                if !(1..=MOST_PRESCRIPTIONS).contains(&request.prescriptions.len()) {
+                    let text = format!("Send from 1 to {MOST_PRESCRIPTIONS} prescriptions.");
+                    wrong.push(Wrong::of(None, "prescriptions", text));
+                }
+                let mut contents = Vec::new();
+                for (at, written) in request.prescriptions.iter().enumerate() {
+                    let read = read(written, &request.patient, &practitioner, &ground, &pharmacies);
+                    match read {
+                        Ok(content) => contents.push(content),
+                        Err(found) => wrong.extend(
+                            found.into_iter().map(|(field, text)| Wrong::of(Some(at), field, text)),
+                        ),
                     }
-                    let Some((person, _)) = prescriber(tx, key.practice, request.npi)? else {
-                        let text = "Nobody with this NPI prescribes in the practice.".to_owned();
-                        let wrong = Wrong { prescription: None, field: "prescriber", text };
-                        return Ok(Created::Wrong(vec![wrong]));
-                    };
-                    let day = today(tx, key.practice, at.now)?;
-                    let mut wrong = Vec::new();
-                    if !(1..=MOST_PRESCRIPTIONS).contains(&request.prescriptions.len()) {
-                        let text = format!("Send from 1 to {MOST_PRESCRIPTIONS} prescriptions.");
-                        wrong.push(Wrong { prescription: None, field: "prescriptions", text });
-                    }
-                    let mut contents = Vec::new();
-                    for (at, written) in request.prescriptions.iter().enumerate() {
-                        let listed = drugs.schedule_of(&written.drug);
-                        let read = read(written, &request.patient, listed, &pharmacies, day);
-                        match read {
-                            Ok(content) => contents.push(content),
-                            Err(found) => wrong.extend(found.into_iter().map(|(field, text)| {
-                                Wrong { prescription: Some(at), field, text }
-                            })),
-                        }
-                    }
-                    if !wrong.is_empty() {
-                        return Ok(Created::Wrong(wrong));
-                    }
-                    let mut ids = Vec::new();
-                    for content in contents {
-                        ids.push(put_down(tx, key, person, content, day, at)?);
-                    }
-                    let id = SigningRequestId::new(at.now, tx.rng())?;
-                    let row = SigningRequest { id, key, prescriber: person, prescriptions: ids };
-                    tx.create_signing_request(&row, at.now)?;
-                    let until = at.now.plus_seconds(REMEMBERED_SECONDS);
-                    tx.keep_api_answer(key.id, (&key_hash, &request.digest), id, until)?;
-                    Ok(Created::There(id))
-                })
-                .await?;
+                }
+                if !wrong.is_empty() {
+                    return Ok(Created::Wrong(wrong));
+                }
+                let mut ids = Vec::new();
+                for _ in &contents {
+                    ids.push(PrescriptionId::new(at.now, tx.rng())?);
+                }
+                let words: Vec<&str> =
+                    request.prescriptions.iter().map(|it| it.series.trim()).collect();
+                make_series(&words, &ids, &mut contents);
+                for (at, content) in contents.iter().enumerate() {
+                    // The practitioner has marked each one ready elsewhere: it is judged as if it were marked here.
+                    let series: Vec<&Content> = contents
+                        .iter()
+                        .filter(|it| {
+                            let id = |it: &Content| it.series.map(|series| series.id);
+                            content.series.is_some() && id(it) == id(content)
+                        })
+                        .collect();
+                    let judgment = practitioner.judge(tx, &ground, content, &series)?;
+                    let lacks = judgment.lacks.into_iter();
+                    wrong.extend(
+                        lacks.map(|it| Wrong::of(Some(at), it.field, it.text.into_owned())),
+                    );
+                    wrong.extend(judgment.hindrances.into_iter().map(|it| Wrong {
+                        prescription: Some(at),
+                        field: it.field(),
+                        text: it.to_string(),
+                        code: Some(it.code()),
+                    }));
+                }
+                if !wrong.is_empty() {
+                    return Ok(Created::Wrong(wrong));
+                }
+                for (id, content) in ids.iter().zip(contents) {
+                    let rules = practitioner.rules(&ground, content.dea);
+                    let mut it = Prescription { prescriber: person, content, state: State::Draft };
+                    it.mark_ready(person, &rules, at.now)
+                        .map_err(|_| Tx::broken("what lacks nothing is not ready"))?;
+                    put_down(tx, key, *id, it, at)?;
+                }
+                let id = SigningRequestId::new(at.now, tx.rng())?;
+                let row = SigningRequest { id, key, prescriber: person, prescriptions: ids };
+                tx.create_signing_request(&row, at.now)?;
+                let until = at.now.plus_seconds(REMEMBERED_SECONDS);
+                tx.keep_api_answer(key.id, (&key_hash, &request.digest), id, until)?;
+                Ok(Created::There(id))
+            })
+            .await?;
         Ok(done)
     }
 
@@ -384,18 +449,23 @@ impl App {
         id: SigningRequestId,
         at: At,
     ) -> Result<RequestView, Error> {
-        let (key, blocked) = (caller.0.key, self.blocked(at.now));
+        let (key, ground) = (caller.0.key, self.ground(at.now));
         let found = self
             .store
             .read("signing_request", move |tx| {
                 let Some(request) = tx.signing_request(&key, id)? else { return Ok(None) };
                 let which = Which::These(request.prescriptions.clone());
                 let (person, practice) = (request.prescriber, key.practice);
-                let set = signing_set(tx, person, practice, &which, blocked, at.now)?;
+                let set = signing_set(tx, person, practice, &which, &ground)?;
                 let Some(set) = set else { return Ok(None) };
                 let mut prescriptions = Vec::new();
                 for id in request.prescriptions {
-                    prescriptions.extend(one(tx, practice, id)?);
+                    let Some(mut it) = one(tx, practice, id)? else { continue };
+                    // As it would be signed now: what is counted from the day of issue is that of today.
+                    if let Some(row) = set.rows.iter().find(|row| row.id == id) {
+                        it.row = row.clone();
+                    }
+                    prescriptions.push(it);
                 }
                 let shown_at = at.now.micros();
                 Ok(Some(RequestView { id, set, prescriptions, shown_at }))
@@ -443,10 +513,12 @@ impl App {
         };
         let which = Which::These(request.prescriptions);
         let (app, person) = (Arc::clone(self), request.prescriber);
+        let source = Source::ApiClient { person, key: key.id };
         // Runs to its end even if the client leaves.
-        tokio::spawn(async move { app.sign_as(person, key.practice, None, which, form, at).await })
-            .await
-            .map_err(|_| Error::Busy)?
+        to_completion("sign_request", at, async move {
+            app.sign_as(person, key.practice, None, &source, which, form, at).await
+        })
+        .await
     }
 
     /// A prescription of the practice: how far it is, and its record.
@@ -476,24 +548,48 @@ fn prescriber(
     Ok(prescribers(tx, practice)?.into_iter().find(|(id, _)| *id == person.id))
 }
 
-/// One prescription of a request; what is wrong with it, field by field.
+/// Makes a series of each set of prescriptions that have the same word; its first one names it.
+fn make_series(words: &[&str], ids: &[PrescriptionId], contents: &mut [Content]) {
+    let mut begun: Vec<(&str, PrescriptionId)> = Vec::new();
+    for ((word, id), content) in words.iter().zip(ids).zip(contents.iter_mut()) {
+        if word.is_empty() {
+            continue;
+        }
+        let known = begun.iter().find(|(known, _)| known == word).map(|(_, id)| *id);
+        if known.is_none() {
+            begun.push((word, *id));
+        }
+        content.series = Some(Series { id: known.unwrap_or(*id), number: 0, of: 0 });
+    }
+    for (_, id) in begun {
+        let mut all: Vec<&mut Content> = contents
+            .iter_mut()
+            .filter(|it| it.series.is_some_and(|series| series.id == id))
+            .collect();
+        number_series(&mut all);
+    }
+}
+
+/// One prescription of a request; what can't be read of it, field by field.
 fn read(
     it: &Written,
     patient: &Patient,
-    listed: Option<Schedule>,
+    practitioner: &Practitioner,
+    ground: &Ground,
     pharmacies: &[Pharmacy],
-    today: Date,
 ) -> Result<Content, Vec<(&'static str, String)>> {
     let mut wrong: Vec<(&'static str, String)> = Vec::new();
     let mut tell = |field, text: &str| wrong.push((field, text.to_owned()));
+    let dea = read_dea(&it.dea);
+    let number = dea.as_ref().ok().map(|(number, _)| *number);
+    let rules = practitioner.rules(ground, number);
+    let listed = rules.drugs.schedule_of(&it.drug, rules.state);
     let chosen = Schedule::ALL.into_iter().find(|known| known.code() == it.schedule);
     if !it.schedule.is_empty() && chosen.is_none() {
         tell("schedule", "Send 2, 2N, 3, 3N, 4 or 5.");
     }
-    if let (Some(chosen), Some(listed)) = (chosen, listed)
-        && chosen != listed
-    {
-        tell("schedule", "The table has this drug in another schedule.");
+    if let Some(text) = chosen.and_then(|chosen| rules.wrong_schedule(&it.drug, chosen)) {
+        tell("schedule", &text);
     }
     let quantity = it.quantity.parse::<Quantity>();
     if let Err(error) = &quantity {
@@ -509,10 +605,19 @@ fn read(
             }
         },
     };
-    let dea = it.dea.parse::<DeaNumber>();
     if let Err(error) = &dea {
         tell("dea", &error.to_string());
     }
+    let supervisor_dea = match it.supervisor_dea.as_str() {
+        "" => None,
+        text => match text.parse::<DeaNumber>() {
+            Ok(number) => Some(number),
+            Err(error) => {
+                tell("supervisor_dea", &error.to_string());
+                None
+            }
+        },
+    };
     let pharmacy = pharmacies.iter().find(|known| known.ncpdp == it.pharmacy).cloned();
     if pharmacy.is_none() {
         tell("pharmacy", "Send the NCPDP number of a pharmacy that is set up here.");
@@ -530,18 +635,19 @@ fn read(
         (&it.unit, "unit"),
         (&it.directions, "directions"),
         (&it.note, "note"),
+        (&it.supervisor, "supervisor"),
     ];
     for (text, field) in lines {
-        let most = longest(field);
         // Never cut: what is signed is what was sent.
-        if text.chars().count() > most || text.chars().any(countersign_domain::is_unseen) {
-            tell(field, &format!("Send one line of at most {most} characters."));
+        if let Err(error) = check_line(text.trim(), longest(field)) {
+            tell(field, &error.to_string());
         }
     }
-    let (Ok(quantity), Ok(dea), true) = (quantity, dea, wrong.is_empty()) else {
+    let (Ok(quantity), Ok((dea, code)), true) = (quantity, dea, wrong.is_empty()) else {
         return Err(wrong);
     };
-    let content = Content {
+    let (name, supervised) = (it.supervisor.trim(), supervisor_dea.is_some());
+    let mut content = Content {
         patient: patient.clone(),
         drug: it.drug.trim().to_owned(),
         strength: it.strength.trim().to_owned(),
@@ -550,33 +656,35 @@ fn read(
         quantity: Some(quantity),
         unit: it.unit.trim().to_owned(),
         directions: it.directions.trim().to_owned(),
+        days_supply: Some(it.days_supply).filter(|days| *days > 0),
         refills: it.refills,
         earliest_fill,
+        last_fill: None,
+        series: None,
         note: it.note.trim().to_owned(),
         pharmacy,
         dea: Some(dea),
+        internal_code: None,
+        supervisor: (supervised || !name.is_empty())
+            .then(|| Supervisor { name: name.to_owned(), dea: supervisor_dea }),
     };
-    let lacking = content.lacking(today);
-    if lacking.is_empty() {
-        return Ok(content);
+    practitioner.complete(&mut content);
+    content.last_fill = content.last_fill_day(&rules);
+    if code.is_some() && code != content.internal_code {
+        return Err(vec![("dea", "This is not the prescriber's internal code.".to_owned())]);
     }
-    Err(lacking.into_iter().map(|lack| (lack.field, lack.text.to_owned())).collect())
+    Ok(content)
 }
 
 /// Puts one down that the practitioner has marked ready on the system's screen.
 fn put_down(
     tx: &mut Tx<'_>,
     key: ApiKey,
-    person: PersonId,
-    content: Content,
-    today: Date,
+    id: PrescriptionId,
+    it: Prescription,
     at: At,
-) -> Result<PrescriptionId, countersign_store::Error> {
-    let id = PrescriptionId::new(at.now, tx.rng())?;
-    let mut it = Prescription { prescriber: person, content, state: State::Draft };
-    it.mark_ready(person, today, at.now)
-        .map_err(|_| Tx::broken("what lacks nothing is not ready"))?;
-    let practice = key.practice;
+) -> Result<(), countersign_store::Error> {
+    let (practice, person) = (key.practice, it.prescriber);
     let by = "the EHR".to_owned();
     let row = PrescriptionRow { id, practice, it, created: at.now, changed: at.now, by };
     tx.create_prescription(&row)?;
@@ -586,5 +694,5 @@ fn put_down(
             .detail(&id.to_string());
         tx.append(&event, at.now)?;
     }
-    Ok(id)
+    Ok(())
 }

@@ -4,7 +4,7 @@ use countersign_domain::{
 };
 use countersign_store::{Identity, Patient, Session, Stage};
 
-use super::{App, At, Error, SessionSecret, new_session};
+use super::{App, At, Error, SessionSecret, new_session, session_end};
 use crate::launch::{LaunchClaims, peek_issuer, verify_launch};
 
 /// Why a launch from an EHR was refused; a stable code for the audit event.
@@ -12,11 +12,39 @@ use crate::launch::{LaunchClaims, peek_issuer, verify_launch};
 pub struct LaunchRefusal(pub &'static str);
 
 impl App {
+    /// Ends what is open in a browser in which a launch begins, whatever becomes of the launch: chart, user and a log-in
+    /// to Token Management. `open` are the SHA-256 of the secrets of its sessions.
+    pub async fn end_before_launch(&self, open: Vec<[u8; 32]>, at: At) -> Result<(), Error> {
+        let found = self
+            .store
+            .read("open_before_launch", move |tx| {
+                let sessions = open.iter().map(|hash| tx.session(hash));
+                sessions.collect::<Result<Vec<Option<Session>>, _>>()
+            })
+            .await?;
+        let sessions: Vec<Session> = found.into_iter().flatten().collect();
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        self.store
+            .write("end_before_launch", move |tx| {
+                for session in &sessions {
+                    // Two requests at once end it once.
+                    if tx.end_session(session.id)? {
+                        let event = session_end(session, Actor::Unknown, at.support);
+                        tx.append(&event.reason("launch_began"), at.now)?;
+                    }
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(())
+    }
+
     /// Takes a signed launch: checks it, uses it up and begins a session for who it names.
     pub async fn accept_launch(
         &self,
         token: &str,
-        old: Option<Session>,
         at: At,
     ) -> Result<Result<SessionSecret, LaunchRefusal>, Error> {
         let (claims, ehr) = match self.check_launch(token, at).await? {
@@ -40,7 +68,7 @@ impl App {
             address: String::new(),
         };
         let once = (sha256(&jti), expires);
-        self.open_launch((ehr.id, ehr.practice), claims.sub, once, patient, old, at).await
+        self.open_launch((ehr.id, ehr.practice), claims.sub, once, patient, at).await
     }
 
     /// Begins the session of a launch that was checked: for the user whom the EHR names, with the patient
@@ -51,7 +79,6 @@ impl App {
         user: String,
         (once, expires): ([u8; 32], Timestamp),
         patient: Patient,
-        old: Option<Session>,
         at: At,
     ) -> Result<Result<SessionSecret, LaunchRefusal>, Error> {
         let policy = self.options.policy;
@@ -79,10 +106,6 @@ impl App {
                     return Ok(Err(LaunchRefusal(code)));
                 }
                 tx.append(&event, at.now)?;
-                // A launch starts anew: what an older session had proved does not carry over.
-                if let Some(old) = &old {
-                    tx.end_session(old.id)?;
-                }
                 let context = Session {
                     id: SessionRowId::new(at.now, tx.rng())?,
                     practice,

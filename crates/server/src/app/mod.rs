@@ -1,15 +1,17 @@
 //! The use cases: what a request asks for, decided by the domain, written by the store.
 //!
-//! No line here knows HTTP. Each use case reads the clock once, runs one transaction (a sign-in by
-//! passphrase runs two, with the slow hash between them) and answers.
+//! No line here knows HTTP. Each use case reads the clock once, runs one transaction (an attempt at
+//! a passphrase begins and ends in others, with the slow hash between them) and answers.
 
 mod access;
 mod activation;
 mod admin;
 mod archive;
+mod attempts;
 mod browser;
 mod burned;
 mod cases;
+mod certification;
 mod check;
 mod console;
 mod contact;
@@ -17,6 +19,7 @@ mod enrol;
 mod fobs;
 mod hashing;
 mod integration;
+mod internal_codes;
 mod launch;
 mod models;
 mod notices;
@@ -29,20 +32,30 @@ mod reset;
 mod retention;
 mod sign_in;
 mod smart;
+mod to_completion;
 mod tokens;
 mod transmission;
 mod vip;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicI64},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicI64},
+    },
 };
 
 use countersign_crypto::{Drawn, Rng, SecretText, random_array, sha256};
 use countersign_domain::{
-    Actor, Event, EventKind, Failures, Manufacturer, Outcome, PersonId, Policy, Purpose, Refusal,
-    SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState, controlled::Table, otp::Step,
-    prescription::Pharmacy, retention::Retention,
+    Actor, Event, EventKind, Failures, Manufacturer, Outcome, PasscodeFailures, PersonId, Policy,
+    Purpose, Refusal, SessionRowId, SupportCode, Timestamp, Token, TokenId, TokenState,
+    WRONG_PASSCODES_PER_DAY,
+    certification::{BuildId, Version},
+    controlled::Table,
+    otp::Step,
+    prescription::Pharmacy,
+    retention::Retention,
+    state_rules::StateRules,
 };
 use countersign_store::{Lane, ReadMark, RngSource, Session, Stage, Store, TokenRow, Tx};
 use data_encoding::BASE64URL_NOPAD;
@@ -55,14 +68,17 @@ use crate::{
 };
 
 pub use access::{
-    Asked, Board, Desk, Execution, NewPaper, Shown, Wanted, deadline_advice, deadline_label,
+    Asked, Board, Desk, Execution, NewPaper, PaperDone, Shown, Wanted, deadline_advice,
+    deadline_label, still_waits,
 };
 pub use activation::{Activation, Hindrance};
 pub use admin::{Closing, DemoPerson, ListedKey};
 pub use archive::{Entry, Format, MOST_RECORDS, OwnLog, Search, rendered};
+pub use attempts::KNOWN_BROWSER_SECONDS;
 pub use cases::{CaseView, Decision, ReplyRefusal, Seen, WINDOW_SECONDS};
+pub use certification::{Certification, MOST_REASON_CHARS, NewReport, ReportRefusal};
 pub use check::{CheckAnswer, CheckRequest};
-pub use console::{Fleet, Founder, FoundingRefusal, Rules};
+pub use console::{Act, Fleet, Founder, FoundingRefusal, Rules};
 pub use contact::{Contact, ContactForm, Way};
 pub use enrol::{
     Enrolment, Followed, Invite, Invitee, Link, PersonalData, Stepped, TERMS_VERSION,
@@ -72,21 +88,24 @@ pub use fobs::{ImportRefusal, NewFob};
 pub use integration::{
     ACCESS_SECONDS, Caller, Created, Known, NewRequest, RequestView, SCOPES, Written, Wrong,
 };
+pub use internal_codes::CodeEntered;
 pub use launch::LaunchRefusal;
 pub use models::{HandOverForm, HandedOver};
 pub use pairing::PAIRING_SECONDS;
 pub use passphrase::PassphraseForm;
 pub use prescriptions::{
-    Chart, Draft, OneRx, RECORD_FORMAT, Sheet, Signing, SigningForm, SigningHindrance, SigningSet,
+    Chart, Draft, Judgment, OneRx, RECORD_FORMAT, RECORD_FORMATS, RxRefusal, Sheet, Signing,
+    SigningForm, SigningHindrance, SigningSet,
 };
 pub use provision::ProvisionRefusal;
 pub use reset::ForgotForm;
 pub use retention::{Keeping, Lifting, OverRecord, RemovalRefusal, Removed};
-pub use sign_in::{Chosen, SignInForm};
-pub use smart::{SMART_SECONDS, SmartWay};
+pub use sign_in::{Chosen, LoggedIn, SignInForm};
+pub use smart::{LONGEST_REFERENCE, SMART_SECONDS, SmartWay};
 pub use tokens::{AddForm, Change, Confirm, DisableForm, Overview, RenameForm};
 pub use vip::{Vip, VipOutcome, VipProvisioned};
 
+use attempts::AttemptQueues;
 use burned::Burned;
 use hashing::HashPool;
 use notices::{Mailer, Note, Notice};
@@ -110,10 +129,13 @@ pub struct Support {
 }
 
 /// What is known of the build that runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Build {
     /// A signed release manifest lists it.
-    Listed,
+    Listed {
+        /// The ID of the report that the manifest names.
+        report: String,
+    },
     /// No manifest lists it, and the operator lets it sign.
     Allowed,
     /// No manifest lists it.
@@ -146,8 +168,14 @@ pub struct Options {
     pub time_server: bool,
     /// What is known of this build.
     pub build: Build,
+    /// Its version.
+    pub version: Version,
+    /// Which build it is: what a report covers, and a practice acknowledges.
+    pub build_id: BuildId,
     /// The drugs that are offered, with their schedules.
     pub drugs: Arc<Table>,
+    /// What states ask of prescriptions beyond the federal rules.
+    pub states: Arc<StateRules>,
     /// A gateway to the pharmacies is set up; without one nothing is signed.
     pub gateway: bool,
     /// The pharmacies that it reaches.
@@ -168,9 +196,15 @@ pub enum Error {
     /// No such thing, or not theirs: never says which.
     #[error("not found")]
     NotFound,
-    /// Too many wait already.
+    /// A text holds a NUL character, which can't be stored. Nothing was changed.
+    #[error("a text holds a NUL character (U+0000)")]
+    NulInText,
+    /// Too many wait already; nothing was changed.
     #[error("too busy")]
     Busy,
+    /// A passphrase hash ended without an answer. It comes before the decision: nothing was decided.
+    #[error("a passphrase hash ended without an answer")]
+    HashFailed,
     /// The database is away.
     #[error("not available: {0}")]
     Unavailable(countersign_store::Error),
@@ -182,12 +216,20 @@ pub enum Error {
     Internal(countersign_store::Error),
 }
 
+impl Error {
+    /// Something that this program has written does not read back.
+    pub(crate) fn unreadable(what: &str) -> Self {
+        Self::Internal(Tx::broken(&format!("{what} does not read back")))
+    }
+}
+
 impl From<countersign_store::Error> for Error {
     fn from(error: countersign_store::Error) -> Self {
         use countersign_store::Error as E;
         match error {
             E::Unavailable(_) | E::Retry => Self::Unavailable(error),
             E::OutcomeUnknown(_) => Self::OutcomeUnknown(error),
+            E::NulInText => Self::NulInText,
             other => Self::Internal(other),
         }
     }
@@ -212,6 +254,7 @@ pub struct App {
     pub(crate) options: Options,
     rng: RngSource,
     hashing: HashPool,
+    attempt_queues: AttemptQueues,
     checks: Lane<CheckRequest, CheckAnswer>,
     burned: Burned,
     tests: Mutex<HashMap<PersonId, (Timestamp, u32)>>,
@@ -224,6 +267,8 @@ pub struct App {
     logs_hour: AtomicI64,
     /// When the clock was last measured, and by how many seconds it was behind.
     clock_measured: Mutex<Option<(Timestamp, i64)>>,
+    /// A notice of non-compliance concerns this build.
+    noncompliant: AtomicBool,
 }
 
 /// What the session is that a cookie names.
@@ -277,6 +322,9 @@ pub struct At {
     pub support: SupportCode,
     /// SHA-256 of the mark of the browser that asks, where it got a token here.
     pub browser: Option<[u8; 32]>,
+    /// SHA-256 of the secret of a known browser, as its cookie has it. Whether it is one, and of whom, only the
+    /// database knows.
+    pub known_browser: Option<[u8; 32]>,
 }
 
 impl App {
@@ -286,6 +334,7 @@ impl App {
         Self {
             checks,
             hashing: HashPool::new(),
+            attempt_queues: AttemptQueues::default(),
             burned: Burned::default(),
             tests: Mutex::default(),
             codes: Mutex::default(),
@@ -294,6 +343,7 @@ impl App {
             signed: Notify::new(),
             logs_hour: AtomicI64::new(0),
             clock_measured: Mutex::default(),
+            noncompliant: AtomicBool::new(false),
             store,
             clock,
             options,
@@ -315,7 +365,7 @@ impl App {
 
     /// The same, under a support code that was drawn before.
     pub fn at_under(&self, support: SupportCode) -> At {
-        At { now: self.clock.now(), support, browser: None }
+        At { now: self.clock.now(), support, browser: None, known_browser: None }
     }
 
     /// A new support code.
@@ -339,7 +389,13 @@ impl App {
             return Ok(CookieSession::Over);
         }
         let hash = sha256(secret.as_bytes());
-        let session = self.store.read("session", move |tx| tx.session(&hash)).await?;
+        let found = self
+            .store
+            .read("session", move |tx| Ok((tx.session(&hash)?, tx.noncompliant_versions()?)))
+            .await?;
+        let (session, versions) = found;
+        // So that every page, also on a server that was not told, says that signing has stopped.
+        self.heed_noncompliance(&versions);
         let Some(session) = session else { return Ok(CookieSession::Over) };
         let policy = &self.options.policy;
         let idle_end = session.seen.plus_seconds(policy.session_idle_seconds);
@@ -457,9 +513,7 @@ impl App {
                 }
                 record(tx, &event, now)?;
                 tell_owner(&mailer, &event, tx, now)?;
-                if account.pauses(now) && !before.pauses(now) {
-                    tell_pause(&mailer, prescriber, tx, now)?;
-                }
+                account.tell_new_pause(&before, prescriber, &mailer, tx, now)?;
                 Ok(Some((answer, event)))
             })
             .await;
@@ -480,7 +534,7 @@ impl App {
         mut change: F,
     ) -> Result<(), Error>
     where
-        F: FnMut(&mut Token, &mut Failures, u32) -> Result<(), Refusal> + Send + 'static,
+        F: FnMut(&mut Token, &mut PasscodeFailures, u32) -> Result<(), Refusal> + Send + 'static,
     {
         let (prescriber, practice) = (by.prescriber, by.session.practice);
         self.decide(kind.code(), prescriber, by.session.id, at.now, move |account, _| {
@@ -530,7 +584,7 @@ fn log(event: &Event) {
 /// A prescriber's tokens and failure counter, as one transaction sees them.
 #[derive(Clone)]
 struct Account {
-    owner: Failures,
+    owner: PasscodeFailures,
     /// When this session last proved a passcode; `None` before the first.
     passcode_at: Option<Timestamp>,
     tokens: Vec<Token>,
@@ -542,7 +596,7 @@ struct Account {
 
 impl Account {
     fn new(
-        owner: Failures,
+        owner: PasscodeFailures,
         passcode_at: Option<Timestamp>,
         rows: Vec<TokenRow>,
         burned: Burned,
@@ -579,11 +633,11 @@ impl Account {
     /// Whether wrong codes make a token, or all of them, pause.
     fn pauses(&self, now: Timestamp) -> bool {
         let blocked = |failures: &Failures| failures.blocked_until.is_some_and(|until| now < until);
-        blocked(&self.owner) || self.tokens.iter().any(|token| blocked(&token.failures))
+        blocked(&self.owner.in_a_row) || self.tokens.iter().any(|token| blocked(&token.failures))
     }
 
     /// The token with this id, if it is theirs, apart from the failure counter.
-    fn token(&mut self, id: TokenId) -> Option<(&mut Token, &mut Failures)> {
+    fn token(&mut self, id: TokenId) -> Option<(&mut Token, &mut PasscodeFailures)> {
         let owner = &mut self.owner;
         self.tokens.iter_mut().find(|token| token.id == id).map(|token| (token, owner))
     }
@@ -598,6 +652,26 @@ impl Account {
         } else {
             event
         }
+    }
+
+    /// Tells the owner when wrong codes have begun a pause.
+    fn tell_new_pause(
+        &self,
+        before: &Self,
+        prescriber: PersonId,
+        mailer: &Mailer,
+        tx: &mut Tx<'_>,
+        now: Timestamp,
+    ) -> Result<(), countersign_store::Error> {
+        if !self.pauses(now) || before.pauses(now) {
+            return Ok(());
+        }
+        let day = self.owner.wrong_today(now);
+        // Of many in a day once: the pauses after that are longer, and no news.
+        if day < WRONG_PASSCODES_PER_DAY || tx.wrong_passcodes_told(prescriber)? {
+            tell_pause(mailer, prescriber, day, tx, now)?;
+        }
+        Ok(())
     }
 
     fn save_changes(
@@ -642,17 +716,43 @@ fn tell_owner(
     mailer.tell(tx, &person, &notice, &[], now)
 }
 
-/// Tells the owner that several wrong codes were typed.
+/// Tells the owner that several wrong codes were typed: how many in a day, where that is the reason.
 fn tell_pause(
     mailer: &Mailer,
     prescriber: PersonId,
+    day: u32,
     tx: &mut Tx<'_>,
     now: Timestamp,
 ) -> Result<(), countersign_store::Error> {
     let Some(person) = tx.person(prescriber)? else { return Ok(()) };
     let practice = person.practice;
-    let notice = Notice { note: Note::TriesFailed, practice, detail: "", path: "/portal" };
+    let detail = match day {
+        WRONG_PASSCODES_PER_DAY.. => format!("{day} in 24 hours"),
+        _ => String::new(),
+    };
+    let notice = Notice { note: Note::TriesFailed, practice, detail: &detail, path: "/portal" };
     mailer.tell(tx, &person, &notice, &[], now)
+}
+
+/// How long after it began a day of wrong passcodes is still told, in seconds: two days, for a server that
+/// was away.
+const TELL_SECONDS: i64 = 2 * 86_400;
+
+/// Tells the owners of accounts with many wrong passcodes in a day, wherever those came from. A check of the
+/// API tells nobody itself: how long it takes must not say whose the credential is.
+fn tell_wrong_passcodes(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    now: Timestamp,
+) -> Result<(), countersign_store::Error> {
+    let since = now.plus_seconds(-TELL_SECONDS);
+    for (person, count) in tx.wrong_passcodes_untold(WRONG_PASSCODES_PER_DAY, since)? {
+        // Two servers look at once; one of them tells.
+        if tx.wrong_passcodes_told(person)? {
+            tell_pause(mailer, person, count, tx, now)?;
+        }
+    }
+    Ok(())
 }
 
 /// What a code is about that belongs to an account and to no token or case of it.

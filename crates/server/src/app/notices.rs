@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use countersign_domain::{
     Actor, Event, EventKind, MessageId, Outcome, PersonId, PhoneNumber, PracticeId, Role,
-    Timestamp, enrolment::LinkSecret, proofing::Channel,
+    Timestamp, enrolment::LinkSecret, proofing::Channel, shown_line,
 };
 use countersign_store::{Message, MessageBody, Person, Tx};
 
@@ -53,11 +53,8 @@ impl Mailer {
         not_me: Option<&str>,
     ) -> Result<MessageBody, countersign_store::Error> {
         let practice = tx.practice_name(notice.practice)?.unwrap_or_default();
-        // One line: what people typed must not look like another paragraph of ours.
-        let line = |text: &str| -> String {
-            text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
-        };
-        let (practice, detail) = (line(&practice), line(notice.detail));
+        // One line: what people typed must not look like another paragraph of ours, or end a header.
+        let (practice, detail) = (shown_line(&practice, 300), shown_line(notice.detail, 300));
         let link = format!("{}{}", self.public_url, notice.path);
         let text = render(notice.note, &practice, &detail, &link, not_me, self.demonstration)
             .map_err(|_| Tx::broken("a notice did not render"))?;
@@ -243,7 +240,7 @@ impl App {
         let next = now.plus_seconds(doubled.min(LONGEST_PAUSE_SECONDS));
         let outcome: String = match &result {
             Ok(()) => "sent".to_owned(),
-            Err(fault) => fault.to_string().chars().take(200).collect(),
+            Err(fault) => shown_line(&fault.to_string(), 200),
         };
         let detail = format!("{}, {}", message.kind, message.channel.code());
         if let Err(fault) = &result {

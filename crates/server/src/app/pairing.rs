@@ -54,6 +54,16 @@ impl App {
         code_of(session_secret, id)
     }
 
+    /// Whether somebody shows this code now.
+    pub async fn pairing_is_open(&self, code: &PairingCode, at: At) -> Result<bool, Error> {
+        let digest = code.digest();
+        Ok(self
+            .store
+            .read("pairing_open", move |tx| tx.open_pairing(&digest, at.now))
+            .await?
+            .is_some())
+    }
+
     /// What has become of a pairing.
     pub async fn pairing_state(&self, by: &By<'_>, id: PairingId) -> Result<PairingState, Error> {
         let session = by.session.id;

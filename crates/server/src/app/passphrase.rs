@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use countersign_crypto::{SecretText, sha256};
-use countersign_domain::{
-    Actor, Event, EventKind, Failures, Passphrase, PassphraseHash, PersonId, Refusal,
-};
+use countersign_crypto::SecretText;
+use countersign_domain::{Actor, Event, EventKind, Passphrase, PassphraseHash, PersonId, Refusal};
 use countersign_store::{Person, Session};
 
-use super::{App, At, Change, Confirm, Error, hashing::Place, tokens::step_up};
+use super::{
+    App, At, Change, Confirm, Error, attempts::Source, hashing::Place,
+    to_completion::to_completion, tokens::step_up,
+};
 
 /// What the page sends.
 #[derive(Debug, Clone)]
@@ -30,10 +31,10 @@ struct Hashed {
 
 impl App {
     /// Changes the passphrase: the present one, and a fresh passcode (SP 800-63B, 6.1.2.3: what both
-    /// factors vouch for). All other sessions end.
+    /// factors vouch for). All other sessions end, and other browsers are no longer known.
     ///
-    /// A try counts like one at the log-in, before it is looked at, so an open session helps nobody to
-    /// guess. Runs to its end even if the client leaves.
+    /// A try counts like one at the log-in, on a counter of the open session. Runs to its end even if the
+    /// client leaves.
     pub async fn change_passphrase(
         self: &Arc<Self>,
         session: &Session,
@@ -42,9 +43,10 @@ impl App {
         at: At,
     ) -> Result<Change<()>, Error> {
         let (app, session) = (Arc::clone(self), session.clone());
-        tokio::spawn(async move { app.try_change(session, prescriber, form, at).await })
-            .await
-            .map_err(|_| Error::Busy)?
+        to_completion("change_passphrase", at, async move {
+            app.try_change(session, prescriber, form, at).await
+        })
+        .await
     }
 
     async fn try_change(
@@ -55,13 +57,19 @@ impl App {
         at: At,
     ) -> Result<Change<()>, Error> {
         let policy = self.options.policy;
+        let source = Source::Session { person: prescriber, practice: session.practice };
+        let turn = self.attempt_queues.wait(&source).await?;
         let place = self.hashing.reserve()?;
+        let begun = self.begin_attempt(turn).await?;
+        let paused = begun.as_ref().err().copied();
         let found = self.prescriber(prescriber).await?;
-        let npi_hash = sha256(found.sign_in.as_text().as_bytes());
-        let paused = self.count_passphrase_try(npi_hash, at).await?;
-        let hashed = match paused {
-            Some(_) => None,
-            None => Some(self.hash_both(place, &found, form.current, form.new).await?),
+        let hashed = match begun {
+            Err(_) => None,
+            Ok(attempt) => {
+                let hashed = self.hash_both(place, &found, form.current, form.new).await?;
+                self.end_attempt(attempt, hashed.right).await?;
+                Some(hashed)
+            }
         };
         let (session_id, practice) = (session.id, session.practice);
         let (confirm, before) =
@@ -79,7 +87,6 @@ impl App {
                     // The passcode is not looked at, and so is not spent.
                     return Ok(Change::Refused(Refusal::WrongPassphrase));
                 }
-                tx.save_sign_in_failures(&npi_hash, &Failures::NONE, at.now)?;
                 if hashed.same {
                     return Ok(Change::Refused(Refusal::SamePassphrase));
                 }
@@ -89,8 +96,9 @@ impl App {
                     return Ok(Change::NotConfirmed(refusal));
                 }
                 tx.save_passphrase(prescriber, &hashed.new)?;
-                // Whoever knew the old one may hold a session.
+                // Whoever knew the old one may hold a session, or have signed in elsewhere.
                 tx.end_other_sessions(prescriber, session_id)?;
+                tx.forget_browsers_of(prescriber, at.known_browser.as_ref())?;
                 Ok(Change::Done(()))
             };
             let change = work()?;

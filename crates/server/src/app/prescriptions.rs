@@ -6,30 +6,39 @@
 
 use std::sync::{Arc, PoisonError};
 
-use countersign_crypto::{SecretText, SigningKey, sha256};
+use countersign_crypto::{SecretText, SigningKey};
 use countersign_domain::{
-    Actor, CredentialId, Date, DeaNumber, DeaRegistration, DeviceClass, Event, EventKind, Outcome,
-    PersonId, PracticeId, PrescriptionId, Purpose, Refusal, Role, SessionRowId, Timestamp, Token,
-    UsState,
-    canonical::Json,
+    Actor, AuthorityId, CredentialId, Date, DeaNumber, DeviceClass, Event, EventKind, Holder,
+    NoAuthority, Outcome, PersonId, PracticeId, PrescriptionId, Purpose, Refusal, Registered, Role,
+    SessionRowId, Standing, Timestamp, Token, UsState,
+    canonical::{CanonicalError, Json},
+    certification::RunningBuild,
+    controlled::Table,
     ocra::{self, Binding, Challenge},
     prescription::{
-        Content, Patient, Prescription, SIGNING_SECONDS, SIGNING_STATEMENT, State, StateRefusal,
+        Content, Lack, Patient, Prescription, Rules, SIGNING_SECONDS, SIGNING_STATEMENT, Series,
+        State, StateRefusal, number_series, series_lacking,
     },
+    state_rules::StateRules,
 };
 use countersign_store::{
-    Authority, Identity, Paper, Person, PrescriptionRow, PublicKey, Session, SignedRecord,
-    Transmission, Tx,
+    Identity, Paper, Person, PrescriptionRow, PublicKey, Session, SignedRecord, Transmission, Tx,
 };
 
 use super::{
-    App, At, Build, Confirm, Error, record as append_with_owner,
+    App, At, Build, Confirm, Error,
+    attempts::Source,
+    certification, record as append_with_owner,
     sign_in::{passcode_event, verify},
+    to_completion::to_completion,
 };
 use crate::record;
 
-/// What a signed record calls itself.
-pub const RECORD_FORMAT: &str = "countersign-prescription/1";
+/// What a signed record calls itself. A format is one set of names, each always there: with a new name comes a new number,
+/// and older records stay verifiable under theirs.
+pub const RECORD_FORMAT: &str = "countersign-prescription/2";
+/// All formats that are read: the first had no days' supply, last day, series, internal code and supervisor.
+pub const RECORD_FORMATS: [&str; 2] = [RECORD_FORMAT, "countersign-prescription/1"];
 
 /// How far the clock may be off, in seconds: five minutes (21 CFR 1311.120(b)(8)).
 const MOST_OFFSET_SECONDS: i64 = 300;
@@ -54,8 +63,8 @@ pub struct Sheet {
     pub rows: Vec<PrescriptionRow>,
     /// Those who prescribe here: who, and their name.
     pub prescribers: Vec<(PersonId, String)>,
-    /// The DEA numbers under which the prescriber who looks could sign; nothing for staff.
-    pub numbers: Vec<DeaRegistration>,
+    /// The registrations under which the prescriber who looks may prescribe now; nothing for staff.
+    pub numbers: Vec<Registered>,
     /// The patient's address, as it was last written.
     pub address: String,
     /// Today where the practice is.
@@ -73,6 +82,8 @@ pub struct OneRx {
     pub way: Option<Transmission>,
     /// When its practitioner said that it is not theirs.
     pub disowned: Option<Timestamp>,
+    /// What keeps its practitioner from marking it ready; nothing where that was not asked, or it is signed.
+    pub judgment: Judgment,
 }
 
 impl OneRx {
@@ -83,7 +94,7 @@ impl OneRx {
         let signed = tx.signed_record(row.practice, row.id)?;
         let way = tx.transmission(row.id)?;
         let disowned = tx.disowned(row.id)?;
-        Ok(Self { row, signed, way, disowned })
+        Ok(Self { row, signed, way, disowned, judgment: Judgment::default() })
     }
 }
 
@@ -94,6 +105,8 @@ pub struct Draft {
     pub prescriber: PersonId,
     /// What it says; patient and chart are the session's.
     pub content: Content,
+    /// The prescription of the same chart after which it comes in a series; for a new one only.
+    pub after: Option<PrescriptionId>,
 }
 
 /// Which prescriptions are signed together.
@@ -118,27 +131,54 @@ pub struct SigningSet {
     pub today: Date,
     /// The prescriptions, oldest first.
     pub rows: Vec<PrescriptionRow>,
-    /// What keeps one of them from being signed: which, and why.
+    /// What keeps one of them from being signed: which, and why. One may have several.
     pub hindrances: Vec<(PrescriptionId, SigningHindrance)>,
-    /// In which states the DEA numbers are registered under which the practitioner could sign.
-    pub states: Vec<(DeaNumber, UsState)>,
+    practitioner: Practitioner,
+    ground: Ground,
 }
 
-/// Why one of them can't be signed now.
+/// Why one of them can't be marked ready or signed now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SigningHindrance {
     /// Something is missing, or was right on another day only.
     #[error("Something is missing. Open it and look at the marked fields.")]
     Lacking,
-    /// Registration or licence does not hold.
-    #[error("The registration, or the licence of its state, is not in force.")]
-    NotInForce,
+    /// The registration has ended.
+    #[error("The DEA registration has expired.")]
+    RegistrationExpired,
+    /// The registration was terminated, revoked or suspended.
+    #[error("The DEA registration was withdrawn.")]
+    RegistrationWithdrawn,
+    /// No license of the registration's state.
+    #[error("No license of the state in which this DEA number is registered is on record.")]
+    NoLicense,
+    /// The license of the registration's state has ended.
+    #[error("The license of the state in which this DEA number is registered has expired.")]
+    LicenseExpired,
+    /// The license of the registration's state was suspended or revoked.
+    #[error("The license of the state in which this DEA number is registered was withdrawn.")]
+    LicenseWithdrawn,
+    /// The institution's number without a code (21 CFR 1301.22(c)).
+    #[error(
+        "The institution has given you no internal code, and its DEA number can't be used without one. Ask those who set access control."
+    )]
+    NoInternalCode,
+    /// The code is another one by now.
+    #[error(
+        "The internal code behind the DEA number has changed. Save it again, and mark it ready again."
+    )]
+    InternalCodeChanged,
     /// The registration does not cover the schedule.
     #[error("This registration does not cover the schedule.")]
     Schedule,
     /// Access control says no.
     #[error("You have no permission to sign under this DEA number.")]
     NotPermitted,
+    /// Another one of its series is not signed with it.
+    #[error(
+        "All prescriptions of a series are signed together (21 CFR 1306.12). Mark the others ready too, or cancel them."
+    )]
+    SeriesIncomplete,
     /// Nothing could be sent.
     #[error(
         "No way to the pharmacies is set up here, so nothing can be signed. Tell your support."
@@ -149,6 +189,31 @@ pub enum SigningHindrance {
         "This build of the program is not a certified one, so nothing can be signed. Tell your support."
     )]
     Build,
+    /// This build no longer meets the requirements (21 CFR 1311.102(g)-(i)).
+    #[error(
+        "Notice was given that this version of the program no longer meets the requirements (21 CFR 1311.102(g)), so nothing can be signed until a newer, certified version is installed."
+    )]
+    Noncompliant,
+    /// The report that the release manifest names is not there (21 CFR 1311.300).
+    #[error(
+        "The audit or certification report of this program is not on file here, so nothing can be signed. Tell your support."
+    )]
+    NoReport,
+    /// The report holds no longer.
+    #[error(
+        "The audit or certification report of this program has expired, so nothing can be signed. Tell your support."
+    )]
+    ReportExpired,
+    /// Nobody has acknowledged the report for the practice.
+    #[error(
+        "Your practice has not acknowledged the audit or certification report of this version. A person who sets access control does that in the console, under Certification."
+    )]
+    ReportNotAcknowledged,
+    /// The practitioner has not said that they read the report (21 CFR 1311.102(d)).
+    #[error(
+        "Read the audit or certification report first: Token Management, Overview, Certification."
+    )]
+    ReportNotReviewed,
     /// The clock may be wrong (21 CFR 1311.120(b)(8)).
     #[error(
         "The clock of the server could not be checked, or is off by more than five minutes, so nothing can be signed. Tell your support."
@@ -161,20 +226,298 @@ pub enum SigningHindrance {
     NoAddress,
 }
 
+impl From<NoAuthority> for SigningHindrance {
+    fn from(why: NoAuthority) -> Self {
+        match why {
+            NoAuthority::Registration(Standing::Withdrawn) => Self::RegistrationWithdrawn,
+            NoAuthority::Registration(_) => Self::RegistrationExpired,
+            NoAuthority::License(None) => Self::NoLicense,
+            NoAuthority::License(Some(Standing::Withdrawn)) => Self::LicenseWithdrawn,
+            NoAuthority::License(Some(_)) => Self::LicenseExpired,
+            NoAuthority::InternalCode => Self::NoInternalCode,
+            NoAuthority::Schedule => Self::Schedule,
+        }
+    }
+}
+
 impl SigningHindrance {
     /// Stable code.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Lacking => StateRefusal::Lacking.code(),
-            Self::NotInForce => "registration_not_in_force",
+            Self::RegistrationExpired | Self::RegistrationWithdrawn => "registration_not_in_force",
+            Self::NoLicense | Self::LicenseExpired | Self::LicenseWithdrawn => {
+                "license_not_in_force"
+            }
+            Self::NoInternalCode => "internal_code_missing",
+            Self::InternalCodeChanged => "internal_code_changed",
             Self::Schedule => "schedule_not_registered",
             Self::NotPermitted => "not_permitted",
+            Self::SeriesIncomplete => "series_incomplete",
             Self::NoGateway => "no_gateway",
             Self::Build => "build_not_listed",
+            Self::Noncompliant => "build_noncompliant",
+            Self::NoReport => "report_missing",
+            Self::ReportExpired => "report_expired",
+            Self::ReportNotAcknowledged => "report_not_acknowledged",
+            Self::ReportNotReviewed => "report_not_reviewed",
             Self::Clock => "clock_not_checked",
             Self::NoAddress => "no_address",
         }
     }
+
+    /// Which field of a request it is about; `prescriber`, `practice` and `installation` are none of a prescription.
+    pub(super) const fn field(self) -> &'static str {
+        match self {
+            Self::Lacking => "prescriptions",
+            Self::RegistrationExpired
+            | Self::RegistrationWithdrawn
+            | Self::NoLicense
+            | Self::LicenseExpired
+            | Self::LicenseWithdrawn
+            | Self::NoInternalCode
+            | Self::InternalCodeChanged
+            | Self::NotPermitted => "dea",
+            Self::Schedule => "schedule",
+            Self::SeriesIncomplete => "series",
+            Self::NoAddress | Self::ReportNotReviewed => "prescriber",
+            Self::ReportNotAcknowledged => "practice",
+            Self::NoGateway
+            | Self::Build
+            | Self::Noncompliant
+            | Self::NoReport
+            | Self::ReportExpired
+            | Self::Clock => "installation",
+        }
+    }
+}
+
+/// Why something is not done with a prescription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RxRefusal {
+    /// Its state, or whose it is, says no.
+    #[error(transparent)]
+    State(#[from] StateRefusal),
+    /// It could not be signed now.
+    #[error("Not marked ready. {0}")]
+    Hindered(SigningHindrance),
+    /// What let it be signed does not hold any more.
+    #[error("You could not sign it now, so it can't be sent again. {0}")]
+    NotSentAgain(SigningHindrance),
+}
+
+impl RxRefusal {
+    /// Stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::State(refusal) => refusal.code(),
+            Self::Hindered(hindrance) | Self::NotSentAgain(hindrance) => hindrance.code(),
+        }
+    }
+}
+
+/// All that keeps a prescription from being marked ready and signed: the same judgment for both.
+#[derive(Debug, Clone, Default)]
+pub struct Judgment {
+    /// What it lacks itself, field by field.
+    pub lacks: Vec<Lack>,
+    /// What stands in the way besides.
+    pub hindrances: Vec<SigningHindrance>,
+}
+
+/// What of this installation decides over signing; read before a transaction.
+#[derive(Clone)]
+pub(super) struct Ground {
+    blocked: Option<SigningHindrance>,
+    running: RunningBuild,
+    drugs: Arc<Table>,
+    states: Arc<StateRules>,
+    now: Timestamp,
+}
+
+/// Somebody who prescribes in a practice, with all that decides whether they may, as it stands now.
+#[derive(Clone)]
+pub(super) struct Practitioner {
+    id: PersonId,
+    name: String,
+    address: String,
+    practice: PracticeId,
+    /// Today where the practice is.
+    pub(super) today: Date,
+    /// Their registrations, the institution's first: a number that is the institution's is used as such.
+    registrations: Vec<(AuthorityId, Registered)>,
+    licenses: Vec<(UsState, Standing)>,
+}
+
+impl Practitioner {
+    pub(super) fn of(
+        tx: &mut Tx<'_>,
+        id: PersonId,
+        practice: PracticeId,
+        now: Timestamp,
+    ) -> Result<Option<Self>, countersign_store::Error> {
+        let Some(person) = tx.person(id)? else { return Ok(None) };
+        let address = tx.profile(&person)?.map(|profile| profile.address).unwrap_or_default();
+        let code = tx.internal_code(practice, id)?;
+        let mut papers = tx.authorities(practice, None)?;
+        papers.extend(tx.authorities(practice, Some(id))?);
+        let mut registrations: Vec<(AuthorityId, Registered)> = Vec::new();
+        let mut licenses = Vec::new();
+        for it in papers {
+            let standing = it.standing(now);
+            let holder = match it.person {
+                Some(_) => Holder::Practitioner,
+                None => Holder::Institution(code.clone()),
+            };
+            match it.paper {
+                // The institution's number is nobody's own, whoever entered it as such.
+                Paper::Dea(registration)
+                    if registrations
+                        .iter()
+                        .any(|(_, it)| it.registration.number == registration.number) => {}
+                Paper::Dea(registration) => {
+                    registrations.push((it.id, Registered { registration, standing, holder }));
+                }
+                Paper::Licence(license) if holder == Holder::Practitioner => {
+                    licenses.push((license.state, standing));
+                }
+                Paper::Licence(_) => {}
+            }
+        }
+        let today = today(tx, practice, now)?;
+        let name = person.name;
+        Ok(Some(Self { id, name, address, practice, today, registrations, licenses }))
+    }
+
+    fn registration(&self, number: Option<DeaNumber>) -> Option<&(AuthorityId, Registered)> {
+        self.registrations.iter().find(|(_, it)| Some(it.registration.number) == number)
+    }
+
+    /// The state in which a number is registered.
+    pub(super) fn state(&self, number: Option<DeaNumber>) -> Option<UsState> {
+        self.registration(number).map(|(_, it)| it.registration.state)
+    }
+
+    /// The registrations under which they may prescribe now.
+    pub(super) fn numbers(&self) -> Vec<Registered> {
+        let all = self.registrations.iter().map(|(_, it)| it);
+        all.filter(|it| it.in_force(&self.licenses).is_ok()).cloned().collect()
+    }
+
+    /// Whether a registration and a license of its state are in force; it need not be one that they may use.
+    pub(super) fn is_in_force(&self, id: AuthorityId) -> bool {
+        let found = self.registrations.iter().find(|(known, _)| *known == id);
+        found.is_some_and(|(_, it)| {
+            matches!(it.in_force(&self.licenses), Ok(()) | Err(NoAuthority::InternalCode))
+        })
+    }
+
+    /// The rules for a prescription under this number.
+    pub(super) fn rules<'a>(&self, ground: &'a Ground, number: Option<DeaNumber>) -> Rules<'a> {
+        Rules {
+            today: self.today,
+            drugs: &ground.drugs,
+            states: &ground.states,
+            state: self.state(number),
+        }
+    }
+
+    /// Writes the internal code that goes with the number.
+    pub(super) fn complete(&self, content: &mut Content) {
+        let code = self.registration(content.dea).and_then(|(_, it)| it.code());
+        content.internal_code = code.cloned();
+    }
+
+    /// What registrations, licenses and access control say of one (21 CFR 1311.100(b), 1311.125).
+    fn unauthorized(
+        &self,
+        tx: &mut Tx<'_>,
+        content: &Content,
+    ) -> Result<Option<SigningHindrance>, countersign_store::Error> {
+        // A missing number is said where it is chosen.
+        let Some(number) = content.dea else { return Ok(None) };
+        let Some((id, it)) = self.registration(Some(number)) else {
+            return Ok(Some(SigningHindrance::NotPermitted));
+        };
+        let covered = match content.schedule {
+            Some(schedule) => it.covers(&self.licenses, schedule),
+            None => it.in_force(&self.licenses),
+        };
+        if let Err(why) = covered {
+            return Ok(Some(why.into()));
+        }
+        if content.internal_code.as_ref() != it.code() {
+            return Ok(Some(SigningHindrance::InternalCodeChanged));
+        }
+        let allowed = tx.permission(self.id, self.practice, *id)?.allows();
+        Ok((!allowed).then_some(SigningHindrance::NotPermitted))
+    }
+
+    /// Judges a prescription: before it is marked ready, and again before it is signed (21 CFR 1311.100(d)). `series` is
+    /// all of its series, itself among them.
+    pub(super) fn judge(
+        &self,
+        tx: &mut Tx<'_>,
+        ground: &Ground,
+        content: &Content,
+        series: &[&Content],
+    ) -> Result<Judgment, countersign_store::Error> {
+        let mut lacks = content.lacking(&self.rules(ground, content.dea));
+        lacks.extend(series_lacking(series));
+        let name = content.supervisor.as_ref().map_or("", |it| it.name.trim());
+        if !name.is_empty() && name.eq_ignore_ascii_case(self.name.trim()) {
+            let text = "Name somebody else: nobody is their own supervisor.".into();
+            lacks.push(Lack { field: "supervisor", text });
+        }
+        let blocked = certification::blocked(
+            tx,
+            ground.blocked,
+            &ground.running,
+            self.id,
+            self.practice,
+            ground.now,
+        )?;
+        let mut hindrances: Vec<SigningHindrance> = blocked.into_iter().collect();
+        if self.address.is_empty() {
+            hindrances.push(SigningHindrance::NoAddress);
+        }
+        hindrances.extend(self.unauthorized(tx, content)?);
+        Ok(Judgment { lacks, hindrances })
+    }
+}
+
+/// All prescriptions of the series that one is of, numbered, itself among them; nothing where it is of none.
+fn series_of(
+    tx: &mut Tx<'_>,
+    row: &PrescriptionRow,
+) -> Result<Vec<PrescriptionRow>, countersign_store::Error> {
+    let (content, prescriber) = (&row.it.content, row.it.prescriber);
+    let Some(series) = content.series else { return Ok(Vec::new()) };
+    let mut all = tx.prescriptions(row.practice, &content.patient.id, 100)?;
+    all.retain(|it| {
+        it.it.prescriber == prescriber
+            && it.it.content.series.is_some_and(|other| other.id == series.id)
+            && !matches!(it.it.state, State::Cancelled { .. })
+    });
+    number_series(&mut all.iter_mut().map(|it| &mut it.it.content).collect::<Vec<_>>());
+    Ok(all)
+}
+
+/// Judges one that lies in the database, as it would be signed now.
+fn judge_row(
+    tx: &mut Tx<'_>,
+    practitioner: &Practitioner,
+    ground: &Ground,
+    row: &mut PrescriptionRow,
+) -> Result<Judgment, countersign_store::Error> {
+    let series = series_of(tx, row)?;
+    if let Some(numbered) = series.iter().find(|it| it.id == row.id) {
+        row.it.content.series = numbered.it.content.series;
+    }
+    let rules = practitioner.rules(ground, row.it.content.dea);
+    row.it.content.last_fill = row.it.content.last_fill_day(&rules);
+    let all: Vec<&Content> = series.iter().map(|it| &it.it.content).collect();
+    practitioner.judge(tx, ground, &row.it.content, &all)
 }
 
 /// What the practitioner sends with the signature.
@@ -211,16 +554,37 @@ impl SigningSet {
         self.person.sign_in.npi().map(|npi| npi.as_text()).unwrap_or_default()
     }
 
+    /// Whether all are for one person, whatever the EHR's identifiers say (21 CFR 1311.120(b)(13)). The address is not the
+    /// person.
+    fn is_of_one_patient(&self) -> bool {
+        let person = |row: &PrescriptionRow| {
+            let it = &row.it.content.patient;
+            [&it.id, &it.name, &it.born, &it.mrn].map(Clone::clone)
+        };
+        self.rows.windows(2).all(|pair| match pair {
+            [one, two] => person(one) == person(two),
+            _ => true,
+        })
+    }
+
     /// The digest of all that the page shows at a moment: what the two factors are bound to
     /// (21 CFR 1311.120(b)(11)).
-    pub fn digest(&self, shown_at: i64) -> [u8; 32] {
+    ///
+    /// # Errors
+    ///
+    /// Where what is shown has no canonical form: nothing is signed then.
+    pub fn digest(&self, shown_at: i64) -> Result<[u8; 32], CanonicalError> {
+        self.json(shown_at).digest()
+    }
+
+    fn json(&self, shown_at: i64) -> Json {
         let items = self.rows.iter().map(|row| {
             Json::object([
                 ("id", Json::from(row.id.to_string())),
                 ("content", row.it.content.json()),
             ])
         });
-        let shown = Json::object([
+        Json::object([
             ("statement", Json::from(SIGNING_STATEMENT)),
             ("practitioner", Json::from(self.person.id.to_string())),
             ("name", Json::from(self.person.name.as_str())),
@@ -230,19 +594,33 @@ impl SigningSet {
             ("date", Json::from(self.today.to_string())),
             ("shown_at", Json::from(shown_at.to_string())),
             ("prescriptions", Json::List(items.collect())),
-        ]);
-        sha256(shown.canonical().unwrap_or_default().as_bytes())
+        ])
     }
 
     /// What an app of ours shows, and what its code is bound to then. The same however often the page is made: a
     /// code is good for its step alone, and once.
-    pub fn text(&self, origin: &str) -> String {
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::digest`].
+    pub fn text(&self, origin: &str) -> Result<String, CanonicalError> {
         let patient = self.rows.first().map_or("", |row| row.it.content.patient.name.as_str());
         let numbered = (1..).zip(&self.rows);
         let lines: Vec<String> =
             numbered.flat_map(|(number, row)| row.it.content.in_lines(number)).collect();
         let lines = lines.iter().map(String::as_str);
-        ocra::signing_text(origin, &self.digest(0), &ocra::initials(patient), lines)
+        Ok(ocra::signing_text(origin, &self.digest(0)?, &ocra::initials(patient), lines))
+    }
+}
+
+/// What has no canonical form (RFC 8785) is a fault of ours: it is never signed, nor shown to be signed.
+fn not_canonical(error: CanonicalError) -> countersign_store::Error {
+    Tx::broken(&format!("what is to be signed has no canonical form: {error}"))
+}
+
+impl From<CanonicalError> for Error {
+    fn from(error: CanonicalError) -> Self {
+        Self::Internal(not_canonical(error))
     }
 }
 
@@ -267,7 +645,10 @@ impl App {
                 rows.retain(|row| is_of(&row.it.content.patient, &chart.patient));
                 let prescribers = prescribers(tx, chart.practice)?;
                 let numbers = match chart.who {
-                    Identity::Prescriber(me) => numbers(tx, me, chart.practice, at.now)?,
+                    Identity::Prescriber(me) => {
+                        let it = Practitioner::of(tx, me, chart.practice, at.now)?;
+                        it.map(|it| it.numbers()).unwrap_or_default()
+                    }
                     Identity::Staff(_) => Vec::new(),
                 };
                 let address = rows.iter().find(|row| !row.it.content.patient.address.is_empty());
@@ -315,19 +696,36 @@ impl App {
                     content.dea = None;
                 }
                 let prescriber = draft.prescriber;
+                let Some(practitioner) = Practitioner::of(tx, prescriber, chart.practice, at.now)?
+                else {
+                    return Ok(None);
+                };
+                practitioner.complete(&mut content);
                 let mut event =
                     Event::success(EventKind::PrescriptionWritten, actor(&chart), at.support)
                         .about(chart.practice, prescriber);
                 let (id, result) = match id {
                     None => {
                         let id = PrescriptionId::new(at.now, tx.rng())?;
-                        let it = Prescription { prescriber, content, state: State::Draft };
-                        let (practice, now) = (chart.practice, at.now);
-                        let by = name_of(tx, &chart)?;
-                        let row =
-                            PrescriptionRow { id, practice, it, created: now, changed: now, by };
-                        tx.create_prescription(&row)?;
-                        (id, Ok(()))
+                        let begun = match draft.after {
+                            None => Ok(None),
+                            Some(after) => {
+                                let Some(row) = of_chart(tx, &chart, after)? else {
+                                    return Ok(None);
+                                };
+                                begin_series(tx, &chart, row, prescriber, at)?.map(Some)
+                            }
+                        };
+                        if let Ok(series) = begun {
+                            content.series = series;
+                            let it = Prescription { prescriber, content, state: State::Draft };
+                            let (practice, now) = (chart.practice, at.now);
+                            let by = name_of(tx, &chart)?;
+                            let (created, changed) = (now, now);
+                            let row = PrescriptionRow { id, practice, it, created, changed, by };
+                            tx.create_prescription(&row)?;
+                        }
+                        (id, begun.map(drop))
                     }
                     Some(id) => {
                         let Some(mut row) = of_chart(tx, &chart, id)? else { return Ok(None) };
@@ -337,7 +735,9 @@ impl App {
                         };
                         if staff {
                             content.dea = row.it.content.dea;
+                            practitioner.complete(&mut content);
                         }
+                        content.series = row.it.content.series;
                         let result =
                             if own { row.it.edit(content) } else { Err(StateRefusal::NotYours) };
                         if result.is_ok() {
@@ -361,35 +761,59 @@ impl App {
     }
 
     /// One prescription of the chart.
-    pub async fn prescription(&self, chart: &Chart, id: PrescriptionId) -> Result<OneRx, Error> {
-        let chart = chart.clone();
+    pub async fn prescription(
+        &self,
+        chart: &Chart,
+        id: PrescriptionId,
+        at: At,
+    ) -> Result<OneRx, Error> {
+        let (chart, ground) = (chart.clone(), self.ground(at.now));
         let found = self
             .store
             .read("prescription", move |tx| {
-                let Some(row) = of_chart(tx, &chart, id)? else { return Ok(None) };
-                OneRx::of(tx, row).map(Some)
+                let Some(mut row) = of_chart(tx, &chart, id)? else { return Ok(None) };
+                let mut judgment = Judgment::default();
+                let (by, practice) = (row.it.prescriber, row.practice);
+                if row.it.state.is_open()
+                    && let Some(it) = Practitioner::of(tx, by, practice, at.now)?
+                {
+                    it.complete(&mut row.it.content);
+                    judgment = judge_row(tx, &it, &ground, &mut row)?;
+                }
+                Ok(Some(OneRx { judgment, ..OneRx::of(tx, row)? }))
             })
             .await?;
         found.ok_or(Error::NotFound)
     }
 
-    /// The practitioner marks one ready (21 CFR 1311.120(b)(10)).
+    /// The practitioner marks one ready (21 CFR 1311.120(b)(10)): only one that could be signed now (1311.100(d)).
     pub async fn mark_ready(
         &self,
         chart: &Chart,
         id: PrescriptionId,
         at: At,
-    ) -> Result<Result<(), StateRefusal>, Error> {
-        self.change_prescription(
-            EventKind::PrescriptionReady,
-            chart,
-            id,
-            at,
-            move |_, row, me, today| {
-                let me = me.ok_or(StateRefusal::NotYours);
-                Ok(me.and_then(|me| row.it.mark_ready(me, today, at.now)))
-            },
-        )
+    ) -> Result<Result<(), RxRefusal>, Error> {
+        let ground = self.ground(at.now);
+        let kind = EventKind::PrescriptionReady;
+        self.change_prescription(kind, chart, id, at, move |tx, row, me| {
+            let Some(me) = me else { return Ok(Err(StateRefusal::NotYours.into())) };
+            let practitioner = Practitioner::of(tx, me, row.practice, at.now)?;
+            let Some(practitioner) = practitioner else {
+                return Ok(Err(StateRefusal::NotYours.into()));
+            };
+            if me == row.it.prescriber && row.it.state.is_open() {
+                practitioner.complete(&mut row.it.content);
+                let judgment = judge_row(tx, &practitioner, &ground, row)?;
+                if let Some(hindrance) = judgment.hindrances.first() {
+                    return Ok(Err(RxRefusal::Hindered(*hindrance)));
+                }
+                if !judgment.lacks.is_empty() {
+                    return Ok(Err(StateRefusal::Lacking.into()));
+                }
+            }
+            let rules = practitioner.rules(&ground, row.it.content.dea);
+            Ok(row.it.mark_ready(me, &rules, at.now).map_err(Into::into))
+        })
         .await
     }
 
@@ -399,19 +823,25 @@ impl App {
         chart: &Chart,
         id: PrescriptionId,
         at: At,
-    ) -> Result<Result<(), StateRefusal>, Error> {
-        let kind = EventKind::PrescriptionSentAgain;
+    ) -> Result<Result<(), RxRefusal>, Error> {
+        let (kind, running) = (EventKind::PrescriptionSentAgain, self.running());
         let done = self
-            .change_prescription(kind, chart, id, at, move |tx, row, me, _| {
+            .change_prescription(kind, chart, id, at, move |tx, row, me| {
                 let me = me.ok_or(StateRefusal::NotYours);
                 if let Err(refusal) = me.and_then(|me| row.it.send_again(me, at.now)) {
-                    return Ok(Err(refusal));
+                    return Ok(Err(refusal.into()));
                 }
                 // What let it be signed must hold still: it may have failed months ago.
-                let papers = papers(tx, row.practice, row.it.prescriber)?;
-                let (by, content) = (row.it.prescriber, &row.it.content);
-                let hindrance = hindrance(tx, by, row.practice, &papers, content, at.now)?;
-                Ok(hindrance.map_or(Ok(()), |_| Err(StateRefusal::NotPermitted)))
+                let (by, practice) = (row.it.prescriber, row.practice);
+                let hindrance = match Practitioner::of(tx, by, practice, at.now)? {
+                    Some(it) => it.unauthorized(tx, &row.it.content)?,
+                    None => Some(SigningHindrance::NotPermitted),
+                };
+                let hindrance = match hindrance {
+                    None => certification::hindrance(tx, &running, by, practice, at.now)?,
+                    found => found,
+                };
+                Ok(hindrance.map_or(Ok(()), |why| Err(RxRefusal::NotSentAgain(why))))
             })
             .await?;
         self.signed.notify_one();
@@ -425,10 +855,11 @@ impl App {
         chart: &Chart,
         id: PrescriptionId,
         at: At,
-    ) -> Result<Result<(), StateRefusal>, Error> {
+    ) -> Result<Result<(), RxRefusal>, Error> {
         let kind = EventKind::PrescriptionPrinted;
-        self.change_prescription(kind, chart, id, at, move |_, row, me, _| {
-            Ok(me.ok_or(StateRefusal::NotYours).and_then(|me| row.it.print(me, at.now)))
+        self.change_prescription(kind, chart, id, at, move |_, row, me| {
+            let done = me.ok_or(StateRefusal::NotYours).and_then(|me| row.it.print(me, at.now));
+            Ok(done.map_err(Into::into))
         })
         .await
     }
@@ -439,14 +870,11 @@ impl App {
         chart: &Chart,
         id: PrescriptionId,
         at: At,
-    ) -> Result<Result<(), StateRefusal>, Error> {
-        self.change_prescription(
-            EventKind::PrescriptionCancelled,
-            chart,
-            id,
-            at,
-            move |_, row, me, _| Ok(row.it.cancel(me, at.now)),
-        )
+    ) -> Result<Result<(), RxRefusal>, Error> {
+        let kind = EventKind::PrescriptionCancelled;
+        self.change_prescription(kind, chart, id, at, move |_, row, me| {
+            Ok(row.it.cancel(me, at.now).map_err(Into::into))
+        })
         .await
     }
 
@@ -457,14 +885,13 @@ impl App {
         id: PrescriptionId,
         at: At,
         mut change: F,
-    ) -> Result<Result<(), StateRefusal>, Error>
+    ) -> Result<Result<(), RxRefusal>, Error>
     where
         F: FnMut(
                 &mut Tx<'_>,
                 &mut PrescriptionRow,
                 Option<PersonId>,
-                Date,
-            ) -> Result<Result<(), StateRefusal>, countersign_store::Error>
+            ) -> Result<Result<(), RxRefusal>, countersign_store::Error>
             + Send
             + 'static,
     {
@@ -473,8 +900,8 @@ impl App {
             .store
             .write(kind.code(), move |tx| {
                 let Some(mut row) = of_chart(tx, &chart, id)? else { return Ok(None) };
-                let (today, from) = (today(tx, chart.practice, at.now)?, row.it.state);
-                let result = change(tx, &mut row, me(&chart), today)?;
+                let from = row.it.state;
+                let result = change(tx, &mut row, me(&chart))?;
                 let mut event = Event::success(kind, actor(&chart), at.support)
                     .about(chart.practice, row.it.prescriber)
                     .detail(&id.to_string());
@@ -504,13 +931,13 @@ impl App {
 
     /// What the practitioner of the chart can sign now, with what stands in the way.
     pub async fn signing_set(&self, chart: &Chart, at: At) -> Result<SigningSet, Error> {
-        let (chart, blocked) = (chart.clone(), self.blocked(at.now));
+        let (chart, ground) = (chart.clone(), self.ground(at.now));
         let found = self
             .store
             .read("signing_set", move |tx| {
                 let Some(person) = me(&chart) else { return Ok(None) };
                 let which = Which::Patient(chart.patient.clone());
-                signing_set(tx, person, chart.practice, &which, blocked, at.now)
+                signing_set(tx, person, chart.practice, &which, &ground)
             })
             .await?;
         found.ok_or(Error::NotFound)
@@ -532,9 +959,7 @@ impl App {
         at: At,
     ) -> Result<Signing, Error> {
         let (app, session) = (Arc::clone(self), session.clone());
-        tokio::spawn(async move { app.try_sign(session, form, at).await })
-            .await
-            .map_err(|_| Error::Busy)?
+        to_completion("sign", at, async move { app.try_sign(session, form, at).await }).await
     }
 
     async fn try_sign(
@@ -546,33 +971,35 @@ impl App {
         let chart = self.chart(&session)?;
         let Some(person) = me(&chart) else { return Err(Error::NotFound) };
         let which = Which::Patient(chart.patient.clone());
-        self.sign_as(person, chart.practice, Some(session.id), which, form, at).await
+        let source = Source::Session { person, practice: session.practice };
+        self.sign_as(person, chart.practice, Some(session.id), &source, which, form, at).await
     }
 
-    /// Signs for a practitioner whose factors the form holds.
+    /// Signs for a practitioner whose factors the form holds, and `source` says where it comes from.
+    #[expect(clippy::too_many_arguments, reason = "each is a fact of the request")]
     pub(super) async fn sign_as(
         &self,
         person: PersonId,
         practice: PracticeId,
         session: Option<SessionRowId>,
+        source: &Source,
         which: Which,
         form: SigningForm,
         at: At,
     ) -> Result<Signing, Error> {
-        let phrase = self.try_phrase(person, form.passphrase, at).await?;
+        let phrase = self.try_phrase(person, form.passphrase, source).await?;
         let policy = self.options.policy;
-        let blocked = self.blocked(at.now);
+        let ground = self.ground(at.now);
         let (shown_at, shown, confirm) = (form.shown_at, form.digest, form.confirm);
         let origin = self.options.public_url.clone();
         let signing = self
             .decide_in("sign_prescriptions", person, session, at.now, move |account, tx| {
                 let mut signed = Vec::new();
                 let mut work = || -> Result<Signing, countersign_store::Error> {
-                    if let Err(refusal) = phrase.settle(tx, person, at.now)? {
+                    if let Err(refusal) = phrase.settle(tx, person)? {
                         return Ok(Signing::NotConfirmed(refusal));
                     }
-                    let Some(set) = signing_set(tx, person, practice, &which, blocked, at.now)?
-                    else {
+                    let Some(set) = signing_set(tx, person, practice, &which, &ground)? else {
                         return Ok(Signing::Refused(StateRefusal::NotReady));
                     };
                     let open = Timestamp::from_micros(shown_at).seconds_until(at.now);
@@ -587,14 +1014,18 @@ impl App {
                     if !whole {
                         return Ok(Signing::Refused(StateRefusal::NotReady));
                     }
-                    if set.digest(shown_at) != shown {
+                    if !set.is_of_one_patient() {
+                        return Ok(Signing::Refused(StateRefusal::TwoPatients));
+                    }
+                    if set.digest(shown_at).map_err(not_canonical)? != shown {
                         return Ok(Signing::Refused(StateRefusal::Changed));
                     }
                     // Before the passcode is looked at: what can't be signed costs none.
                     if let Some((_, hindrance)) = set.hindrances.first() {
                         return Ok(Signing::Hindered(*hindrance));
                     }
-                    let code = confirm.code.clone().bound_to(Challenge::of(&set.text(&origin)));
+                    let text = set.text(&origin).map_err(not_canonical)?;
+                    let code = confirm.code.clone().bound_to(Challenge::of(&text));
                     let proved = verify(account, confirm.chosen, &code, at, &policy);
                     let models = tx.signing_models()?;
                     let unwanted = tx.refused_models(practice)?;
@@ -662,6 +1093,17 @@ impl App {
         signing
     }
 
+    /// What of this installation decides over signing at a moment.
+    pub(super) fn ground(&self, now: Timestamp) -> Ground {
+        Ground {
+            blocked: self.blocked(now),
+            running: self.running(),
+            drugs: Arc::clone(&self.options.drugs),
+            states: Arc::clone(&self.options.states),
+            now,
+        }
+    }
+
     /// What of this installation keeps everybody from signing (R-1311.100-d).
     pub fn blocked(&self, now: Timestamp) -> Option<SigningHindrance> {
         let options = &self.options;
@@ -670,6 +1112,9 @@ impl App {
         }
         if options.build == Build::Unlisted && !options.demonstration {
             return Some(SigningHindrance::Build);
+        }
+        if self.is_noncompliant() {
+            return Some(SigningHindrance::Noncompliant);
         }
         let measured = *self.clock_measured.lock().unwrap_or_else(PoisonError::into_inner);
         let right = measured.is_some_and(|(at, offset)| {
@@ -790,31 +1235,33 @@ pub(super) fn prescribers(
     Ok(found)
 }
 
-/// Somebody's registrations and licences, and the institution's.
-fn papers(
+/// The series that a new prescription of the chart goes on with. The first one of it, if there is none yet, becomes part
+/// of it, and so must be looked at again.
+fn begin_series(
     tx: &mut Tx<'_>,
-    practice: PracticeId,
-    person: PersonId,
-) -> Result<Vec<Authority>, countersign_store::Error> {
-    let mut all = tx.authorities(practice, Some(person))?;
-    all.extend(tx.authorities(practice, None)?);
-    Ok(all)
-}
-
-/// The registrations under which somebody could sign: their own, and the institution's.
-pub(super) fn numbers(
-    tx: &mut Tx<'_>,
-    person: PersonId,
-    practice: PracticeId,
-    now: Timestamp,
-) -> Result<Vec<DeaRegistration>, countersign_store::Error> {
-    let held = papers(tx, practice, person)?.into_iter().filter(|it| it.holds(now));
-    Ok(held
-        .filter_map(|it| match it.paper {
-            Paper::Dea(dea) => Some(dea),
-            Paper::Licence(_) => None,
-        })
-        .collect())
+    chart: &Chart,
+    mut row: PrescriptionRow,
+    prescriber: PersonId,
+    at: At,
+) -> Result<Result<Series, StateRefusal>, countersign_store::Error> {
+    if row.it.prescriber != prescriber {
+        return Ok(Err(StateRefusal::NotYours));
+    }
+    if !row.it.state.is_open() {
+        return Ok(Err(StateRefusal::Closed));
+    }
+    if let Some(series) = row.it.content.series {
+        return Ok(Ok(series));
+    }
+    let series = Series { id: row.id, number: 0, of: 0 };
+    let content = Content { series: Some(series), ..row.it.content.clone() };
+    if let Err(refusal) = row.it.edit(content) {
+        return Ok(Err(refusal));
+    }
+    row.changed = at.now;
+    row.by = name_of(tx, chart)?;
+    tx.save_prescription(&row)?;
+    Ok(Ok(series))
 }
 
 pub(super) fn signing_set(
@@ -822,12 +1269,12 @@ pub(super) fn signing_set(
     id: PersonId,
     practice: PracticeId,
     which: &Which,
-    blocked: Option<SigningHindrance>,
-    now: Timestamp,
+    ground: &Ground,
 ) -> Result<Option<SigningSet>, countersign_store::Error> {
     let Some(person) = tx.person(id)? else { return Ok(None) };
-    let address = tx.profile(&person)?.map(|profile| profile.address).unwrap_or_default();
-    let today = today(tx, practice, now)?;
+    let Some(practitioner) = Practitioner::of(tx, id, practice, ground.now)? else {
+        return Ok(None);
+    };
     let mut rows = match which {
         Which::Patient(patient) => {
             let mut rows = tx.prescriptions(practice, &patient.id, 100)?;
@@ -844,57 +1291,31 @@ pub(super) fn signing_set(
         }
     };
     rows.retain(|row| row.it.prescriber == id && matches!(row.it.state, State::Ready { .. }));
-    let papers = papers(tx, practice, id)?;
+    let together: Vec<PrescriptionId> = rows.iter().map(|row| row.id).collect();
     let mut hindrances = Vec::new();
-    for row in &rows {
-        let hindrance = if !row.it.content.lacking(today).is_empty() {
-            Some(SigningHindrance::Lacking)
-        } else if address.is_empty() {
-            Some(SigningHindrance::NoAddress)
-        } else if blocked.is_some() {
-            blocked
-        } else {
-            hindrance(tx, id, practice, &papers, &row.it.content, now)?
-        };
-        if let Some(why) = hindrance {
-            hindrances.push((row.id, why));
-        }
+    for row in &mut rows {
+        let series = series_of(tx, row)?;
+        let judgment = judge_row(tx, &practitioner, ground, row)?;
+        let lacking = (!judgment.lacks.is_empty()).then_some(SigningHindrance::Lacking);
+        let parted = series.iter().any(|it| !together.contains(&it.id));
+        let parted = parted.then_some(SigningHindrance::SeriesIncomplete);
+        let all = lacking.into_iter().chain(judgment.hindrances).chain(parted);
+        hindrances.extend(all.map(|why| (row.id, why)));
     }
+    let address = practitioner.address.clone();
+    let today = practitioner.today;
     let practice = tx.practice_name(practice)?.unwrap_or_default();
-    let states = papers.iter().filter_map(|it| Some((it.paper.dea()?, it.paper.state()))).collect();
-    Ok(Some(SigningSet { person, address, practice, today, rows, hindrances, states }))
-}
-
-/// What access control and registrations say of one.
-fn hindrance(
-    tx: &mut Tx<'_>,
-    person: PersonId,
-    practice: PracticeId,
-    papers: &[Authority],
-    content: &Content,
-    now: Timestamp,
-) -> Result<Option<SigningHindrance>, countersign_store::Error> {
-    let of = |number: DeaNumber| papers.iter().find(|it| it.paper.dea() == Some(number));
-    let Some(authority) = content.dea.and_then(of) else {
-        return Ok(Some(SigningHindrance::NotPermitted));
-    };
-    let licensed = papers.iter().any(|it| {
-        matches!(it.paper, Paper::Licence(_))
-            && it.paper.state() == authority.paper.state()
-            && it.holds(now)
-    });
-    if !authority.holds(now) || !licensed {
-        return Ok(Some(SigningHindrance::NotInForce));
-    }
-    let covers = match (&authority.paper, content.schedule) {
-        (Paper::Dea(dea), Some(schedule)) => dea.schedules.allow(schedule),
-        _ => false,
-    };
-    if !covers {
-        return Ok(Some(SigningHindrance::Schedule));
-    }
-    let allowed = tx.permission(person, practice, authority.id)?.allows();
-    Ok((!allowed).then_some(SigningHindrance::NotPermitted))
+    let ground = ground.clone();
+    Ok(Some(SigningSet {
+        person,
+        address,
+        practice,
+        today,
+        rows,
+        hindrances,
+        practitioner,
+        ground,
+    }))
 }
 
 /// Signs one, puts its record into the archive and writes its state.
@@ -907,7 +1328,8 @@ fn sign_one(
     now: Timestamp,
 ) -> Result<(), countersign_store::Error> {
     let person = set.person.id;
-    row.it.sign(person, set.today, now).map_err(|_| Tx::broken("what was ready is not"))?;
+    let rules = set.practitioner.rules(&set.ground, row.it.content.dea);
+    row.it.sign(person, &rules, now).map_err(|_| Tx::broken("what was ready is not"))?;
     row.changed = now;
     let payload = signed_json(set, &row, by, now);
     let kind = "countersign-prescription+jws";
@@ -936,10 +1358,10 @@ fn signed_json(
     let npi = set.npi();
     let (year, month, day, hour, minute, second) = now.civil();
     let signed_at = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
-    let dea = row.it.content.dea;
-    let state = set.states.iter().find(|(number, _)| Some(*number) == dea);
-    let state = state.map(|(_, state)| state.as_text()).unwrap_or_default();
-    let dea = dea.map(|dea| dea.as_text()).unwrap_or_default();
+    let content = &row.it.content;
+    let state = set.practitioner.state(content.dea);
+    let state = state.map(|state| state.as_text()).unwrap_or_default();
+    let dea = content.written_dea();
     let credential: &CredentialId = &token.credential;
     let class: DeviceClass = token.device.class;
     Json::object([
@@ -959,7 +1381,7 @@ fn signed_json(
                 ("practice", Json::from(set.practice.as_str())),
             ]),
         ),
-        ("prescription", row.it.content.json()),
+        ("prescription", content.json()),
         (
             "authentication",
             Json::object([

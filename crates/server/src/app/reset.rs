@@ -1,9 +1,10 @@
 //! A forgotten passphrase: two tokens and a code that comes another way (SP 800-63B, 6.1.2.3). Whoever has
 //! less proves their identity again; no question, and no administrator, resets anything.
 
-use countersign_crypto::sha256;
+use std::sync::Arc;
+
 use countersign_domain::{
-    Actor, Event, EventKind, Failures, Outcome, Passphrase, PersonId, Refusal, SignInName,
+    Actor, Event, EventKind, Outcome, Passphrase, PersonId, Refusal, SignInName,
     otp::OneTimePasscode, proofing::Channel,
 };
 use countersign_store::{Session, Stage};
@@ -11,10 +12,12 @@ use countersign_store::{Session, Stage};
 use super::{
     App, At, Chosen, Error, Hindrance, SessionSecret,
     activation::{About, channels, on_the_way, put_on_the_way, take_code, typed},
+    attempts::{Source, forget_browsers_and_attempts},
     new_session,
     notices::{Note, Notice},
     record,
     sign_in::verify,
+    to_completion::to_completion,
 };
 
 /// What somebody sends who has forgotten the passphrase.
@@ -35,24 +38,38 @@ fn subject(person: PersonId) -> [u8; 16] {
 
 impl App {
     /// Begins: with codes of two different tokens. An unknown name, wrong codes and a missing way are
-    /// answered alike.
+    /// answered alike. Runs to its end even if the client leaves.
     pub async fn begin_reset(
+        self: &Arc<Self>,
+        form: ForgotForm,
+        old: Option<Session>,
+        at: At,
+    ) -> Result<SessionSecret, Error> {
+        let app = Arc::clone(self);
+        to_completion("begin_reset", at, async move { app.try_reset(form, old, at).await }).await
+    }
+
+    async fn try_reset(
         &self,
         form: ForgotForm,
         old: Option<Session>,
         at: At,
     ) -> Result<SessionSecret, Error> {
         let policy = self.options.policy;
-        let name_hash = sha256(form.name.as_text().as_bytes());
-        if let Some(blocked) = self.count_passphrase_try(name_hash, at).await? {
-            return Err(Refusal::Paused(blocked).into());
-        }
-        let (name, mailer) = (form.name.clone(), self.mailer());
+        // A counter of its own: who has forgotten the passphrase keeps nobody from logging in, nor the other
+        // way round.
+        let turn = self.attempt_queues.wait(&Source::Forgotten(form.name.clone())).await?;
+        let attempt = match self.begin_attempt(turn).await? {
+            Ok(attempt) => attempt,
+            Err(blocked) => return Err(Refusal::Paused(blocked).into()),
+        };
+        let (name, mailer, ended) = (form.name.clone(), self.mailer(), self.clock.now());
         let known = self.store.read("reset_person", move |tx| tx.person_by_name(&name)).await?;
         let Some(who) = known.filter(|found| !found.closed) else {
             let masked = form.name.masked();
             self.store
                 .write("begin_reset", move |tx| {
+                    attempt.end(tx, false, ended)?;
                     let refusal = Refusal::NotReset;
                     let event = Event::refused(
                         EventKind::PassphraseChosen,
@@ -88,11 +105,11 @@ impl App {
             } else {
                 Err(Hindrance::WrongCode)
             };
+            attempt.end(tx, sent.is_ok(), ended)?;
             if let Err(hindrance) = &sent {
                 event.outcome = Outcome::Refused;
                 return Ok((Err(Refusal::NotReset), event.reason(hindrance.code())));
             }
-            tx.save_sign_in_failures(&name_hash, &Failures::NONE, at.now)?;
             let notice = Notice {
                 note: Note::RecoveryBegun,
                 practice: who.practice,
@@ -144,6 +161,7 @@ impl App {
                         event = event.detail(&format!("two tokens and {}", sent.channel.code()));
                         tx.save_passphrase(person, &hash)?;
                         tx.end_sessions_of(person)?;
+                        forget_browsers_and_attempts(tx, &who, at.now)?;
                         let notice = Notice {
                             note: Note::PassphraseChanged,
                             practice: who.practice,

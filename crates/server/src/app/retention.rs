@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_domain::{
     Actor, Date, Event, EventKind, HoldId, Outcome, PersonId, PracticeId, PrescriptionId, Purpose,
-    Refusal, TimeZone, Timestamp, UsState, retention::Retention,
+    Refusal, TimeZone, Timestamp, UsState, console::ConsoleChange, retention::Retention,
 };
 use countersign_store::{Hold, Session, Tx};
 
 use super::{
-    App, At, Confirm, Desk, Entry, Error,
+    Act, App, At, Confirm, Desk, Entry, Error,
     access::RECORD_ROLES,
     notices::{Mailer, Note, Notice},
     record,
@@ -129,16 +129,17 @@ impl Part {
         let found = tx.records_unheld(practice, kept_from, place, PART)?;
         let more = i64::try_from(found.len()).is_ok_and(|len| len >= PART);
         let next = found.last().map(|it| (it.record.signed, it.record.prescription));
-        let over = found
-            .into_iter()
-            .map(Entry::of)
-            .filter_map(|entry| {
-                let until = keeping.until(&entry);
-                let signed = Date::at(entry.it.record.signed, &keeping.zone);
-                let over = OverRecord { id: entry.it.record.prescription, signed, until };
-                (until < today).then_some((entry, over))
-            })
-            .collect();
+        let mut over = Vec::new();
+        for it in found {
+            // The record says in which state it was signed. One that does not read back is never "old enough".
+            let entry = Entry::of(it)?;
+            let until = keeping.until(&entry);
+            let signed = Date::at(entry.it.record.signed, &keeping.zone);
+            let old = OverRecord { id: entry.it.record.prescription, signed, until };
+            if until < today {
+                over.push((entry, old));
+            }
+        }
         Ok(Self { next: next.filter(|_| more), over, kept_from })
     }
 }
@@ -180,35 +181,27 @@ impl App {
     /// Holds the records of somebody, or of the whole practice: nothing of them is removed.
     pub async fn place_hold(
         &self,
-        desk: &Desk,
+        act: Act,
         person: Option<PersonId>,
         reason: String,
         at: At,
-    ) -> Result<(), Error> {
-        if !desk.sees_records() {
-            return Err(Error::NotFound);
-        }
-        let (by, practice, mailer) = (desk.person, desk.practice.id, self.mailer());
-        self.store
-            .write("place_hold", move |tx| {
-                tx.lock_records(practice)?;
-                let id = HoldId::new(at.now, tx.rng())?;
-                let reason = reason.clone();
-                let whose = whose(tx, person)?;
-                // The reason may name a patient: it lies sealed, and neither trail nor mail has it.
-                let mut event =
-                    Event::success(EventKind::HoldPlaced, Actor::Person(by), at.support)
-                        .detail(&id.to_string());
-                event.practice = Some(practice);
-                event.prescriber = person;
-                tx.append(&event, at.now)?;
-                let detail = format!("Signed records of {whose} are held from now on.");
-                tell_hold(tx, &mailer, practice, &detail, by, at)?;
-                let placed = (at.now, by);
-                tx.place_hold(&Hold { id, practice, person, reason, placed, lifted: None })
-            })
-            .await?;
-        Ok(())
+    ) -> Result<Result<(), Refusal>, Error> {
+        let (by, practice, mailer) = (act.desk.person, act.desk.practice.id, self.mailer());
+        self.console(act, ConsoleChange::PlaceHold, at, move |tx, event| {
+            tx.lock_records(practice)?;
+            let id = HoldId::new(at.now, tx.rng())?;
+            let reason = reason.clone();
+            let whose = whose(tx, person)?;
+            // The reason may name a patient: it lies sealed, and neither trail nor mail has it.
+            let mut event = event.detail(&id.to_string());
+            event.prescriber = person;
+            let detail = format!("Signed records of {whose} are held from now on.");
+            tell_hold(tx, &mailer, practice, &detail, by, at)?;
+            let placed = (at.now, by);
+            tx.place_hold(&Hold { id, practice, person, reason, placed, lifted: None })?;
+            Ok(Some(((), event)))
+        })
+        .await
     }
 
     /// Lifts a hold, with a fresh passcode: a session alone opens no way to what was held. Nobody lifts one on
@@ -224,12 +217,13 @@ impl App {
     ) -> Result<Lifting, Error> {
         let (by, practice, mailer) = (desk.person, desk.practice.id, self.mailer());
         let found = self.store.read("hold", move |tx| tx.holds(practice)).await?;
-        let hold = found.into_iter().find(|it| it.id == id).filter(|_| desk.sees_records());
+        let rule = ConsoleChange::LiftHold.rule();
+        let hold = found.into_iter().find(|it| it.id == id).filter(|_| rule.allows(&desk.roles));
         let hold = hold.ok_or(Error::NotFound)?;
         let (policy, session) = (self.options.policy, session.id);
         self.decide("lift_hold", by, session, at.now, move |account, tx| {
-            let mut event = Event::success(EventKind::HoldLifted, Actor::Person(by), at.support)
-                .detail(&id.to_string());
+            let mut event =
+                Event::success(rule.event, Actor::Person(by), at.support).detail(&id.to_string());
             event.practice = Some(practice);
             event.prescriber = hold.person;
             let refused = |event: &Event, reason: &'static str| {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use countersign_crypto::{SecretText, sha256};
+use countersign_crypto::SecretText;
 use countersign_domain::{
     Actor, DisableReason, Event, EventKind, Passphrase, PassphraseHash, PersonId, Purpose, Refusal,
     SignInName, TokenId, check_any, check_passcode, check_resync, enable_token,
@@ -9,8 +9,11 @@ use countersign_domain::{
 use countersign_store::{Person, Session, Stage};
 
 use super::{
-    Account, App, At, By, Change, DisableForm, Error, SessionSecret, hashing::Place, log,
-    new_session, session_end,
+    Account, App, At, By, Change, DisableForm, Error, SessionSecret,
+    attempts::{Source, know_browser},
+    hashing::Place,
+    log, new_session, session_end,
+    to_completion::to_completion,
 };
 
 /// What step 1 sends.
@@ -20,6 +23,14 @@ pub struct SignInForm {
     pub name: SignInName,
     /// The passphrase as typed.
     pub passphrase: SecretText,
+}
+
+/// A log-in with both factors.
+pub struct LoggedIn {
+    /// The secret of the session.
+    pub session: SessionSecret,
+    /// A secret by which the browser is known from now on; none where it has one already.
+    pub browser: Option<SessionSecret>,
 }
 
 /// Which token a passcode is said to come from.
@@ -33,7 +44,7 @@ pub enum Chosen {
 
 impl App {
     /// Step 1: NPI and passphrase. Wrong NPI, wrong passphrase and closed account are answered
-    /// alike, after the same work: one write, one hash, one write.
+    /// alike, after the same work: two look-ups, one write, one hash, one write.
     ///
     /// Runs to its end even if the client leaves: a try that is counted is recorded.
     pub async fn sign_in(
@@ -43,9 +54,7 @@ impl App {
         at: At,
     ) -> Result<SessionSecret, Error> {
         let app = Arc::clone(self);
-        tokio::spawn(async move { app.try_sign_in(form, old, at).await })
-            .await
-            .map_err(|_| Error::Busy)?
+        to_completion("sign_in", at, async move { app.try_sign_in(form, old, at).await }).await
     }
 
     async fn try_sign_in(
@@ -55,43 +64,28 @@ impl App {
         at: At,
     ) -> Result<SessionSecret, Error> {
         let policy = self.options.policy;
-        let npi_hash = sha256(form.name.as_text().as_bytes());
-        let (name, masked) = (form.name.clone(), form.name.masked());
+        let source = self.sign_in_source(&form.name, old.as_ref(), at).await?;
+        let said = format!("{}{}", form.name.masked(), source.label());
+        let turn = self.attempt_queues.wait(&source).await?;
         let place = self.hashing.reserve()?;
-        // The try is counted before it is looked at: tries in parallel, or a crash, gain nothing.
-        let begun = self
-            .store
-            .write("sign_in_begin", move |tx| {
-                let failures = tx.sign_in_failures(&npi_hash, at.now)?;
-                if let Some(blocked) = failures.blocked(&policy.passphrase, at.now) {
-                    let refusal = Refusal::Paused(blocked);
-                    let event = Event::refused(
-                        EventKind::PassphraseTried,
-                        Actor::Unknown,
-                        &refusal,
-                        at.support,
-                    )
-                    .detail(&name.masked());
-                    tx.append(&event, at.now)?;
-                    return Ok(Err((refusal, event)));
-                }
-                tx.save_sign_in_failures(
-                    &npi_hash,
-                    &failures.failed(&policy.passphrase, at.now),
-                    at.now,
-                )?;
-                Ok(Ok(tx.person_by_name(&name)?))
-            })
-            .await?;
-        let prescriber = match begun {
-            Ok(prescriber) => prescriber,
-            Err((refusal, event)) => {
+        let attempt = match self.begin_attempt(turn).await? {
+            Ok(attempt) => attempt,
+            Err(blocked) => {
+                let refusal = Refusal::Paused(blocked);
+                let (kind, support) = (EventKind::PassphraseTried, at.support);
+                let event = Event::refused(kind, Actor::Unknown, &refusal, support).detail(&said);
                 log(&event);
+                self.store.write("sign_in_paused", move |tx| tx.append(&event, at.now)).await?;
                 return Err(refusal.into());
             }
         };
+        // Read now that its turn has come: it may have waited.
+        let name = form.name;
+        let prescriber =
+            self.store.read("sign_in_person", move |tx| tx.person_by_name(&name)).await?;
         let (verified, rehash) =
             self.verify_passphrase(place, form.passphrase, prescriber.as_ref()).await?;
+        let ended = self.clock.now();
         let answer = self
             .store
             .write("sign_in_end", move |tx| {
@@ -101,16 +95,24 @@ impl App {
                     Some(_) => Err(Refusal::AccountClosed),
                     None => Err(Refusal::SignIn),
                 };
+                let counter = attempt.end(tx, result.is_ok(), ended)?;
+                let mut said = said.clone();
+                if let Source::KnownBrowser { browser, person } = &source
+                    && counter.failures.count >= policy.passphrase.lock_from
+                {
+                    // The next attempt from there counts like anybody's.
+                    tx.forget_browser(browser, *person)?;
+                    said.push_str(", no longer known");
+                }
                 let actor = result.as_ref().map_or(Actor::Unknown, |p| Actor::Person(p.id));
-                let mut event = Event::of(EventKind::PassphraseTried, actor, &result, at.support)
-                    .detail(&masked);
+                let mut event =
+                    Event::of(EventKind::PassphraseTried, actor, &result, at.support).detail(&said);
                 if let Some(known) = &prescriber {
                     event = event.about(known.practice, known.id);
                 }
                 tx.append(&event, at.now)?;
                 // The record knows why; the answer is the same for all.
                 let Ok(found) = result else { return Ok((Err(Refusal::SignIn), event)) };
-                tx.save_sign_in_failures(&npi_hash, &countersign_domain::Failures::NONE, at.now)?;
                 if let Some(hash) = &rehash {
                     tx.save_passphrase(found.id, hash)?;
                 }
@@ -155,7 +157,8 @@ impl App {
             .await?
     }
 
-    /// Step 2: a passcode of an active token. The session gets a new secret and is full.
+    /// Step 2: a passcode of an active token. The session gets a new secret and is full, and the browser is
+    /// known to the account from now on.
     pub async fn prove_passcode(
         &self,
         session: Session,
@@ -163,7 +166,7 @@ impl App {
         chosen: Chosen,
         code: OneTimePasscode,
         at: At,
-    ) -> Result<SessionSecret, Error> {
+    ) -> Result<LoggedIn, Error> {
         let policy = self.options.policy;
         let practice = session.practice;
         self.decide("prove_passcode", prescriber, session.id, at.now, move |account, tx| {
@@ -173,7 +176,10 @@ impl App {
             let answer = match result {
                 Ok(_) => {
                     let stage = Stage::Full { prescriber, passcode_at: at.now };
-                    Ok(new_session(tx, Some(&session), practice, stage, &policy, at.now)?)
+                    let browser = know_browser(tx, prescriber, at)?;
+                    let session =
+                        new_session(tx, Some(&session), practice, stage, &policy, at.now)?;
+                    Ok(LoggedIn { session, browser })
                 }
                 Err(refusal) => Err(refusal),
             };

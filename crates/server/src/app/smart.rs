@@ -1,8 +1,8 @@
 //! A launch from an EHR that speaks SMART on FHIR: out to its authorization server, and back with a code.
 
 use countersign_crypto::{constant_time_eq, random_array, sha256};
-use countersign_domain::{EhrId, EventKind, PracticeId, Timestamp};
-use countersign_store::{Patient, Session, SmartEhr, SmartTry};
+use countersign_domain::{EhrId, EventKind, PracticeId, Timestamp, check_line};
+use countersign_store::{Patient, SmartEhr, SmartTry};
 use data_encoding::BASE64URL_NOPAD;
 
 use super::{App, At, Error, SessionSecret, launch::LaunchRefusal};
@@ -15,6 +15,9 @@ use crate::{
 /// How long the way to the EHR and back may take, in seconds.
 pub const SMART_SECONDS: i64 = 300;
 
+/// Most characters of the address of a FHIR server, and of a reference to a user there.
+pub const LONGEST_REFERENCE: usize = 500;
+
 /// A launch that begins.
 pub struct SmartWay {
     /// Where the browser is sent.
@@ -26,6 +29,10 @@ pub struct SmartWay {
 impl App {
     /// The EHR with this FHIR server, and how we are known to it.
     pub async fn smart_ehr(&self, iss: &str) -> Result<Option<SmartEhr>, Error> {
+        // Whoever makes a browser come here says what it is: no such text is registered.
+        if check_line(iss, LONGEST_REFERENCE).is_err() {
+            return Ok(None);
+        }
         let iss = iss.trim_end_matches('/').to_owned();
         Ok(self.store.read("smart_ehr", move |tx| tx.smart_ehr(&iss)).await?)
     }
@@ -88,7 +95,6 @@ impl App {
         state: &str,
         code: &str,
         browser: &str,
-        old: Option<Session>,
         at: At,
     ) -> Result<Result<SessionSecret, LaunchRefusal>, Error> {
         let (hash, now) = (sha256(state.as_bytes()), at.now);
@@ -115,8 +121,7 @@ impl App {
             Ok((user, patient)) => {
                 // A state is unique; it was used up when it was taken.
                 let until = at.now.plus_seconds(SMART_SECONDS);
-                self.open_launch((ehr.ehr, ehr.practice), user, (hash, until), patient, old, at)
-                    .await
+                self.open_launch((ehr.ehr, ehr.practice), user, (hash, until), patient, at).await
             }
             Err(Trouble::Silent(fault)) => self.ehr_silent(&ehr, &fault, at).await.map(Err),
             Err(Trouble::No(code)) => {
@@ -158,7 +163,8 @@ impl App {
         };
         let claims = oidc::verify(&granted.id_token, &keys, &client, &it.nonce, now)
             .map_err(|error| Trouble::No(error.code()))?;
-        if claims.fhir_user.is_empty() {
+        let user = smart::user_of(&it.iss, &claims.fhir_user);
+        if user.is_empty() || check_line(&user, LONGEST_REFERENCE).is_err() {
             return Err(Trouble::No("launch_no_user"));
         }
         if !smart::is_id(&granted.patient) {
@@ -168,8 +174,7 @@ impl App {
         let bearer = Some(granted.access_token.as_str());
         let call = Call { url: &url, form: None, basic: None, bearer };
         let body = self.outbound.call(call).await?;
-        let (patient, address) = smart::patient_of(&granted.patient, &body)
-            .ok_or(Trouble::No("launch_patient_unreadable"))?;
+        let (patient, address) = smart::patient_of(&granted.patient, &body).map_err(Trouble::No)?;
         let patient = Patient {
             id: patient.id,
             name: patient.name,
@@ -177,7 +182,7 @@ impl App {
             mrn: patient.mrn,
             address,
         };
-        Ok((smart::user_of(&it.iss, &claims.fhir_user), patient))
+        Ok((user, patient))
     }
 
     async fn ehr_silent(

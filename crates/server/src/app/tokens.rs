@@ -2,19 +2,18 @@ use std::sync::PoisonError;
 
 use countersign_domain::{
     Actor, CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, Event, EventKind,
-    NewToken, PersonId, PracticeId, Purpose, Refusal, TokenId, TokenKind, TokenModel, TokenName,
-    TokenState, access::Cause, add_token, disable_token, otp::OneTimePasscode, replace_token,
-    same_browser, test_token,
+    ModelCode, NewToken, Outcome, PersonId, PracticeId, Purpose, Refusal, TokenId, TokenKind,
+    TokenModel, TokenName, TokenState, access::Cause, add_token, console::ConsoleChange,
+    disable_token, otp::OneTimePasscode, replace_token, same_browser, test_token,
 };
 use countersign_store::{AuditRow, CasePurpose, CaseState, Person, ReadMark, Session, Stage, Tx};
 
 use super::{
-    Account, App, At, By, Chosen, Desk, Error, TokenRow,
+    Account, Act, App, At, By, Chosen, Error, TokenRow,
     access::suspend,
     cases::window,
     needs_step_up, record,
     sign_in::{passcode_event, verify},
-    tell_owner,
 };
 
 /// A prescriber's tokens and what happened to them lately.
@@ -27,6 +26,8 @@ pub struct Overview {
     pub events: Vec<AuditRow>,
     /// The models that the operator has judged.
     pub models: Vec<TokenModel>,
+    /// The models that their practice does not let sign.
+    pub refused_models: Vec<ModelCode>,
 }
 
 /// A fresh passcode of an active token, given with a change.
@@ -113,7 +114,9 @@ impl App {
                     tx.tokens_of(prescriber.id)?.into_iter().map(|row| row.token).collect();
                 let events = tx.events_of(prescriber.id, 200)?;
                 let models = tx.token_models()?;
-                Ok(Some(Overview { prescriber, tokens, events, models }))
+                let refused = tx.refused_models(prescriber.practice)?;
+                let refused_models = refused.into_iter().map(|(model, ..)| model).collect();
+                Ok(Some(Overview { prescriber, tokens, events, models, refused_models }))
             })
             .await?;
         let mut found = found.ok_or(Error::NotFound)?;
@@ -242,53 +245,53 @@ impl App {
     /// away, and never adds (the owner alone does, with a passcode).
     pub async fn disable_for(
         &self,
-        desk: &Desk,
+        act: Act,
         person: PersonId,
         token: TokenId,
         reason: DisableReason,
         words: String,
         at: At,
-    ) -> Result<Result<(), Refusal>, Error> {
-        if !desk.may_invite() {
-            return Err(Error::NotFound);
-        }
-        let (by, practice, mailer) = (Actor::Person(desk.person), desk.practice.id, self.mailer());
-        let done = self
-            .store
-            .write("disable_for", move |tx| {
-                if !tx.is_member(person, practice)? {
-                    return Ok(None);
-                }
-                // Prescriber, then session, then token: the order in which everyone locks.
-                tx.lock_prescriber(person)?;
-                let rows = tx.tokens_of(person)?;
-                let found = rows.into_iter().find(|row| row.token.id == token);
-                // Tokens that another practice gave out are that practice's to disable.
-                let found = found.filter(|row| row.token.practice == Some(practice));
-                let Some(TokenRow { token: mut it, mark, .. }) = found else { return Ok(None) };
-                let result = disable_token(&mut it, reason, 1, true, at.now);
-                let event = Event::of(EventKind::TokenDisabled, by, &result, at.support)
-                    .about(practice, person)
-                    .token(token)
-                    .detail(&words);
-                if result.is_ok() {
+    ) -> Result<Result<Result<(), Refusal>, Refusal>, Error> {
+        let (by, practice) = (Actor::Person(act.desk.person), act.desk.practice.id);
+        let mailer = self.mailer();
+        // A loss must never wait for a passcode.
+        let change = if reason.is_loss() {
+            ConsoleChange::DisableLostToken
+        } else {
+            ConsoleChange::DisableToken
+        };
+        self.console(act, change, at, move |tx, event| {
+            if !tx.is_member(person, practice)? {
+                return Ok(None);
+            }
+            // Prescriber, then session, then token: the order in which everyone locks.
+            tx.lock_prescriber(person)?;
+            let rows = tx.tokens_of(person)?;
+            let found = rows.into_iter().find(|row| row.token.id == token);
+            // Tokens that another practice gave out are that practice's to disable.
+            let found = found.filter(|row| row.token.practice == Some(practice));
+            let Some(TokenRow { token: mut it, mark, .. }) = found else { return Ok(None) };
+            let result = disable_token(&mut it, reason, 1, true, at.now);
+            let mut event = event.about(practice, person).token(token).detail(&words);
+            match &result {
+                Ok(()) => {
                     tx.save_token(&it, mark)?;
                     tx.stale_passcodes(person)?;
-                    let event = event.reason(reason.code());
-                    record(tx, &event, at.now)?;
-                    tell_owner(&mailer, &event, tx, at.now)?;
+                    event = event.reason(reason.code());
                     if reason.is_loss() {
                         tx.end_sessions_of(person)?;
                         let what = reason.label();
                         suspend(tx, &mailer, person, Cause::FactorLost, by, what, at)?;
                     }
-                } else {
-                    record(tx, &event, at.now)?;
                 }
-                Ok(Some(result))
-            })
-            .await?;
-        done.ok_or(Error::NotFound)
+                Err(refusal) => {
+                    event.outcome = Outcome::Refused;
+                    event = event.reason(refusal.code());
+                }
+            }
+            Ok(Some((result, event)))
+        })
+        .await
     }
 
     /// Disables a token for a reason.
@@ -382,7 +385,8 @@ impl App {
         .await
     }
 
-    /// Tests a token: a right code is used up, a wrong one costs no try. Ten in ten minutes.
+    /// Tests a token: a right code is used up, a wrong one counts for the day of its owner and not for the
+    /// token. Ten in ten minutes.
     pub async fn test(
         &self,
         session: &Session,
@@ -394,11 +398,11 @@ impl App {
         let policy = self.options.policy;
         let by = By { session, prescriber };
         let allowed = self.count_test(prescriber, at);
-        self.change_token(EventKind::TokenTested, &by, token, None, at, move |token, _, _| {
+        self.change_token(EventKind::TokenTested, &by, token, None, at, move |token, owner, _| {
             if !allowed {
                 return Err(Refusal::TooManyTests);
             }
-            test_token(token, &code, at.now, &policy).map(drop)
+            test_token(token, owner, &code, at.now, &policy).map(drop)
         })
         .await
     }

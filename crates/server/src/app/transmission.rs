@@ -6,6 +6,7 @@ use std::sync::Arc;
 use countersign_domain::{
     Actor, DeadlineId, Event, EventKind, Outcome, Timestamp, one_business_day_after,
     prescription::{GIVE_UP_SECONDS, SLOW_SECONDS},
+    shown_line,
 };
 use countersign_store::{Deadline, PrescriptionRow, SignedRecord, Transmission, Tx};
 use serde::Deserialize;
@@ -15,10 +16,12 @@ use tokio::{task::JoinSet, time::Duration};
 use super::{
     App, At, Error,
     notices::{Mailer, Note, Notice},
+    to_completion::ended_early,
 };
 use crate::{
     newrx,
     outbound::{Fault, Outbound, Parcel},
+    record,
 };
 
 /// How long a prescription that is being sent belongs to the one who sends it, in seconds: longer than a
@@ -63,12 +66,10 @@ impl Tried {
     }
 }
 
-/// One line, short enough for a page and a record.
+/// What the gateway says, as one line of at most 200 characters for pages, records and the API.
 fn line(text: &str) -> String {
-    let text: String =
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
-    let text = text.trim();
-    if text.is_empty() { "no reason was given".to_owned() } else { text.to_owned() }
+    let text = shown_line(text, 200);
+    if text.is_empty() { "no reason was given".to_owned() } else { text }
 }
 
 impl App {
@@ -108,7 +109,9 @@ impl App {
         }
         let mut result = Ok(count);
         while let Some(done) = running.join_next().await {
-            if let Err(error) = done.map_err(|_| Error::Busy).and_then(|done| done) {
+            // It is tried again when its claim has run out; the gateway takes one prescription once, by its key.
+            let done = done.unwrap_or_else(|error| Err(ended_early("transmit", at, &error)));
+            if let Err(error) = done {
                 result = Err(error);
             }
         }
@@ -119,14 +122,12 @@ impl App {
         let (practice, id) = (it.practice, it.prescription);
         let found = self
             .store
-            .read("prescription_to_send", move |tx| {
-                Ok(tx.prescription(practice, id)?.zip(tx.signed_record(practice, id)?))
-            })
+            .read("prescription_to_send", move |tx| tx.signed_record(practice, id))
             .await?;
         let tried = match found {
-            Some((row, signed)) => {
+            Some(signed) => {
                 let key = id.to_string();
-                match parcel(&row, &signed, &self.options.public_url) {
+                match parcel(&signed, &self.options.public_url) {
                     Ok(body) => Tried::of(outbound.parcel(Parcel { key: &key, body: &body }).await),
                     Err(why) => Tried::Rejected(why.to_owned()),
                 }
@@ -193,17 +194,15 @@ fn slow_before(now: Timestamp) -> Timestamp {
     now.plus_seconds(-SLOW_SECONDS)
 }
 
-/// What the gateway gets: the signed record, and the same as a message of the pharmacies' network.
-fn parcel(
-    row: &PrescriptionRow,
-    signed: &SignedRecord,
-    public_url: &str,
-) -> Result<String, &'static str> {
-    let message = newrx::of_record(row, signed)?;
-    let pharmacy = row.it.content.pharmacy.as_ref().ok_or("it names no pharmacy")?;
+/// What the gateway gets: the signed record, and the same as a message of the pharmacies' network. All of it is what the
+/// record says.
+fn parcel(signed: &SignedRecord, public_url: &str) -> Result<String, &'static str> {
+    let message = newrx::of_record(signed)?;
+    let said = record::said(&signed.jws).ok_or("the signed record can't be read")?;
+    let pharmacy = said.pointer("/prescription/pharmacy").ok_or("it names no pharmacy")?;
     Ok(json!({
-        "id": row.id.to_string(),
-        "pharmacy": { "ncpdp": pharmacy.ncpdp, "name": pharmacy.name },
+        "id": signed.prescription.to_string(),
+        "pharmacy": pharmacy,
         "signed_record": signed.jws,
         "keys": format!("{public_url}/.well-known/jwks.json"),
         "new_rx": message,

@@ -7,7 +7,9 @@ use http::StatusCode;
 use super::{Ctx, Fields, show, tokens};
 use crate::{
     app::Hindrance,
-    respond::{Out, Stop, error_page, page, see_other},
+    limits::Door,
+    oidc::escaped,
+    respond::{Out, Stop, page, see_other},
     views::{ActivatePage, Choice, ChoiceField, NavTab, NotMePage, TextField},
 };
 
@@ -74,7 +76,7 @@ pub(super) async fn send(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Ou
 
 pub(super) async fn activate(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
     let (mut template, (session, person, _, token)) = activate_page(&ctx, &id).await?;
-    template.code.value = fields.text("code").trim().chars().take(40).collect();
+    template.code.value = fields.again("code", 40);
     if template.code.value.is_empty() {
         template.code.error = Some("Type the code that was sent.".to_owned());
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
@@ -96,15 +98,21 @@ pub(super) async fn activate(ctx: Ctx, Path(id): Path<String>, fields: Fields) -
     }
 }
 
-pub(super) async fn not_me(ctx: Ctx, Path(link): Path<String>) -> Out {
-    if !ctx.shared.limits.sign_in(ctx.peer) {
-        return Ok(error_page(StatusCode::TOO_MANY_REQUESTS, ctx.frame("")));
+/// Whose account the link stops; a link that leads nowhere counts against its sender's limit.
+async fn repudiation(ctx: &Ctx, link: &str) -> Result<Option<String>, Stop> {
+    let name = ctx.app().repudiation(link, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    if name.is_none() {
+        ctx.count(Door::Invitation, "link_limit").await?;
     }
-    let name = ctx.app().repudiation(&link, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    Ok(name)
+}
+
+pub(super) async fn not_me(ctx: Ctx, Path(link): Path<String>) -> Out {
+    let name = repudiation(&ctx, &link).await?;
     let template = NotMePage {
         page: ctx.frame("This was not me"),
         // Shown, not done: mail programs open links by themselves.
-        action: format!("/not-me/{link}"),
+        action: format!("/not-me/{}", escaped(&link)),
         name,
         done: false,
     };
@@ -113,9 +121,7 @@ pub(super) async fn not_me(ctx: Ctx, Path(link): Path<String>) -> Out {
 }
 
 pub(super) async fn stop_all(ctx: Ctx, Path(link): Path<String>) -> Out {
-    if !ctx.shared.limits.sign_in(ctx.peer) {
-        return Ok(error_page(StatusCode::TOO_MANY_REQUESTS, ctx.frame("")));
-    }
+    repudiation(&ctx, &link).await?;
     let done = ctx.app().repudiate(&link, ctx.at).await.map_err(|error| ctx.stop(&error))?;
     let action = String::new();
     let template = NotMePage { page: ctx.frame("This was not me"), action, name: None, done };

@@ -2,11 +2,12 @@
 
 use axum::extract::Path;
 use countersign_domain::{
-    Date, DeaNumber, DisableReason, Npi, PersonId, Refusal, Role, Schedules, SignInName, TimeZone,
-    Token, TokenId, UsState,
+    Date, DeaNumber, DisableReason, InvitationId, KeyboardLine, Label, LastDayError, Name, Npi,
+    PersonId, Refusal, Role, Schedules, SignInName, TimeZone, Token, TokenId, UsState,
     access::{AccessRefusal, Setting},
+    console::ConsoleChange,
     enrolment::{InvitationState, Stage as Step},
-    one_line,
+    one_script,
 };
 use countersign_store::{
     CasePurpose, CaseState, EvidenceRow, Fob, InvitationRow, Invited, Profile,
@@ -15,7 +16,7 @@ use http::StatusCode;
 
 use super::{
     Ctx, Fields, Query,
-    practice::{Known, enter, known, person_page, read, typed},
+    practice::{Asking, Known, enter, known, odd_name, person_page, person_wrong, read, typed},
     recovery::{missing_line, read_contact},
     show, tokens,
 };
@@ -42,11 +43,18 @@ fn invite_page(ctx: &Ctx, known: &Known) -> InvitePage {
         page: known.frame(ctx, "Invite somebody"),
         base: known.base(),
         role: choice(
-            vec![
-                Choice::new(Role::Prescriber.code(), "Prescribes"),
-                Choice::new(Role::Administrator.code(), "Administers, prescribes nothing"),
-                Choice::new("both", "Prescribes and administers"),
-            ],
+            if known.desk.may(ConsoleChange::EnterRequest) {
+                vec![
+                    Choice::new(Role::Prescriber.code(), "Prescribes"),
+                    Choice::new(
+                        Role::Administrator.code(),
+                        "Administers, prescribes nothing (another person approves)",
+                    ),
+                    Choice::new("both", "Prescribes and administers (another person approves)"),
+                ]
+            } else {
+                vec![Choice::new(Role::Prescriber.code(), "Prescribes")]
+            },
             "",
         ),
         ..InvitePage::default()
@@ -68,7 +76,28 @@ fn optional<T: std::str::FromStr<Err: ToString>>(field: &mut TextField) -> Optio
     if field.value.is_empty() { None } else { read(field) }
 }
 
-fn read_invite(fields: &Fields, it: &mut InvitePage) -> Option<Invitee> {
+/// Reads the parts of a name into their one form: each by itself, and all in one script.
+fn read_name(it: &mut InvitePage) {
+    for (field, text) in
+        [(&mut it.given, "Type the given name."), (&mut it.family, "Type the family name.")]
+    {
+        if field.value.is_empty() {
+            field.error = Some(text.to_owned());
+        }
+    }
+    for field in [&mut it.given, &mut it.middle, &mut it.family, &mut it.suffix] {
+        if let Some(name) = optional::<Name<60>>(field) {
+            field.value = name.into();
+        }
+    }
+    let all = [&it.given, &it.middle, &it.family, &it.suffix];
+    if all.iter().all(|field| field.error.is_none()) {
+        let whole: Vec<&str> = all.iter().map(|field| field.value.as_str()).collect();
+        it.family.error = one_script(&whole.join(" ")).err().map(|error| error.to_string());
+    }
+}
+
+fn read_invite(fields: &Fields, it: &mut InvitePage, today: Date) -> Option<Invitee> {
     fields.text("role").clone_into(&mut it.role.value);
     for (field, name, most) in [
         (&mut it.given, "given", 60),
@@ -91,7 +120,9 @@ fn read_invite(fields: &Fields, it: &mut InvitePage) -> Option<Invitee> {
         *field = typed(fields, name, most);
     }
     let roles: Vec<String> = match it.role.value.as_str() {
-        "both" => vec![Role::Prescriber.code().to_owned(), Role::Administrator.code().to_owned()],
+        "both" if it.role.options.iter().any(|known| known.value == "both") => {
+            vec![Role::Prescriber.code().to_owned(), Role::Administrator.code().to_owned()]
+        }
         code if it.role.options.iter().any(|known| known.value == code) => vec![code.to_owned()],
         _ => {
             it.role.error = Some("Choose one from the list.".to_owned());
@@ -99,13 +130,7 @@ fn read_invite(fields: &Fields, it: &mut InvitePage) -> Option<Invitee> {
         }
     };
     let prescribes = roles.iter().any(|code| code == Role::Prescriber.code());
-    for (field, text) in
-        [(&mut it.given, "Type the given name."), (&mut it.family, "Type the family name.")]
-    {
-        if field.value.is_empty() {
-            field.error = Some(text.to_owned());
-        }
-    }
+    read_name(it);
     // The second way may be the person's own to add: only what is typed must be right here.
     let mut contact = (it.email.clone(), it.email2.clone(), it.phone.clone(), it.address.clone());
     if contact.2.value.is_empty() && contact.3.value.is_empty() {
@@ -128,6 +153,10 @@ fn read_invite(fields: &Fields, it: &mut InvitePage) -> Option<Invitee> {
             read::<Schedules>(&mut it.schedules),
             read::<Date>(&mut it.dea_expires),
         );
+        if let Some(last) = parts.3 {
+            it.dea_expires.error =
+                LastDayError::of_registration(last, today).err().map(|error| error.to_string());
+        }
         if let (Some(number), Some(state), Some(schedules), Some(expires)) = parts {
             registrations.push([
                 number.as_text(),
@@ -143,8 +172,13 @@ fn read_invite(fields: &Fields, it: &mut InvitePage) -> Option<Invitee> {
         if it.licence.value.is_empty() {
             it.licence.error = Some("Type the number of the licence.".to_owned());
         }
+        read::<KeyboardLine<40>>(&mut it.licence);
         let state = read::<UsState>(&mut it.licence_state);
         let expires = read::<Date>(&mut it.licence_expires);
+        if let Some(last) = expires {
+            it.licence_expires.error =
+                LastDayError::of_licence(last, today).err().map(|error| error.to_string());
+        }
         if let (Some(state), Some(expires)) = (state, expires) {
             licences.push([state.as_text(), it.licence.value.clone(), expires.to_string()]);
         }
@@ -174,41 +208,87 @@ pub(super) async fn invite(ctx: Ctx, Path(practice): Path<String>, fields: Field
     let known = known(&ctx, &practice).await?;
     may_invite(&ctx, &known)?;
     let mut template = invite_page(&ctx, &known);
-    let Some(invitee) = read_invite(&fields, &mut template) else {
+    let today = Date::at(ctx.now(), &known.desk.practice.zone);
+    let Some(invitee) = read_invite(&fields, &mut template, today) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let by_npi = invitee.sign_in.npi().is_some();
-    let sent = ctx.app().invite(&known.desk, invitee, ctx.at).await;
-    let text = match sent.map_err(|error| ctx.stop(&error))? {
-        Invite::Sent(_) => return Ok(see_other(&format!("{}?done=invited", known.base()))),
-        Invite::AlreadyHere => "This person is in your practice already.",
-        Invite::Elsewhere => {
-            "This person can't be invited now: their account is closed, or another practice enrols them. Ask the operator."
+    let (change, back) = (ConsoleChange::Invite, format!("{}/invite", known.base()));
+    let action = back.clone();
+    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let act = match asking.act() {
+        Ok(act) => act,
+        Err(asked) => return Ok(asked),
+    };
+    let sent = ctx.app().invite(act, invitee, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    let text = match sent {
+        Ok(Invite::Sent(_)) => {
+            return Ok(see_other(&format!("{}?done=invited", known.base())));
         }
+        Ok(Invite::AlreadyHere) => "This person is in your practice already.".to_owned(),
+        Ok(Invite::Elsewhere) => {
+            "This person can't be invited now: their account is closed, or another practice enrols them. Ask the operator.".to_owned()
+        }
+        Ok(Invite::Refused(refusal)) => {
+            template.role.error = Some(refusal.to_string());
+            return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+        }
+        Err(refusal) => return Ok(asking.again(&refusal)),
     };
     let field = if by_npi { &mut template.npi } else { &mut template.email };
-    field.error = Some(text.to_owned());
+    field.error = Some(text);
     Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
 }
 
-pub(super) async fn resend(ctx: Ctx, Path((practice, id)): Path<(String, String)>) -> Out {
-    let known = known(&ctx, &practice).await?;
-    let id = id.parse().map_err(|_| ctx.not_found())?;
-    let done = ctx.app().resend_invitation(&known.desk, id, ctx.at).await;
-    if !done.map_err(|error| ctx.stop(&error))? {
-        return Err(ctx.not_found());
-    }
-    Ok(see_other(&format!("{}?done=resent", known.base())))
+/// Whether there is such an invitation, before a passcode is asked for.
+async fn open_invitation(ctx: &Ctx, known: &Known, id: InvitationId) -> Result<(), Stop> {
+    let rules = ctx.app().rules(&known.desk).await.map_err(|error| ctx.stop(&error))?;
+    let open = |it: &InvitationRow| it.id == id && it.invitation.state != InvitationState::Revoked;
+    if rules.invitations.iter().any(open) { Ok(()) } else { Err(ctx.not_found()) }
 }
 
-pub(super) async fn revoke(ctx: Ctx, Path((practice, id)): Path<(String, String)>) -> Out {
+pub(super) async fn resend(
+    ctx: Ctx,
+    Path((practice, id)): Path<(String, String)>,
+    fields: Fields,
+) -> Out {
     let known = known(&ctx, &practice).await?;
     let id = id.parse().map_err(|_| ctx.not_found())?;
-    let done = ctx.app().revoke_invitation(&known.desk, id, ctx.at).await;
-    if !done.map_err(|error| ctx.stop(&error))? {
-        return Err(ctx.not_found());
-    }
-    Ok(see_other(&format!("{}?done=taken-back", known.base())))
+    open_invitation(&ctx, &known, id).await?;
+    let (change, back) = (ConsoleChange::ResendInvitation, known.base());
+    let action = format!("{back}/invitations/{id}/resend");
+    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let act = match asking.act() {
+        Ok(act) => act,
+        Err(asked) => return Ok(asked),
+    };
+    let done = ctx.app().resend_invitation(act, id, ctx.at).await;
+    Ok(match done.map_err(|error| ctx.stop(&error))? {
+        Ok(()) => see_other(&format!("{}?done=resent", known.base())),
+        Err(refusal) => asking.again(&refusal),
+    })
+}
+
+pub(super) async fn revoke(
+    ctx: Ctx,
+    Path((practice, id)): Path<(String, String)>,
+    fields: Fields,
+) -> Out {
+    let known = known(&ctx, &practice).await?;
+    let id = id.parse().map_err(|_| ctx.not_found())?;
+    open_invitation(&ctx, &known, id).await?;
+    let (change, back) = (ConsoleChange::RevokeInvitation, known.base());
+    let action = format!("{back}/invitations/{id}/revoke");
+    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let act = match asking.act() {
+        Ok(act) => act,
+        Err(asked) => return Ok(asked),
+    };
+    let done = ctx.app().revoke_invitation(act, id, ctx.at).await;
+    Ok(match done.map_err(|error| ctx.stop(&error))? {
+        Ok(()) => see_other(&format!("{}?done=taken-back", known.base())),
+        Err(refusal) => asking.again(&refusal),
+    })
 }
 
 /// What an enrolment waits for, in words.
@@ -341,6 +421,19 @@ async fn case_page(ctx: &Ctx, known: &Known, id: &str) -> Result<(CasePage, Case
     if let Some((by, unit)) = &view.row.issue {
         facts.push(("Authorized by", format!("{} ({unit})", known.name(*by))));
     }
+    // Whoever decides compares the numbers with what they have at hand.
+    if has(Role::Proofing) || has(Role::Issuing) {
+        let found = known.board.people.iter().find(|person| person.id == view.row.person);
+        if let Some(SignInName::Npi(npi)) = found.map(|person| &person.sign_in) {
+            facts.push(("NPI", npi.as_text()));
+        }
+        let papers = known.board.authorities.iter();
+        for it in papers.filter(|it| it.person == Some(view.row.person)) {
+            if let Some(dea) = it.paper.dea() {
+                facts.push(("DEA number", format!("{}, {}", dea.as_text(), it.says())));
+            }
+        }
+    }
     let in_person = view.setting == Setting::Institution;
     let yes_no = |value: &str| TextField { value: value.to_owned(), error: None };
     let template = CasePage {
@@ -348,6 +441,7 @@ async fn case_page(ctx: &Ctx, known: &Known, id: &str) -> Result<(CasePage, Case
         base: known.base(),
         here: format!("{}/cases/{}", known.base(), view.row.id),
         line: case_line(known, &view),
+        odd_name: odd_name(&view.name),
         facts,
         missing: view.missing.iter().map(|it| missing_line(&view, it)).collect(),
         can_near: !compared.is_empty(),
@@ -391,17 +485,33 @@ async fn case_page(ctx: &Ctx, known: &Known, id: &str) -> Result<(CasePage, Case
     Ok((template, view))
 }
 
+/// Lays out the page of a case. That NPI and DEA numbers were shown in full goes on record.
+async fn case_out(
+    ctx: &Ctx,
+    known: &Known,
+    view: &CaseView,
+    template: &CasePage,
+    status: StatusCode,
+) -> Out {
+    if template.facts.iter().any(|(what, _)| matches!(*what, "NPI" | "DEA number")) {
+        let what = format!("case {}", view.row.id);
+        let noted = ctx.app().note_shown(&known.desk, Some(view.row.person), what, ctx.at).await;
+        noted.map_err(|error| ctx.stop(&error))?;
+    }
+    Ok(page(status, template))
+}
+
 pub(super) async fn case(
     ctx: Ctx,
     Path((practice, id)): Path<(String, String)>,
     query: Query,
 ) -> Out {
     let known = known(&ctx, &practice).await?;
-    let (mut template, _) = case_page(&ctx, &known, &id).await?;
+    let (mut template, view) = case_page(&ctx, &known, &id).await?;
     if query.text("done") == "1" {
         template.page.notice = Some(Notice::new(NoticeKind::Success, "Noted."));
     }
-    Ok(page(StatusCode::OK, &template))
+    case_out(&ctx, &known, &view, &template, StatusCode::OK).await
 }
 
 fn read_seen(fields: &Fields, it: &mut CasePage) -> Option<Seen> {
@@ -411,7 +521,7 @@ fn read_seen(fields: &Fields, it: &mut CasePage) -> Option<Seen> {
     }
     it.id_last_four = typed(fields, "id_last_four", 10);
     let right = it.id_last_four.value.chars().count() == 4
-        && it.id_last_four.value.chars().all(char::is_alphanumeric);
+        && it.id_last_four.value.chars().all(|c| c.is_ascii_alphanumeric());
     if !right {
         it.id_last_four.error = Some("Type the last four characters of the number.".to_owned());
     }
@@ -466,7 +576,7 @@ pub(super) async fn decide(
     };
     let confirm = tokens::confirm(&fields, template.step_up.as_mut());
     let (Some(decision), Ok(Some(confirm))) = (decision, confirm) else {
-        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+        return case_out(&ctx, &known, &view, &template, StatusCode::UNPROCESSABLE_ENTITY).await;
     };
     let done = ctx
         .app()
@@ -486,12 +596,11 @@ pub(super) async fn decide(
             template.step_up = asked;
         }
     }
-    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+    case_out(&ctx, &known, &view, &template, StatusCode::UNPROCESSABLE_ENTITY).await
 }
 
 async fn rules_page(ctx: &Ctx, known: &Known) -> Result<(RulesPage, Rules), Stop> {
     let rules = ctx.app().rules(&known.desk).await.map_err(|error| ctx.stop(&error))?;
-    let has = |role| known.desk.roles.contains(&role);
     let models = rules
         .models
         .iter()
@@ -521,8 +630,8 @@ async fn rules_page(ctx: &Ctx, known: &Known) -> Result<(RulesPage, Rules), Stop
                 "Institution: in person, and another unit authorizes tokens (21 CFR 1311.110)"
             }
         },
-        can_set: has(Role::Designated),
-        can_enter: known.desk.may_invite(),
+        can_set: known.desk.may(ConsoleChange::RefuseModel),
+        can_enter: known.desk.may(ConsoleChange::SetTimeZone),
         listed: rules.providers.clone(),
         provider: choice(
             rules
@@ -570,9 +679,7 @@ pub(super) async fn rules(ctx: Ctx, Path(practice): Path<String>, query: Query) 
 /// A reason as typed; an empty one is none.
 pub(super) fn reason(fields: &Fields, name: &str) -> TextField {
     let mut field = typed(fields, name, 200);
-    // One line: it goes into records and letters, and must not look like another paragraph of ours.
-    field.value = one_line(&field.value);
-    if field.value.trim().is_empty() {
+    if field.value.is_empty() {
         field.error = Some(NO_REASON.to_owned());
     }
     field
@@ -588,9 +695,18 @@ pub(super) async fn zone(ctx: Ctx, Path(practice): Path<String>, fields: Fields)
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let why = template.zone_reason.value.clone();
-    let saved = ctx.app().set_time_zone(&known.desk, zone, why, ctx.at).await;
-    saved.map_err(|error| ctx.stop(&error))?;
-    Ok(see_other(&format!("{}/rules?done=saved", known.base())))
+    let (change, back) = (ConsoleChange::SetTimeZone, format!("{}/rules", known.base()));
+    let action = format!("{back}/zone");
+    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let act = match asking.act() {
+        Ok(act) => act,
+        Err(asked) => return Ok(asked),
+    };
+    let saved = ctx.app().set_time_zone(act, zone, why, ctx.at).await;
+    Ok(match saved.map_err(|error| ctx.stop(&error))? {
+        Ok(()) => see_other(&format!("{}/rules?done=saved", known.base())),
+        Err(refusal) => asking.again(&refusal),
+    })
 }
 
 pub(super) async fn model(ctx: Ctx, Path(practice): Path<String>, fields: Fields) -> Out {
@@ -608,9 +724,22 @@ pub(super) async fn model(ctx: Ctx, Path(practice): Path<String>, fields: Fields
     };
     let (refuse, why) = (template.refuse.value == "yes", template.model_reason.value.clone());
     let code = code.code.clone();
-    let done = ctx.app().refuse_model(&known.desk, code, refuse, why, ctx.at).await;
-    if done.map_err(|error| ctx.stop(&error))? {
-        return Ok(see_other(&format!("{}/rules?done=saved", known.base())));
+    // Before a passcode is asked for: what is so already costs none.
+    let is_so = rules.refused.iter().any(|(refused, ..)| *refused == code) == refuse;
+    if !is_so {
+        let (change, back) = (ConsoleChange::RefuseModel, format!("{}/rules", known.base()));
+        let action = format!("{back}/model");
+        let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+        let act = match asking.act() {
+            Ok(act) => act,
+            Err(asked) => return Ok(asked),
+        };
+        let done = ctx.app().refuse_model(act, code, refuse, why, ctx.at).await;
+        match done.map_err(|error| ctx.stop(&error))? {
+            Ok(true) => return Ok(see_other(&format!("{}/rules?done=saved", known.base()))),
+            Ok(false) => {}
+            Err(refusal) => return Ok(asking.again(&refusal)),
+        }
     }
     template.model.error = Some("It is so already.".to_owned());
     Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
@@ -644,11 +773,17 @@ pub(super) async fn provider(ctx: Ctx, Path(practice): Path<String>, fields: Fie
         give,
     };
     let why = template.provider_reason.value.clone();
-    if let Some(refusal) = enter(&ctx, &known, wanted, why).await? {
-        template.provider.error = Some(refusal.to_string());
-        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+    let (change, back) = (ConsoleChange::EnterRequest, format!("{}/rules", known.base()));
+    let action = format!("{back}/provider");
+    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    match enter(&asking, wanted, why).await? {
+        Ok(None) => Ok(see_other(&format!("{}?done=entered", known.base()))),
+        Ok(Some(refusal)) => {
+            template.provider.error = Some(refusal.to_string());
+            Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+        }
+        Err(asked) => Ok(asked),
     }
-    Ok(see_other(&format!("{}?done=entered", known.base())))
 }
 
 fn fleet_line(ctx: &Ctx, known: &Known, it: &Fleet) -> (FleetLine, [bool; 4]) {
@@ -745,7 +880,7 @@ async fn fleet_page(ctx: &Ctx, known: &Known) -> Result<FleetPage, Stop> {
         base: known.base(),
         sums,
         lines,
-        can_enter: known.desk.may_invite(),
+        can_enter: known.desk.may(ConsoleChange::SendFob),
         fob: ChoiceField {
             options: fobs
                 .iter()
@@ -802,9 +937,18 @@ pub(super) async fn send_fob(ctx: Ctx, Path(practice): Path<String>, fields: Fie
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let how = template.how.value.clone();
-    let sent = ctx.app().send_fob(&known.desk, fob, person, how, ctx.at).await;
-    if sent.map_err(|error| ctx.stop(&error))? {
-        return Ok(see_other(&format!("{}/fleet?done=sent", known.base())));
+    let (change, back) = (ConsoleChange::SendFob, format!("{}/fleet", known.base()));
+    let action = format!("{back}/send");
+    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let act = match asking.act() {
+        Ok(act) => act,
+        Err(asked) => return Ok(asked),
+    };
+    let sent = ctx.app().send_fob(act, fob, person, how, ctx.at).await;
+    match sent.map_err(|error| ctx.stop(&error))? {
+        Ok(true) => return Ok(see_other(&format!("{}/fleet?done=sent", known.base()))),
+        Ok(false) => {}
+        Err(refusal) => return Ok(asking.again(&refusal)),
     }
     template.fob.error = Some("That fob is in use, or not in your stock.".to_owned());
     Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
@@ -830,29 +974,48 @@ pub(super) async fn role(
     if needs_unit && template.unit.value.is_empty() {
         template.unit.error = Some("Say in which unit.".to_owned());
     }
+    // In one form: who proofed and who issues are compared by it (21 CFR 1311.110(b)).
+    if let Some(unit) = optional::<Label<60>>(&mut template.unit) {
+        template.unit.value = unit.into();
+    }
     let (Some(role), true) = (role, template.problems_are_none()) else {
-        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+        return person_wrong(&ctx, &known, template, person).await;
     };
     let why = template.role_reason.value.clone();
+    let back = template.here.clone();
+    let action = format!("{back}/role");
     if role.takes_two() {
         let unit = if needs_unit { template.unit.value.clone() } else { String::new() };
         let wanted = Wanted::Role { person, role, unit, give };
-        if let Some(refusal) = enter(&ctx, &known, wanted, why).await? {
-            template.role.error = Some(match refusal {
-                AccessRefusal::NoChange => "It is so already.".to_owned(),
-                other => other.to_string(),
-            });
-            return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+        let change = ConsoleChange::EnterRequest;
+        let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+        return match enter(&asking, wanted, why).await? {
+            Ok(None) => Ok(see_other(&format!("{}?done=entered", known.base()))),
+            Ok(Some(refusal)) => {
+                template.role.error = Some(match refusal {
+                    AccessRefusal::NoChange => "It is so already.".to_owned(),
+                    other => other.to_string(),
+                });
+                person_wrong(&ctx, &known, template, person).await
+            }
+            Err(asked) => Ok(asked),
+        };
+    }
+    let change = ConsoleChange::SetPrescriber;
+    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let act = match asking.act() {
+        Ok(act) => act,
+        Err(asked) => return Ok(asked),
+    };
+    let done = ctx.app().set_prescriber(act, person, give, why, ctx.at).await;
+    match done.map_err(|error| ctx.stop(&error))? {
+        Ok(Ok(())) => Ok(see_other(&format!("{}?done=saved", template.here))),
+        Ok(Err(_)) => {
+            template.role.error = Some("It is so already.".to_owned());
+            person_wrong(&ctx, &known, template, person).await
         }
-        return Ok(see_other(&format!("{}?done=entered", known.base())));
+        Err(refusal) => Ok(asking.again(&refusal)),
     }
-    let done = ctx.app().set_role(&known.desk, person, role, give, why, ctx.at).await;
-    if done.map_err(|error| ctx.stop(&error))?.is_ok() {
-        return Ok(see_other(&format!("{}?done=saved", template.here)));
-    }
-    template.role.error =
-        Some("It is so already, or nobody else would be administrator any more.".to_owned());
-    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
 }
 
 pub(super) async fn disable(
@@ -875,29 +1038,57 @@ pub(super) async fn disable(
         template.why.error = Some("Choose the reason.".to_owned());
     }
     let (Ok(token), Some(why), true) = (token, why, template.problems_are_none()) else {
-        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
+        return person_wrong(&ctx, &known, template, person).await;
     };
     let words = template.disable_reason.value.clone();
-    let done = ctx.app().disable_for(&known.desk, person, token, why, words, ctx.at).await;
+    let change =
+        if why.is_loss() { ConsoleChange::DisableLostToken } else { ConsoleChange::DisableToken };
+    let back = template.here.clone();
+    let action = format!("{back}/disable");
+    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let act = match asking.act() {
+        Ok(act) => act,
+        Err(asked) => return Ok(asked),
+    };
+    let done = ctx.app().disable_for(act, person, token, why, words, ctx.at).await;
     match done.map_err(|error| ctx.stop(&error))? {
-        Ok(()) => Ok(see_other(&format!("{}?done=disabled", template.here))),
-        Err(refusal) => {
+        Err(refusal) => Ok(asking.again(&refusal)),
+        Ok(Ok(())) => {
+            let done = if why.is_loss() { "lost" } else { "disabled" };
+            Ok(see_other(&format!("{}?done={done}", template.here)))
+        }
+        Ok(Err(refusal)) => {
             template.token.error = Some(match refusal {
                 Refusal::TokenNotActive => "That token is disabled already.".to_owned(),
                 other => other.to_string(),
             });
-            Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+            person_wrong(&ctx, &known, template, person).await
         }
     }
 }
 
-pub(super) async fn prove_again(ctx: Ctx, Path((practice, id)): Path<(String, String)>) -> Out {
+pub(super) async fn prove_again(
+    ctx: Ctx,
+    Path((practice, id)): Path<(String, String)>,
+    fields: Fields,
+) -> Out {
     let known = known(&ctx, &practice).await?;
     let id: PersonId = id.parse().map_err(|_| ctx.not_found())?;
     if !known.board.people.iter().any(|person| person.id == id) {
         return Err(ctx.not_found());
     }
-    let sent = ctx.app().ask_to_prove_again(&known.desk, id, ctx.at).await;
-    let done = if sent.map_err(|error| ctx.stop(&error))? { "asked" } else { "not-asked" };
+    let (change, back) = (ConsoleChange::ProveAgain, format!("{}/people/{id}", known.base()));
+    let action = format!("{back}/prove-again");
+    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let act = match asking.act() {
+        Ok(act) => act,
+        Err(asked) => return Ok(asked),
+    };
+    let sent = ctx.app().ask_to_prove_again(act, id, ctx.at).await;
+    let done = match sent.map_err(|error| ctx.stop(&error))? {
+        Ok(true) => "asked",
+        Ok(false) => "not-asked",
+        Err(refusal) => return Ok(asking.again(&refusal)),
+    };
     Ok(see_other(&format!("{}/people/{id}?done={done}", known.base())))
 }

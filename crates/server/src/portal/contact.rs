@@ -132,7 +132,7 @@ pub(super) async fn take(ctx: Ctx, Path(way): Path<String>, fields: Fields) -> O
     let channel = channel_of(&ctx, &way)?;
     let (session, overview, contact) = theirs(&ctx).await?;
     let name = if channel == Channel::Phone { "code_phone" } else { "code_post" };
-    let value: String = fields.text(name).trim().chars().take(40).collect();
+    let value = fields.again(name, 40);
     let person = overview.prescriber.id;
     match ctx.app().take_contact_code(&session, person, channel, &value, ctx.at).await {
         Ok(Ok(())) => Ok(see_other("/portal/addresses?done=confirmed")),

@@ -2,24 +2,27 @@
 
 use axum::{extract::Path, response::Response};
 use countersign_domain::{
-    Date, DeaNumber, DeaRegistration, EmailAddress, PersonId, PhoneNumber, Schedules, StateLicence,
-    UsState, enrolment::Stage as Step,
+    Date, DeaNumber, DeaRegistration, EmailAddress, KeyboardLine, LastDayError, PersonId,
+    PhoneNumber, Schedules, StateLicence, UsState, access::Cause, enrolment::Stage as Step,
+    proofing::Missing,
 };
 use countersign_store::{Paper, Profile, Session, Stage};
 use http::StatusCode;
 
 use super::{
-    Ctx, Fields, Query,
+    Ctx, Fields, Query, certification,
     practice::{read, typed},
     recovery::{self, CaseForm},
     show, tokens, with_session, without_session,
 };
 use crate::{
-    app::{By, Change, Enrolment, Followed, Link, PersonalData, Stepped, new_passphrase},
-    respond::{Out, Stop, error_page, page, see_other},
+    app::{By, CaseView, Change, Enrolment, Followed, Link, PersonalData, Stepped, new_passphrase},
+    limits::Door,
+    oidc::escaped,
+    respond::{Out, Stop, page, see_other},
     views::{
-        AddToken, DataForm, EnrolBody, EnrolPage, InvitationPage, NavTab, Notice, NoticeKind,
-        PassphraseForm, StepLine, TermsForm, TextField,
+        AccessLine, AddToken, DataForm, EnrolBody, EnrolPage, InvitationPage, NavTab, Notice,
+        NoticeKind, PassphraseForm, StepLine, TermsForm, TextField,
     },
 };
 
@@ -38,13 +41,10 @@ fn words(step: Step) -> &'static str {
 }
 
 async fn invitation_page(ctx: &Ctx, link: &str) -> Result<InvitationPage, Stop> {
-    if !ctx.shared.limits.sign_in(ctx.peer) {
-        return Err(Stop::with(error_page(StatusCode::TOO_MANY_REQUESTS, ctx.frame(""))));
-    }
     let found = ctx.app().invitation(link, ctx.at).await.map_err(|error| ctx.stop(&error))?;
     let mut template = InvitationPage {
         page: ctx.frame("Invitation"),
-        here: format!("/invitation/{link}"),
+        here: format!("/invitation/{}", escaped(link)),
         practice: String::new(),
         name: String::new(),
         account: false,
@@ -57,6 +57,9 @@ async fn invitation_page(ctx: &Ctx, link: &str) -> Result<InvitationPage, Stop> 
             (template.practice, template.name, template.account) = (practice, name, account);
         }
         Link::Closed { why, again } => {
+            // A link that is open is looked at before the limit: strangers keep nobody from it, and 256 random
+            // bits are not guessed.
+            ctx.count(Door::Invitation, "invitation_limit").await?;
             template.closed = Some(why.to_string());
             template.again = again;
         }
@@ -95,15 +98,13 @@ pub(super) async fn follow(ctx: Ctx, Path(link): Path<String>) -> Out {
 }
 
 pub(super) async fn again(ctx: Ctx, Path(link): Path<String>) -> Out {
-    if !ctx.shared.limits.sign_in(ctx.peer) {
-        return Ok(error_page(StatusCode::TOO_MANY_REQUESTS, ctx.frame("")));
-    }
+    ctx.count(Door::Invitation, "invitation_limit").await?;
     ctx.app().ask_again(&link, ctx.at).await.map_err(|error| ctx.stop(&error))?;
-    Ok(see_other(&format!("/invitation/{link}?done=sent")))
+    Ok(see_other(&format!("/invitation/{}?done=sent", escaped(&link))))
 }
 
 /// Session and person of an enrolment.
-fn enrolling(ctx: &Ctx) -> Result<(Session, PersonId), Stop> {
+pub(super) fn enrolling(ctx: &Ctx) -> Result<(Session, PersonId), Stop> {
     match &ctx.session {
         Some(session) => match session.stage {
             Stage::Enrolling { prescriber } => Ok((session.clone(), prescriber)),
@@ -120,7 +121,13 @@ async fn known(ctx: &Ctx) -> Result<(Session, PersonId, Enrolment), Stop> {
 }
 
 fn enrol_page(ctx: &Ctx, it: &Enrolment, body: EnrolBody) -> EnrolPage {
-    let due = it.step();
+    let due = match &body {
+        // Whoever waits for others, or is done, has nothing to do at an earlier step: an account of before
+        // invitations never accepted the terms by a page.
+        EnrolBody::Access(_) => Step::Access,
+        EnrolBody::Done(_) => Step::Done,
+        _ => it.step(),
+    };
     let mut frame = ctx.frame_for("Enrolment", &it.person.name);
     frame.practice = Some(it.practice.name.clone());
     // Who does not prescribe is granted nothing.
@@ -140,7 +147,7 @@ fn body(ctx: &Ctx, it: &Enrolment, more: bool, paired: &str) -> EnrolBody {
     let case = || Box::new(recovery::case_box(it.case.as_ref(), PATH, ctx));
     let open = it.window(ctx.now());
     match it.step() {
-        Step::Terms => EnrolBody::Terms(TermsForm::default()),
+        Step::Terms => EnrolBody::Terms(Box::default()),
         Step::PersonalData => EnrolBody::Data(Box::new(data_form(it))),
         Step::Proofing => EnrolBody::Proofing(case()),
         Step::Tokens | Step::Passphrase if open.is_none() => EnrolBody::Closed(case()),
@@ -152,9 +159,51 @@ fn body(ctx: &Ctx, it: &Enrolment, more: bool, paired: &str) -> EnrolBody {
             can_add: true,
             ..PassphraseForm::default()
         }),
-        Step::Access => EnrolBody::Access,
-        Step::Done => EnrolBody::Done,
+        Step::Access => EnrolBody::Access(access_line(it)),
+        Step::Done => EnrolBody::Done(to_activate(it)),
     }
+}
+
+/// The page that activates a token, where none of the active ones is activated for signing.
+fn to_activate(it: &Enrolment) -> Option<String> {
+    let mut active = it.tokens.iter().filter(|token| token.is_active());
+    if active.clone().any(|token| token.activated.is_some()) {
+        return None;
+    }
+    active.next().map(|token| format!("/portal/tokens/{}/activate", token.id))
+}
+
+/// Why somebody may not sign, in a sentence; for those whose permission is suspended.
+pub(super) fn suspension(it: &Enrolment) -> Option<String> {
+    let (cause, since) = it.suspended?;
+    let day = Date::at(since, &it.practice.zone);
+    let why = match cause {
+        Cause::FactorLost => {
+            format!("a token or the passphrase was reported lost, stolen or compromised on {day}")
+        }
+        Cause::Expired => format!("a registration or license expired; it was noted on {day}"),
+        Cause::Withdrawn => {
+            format!("a registration or license was withdrawn; it was noted on {day}")
+        }
+        Cause::Left => format!("you left the practice on {day}"),
+        Cause::NonCompliant => format!("the conditions for signing were not met on {day}"),
+    };
+    Some(format!("Your permission to sign is suspended: {why}."))
+}
+
+/// Who acts next, so that somebody may sign.
+pub(super) fn who_acts(it: &Enrolment) -> String {
+    match &it.grant_entered {
+        Some(by) => format!(
+            "{by} has entered it; another person who sets access control must approve it now."
+        ),
+        None => "Two people of your practice must approve it: one enters it, another approves it. Nobody has entered it yet."
+            .to_owned(),
+    }
+}
+
+fn access_line(it: &Enrolment) -> AccessLine {
+    AccessLine { suspended: suspension(it), next: who_acts(it), activate: to_activate(it) }
 }
 
 fn add_form(ctx: &Ctx, it: &Enrolment, paired: &str) -> AddToken {
@@ -204,16 +253,40 @@ pub(super) async fn show(ctx: Ctx, query: Query) -> Out {
     let (session, person, it) = known(&ctx).await?;
     let paired = paired(&ctx, &session, person, &query).await;
     let more = query.text("token") == "more" || !paired.is_empty();
-    let body = body(&ctx, &it, more, &paired);
+    let mut body = body(&ctx, &it, more, &paired);
+    if let EnrolBody::Terms(form) = &mut body {
+        name_report(&ctx, &session, person, form).await?;
+    }
     let mut template = enrol_page(&ctx, &it, body);
-    let done = match query.text("done") {
-        "proofed" => Some("Your identity is confirmed."),
-        "code" => Some("The code was right."),
-        "added" => Some("The token is added."),
+    // What was done is said while it is so: not when the address is opened again at a later step.
+    let open = it.window(ctx.now()).is_some();
+    template.page.notice = match query.text("done") {
+        "proofed" => Some(answered(it.case.as_ref())),
+        "code" if open => Some(Notice::new(NoticeKind::Success, "The code was right.")),
+        "added" if open && it.facts.tokens > 0 => {
+            Some(Notice::new(NoticeKind::Success, "The token is added."))
+        }
         _ => None,
     };
-    template.page.notice = done.map(|text| Notice::new(NoticeKind::Success, text));
     Ok(page(StatusCode::OK, &template))
+}
+
+/// What the answer of a provider came to: it is one part of a case, and may still be compared by a person.
+pub(super) fn answered(case: Option<&CaseView>) -> Notice {
+    let near = |it: &Missing| matches!(it, Missing::NearMatch(_));
+    match case {
+        Some(case) if case.missing.is_empty() => {
+            Notice::new(NoticeKind::Success, "Your identity is confirmed.")
+        }
+        Some(case) if case.missing.iter().any(near) => Notice::new(
+            NoticeKind::Info,
+            "The provider has answered. Your identity is not confirmed yet: your name or address is written differently there, and a person of your practice compares the two.",
+        ),
+        _ => Notice::new(
+            NoticeKind::Info,
+            "The provider has answered. Your identity is not confirmed yet: see below what is missing.",
+        ),
+    }
 }
 
 /// What follows a step: the next one, or the page of the one that is due.
@@ -224,6 +297,23 @@ fn onward<T>(ctx: &Ctx, done: Result<Stepped<T>, crate::app::Error>) -> Out {
     }
 }
 
+/// Names the report of the build that runs in the terms.
+async fn name_report(
+    ctx: &Ctx,
+    session: &Session,
+    person: PersonId,
+    form: &mut TermsForm,
+) -> Result<(), Stop> {
+    let it = ctx.app().certification(session.practice, person, ctx.at).await;
+    if let Some(report) = it.map_err(|error| ctx.stop(&error))?.report {
+        let mut line = certification::line(&report, PATH);
+        "/enrol/certification".clone_into(&mut line.href);
+        form.certification = Some(line);
+        form.certification_id = report.id.to_string();
+    }
+    Ok(())
+}
+
 pub(super) async fn terms(ctx: Ctx, fields: Fields) -> Out {
     let (session, person, it) = known(&ctx).await?;
     let field = |name: &str| {
@@ -232,12 +322,27 @@ pub(super) async fn terms(ctx: Ctx, fields: Fields) -> Out {
         let error = missing.then(|| "Read it, and tick it if you agree.".to_owned());
         TextField { value, error }
     };
-    let form = TermsForm { keep: field("keep"), report: field("report"), audit: field("audit") };
+    let mut form = TermsForm {
+        keep: field("keep"),
+        report: field("report"),
+        audit: field("audit"),
+        ..TermsForm::default()
+    };
+    name_report(&ctx, &session, person, &mut form).await?;
+    if form.audit.error.is_none() && form.certification_id != fields.text("certification") {
+        form.audit = TextField {
+            value: String::new(),
+            error: Some(
+                "The report has changed. Read this one, and tick it if you agree.".to_owned(),
+            ),
+        };
+    }
     if [&form.keep, &form.report, &form.audit].iter().any(|field| field.error.is_some()) {
-        let template = enrol_page(&ctx, &it, EnrolBody::Terms(form));
+        let template = enrol_page(&ctx, &it, EnrolBody::Terms(Box::new(form)));
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     }
-    onward(&ctx, ctx.app().accept_terms(&session, person, ctx.at).await)
+    let report = form.certification_id.parse().ok();
+    onward(&ctx, ctx.app().accept_terms(&session, person, report, ctx.at).await)
 }
 
 /// Reads the form; what is wrong stands beside its field.
@@ -287,7 +392,14 @@ fn read_data(
             read::<Schedules>(&mut form.schedules),
             read::<Date>(&mut form.dea_expires),
         );
-        if let (Some(number), Some(state), Some(schedules), Some(expires)) = parts {
+        if let Some(last) = parts.3 {
+            let today = Date::at(ctx.now(), &it.practice.zone);
+            form.dea_expires.error =
+                LastDayError::of_registration(last, today).err().map(|error| error.to_string());
+        }
+        if let (Some(number), Some(state), Some(schedules), Some(expires), None) =
+            (parts.0, parts.1, parts.2, parts.3, &form.dea_expires.error)
+        {
             let dea = DeaRegistration { number, state, schedules, expires, withdrawn: None };
             papers.push(Paper::Dea(dea));
         } else {
@@ -298,10 +410,17 @@ fn read_data(
         if form.licence.value.is_empty() {
             form.licence.error = Some("Type the number of the licence.".to_owned());
         }
+        read::<KeyboardLine<40>>(&mut form.licence);
         let state = read::<UsState>(&mut form.licence_state);
         let expires = read::<Date>(&mut form.licence_expires);
-        match (state, expires, &form.licence.error) {
-            (Some(state), Some(expires), None) => {
+        if let Some(last) = expires {
+            let today = Date::at(ctx.now(), &it.practice.zone);
+            form.licence_expires.error =
+                LastDayError::of_licence(last, today).err().map(|error| error.to_string());
+        }
+        let wrong = form.licence.error.is_some() || form.licence_expires.error.is_some();
+        match (state, expires, wrong) {
+            (Some(state), Some(expires), false) => {
                 let number = form.licence.value.clone();
                 papers.push(Paper::Licence(StateLicence {
                     state,
@@ -432,8 +551,18 @@ pub(super) async fn waiting(ctx: Ctx) -> Out {
         let (session, _) = ctx.full_session()?;
         let it = ctx.app().enrolment(&session, prescriber, ctx.at).await;
         let it = it.map_err(|error| ctx.stop(&error))?;
-        let body = if it.facts.granted { EnrolBody::Done } else { EnrolBody::Access };
+        let body = if it.facts.granted {
+            EnrolBody::Done(to_activate(&it))
+        } else {
+            EnrolBody::Access(access_line(&it))
+        };
+        let suspended = it.suspended.is_some();
         let mut template = enrol_page(&ctx, &it, body);
+        if suspended {
+            // Somebody who has signed before is at no step of an enrolment.
+            template.steps.clear();
+            "Access approval".clone_into(&mut template.page.title);
+        }
         template.page.nav = NavTab::Overview;
         return Ok(page(StatusCode::OK, &template));
     }

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     app::{Error, ForgotForm, new_passphrase},
-    respond::{Out, Stop, error_page, page, see_other},
+    limits::Door,
+    respond::{Out, Stop, page, see_other},
     views::{
         Choice, ChoiceField, ForgotCodePage, ForgotPage, Notice, NoticeKind, SecretField, TextField,
     },
@@ -43,10 +44,7 @@ pub(super) async fn form(ctx: Ctx, query: Query) -> Out {
 }
 
 pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
-    if !ctx.shared.limits.sign_in(ctx.peer) {
-        ctx.app().note_refusal("sign_in_limit", ctx.peer, ctx.at).await;
-        return Ok(error_page(StatusCode::TOO_MANY_REQUESTS, ctx.frame("")));
-    }
+    ctx.may(Door::ForgottenPassphrase, "forgotten_passphrase_limit").await?;
     let mut template = forgot_page(&ctx);
     template.npi = typed(&fields, "npi", 254);
     fields.text("channel").clone_into(&mut template.channel.value);
@@ -67,6 +65,7 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
     match ctx.app().begin_reset(form, ctx.session.clone(), ctx.at).await {
         Ok(secret) => Ok(with_session(see_other("/portal/forgot/code"), &secret)),
         Err(Error::Refused(refusal)) => {
+            ctx.failed(Door::ForgottenPassphrase);
             template.lock = show::lock(&refusal, &[], "", ctx.now());
             if template.lock.is_none() {
                 template.page.notice = Some(Notice {

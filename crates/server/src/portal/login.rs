@@ -7,10 +7,11 @@ use countersign_domain::{
 use countersign_store::{Identity, Session, Stage};
 use http::StatusCode;
 
-use super::{Ctx, Fields, Query, show, with_session};
+use super::{Ctx, Fields, Query, show, with_log_in, with_session};
 use crate::{
     app::{Chosen, Error, Overview, SignInForm},
-    respond::{Out, Stop, error_page, page, see_other},
+    limits::Door,
+    respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, DISABLE_WORD, EnablePage, LoginPage, LostPage, NextCode, Notice, NoticeKind,
         Page, PasscodePage, ReasonField, ResyncPage, SecretField, TextField, TokenField,
@@ -74,16 +75,13 @@ pub(super) async fn form(ctx: Ctx, query: Query) -> Out {
 }
 
 pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
-    if !ctx.shared.limits.sign_in(ctx.peer) {
-        ctx.app().note_refusal("sign_in_limit", ctx.peer, ctx.at).await;
-        return Ok(error_page(StatusCode::TOO_MANY_REQUESTS, ctx.frame("")));
-    }
+    ctx.may(Door::LogIn, "sign_in_limit").await?;
     let mut template = login_page(&ctx).await?;
     template.lost = fields.text("then") == "lost";
     let name = if template.launched_as.is_some() {
         template.npi.value.parse()
     } else {
-        template.npi.value = fields.text("npi").chars().take(254).collect();
+        template.npi.value = fields.again("npi", 254);
         fields.text("npi").parse::<SignInName>()
     };
     if fields.text("passphrase").is_empty() {
@@ -104,6 +102,8 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
             Ok(with_session(see_other(next), &secret))
         }
         Err(Error::Refused(refusal)) => {
+            // Only now: a whole practice behind one address logs in as often as it likes.
+            ctx.failed(Door::LogIn);
             template.lock = show::lock(&refusal, &[], "", ctx.now());
             if template.lock.is_none() {
                 template.page.notice = Some(Notice {
@@ -145,12 +145,11 @@ pub(super) async fn passcode_form(ctx: Ctx, query: Query) -> Out {
         return Ok(see_other("/portal/no-token"));
     }
     let mut template = passcode_page(&ctx, &overview);
+    let lost = format!("{} Log in with another token.", show::lost_text(&overview));
     let done = match query.text("done") {
         "resynced" => Some("The token is back in step. Wait for its next code and enter it here."),
         "enabled" => Some("The token is active again. Wait for its next code and enter it here."),
-        "lost" => Some(
-            "The token is disabled and your permission to sign is suspended. Log in with another token; two people grant the permission again.",
-        ),
+        "lost" => Some(lost.as_str()),
         "recovered" => Some("The token is added. Wait for its next code and enter it here."),
         _ => None,
     };
@@ -179,7 +178,7 @@ pub(super) async fn passcode(ctx: Ctx, fields: Fields) -> Out {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     match ctx.app().prove_passcode(session, prescriber, choice, code, ctx.at).await {
-        Ok(secret) => Ok(with_session(see_other("/portal/dashboard"), &secret)),
+        Ok(logged_in) => Ok(with_log_in(see_other("/portal/dashboard"), &ctx, &logged_in)),
         Err(Error::Refused(refusal)) => {
             template.lock = show::lock(&refusal, &overview.tokens, fields.text("token"), ctx.now());
             template.wait = wait(&refusal);
@@ -276,11 +275,12 @@ fn lost_page(ctx: &Ctx, overview: &Overview) -> LostPage {
     LostPage {
         page: frame(ctx, overview, "Report a lost token"),
         last_active: token.options.len() == 1,
+        prescribes: show::prescribes(overview),
         token,
         // The one it nearly always is, and the mildest.
         reason: ReasonField {
             value: DisableReason::Lost.code().to_owned(),
-            options: show::reasons(true),
+            options: show::reasons(true, overview),
             error: None,
         },
     }

@@ -1,10 +1,13 @@
 //! The pages: e-prescribing app and token-management portal. Forms in, pages or 303 out.
 
 mod activation;
+mod certification;
 mod console;
 mod contact;
 mod enrol;
 mod forgot;
+mod history;
+mod internal_codes;
 mod login;
 mod pairing;
 mod passphrase;
@@ -26,24 +29,25 @@ use std::{
 
 use axum::{
     Form, Router,
-    extract::{ConnectInfo, DefaultBodyLimit, FromRequest, FromRequestParts, Request, State},
+    extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use countersign_crypto::SecretText;
-use countersign_domain::{PersonId, SupportCode, Timestamp};
+use countersign_crypto::{SecretText, sha256};
+use countersign_domain::{PersonId, SupportCode, Timestamp, retyped};
 use countersign_store::{Identity, Session, Stage};
+use data_encoding::BASE64URL_NOPAD;
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
-use tower_http::{
-    catch_panic::CatchPanicLayer,
-    csrf::{CsrfLayer, ProtectionError},
-};
+use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     Shared,
-    app::{App, At, Build, CookieSession, Error, Options, Overview, SessionSecret},
-    browser::{SESSION_COOKIE as COOKIE, cookie, marked},
+    app::{App, At, Build, CookieSession, Error, LoggedIn, Options, Overview, SessionSecret},
+    browser::{OPEN_COOKIE, SESSION_COOKIE as COOKIE, cookie, keep_known, known_secret, marked},
+    client_address::ClientAddress,
+    edge::{SentFrom, after, sent_from},
+    limits::{Door, Wait},
     respond::{Stop, error_page, problem, secure, see_other, status_of, within},
     views::{Menu, Notice, NoticeKind, Page, PatientBanner, SignedIn, SupportContact},
 };
@@ -102,7 +106,10 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/enrol/passphrase", post(enrol::passphrase))
         .route("/proofing/return", get(recovery::landed))
         .route("/proofing/finish", get(recovery::finish))
+        .route("/enrol/certification", get(certification::enrolling_document))
         .route("/portal/dashboard", get(tokens::dashboard))
+        .route("/portal/certification", get(certification::own).post(certification::review))
+        .route("/portal/certification/{id}", get(certification::document))
         .route("/portal/passphrase", get(passphrase::form).post(passphrase::submit))
         .route("/portal/tokens", get(tokens::list).post(tokens::add))
         .route("/portal/tokens/new", get(tokens::add_form))
@@ -152,8 +159,15 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/practice/{practice}/people/{id}/revoke", post(practice::revoke))
         .route("/practice/{practice}/people/{id}/dea", post(practice::dea))
         .route("/practice/{practice}/people/{id}/licence", post(practice::licence))
+        .route("/practice/{practice}/people/{id}/end", post(practice::end))
+        .route("/practice/{practice}/people/{id}/code", post(internal_codes::enter))
         .route("/practice/{practice}/requests/{id}", get(practice::request).post(practice::execute))
         .route("/practice/{practice}/requests/{id}/reject", post(practice::reject))
+        .route(
+            "/practice/{practice}/certification",
+            get(certification::of_practice).post(certification::acknowledge),
+        )
+        .route("/practice/{practice}/requests/{id}/withdraw", post(practice::withdraw))
         .route("/practice/{practice}/letters", get(practice::letters))
         .route("/practice/{practice}/letters/{id}", post(practice::letter))
         .route("/static/{file}", get(start::asset))
@@ -170,6 +184,7 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
             tracing::error!("a handler panicked");
             bare(StatusCode::INTERNAL_SERVER_ERROR)
         }))
+        .layer(middleware::from_fn_with_state(shared.clone(), start::launch_ends_what_was_open))
         .layer(middleware::from_fn_with_state(shared.clone(), under_a_support_code))
         .layer(middleware::map_response(secure))
 }
@@ -202,7 +217,11 @@ async fn under_a_support_code(
     }
     let status = response.status();
     tracing::warn!(%support, status = status.as_u16(), "a request was cut short");
-    error_page(status, frame(shared.app.options(), support, ""))
+    let mut page = error_page(status, frame(shared.app.options(), support, ""));
+    for cookie in response.headers().get_all(header::SET_COOKIE) {
+        page.headers_mut().append(header::SET_COOKIE, cookie.clone());
+    }
+    page
 }
 
 /// The code that [`under_a_support_code`] drew.
@@ -211,12 +230,12 @@ fn support_of(extensions: &http::Extensions, app: &App) -> Result<SupportCode, E
 }
 
 /// The frame around a page of nobody in particular.
-fn frame(options: &Options, support: SupportCode, title: &str) -> Page {
+pub(crate) fn frame(options: &Options, support: SupportCode, title: &str) -> Page {
     let mut page = Page::new(title);
     page.support_code = Some(support.to_string());
     page.demonstration = options.demonstration;
     // A demonstration signs nothing that counts, and says so already.
-    page.unlisted = options.build != Build::Listed && !options.demonstration;
+    page.unlisted = !matches!(options.build, Build::Listed { .. }) && !options.demonstration;
     let contact = &options.support;
     if !contact.name.is_empty() {
         page.support = Some(SupportContact {
@@ -229,43 +248,23 @@ fn frame(options: &Options, support: SupportCode, title: &str) -> Page {
     page
 }
 
-/// Lets forms in only from our own pages (Origin and Sec-Fetch-Site); a request without either
-/// header is no browser of today and is refused too.
+/// Lets forms in only from our own pages; what has neither `Origin` nor `Sec-Fetch-Site` is no browser of today
+/// and is refused too.
 async fn from_our_pages(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let marked = request.headers().contains_key(header::ORIGIN)
-        || request.headers().contains_key("sec-fetch-site");
-    if safe {
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return next.run(request).await;
     }
+    let reason = match sent_from(request.headers(), &shared.app.options().public_url) {
+        SentFrom::OwnPage => return next.run(request).await,
+        SentFrom::Elsewhere => "form_of_other_origin",
+        SentFrom::Unmarked => "form_unmarked",
+    };
     let Peer(peer) = Peer::of(request.extensions());
     let Ok(support) = support_of(request.extensions(), &shared.app) else {
         return bare(StatusCode::INTERNAL_SERVER_ERROR);
     };
-    if !marked {
-        shared.app.note_refusal("form_unmarked", peer, shared.app.at_under(support)).await;
-        return bare(StatusCode::FORBIDDEN);
-    }
-    let layer = CsrfLayer::new().add_trusted_origin(&shared.app.options().public_url);
-    let Ok(layer) = layer else {
-        tracing::error!("server.public_url is no origin");
-        return bare(StatusCode::INTERNAL_SERVER_ERROR);
-    };
-    let inner = tower::service_fn(move |request: Request| {
-        let next = next.clone();
-        async move { Ok::<_, Infallible>(next.run(request).await) }
-    });
-    match tower::ServiceExt::oneshot(tower::Layer::layer(&layer, inner), request).await {
-        Ok(response) if response.extensions().get::<ProtectionError>().is_some() => {
-            shared
-                .app
-                .note_refusal("form_of_other_origin", peer, shared.app.at_under(support))
-                .await;
-            bare(StatusCode::FORBIDDEN)
-        }
-        Ok(response) => response.map(axum::body::Body::new),
-        Err(never) => match never {},
-    }
+    shared.app.note_refusal(reason, peer, shared.app.at_under(support)).await;
+    bare(StatusCode::FORBIDDEN)
 }
 
 async fn not_found(ctx: Ctx, uri: http::Uri) -> Response {
@@ -284,7 +283,7 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 
 impl Peer {
     fn of(extensions: &http::Extensions) -> Self {
-        let address = extensions.get::<ConnectInfo<IpAddr>>().map(|info| info.0);
+        let address = extensions.get::<ClientAddress>().map(|client| client.0);
         Self(address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)))
     }
 }
@@ -303,6 +302,8 @@ pub(crate) struct Ctx {
     session: Option<Session>,
     /// The secret in the cookie of that session.
     secret: Option<SecretText>,
+    /// The secret by which accounts may know the browser.
+    known: Option<SecretText>,
     /// A cookie came, but its session is over; and how it ended, as the address of the log-in says.
     ended: Option<&'static str>,
     peer: IpAddr,
@@ -316,7 +317,10 @@ impl FromRequestParts<Shared> for Ctx {
         let app = &shared.app;
         let support = support_of(&parts.extensions, app)
             .map_err(|_| bare(StatusCode::INTERNAL_SERVER_ERROR))?;
-        let at = At { browser: marked(&parts.headers), ..app.at_under(support) };
+        let known = known_secret(&parts.headers);
+        let known_browser = known.as_ref().map(|secret| sha256(secret.expose().as_bytes()));
+        let browser = marked(&parts.headers);
+        let at = At { browser, known_browser, ..app.at_under(support) };
         let cookie = cookie(&parts.headers, COOKIE);
         let found = match &cookie {
             Some(secret) => app.session(secret, at).await.map_err(|error| {
@@ -328,6 +332,7 @@ impl FromRequestParts<Shared> for Ctx {
                     at,
                     session: None,
                     secret: None,
+                    known,
                     ended: None,
                     peer,
                 });
@@ -340,7 +345,7 @@ impl FromRequestParts<Shared> for Ctx {
             CookieSession::Over => (None, Some("1")),
         };
         let secret = session.as_ref().and(cookie).map(SecretText::new);
-        Ok(Self { shared: shared.clone(), at, session, secret, ended, peer })
+        Ok(Self { shared: shared.clone(), at, session, secret, known, ended, peer })
     }
 }
 
@@ -362,6 +367,7 @@ impl Ctx {
     fn frame(&self, title: &str) -> Page {
         let options = self.app().options();
         let mut page = frame(options, self.at.support, title);
+        page.noncompliant = self.app().is_noncompliant();
         if let Some(session) = &self.session {
             let idle_end = self.now().plus_seconds(options.policy.session_idle_seconds);
             let end = idle_end.min(session.expires);
@@ -414,6 +420,29 @@ impl Ctx {
             Some(how) => see_other(&format!("/portal/login?ended={how}")),
             None => see_other("/portal/login"),
         })
+    }
+
+    /// Whether this address may try; counts nothing. See [`Ctx::failed`].
+    async fn may(&self, door: Door, reason: &'static str) -> Result<(), Stop> {
+        self.let_in(self.shared.limits.may(door, self.peer, self.now()), reason).await
+    }
+
+    /// Counts what failed for this address.
+    fn failed(&self, door: Door) {
+        self.shared.limits.failed(door, self.peer, self.now());
+    }
+
+    /// Whether this address may; counts it if so.
+    async fn count(&self, door: Door, reason: &'static str) -> Result<(), Stop> {
+        self.let_in(self.shared.limits.count(door, self.peer, self.now()), reason).await
+    }
+
+    /// Ends the handler where a limit says so, with a record.
+    async fn let_in(&self, limit: Result<(), Wait>, reason: &'static str) -> Result<(), Stop> {
+        let Err(wait) = limit else { return Ok(()) };
+        self.app().note_refusal(reason, self.peer, self.at).await;
+        let page = error_page(StatusCode::TOO_MANY_REQUESTS, self.frame(""));
+        Err(Stop::with(after(page, wait)))
     }
 
     fn not_found(&self) -> Stop {
@@ -472,20 +501,39 @@ fn initials(name: &str) -> String {
     first.into_iter().chain(last).flat_map(char::to_uppercase).collect()
 }
 
-/// A response that gives the browser its session.
+/// A response that gives the browser its session, and what a launch ends it by.
 fn with_session(mut response: Response, secret: &SessionSecret) -> Response {
-    let text = format!("{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Strict", secret.expose());
-    if let Ok(value) = HeaderValue::from_str(&text) {
-        response.headers_mut().insert(header::SET_COOKIE, value);
+    let open = BASE64URL_NOPAD.encode(&sha256(secret.expose().as_bytes()));
+    for text in [
+        format!("{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Strict", secret.expose()),
+        format!("{OPEN_COOKIE}={open}; Path=/; Secure; HttpOnly; SameSite=Lax"),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            response.headers_mut().append(header::SET_COOKIE, value);
+        }
+    }
+    response
+}
+
+/// A response that gives the browser the session of a log-in with both factors, and lets it keep the secret
+/// by which the account knows it.
+fn with_log_in(response: Response, ctx: &Ctx, logged_in: &LoggedIn) -> Response {
+    let mut response = with_session(response, &logged_in.session);
+    let new = logged_in.browser.as_ref().map(SessionSecret::expose);
+    let secret = new.or(ctx.known.as_ref().map(SecretText::expose));
+    if let Some(value) = secret.and_then(keep_known) {
+        response.headers_mut().append(header::SET_COOKIE, value);
     }
     response
 }
 
 /// A response that takes the browser's session away.
 fn without_session(mut response: Response) -> Response {
-    let text = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
-    if let Ok(value) = HeaderValue::from_str(&text) {
-        response.headers_mut().insert(header::SET_COOKIE, value);
+    for (name, same_site) in [(COOKIE, "Strict"), (OPEN_COOKIE, "Lax")] {
+        let text = format!("{name}=; Path=/; Secure; HttpOnly; SameSite={same_site}; Max-Age=0");
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            response.headers_mut().append(header::SET_COOKIE, value);
+        }
     }
     response
 }
@@ -496,6 +544,12 @@ pub(crate) struct Fields(Vec<(String, String)>);
 impl Fields {
     fn text(&self, name: &str) -> &str {
         self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// What was typed, for the form that is shown again beside what is wrong: at most so many characters, and U+FFFD
+    /// for each that can't be seen.
+    fn again(&self, name: &str, most: usize) -> String {
+        retyped(&self.text(name).trim().chars().take(most).collect::<String>())
     }
 
     fn secret(&self, name: &str) -> SecretText {

@@ -59,6 +59,7 @@ fn phone_page(ctx: &Ctx, overview: &Overview) -> PhonePage {
     let kept = |token: &&Token| token.is_active() || token.is_temporarily_disabled();
     PhonePage {
         page: frame(ctx, overview, "New phone", NavTab::Tokens),
+        prescribes: show::prescribes(overview),
         intent: ChoiceField {
             value: String::new(),
             options: INTENTS.into_iter().map(|(code, label)| Choice::new(code, label)).collect(),
@@ -115,8 +116,8 @@ fn has_another(overview: &Overview, old: &Token) -> bool {
 pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
     let (session, prescriber, overview) = known(&ctx).await?;
     let mut template = phone_page(&ctx, &overview);
-    template.intent.value = fields.text("intent").chars().take(20).collect();
-    template.token.value = fields.text("token").chars().take(40).collect();
+    template.intent.value = fields.again("intent", 20);
+    template.token.value = fields.again("token", 40);
     let intent = template.intent.value.clone();
     if intent == "getting" {
         return Ok(see_other("/portal/phone?intent=getting"));

@@ -7,10 +7,11 @@ use axum::{
 };
 use countersign_domain::{
     Date, DeaNumber, ModelCode, PersonId, PrescriptionId, Schedule,
+    canonical::CanonicalError,
     ocra::Challenge,
-    one_line,
     prescription::{
-        Content, Patient, Quantity, SIGNING_STATEMENT, State as RxState, StateRefusal, longest,
+        Content, Patient, Quantity, Rules, SIGNING_STATEMENT, State as RxState, StateRefusal,
+        Supervisor, longest,
     },
 };
 use countersign_store::{Identity, PrescriptionRow, Session};
@@ -20,14 +21,14 @@ use serde_json::json;
 
 use super::{
     Ctx, Fields, Query,
-    practice::{read, typed},
+    practice::{read, typed, typed_lines},
     show,
     start::closed,
     tokens,
 };
 use crate::{
     Shared,
-    app::{Chart, Draft, OneRx, Sheet, Signing, SigningForm, SigningSet},
+    app::{Chart, Draft, Error, OneRx, RxRefusal, Sheet, Signing, SigningForm, SigningSet},
     oidc::jwk,
     qr,
     respond::{Out, Stop, page, see_other},
@@ -39,6 +40,7 @@ use crate::{
 };
 
 const HOME: &str = "/e-prescribing";
+const NEXT: &str = "Write the next of a series";
 /// Most bytes of a text that is offered as a picture: with more, its squares are too small for a phone's camera.
 const MOST_PICTURE: usize = 1_200;
 
@@ -91,6 +93,18 @@ impl Known {
         }
     }
 
+    /// The rules for a prescription under this number.
+    fn rules<'a>(&self, ctx: &'a Ctx, number: Option<DeaNumber>) -> Rules<'a> {
+        let options = ctx.app().options();
+        let mut numbers = self.sheet.numbers.iter().map(|it| &it.registration);
+        Rules {
+            today: self.sheet.today,
+            drugs: &options.drugs,
+            states: &options.states,
+            state: numbers.find(|it| Some(it.number) == number).map(|it| it.state),
+        }
+    }
+
     fn name_of(&self, id: PersonId) -> String {
         let found = self.sheet.prescribers.iter().find(|(known, _)| *known == id);
         found.map(|(_, name)| name.clone()).unwrap_or_default()
@@ -130,7 +144,7 @@ fn short(content: &Content) -> String {
         content.strength,
         content.unit,
         content.directions,
-        content.dea.map(|dea| dea.as_text()).unwrap_or_default(),
+        content.written_dea(),
     )
 }
 
@@ -148,8 +162,21 @@ fn facts(content: &Content) -> Vec<(&'static str, String)> {
         ("Directions", content.directions.clone()),
         ("Refills", content.refills.to_string()),
     ];
+    if let Some(days) = content.days_supply {
+        facts.push(("Days' supply", days.to_string()));
+    }
     if let Some(day) = content.earliest_fill {
-        facts.push(("Not before", day.to_string()));
+        facts.push(("Do not fill before", day.to_string()));
+    }
+    if let Some(day) = content.last_fill {
+        facts.push(("Do not fill after", day.to_string()));
+    }
+    if let Some(series) = content.series {
+        let text = match series.of {
+            0 => "Schedule II".to_owned(),
+            of => format!("{} of {of}", series.number),
+        };
+        facts.push(("In a series", text));
     }
     if !content.note.is_empty() {
         facts.push(("To the pharmacist", content.note.clone()));
@@ -161,7 +188,11 @@ fn facts(content: &Content) -> Vec<(&'static str, String)> {
             .as_ref()
             .map_or_else(String::new, |it| format!("{}, NCPDP {}", it.name, it.ncpdp)),
     ));
-    facts.push(("DEA number", content.dea.map(|dea| dea.as_text()).unwrap_or_default()));
+    facts.push(("DEA number", content.written_dea()));
+    if let Some(it) = &content.supervisor {
+        let dea = it.dea.map(|dea| format!(", DEA {}", dea.as_text())).unwrap_or_default();
+        facts.push(("Supervisor, who does not sign", format!("{}{dea}", it.name)));
+    }
     facts
 }
 
@@ -215,12 +246,13 @@ fn edit_page(ctx: &Ctx, known: &Known, row: Option<&PrescriptionRow>) -> RxEditP
         .sheet
         .numbers
         .iter()
-        .map(|dea| {
-            let number = dea.number.as_text();
+        .map(|it| {
+            let (dea, number) = (&it.registration, it.written());
             let label = format!("{number}, {}, schedules {}", dea.state.as_text(), dea.schedules);
-            Choice::new(number, label)
+            Choice::new(dea.number.as_text(), label)
         })
         .collect();
+    let state = known.rules(ctx, content.and_then(|it| it.dea)).state;
     let address = content.map_or(known.sheet.address.as_str(), |it| it.patient.address.as_str());
     let heading = if row.is_some() { "Change a prescription" } else { "Write a prescription" };
     RxEditPage {
@@ -234,14 +266,14 @@ fn edit_page(ctx: &Ctx, known: &Known, row: Option<&PrescriptionRow>) -> RxEditP
             row.map(|row| row.it.prescriber.to_string()).unwrap_or_default(),
         ),
         drug: of(|it| &it.drug),
-        drugs: ctx.app().options().drugs.rows().map(|(name, _)| name.to_owned()).collect(),
+        drugs: ctx.app().options().drugs.names().map(str::to_owned).collect(),
         strength: of(|it| &it.strength),
         form: of(|it| &it.form),
         // What the table says of a drug does not stay when another one is typed.
         schedule: options(
             schedules,
             content
-                .filter(|it| ctx.app().options().drugs.schedule_of(&it.drug) != it.schedule)
+                .filter(|it| ctx.app().options().drugs.schedule_of(&it.drug, state) != it.schedule)
                 .and_then(|it| it.schedule)
                 .map_or("", Schedule::code)
                 .to_owned(),
@@ -250,9 +282,21 @@ fn edit_page(ctx: &Ctx, known: &Known, row: Option<&PrescriptionRow>) -> RxEditP
         unit: of(|it| &it.unit),
         refills: field(&content.map_or(0, |it| it.refills).to_string()),
         directions: of(|it| &it.directions),
+        days_supply: field(
+            &content.and_then(|it| it.days_supply).map(|days| days.to_string()).unwrap_or_default(),
+        ),
         earliest_fill: field(
             &content.and_then(|it| it.earliest_fill).map(|day| day.to_string()).unwrap_or_default(),
         ),
+        after: String::new(),
+        supervisor: of(|it| it.supervisor.as_ref().map_or("", |it| it.name.as_str())),
+        supervisor_dea: field(
+            &content
+                .and_then(|it| it.supervisor.as_ref()?.dea)
+                .map(|dea| dea.as_text())
+                .unwrap_or_default(),
+        ),
+        no_number: known.me().is_some() && known.sheet.numbers.is_empty(),
         address: field(address),
         note: of(|it| &it.note),
         pharmacy: options(
@@ -275,9 +319,22 @@ fn edit_page(ctx: &Ctx, known: &Known, row: Option<&PrescriptionRow>) -> RxEditP
     }
 }
 
-pub(super) async fn new_form(ctx: Ctx) -> Out {
+/// The form of a new one; after another one it is the next of its series, and says the same.
+pub(super) async fn new_form(ctx: Ctx, query: Query) -> Out {
     let known = known(&ctx).await?;
-    Ok(page(StatusCode::OK, &edit_page(&ctx, &known, None)))
+    let after = query.text("after");
+    if after.is_empty() {
+        return Ok(page(StatusCode::OK, &edit_page(&ctx, &known, None)));
+    }
+    let OneRx { mut row, .. } = found(&ctx, &known, after).await?;
+    let content = &mut row.it.content;
+    let from = content.earliest_fill.unwrap_or(known.sheet.today);
+    content.earliest_fill = content.days_supply.map(|days| from.plus_days(i32::from(days)));
+    let mut template = edit_page(&ctx, &known, Some(&row));
+    (template.page.title, template.heading) = (NEXT.to_owned(), NEXT);
+    template.action = format!("{HOME}/new");
+    template.after = row.id.to_string();
+    Ok(page(StatusCode::OK, &template))
 }
 
 /// Reads the form; what can't be read stands beside its field. What is merely missing may stay so in a
@@ -289,21 +346,18 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
         (&mut it.form, "form", longest("form")),
         (&mut it.quantity, "quantity", 12),
         (&mut it.unit, "unit", longest("unit")),
+        (&mut it.days_supply, "days_supply", 4),
         (&mut it.refills, "refills", 4),
-        (&mut it.directions, "directions", longest("directions")),
+        (&mut it.supervisor, "supervisor", longest("supervisor")),
+        (&mut it.supervisor_dea, "supervisor_dea", 40),
         (&mut it.earliest_fill, "earliest_fill", 20),
         (&mut it.address, "address", longest("address")),
         (&mut it.note, "note", longest("note")),
     ] {
-        // As it came: what is too long is said, and never cut.
-        *field = typed(fields, name, usize::MAX);
-        // One line each: what is typed must not look like another field.
-        field.value = one_line(&field.value);
-        let length = field.value.chars().count();
-        if length > most {
-            field.error = Some(format!("At most {most} characters; these are {length}."));
-        }
+        *field = typed(fields, name, most);
     }
+    // Directions are one line on the record, however many were typed.
+    it.directions = typed_lines(fields, "directions", longest("directions"));
     for (field, name) in [
         (&mut it.prescriber, "prescriber"),
         (&mut it.schedule, "schedule"),
@@ -315,13 +369,14 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
     if it.drug.value.is_empty() && it.drug.error.is_none() {
         it.drug.error = Some("Type the drug.".to_owned());
     }
-    let listed = ctx.app().options().drugs.schedule_of(&it.drug.value);
+    let dea = it.dea.value.parse::<DeaNumber>().ok();
+    let dea =
+        dea.filter(|dea| known.sheet.numbers.iter().any(|own| own.registration.number == *dea));
+    let rules = known.rules(ctx, dea);
+    let listed = rules.drugs.schedule_of(&it.drug.value, rules.state);
     let chosen = Schedule::ALL.into_iter().find(|known| known.code() == it.schedule.value);
-    if let (Some(listed), Some(chosen)) = (listed, chosen)
-        && listed != chosen
-    {
-        let code = listed.code();
-        it.schedule.error = Some(format!("In the table this drug is of schedule {code}."));
+    if let Some(chosen) = chosen {
+        it.schedule.error = rules.wrong_schedule(&it.drug.value, chosen);
     }
     // A drug that is not in the table has the schedule that somebody says, and nobody did for this one.
     if listed.is_none() && chosen.is_none() && it.drug.error.is_none() {
@@ -344,8 +399,23 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
         "" => None,
         _ => read::<Date>(&mut it.earliest_fill),
     };
-    let dea = it.dea.value.parse::<DeaNumber>().ok();
-    let dea = dea.filter(|dea| known.sheet.numbers.iter().any(|own| own.number == *dea));
+    let days_supply = match it.days_supply.value.as_str() {
+        "" => None,
+        text => {
+            let days = text.parse::<u16>().ok();
+            if days.is_none() {
+                it.days_supply.error = Some("Type the days as a number, such as 30.".to_owned());
+            }
+            days
+        }
+    };
+    let supervisor_dea = match it.supervisor_dea.value.as_str() {
+        "" => None,
+        _ => read::<DeaNumber>(&mut it.supervisor_dea),
+    };
+    let name = it.supervisor.value.trim();
+    let supervisor = (!name.is_empty() || supervisor_dea.is_some())
+        .then(|| Supervisor { name: name.to_owned(), dea: supervisor_dea });
     let prescriber = known.me().or_else(|| it.prescriber.value.parse().ok());
     if prescriber.is_none() {
         it.prescriber.error = Some("Choose the prescriber.".to_owned());
@@ -359,8 +429,14 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
         quantity,
         unit: it.unit.value.clone(),
         directions: it.directions.value.clone(),
+        days_supply,
         refills: refills.unwrap_or(0),
         earliest_fill,
+        // These are the prescription's own, not the form's: the day of signing, its series, the institution's code.
+        last_fill: None,
+        series: None,
+        internal_code: None,
+        supervisor,
         note: it.note.value.clone(),
         pharmacy: ctx
             .app()
@@ -372,17 +448,23 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
         dea,
     };
     // What is missing may stay so; what is typed and against the rules is said where it stands.
-    for lack in content.lacking(known.sheet.today) {
+    for lack in content.lacking(&rules) {
         let field = match lack.field {
             "refills" => &mut it.refills,
+            "days_supply" => &mut it.days_supply,
             "earliest_fill" => &mut it.earliest_fill,
+            "supervisor" if content.supervisor.is_some() => &mut it.supervisor,
+            "supervisor_dea" => &mut it.supervisor_dea,
             "strength" if !it.strength.value.is_empty() => &mut it.strength,
             _ => continue,
         };
-        field.error.get_or_insert_with(|| lack.text.to_owned());
+        field.error.get_or_insert_with(|| lack.text.into_owned());
     }
+    fields.text("after").clone_into(&mut it.after);
+    let after = (!it.after.is_empty()).then(|| it.after.parse());
+    let Ok(after) = after.transpose() else { return None };
     let prescriber = prescriber.filter(|_| it.problems_are_none())?;
-    Some(Draft { prescriber, content })
+    Some(Draft { prescriber, content, after })
 }
 
 async fn save(ctx: &Ctx, known: &Known, fields: &Fields, row: Option<&PrescriptionRow>) -> Out {
@@ -392,6 +474,9 @@ async fn save(ctx: &Ctx, known: &Known, fields: &Fields, row: Option<&Prescripti
     }
     let mut template = edit_page(ctx, known, row);
     let Some(draft) = read_draft(ctx, fields, known, &mut template) else {
+        if !template.after.is_empty() {
+            (template.page.title, template.heading) = (NEXT.to_owned(), NEXT);
+        }
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let marked = row.is_some_and(|row| matches!(row.it.state, RxState::Ready { .. }));
@@ -414,7 +499,7 @@ pub(super) async fn new(ctx: Ctx, fields: Fields) -> Out {
 /// The prescription of an address, if it is one of this chart.
 async fn found(ctx: &Ctx, known: &Known, id: &str) -> Result<OneRx, Stop> {
     let id: PrescriptionId = id.parse().map_err(|_| ctx.not_found())?;
-    ctx.app().prescription(&known.chart, id).await.map_err(|error| ctx.stop(&error))
+    ctx.app().prescription(&known.chart, id, ctx.at).await.map_err(|error| ctx.stop(&error))
 }
 
 pub(super) async fn edit_form(ctx: Ctx, Path(id): Path<String>) -> Out {
@@ -429,15 +514,19 @@ pub(super) async fn edit(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Ou
     save(&ctx, &known, &fields, Some(&row)).await
 }
 
-fn view_page(ctx: &Ctx, known: &Known, one: &OneRx, today: Date) -> RxViewPage {
+fn view_page(ctx: &Ctx, known: &Known, one: &OneRx) -> RxViewPage {
     let row = &one.row;
     let open = row.it.state.is_open();
-    let mut lacking: Vec<(&'static str, &'static str)> = Vec::new();
-    if open {
-        let found = row.it.content.lacking(today);
-        lacking.extend(found.iter().map(|lack| (lack.field, lack.text)));
-    }
     let mine = known.me() == Some(row.it.prescriber);
+    // The number is the practitioner's to choose: whoever else writes can't mend that.
+    let mendable = one.judgment.lacks.iter().filter(|lack| mine || lack.field != "dea");
+    let lacking: Vec<(&'static str, String)> =
+        mendable.map(|lack| (lack.field, lack.text.to_string())).collect();
+    let hindrances: Vec<String> = if mine {
+        one.judgment.hindrances.iter().map(ToString::to_string).collect()
+    } else {
+        Vec::new()
+    };
     let it = known.line(row);
     RxViewPage {
         page: known.frame(ctx, &it.what),
@@ -449,8 +538,14 @@ fn view_page(ctx: &Ctx, known: &Known, one: &OneRx, today: Date) -> RxViewPage {
             }
             _ => None,
         },
-        can_mark: row.it.state == RxState::Draft && mine && lacking.is_empty(),
+        can_mark: row.it.state == RxState::Draft
+            && mine
+            && lacking.is_empty()
+            && hindrances.is_empty(),
+        next: (open && row.it.content.schedule.is_some_and(Schedule::is_two))
+            .then(|| row.id.to_string()),
         lacking,
+        hindrances,
         it,
         open,
         sending: sending(one),
@@ -498,7 +593,7 @@ fn sending(one: &OneRx) -> Option<(String, Option<When>, String)> {
 pub(super) async fn one(ctx: Ctx, Path(id): Path<String>, query: Query) -> Out {
     let known = known(&ctx).await?;
     let one = found(&ctx, &known, &id).await?;
-    let mut template = view_page(&ctx, &known, &one, known.sheet.today);
+    let mut template = view_page(&ctx, &known, &one);
     if query.text("done") == "unmarked" && one.row.it.state == RxState::Draft {
         let text = "Saved. It is no longer marked ready: review it, and mark it again.";
         template.page.notice = Some(Notice::new(NoticeKind::Warning, text));
@@ -523,7 +618,8 @@ pub(super) async fn paper(ctx: Ctx, Path(id): Path<String>) -> Out {
         _ => return Err(ctx.not_found()),
     };
     let mut facts = facts(content);
-    let said = crate::record::said(&signed.jws).unwrap_or_default();
+    let said = crate::record::said(&signed.jws)
+        .ok_or_else(|| ctx.stop(&Error::unreadable("a signed record")))?;
     let text = |path: &str| {
         said.pointer(path).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
     };
@@ -560,13 +656,13 @@ fn changed(
     ctx: &Ctx,
     known: &Known,
     one: &OneRx,
-    done: Result<(), StateRefusal>,
+    done: Result<(), RxRefusal>,
     to: &str,
 ) -> Response {
     match done {
         Ok(()) => see_other(&format!("{HOME}{to}")),
         Err(refusal) => {
-            let mut template = view_page(ctx, known, one, known.sheet.today);
+            let mut template = view_page(ctx, known, one);
             template.page.notice = Some(Notice::new(NoticeKind::Error, refusal.to_string()));
             page(StatusCode::UNPROCESSABLE_ENTITY, &template)
         }
@@ -617,19 +713,23 @@ async fn sign_page(
         .iter()
         .map(|row| {
             let mut line = known.line(row);
-            let why = set.hindrances.iter().find(|(id, _)| *id == row.id);
-            line.hindrance = why.map(|(_, why)| why.to_string()).unwrap_or_default();
+            let why = set.hindrances.iter().filter(|(id, _)| *id == row.id);
+            let why: Vec<String> = why.map(|(_, why)| why.to_string()).collect();
+            line.hindrance = why.join(" ");
             line.facts.insert(0, ("Date", set.today.to_string()));
             line.facts.push(("Practitioner", format!("{}, NPI {npi}", set.person.name)));
             line.facts.push(("Practitioner's address", set.address.clone()));
             line
         })
         .collect();
-    let signs = overview.tokens.iter().any(|it| it.is_active() && it.activated.is_some());
+    let signing = show::signing_choices(&overview, ANY_TOKEN, ctx.now());
+    let signs = !signing.options.is_empty();
     let own = [ModelCode::AUTHENTICATOR, ModelCode::TERMINAL].map(ModelCode::known);
     let app = overview.tokens.iter().any(|it| it.is_active() && own.contains(&it.model));
+    // What has no canonical form is not shown to be signed.
+    let stop = |error: CanonicalError| ctx.stop(&error.into());
+    let text = set.text(&ctx.app().options().public_url).map_err(stop)?;
     let bound = app.then(|| {
-        let text = set.text(&ctx.app().options().public_url);
         let challenge = Challenge::of(&text).digits();
         let (first, last) = challenge.split_at(4);
         let picture = Some(&text).filter(|text| text.len() <= MOST_PICTURE);
@@ -641,13 +741,10 @@ async fn sign_page(
         no_token: !signs,
         rows,
         statement: SIGNING_STATEMENT,
-        digest: HEXLOWER.encode(&set.digest(shown_at)),
+        digest: HEXLOWER.encode(&set.digest(shown_at).map_err(stop)?),
         shown_at,
         passphrase: SecretField::default(),
-        step_up: Some(StepUp {
-            token: show::choices(&overview.tokens, ANY_TOKEN, ctx.now()),
-            passcode: SecretField::default(),
-        }),
+        step_up: Some(StepUp { token: signing, passcode: SecretField::default() }),
         bound,
         lock: None,
     };

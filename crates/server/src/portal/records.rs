@@ -5,14 +5,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_domain::{
-    Date, HoldId, PersonId, PracticeId, PrescriptionId, Role, prescription::State,
+    Date, HoldId, PersonId, PracticeId, PrescriptionId, Role, check_line, console::ConsoleChange,
+    prescription::State, retyped,
 };
 use http::{StatusCode, header};
 
 use super::{
     Ctx, Fields, Query,
     console::reason,
-    practice::{self, read, typed},
+    practice::{self, read},
     show, tokens,
 };
 use crate::{
@@ -172,9 +173,12 @@ fn asked(get: impl Fn(&str) -> String, it: &mut RecordsPage) -> Option<Search> {
         (&mut it.from, "from"),
         (&mut it.to, "to"),
     ] {
-        field.value = get(name).trim().chars().take(100).collect();
+        let text = get(name);
+        let error = check_line(text.trim(), 100).err().map(|error| error.to_string());
+        *field = TextField { value: retyped(text.trim()), error };
     }
-    it.person.value = get("person");
+    let person = get("person").parse::<PersonId>().ok();
+    it.person.value = person.map(|id| id.to_string()).unwrap_or_default();
     let day = |field: &mut TextField| match field.value.as_str() {
         "" => None,
         _ => read::<Date>(field),
@@ -185,11 +189,11 @@ fn asked(get: impl Fn(&str) -> String, it: &mut RecordsPage) -> Option<Search> {
     {
         it.to.error = Some("This day is before the first one.".to_owned());
     }
-    if it.from.error.is_some() || it.to.error.is_some() {
+    if [&it.patient, &it.drug, &it.from, &it.to].iter().any(|field| field.error.is_some()) {
         return None;
     }
     Some(Search {
-        person: it.person.value.parse::<PersonId>().ok(),
+        person,
         patient: it.patient.value.clone(),
         drug: it.drug.value.clone(),
         from,
@@ -251,17 +255,23 @@ pub(super) async fn search(ctx: Ctx, Path(place): Path<String>, query: Query) ->
 pub(super) async fn export(ctx: Ctx, Path(place): Path<String>, fields: Fields) -> Out {
     let known = practice::known(&ctx, &place).await?;
     let mut template = records_page(&ctx, &known)?;
-    let get = |name: &str| typed(&fields, name, 100).value;
+    let get = |name: &str| fields.text(name).to_owned();
     let Some(search) = asked(get, &mut template) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
-    let found = ctx.app().search_records(&known.desk, search, ctx.at).await;
-    let found = found.map_err(|error| ctx.stop(&error))?;
-    let what = format!("{} records of the practice", found.len());
-    let (person, practice) = (known.desk.person, known.desk.practice.id);
-    let noted = ctx.app().note_export(person, practice, what, ctx.at).await;
-    noted.map_err(|error| ctx.stop(&error))?;
-    let format = format_of(&fields);
+    let (change, back) = (ConsoleChange::ExportRecords, format!("{}/records", known.base()));
+    let (action, fields) = (format!("{back}/export"), &fields);
+    let asking = practice::Asking { ctx: &ctx, known: &known, fields, change, action, back };
+    let act = match asking.act() {
+        Ok(act) => act,
+        Err(asked) => return Ok(asked),
+    };
+    let found = ctx.app().export_records(act, search, ctx.at).await;
+    let found = match found.map_err(|error| ctx.stop(&error))? {
+        Ok(found) => found,
+        Err(refusal) => return Ok(asking.again(&refusal)),
+    };
+    let format = format_of(fields);
     let title = format!("Signed prescriptions, {}", known.desk.practice.name);
     Ok(file("signed-prescriptions", format, rendered(&found, format, &title)))
 }
@@ -338,9 +348,18 @@ pub(super) async fn hold(ctx: Ctx, Path(place): Path<String>, fields: Fields) ->
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     }
     let person = asked.parse::<PersonId>().ok();
-    let placed = ctx.app().place_hold(&known.desk, person, template.reason.value, ctx.at).await;
-    placed.map_err(|error| ctx.stop(&error))?;
-    Ok(see_other(&format!("{}/holds?done=held", known.base())))
+    let (change, back) = (ConsoleChange::PlaceHold, format!("{}/holds", known.base()));
+    let (action, fields) = (back.clone(), &fields);
+    let asking = practice::Asking { ctx: &ctx, known: &known, fields, change, action, back };
+    let act = match asking.act() {
+        Ok(act) => act,
+        Err(asked) => return Ok(asked),
+    };
+    let placed = ctx.app().place_hold(act, person, template.reason.value, ctx.at).await;
+    Ok(match placed.map_err(|error| ctx.stop(&error))? {
+        Ok(()) => see_other(&format!("{}/holds?done=held", known.base())),
+        Err(refusal) => asking.again(&refusal),
+    })
 }
 
 pub(super) async fn lift(

@@ -58,8 +58,39 @@ fn names(view: &CaseView, role: Role) -> String {
     }
 }
 
-/// What is missing in words, and who can act.
+/// What is missing in words, and who can act: for whoever works on the case of somebody else.
 pub(super) fn missing_line(view: &CaseView, it: &Missing) -> MissingLine {
+    let applicant = || format!("{}, on their own page.", view.name);
+    let (what, who) = match it {
+        Missing::Evidence if view.setting == Setting::Institution => {
+            ("A photo ID shown in person.", names(view, Role::Proofing))
+        }
+        Missing::Evidence => ("Proof of identity by an outside provider.", applicant()),
+        Missing::ListedProvider => {
+            ("The practice no longer accepts the provider that answered.", applicant())
+        }
+        Missing::Assurance | Missing::Identity => {
+            ("A full proof of the applicant's own identity.", applicant())
+        }
+        Missing::NearMatch(_) => (
+            "The name or address is written differently at the provider. Compare the two below.",
+            names(view, Role::Proofing),
+        ),
+        Missing::VaConfirmation => {
+            ("The applicant's appointment with Veterans Affairs.", names(view, Role::Proofing))
+        }
+        Missing::AddressCode => {
+            ("A code that comes to the applicant's address of record.", applicant())
+        }
+        Missing::PhotoId | Missing::Licence | Missing::Registration | Missing::Issue => {
+            return own_missing_line(view, it);
+        }
+    };
+    MissingLine { what: what.to_owned(), who }
+}
+
+/// The same for whom the case is about.
+fn own_missing_line(view: &CaseView, it: &Missing) -> MissingLine {
     let (what, who) = match it {
         Missing::Evidence if view.setting == Setting::Institution => {
             ("Show your photo ID in person.", names(view, Role::Proofing))
@@ -84,7 +115,7 @@ pub(super) fn missing_line(view: &CaseView, it: &Missing) -> MissingLine {
             ("A full proof of your own identity.", "You, with the button below.".to_owned())
         }
         Missing::NearMatch(_) => (
-            "Your name or address is written otherwise there. Somebody looks at it.",
+            "Your name or address is written differently there. A person of your practice compares the two.",
             names(view, Role::Proofing),
         ),
         Missing::PhotoId => ("A photo ID that is valid.", names(view, Role::Proofing)),
@@ -123,7 +154,7 @@ pub(super) fn case_box(view: Option<&CaseView>, action: &'static str, ctx: &Ctx)
     let sent = view.sent.filter(|(_, until)| ctx.now() < *until);
     CaseBox {
         action,
-        missing: view.missing.iter().map(|it| missing_line(view, it)).collect(),
+        missing: view.missing.iter().map(|it| own_missing_line(view, it)).collect(),
         complete,
         providers: if proofs && outside { view.providers.clone() } else { Vec::new() },
         asks_code,
@@ -189,7 +220,7 @@ pub(super) async fn take(
     person: PersonId,
     fields: &Fields,
 ) -> Result<Option<CaseForm>, Stop> {
-    let value: String = fields.text("code").trim().chars().take(40).collect();
+    let value = fields.again("code", 40);
     match ctx.app().take_case_code(session, person, &value, ctx.at).await {
         Ok(Ok(())) => Ok(None),
         Ok(Err(hindrance)) => Ok(Some(CaseForm::Code(value, hindrance))),
@@ -257,7 +288,10 @@ pub(super) fn read_contact(
             }
             Ok(found) => emails.push(found),
             Err(_) if field.value.is_empty() && !emails.is_empty() => {}
-            Err(error) => field.error = Some(error.to_string()),
+            // What is wrong with its characters says more.
+            Err(error) => {
+                field.error.get_or_insert_with(|| error.to_string());
+            }
         }
         if field.error.is_some() {
             break;
@@ -268,13 +302,13 @@ pub(super) fn read_contact(
         text => match text.parse::<PhoneNumber>() {
             Ok(number) => Some(number),
             Err(error) => {
-                phone.error = Some(error.to_string());
+                phone.error.get_or_insert_with(|| error.to_string());
                 None
             }
         },
     };
     let short = (1..8).contains(&address.value.chars().count());
-    if short {
+    if short && address.error.is_none() {
         address.error = Some("Type street, town, state and ZIP code.".to_owned());
     }
     if phone.value.is_empty() && address.value.is_empty() {
@@ -337,17 +371,19 @@ async fn roads(
 
 pub(super) async fn show(ctx: Ctx, query: Query) -> Out {
     let (session, person, overview) = known(&ctx).await?;
-    let (mut template, _) = roads(&ctx, &session, person, &overview).await?;
-    let done = match query.text("done") {
-        "lost" => Some(
-            "The token is disabled and your permission to sign is suspended. The people who set access control are told.",
-        ),
-        "disabled" => Some("The token is disabled. Its codes no longer work."),
-        "proofed" => Some("Your identity is confirmed."),
-        "code" => Some("The code was right."),
+    let (mut template, case) = roads(&ctx, &session, person, &overview).await?;
+    let done = |text: String| Some(Notice::new(NoticeKind::Success, text));
+    template.page.notice = match query.text("done") {
+        "lost" => done(format!(
+            "{} The people who set access control are told.",
+            show::lost_text(&overview)
+        )),
+        "disabled" => done(show::DISABLED.to_owned()),
+        "proofed" => Some(enrol::answered(case.as_ref())),
+        // Said while it is so, and not when the address is opened again later.
+        "code" if template.add.is_some() => done("The code was right.".to_owned()),
         _ => None,
     };
-    template.page.notice = done.map(|text| Notice::new(NoticeKind::Success, text));
     if let (Some(add), Ok(id)) = (&mut template.add, query.text("pairing").parse()) {
         let by = By { session: &session, prescriber: person };
         if let Ok(PairingState::Used { credential }) = ctx.app().pairing_state(&by, id).await {

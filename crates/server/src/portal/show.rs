@@ -6,6 +6,7 @@ use countersign_domain::{
 };
 use countersign_store::AuditRow;
 
+use super::history;
 use crate::{
     app::Overview,
     views::{
@@ -36,7 +37,30 @@ fn blocked_until(token: &Token, now: Timestamp) -> Option<Timestamp> {
     token.failures.blocked_until.filter(|until| now < *until)
 }
 
-pub(super) fn row(token: &Token, now: Timestamp) -> TokenRow {
+/// Why a token that logs in does not sign; nothing where it may.
+pub(super) fn log_in_only(token: &Token, overview: &Overview) -> Option<&'static str> {
+    if !prescribes(overview) {
+        // Nobody expects a token of theirs to sign.
+        None
+    } else if !model(&overview.models, token).allowed {
+        Some("log-in only: its model may not sign")
+    } else if overview.refused_models.contains(&token.model) {
+        Some("log-in only: your practice does not let its model sign")
+    } else if token.activated.is_none() {
+        Some(NOT_ACTIVATED)
+    } else {
+        None
+    }
+}
+
+const NOT_ACTIVATED: &str = "log-in only: not activated for signing";
+
+/// Whether an activation is all that keeps an active token from signing.
+pub(super) fn waits_for_activation(token: &Token, overview: &Overview) -> bool {
+    token.is_active() && log_in_only(token, overview) == Some(NOT_ACTIVATED)
+}
+
+pub(super) fn row(token: &Token, overview: &Overview, now: Timestamp) -> TokenRow {
     let blocked = blocked_until(token, now);
     let (status, detail, disabled) = match token.state {
         TokenState::Active { .. } | TokenState::Unassociated { .. } => {
@@ -44,9 +68,8 @@ pub(super) fn row(token: &Token, now: Timestamp) -> TokenRow {
                 let left = u64::try_from(now.seconds_until(until)).unwrap_or(0);
                 (TokenStatus::Locked, Some(format!("{} left", span(left))), None)
             } else {
-                let waits = token.is_active() && token.activated.is_none();
-                let detail = waits.then(|| "not for signing yet".to_owned());
-                (TokenStatus::Active, detail, None)
+                let only = log_in_only(token, overview).filter(|_| token.is_active());
+                (TokenStatus::Active, only.map(str::to_owned), None)
             }
         }
         TokenState::Disabled { reason, since } => {
@@ -67,6 +90,13 @@ pub(super) fn row(token: &Token, now: Timestamp) -> TokenRow {
         disabled,
         to_activate: token.is_active() && token.activated.is_none(),
     }
+}
+
+/// A drop-down of the tokens that may sign.
+pub(super) fn signing_choices(overview: &Overview, value: &str, now: Timestamp) -> TokenField {
+    let signs = |token: &&Token| log_in_only(token, overview).is_none();
+    let signing: Vec<Token> = overview.tokens.iter().filter(signs).cloned().collect();
+    choices(&signing, value, now)
 }
 
 /// A drop-down of the active tokens.
@@ -131,7 +161,10 @@ pub(super) fn added_by(overview: &Overview, token: &Token) -> String {
     let added = overview.events.iter().find(|event| {
         event.success && event.token == Some(token.id) && event.kind == EventKind::TokenAdded
     });
-    added.map_or("you", |event| actor(&event.actor)).to_owned()
+    added.map_or_else(
+        || "an unknown person".to_owned(),
+        |event| history::by(event, overview.prescriber.id),
+    )
 }
 
 /// What a token lives on, as far as it is known.
@@ -157,43 +190,19 @@ pub(super) fn twins(overview: &Overview, now: Timestamp) -> Vec<TokenChoice> {
     tokens.map(|token| choice(token, now)).collect()
 }
 
-fn actor(code: &str) -> &'static str {
-    match code {
-        "person" | "prescriber" => "you",
-        "operator" => "the system operator",
-        "api_key" => "a connected system",
-        "ehr" => "the EHR",
-        "system" => "the server",
-        _ => "someone not logged in",
-    }
-}
-
 fn event_row(event: &AuditRow, overview: &Overview, name_token: bool) -> EventRow {
-    let mut what = event.kind.label().to_owned();
-    if let Some(purpose) = event.purpose.as_deref() {
-        let words = match purpose {
-            "login" => " to log in",
-            "manage_tokens" => " to confirm a change",
-            "sign" => " to sign",
-            _ => "",
-        };
-        what.push_str(words);
-    }
-    if let Some(reason) = event.reason.as_deref() {
-        let words =
-            DisableReason::from_code(reason).map_or(reason_words(reason), DisableReason::label);
-        if !words.is_empty() {
-            what.push_str(": ");
-            what.push_str(words);
-        }
-    }
     let token = event
         .token
         .filter(|_| name_token)
         .and_then(|id| overview.tokens.iter().find(|token| token.id == id))
         .map(|token| token.name.as_str().to_owned());
-    let by = actor(&event.actor);
-    EventRow { when: when(event.at), what, token, by: Some(by.to_owned()), refused: !event.success }
+    EventRow {
+        when: when(event.at),
+        what: history::what(event),
+        token,
+        by: Some(history::by(event, overview.prescriber.id)),
+        outcome: history::outcome(event),
+    }
 }
 
 /// What to say to a person whose active token is in the browser that asks.
@@ -220,63 +229,50 @@ pub(super) fn same_browser(
     })
 }
 
-fn reason_words(code: &str) -> &'static str {
-    match code {
-        "passcode_wrong" => "wrong passcode",
-        "passphrase_wrong" => "wrong passphrase",
-        "passphrase_same" => "the same as before",
-        "passcode_used" => "passcode already used",
-        "passcode_behind" => "older than a passcode that was used",
-        "passcode_late" => "passcode too old",
-        "passcode_of_other_token" => "passcode of another token",
-        "passcodes_not_consecutive" => "not two codes in a row",
-        "token_blocked" | "all_tokens_blocked" | "passcodes_blocked" | "sign_in_paused" => "paused",
-        "expired" => "time was over",
-        "token_exhausted" => "too many wrong passcodes",
-        "token_not_active" => "token not active",
-        "sign_in_refused" => "did not match",
-        "step_up_needed" => "not confirmed",
-        "last_token" => "last active token",
-        "credential_unknown" => "unknown ID",
-        "credential_bound_to_another" => "token of another account",
-        "credential_already_yours" => "already on your list",
-        "token_limit" => "limit reached",
-        "choose_token" => "token not named",
-        "no_usable_token" => "no token to use",
-        "too_many_tests" => "too many tests",
-        "same_browser" => "in the browser that was used",
-        "self_vouching" => "confirmed by the new token",
-        "token_type_mismatch" => "other type than the ID says",
-        "model_not_allowed" => "model not allowed for signing",
-        "secret_shown_before" => "shown before",
-        "too_many_waiting" => "too many wait",
-        "confirm_with_old" => "not confirmed by the old token",
-        "not_reversible" => "disabled for good",
-        "no_change" => "nothing to change",
-        _ => "",
+/// What is said of a token that was disabled for a while or for good.
+pub(super) const DISABLED: &str = "The token is disabled. Its codes no longer work.";
+
+/// Whether somebody prescribes: a loss of theirs suspends their permission to sign.
+pub(super) fn prescribes(overview: &Overview) -> bool {
+    overview.prescriber.sign_in.npi().is_some()
+}
+
+/// What is said of a token that was lost, stolen or compromised (21 CFR 1311.125(d)): all signing has stopped.
+pub(super) fn lost_text(overview: &Overview) -> String {
+    if prescribes(overview) {
+        format!(
+            "{DISABLED} Your permission to sign is suspended, for every token, until two people of your practice approve it again."
+        )
+    } else {
+        DISABLED.to_owned()
     }
 }
 
-pub(super) fn reasons(only_loss: bool) -> Vec<Reason> {
+pub(super) fn reasons(only_loss: bool, overview: &Overview) -> Vec<Reason> {
+    let stops = if prescribes(overview) {
+        " Your permission to sign is suspended too, for every token, until two people of your practice approve it again."
+    } else {
+        ""
+    };
+
     DisableReason::CHOICES
         .into_iter()
         .filter(|reason| !only_loss || reason.is_loss())
         .map(|reason| Reason {
             value: reason.code().to_owned(),
             label: reason.label().to_owned(),
-            help: Some(
-                match reason {
-                    DisableReason::TemporarilyUnavailable => "Left at home, or being repaired.",
-                    DisableReason::Lost => "You do not know where it is.",
-                    DisableReason::Stolen => "Somebody took it.",
-                    DisableReason::Compromised => {
-                        "Somebody else may have seen its codes or used it."
-                    }
-                    DisableReason::Damaged => "It is broken or shows no codes.",
-                    _ => "Another token took its place.",
+            help: Some(match reason {
+                DisableReason::TemporarilyUnavailable => {
+                    "Left at home, or being repaired.".to_owned()
                 }
-                .to_owned(),
-            ),
+                DisableReason::Lost => format!("You do not know where it is.{stops}"),
+                DisableReason::Stolen => format!("Somebody took it.{stops}"),
+                DisableReason::Compromised => {
+                    format!("Somebody else may have seen its codes or used it.{stops}")
+                }
+                DisableReason::Damaged => "It is broken or shows no codes.".to_owned(),
+                _ => "Another token took its place.".to_owned(),
+            }),
             reversible: reason.is_reversible(),
         })
         .collect()

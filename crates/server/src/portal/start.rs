@@ -1,7 +1,10 @@
 //! Ways in and out: the launch, the e-prescribing app, sign-out, static files.
+//!
+//! No handler of a launch has a session: [`launch_ends_what_was_open`] ended it before.
 
 use axum::{
-    extract::Path,
+    extract::{Path, Request, State},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -11,27 +14,64 @@ use crate::{
     Shared,
     app::{LaunchRefusal, SMART_SECONDS},
     authenticator,
-    browser::cookie,
-    respond::{Out, Stop, page, see_other},
+    browser::{OPEN_COOKIE, SESSION_COOKIE, cookie, open_here, take_cookies},
+    limits::Door,
+    respond::{Out, page, see_other, status_of},
     views::{Area, ErrorPage, GetPage, LaunchPage, Page, SignedOutPage},
 };
 
+/// The addresses at which launches begin and come back.
+const LAUNCHES: [&str; 3] = ["/launch", "/smart/launch", "/smart/callback"];
+
+/// Ends what was open in the browser before anything of a launch can fail, so that no page shows the chart or the
+/// user of an earlier one. An EHR is another site: its links bring no `SameSite=Strict` cookie along, so the session
+/// is found by [`OPEN_COOKIE`], which comes with links and proves nothing. The answer takes both cookies away, also
+/// where neither came, such as with a form of another site.
+pub(super) async fn launch_ends_what_was_open(
+    State(shared): State<Shared>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if !LAUNCHES.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
+    let mut open = open_here(request.headers());
+    open.dedup();
+    // The session in the cookie is over: no handler and no page of this request sees it.
+    take_cookies(request.headers_mut(), &[SESSION_COOKIE, OPEN_COOKIE]);
+    let Ok(support) = super::support_of(request.extensions(), &shared.app) else {
+        return without_session(bare(StatusCode::INTERNAL_SERVER_ERROR));
+    };
+    let at = shared.app.at_under(support);
+    let ended = if open.is_empty() { Ok(()) } else { shared.app.end_before_launch(open, at).await };
+    if let Err(error) = ended {
+        return without_session(bare(status_of(&error, at)));
+    }
+    let response = next.run(request).await;
+    let begins = response.headers().get_all(header::SET_COOKIE).iter().any(|value| {
+        let name = value.as_bytes().split(|byte| *byte == b'=').next();
+        name == Some(SESSION_COOKIE.as_bytes())
+    });
+    if begins { response } else { without_session(response) }
+}
+
 /// A signed launch from an EHR: used up here, then on to a clean address with a session.
 pub(super) async fn launch(ctx: Ctx, query: Query) -> Out {
+    ctx.may(Door::Launch, "launch_limit").await?;
     let accepted = ctx
         .app()
-        .accept_launch(query.text("token"), ctx.session.clone(), ctx.at)
+        .accept_launch(query.text("token"), ctx.at)
         .await
         .map_err(|error| ctx.stop(&error))?;
     let mut frame = ctx.frame("Opening e-Prescribing");
     frame.area = Area::EPrescribing;
     match accepted {
         Ok(secret) => {
-            frame.patient = None;
             let template = LaunchPage { page: frame, continue_href: "/e-prescribing".to_owned() };
             Ok(with_session(page(StatusCode::OK, &template), &secret))
         }
         Err(LaunchRefusal(code)) => {
+            ctx.failed(Door::Launch);
             tracing::warn!(support = %ctx.at.support, code, "a launch was refused");
             Ok(closed(
                 frame,
@@ -52,9 +92,8 @@ const SMART_COOKIE_GONE: &str =
 
 /// A SMART launch from an EHR's chart: on to its authorization server.
 pub(super) async fn smart_launch(ctx: Ctx, query: Query) -> Out {
-    if !ctx.shared.limits.sign_in(ctx.peer) {
-        return Err(Stop::with(bare(StatusCode::TOO_MANY_REQUESTS)));
-    }
+    // Whoever comes back with a code that holds is forgiven: a practice launches as often as it likes.
+    ctx.count(Door::Launch, "launch_limit").await?;
     let launch = Some(query.text("launch")).filter(|launch| !launch.is_empty());
     let begun = ctx.app().begin_smart(query.text("iss"), launch, ctx.at).await;
     match begun.map_err(|error| ctx.stop(&error))? {
@@ -71,17 +110,15 @@ pub(super) async fn smart_launch(ctx: Ctx, query: Query) -> Out {
 
 /// The way back from the EHR, with a code or without.
 pub(super) async fn smart_callback(ctx: Ctx, headers: HeaderMap, query: Query) -> Out {
-    if !ctx.shared.limits.sign_in(ctx.peer) {
-        return Err(Stop::with(bare(StatusCode::TOO_MANY_REQUESTS)));
-    }
+    ctx.may(Door::Launch, "launch_limit").await?;
     let browser = cookie(&headers, SMART_COOKIE).unwrap_or_default();
     let (state, code) = (query.text("state"), query.text("code"));
-    let finished = ctx.app().finish_smart(state, code, &browser, ctx.session.clone(), ctx.at).await;
+    let finished = ctx.app().finish_smart(state, code, &browser, ctx.at).await;
     match finished.map_err(|error| ctx.stop(&error))? {
         Ok(secret) => {
+            ctx.shared.limits.forgive(Door::Launch, ctx.peer, ctx.now());
             let mut frame = ctx.frame("Opening e-Prescribing");
             frame.area = Area::EPrescribing;
-            frame.patient = None;
             let template = LaunchPage { page: frame, continue_href: "/e-prescribing".to_owned() };
             let mut response = with_session(page(StatusCode::OK, &template), &secret);
             // It has done its work.
@@ -89,7 +126,10 @@ pub(super) async fn smart_callback(ctx: Ctx, headers: HeaderMap, query: Query) -
             response.headers_mut().append(header::SET_COOKIE, gone);
             Ok(response)
         }
-        Err(refusal) => Ok(not_launched(&ctx, refusal)),
+        Err(refusal) => {
+            ctx.failed(Door::Launch);
+            Ok(not_launched(&ctx, refusal))
+        }
     }
 }
 
@@ -113,6 +153,10 @@ fn not_launched(ctx: &Ctx, LaunchRefusal(code): LaunchRefusal) -> Response {
         "launch_no_patient" => (
             "The EHR named no patient",
             "Open the chart of a patient, and choose e-Prescribing there.",
+        ),
+        "launch_patient_name" => (
+            "The patient's name can't be shown",
+            "Tell your support: the EHR's name of this patient is too long, or has characters that can't be seen.",
         ),
         _ => (
             "This launch has been used or has run out",
@@ -163,7 +207,7 @@ pub(super) async fn get_app(ctx: Ctx) -> Response {
     page(StatusCode::OK, &GetPage { page: frame, address })
 }
 
-pub(super) async fn ready(axum::extract::State(shared): axum::extract::State<Shared>) -> Response {
+pub(super) async fn ready(State(shared): State<Shared>) -> Response {
     if shared.app.ready().await {
         "ready\n".into_response()
     } else {

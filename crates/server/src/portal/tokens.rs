@@ -9,7 +9,7 @@ use countersign_store::{PairingState, Session};
 use http::StatusCode;
 
 use super::{
-    Ctx, Fields, Query,
+    Ctx, Fields, Query, enrol,
     login::{chosen, enable_with, resync_refused, two_codes, wait},
     phone, show,
 };
@@ -23,8 +23,6 @@ use crate::{
         TokenPage, TokensPage,
     },
 };
-
-const DISABLED: &str = "The token is disabled. Its codes no longer work.";
 
 /// Session, person and tokens of someone who has proved both factors.
 pub(super) async fn known(ctx: &Ctx) -> Result<(Session, PersonId, Overview), Stop> {
@@ -79,7 +77,7 @@ pub(super) async fn dashboard(ctx: Ctx, query: Query) -> Out {
         .tokens
         .iter()
         .filter(|token| token.is_active())
-        .map(|token| show::row(token, ctx.now()))
+        .map(|token| show::row(token, &overview, ctx.now()))
         .collect();
     let mut template = DashboardPage {
         page: frame(&ctx, &overview, "Prescriber dashboard", NavTab::Overview),
@@ -121,27 +119,48 @@ async fn signing(
         return Ok(None);
     }
     let active = |token: &&Token| token.is_active();
-    let waits = overview.tokens.iter().filter(active).find(|token| token.activated.is_none());
-    let signs = overview.tokens.iter().filter(active).any(|token| token.activated.is_some());
-    let line = |text: &str, href: String, link| SigningLine {
+    let waits = overview.tokens.iter().find(|token| show::waits_for_activation(token, overview));
+    let signs = overview
+        .tokens
+        .iter()
+        .filter(active)
+        .any(|token| show::log_in_only(token, overview).is_none());
+    let line = |heading, text: String, href: &str, link| SigningLine {
         allowed: false,
-        text: text.to_owned(),
-        href,
+        heading,
+        text,
+        href: href.to_owned(),
         link,
     };
-    Ok(Some(match (waits, signs, it.facts.granted) {
-        (Some(token), false, _) => line(
-            "Your token waits for its activation.",
-            format!("/portal/tokens/{}/activate", token.id),
-            "Activate it",
-        ),
-        (_, _, false) => line(
-            "Two people of your practice grant the permission first.",
-            "/portal/approval".to_owned(),
-            "See how it stands",
-        ),
-        _ => SigningLine { allowed: true, ..line("", String::new(), "") },
-    }))
+    let not_yet = "You can\u{2019}t sign yet.";
+    let see = "See how it stands";
+    if let Some(why) = enrol::suspension(&it) {
+        let text = format!("{why} {}", enrol::who_acts(&it));
+        return Ok(Some(line("You can\u{2019}t sign now.", text, "/portal/approval", see)));
+    }
+    if let Some(token) = waits.filter(|_| !signs) {
+        let href = format!("/portal/tokens/{}/activate", token.id);
+        let text = "Your token waits for its activation.".to_owned();
+        return Ok(Some(line(not_yet, text, &href, "Activate it")));
+    }
+    if !it.facts.granted {
+        return Ok(Some(line(not_yet, enrol::who_acts(&it), "/portal/approval", see)));
+    }
+    let hindrance = ctx.app().certification_hindrance(session.practice, person, ctx.at).await;
+    if let Some(hindrance) = hindrance.map_err(|error| ctx.stop(&error))? {
+        let (text, heading) = (hindrance.to_string(), "You can\u{2019}t sign now.");
+        return Ok(Some(line(heading, text, "/portal/certification", "Certification")));
+    }
+    if !signs && overview.tokens.iter().any(Token::is_active) {
+        let text = "None of your active tokens may sign: their models are not allowed.".to_owned();
+        return Ok(Some(line(
+            "You can\u{2019}t sign now.",
+            text,
+            "/portal/tokens",
+            "See your tokens",
+        )));
+    }
+    Ok(Some(SigningLine { allowed: true, ..line("", String::new(), "", "") }))
 }
 
 fn tokens_page(ctx: &Ctx, overview: &Overview, add: Option<AddToken>) -> TokensPage {
@@ -153,7 +172,7 @@ fn tokens_page(ctx: &Ctx, overview: &Overview, add: Option<AddToken>) -> TokensP
             .tokens
             .iter()
             .filter(kept)
-            .map(|token| show::row(token, ctx.now()))
+            .map(|token| show::row(token, overview, ctx.now()))
             .collect(),
         limit: most_active(ctx),
         waiting: 0,
@@ -168,18 +187,30 @@ pub(super) async fn list(ctx: Ctx, query: Query) -> Out {
     template.waiting = waiting.map_err(|error| ctx.stop(&error))?;
     if template.active_count() == 0 {
         // A table without an active token is a dead end; this page says what can be done.
-        let done = if query.text("done") == "disabled" { "?done=disabled" } else { "" };
+        let done = match query.text("done") {
+            "disabled" => "?done=disabled",
+            "lost" => "?done=lost",
+            _ => "",
+        };
         return Ok(see_other(&format!("/portal/no-token{done}")));
     }
+    let lost = show::lost_text(&overview);
     let done = match query.text("done") {
         "activated" => Some("The token is activated for signing."),
-        "added" => Some(
-            "The token is added and active. Before it signs prescriptions, choose Activate in its row. The code you just used is spent.",
+        "added" if show::prescribes(&overview) => Some(
+            "Token added. You can log in with it now. To sign prescriptions, activate it in its row. The code that you just used is used up.",
+        ),
+        "added" => {
+            Some("Token added. You can log in with it now. The code that you just used is used up.")
+        }
+        "replaced" if show::prescribes(&overview) => Some(
+            "The new token is added, and the old one is disabled for good. You can log in with the new one now. To sign prescriptions, activate it in its row. Remove the token from the old phone.",
         ),
         "replaced" => Some(
-            "The new token is added and active, and the old one is disabled for good. Remove it from the old phone.",
+            "The new token is added, and the old one is disabled for good. Remove it from the old phone.",
         ),
-        "disabled" => Some(DISABLED),
+        "disabled" => Some(show::DISABLED),
+        "lost" => Some(lost.as_str()),
         "enabled" => Some("The token is active again."),
         "resynced" => Some("The token is back in step. Its next code will work."),
         _ => None,
@@ -250,9 +281,11 @@ pub(super) async fn add_form(ctx: Ctx, query: Query) -> Out {
         }
     }
     if template.add.is_some() {
-        let done = (query.text("done") == "lost").then_some(
-            "The lost token is disabled for good. Now add the new one: confirm with a token that you still have.",
+        let lost = format!(
+            "{} Now add the new one: confirm with a token that you still have.",
+            show::lost_text(&overview)
         );
+        let done = (query.text("done") == "lost").then_some(lost.as_str());
         template.page.notice = ctx.noticed(done, &overview);
     }
     Ok(page(StatusCode::OK, &template))
@@ -280,7 +313,7 @@ pub(super) fn read_add(
     on: &[Manufacturer],
     add: &mut AddToken,
 ) -> Option<AddForm> {
-    let typed = |name: &str, most: usize| fields.text(name).chars().take(most).collect::<String>();
+    let typed = |name: &str, most: usize| fields.again(name, most);
     add.manufacturer.value = typed("manufacturer", 40);
     add.token_type.value = typed("token_type", 40);
     add.name.value = typed("name", 80);
@@ -455,7 +488,7 @@ pub(super) fn step_up_refused(
 fn token_page(ctx: &Ctx, session: &Session, overview: &Overview, token: &Token) -> TokenPage {
     TokenPage {
         page: frame(ctx, overview, token.name.as_str(), NavTab::Tokens),
-        token: show::row(token, ctx.now()),
+        token: show::row(token, overview, ctx.now()),
         issuer: "Countersign (this server)".to_owned(),
         added_by: show::added_by(overview, token),
         clock: show::clock(token),
@@ -494,7 +527,7 @@ pub(super) async fn one(ctx: Ctx, Path(id): Path<String>, query: Query) -> Out {
 pub(super) async fn rename(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
     let (session, prescriber, overview, token) = known_with_events(&ctx, &id).await?;
     let mut template = token_page(&ctx, &session, &overview, &token);
-    template.name.value = fields.text("name").chars().take(80).collect();
+    template.name.value = fields.again("name", 80);
     let name = fields.text("name").parse::<TokenName>();
     template.name.error = name.as_ref().err().map(ToString::to_string);
     let confirm = confirm(&fields, template.step_up.as_mut());
@@ -525,7 +558,11 @@ fn disable_page(ctx: &Ctx, session: &Session, overview: &Overview, token: &Token
         page: frame(ctx, overview, "Disable a token", NavTab::Tokens),
         id: token.id.to_string(),
         token: show::label(token),
-        reason: ReasonField { value: String::new(), options: show::reasons(false), error: None },
+        reason: ReasonField {
+            value: String::new(),
+            options: show::reasons(false, overview),
+            error: None,
+        },
         last_active: token.is_active() && !others,
         confirmation: TextField::default(),
         step_up: step_up(ctx, session, overview),
@@ -542,7 +579,7 @@ pub(super) async fn disable(ctx: Ctx, Path(id): Path<String>, fields: Fields) ->
     let (session, prescriber, overview, token) = known_token(&ctx, &id).await?;
     let mut template = disable_page(&ctx, &session, &overview, &token);
     fields.text("reason").clone_into(&mut template.reason.value);
-    template.confirmation.value = fields.text("confirmation").chars().take(40).collect();
+    template.confirmation.value = fields.again("confirmation", 40);
     let reason = DisableReason::from_code(fields.text("reason"))
         .filter(|reason| DisableReason::CHOICES.contains(reason));
     let Some(reason) = reason else {
@@ -557,7 +594,10 @@ pub(super) async fn disable(ctx: Ctx, Path(id): Path<String>, fields: Fields) ->
     let confirmed = template.confirmation.value.trim().eq_ignore_ascii_case(DISABLE_WORD);
     let form = DisableForm { reason, confirmed, confirm };
     match ctx.app().disable(&session, prescriber, token.id, form, ctx.at).await {
-        Ok(Change::Done(())) => return Ok(see_other("/portal/tokens?done=disabled")),
+        Ok(Change::Done(())) => {
+            let done = if reason.is_loss() { "lost" } else { "disabled" };
+            return Ok(see_other(&format!("/portal/tokens?done={done}")));
+        }
         Ok(Change::Refused(refusal)) => {
             // The confirmation was accepted and is spent; it need not be given again.
             template.step_up = None;
@@ -701,7 +741,12 @@ pub(super) async fn history(ctx: Ctx) -> Out {
     let (_, _, overview) = known(&ctx).await?;
     let template = HistoryPage {
         page: frame(&ctx, &overview, "History of tokens", NavTab::Tokens),
-        tokens: overview.tokens.iter().rev().map(|token| show::row(token, ctx.now())).collect(),
+        tokens: overview
+            .tokens
+            .iter()
+            .rev()
+            .map(|token| show::row(token, &overview, ctx.now()))
+            .collect(),
     };
     Ok(page(StatusCode::OK, &template))
 }

@@ -5,7 +5,7 @@ use askama::Template;
 
 use super::{
     ANY_TOKEN, ASSET_VERSION, AddToken, ChoiceField, Lock, LockSubject, Menu, NavTab, Page,
-    Problem, SecretField, StepUp, TextField, When, problems, step_up_problems,
+    Problem, ReportLine, SecretField, StepUp, TextField, When, problems, step_up_problems,
 };
 
 /// Where the link of an invitation leads.
@@ -45,7 +45,7 @@ pub struct StepLine {
 #[derive(Clone, Debug)]
 pub enum EnrolBody {
     /// The terms.
-    Terms(TermsForm),
+    Terms(Box<TermsForm>),
     /// Personal data.
     Data(Box<DataForm>),
     /// Identity proofing.
@@ -57,9 +57,20 @@ pub enum EnrolBody {
     /// The passphrase.
     Passphrase(PassphraseForm),
     /// Two people grant the permission.
-    Access,
-    /// All is done.
-    Done,
+    Access(AccessLine),
+    /// All is done, but for the activation of a token, where none is activated: its address.
+    Done(Option<String>),
+}
+
+/// How the approval of somebody's access stands.
+#[derive(Clone, Debug, Default)]
+pub struct AccessLine {
+    /// Why the permission that they had is suspended.
+    pub suspended: Option<String>,
+    /// Who acts next.
+    pub next: String,
+    /// Where a token is activated, where none is activated for signing.
+    pub activate: Option<String>,
 }
 
 /// The terms.
@@ -71,6 +82,24 @@ pub struct TermsForm {
     pub report: TextField,
     /// Sends `audit`.
     pub audit: TextField,
+    /// The report of the build that runs, where one is on file.
+    pub certification: Option<ReportLine>,
+    /// The ID of that report. Sends `certification`.
+    pub certification_id: String,
+}
+
+impl TermsForm {
+    /// What is said of the report (21 CFR 1311.102(d), (e)): nobody has read what is not there.
+    fn audit_words(&self) -> String {
+        match &self.certification {
+            Some(it) => format!(
+                "I have read the report {} of {}, and do not sign what it says is not handled correctly.",
+                it.name, it.auditor
+            ),
+            None => "Before I sign I read the audit or certification report of this application, and I do not sign what it says is not handled correctly."
+                .to_owned(),
+        }
+    }
 }
 
 /// Personal data.
@@ -208,7 +237,7 @@ impl EnrolPage {
                 ("new", "Passphrase", &it.new.error),
                 ("again", "Passphrase again", &it.again.error),
             ]),
-            EnrolBody::Access | EnrolBody::Done => Vec::new(),
+            EnrolBody::Access(_) | EnrolBody::Done(_) => Vec::new(),
         }
     }
 
@@ -334,6 +363,8 @@ impl ContactPage {
 pub struct SigningLine {
     /// They may.
     pub allowed: bool,
+    /// That they can't, in a few words.
+    pub heading: &'static str,
     /// What is missing, in words.
     pub text: String,
     /// Where it is done.

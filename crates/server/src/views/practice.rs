@@ -47,6 +47,33 @@ pub struct RequestLine {
     pub state: String,
 }
 
+/// Asks for a fresh passcode before a change in the console; what was typed goes along unseen. Sends that again, and
+/// `stepup_token`, `stepup_passcode`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "practice_confirm.html")]
+pub struct ConfirmPage {
+    /// Frame.
+    pub page: Page,
+    /// Where the crumb and "Cancel" lead.
+    pub back: String,
+    /// Where the form is sent.
+    pub action: String,
+    /// What is to be done.
+    pub what: &'static str,
+    /// What was typed: name and value.
+    pub fields: Vec<(String, String)>,
+    /// A fresh passcode.
+    pub step_up: Option<StepUp>,
+    /// A pause after several wrong tries.
+    pub lock: Option<Lock>,
+}
+
+impl ConfirmPage {
+    fn problems(&self) -> Vec<Problem<'_>> {
+        step_up_problems(self.step_up.as_ref())
+    }
+}
+
 /// Something that is due.
 #[derive(Clone, Debug, Default)]
 pub struct DueLine {
@@ -150,6 +177,8 @@ pub struct DuePage {
     pub zone: String,
     /// What is due, the open ones first.
     pub due: Vec<DueLine>,
+    /// Whoever looks may note that something was done.
+    pub can_close: bool,
     /// Changes, newest first.
     pub decided: Vec<RequestLine>,
 }
@@ -193,7 +222,9 @@ pub struct PersonPage {
     pub here: String,
     /// Full name.
     pub name: String,
-    /// What they sign in with, masked.
+    /// What is odd about the name; empty where nothing is.
+    pub odd_name: &'static str,
+    /// What they sign in with: an NPI in full for whoever sets access control, else masked.
     pub sign_in: String,
     /// Their roles.
     pub roles: String,
@@ -221,6 +252,10 @@ pub struct PersonPage {
     pub cause: ChoiceField,
     /// More on it. Sends `revoke_reason`.
     pub revoke_reason: TextField,
+    /// The internal code behind the institution's DEA number, where it has one. Sends `code`.
+    pub code: Option<TextField>,
+    /// Who entered it, and when.
+    pub code_entered: Option<(String, When)>,
     /// DEA number. Sends `dea`.
     pub dea: TextField,
     /// Its state. Sends `dea_state`.
@@ -229,12 +264,20 @@ pub struct PersonPage {
     pub schedules: TextField,
     /// Its last day. Sends `dea_expires`.
     pub dea_expires: TextField,
+    /// Why it is entered. Sends `dea_reason`.
+    pub dea_reason: TextField,
     /// State of a licence. Sends `licence_state`.
     pub licence_state: TextField,
     /// Its number. Sends `licence`.
     pub licence: TextField,
     /// Its last day. Sends `licence_expires`.
     pub licence_expires: TextField,
+    /// Why it is entered. Sends `licence_reason`.
+    pub licence_reason: TextField,
+    /// A registration or licence that ends. Sends `ended`.
+    pub ended: ChoiceField,
+    /// Why. Sends `end_reason`.
+    pub end_reason: TextField,
     /// A role. Sends `role`.
     pub role: ChoiceField,
     /// Given or taken. Sends `give`.
@@ -265,13 +308,18 @@ impl PersonPage {
             ("revoked", "Registration", &self.revoke.error),
             ("cause", "Cause", &self.cause.error),
             ("revoke_reason", "Reason", &self.revoke_reason.error),
+            ("code", "Internal code", self.code.as_ref().map_or(&None, |it| &it.error)),
             ("dea", "DEA number", &self.dea.error),
             ("dea_state", "State", &self.dea_state.error),
             ("schedules", "Schedules", &self.schedules.error),
             ("dea_expires", "Last day", &self.dea_expires.error),
+            ("dea_reason", "Reason", &self.dea_reason.error),
             ("licence_state", "State", &self.licence_state.error),
             ("licence", "Licence number", &self.licence.error),
             ("licence_expires", "Last day", &self.licence_expires.error),
+            ("licence_reason", "Reason", &self.licence_reason.error),
+            ("ended", "Registration or licence", &self.ended.error),
+            ("end_reason", "Reason", &self.end_reason.error),
             ("role", "Role", &self.role.error),
             ("unit", "Unit", &self.unit.error),
             ("role_reason", "Reason", &self.role_reason.error),
@@ -294,7 +342,9 @@ pub struct RequestPage {
     pub here: String,
     /// The change.
     pub line: RequestLine,
-    /// The NPI or e-mail address of whom it is about, masked.
+    /// What is odd about the name of whom it is about; empty where nothing is.
+    pub odd_name: &'static str,
+    /// What whom it is about signs in with: an NPI in full for whoever decides, else masked.
     pub sign_in: String,
     /// State and schedules of the registration.
     pub registration: String,
@@ -308,10 +358,14 @@ pub struct RequestPage {
     pub open: bool,
     /// Why whoever looks can't execute it.
     pub hindrance: Option<String>,
-    /// They may turn it down.
-    pub can_reject: bool,
-    /// It gives a permission, rather than takes it.
-    pub gives: bool,
+    /// Why it is turned down, for whoever may. Sends `reject_reason`.
+    pub reject: Option<TextField>,
+    /// They entered it, and may withdraw it.
+    pub can_withdraw: bool,
+    /// It works already: a permission that was taken away.
+    pub works: bool,
+    /// What a registration or licence said, and what it is to say; none where it is about something else.
+    pub paper: Option<(String, String)>,
     /// The passphrase.
     pub passphrase: SecretField,
     /// A fresh passcode.
@@ -323,6 +377,9 @@ pub struct RequestPage {
 impl RequestPage {
     fn problems(&self) -> Vec<Problem<'_>> {
         let mut all = problems([("passphrase", "Passphrase", &self.passphrase.error)]);
+        if let Some(it) = &self.reject {
+            all.extend(problems([("reject_reason", "Why", &it.error)]));
+        }
         all.extend(step_up_problems(self.step_up.as_ref()));
         all
     }
@@ -347,6 +404,8 @@ pub struct LettersPage {
     pub page: Page,
     /// Address of this console.
     pub base: String,
+    /// Whoever looks may open letters.
+    pub can_print: bool,
     /// Letters that wait.
     pub letters: Vec<LetterLine>,
     /// Other messages: when, what, how it ended.
@@ -461,7 +520,9 @@ impl InvitePage {
         problems([
             ("role", "What they do here", &self.role.error),
             ("given", "Given name", &self.given.error),
+            ("middle", "Middle name", &self.middle.error),
             ("family", "Family name", &self.family.error),
+            ("suffix", "Suffix", &self.suffix.error),
             ("email", "E-mail address", &self.email.error),
             ("email2", "Second e-mail address", &self.email2.error),
             ("phone", "Mobile phone", &self.phone.error),
@@ -519,6 +580,8 @@ pub struct CasePage {
     pub here: String,
     /// The case.
     pub line: CaseLine,
+    /// What is odd about the name of whom it is about; empty where nothing is.
+    pub odd_name: &'static str,
     /// What there is.
     pub facts: Vec<(&'static str, String)>,
     /// What is missing, and who can act.

@@ -76,8 +76,18 @@ pub struct RxEditPage {
     pub refills: TextField,
     /// Sends `directions`.
     pub directions: TextField,
+    /// Sends `days_supply`.
+    pub days_supply: TextField,
     /// Sends `earliest_fill`.
     pub earliest_fill: TextField,
+    /// The prescription after which it comes in a series; empty for none. Sent as `after`.
+    pub after: String,
+    /// Sends `supervisor`.
+    pub supervisor: TextField,
+    /// Sends `supervisor_dea`.
+    pub supervisor_dea: TextField,
+    /// The prescriber who looks has no number that could be chosen.
+    pub no_number: bool,
     /// Sends `address`.
     pub address: TextField,
     /// Sends `note`.
@@ -104,7 +114,10 @@ impl RxEditPage {
             ("unit", "Unit", &self.unit.error),
             ("refills", "Refills", &self.refills.error),
             ("directions", "Directions", &self.directions.error),
+            ("days_supply", "Days' supply", &self.days_supply.error),
             ("earliest_fill", "Earliest fill date", &self.earliest_fill.error),
+            ("supervisor", "Supervisor", &self.supervisor.error),
+            ("supervisor_dea", "Supervisor's DEA number", &self.supervisor_dea.error),
             ("address", "Patient's address", &self.address.error),
             ("note", "Note to the pharmacist", &self.note.error),
             ("pharmacy", "Pharmacy", &self.pharmacy.error),
@@ -133,7 +146,11 @@ pub struct RxViewPage {
     /// The prescription.
     pub it: RxLine,
     /// What keeps it from being marked ready: in which field, and what to do.
-    pub lacking: Vec<(&'static str, &'static str)>,
+    pub lacking: Vec<(&'static str, String)>,
+    /// What stands in the way besides, for its practitioner.
+    pub hindrances: Vec<String>,
+    /// Its ID, where another one can be written that comes after it in a series.
+    pub next: Option<String>,
     /// When it was signed, and by whom.
     pub signed: Option<(When, String)>,
     /// When its practitioner said that it is not theirs.
@@ -289,7 +306,12 @@ pub struct RecordsPage {
 
 impl RecordsPage {
     fn problems(&self) -> Vec<Problem<'_>> {
-        problems([("from", "From", &self.from.error), ("to", "To", &self.to.error)])
+        problems([
+            ("patient", "Patient", &self.patient.error),
+            ("drug", "Drug", &self.drug.error),
+            ("from", "From", &self.from.error),
+            ("to", "To", &self.to.error),
+        ])
     }
 }
 

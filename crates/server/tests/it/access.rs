@@ -9,15 +9,15 @@ use crate::add;
 
 /// The people of a practice: somebody who enters (without a registration that counts for it) and a
 /// registrant who executes. The prescriber of the fixture is the holder.
-struct Place {
-    app: TestApp,
-    office: Person,
-    doctor: Person,
-    base: String,
+pub(crate) struct Place {
+    pub(crate) app: TestApp,
+    pub(crate) office: Person,
+    pub(crate) doctor: Person,
+    pub(crate) base: String,
 }
 
 impl Place {
-    async fn of(mut app: TestApp) -> Self {
+    pub(crate) async fn of(mut app: TestApp) -> Self {
         let (office, doctor) = (app.another_person().await, app.another_person().await);
         for (person, email) in
             [(&office, "office@lakeside.example"), (&doctor, "doctor@lakeside.example")]
@@ -39,11 +39,11 @@ impl Place {
         Self { app, office, doctor, base }
     }
 
-    fn person(&self) -> String {
+    pub(crate) fn person(&self) -> String {
         format!("{}/people/{}", self.base, self.app.person.id)
     }
 
-    async fn registration(&self, browser: &mut Browser) -> String {
+    pub(crate) async fn registration(&self, browser: &mut Browser) -> String {
         let page = browser.get(&self.person()).await;
         page.says(200, "DEA registration");
         let select = page.body.split("id=\"registration\"").nth(1).unwrap();
@@ -51,7 +51,12 @@ impl Place {
     }
 
     /// Enters a grant or a revocation; answers with the address of its page.
-    async fn enter(&self, by: &mut Browser, path: &str, fields: &[(&str, &str)]) -> String {
+    pub(crate) async fn enter(
+        &self,
+        by: &mut Browser,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> String {
         // The newest of those that wait is this one.
         self.app.clock.advance(1);
         let page = by.post(&format!("{}/{path}", self.person()), fields).await;
@@ -59,15 +64,21 @@ impl Place {
         self.waiting(by).await
     }
 
-    /// The address of the newest change that waits.
-    async fn waiting(&self, by: &mut Browser) -> String {
-        let page = by.get(&self.base).await;
-        let list = page.body.split("id=\"waiting\"").nth(1).unwrap();
-        let href = list.split("href=\"").nth(1).unwrap();
-        href.split('"').next().unwrap().to_owned()
+    /// The address of the newest change that waits: the list begins with the oldest.
+    pub(crate) async fn waiting(&self, by: &mut Browser) -> String {
+        self.all_waiting(by).await.pop().unwrap()
     }
 
-    async fn grant(&self, by: &mut Browser) -> String {
+    /// The addresses of all changes that wait, as the console lists them.
+    pub(crate) async fn all_waiting(&self, by: &mut Browser) -> Vec<String> {
+        let page = by.get(&self.base).await;
+        let list = page.body.split("id=\"waiting\"").nth(1).unwrap();
+        let list = list.split("</section>").next().unwrap();
+        let links = list.split("href=\"").skip(1);
+        links.map(|it| it.split('"').next().unwrap().to_owned()).collect()
+    }
+
+    pub(crate) async fn grant(&self, by: &mut Browser) -> String {
         let registration = self.registration(by).await;
         let today = "2026-05-25";
         let fields = [
@@ -78,7 +89,7 @@ impl Place {
         self.enter(by, "grant", &fields).await
     }
 
-    async fn execute(&self, by: &mut Browser, person: &Person, request: &str) -> Page {
+    pub(crate) async fn execute(&self, by: &mut Browser, person: &Person, request: &str) -> Page {
         let page = by.get(request).await;
         let shown = page.body.split("name=\"shown\" value=\"").nth(1);
         let shown = shown.map_or("", |rest| rest.split('"').next().unwrap()).to_owned();
@@ -92,13 +103,13 @@ impl Place {
         by.post(request, &fields).await
     }
 
-    async fn may_sign(&self) -> bool {
+    pub(crate) async fn may_sign(&self) -> bool {
         let code = self.app.code();
         let api = self.app.api().await;
         api.check(self.app.person.phone.credential.as_str(), &code).await.verified()
     }
 
-    async fn report_lost(&self) {
+    pub(crate) async fn report_lost(&self) {
         let mut browser = self.app.at_passcode().await;
         let id = self.app.person.token.to_string();
         let fields = [("token", id.as_str()), ("reason", "lost"), ("confirmation", "DISABLE")];
@@ -106,7 +117,7 @@ impl Place {
         assert_eq!(page.status, 303, "{}", page.words());
     }
 
-    async fn notices(&self, kind: &str) -> Vec<String> {
+    pub(crate) async fn notices(&self, kind: &str) -> Vec<String> {
         let all = self.app.messages().await;
         let of = all.into_iter().filter(|it| it.kind == kind);
         let mut to: Vec<String> = of.map(|it| it.body.unwrap().to).collect();
@@ -115,7 +126,7 @@ impl Place {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -130,7 +141,7 @@ pub(crate) fn blob(app: &TestApp, hex: &str) -> String {
 
 both! {
     /// One enters, another executes; neither alone gets anything done.
-    /// Shows: R-1311.125-c1, R-1311.125-c2, R-1311.120-b4, A9
+    /// Shows: R-1311.125-c1, R-1311.125-c2, R-1311.120-b4, R-1311.120-b23ii, R-1311.120-b23iv, R-1311.150-a4, A9
     async fn a_grant_takes_two_people(app: TestApp) {
         let place = Place::of(app).await;
         let mut office = place.app.signed_in_as(&place.office).await;
@@ -206,6 +217,7 @@ both! {
         place.report_lost().await;
         let clerk = place.app.another_person().await;
         place.app.give_roles(&clerk, &[Role::Designated]).await;
+        place.app.give_addresses(&clerk, "clerk@lakeside.example").await;
         let clerk_id = blob(&place.app, &hex(clerk.id.as_bytes()));
         place.app.database.execute(&format!("DELETE FROM authority WHERE person = {clerk_id} AND kind = 'licence'")).await;
         place.app.database.execute(&format!("UPDATE authority SET stops_at = 0 WHERE person = {clerk_id}")).await;
@@ -242,7 +254,11 @@ both! {
         own.post(&request, &fields).await.says(422, "Nobody grants a permission to themselves");
         // The doctor turns it down; then nobody executes it.
         let mut doctor = place.app.signed_in_as(&place.doctor).await;
-        doctor.post(&format!("{request}/reject"), &[]).await.leads_to(&format!("{}?done=rejected", place.base));
+        let reject = format!("{request}/reject");
+        let page = doctor.post(&reject, &[("reject_reason", " ")]).await;
+        assert!(page.field_error("reject_reason").is_some());
+        place.app.confirm(&mut doctor, &place.doctor, &reject, &[("reject_reason", "Not now")]).await
+            .leads_to(&format!("{}?done=rejected", place.base));
         let page = place.execute(&mut doctor, &place.doctor, &request).await;
         page.says(422, "no longer open");
     }
@@ -277,7 +293,8 @@ both! {
         let page = doctor.post(&done, &[("note", " ")]).await;
         page.says(422, "Say what was done");
         page.says(422, "must know of a loss within one business day");
-        doctor.post(&done, &[("note", "Spoke with her")]).await.leads_to(&format!("{}/due?done=noted", place.base));
+        place.app.confirm(&mut doctor, &place.doctor, &done, &[("note", "Spoke with her")]).await
+            .leads_to(&format!("{}/due?done=noted", place.base));
         assert_eq!(doctor.post(&done, &[("note", "again")]).await.status, 404);
         doctor.get(&format!("{}/due", place.base)).await.says(200, "Spoke with her");
         // The doctor enters, and the office has no registration: it takes the other way round.
@@ -303,7 +320,7 @@ both! {
         let api = place.app.api().await;
         place.app.clock.advance(30);
         assert!(!api.check(new.credential.as_str(), &new.code(place.app.now())).await.verified());
-        browser.get("/portal/tokens").await.says(200, "not for signing yet");
+        browser.get("/portal/tokens").await.says(200, "log-in only: not activated for signing");
         browser.get(&here).await.says(200, "Text message or call to •••• 0100");
         browser.post(&here, &[("code", "ABCD1234")]).await.says(422, "Ask for a code first");
         browser.post(&send, &[("channel", "email")]).await.says(422, "no code can be sent");
@@ -338,7 +355,7 @@ both! {
         let page = office.get(&letters).await;
         let letter = page.body.split(&format!("{letters}/")).nth(1).unwrap();
         let letter = format!("{letters}/{}", letter.split('"').next().unwrap());
-        let page = office.post(&letter, &[]).await;
+        let page = place.app.confirm(&mut office, &place.office, &letter, &[]).await;
         page.says(200, "12 Elm Street");
         let code = page.body.split("Your code for").nth(1).unwrap().split("Type it").next().unwrap();
         let code = code.lines().map(str::trim).find(|line| line.len() == 9).unwrap().to_owned();
@@ -407,12 +424,19 @@ both! {
         let told = place.notices("expired").await.len();
         place.app.app.watch().await.unwrap();
         assert_eq!(place.notices("expired").await.len(), told, "once");
-        // Renewed, it takes two people again.
+        // Renewed, it takes two people; and signing takes two again.
         let mut office = place.app.signed_in_as(&place.office).await;
         let page = office.get(&place.person()).await;
         page.says(200, "Expired");
-        let fields = [("dea", "BM0000000"), ("dea_state", "NE"), ("schedules", "2 3"), ("dea_expires", "2029-05-31")];
-        office.post(&format!("{}/dea", place.person()), &fields).await.leads_to(&format!("{}?done=saved", place.person()));
+        let fields = [("dea", "BM0000000"), ("dea_state", "NE"), ("schedules", "2 2N 3 3N 4 5"), ("dea_expires", "2029-05-31"), ("dea_reason", "Renewed")];
+        place.app.confirm(&mut office, &place.office, &format!("{}/dea", place.person()), &fields).await
+            .leads_to(&format!("{}?done=entered", place.base));
+        office.get(&place.person()).await.says(200, "Expired");
+        let renewal = place.waiting(&mut office).await;
+        let mut doctor = place.app.signed_in_as(&place.doctor).await;
+        place.app.clock.advance(30);
+        place.execute(&mut doctor, &place.doctor, &renewal).await.leads_to(&format!("{}?done=executed", place.base));
+        office.get(&place.person()).await.says(200, "last day 2029-05-31");
         assert!(!place.may_sign().await);
         let bad = [("dea", "BM0000001"), ("dea_state", "XX"), ("schedules", "9"), ("dea_expires", "soon")];
         let page = office.post(&format!("{}/dea", place.person()), &bad).await;
@@ -423,15 +447,16 @@ both! {
     }
 
     /// One credential, a permission for each DEA number: one taken leaves the other.
-    /// Shows: A12
+    /// Shows: A12, R-1311.135-b
     async fn each_dea_number_has_its_own_permission(app: TestApp) {
         let place = Place::of(app).await;
         let mut office = place.app.signed_in_as(&place.office).await;
         let mut doctor = place.app.signed_in_as(&place.doctor).await;
         let first = place.registration(&mut office).await;
         let second = countersign_testkit::dea(900).as_text();
-        let fields = [("dea", second.as_str()), ("dea_state", "NE"), ("schedules", "4 5"), ("dea_expires", "2029-05-31")];
-        office.post(&format!("{}/dea", place.person()), &fields).await.leads_to(&format!("{}?done=saved", place.person()));
+        let fields = [("dea", second.as_str()), ("dea_state", "NE"), ("schedules", "4 5"), ("dea_expires", "2029-05-31"), ("dea_reason", "A second one")];
+        place.app.confirm(&mut office, &place.office, &format!("{}/dea", place.person()), &fields).await
+            .leads_to(&format!("{}?done=saved", place.person()));
         let page = office.get(&place.person()).await;
         page.says(200, "May not sign");
         let select = page.body.split("id=\"registration\"").nth(1).unwrap().split("</select>").next().unwrap();
@@ -526,8 +551,8 @@ both! {
             }
         }
         for path in ["/due/{id}", "/people/{person}/grant", "/people/{person}/revoke", "/people/{person}/dea",
-            "/people/{person}/licence", "/people/{person}/role", "/people/{person}/disable", "/people/{person}/prove-again",
-            "/cases/{id}", "/invitations/{id}/resend", "/invitations/{id}/revoke", "/requests/{request}", "/requests/{request}/reject", "/letters/{id}"] {
+            "/people/{person}/licence", "/people/{person}/end", "/people/{person}/code", "/people/{person}/role", "/people/{person}/disable", "/people/{person}/prove-again",
+            "/cases/{id}", "/invitations/{id}/resend", "/invitations/{id}/revoke", "/requests/{request}", "/requests/{request}/reject", "/requests/{request}/withdraw", "/letters/{id}"] {
             for practice in [place.app.practice, elsewhere] {
                 let path = path.replace("{person}", &place.app.person.id.to_string())
                     .replace("{request}", &id).replace("{id}", &id);

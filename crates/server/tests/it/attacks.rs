@@ -458,7 +458,9 @@ both! {
             assert!(!page.location().contains("evil") && !page.body.contains("url=https://evil"));
         }
         let request = Request::get("/").header("host", "evil.test").body(Body::empty()).unwrap();
-        assert_eq!(browser.send(request).await.location(), "/portal");
+        let page = browser.send(request).await;
+        assert_eq!((page.status, page.location()), (421, ""));
+        assert!(!page.body.contains("evil"), "{}", page.body);
         let fields = [("npi", app.person.npi.as_text()), ("passphrase", PASSPHRASE.to_owned())];
         let fields: Vec<(&str, &str)> = fields.iter().map(|(a, b)| (*a, b.as_str())).collect();
         let mut more = fields.clone();
@@ -606,10 +608,14 @@ both! {
         let mut browser = app.signed_in().await;
         let path = format!("/portal/tokens/{}/disable", app.person.token);
         let form = "reason=lost&confirmation=DISABLE";
-        let cases: [&[(&str, &str)]; 7] = [
+        let cases: [&[(&str, &str)]; 11] = [
             &[],
             &[("origin", "https://evil.test")],
             &[("origin", "null")],
+            &[("origin", "")],
+            &[("origin", "http://erx.test")],
+            &[("sec-fetch-site", "none")],
+            &[("origin", "https://erx.test"), ("sec-fetch-site", "cross-site")],
             &[("origin", "https://erx.test.evil.test")],
             &[("sec-fetch-site", "cross-site")],
             &[("sec-fetch-site", "same-site")],
@@ -756,13 +762,13 @@ async fn header_floods_on_the_wire() {
     tokio::time::timeout(Duration::from_secs(5), server).await.unwrap().unwrap();
 }
 
-/// Sign-ins are counted for each address, before anything costs.
+/// Sign-ins that fail are counted for each address, and what is too much is refused before anything costs.
 #[tokio::test]
 async fn a_flood_of_sign_ins_from_one_address() {
     let app = TestApp::with(Backend::Sqlite, Limits::new(5, 5), |_| {}).await;
     let mut browser = app.browser();
     for _ in 0..5 {
-        assert_eq!(browser.pass(&npi(5).as_text(), "").await.status, 422);
+        assert_eq!(browser.pass(&npi(5).as_text(), "not the right passphrase").await.status, 422);
     }
     let page = browser.pass(&app.person.npi.as_text(), PASSPHRASE).await;
     page.says(429, "Wait a little");

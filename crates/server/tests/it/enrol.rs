@@ -128,8 +128,7 @@ impl House {
 
     async fn execute_newest(&self, by: &mut Browser, person: &Person) {
         let page = by.get(&self.base).await;
-        let list = page.body.split("id=\"waiting\"").nth(1).unwrap();
-        let request = list.split("href=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let request = newest_waiting(&page);
         self.execute(by, person, &request).await.leads_to(&format!("{}?done=executed", self.base));
         self.app.clock.advance(30);
     }
@@ -267,6 +266,13 @@ impl House {
     }
 }
 
+/// The address of the newest change that waits: the list begins with the oldest.
+fn newest_waiting(page: &Page) -> String {
+    let list = page.body.split("id=\"waiting\"").nth(1).unwrap();
+    let list = list.split("</section>").next().unwrap();
+    list.rsplit("href=\"").next().unwrap().split('"').next().unwrap().to_owned()
+}
+
 const SEEN: [(&str, &str); 6] = [
     ("decision", "in_person"),
     ("id_kind", "Passport"),
@@ -304,11 +310,19 @@ both! {
         browser.get("/enrol").await.says(200, "Prove your identity with Test provider");
         // Written otherwise: a person looks at it, and never the person themselves or the office.
         house.go_to_provider(&mut browser, "/enrol/provider", "near").await.leads_to("/enrol?done=proofed");
-        browser.get("/enrol").await.says(200, "Somebody looks at it");
+        let page = browser.get("/enrol?done=proofed").await;
+        page.says(200, "Your identity is not confirmed yet: your name or address is written differently there");
+        assert!(!page.words().contains("Your identity is confirmed"), "{}", page.words());
         assert_eq!(house.decide(&house.office, &[("decision", "near")]).await.status, 404);
         let mut proofer = house.at_desk(&house.proofer).await;
         let case = house.case(&mut proofer).await;
-        proofer.get(&case).await.says(200, "Birgit");
+        // Whoever decides is not spoken to as if they were the applicant.
+        let page = proofer.get(&case).await;
+        page.says(200, "Birgit");
+        page.says(200, "Compare the two below");
+        for words in ["Your name", "your identity", "You, with"] {
+            assert!(!page.words().contains(words), "{words}: {}", page.words());
+        }
         let wrong = [("decision", "near"), ("stepup_token", "any"), ("stepup_passcode", WRONG_CODE)];
         proofer.post(&case, &wrong).await.says(422, "not right");
         assert_eq!(house.decide(&house.proofer, &[("decision", "near")]).await.status, 303);
@@ -371,7 +385,7 @@ both! {
     }
 
     /// An institution: in person, and another hand of another unit authorizes.
-    /// Shows: R-1311.110-a, R-1311.110-a1, R-1311.110-a2, R-1311.110-a3, R-1311.110-a45, R-1311.110-b, R-1311.110-e, R-1304.06-b, R-1311.130-c
+    /// Shows: R-1311.110-a, R-1311.110-a1, R-1311.110-a2, R-1311.110-a3, R-1311.110-a45, R-1311.110-b, R-1311.110-e, R-1304.06-b
     async fn an_institution_proofs_in_person_and_another_unit_issues(app: TestApp) {
         let house = House::of(app, Setting::Institution).await;
         house.invite(&[]).await.leads_to(&format!("{}?done=invited", house.base));
@@ -459,7 +473,8 @@ both! {
         let page = phone.post("/enrol/data", &bad).await;
         assert!(page.field_error("born").is_some() && page.field_error("phone").is_some());
         // Taken back: the session of the enrolment ends with it.
-        office.post(&format!("{}/invitations/{id}/revoke", house.base), &[]).await.leads_to(&format!("{}?done=taken-back", house.base));
+        house.app.confirm(&mut office, &house.office, &format!("{}/invitations/{id}/revoke", house.base), &[]).await
+            .leads_to(&format!("{}?done=taken-back", house.base));
         phone.get("/enrol").await.leads_to("/portal/login?ended=1");
         phone.get(&third).await.says(404, "taken back");
         phone.get("/portal/login?ended=enrolling").await.says(200, "Open the link of your invitation again");
@@ -629,8 +644,7 @@ both! {
         second.get(&house.base).await.says(200, "gets the role");
         let mut own = house.at_desk(&house.issuer).await;
         let page = own.get(&house.base).await;
-        let list = page.body.split("id=\"waiting\"").nth(1).unwrap();
-        let request = list.split("href=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let request = newest_waiting(&page);
         house.execute(&mut own, &house.issuer, &request).await.says(422, "not one of the people");
         // Nor does a made-up DEA number, which passes its check digit, make a registrant of the colleague.
         let (clerk_id, practice, now) = (house.issuer.id, house.app.practice, house.app.now());
@@ -642,8 +656,8 @@ both! {
             Ok(())
         }).await.unwrap();
         let typed = countersign_testkit::dea(777).as_text();
-        let paper = [("dea", typed.as_str()), ("dea_state", "NE"), ("schedules", "2 3"), ("dea_expires", "2029-05-31")];
-        office.post(&format!("{clerk}/dea"), &paper).await.leads_to(&format!("{clerk}?done=saved"));
+        let paper = [("dea", typed.as_str()), ("dea_state", "NE"), ("schedules", "2 3"), ("dea_expires", "2029-05-31"), ("dea_reason", "x")];
+        house.app.confirm(&mut office, &house.office, &format!("{clerk}/dea"), &paper).await.leads_to(&format!("{clerk}?done=saved"));
         house.app.clock.advance(30);
         house.execute(&mut own, &house.issuer, &request).await.says(422, "Only a practitioner with a DEA registration in force");
         // A stolen session of the administrator: no passphrase, no code, nothing executed or decided.
@@ -713,9 +727,9 @@ both! {
         // With less than that: the practice sends a link to the addresses on record, and learns nothing.
         let mut office = house.at_desk(&house.office).await;
         let here = format!("{}/people/{}", house.base, house.app.person.id);
-        office.post(&format!("{here}/prove-again"), &[]).await.leads_to(&format!("{here}?done=asked"));
+        house.app.confirm(&mut office, &house.office, &format!("{here}/prove-again"), &[]).await.leads_to(&format!("{here}?done=asked"));
         let own = format!("{}/people/{}", house.base, house.office.id);
-        office.post(&format!("{own}/prove-again"), &[]).await.leads_to(&format!("{own}?done=not-asked"));
+        house.app.confirm(&mut office, &house.office, &format!("{own}/prove-again"), &[]).await.leads_to(&format!("{own}?done=not-asked"));
         assert_eq!(house.message("prove_again").await.0, "ada@x.example");
         assert_eq!(house.message("prove_again_told").await.0, "+14025550100");
         let link = house.link("prove_again").await;
@@ -775,7 +789,7 @@ both! {
     }
 
     /// What one person of a practice does in its console: a colleague's token, a role, models, time zone.
-    /// Shows: R-1311.125-d4, R-1311.130-d, R-1311.102-gh
+    /// Shows: R-1311.125-d4, R-1311.102-gh
     async fn a_practice_looks_after_itself(app: TestApp) {
         let house = House::of(app, Setting::Institution).await;
         let mut office = house.at_desk(&house.office).await;
@@ -792,27 +806,32 @@ both! {
             assert!(page.field_error(field).is_some(), "{field} {}", page.words());
         }
         let fields = [("model", model), ("refuse", "yes"), ("model_reason", "Phones only")];
-        office.post(&format!("{rules}/model"), &fields).await.leads_to(&format!("{rules}?done=saved"));
+        house.app.confirm(&mut office, &house.office, &format!("{rules}/model"), &fields).await.leads_to(&format!("{rules}?done=saved"));
         office.post(&format!("{rules}/model"), &fields).await.says(422, "It is so already");
         office.get(&rules).await.says(200, "Phones only");
         house.app.clock.advance(30);
         assert!(!api.check(house.app.person.phone.credential.as_str(), &house.app.code()).await.verified());
         let fields = [("model", model), ("refuse", "no"), ("model_reason", "Again")];
-        office.post(&format!("{rules}/model"), &fields).await.leads_to(&format!("{rules}?done=saved"));
+        house.app.confirm(&mut office, &house.office, &format!("{rules}/model"), &fields).await.leads_to(&format!("{rules}?done=saved"));
         house.app.clock.advance(30);
         assert!(api.check(house.app.person.phone.credential.as_str(), &house.app.code()).await.verified());
         // The time zone, in which days end.
         let bad = [("zone", "Mars/Olympus"), ("zone_reason", "moved")];
         assert!(office.post(&format!("{rules}/zone"), &bad).await.field_error("zone").is_some());
         let good = [("zone", "America/Chicago"), ("zone_reason", "moved")];
-        office.post(&format!("{rules}/zone"), &good).await.leads_to(&format!("{rules}?done=saved"));
-        // Roles that one person gives; nobody is the last administrator to go.
+        house.app.confirm(&mut office, &house.office, &format!("{rules}/zone"), &good).await.leads_to(&format!("{rules}?done=saved"));
+        // A role opens records and letters: it takes two; and nobody is the last administrator to go.
         let role = |role: &'static str, give: &'static str| [("role", role), ("give", give), ("role_reason", "duty")];
-        office.post(&format!("{here}/role"), &role("administrator", "yes")).await.leads_to(&format!("{here}?done=saved"));
+        house.app.clock.advance(1);
+        office.post(&format!("{here}/role"), &role("administrator", "yes")).await.leads_to(&format!("{}?done=entered", house.base));
+        let mut second = house.at_desk(&house.doctor).await;
+        house.execute_newest(&mut second, &house.doctor).await;
         office.post(&format!("{here}/role"), &role("administrator", "yes")).await.says(422, "It is so already");
-        office.post(&format!("{here}/role"), &role("administrator", "no")).await.leads_to(&format!("{here}?done=saved"));
+        house.app.clock.advance(1);
+        office.post(&format!("{here}/role"), &role("administrator", "no")).await.leads_to(&format!("{}?done=entered", house.base));
+        house.execute_newest(&mut second, &house.doctor).await;
         let own = format!("{}/people/{}", house.base, house.office.id);
-        office.post(&format!("{own}/role"), &role("administrator", "no")).await.says(422, "nobody else would be administrator");
+        office.post(&format!("{own}/role"), &role("administrator", "no")).await.says(422, "Nobody else would have this role");
         // The fleet at a glance.
         let page = office.get(&format!("{}/fleet", house.base)).await;
         page.says(200, "with one token only");
@@ -822,14 +841,14 @@ both! {
         let page = office.post(&format!("{here}/disable"), &[("token", &token), ("why", ""), ("disable_reason", "")]).await;
         assert!(page.field_error("why").is_some() && page.field_error("disable_reason").is_some());
         let fields = [("token", token.as_str()), ("why", "stolen"), ("disable_reason", "Called from the station")];
-        office.post(&format!("{here}/disable"), &fields).await.leads_to(&format!("{here}?done=disabled"));
+        office.post(&format!("{here}/disable"), &fields).await.leads_to(&format!("{here}?done=lost"));
         house.app.clock.advance(30);
         assert!(!api.check(house.app.person.phone.credential.as_str(), &house.app.code()).await.verified());
         assert_eq!(house.count("loss_reported").await, 2);
         assert_eq!(office.post(&format!("{here}/disable"), &fields).await.status, 422, "once");
         // Who no longer prescribes here no longer signs here.
         let gone = format!("{}/people/{}", house.base, house.doctor.id);
-        office.post(&format!("{gone}/role"), &role("prescriber", "no")).await.leads_to(&format!("{gone}?done=saved"));
+        house.app.confirm(&mut office, &house.office, &format!("{gone}/role"), &role("prescriber", "no")).await.leads_to(&format!("{gone}?done=saved"));
         let code = house.doctor.phone.code(house.app.now());
         assert!(!api.check(house.doctor.phone.credential.as_str(), &code).await.verified());
         let said = house.app.events().await;

@@ -44,7 +44,7 @@ both! {
         assert_eq!((page.status, page.session()), (500, None));
         let launch = app.launch("amoreno", |_| {});
         let page = app.browser().get(&format!("/launch?token={launch}")).await;
-        assert_eq!((page.status, page.session()), (500, None));
+        assert_eq!((page.status, page.session()), (500, Some("")));
         let credential = app.person.phone.credential.to_string();
         api.check(&credential, &code).await.is_problem(500, "internal");
         api.ask_provision(None).await.is_problem(500, "internal");

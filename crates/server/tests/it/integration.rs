@@ -16,14 +16,14 @@ use serde_json::{Value, json};
 const AUDIENCE: &str = "https://erx.test/api/v1/token";
 
 /// A system of the practice, and its key.
-struct System {
-    id: String,
+pub(crate) struct System {
+    pub(crate) id: String,
     key: SigningKey,
     browser: Browser,
 }
 
 impl System {
-    async fn of(app: &TestApp, scopes: &str) -> Self {
+    pub(crate) async fn of(app: &TestApp, scopes: &str) -> Self {
         let (key, _) = SigningKey::generate().unwrap();
         let point = key.verifying_key().point().to_vec();
         let at = app.app.at().unwrap();
@@ -32,6 +32,11 @@ impl System {
             .create_api_client(app.practice, "EHR".to_owned(), point, scopes.to_owned(), at)
             .await;
         Self { id: id.unwrap().to_string(), key, browser: app.browser() }
+    }
+
+    /// Its ID.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
     }
 
     fn assertion(&self, now: Timestamp, jti: &str, change: impl FnOnce(&mut Value)) -> String {
@@ -53,7 +58,7 @@ impl System {
         self.browser.send(request.body(Body::from(form)).unwrap()).await
     }
 
-    async fn token(&mut self, app: &TestApp, jti: &str) -> String {
+    pub(crate) async fn token(&mut self, app: &TestApp, jti: &str) -> String {
         let assertion = self.assertion(app.now(), jti, |_| {});
         let page = self.ask(&assertion, "").await;
         assert_eq!(page.status, 200, "{}", page.body);
@@ -61,7 +66,7 @@ impl System {
         said["access_token"].as_str().unwrap().to_owned()
     }
 
-    async fn send(
+    pub(crate) async fn send(
         &mut self,
         token: &str,
         method: Method,
@@ -87,7 +92,7 @@ impl System {
     }
 }
 
-fn wanted(app: &TestApp) -> Value {
+pub(crate) fn wanted(app: &TestApp) -> Value {
     json!({
         "npi": app.person.npi.as_text(),
         "patient": { "id": "p-1", "name": "Rosa Lindqvist", "birth_date": "1961-04-12", "mrn": "M-1", "address": "4 Birch Lane, Lincoln NE" },
@@ -99,13 +104,35 @@ fn wanted(app: &TestApp) -> Value {
     })
 }
 
-fn signature(view: &Value, passphrase: &str, code: &str) -> Value {
+pub(crate) fn signature(view: &Value, passphrase: &str, code: &str) -> Value {
     json!({ "shown_at": view["shown_at"], "digest": view["digest"], "passphrase": passphrase, "passcode": code })
 }
 
-const REQUESTS: &str = "/api/v1/signing-requests";
+pub(crate) const REQUESTS: &str = "/api/v1/signing-requests";
 
 both! {
+    /// An assertion that says from when on it holds does not hold before; the other clock may be 30 seconds ahead.
+    async fn an_assertion_does_not_hold_before_its_time(app: TestApp) {
+        let mut system = System::of(&app, "signing").await;
+        let now = app.now().seconds();
+        for (number, (nbf, expected)) in [
+            (json!(now + 31), 401),
+            (json!(i64::MAX), 401),
+            (json!("soon"), 401),
+            (json!(null), 401),
+            (json!(now + 30), 200),
+            (json!(now - 1_000), 200),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let jti = format!("not-before-{number:0>16}");
+            let assertion = system.assertion(app.now(), &jti, |claims| claims["nbf"] = nbf.clone());
+            let page = system.ask(&assertion, "").await;
+            assert_eq!(page.status, expected, "{nbf}: {}", page.body);
+        }
+    }
+
     /// From a token to a record that its pharmacy has taken, all through the API.
     /// Shows: R-1311.140-a1, R-1311.120-b11
     async fn a_system_has_a_prescription_signed(app: TestApp) {
@@ -214,12 +241,16 @@ both! {
             }
             Ok(())
         }).await.unwrap();
-        let (_, view) = ehr.send(&token, Method::POST, REQUESTS, Some("k-2"), &wanted(&app)).await;
-        assert_eq!(view["prescriptions"][0]["hindrance"]["code"], "not_permitted");
+        let before = app.event_count().await;
+        let (status, said) = ehr.send(&token, Method::POST, REQUESTS, Some("k-2"), &wanted(&app)).await;
+        assert_eq!((status, &said["code"]), (409, &json!("not_permitted")), "{said}");
+        assert_eq!((&said["errors"][0]["prescription"], &said["errors"][0]["field"]), (&json!(0), &json!("dea")));
+        assert_eq!(app.event_count().await, before, "nothing is put down that can't be marked ready");
     }
 
     /// Tokens and assertions: once, in time, for us, by this key; scopes; another practice; a revoked system.
     async fn who_may_not_does_not(app: TestApp) {
+        app.give_addresses(&app.person, "ada@x.example").await;
         let mut ehr = System::of(&app, "receipts.read").await;
         let now = app.now();
         let good = ehr.assertion(now, "once-and-never-again", |_| {});

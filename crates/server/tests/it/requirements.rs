@@ -1,7 +1,7 @@
 //! Rows of docs/requirements.txt that an auditor scores one by one, each by assertions on it.
 
 use countersign_domain::Role;
-use countersign_testkit::{Browser, PASSPHRASE, TestApp, WRONG_CODE, both};
+use countersign_testkit::{Browser, PASSPHRASE, WRONG_CODE, both};
 use data_encoding::HEXLOWER;
 
 use crate::{
@@ -90,14 +90,15 @@ both! {
         let name = format!("Rosalind {} Lindqvist-Montgomery", "Anastasia ".repeat(8).trim());
         let token = app.launch("amoreno", |claims| name.clone_into(&mut claims.patient.name));
         browser.get(&format!("/launch?token={token}")).await;
-        let directions = format!("{} End.", "Take one tablet every six hours. ".repeat(20));
+        let directions = format!("{}End.", "Take one tablet every six hours. ".repeat(8));
         let later = [("earliest_fill", "2026-06-20"), ("directions", directions.as_str()), ("strength", "7.5 mg")];
         let refilled = [
-            ("drug", "Testosterone cypionate"), ("strength", "200 mg/mL"), ("form", "Injection"), ("quantity", "10"),
+            ("drug", "Testosterone cypionate"), ("schedule", "3N"), ("strength", "200 mg/mL"), ("form", "Injection"), ("quantity", "10"),
             ("unit", "mL"), ("refills", "4"), ("directions", "Inject 1 mL every two weeks"),
         ];
         for changes in [&later[..], &refilled[..]] {
             let page = send(&mut browser, "/e-prescribing/new", &with(fields(), changes)).await;
+            assert_eq!(page.status, 303, "{}", page.words());
             let path = page.location().to_owned();
             let page = browser.post(&format!("{path}/ready"), &[]).await;
             assert_eq!(page.status, 303, "{}", page.words());
@@ -140,8 +141,8 @@ both! {
         app.database.execute("ALTER TABLE audit_event_away RENAME TO audit_event").await;
         browser.post(&format!("{path}/ready"), &[]).await.leads_to("/e-prescribing?done=ready");
         for table in ["audit_event", "signed_record"] {
-            app.database.execute(&format!("ALTER TABLE {table} RENAME TO away")).await;
             let parts = shown(&browser.get("/e-prescribing/sign").await);
+            app.database.execute(&format!("ALTER TABLE {table} RENAME TO away")).await;
             let page = send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &app.code())).await;
             assert!(page.status >= 500, "{table}: {}", page.words());
             app.database.execute(&format!("ALTER TABLE away RENAME TO {table}")).await;
@@ -154,7 +155,7 @@ both! {
     }
 
     /// Nobody without a DEA number of their own gets a permission: not by a form, and not under somebody else's number.
-    /// Shows: R-1311.120-b1i
+    /// Shows: R-1311.120-b1i, R-1311.120-b3
     async fn who_has_no_registration_gets_no_permission(mut app: TestApp) {
         let ruth = app.another_person().await;
         app.give_roles(&ruth, &[Role::Designated, Role::Administrator]).await;
@@ -165,6 +166,8 @@ both! {
         for table in ["permission", "authority"] {
             app.database.execute(&format!("DELETE FROM {table} WHERE person = {id}")).await;
         }
+        let person = nobody.id;
+        app.store.write("test_refresh", move |tx| tx.refresh_signing(person)).await.unwrap();
         let mut console = app.signed_in_as(&ruth).await;
         let path = |person: &countersign_testkit::Person| {
             format!("/practice/{}/people/{}", app.practice, person.id)

@@ -27,7 +27,7 @@ async fn out(app: &TestApp, here: &mut Browser, ehr: &mut Browser, patient: &str
     path_of(page.location(), APP).to_owned()
 }
 
-async fn in_from(app: &TestApp, user: &str, patient: &str) -> (Browser, Page) {
+pub(crate) async fn in_from(app: &TestApp, user: &str, patient: &str) -> (Browser, Page) {
     let (mut here, mut ehr) = (app.browser(), at_ehr(app, user).await);
     let back = out(app, &mut here, &mut ehr, patient).await;
     let page = here.get(&back).await;
@@ -83,7 +83,8 @@ both! {
         let back = out(&app, &mut here, &mut ehr, "p-1001").await;
         here.get(&back).await.says(200, "Opening");
         here.get(&back).await.says(403, "has been used or has run out");
-        here.get("/e-prescribing").await.says(200, "Marigold Testerly");
+        // Nothing stays open after a launch that was refused.
+        here.get("/e-prescribing").await.says(403, "Open e-Prescribing from a patient's chart");
         let back = out(&app, &mut here, &mut ehr, "p-1001").await;
         app.clock.advance(61);
         here.get(&back).await.says(403, "The EHR did not answer");

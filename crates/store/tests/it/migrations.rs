@@ -10,7 +10,7 @@ use crate::support::{NOW, People, hex, master_key, named, seen};
 
 /// Every released migration with the checksums of its two files. A released file never changes:
 /// a difference here means that databases in the field would be refused.
-const RELEASED: [Released; 9] = [
+const RELEASED: [Released; 14] = [
     Released {
         version: 1,
         name: "first",
@@ -117,6 +117,66 @@ const RELEASED: [Released; 9] = [
         postgres: (
             include_bytes!("../../migrations/postgres/0009_holds.sql"),
             "31f9247698ecff734995eac40a1f3f10beee7fb9d5865df6a3698a4799b6a57e",
+        ),
+    },
+    Released {
+        version: 10,
+        name: "wrong_passcodes",
+        sqlite: (
+            include_bytes!("../../migrations/sqlite/0010_wrong_passcodes.sql"),
+            "ff412378390bc893ae0acb392955925052d9c862dc1ba80a0b10da32aff1157e",
+        ),
+        postgres: (
+            include_bytes!("../../migrations/postgres/0010_wrong_passcodes.sql"),
+            "962aff59fc1b66ac374c076fc2486c2f442baa884d8a4efc2335465e586c243f",
+        ),
+    },
+    Released {
+        version: 11,
+        name: "attempts",
+        sqlite: (
+            include_bytes!("../../migrations/sqlite/0011_attempts.sql"),
+            "e6bca24cde90a54bf6658b642a6d216bd59a9e7b8959a9ba37273d994c2d9624",
+        ),
+        postgres: (
+            include_bytes!("../../migrations/postgres/0011_attempts.sql"),
+            "d1efe2e59d0cafaf91b45b0b962b569c7d8a8f3129333114f0419811bcd8eec7",
+        ),
+    },
+    Released {
+        version: 12,
+        name: "certification",
+        sqlite: (
+            include_bytes!("../../migrations/sqlite/0012_certification.sql"),
+            "e0bcd6c4794e0de3e261240a378de78b707bf015b9bf2cb8c8a7f4482533b8d5",
+        ),
+        postgres: (
+            include_bytes!("../../migrations/postgres/0012_certification.sql"),
+            "38cc0a1fde4c96816b3a8f12dbca8ba05720720249664f9086be0c9c85eae1e1",
+        ),
+    },
+    Released {
+        version: 13,
+        name: "former_marks",
+        sqlite: (
+            include_bytes!("../../migrations/sqlite/0013_former_marks.sql"),
+            "a42272ca1ab7008ddd428557a3beb3026e492beafe957bebd180af0c80cf5ab2",
+        ),
+        postgres: (
+            include_bytes!("../../migrations/postgres/0013_former_marks.sql"),
+            "c8232ab0a0872c9414aada872c4be0e85c4966c80e93c106122e8a905194519b",
+        ),
+    },
+    Released {
+        version: 14,
+        name: "internal_codes",
+        sqlite: (
+            include_bytes!("../../migrations/sqlite/0014_internal_codes.sql"),
+            "c8a690bfa9079b189c5da3707359b546edd5bceeb4fb03557a101473198960ce",
+        ),
+        postgres: (
+            include_bytes!("../../migrations/postgres/0014_internal_codes.sql"),
+            "e5ccfa7ab9722c6483744159c3daf11d9d82d09d9824dda9128ce1e287d3e4dd",
         ),
     },
 ];

@@ -2,13 +2,13 @@
 
 use countersign_crypto::{HmacAlgorithm, SecretBytes, SystemRng};
 use countersign_domain::{
-    Actor, CredentialId, DisableReason, Event, EventKind, Failures, FipsCertificate, Manufacturer,
-    ModelCode, Outcome, PassphraseHash, Purpose, Refusal, SupportCode, Timestamp, TokenKind,
-    TokenModel, TokenState,
+    Actor, AttemptCounter, CredentialId, DisableReason, Event, EventKind, Failures,
+    FipsCertificate, Manufacturer, ModelCode, Outcome, PasscodeFailures, PassphraseHash, Purpose,
+    Refusal, SupportCode, Timestamp, TokenKind, TokenModel, TokenState,
     otp::{Drift, OtpParams, Step, TokenSeed},
 };
 use countersign_store::{
-    ApiKey, AuditRow, EhrRow, Error, Identity, Patient, Session, Staff, Stage, Store,
+    ApiKey, AuditRow, EhrRow, Error, Identity, Patient, Session, Staff, Stage, Store, Tx,
 };
 
 use crate::support::{
@@ -131,9 +131,13 @@ on_both! {
             assert_eq!((found.sign_in.as_text(), found.name.as_str()), (npi_of.as_text(), TRICKY));
             assert_eq!(found.practice_name, "Lakeside Clinic");
             assert_eq!(found.passphrase.unwrap().to_row(), first.to_row());
-            assert_eq!((found.closed, found.failures), (false, Failures::NONE));
+            assert_eq!((found.closed, found.failures), (false, PasscodeFailures::NONE));
         }
-        let blocked = Failures { count: 7, blocked_until: Some(NOW.plus_seconds(61)) };
+        let blocked = PasscodeFailures {
+            in_a_row: Failures { count: 7, blocked_until: Some(NOW.plus_seconds(61)) },
+            in_a_day: 11,
+            day_began: Some(NOW.plus_seconds(-5)),
+        };
         let hash = raised.clone();
         let locked = store
             .write("failures", move |tx| {
@@ -144,7 +148,7 @@ on_both! {
             })
             .await
             .unwrap();
-        assert_eq!(locked, (Failures::NONE, blocked));
+        assert_eq!(locked, (PasscodeFailures::NONE, blocked));
         let open = store
             .write("close", move |tx| {
                 let before = tx.lock_open_account(id)?;
@@ -159,24 +163,103 @@ on_both! {
         assert_eq!(found.passphrase.unwrap().to_row(), raised.to_row());
     }
 
-    async fn failures_of_an_npi(place: &Place) {
+    async fn attempts_of_a_key(place: &Place) {
         let store = place.open().await;
         let (known, other): ([u8; 32], [u8; 32]) = (random(), random());
-        let paused = Failures { count: 3, blocked_until: Some(NOW.plus_seconds(30)) };
-        let counted = Failures { count: 4, blocked_until: None };
+        let paused = AttemptCounter {
+            failures: Failures { count: 3, blocked_until: Some(NOW.plus_seconds(30)) },
+            under_way_until: None,
+        };
+        let counted = AttemptCounter {
+            failures: Failures { count: 4, blocked_until: None },
+            under_way_until: Some(NOW.plus_seconds(60)),
+        };
         let seen = store
-            .write("pause", move |tx| {
-                let mut seen = vec![tx.sign_in_failures(&known, NOW)?];
-                tx.save_sign_in_failures(&known, &paused, NOW)?;
-                seen.push(tx.sign_in_failures(&known, NOW)?);
-                tx.save_sign_in_failures(&known, &counted, NOW)?;
-                seen.push(tx.sign_in_failures(&known, NOW)?);
-                seen.push(tx.sign_in_failures(&other, NOW)?);
+            .write("attempts", move |tx| {
+                let mut seen = vec![tx.attempts(&known, NOW)?];
+                tx.save_attempts(&known, &paused, NOW)?;
+                seen.push(tx.attempts(&known, NOW)?);
+                tx.save_attempts(&known, &counted, NOW)?;
+                seen.push(tx.attempts(&known, NOW)?);
+                seen.push(tx.attempts(&other, NOW)?);
                 Ok(seen)
             })
             .await
             .unwrap();
-        assert_eq!(seen, [Failures::NONE, paused, counted, Failures::NONE]);
+        assert_eq!(seen, [AttemptCounter::NONE, paused, counted, AttemptCounter::NONE]);
+    }
+
+    /// Bound to the account, for its time, so many of each account; ended one by one or together.
+    async fn known_browsers(place: &Place) {
+        let store = place.open().await;
+        let (one, two) = (People::new(&store).await.prescriber, People::new(&store).await.prescriber);
+        let browsers: [[u8; 32]; 4] = [random(), random(), random(), random()];
+        let seen = store
+            .write("known_browsers", move |tx| {
+                let known = |tx: &mut Tx<'_>, person| -> Result<Vec<bool>, Error> {
+                    let known = browsers.iter().map(|it| tx.is_known_browser(it, Some(person), NOW));
+                    known.collect()
+                };
+                let until = NOW.plus_seconds(1);
+                let mut seen = vec![];
+                // One secret, two accounts: a computer that people share.
+                for (second, browser) in (0..).zip(&browsers) {
+                    tx.know_browser(browser, one, NOW.plus_seconds(second), until, 3)?;
+                }
+                tx.know_browser(&browsers[0], two, NOW, until, 3)?;
+                seen.push((known(tx, one)?, known(tx, two)?));
+                assert!(!tx.is_known_browser(&browsers[1], None, NOW)?);
+                assert!(!tx.is_known_browser(&browsers[1], Some(one), until)?, "its time is over");
+                assert!(tx.is_browser_of_anybody(&browsers[0], NOW)?);
+                assert!(!tx.is_browser_of_anybody(&browsers[0], until)?);
+                // Used again: now another one is the oldest.
+                tx.know_browser(&browsers[1], one, NOW.plus_seconds(8), until, 3)?;
+                tx.know_browser(&browsers[0], one, NOW.plus_seconds(9), until, 3)?;
+                seen.push((known(tx, one)?, known(tx, two)?));
+                tx.forget_browser(&browsers[0], one)?;
+                seen.push((known(tx, one)?, known(tx, two)?));
+                assert_eq!(tx.forget_browsers_of(one, Some(&browsers[3]))?, 1);
+                seen.push((known(tx, one)?, known(tx, two)?));
+                assert_eq!(tx.forget_browsers_of(one, None)?, 1);
+                seen.push((known(tx, one)?, known(tx, two)?));
+                Ok(seen)
+            })
+            .await
+            .unwrap();
+        let of = |bits: &str| bits.chars().map(|bit| bit == '1').collect::<Vec<_>>();
+        let wanted = ["0111", "1101", "0101", "0001", "0000"].map(|bits| (of(bits), of("1000")));
+        assert_eq!(seen, wanted);
+    }
+
+    /// Told once a day of wrong passcodes, and only of so many.
+    async fn wrong_passcodes_are_told_once_a_day(place: &Place) {
+        let store = place.open().await;
+        let people = People::new(&store).await;
+        let id = people.prescriber;
+        let counted = move |in_a_day, began: i64| PasscodeFailures {
+            in_a_day,
+            day_began: Some(NOW.plus_seconds(began)),
+            ..PasscodeFailures::NONE
+        };
+        store
+            .write("wrong", move |tx| {
+                let untold = |tx: &mut Tx<'_>| tx.wrong_passcodes_untold(10, NOW);
+                assert!(!tx.wrong_passcodes_told(id)?, "there is nothing to tell");
+                tx.save_prescriber_failures(id, &counted(9, 1))?;
+                assert_eq!(untold(tx)?, []);
+                tx.save_prescriber_failures(id, &counted(10, 1))?;
+                assert_eq!(untold(tx)?, [(id, 10)]);
+                assert!(tx.wrong_passcodes_told(id)? && !tx.wrong_passcodes_told(id)?);
+                tx.save_prescriber_failures(id, &counted(20, 1))?;
+                assert_eq!(untold(tx)?, []);
+                tx.save_prescriber_failures(id, &counted(12, 2))?;
+                assert_eq!(untold(tx)?, [(id, 12)]);
+                tx.close_account(id)?;
+                assert_eq!(untold(tx)?, []);
+                Ok(())
+            })
+            .await
+            .unwrap();
     }
 
     async fn staff_and_ehr_users(place: &Place) {
@@ -423,7 +506,11 @@ on_both! {
                 wanted.push(owner.token(&store).await.credential);
             }
         }
-        let failures = Failures { count: 2, blocked_until: Some(NOW) };
+        let failures = PasscodeFailures {
+            in_a_row: Failures { count: 2, blocked_until: Some(NOW) },
+            in_a_day: 3,
+            day_began: Some(NOW.plus_seconds(-9)),
+        };
         let asked = wanted.clone();
         let signing = TokenModel {
             code: ModelCode::known(ModelCode::AUTHENTICATOR),
@@ -453,7 +540,7 @@ on_both! {
             let alone = stored(&store, credential).await.token;
             assert_eq!(facts(&row.token), facts(&alone), "many rows read like one");
             let mine = row.token.prescriber == Some(people.prescriber);
-            assert_eq!(*counted, if mine { Failures::NONE } else { failures });
+            assert_eq!(*counted, if mine { PasscodeFailures::NONE } else { failures });
         }
     }
 
@@ -625,6 +712,9 @@ on_both! {
                 kind: event.kind,
                 success: event.outcome == Outcome::Success,
                 actor: event.actor.code().to_owned(),
+                actor_id: event.actor.id_bytes().copied(),
+                actor_name: (event.actor == Actor::Person(people.prescriber))
+                    .then(|| "Ada Moreno".to_owned()),
                 token: event.token,
                 purpose: event.purpose.map(|purpose| purpose.code().to_owned()),
                 reason: event.reason.map(str::to_owned),

@@ -4,7 +4,7 @@ use countersign_store::{Error, Patient, Session, Stage};
 
 use crate::support::{NOW, People, Place, facts, hex, new_token, random, row_of, stored};
 
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "instance",
     "practice",
     "prescriber",
@@ -15,6 +15,7 @@ const TABLES: [&str; 13] = [
     "token",
     "session",
     "sign_in_pause",
+    "known_browser",
     "api_key",
     "audit_event",
     "schema_version",
@@ -41,7 +42,7 @@ async fn is_in_database(place: &Place, secret: &[u8]) -> bool {
 }
 
 on_both! {
-    /// Shows: N-05
+    /// Shows: N-05, H-164.312-a2iv
     async fn seeds_keys_and_patients_are_sealed(place: &Place) {
         let store = place.open().await;
         let people = People::new(&store).await;

@@ -1,7 +1,7 @@
 //! One closure, one fate: its changes are kept or undone together, its reply waits for the commit,
 //! and nobody else's work suffers.
 
-use countersign_domain::EventKind;
+use countersign_domain::{EventKind, PracticeId};
 use countersign_store::{Error, Store, Tx};
 
 use crate::support::{Gate, NOW, append_many, event, is_waiting, named, on_sqlite, seen, started};
@@ -12,19 +12,14 @@ async fn there(store: &Store, name: &'static str) -> bool {
     all.iter().any(|(_, found)| found == name)
 }
 
-/// A write that makes a practice, and one that makes a practice of the same ID under another name: the second waits
-/// for the first to end, and fails only if the first was committed.
-fn twice(
+/// A write that makes the practice with this ID. A second one with the same ID waits for the first to end, and fails
+/// only if the first was committed.
+fn making(
+    id: PracticeId,
     name: &str,
-) -> (
-    impl FnMut(&mut Tx<'_>) -> Result<(), Error> + Send + 'static,
-    impl FnMut(&mut Tx<'_>) -> Result<(), Error> + Send + 'static,
-) {
-    let (id, name) = (new_id!(PracticeId), name.to_owned());
-    (
-        move |tx: &mut Tx<'_>| tx.create_practice(id, &name, NOW),
-        move |tx: &mut Tx<'_>| tx.create_practice(id, "the same once more", NOW),
-    )
+) -> impl FnMut(&mut Tx<'_>) -> Result<(), Error> + Send + 'static {
+    let name = name.to_owned();
+    move |tx| tx.create_practice(id, &name, NOW)
 }
 
 on_both! {
@@ -95,8 +90,8 @@ on_both! {
 
     async fn an_answer_that_comes_too_late_is_unknown_and_the_work_stands(place: &Place) {
         let store = place.open().await;
-        let (work, again) = twice("late");
-        let (gate, work) = Gate::around(work);
+        let id = new_id!(PracticeId);
+        let (gate, work) = Gate::around(making(id, "late"));
         // The clock of this runtime jumps to the next deadline whenever everything waits.
         let late = std::thread::spawn({
             let store = store.clone();
@@ -113,20 +108,20 @@ on_both! {
         assert!(matches!(late, Error::OutcomeUnknown(_)), "{late:?}");
         assert_eq!(seen(place, "late").await, 0);
         gate.go_on.send(()).unwrap();
-        assert!(place.open().await.write("again", again).await.is_err());
+        assert!(place.open().await.write("again", making(id, "again")).await.is_err());
         assert_eq!(seen(place, "late").await, 1);
     }
 
     async fn a_client_that_left_does_not_undo_its_write(place: &Place) {
         let (store, other) = (place.open().await, place.open().await);
-        let (work, again) = twice("left");
-        let (gate, work) = Gate::around(work);
+        let id = new_id!(PracticeId);
+        let (gate, work) = Gate::around(making(id, "left"));
         let answer = started(store.write("left", work)).await;
         gate.reached.await.unwrap();
         drop(answer);
         gate.go_on.send(()).unwrap();
         drop(store);
-        assert!(other.write("again", again).await.is_err(), "the write was undone");
+        assert!(other.write("again", making(id, "again")).await.is_err(), "the write was undone");
         assert_eq!(seen(place, "left").await, 1);
     }
 

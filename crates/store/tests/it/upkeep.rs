@@ -1,11 +1,47 @@
 //! What runs out is removed, and nothing else; the database's clock is compared with ours.
 
-use countersign_domain::{DisableReason, Failures, Timestamp, TokenState};
-use countersign_store::{Pairing, Session, Stage};
+use countersign_domain::{
+    AttemptCounter, DisableReason, Failures, InternalCode, Timestamp, TokenState,
+};
+use countersign_store::{Pairing, Session, Stage, Tx};
 
 use crate::support::{NOW, People, new_token, random};
 
 on_both! {
+    /// An internal code is one person's for good, a person has one at a time, and the codes of a practice are its own.
+    async fn an_internal_code_stays_its_persons(place: &Place) {
+        let store = place.open().await;
+        let (people, others) = (People::new(&store).await, People::new(&store).await);
+        let (one, two) = (people.prescriber, others.prescriber);
+        let set = async |practice, person, code: &'static str, at: Timestamp| {
+            let write = move |tx: &mut Tx<'_>| {
+                let code: Option<InternalCode> = code.parse().ok();
+                tx.set_internal_code(practice, person, code.as_ref(), one, at)
+            };
+            store.write("code", write).await.unwrap()
+        };
+        let code = async |practice, person| {
+            let found = store.read("code", move |tx| tx.internal_code(practice, person)).await;
+            found.unwrap().map(|code| code.to_string()).unwrap_or_default()
+        };
+        let at = |seconds| NOW.plus_seconds(seconds);
+        assert!(set(people.practice, one, "012", at(0)).await);
+        assert!(set(people.practice, one, "012", at(1)).await, "the same again");
+        assert!(!set(people.practice, two, "012", at(2)).await, "taken");
+        assert!(set(others.practice, two, "012", at(2)).await, "of another practice");
+        assert!(set(people.practice, one, "A1", at(3)).await);
+        assert_eq!(code(people.practice, one).await, "A1");
+        assert!(!set(people.practice, two, "012", at(4)).await, "it was somebody's");
+        assert!(set(people.practice, one, "", at(5)).await);
+        assert_eq!(code(people.practice, one).await, "");
+        assert!(set(people.practice, one, "012", at(6)).await, "back to its person");
+        let practice = people.practice;
+        let all = store.read("codes", move |tx| tx.internal_codes(practice)).await.unwrap();
+        let all: Vec<_> = all.iter().map(|it| (it.code.as_str(), it.entered, it.ended)).collect();
+        assert_eq!(all, [("012", at(6), None), ("A1", at(3), Some(at(5)))]);
+        assert_eq!(code(others.practice, two).await, "012");
+    }
+
     /// A pairing goes with its token, however soon that goes, and by itself an hour after its end.
     async fn a_pairing_never_holds_up_the_rest(place: &Place) {
         let store = place.open().await;
@@ -82,6 +118,7 @@ on_both! {
             (random(), counted, before),
         ];
         let (old_launch, launch) = (random(), random());
+        let (old_browser, browser): ([u8; 32], [u8; 32]) = (random(), random());
         let credentials = [&old, &spoilt, &fresh, &at_the_edge, &disabled, &kept]
             .map(|token| token.credential.clone());
         store
@@ -92,7 +129,11 @@ on_both! {
                 tx.create_session(&session(before), &random())?;
                 tx.create_session(&session(NOW.plus_seconds(1)), &random())?;
                 for (npi, failures, at) in &pauses {
-                    tx.save_sign_in_failures(npi, failures, *at)?;
+                    let counter = AttemptCounter { failures: *failures, under_way_until: None };
+                    tx.save_attempts(npi, &counter, *at)?;
+                }
+                for (browser, expires) in [(&old_browser, before), (&browser, NOW)] {
+                    tx.know_browser(browser, people.prescriber, day_ago, expires, 10)?;
                 }
                 assert!(tx.use_launch(&old_launch, day_ago)?);
                 // Run out here, but not yet by the clock of a server that is behind.
@@ -101,8 +142,8 @@ on_both! {
             })
             .await
             .unwrap();
-        // Two tokens, two pauses, one launch; sessions are told one by one.
-        assert_eq!(store.write("purge", |tx| tx.purge(NOW)).await.unwrap(), 5);
+        // Two tokens, two pauses, one launch, one browser; sessions are told one by one.
+        assert_eq!(store.write("purge", |tx| tx.purge(NOW)).await.unwrap(), 6);
         assert_eq!(store.write("purge", |tx| tx.purge(NOW)).await.unwrap(), 0);
         let end = || store.write("end", |tx| tx.end_expired_sessions(NOW));
         assert_eq!(end().await.unwrap(), [(people.practice, Some(people.prescriber))]);
@@ -115,7 +156,7 @@ on_both! {
                 }
                 let mut failures = Vec::new();
                 for (npi, ..) in &pauses {
-                    failures.push(tx.sign_in_failures(npi, NOW)?);
+                    failures.push(tx.attempts(npi, NOW)?.failures);
                 }
                 let used = (tx.use_launch(&launch, NOW)?, tx.use_launch(&old_launch, NOW)?);
                 Ok((tokens, failures, used))

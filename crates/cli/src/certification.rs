@@ -1,0 +1,167 @@
+//! `countersign admin add-report`, `reports` and `noncompliance`: what the operator enters of audits and of notices
+//! that the program no longer meets the requirements (21 CFR 1311.300, 1311.302).
+
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use countersign_domain::{
+    Date,
+    certification::{BuildId, MOST_DOCUMENT_BYTES, ReportFacts, ReportKind, Version},
+    is_unseen,
+};
+use countersign_server::app::{App, At, MOST_REASON_CHARS, NewReport};
+use countersign_store::{NoncomplianceNotice, Report};
+use data_encoding::HEXLOWER;
+
+use crate::release;
+
+/// A report, as the command line has it.
+#[derive(Debug, Args)]
+pub(crate) struct AddReport {
+    /// ID that the auditor gave it; a release manifest names it
+    #[arg(long)]
+    id: String,
+    /// `audit` or `certification`
+    #[arg(long)]
+    kind: ReportKind,
+    /// Who has audited or certified
+    #[arg(long)]
+    auditor: String,
+    /// Day on which it was issued, such as 2026-03-01
+    #[arg(long)]
+    issued: Date,
+    /// Last day on which it holds: at most two years later
+    #[arg(long)]
+    expires: Date,
+    /// The report: PDF or plain text, at most 4 MiB
+    #[arg(long)]
+    file: PathBuf,
+    /// SHA-256 of a build that it covers, in hexadecimal; can be given again
+    #[arg(long)]
+    build: Vec<BuildId>,
+    /// A binary that it covers; can be given again
+    #[arg(long)]
+    binary: Vec<PathBuf>,
+    /// Who enters it: your name
+    #[arg(long)]
+    by: String,
+}
+
+/// A notice of non-compliance, as the command line has it.
+#[derive(Debug, Args)]
+pub(crate) struct AddNotice {
+    /// Who has given notice, such as the provider of the program or its auditor
+    #[arg(long)]
+    from: String,
+    /// What is wrong; it is shown to everybody
+    #[arg(long)]
+    reason: String,
+    /// The last version that is concerned; without it, the version of this program
+    #[arg(long)]
+    through: Option<Version>,
+    /// Who enters it: your name
+    #[arg(long)]
+    by: String,
+}
+
+/// A text for a record and for pages: one line of visible characters.
+fn line(text: &str, name: &str, most: usize) -> anyhow::Result<String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > most || text.contains(is_unseen) {
+        bail!("--{name} must be 1 to {most} characters on one line");
+    }
+    Ok(text.to_owned())
+}
+
+/// The document, never more of it than fits.
+fn document(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let about = || path.display().to_string();
+    let file = File::open(path).with_context(about)?;
+    let most = u64::try_from(MOST_DOCUMENT_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes).with_context(about)?;
+    Ok(bytes)
+}
+
+pub(crate) async fn add_report(app: &App, it: AddReport, at: At) -> anyhow::Result<String> {
+    let mut builds = it.build;
+    for path in &it.binary {
+        builds.push(release::build_of(path)?);
+    }
+    builds.sort();
+    builds.dedup();
+    let new = NewReport {
+        facts: ReportFacts {
+            name: it.id.trim().to_owned(),
+            kind: it.kind,
+            auditor: it.auditor.trim().to_owned(),
+            issued: it.issued,
+            expires: it.expires,
+        },
+        builds,
+        document: document(&it.file)?,
+        by: line(&it.by, "by", 40)?,
+    };
+    let entered = app.enter_report(new, at).await?;
+    let report = entered.map_err(anyhow::Error::from)?;
+    Ok(format!(
+        "Entered. Each practice acknowledges it, and each practitioner reads it, before the next signature.\n{}",
+        report_line(&report)
+    ))
+}
+
+fn report_line(report: &Report) -> String {
+    let facts = &report.facts;
+    let builds: Vec<String> =
+        report.builds.iter().map(|build| format!("    build {build}\n")).collect();
+    format!(
+        "{}  {} of {}, {} to {}, document SHA-256 {}\n{}",
+        facts.name,
+        facts.kind.code(),
+        facts.auditor,
+        facts.issued,
+        facts.expires,
+        HEXLOWER.encode(&report.sha256),
+        builds.concat()
+    )
+}
+
+fn notice_line(it: &NoncomplianceNotice) -> String {
+    let state = match it.ended {
+        None => "open: nothing is signed".to_owned(),
+        Some(at) => format!("ended {}", at.minute_text()),
+    };
+    format!(
+        "non-compliance through version {}, entered {}, {state}. From {}: {}\n",
+        it.through,
+        it.entered.minute_text(),
+        it.source,
+        it.reason
+    )
+}
+
+pub(crate) async fn reports(app: &App) -> anyhow::Result<String> {
+    let reports: String = app.reports().await?.iter().map(report_line).collect();
+    let notices: String = app.noncompliance().await?.iter().map(notice_line).collect();
+    Ok(if reports.is_empty() && notices.is_empty() {
+        "No report and no notice of non-compliance is entered.\n".to_owned()
+    } else {
+        format!("{reports}{notices}")
+    })
+}
+
+pub(crate) async fn add_notice(app: &App, it: AddNotice, at: At) -> anyhow::Result<String> {
+    let source = line(&it.from, "from", 80)?;
+    let reason = line(&it.reason, "reason", MOST_REASON_CHARS)?;
+    let by = line(&it.by, "by", 40)?;
+    let through = it.through.map_or_else(release::version, Ok)?;
+    app.enter_noncompliance(source, reason, through, by, at).await?;
+    Ok(format!(
+        "Recorded. Nothing is signed in any practice with version {through} or an older one. Install a newer build that a release manifest lists; nothing else ends this.\n"
+    ))
+}

@@ -1,0 +1,395 @@
+//! Audit and certification reports of builds, and notices that a build no longer meets the requirements
+//! (21 CFR 1311.300, 1311.302, 1311.102(d), (g)-(i)).
+
+use std::{fmt, str::FromStr};
+
+use thiserror::Error;
+
+use crate::{Date, is_unseen};
+
+/// Longest document of a report, in bytes: 4 MiB.
+pub const MOST_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
+/// Longest name of a report or an auditor, in characters.
+const MOST_NAME_CHARS: usize = 80;
+/// For how many years a report holds at most (21 CFR 1311.300(a)).
+const MOST_YEARS: i16 = 2;
+
+/// Why a report is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ReportError {
+    /// A name that is empty, too long, or not on one line.
+    #[error("the report's ID and the auditor are 1 to 80 characters on one line")]
+    Name,
+    /// Neither word.
+    #[error("a report is an `audit` or a `certification`")]
+    Kind,
+    /// The days are in the wrong order.
+    #[error("a report expires after the day on which it was issued")]
+    Order,
+    /// It would hold for too long.
+    #[error("a report holds for two years at most (21 CFR 1311.300(a))")]
+    TooLong,
+    /// It was not issued yet.
+    #[error("the report is dated in the future")]
+    Future,
+    /// It would hold no more.
+    #[error("the report has expired already")]
+    Expired,
+    /// An empty document.
+    #[error("the file of the report is empty")]
+    Empty,
+    /// A document that is too large.
+    #[error("the file of the report is larger than 4 MiB")]
+    Large,
+    /// Neither PDF nor text.
+    #[error("the file of the report is neither a PDF nor plain text in UTF-8")]
+    Format,
+    /// Not the digest of a build.
+    #[error("a build is named by its SHA-256: 64 hexadecimal digits")]
+    Build,
+    /// It covers nothing.
+    #[error("a report covers one build at least")]
+    NoBuild,
+}
+
+/// What kind of report it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportKind {
+    /// A third-party audit (21 CFR 1311.300(a)-(d)).
+    Audit,
+    /// A certification by an organization that the DEA has approved (21 CFR 1311.300(e)).
+    Certification,
+}
+
+impl ReportKind {
+    /// Stable word for the row and the command.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Audit => "audit",
+            Self::Certification => "certification",
+        }
+    }
+
+    /// Words for pages.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Audit => "Audit report (21 CFR 1311.300(a))",
+            Self::Certification => "Certification report (21 CFR 1311.300(e))",
+        }
+    }
+}
+
+impl FromStr for ReportKind {
+    type Err = ReportError;
+
+    fn from_str(text: &str) -> Result<Self, ReportError> {
+        [Self::Audit, Self::Certification]
+            .into_iter()
+            .find(|kind| kind.code() == text)
+            .ok_or(ReportError::Kind)
+    }
+}
+
+/// How the document of a report is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportFormat {
+    /// PDF.
+    Pdf,
+    /// Plain text in UTF-8.
+    Text,
+}
+
+impl ReportFormat {
+    /// The format of a document, judged by its content.
+    ///
+    /// # Errors
+    ///
+    /// Where it is empty, longer than [`MOST_DOCUMENT_BYTES`], or neither PDF nor text.
+    pub fn of(document: &[u8]) -> Result<Self, ReportError> {
+        if document.is_empty() {
+            return Err(ReportError::Empty);
+        }
+        if document.len() > MOST_DOCUMENT_BYTES {
+            return Err(ReportError::Large);
+        }
+        if document.starts_with(b"%PDF-") {
+            return Ok(Self::Pdf);
+        }
+        let text = std::str::from_utf8(document).map_err(|_| ReportError::Format)?;
+        let control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{c}');
+        if text.contains(control) { Err(ReportError::Format) } else { Ok(Self::Text) }
+    }
+
+    /// The media type.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Pdf => "application/pdf",
+            Self::Text => "text/plain; charset=utf-8",
+        }
+    }
+
+    /// The end of a file's name.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Pdf => "pdf",
+            Self::Text => "txt",
+        }
+    }
+
+    /// The format with that media type.
+    pub fn from_media_type(text: &str) -> Option<Self> {
+        [Self::Pdf, Self::Text].into_iter().find(|format| format.media_type() == text)
+    }
+}
+
+/// What a report says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportFacts {
+    /// The ID that its auditor gave it; a release manifest names it.
+    pub name: String,
+    /// Audit or certification.
+    pub kind: ReportKind,
+    /// Who has audited or certified.
+    pub auditor: String,
+    /// The day on which it was issued.
+    pub issued: Date,
+    /// The last day on which it holds; it is counted in the time zone of each practice.
+    pub expires: Date,
+}
+
+impl ReportFacts {
+    /// Whether it can be entered on a day.
+    ///
+    /// # Errors
+    ///
+    /// The first fact that is wrong.
+    pub fn check(&self, today: Date) -> Result<(), ReportError> {
+        for name in [&self.name, &self.auditor] {
+            let long = name.chars().count() > MOST_NAME_CHARS;
+            if name.trim().is_empty() || long || name.contains(is_unseen) {
+                return Err(ReportError::Name);
+            }
+        }
+        if self.issued > today {
+            Err(ReportError::Future)
+        } else if self.expires <= self.issued {
+            Err(ReportError::Order)
+        } else if self.expires > self.issued.plus_years(MOST_YEARS) {
+            Err(ReportError::TooLong)
+        } else if self.expires < today {
+            Err(ReportError::Expired)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether it holds on a day.
+    pub fn holds(&self, today: Date) -> bool {
+        self.issued <= today && today <= self.expires
+    }
+}
+
+/// A build, by the SHA-256 of its binary in lower-case hexadecimal; one that no manifest lists, by its version.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BuildId(String);
+
+impl BuildId {
+    /// A build that no release manifest lists.
+    pub fn unlisted(version: Version) -> Self {
+        Self(format!("unlisted {version}"))
+    }
+
+    /// The text of the row.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// As a row has it.
+    pub fn from_row(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl FromStr for BuildId {
+    type Err = ReportError;
+
+    fn from_str(text: &str) -> Result<Self, ReportError> {
+        let text = text.trim().to_ascii_lowercase();
+        if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            Ok(Self(text))
+        } else {
+            Err(ReportError::Build)
+        }
+    }
+}
+
+impl fmt::Display for BuildId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A version of the program: three numbers with dots between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version([u32; 3]);
+
+/// Not three numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a version is three numbers with dots between them, such as 1.4.0")]
+pub struct VersionError;
+
+impl Version {
+    /// A version of its three numbers.
+    pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
+        Self([major, minor, patch])
+    }
+}
+
+impl FromStr for Version {
+    type Err = VersionError;
+
+    fn from_str(text: &str) -> Result<Self, VersionError> {
+        let mut numbers = text.split('.').map(|part| {
+            let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+            part.parse::<u32>().ok().filter(|_| digits).ok_or(VersionError)
+        });
+        let mut next = || numbers.next().unwrap_or(Err(VersionError));
+        let version = Self([next()?, next()?, next()?]);
+        if numbers.next().is_some() { Err(VersionError) } else { Ok(version) }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [major, minor, patch] = self.0;
+        write!(f, "{major}.{minor}.{patch}")
+    }
+}
+
+/// The build that runs, as far as certification goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningBuild {
+    /// Its version.
+    pub version: Version,
+    /// Which build it is.
+    pub id: BuildId,
+    /// A signed release manifest lists it, and names this report; none where no manifest lists it.
+    pub listed: Option<String>,
+}
+
+impl RunningBuild {
+    /// Whether a notice of non-compliance, which is about all builds up to and including a version, keeps this
+    /// build from signing. Only a newer build that a release manifest lists is free of it: that manifest is the
+    /// word that the program is compliant again, and running that build is the update (21 CFR 1311.102(i),
+    /// 1311.302(b)).
+    pub fn is_stopped_by(&self, through: Version) -> bool {
+        self.listed.is_none() || self.version <= through
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> Date {
+        text.parse().unwrap()
+    }
+
+    fn facts() -> ReportFacts {
+        ReportFacts {
+            name: "R-2026-17".to_owned(),
+            kind: ReportKind::Audit,
+            auditor: "Example Auditors LLP".to_owned(),
+            issued: day("2026-03-01"),
+            expires: day("2028-03-01"),
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_report_is_named() {
+        let today = day("2026-03-01");
+        facts().check(today).unwrap();
+        for (wrong, change) in [
+            (ReportError::Name, (|it| it.name.clear()) as fn(&mut ReportFacts)),
+            (ReportError::Name, |it| it.auditor = "x".repeat(81)),
+            (ReportError::Name, |it| it.auditor = "a\u{202e}b".to_owned()),
+            (ReportError::Future, |it| it.issued = day("2026-03-02")),
+            (ReportError::Order, |it| it.expires = it.issued),
+            (ReportError::TooLong, |it| it.expires = day("2028-03-02")),
+        ] {
+            let mut it = facts();
+            change(&mut it);
+            assert_eq!(it.check(today), Err(wrong), "{it:?}");
+        }
+        assert_eq!(facts().check(day("2028-03-02")), Err(ReportError::Expired));
+    }
+
+    #[test]
+    fn a_report_holds_through_its_last_day() {
+        let it = facts();
+        for (today, holds) in [
+            ("2026-02-28", false),
+            ("2026-03-01", true),
+            ("2028-03-01", true),
+            ("2028-03-02", false),
+        ] {
+            assert_eq!(it.holds(day(today)), holds, "{today}");
+        }
+    }
+
+    #[test]
+    fn a_document_is_a_pdf_or_text_of_bounded_size() {
+        assert_eq!(ReportFormat::of(b"%PDF-1.7\n\x00\xff"), Ok(ReportFormat::Pdf));
+        assert_eq!(
+            ReportFormat::of("Rapport d'audit: \u{e9}\n".as_bytes()),
+            Ok(ReportFormat::Text)
+        );
+        assert_eq!(ReportFormat::of(b""), Err(ReportError::Empty));
+        assert_eq!(ReportFormat::of(b"MZ\x00\x01"), Err(ReportError::Format));
+        assert_eq!(ReportFormat::of(b"\xff\xfe"), Err(ReportError::Format));
+        let most = vec![b'a'; MOST_DOCUMENT_BYTES];
+        assert_eq!(ReportFormat::of(&most), Ok(ReportFormat::Text));
+        assert_eq!(ReportFormat::of(&[most, vec![b'a']].concat()), Err(ReportError::Large));
+        for format in [ReportFormat::Pdf, ReportFormat::Text] {
+            assert_eq!(ReportFormat::from_media_type(format.media_type()), Some(format));
+        }
+    }
+
+    #[test]
+    fn versions_are_ordered_as_numbers() {
+        let version = |text: &str| text.parse::<Version>();
+        assert!(version("0.10.0").unwrap() > version("0.9.9").unwrap());
+        assert_eq!(version("1.2.3").unwrap().to_string(), "1.2.3");
+        for text in ["", "1", "1.2", "1.2.3.4", "1.2.x", "+1.2.3", "1.2.-3", "1.2.99999999999"] {
+            assert_eq!(version(text), Err(VersionError), "{text}");
+        }
+    }
+
+    /// Shows: R-1311.102-i
+    #[test]
+    fn only_a_newer_listed_build_is_free_of_a_notice() {
+        let build = |version: Version, listed: bool| RunningBuild {
+            version,
+            id: BuildId::unlisted(version),
+            listed: listed.then(|| "R-2026-17".to_owned()),
+        };
+        let through = Version::new(0, 9, 1);
+        for (version, listed, stopped) in [
+            (Version::new(0, 9, 0), true, true),
+            (through, true, true),
+            (Version::new(0, 9, 2), true, false),
+            (Version::new(0, 9, 2), false, true),
+        ] {
+            assert_eq!(build(version, listed).is_stopped_by(through), stopped, "{version}");
+        }
+    }
+
+    #[test]
+    fn a_build_is_named_by_a_digest() {
+        let digest = "AB".repeat(32);
+        assert_eq!(digest.parse::<BuildId>().unwrap().as_str(), "ab".repeat(32));
+        for text in ["", "ab", &"xy".repeat(32)] {
+            assert_eq!(text.parse::<BuildId>(), Err(ReportError::Build), "{text}");
+        }
+    }
+}

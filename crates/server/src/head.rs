@@ -1,0 +1,550 @@
+//! Strict reading of what frames a request (RFC 9112, sections 2, 5 and 6).
+//!
+//! hyper takes some heads that a proxy may read in another way: a line that ends with LF alone, two equal
+//! lengths. Where two readers disagree on where a request ends, one client can put words into the mouth of
+//! another (request smuggling). So every byte passes here first, and what is ambiguous is answered with 400.
+
+use std::{
+    io::IoSlice,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Most bytes of a head.
+const HEAD_MAX: usize = 64 * 1024;
+/// Most bytes of the line before a chunk.
+const CHUNK_LINE_MAX: usize = 1_024;
+
+/// What is wrong with the framing of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum HeadFault {
+    #[error("a line ends with LF alone")]
+    BareLf,
+    #[error("a CR without LF")]
+    BareCr,
+    #[error("a control character")]
+    Control,
+    #[error("a line begins with a blank")]
+    Folded,
+    #[error("a field has no name, or a name with a blank or another character that no name has")]
+    Name,
+    #[error("the first line is not method, target and version with one space between them")]
+    RequestLine,
+    #[error("the method CONNECT")]
+    Connect,
+    #[error("Content-Length more than once, or not a number")]
+    Length,
+    #[error("Transfer-Encoding other than chunked, more than once, or with HTTP/1.0")]
+    Encoding,
+    #[error("Content-Length together with Transfer-Encoding")]
+    LengthAndEncoding,
+    #[error("the head is longer than 64 KiB")]
+    TooLong,
+    #[error("a chunk is not framed as RFC 9112 says")]
+    Chunk,
+}
+
+impl HeadFault {
+    const fn status(self) -> &'static str {
+        match self {
+            Self::TooLong => "431 Request Header Fields Too Large",
+            _ => "400 Bad Request",
+        }
+    }
+}
+
+/// What the next byte belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// The first line, before which one empty line is skipped (RFC 9112, 2.2).
+    Request {
+        skipped: bool,
+    },
+    Field,
+    Body {
+        left: u64,
+    },
+    ChunkSize,
+    Chunk {
+        left: u64,
+    },
+    /// The line end behind a chunk.
+    ChunkEnd,
+    Trailer,
+}
+
+/// Follows requests byte by byte.
+#[derive(Debug)]
+struct Framing {
+    part: Part,
+    line: Vec<u8>,
+    head_bytes: usize,
+    http10: bool,
+    length: Option<u64>,
+    chunked: bool,
+}
+
+impl Framing {
+    fn new() -> Self {
+        Self {
+            part: Part::Request { skipped: false },
+            line: Vec::new(),
+            head_bytes: 0,
+            http10: false,
+            length: None,
+            chunked: false,
+        }
+    }
+
+    /// Reads on. At a fault: how many of these bytes are good, and what is wrong with the next.
+    fn feed(&mut self, bytes: &[u8]) -> Result<(), (usize, HeadFault)> {
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            match &mut self.part {
+                Part::Body { left } | Part::Chunk { left } => {
+                    let here = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    *left -= here as u64;
+                    at += here;
+                    if *left == 0 {
+                        self.part = match self.part {
+                            Part::Chunk { .. } => Part::ChunkEnd,
+                            _ => Part::Request { skipped: false },
+                        };
+                    }
+                }
+                _ => {
+                    let Some(byte) = rest.first() else { break };
+                    self.byte(*byte).map_err(|fault| (at, fault))?;
+                    at += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn in_head(&self) -> bool {
+        matches!(self.part, Part::Request { .. } | Part::Field)
+    }
+
+    /// A byte of a line.
+    fn byte(&mut self, byte: u8) -> Result<(), HeadFault> {
+        let after_cr = self.line.last() == Some(&b'\r');
+        match byte {
+            b'\n' if after_cr => {
+                self.line.pop();
+                let line = std::mem::take(&mut self.line);
+                self.end_of_line(&line)?;
+                // The room is kept for the next line.
+                self.line = line;
+                self.line.clear();
+                return Ok(());
+            }
+            b'\n' => return Err(HeadFault::BareLf),
+            _ if after_cr => return Err(HeadFault::BareCr),
+            0..=0x1f | 0x7f if !matches!(byte, b'\r' | b'\t') => return Err(HeadFault::Control),
+            _ => {}
+        }
+        self.head_bytes += 1;
+        let most = if self.in_head() { HEAD_MAX } else { CHUNK_LINE_MAX };
+        if self.head_bytes > most {
+            return Err(if self.in_head() { HeadFault::TooLong } else { HeadFault::Chunk });
+        }
+        self.line.push(byte);
+        Ok(())
+    }
+
+    fn end_of_line(&mut self, line: &[u8]) -> Result<(), HeadFault> {
+        match self.part {
+            Part::Request { skipped: false } if line.is_empty() => {
+                self.part = Part::Request { skipped: true };
+            }
+            Part::Request { .. } => {
+                self.request_line(line)?;
+                self.part = Part::Field;
+            }
+            Part::Field if line.is_empty() => self.end_of_head(),
+            Part::Field => self.field(line)?,
+            Part::ChunkSize => {
+                self.head_bytes = 0;
+                self.part = match chunk_size(line).ok_or(HeadFault::Chunk)? {
+                    0 => Part::Trailer,
+                    left => Part::Chunk { left },
+                };
+            }
+            Part::ChunkEnd if line.is_empty() => {
+                self.head_bytes = 0;
+                self.part = Part::ChunkSize;
+            }
+            Part::ChunkEnd => return Err(HeadFault::Chunk),
+            Part::Trailer if line.is_empty() => {
+                self.head_bytes = 0;
+                self.part = Part::Request { skipped: false };
+            }
+            Part::Trailer => {
+                let (name, _) = name_and_value(line)?;
+                if is(name, "content-length") || is(name, "transfer-encoding") {
+                    return Err(HeadFault::Chunk);
+                }
+            }
+            Part::Body { .. } | Part::Chunk { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn request_line(&mut self, line: &[u8]) -> Result<(), HeadFault> {
+        let mut parts = line.split(|byte| *byte == b' ');
+        let (Some(method), Some(target), Some(version), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(HeadFault::RequestLine);
+        };
+        let is_target = !target.is_empty() && !target.contains(&b'\t');
+        if !is_token(method) || !is_target {
+            return Err(HeadFault::RequestLine);
+        }
+        if method == b"CONNECT" {
+            return Err(HeadFault::Connect);
+        }
+        (self.http10, self.length, self.chunked) = (version == b"HTTP/1.0", None, false);
+        if !self.http10 && version != b"HTTP/1.1" {
+            return Err(HeadFault::RequestLine);
+        }
+        Ok(())
+    }
+
+    fn field(&mut self, line: &[u8]) -> Result<(), HeadFault> {
+        let (name, value) = name_and_value(line)?;
+        if is(name, "content-length") {
+            let length = decimal(value).ok_or(HeadFault::Length)?;
+            if self.length.replace(length).is_some() {
+                return Err(HeadFault::Length);
+            }
+        }
+        if is(name, "transfer-encoding") {
+            if self.chunked || self.http10 || !is(value, "chunked") {
+                return Err(HeadFault::Encoding);
+            }
+            self.chunked = true;
+        }
+        if self.chunked && self.length.is_some() {
+            return Err(HeadFault::LengthAndEncoding);
+        }
+        Ok(())
+    }
+
+    fn end_of_head(&mut self) {
+        self.head_bytes = 0;
+        self.part = match (self.chunked, self.length) {
+            (true, _) => Part::ChunkSize,
+            (false, None | Some(0)) => Part::Request { skipped: false },
+            (false, Some(left)) => Part::Body { left },
+        };
+    }
+}
+
+fn is(text: &[u8], name: &str) -> bool {
+    text.eq_ignore_ascii_case(name.as_bytes())
+}
+
+/// A token (RFC 9110, 5.6.2).
+fn is_token(text: &[u8]) -> bool {
+    let in_token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    !text.is_empty() && text.iter().all(in_token)
+}
+
+fn name_and_value(line: &[u8]) -> Result<(&[u8], &[u8]), HeadFault> {
+    if matches!(line.first(), Some(b' ' | b'\t')) {
+        return Err(HeadFault::Folded);
+    }
+    let colon = line.iter().position(|byte| *byte == b':').ok_or(HeadFault::Name)?;
+    let (name, value) = line.split_at_checked(colon).ok_or(HeadFault::Name)?;
+    if !is_token(name) {
+        return Err(HeadFault::Name);
+    }
+    Ok((name, value.get(1..).unwrap_or_default().trim_ascii()))
+}
+
+fn decimal(digits: &[u8]) -> Option<u64> {
+    let digits = Some(digits).filter(|it| !it.is_empty() && it.iter().all(u8::is_ascii_digit))?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// The size of a chunk, whose extensions are skipped (RFC 9112, 7.1).
+fn chunk_size(line: &[u8]) -> Option<u64> {
+    let end = line.iter().position(|byte| *byte == b';').unwrap_or(line.len());
+    let digits = line.get(..end)?;
+    let fits = (1..=15).contains(&digits.len()) && digits.iter().all(u8::is_ascii_hexdigit);
+    if !fits {
+        return None;
+    }
+    u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// A connection whose requests are read strictly. At a fault hyper sees a byte that no head may hold and gives
+/// up; the client gets our answer in place of hyper's empty one.
+pub(crate) struct Strict<S> {
+    inner: S,
+    framing: Framing,
+    fault: Option<HeadFault>,
+    /// What is left of our answer; none before it is begun.
+    answer: Option<Vec<u8>>,
+}
+
+impl<S> Strict<S> {
+    pub(crate) fn new(inner: S) -> Self {
+        Self { inner, framing: Framing::new(), fault: None, answer: None }
+    }
+}
+
+/// The whole answer of a listener, which has no page at hand.
+pub(crate) fn plain_answer(status: &str, more: &str, text: &str) -> Vec<u8> {
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
+         Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{more}Connection: close\r\n\r\n{text}",
+        text.len()
+    )
+    .into_bytes()
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let this = self.get_mut();
+        if let Some(fault) = this.fault {
+            // Nothing more is read: what follows has no beginning that is certain.
+            return Poll::Ready(if this.framing.in_head() {
+                Ok(())
+            } else {
+                Err(std::io::Error::new(std::io::ErrorKind::InvalidData, fault))
+            });
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.inner).poll_read(cx, buffer))?;
+        let new = buffer.filled().get(before..).unwrap_or_default();
+        if let Err((good, fault)) = this.framing.feed(new) {
+            this.fault = Some(fault);
+            tracing::warn!(%fault, "a request was refused for its framing");
+            buffer.set_filled(before + good);
+            if this.framing.in_head() {
+                // There is room: the byte at fault was here.
+                buffer.put_slice(b"\0");
+            } else if good == 0 {
+                return Poll::Ready(Err(std::io::Error::new(
+                    std::io::ErrorKind::InvalidData,
+                    fault,
+                )));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Strict<S> {
+    /// Writes our answer in place of hyper's; hyper is told that its own was written.
+    fn write_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        theirs: usize,
+    ) -> Option<Poll<std::io::Result<usize>>> {
+        let fault = self.fault?;
+        let left = self.answer.get_or_insert_with(|| {
+            plain_answer(fault.status(), "", &format!("This request can't be read: {fault}.\n"))
+        });
+        while !left.is_empty() {
+            match Pin::new(&mut self.inner).poll_write(cx, left) {
+                Poll::Ready(Ok(0)) => {
+                    return Some(Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())));
+                }
+                Poll::Ready(Ok(written)) => drop(left.drain(..written.min(left.len()))),
+                Poll::Ready(Err(error)) => return Some(Poll::Ready(Err(error))),
+                Poll::Pending => return Some(Poll::Pending),
+            }
+        }
+        Some(Poll::Ready(Ok(theirs)))
+    }
+
+    /// Whether what hyper writes now is its own answer to a head that it could not read, which has no body: the
+    /// answer to an earlier request of the connection may come first.
+    fn is_their_refusal(&self, bytes: &[u8]) -> bool {
+        let has_content = || bytes.windows(13).any(|part| is(part, "content-type:"));
+        self.fault.is_some()
+            && (self.answer.is_some()
+                || (self.framing.in_head() && bytes.starts_with(b"HTTP/1.1 4") && !has_content()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let this = self.get_mut();
+        if this.is_their_refusal(bytes)
+            && let Some(answered) = this.write_answer(cx, bytes.len())
+        {
+            return answered;
+        }
+        Pin::new(&mut this.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        let this = self.get_mut();
+        let first = slices.iter().find(|slice| !slice.is_empty());
+        if first.is_some_and(|slice| this.is_their_refusal(slice)) {
+            let theirs = slices.iter().map(|slice| slice.len()).sum();
+            if let Some(answered) = this.write_answer(cx, theirs) {
+                return answered;
+            }
+        }
+        Pin::new(&mut this.inner).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Result<Part, HeadFault> {
+        let whole = {
+            let mut framing = Framing::new();
+            framing.feed(text.as_bytes()).map(|()| framing.part).map_err(|(_, fault)| fault)
+        };
+        // In pieces it is the same.
+        let mut framing = Framing::new();
+        let pieces = text.as_bytes().chunks(3).try_for_each(|piece| framing.feed(piece));
+        assert_eq!(pieces.map(|()| framing.part).map_err(|(_, fault)| fault), whole, "{text:?}");
+        whole
+    }
+
+    const START: Part = Part::Request { skipped: false };
+
+    #[test]
+    fn requests_follow_each_other() {
+        for text in [
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "\r\nGET /?q=%20 HTTP/1.0\r\n\r\n",
+            "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n\n\n\n\n\nGET / HTTP/1.1\r\n\r\n",
+            "POST /a HTTP/1.1\r\nContent-Length:0\r\n\r\nGET / HTTP/1.1\r\nX:\t\r\n\r\n",
+            "POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\n\n\0\r\r\nA;a=\"b\"\r\n0123456789\r\n0\r\nX: y\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+            "GET /caf\u{e9} HTTP/1.1\r\nX: caf\u{e9}\r\n\r\n",
+        ] {
+            assert_eq!(read(text), Ok(START), "{text:?}");
+        }
+        let more = read("POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n123");
+        assert_eq!(more, Ok(Part::Body { left: 7 }));
+    }
+
+    #[test]
+    fn what_two_readers_could_read_in_two_ways_is_refused() {
+        use HeadFault as F;
+        let head = |fields: &str| format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        let cases = [
+            ("GET / HTTP/1.1\nHost: a\r\n\r\n".to_owned(), F::BareLf),
+            ("GET / HTTP/1.1\r\nHost: a\n\r\n".to_owned(), F::BareLf),
+            ("GET / HTTP/1.1\r\nHost: a\r\n\n".to_owned(), F::BareLf),
+            ("\nGET / HTTP/1.1\r\n\r\n".to_owned(), F::BareLf),
+            ("\r\n\r\nGET / HTTP/1.1\r\n\r\n".to_owned(), F::RequestLine),
+            (head("X: a\rb\r\n"), F::BareCr),
+            (head("X: a\r\rb\r\n"), F::BareCr),
+            (head("X: a\0b\r\n"), F::Control),
+            (head("X: a\u{b}b\r\n"), F::Control),
+            (head("X: a\u{7f}b\r\n"), F::Control),
+            ("GET /\0 HTTP/1.1\r\n\r\n".to_owned(), F::Control),
+            (head("X: a\r\n b\r\n"), F::Folded),
+            (head("X: a\r\n\tb\r\n"), F::Folded),
+            ("GET / HTTP/1.1\r\n Host: a\r\n\r\n".to_owned(), F::Folded),
+            (head("X : a\r\n"), F::Name),
+            (head("X\t: a\r\n"), F::Name),
+            (head(": a\r\n"), F::Name),
+            (head("X\r\n"), F::Name),
+            (head("X(: a\r\n"), F::Name),
+            (head("Caf\u{e9}: a\r\n"), F::Name),
+            ("GET  / HTTP/1.1\r\n\r\n".to_owned(), F::RequestLine),
+            ("GET / HTTP/1.1 \r\n\r\n".to_owned(), F::RequestLine),
+            ("GET\t/ HTTP/1.1\r\n\r\n".to_owned(), F::RequestLine),
+            ("GET /a b HTTP/1.1\r\n\r\n".to_owned(), F::RequestLine),
+            ("GET /\r\n\r\n".to_owned(), F::RequestLine),
+            ("GET / HTTP/1.2\r\n\r\n".to_owned(), F::RequestLine),
+            ("GET / http/1.1\r\n\r\n".to_owned(), F::RequestLine),
+            ("PRI * HTTP/2.0\r\n\r\n".to_owned(), F::RequestLine),
+            ("CONNECT a:80 HTTP/1.1\r\n\r\n".to_owned(), F::Connect),
+            (head("Content-Length: 5\r\nContent-Length: 5\r\n"), F::Length),
+            (head("Content-Length: 5\r\ncontent-length: 6\r\n"), F::Length),
+            (head("Content-Length: 5, 5\r\n"), F::Length),
+            (head("Content-Length: +5\r\n"), F::Length),
+            (head("Content-Length: -1\r\n"), F::Length),
+            (head("Content-Length: 0x5\r\n"), F::Length),
+            (head("Content-Length: \r\n"), F::Length),
+            (head("Content-Length: 99999999999999999999\r\n"), F::Length),
+            (head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), F::LengthAndEncoding),
+            (head("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), F::LengthAndEncoding),
+            (head("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), F::Encoding),
+            (head("Transfer-Encoding: gzip, chunked\r\n"), F::Encoding),
+            (head("Transfer-Encoding: identity\r\n"), F::Encoding),
+            (head("Transfer-Encoding: xchunked\r\n"), F::Encoding),
+            (head("Transfer-Encoding:\r\n"), F::Encoding),
+            ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(), F::Encoding),
+            (format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(HEAD_MAX)), F::TooLong),
+            (head(&"X: y\r\n".repeat(HEAD_MAX / 4)), F::TooLong),
+        ];
+        for (text, fault) in cases {
+            assert_eq!(read(&text), Err(fault), "{text:.80?}");
+        }
+        let body = |body: &str| format!("{}{body}", head("Transfer-Encoding: chunked\r\n"));
+        for (chunks, fault) in [
+            ("3\nabc\r\n0\r\n\r\n", F::BareLf),
+            ("3\r\nabc\n0\r\n\r\n", F::BareLf),
+            ("3\r\nabcd\r\n0\r\n\r\n", F::Chunk),
+            ("0x3\r\nabc\r\n", F::Chunk),
+            (" 3\r\nabc\r\n", F::Chunk),
+            ("-3\r\nabc\r\n", F::Chunk),
+            ("\r\n", F::Chunk),
+            ("ffffffffffffffff\r\n", F::Chunk),
+            ("0\r\nContent-Length: 5\r\n\r\n", F::Chunk),
+            ("0\r\nX : 5\r\n\r\n", F::Name),
+            ("3;a=\0\r\nabc\r\n", F::Control),
+        ] {
+            assert_eq!(read(&body(chunks)), Err(fault), "{chunks:?}");
+        }
+        let extension = body(&format!("3;{}\r\nabc\r\n", "x".repeat(CHUNK_LINE_MAX)));
+        assert_eq!(read(&extension), Err(F::Chunk));
+    }
+
+    proptest! {
+        /// How the bytes are cut does not matter, and a request that is good is followed to its end.
+        #[test]
+        fn cuts_change_nothing(body in proptest::collection::vec(any::<u8>(), 0..200), cut in 1_usize..50) {
+            let head = format!("POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n", body.len());
+            let all = [head.as_bytes(), &body, b"GET / HTTP/1.1\r\n\r\n"].concat();
+            let mut framing = Framing::new();
+            for piece in all.chunks(cut) {
+                prop_assert_eq!(framing.feed(piece), Ok(()));
+            }
+            prop_assert_eq!(framing.part, START);
+        }
+    }
+}

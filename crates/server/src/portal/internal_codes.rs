@@ -1,0 +1,54 @@
+//! The console: the internal code with which somebody prescribes under the institution's DEA number.
+
+use axum::extract::Path;
+use countersign_domain::{InternalCode, console::ConsoleChange};
+
+use super::{
+    Ctx, Fields,
+    practice::{Asking, known, person_page, person_wrong, read, typed},
+};
+use crate::{
+    app::CodeEntered,
+    respond::{Out, see_other},
+};
+
+pub(super) async fn enter(
+    ctx: Ctx,
+    Path((practice, id)): Path<(String, String)>,
+    fields: Fields,
+) -> Out {
+    let known = known(&ctx, &practice).await?;
+    let (mut template, person) = person_page(&ctx, &known, &id).await?;
+    let Some(field) = template.code.as_mut().filter(|_| template.can_enter) else {
+        return Err(ctx.not_found());
+    };
+    *field = typed(&fields, "code", 40);
+    let code = match field.value.as_str() {
+        "" => None,
+        _ => read::<InternalCode>(field),
+    };
+    if field.error.is_some() {
+        return person_wrong(&ctx, &known, template, person).await;
+    }
+    let back = template.here.clone();
+    let (change, action) = (ConsoleChange::SetInternalCode, format!("{back}/code"));
+    let asking =
+        Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back: back.clone() };
+    let act = match asking.act() {
+        Ok(act) => act,
+        Err(asked) => return Ok(asked),
+    };
+    let entered = ctx.app().set_internal_code(act, person, code, ctx.at).await;
+    let error = match entered.map_err(|error| ctx.stop(&error))? {
+        Ok(CodeEntered::Done) => return Ok(see_other(&format!("{back}?done=saved"))),
+        Ok(CodeEntered::Taken) => "Another person of this institution has this code, or had it.",
+        Ok(CodeEntered::NoPrescriber) => {
+            "This person does not prescribe here. Give the role first."
+        }
+        Err(refusal) => return Ok(asking.again(&refusal)),
+    };
+    if let Some(field) = template.code.as_mut() {
+        field.error = Some(error.to_owned());
+    }
+    person_wrong(&ctx, &known, template, person).await
+}

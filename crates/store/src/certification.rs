@@ -1,0 +1,329 @@
+//! Audit and certification reports, who has acknowledged them, and notices of non-compliance.
+
+use countersign_domain::{
+    NoticeId, PersonId, PracticeId, ReportId, Timestamp,
+    certification::{BuildId, ReportFacts, ReportFormat, Version},
+};
+
+use crate::{
+    Error, Tx,
+    tx::{locking, sql},
+    value::{Columns, Row},
+};
+
+/// A report without its document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Our identifier.
+    pub id: ReportId,
+    /// What it says of itself.
+    pub facts: ReportFacts,
+    /// What its document is.
+    pub format: ReportFormat,
+    /// SHA-256 of the document.
+    pub sha256: [u8; 32],
+    /// When the operator entered it.
+    pub entered: Timestamp,
+    /// Who did.
+    pub entered_by: String,
+    /// The builds that it covers.
+    pub builds: Vec<BuildId>,
+}
+
+/// A notice that builds no longer meet the requirements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoncomplianceNotice {
+    /// Our identifier.
+    pub id: NoticeId,
+    /// Who has given notice.
+    pub source: String,
+    /// What is wrong.
+    pub reason: String,
+    /// All builds up to and including this version are concerned.
+    pub through: Version,
+    /// When the operator entered it.
+    pub entered: Timestamp,
+    /// Who did.
+    pub entered_by: String,
+    /// When a newer build that a release manifest lists ran; none before.
+    pub ended: Option<Timestamp>,
+}
+
+fn parsed<T: std::str::FromStr>(text: &str, column: &'static str) -> Result<T, Error> {
+    text.parse().map_err(|_| Error::Corrupt { column })
+}
+
+fn time(row: &Row, index: usize, column: &'static str) -> Result<Timestamp, Error> {
+    Ok(Timestamp::from_micros(row.int(index, column)?))
+}
+
+fn report(row: &Row) -> Result<Report, Error> {
+    let format = "certification_report.media_type";
+    let digest = "certification_report.sha256";
+    Ok(Report {
+        id: row.id(0, "certification_report.id", ReportId::from_slice)?,
+        facts: ReportFacts {
+            name: row.text(1, "certification_report.name")?.to_owned(),
+            kind: parsed(row.text(2, "certification_report.kind")?, "certification_report.kind")?,
+            auditor: row.text(3, "certification_report.auditor")?.to_owned(),
+            issued: parsed(
+                row.text(4, "certification_report.issued")?,
+                "certification_report.issued",
+            )?,
+            expires: parsed(
+                row.text(5, "certification_report.expires")?,
+                "certification_report.expires",
+            )?,
+        },
+        format: ReportFormat::from_media_type(row.text(6, format)?)
+            .ok_or(Error::Corrupt { column: format })?,
+        sha256: row.blob(7, digest)?.try_into().map_err(|_| Error::Corrupt { column: digest })?,
+        entered: time(row, 8, "certification_report.entered")?,
+        entered_by: row.text(9, "certification_report.entered_by")?.to_owned(),
+        builds: Vec::new(),
+    })
+}
+
+fn notice(row: &Row) -> Result<NoncomplianceNotice, Error> {
+    let through = "noncompliance_notice.through";
+    Ok(NoncomplianceNotice {
+        id: row.id(0, "noncompliance_notice.id", NoticeId::from_slice)?,
+        source: row.text(1, "noncompliance_notice.source")?.to_owned(),
+        reason: row.text(2, "noncompliance_notice.reason")?.to_owned(),
+        through: parsed(row.text(3, through)?, through)?,
+        entered: time(row, 4, "noncompliance_notice.entered")?,
+        entered_by: row.text(5, "noncompliance_notice.entered_by")?.to_owned(),
+        ended: row.opt_int(6, "noncompliance_notice.ended")?.map(Timestamp::from_micros),
+    })
+}
+
+impl Tx<'_> {
+    /// Enters a report with its document. `false` where its name is known already; nothing is changed then.
+    pub fn create_report(&mut self, it: &Report, document: &[u8]) -> Result<bool, Error> {
+        let facts = &it.facts;
+        let made = self.run(
+            sql!("INSERT INTO certification_report (id, name, kind, auditor, issued, expires, media_type, "
+                "document, sha256, entered, entered_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
+                "ON CONFLICT (name) DO NOTHING"),
+            &[
+                it.id.as_bytes().into(),
+                facts.name.as_str().into(),
+                facts.kind.code().into(),
+                facts.auditor.as_str().into(),
+                facts.issued.to_string().as_str().into(),
+                facts.expires.to_string().as_str().into(),
+                it.format.media_type().into(),
+                document.into(),
+                it.sha256.as_slice().into(),
+                it.entered.micros().into(),
+                it.entered_by.as_str().into(),
+            ],
+        )?;
+        if made == 0 {
+            return Ok(false);
+        }
+        it.builds.iter().try_for_each(|build| self.cover_build(it.id, build))?;
+        Ok(true)
+    }
+
+    /// Notes that a report covers one more build.
+    pub fn cover_build(&mut self, report: ReportId, build: &BuildId) -> Result<(), Error> {
+        self.run(
+            sql!("INSERT INTO certified_build (report, build) VALUES ($1, $2) ON CONFLICT (report, build) DO NOTHING"),
+            &[report.as_bytes().into(), build.as_str().into()],
+        )
+        .map(drop)
+    }
+
+    /// All reports, the newest first.
+    pub fn reports(&mut self) -> Result<Vec<Report>, Error> {
+        let mut found = self
+            .rows(
+                sql!("SELECT id, name, kind, auditor, issued, expires, media_type, sha256, entered, entered_by "
+                    "FROM certification_report ORDER BY issued DESC, entered DESC"),
+                &[],
+            )?
+            .iter()
+            .map(report)
+            .collect::<Result<Vec<_>, _>>()?;
+        for row in
+            &self.rows(sql!("SELECT report, build FROM certified_build ORDER BY build"), &[])?
+        {
+            let of = row.id(0, "certified_build.report", ReportId::from_slice)?;
+            let build = BuildId::from_row(row.text(1, "certified_build.build")?);
+            if let Some(it) = found.iter_mut().find(|it| it.id == of) {
+                it.builds.push(build);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The newest report that covers a build; where a release manifest names one, that one alone.
+    pub fn report_of(
+        &mut self,
+        build: &BuildId,
+        named: Option<&str>,
+    ) -> Result<Option<Report>, Error> {
+        let found = self.row(
+            sql!("SELECT r.id, r.name, r.kind, r.auditor, r.issued, r.expires, r.media_type, r.sha256, r.entered, "
+                "r.entered_by FROM certification_report r JOIN certified_build b ON b.report = r.id "
+                "WHERE b.build = $1 AND (r.name = $2 OR $2 = '') ORDER BY r.issued DESC, r.entered DESC LIMIT 1"),
+            &[build.as_str().into(), named.unwrap_or_default().into()],
+        )?;
+        let Some(row) = found else { return Ok(None) };
+        Ok(Some(Report { builds: vec![build.clone()], ..report(&row)? }))
+    }
+
+    /// A report and its document.
+    pub fn report_document(&mut self, id: ReportId) -> Result<Option<(Report, Vec<u8>)>, Error> {
+        let found = self.row(
+            sql!("SELECT id, name, kind, auditor, issued, expires, media_type, sha256, entered, entered_by, document "
+                "FROM certification_report WHERE id = $1"),
+            &[id.as_bytes().into()],
+        )?;
+        let Some(row) = found else { return Ok(None) };
+        Ok(Some((report(&row)?, row.blob(10, "certification_report.document")?.to_vec())))
+    }
+
+    /// Notes that somebody has acknowledged a report for a practice. `false` where that was done before.
+    pub fn acknowledge_report(
+        &mut self,
+        practice: PracticeId,
+        report: ReportId,
+        build: &BuildId,
+        person: PersonId,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let done = self.run(
+            sql!("INSERT INTO report_acknowledgment (practice, report, build, person, acknowledged) "
+                "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (practice, report, build) DO NOTHING"),
+            &[
+                practice.as_bytes().into(),
+                report.as_bytes().into(),
+                build.as_str().into(),
+                person.as_bytes().into(),
+                now.micros().into(),
+            ],
+        )?;
+        Ok(done == 1)
+    }
+
+    /// Who has acknowledged a report for a practice and a build, and when.
+    pub fn report_acknowledged(
+        &mut self,
+        practice: PracticeId,
+        report: ReportId,
+        build: &BuildId,
+    ) -> Result<Option<(PersonId, Timestamp)>, Error> {
+        let found = self.row(
+            sql!("SELECT person, acknowledged FROM report_acknowledgment WHERE practice = $1 AND report = $2 AND build = $3"),
+            &[practice.as_bytes().into(), report.as_bytes().into(), build.as_str().into()],
+        )?;
+        let Some(row) = found else { return Ok(None) };
+        let person = row.id(0, "report_acknowledgment.person", PersonId::from_slice)?;
+        Ok(Some((person, time(&row, 1, "report_acknowledgment.acknowledged")?)))
+    }
+
+    /// Notes that a practitioner has read a report. `false` where that was done before.
+    pub fn review_report(
+        &mut self,
+        person: PersonId,
+        report: ReportId,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let done = self.run(
+            sql!("INSERT INTO report_review (person, report, reviewed) VALUES ($1, $2, $3) ON CONFLICT (person, report) DO NOTHING"),
+            &[person.as_bytes().into(), report.as_bytes().into(), now.micros().into()],
+        )?;
+        Ok(done == 1)
+    }
+
+    /// When a practitioner has read a report.
+    pub fn report_reviewed(
+        &mut self,
+        person: PersonId,
+        report: ReportId,
+    ) -> Result<Option<Timestamp>, Error> {
+        let found = self.row(
+            sql!("SELECT reviewed FROM report_review WHERE person = $1 AND report = $2"),
+            &[person.as_bytes().into(), report.as_bytes().into()],
+        )?;
+        found.map(|row| time(&row, 0, "report_review.reviewed")).transpose()
+    }
+
+    /// Enters a notice of non-compliance. While one is open no token signs, in no practice, also not through
+    /// another server or the API.
+    pub fn create_noncompliance(&mut self, it: &NoncomplianceNotice) -> Result<(), Error> {
+        self.run_one(
+            sql!("INSERT INTO noncompliance_notice (id, source, reason, through, entered, entered_by, ended) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7)"),
+            &[
+                it.id.as_bytes().into(),
+                it.source.as_str().into(),
+                it.reason.as_str().into(),
+                it.through.to_string().as_str().into(),
+                it.entered.micros().into(),
+                it.entered_by.as_str().into(),
+                it.ended.map(Timestamp::micros).into(),
+            ],
+        )?;
+        if it.ended.is_none() {
+            self.run(sql!("UPDATE token SET sign_until = NULL WHERE sign_until IS NOT NULL"), &[])?;
+        }
+        Ok(())
+    }
+
+    /// All notices of non-compliance, the newest first.
+    pub fn noncompliance(&mut self) -> Result<Vec<NoncomplianceNotice>, Error> {
+        self.rows(
+            sql!("SELECT id, source, reason, through, entered, entered_by, ended FROM noncompliance_notice "
+                "ORDER BY entered DESC, id DESC"),
+            &[],
+        )?
+        .iter()
+        .map(notice)
+        .collect()
+    }
+
+    /// Up to which versions builds no longer meet the requirements: one for each notice, also of those that have
+    /// ended. An old build stays what it is.
+    pub fn noncompliant_versions(&mut self) -> Result<Vec<Version>, Error> {
+        let column = "noncompliance_notice.through";
+        self.rows(sql!("SELECT DISTINCT through FROM noncompliance_notice"), &[])?
+            .iter()
+            .map(|row| parsed(row.text(0, column)?, column))
+            .collect()
+    }
+
+    /// The notices of non-compliance that are open; nobody else may end them until the commit.
+    pub fn open_noncompliance(&mut self) -> Result<Vec<NoncomplianceNotice>, Error> {
+        self.rows(
+            locking!("SELECT id, source, reason, through, entered, entered_by, ended FROM noncompliance_notice "
+                "WHERE ended IS NULL ORDER BY entered"),
+            &[],
+        )?
+        .iter()
+        .map(notice)
+        .collect()
+    }
+
+    /// Ends a notice. With the last one, tokens sign again as permissions, registrations and licences stand.
+    pub fn end_noncompliance(
+        &mut self,
+        id: NoticeId,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.run_one(
+            sql!("UPDATE noncompliance_notice SET ended = $2, ended_by = $3 WHERE id = $1 AND ended IS NULL"),
+            &[id.as_bytes().into(), now.micros().into(), by.into()],
+        )?;
+        let owners = self.rows(
+            sql!("SELECT DISTINCT prescriber FROM token WHERE prescriber IS NOT NULL AND activated IS NOT NULL"),
+            &[],
+        )?;
+        owners.iter().try_for_each(|row| {
+            self.refresh_signing(row.id(0, "token.prescriber", PersonId::from_slice)?)
+        })
+    }
+}
