@@ -7,7 +7,7 @@ use countersign_domain::{
 
 use crate::{
     Error, Tx,
-    tx::{locking, sql},
+    tx::{Sql, locking, sql},
     value::{Columns, Row},
 };
 
@@ -254,6 +254,8 @@ impl Tx<'_> {
     /// Enters a notice of non-compliance. While one is open no token signs, in no practice, also not through
     /// another server or the API.
     pub fn create_noncompliance(&mut self, it: &NoncomplianceNotice) -> Result<(), Error> {
+        // Whoever writes `sign_until` at this moment is waited for, and whoever comes later sees the notice.
+        self.row(locking!("SELECT id FROM instance WHERE id = 1"), &[])?;
         self.run_one(
             sql!("INSERT INTO noncompliance_notice (id, source, reason, through, entered, entered_by, ended) "
                 "VALUES ($1, $2, $3, $4, $5, $6, $7)"),
@@ -318,12 +320,25 @@ impl Tx<'_> {
             sql!("UPDATE noncompliance_notice SET ended = $2, ended_by = $3 WHERE id = $1 AND ended IS NULL"),
             &[id.as_bytes().into(), now.micros().into(), by.into()],
         )?;
+        if !self.open_noncompliance()?.is_empty() {
+            return Ok(());
+        }
         let owners = self.rows(
-            sql!("SELECT DISTINCT prescriber FROM token WHERE prescriber IS NOT NULL AND activated IS NOT NULL"),
+            sql!("SELECT DISTINCT prescriber FROM token WHERE prescriber IS NOT NULL AND activated IS NOT NULL "
+                "ORDER BY prescriber"),
             &[],
         )?;
         owners.iter().try_for_each(|row| {
             self.refresh_signing(row.id(0, "token.prescriber", PersonId::from_slice)?)
         })
+    }
+
+    /// Lets nobody enter a notice of non-compliance until the commit.
+    pub(crate) fn share_instance(&mut self) -> Result<(), Error> {
+        const SHARED: Sql = Sql {
+            sqlite: "SELECT id FROM instance WHERE id = 1",
+            postgres: "SELECT id FROM instance WHERE id = 1 FOR SHARE",
+        };
+        self.row(SHARED, &[]).map(drop)
     }
 }

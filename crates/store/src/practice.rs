@@ -987,7 +987,8 @@ impl Tx<'_> {
                 "FROM permission p JOIN authority a ON a.id = p.authority AND a.withdrawn IS NULL "
                 "JOIN authority l ON l.person = p.person AND l.practice = p.practice AND l.kind = 'licence' "
                 "AND l.state = a.state AND l.withdrawn IS NULL "
-                "WHERE p.person = $1 AND p.practice = $2 AND p.state = 'granted' AND (a.person IS NOT NULL OR EXISTS "
+                "WHERE p.person = $1 AND p.practice = $2 AND p.state = 'granted' AND ((a.person IS NOT NULL AND NOT EXISTS "
+                "(SELECT i.id FROM authority i WHERE i.practice = a.practice AND i.person IS NULL AND i.number = a.number)) OR EXISTS "
                 "(SELECT k.code FROM internal_code k WHERE k.practice = p.practice AND k.person = p.person AND k.ended IS NULL)) "
                 "AND NOT EXISTS (SELECT n.id FROM noncompliance_notice n WHERE n.ended IS NULL)"),
             &[person.as_bytes().into(), practice.as_bytes().into()],
@@ -996,7 +997,12 @@ impl Tx<'_> {
     }
 
     /// Writes `sign_until` of all tokens of somebody anew. Whatever it follows from calls this.
+    ///
+    /// Two transactions that change what it follows from take turns here: the later one reads what the earlier one has
+    /// committed. A notice of non-compliance excludes them all.
     pub fn refresh_signing(&mut self, person: PersonId) -> Result<(), Error> {
+        self.share_instance()?;
+        self.row(locking!("SELECT id FROM prescriber WHERE id = $1"), &[person.as_bytes().into()])?;
         let practices = self.rows(
             sql!(
                 "SELECT DISTINCT practice FROM token WHERE prescriber = $1 AND practice IS NOT NULL"
