@@ -861,7 +861,6 @@ mod tests {
         }
     }
 
-    /// Shows: R-1311.120-b5
     #[test]
     fn what_is_confirmed_is_what_was_shown() {
         let (office, doctor, holder) = (somebody(false), somebody(true), somebody(true));

@@ -2,6 +2,7 @@
 //! authority. Another drug and its schedule are typed freely. A state may have a drug in a stricter schedule.
 
 use thiserror::Error;
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::{Schedule, UsState, check_line, prescription::longest};
 
@@ -18,8 +19,16 @@ struct Row {
 
 impl Row {
     fn is(&self, drug: &str, state: Option<UsState>) -> bool {
-        self.state == state && self.name.eq_ignore_ascii_case(drug)
+        self.state == state && folded(&self.name) == folded(drug)
     }
+}
+
+/// A name as it is compared: without case, signs, forms of letters (NFKC) and the number of spaces, so that the same
+/// drug written another way is the same drug.
+fn folded(name: &str) -> String {
+    let plain: String = name.nfkc().flat_map(char::to_lowercase).collect();
+    let words = plain.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// A table of drugs and their schedules.
@@ -57,7 +66,6 @@ impl Table {
     }
 
     fn row(&self, drug: &str, state: Option<UsState>) -> Option<Schedule> {
-        let drug = drug.trim();
         self.0.iter().find(|row| row.is(drug, state)).map(|row| row.schedule)
     }
 
@@ -146,6 +154,14 @@ mod tests {
         assert_eq!(table.schedule_of(" oxycodone HYDROCHLORIDE ", None), Some(Schedule::II));
         assert_eq!(table.schedule_of("Zolpidem tartrate", state("NE")), Some(Schedule::IV));
         assert_eq!(table.schedule_of("Aspirin", None), None);
+        for other in [
+            "Oxycodone  hydrochloride",
+            "oxycodone\u{a0}hydrochloride.",
+            "Oxycodone-hydrochloride",
+            "\u{ff2f}xycodone hydrochloride",
+        ] {
+            assert_eq!(table.schedule_of(other, None), Some(Schedule::II), "{other}");
+        }
         assert_eq!(table.beginning_with(" zolpidem"), ["Zolpidem tartrate"]);
         assert!(table.beginning_with("").is_empty() && table.beginning_with("Aspirin").is_empty());
     }

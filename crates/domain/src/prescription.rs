@@ -14,6 +14,7 @@ use crate::{
     canonical::Json,
     check_line,
     controlled::Table,
+    one_script,
     state_rules::{MOST_REFILLS_OF_V, StateRules},
     written_dea,
 };
@@ -274,6 +275,11 @@ impl Content {
             "Type the patient's full address: the law asks for it (21 CFR 1306.05).",
         );
         lack(empty(&self.drug), "drug", "Type the drug.");
+        lack(
+            one_script(&self.drug).is_err(),
+            "drug",
+            "It mixes letters of two alphabets, some of which look alike. Type the name again.",
+        );
         let measured = |text: &str| {
             let unit = |c: char| c.is_alphabetic() || c == '%';
             text.chars().any(|c| c.is_ascii_digit()) && text.chars().any(unit)
@@ -319,12 +325,15 @@ impl Content {
                 lack(self.refills > 0, "refills", text.into());
                 if let Some(day) = self.earliest_fill {
                     let days = rules.today.days_until(day);
-                    lack(days < 0, "earliest_fill", "This day has passed.".into());
-                    lack(
-                        days > i32::from(SERIES_DAYS),
-                        "earliest_fill",
-                        "A series covers at most 90 days from today (21 CFR 1306.12).".into(),
-                    );
+                    if self.series.is_none() {
+                        let text = "Only a series of schedule II has an earliest fill date (21 CFR 1306.12): write this one as the next of a series.";
+                        lack(true, "earliest_fill", text.into());
+                    } else if days < 0 {
+                        lack(true, "earliest_fill", "This day has passed.".into());
+                    } else {
+                        let text = "A series covers at most 90 days from today (21 CFR 1306.12).";
+                        lack(days > i32::from(SERIES_DAYS), "earliest_fill", text.into());
+                    }
                 }
                 if self.series.is_some() {
                     lack(
@@ -926,10 +935,11 @@ mod tests {
     #[test]
     fn every_field_that_the_law_asks_for_is_asked_for() {
         assert_eq!(content().lacking(&rules()), []);
-        let cases: [(Spoil, &str); 18] = [
+        let cases: [(Spoil, &str); 19] = [
             (|c| c.patient.name.clear(), "patient"),
             (|c| c.patient.address = "  ".to_owned(), "address"),
             (|c| c.drug.clear(), "drug"),
+            (|c| (c.drug, c.schedule) = ("Oxyc\u{43e}done".to_owned(), Some(Schedule::II)), "drug"),
             (|c| c.strength.clear(), "strength"),
             (|c| c.form.clear(), "form"),
             (|c| c.schedule = None, "schedule"),
@@ -970,9 +980,10 @@ mod tests {
                 "{field}"
             );
         }
-        let mut series = content();
-        series.earliest_fill = "2027-04-15".parse().ok();
-        assert_eq!(series.lacking(&rules()), []);
+        let mut alone = content();
+        alone.earliest_fill = "2027-04-15".parse().ok();
+        let found = alone.lacking(&rules());
+        assert!(found[0].text.contains("the next of a series"), "{found:?}");
     }
 
     fn fields(lacks: &[Lack]) -> Vec<&'static str> {

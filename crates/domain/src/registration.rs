@@ -25,7 +25,9 @@ pub fn latest_licence_day(today: Date) -> Date {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum LastDayError {
     /// Of a registration.
-    #[error("A DEA registration lasts 36 months: the last day is {0} at the latest.")]
+    #[error(
+        "This is too far ahead for a DEA registration, which lasts 36 months and is renewed early: {0} at the latest."
+    )]
     Registration(Date),
     /// Of a licence.
     #[error("No licence lasts so long: the last day is {0} at the latest.")]

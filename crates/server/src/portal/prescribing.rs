@@ -10,8 +10,8 @@ use countersign_domain::{
     canonical::CanonicalError,
     ocra::Challenge,
     prescription::{
-        Content, Patient, Quantity, Rules, SIGNING_STATEMENT, State as RxState, StateRefusal,
-        Supervisor, longest,
+        Content, Patient, Quantity, Rules, SIGNING_STATEMENT, Series, State as RxState,
+        StateRefusal, Supervisor, longest,
     },
 };
 use countersign_store::{Identity, PrescriptionRow, Session};
@@ -339,7 +339,13 @@ pub(super) async fn new_form(ctx: Ctx, query: Query) -> Out {
 
 /// Reads the form; what can't be read stands beside its field. What is merely missing may stay so in a
 /// draft.
-fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) -> Option<Draft> {
+fn read_draft(
+    ctx: &Ctx,
+    fields: &Fields,
+    known: &Known,
+    series: Option<Series>,
+    it: &mut RxEditPage,
+) -> Option<Draft> {
     for (field, name, most) in [
         (&mut it.drug, "drug", longest("drug")),
         (&mut it.strength, "strength", longest("strength")),
@@ -447,11 +453,17 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
             .cloned(),
         dea,
     };
+    fields.text("after").clone_into(&mut it.after);
+    let after = (!it.after.is_empty()).then(|| it.after.parse());
+    let Ok(after) = after.transpose() else { return None };
+    // It is judged as one of the series that it is of, or will be.
+    let series = series.or_else(|| after.map(|id| Series { id, number: 0, of: 0 }));
+    let judged = Content { series, ..content.clone() };
     // What is missing may stay so; what is typed and against the rules is said where it stands.
-    for lack in content.lacking(&rules) {
+    for lack in judged.lacking(&rules) {
         let field = match lack.field {
             "refills" => &mut it.refills,
-            "days_supply" => &mut it.days_supply,
+            "days_supply" if !it.days_supply.value.is_empty() => &mut it.days_supply,
             "earliest_fill" => &mut it.earliest_fill,
             "supervisor" if content.supervisor.is_some() => &mut it.supervisor,
             "supervisor_dea" => &mut it.supervisor_dea,
@@ -460,9 +472,6 @@ fn read_draft(ctx: &Ctx, fields: &Fields, known: &Known, it: &mut RxEditPage) ->
         };
         field.error.get_or_insert_with(|| lack.text.into_owned());
     }
-    fields.text("after").clone_into(&mut it.after);
-    let after = (!it.after.is_empty()).then(|| it.after.parse());
-    let Ok(after) = after.transpose() else { return None };
     let prescriber = prescriber.filter(|_| it.problems_are_none())?;
     Some(Draft { prescriber, content, after })
 }
@@ -473,7 +482,8 @@ async fn save(ctx: &Ctx, known: &Known, fields: &Fields, row: Option<&Prescripti
         return Err(another_chart(ctx));
     }
     let mut template = edit_page(ctx, known, row);
-    let Some(draft) = read_draft(ctx, fields, known, &mut template) else {
+    let series = row.and_then(|row| row.it.content.series);
+    let Some(draft) = read_draft(ctx, fields, known, series, &mut template) else {
         if !template.after.is_empty() {
             (template.page.title, template.heading) = (NEXT.to_owned(), NEXT);
         }

@@ -217,7 +217,7 @@ both! {
     }
 
     /// Two prescriptions of one patient are signed in one act, each with a record; those of two patients never.
-    /// Shows: R-1311.120-b13
+    /// Shows: R-1311.120-b13, R-1311.140-a1
     async fn two_of_one_patient_are_signed_in_one_act(app: TestApp) {
         app.give_addresses(&app.person, "ada@x.example").await;
         // Another patient's waits too.
@@ -330,7 +330,7 @@ both! {
 
     /// Every element and attribute of the message is what the signed record says, and nothing is left out: one with all that
     /// a prescription can say, and one with as little as may be.
-    /// Shows: R-1311.170-e, R-1306.08-d, R-1311.120-b17
+    /// Shows: R-1311.170-e, R-1306.08-d, R-1311.120-b17, R-1311.120-b6
     async fn every_element_of_the_message_equals_the_signed_record(app: TestApp) {
         app.give_addresses(&app.person, "ada@x.example").await;
         let mut browser = app.launched("amoreno").await;
