@@ -100,19 +100,37 @@ impl OwnHost {
 
 /// Why a request is not for this server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum HostFault {
+enum Misdirected {
     /// No `Host`, or two, or one that is no host (RFC 9112, 3.2).
     Malformed,
     /// Another host.
     Foreign,
+    /// A page of another site asked for it without being left: a picture, a frame, a script.
+    Embedded,
+}
+
+/// Whether a page of another site asked for this behind its reader's back, as a picture, a frame or by script. Launches and
+/// links are navigations of the whole tab. Refused before anything is counted: a page of a stranger that somebody of a
+/// clinic opens fills no limit of the clinic's address. A client that is no browser sends no such header, and gains
+/// nothing by sending it (Fetch Metadata Request Headers, W3C).
+fn is_embedded(headers: &HeaderMap, for_machines: bool) -> bool {
+    let said = |name: &str| headers.get(name).map(|value| value.as_bytes());
+    if !matches!(said("sec-fetch-site"), Some(b"cross-site" | b"same-site")) {
+        return false;
+    }
+    for_machines
+        || said("sec-fetch-mode").is_some_and(|mode| mode != b"navigate")
+        || said("sec-fetch-dest").is_some_and(|dest| dest != b"document")
 }
 
 /// A request is for the host of its target, where that is an absolute address, and otherwise for that of `Host`
 /// (RFC 9112, 3.2.2 and 3.2.3). Here both must be ours: whoever stands between us may look at the other one.
-fn check_host(own: Option<&OwnHost>, uri: &Uri, headers: &HeaderMap) -> Result<(), HostFault> {
+fn check_host(own: Option<&OwnHost>, uri: &Uri, headers: &HeaderMap) -> Result<(), Misdirected> {
     let mut hosts = headers.get_all(header::HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(HostFault::Malformed) };
-    let host = Authority::try_from(host.as_bytes()).map_err(|_| HostFault::Malformed)?;
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return Err(Misdirected::Malformed);
+    };
+    let host = Authority::try_from(host.as_bytes()).map_err(|_| Misdirected::Malformed)?;
     // A passkey belongs to a name, never to an address: on this machine alone the app is opened under `localhost`.
     let for_app = uri.path().starts_with("/authenticator") || uri.path().starts_with("/provision/");
     let is_own = |authority: &Authority| {
@@ -123,7 +141,7 @@ fn check_host(own: Option<&OwnHost>, uri: &Uri, headers: &HeaderMap) -> Result<(
     if is_own(&host) && uri.authority().is_none_or(is_own) {
         return Ok(());
     }
-    Err(HostFault::Foreign)
+    Err(Misdirected::Foreign)
 }
 
 /// Turns away what is for another host, notes whom the rest comes from, and sees to it that whoever is told to
@@ -136,25 +154,35 @@ pub(crate) async fn guard(State(edge): State<Edge>, mut request: Request, next: 
     {
         return refused(&edge.shared, fault, request.uri().path()).await;
     }
+    let path = request.uri().path();
+    let vip = edge.shared.app.options().vip.as_ref();
+    let for_machines =
+        crate::api::is_ours(path) || vip.is_some_and(|vip| path.starts_with(&vip.path));
+    if is_embedded(request.headers(), for_machines) {
+        return refused(&edge.shared, Misdirected::Embedded, path).await;
+    }
     let sender = Sender::of(request.extensions());
     let client = edge.shared.limits.addresses().client(sender, request.headers());
     request.extensions_mut().insert(ClientAddress(client));
     with_wait(next.run(request).await)
 }
 
-async fn refused(shared: &Shared, fault: HostFault, path: &str) -> Response {
+async fn refused(shared: &Shared, fault: Misdirected, path: &str) -> Response {
     let own = &shared.app.options().public_url;
     let (status, code, heading) = match fault {
-        HostFault::Malformed => (
+        Misdirected::Malformed => (
             StatusCode::BAD_REQUEST,
             "host_malformed",
             "A request needs one Host that is a host name",
         ),
-        HostFault::Foreign => {
+        Misdirected::Foreign => {
             (StatusCode::MISDIRECTED_REQUEST, "host_foreign", "This server has another address")
         }
+        Misdirected::Embedded => {
+            (StatusCode::FORBIDDEN, "origin_foreign", "A page of another site asked for this")
+        }
     };
-    tracing::warn!(code, "a request was refused for its Host");
+    tracing::warn!(code, "a request was refused for its host or the site that sent it");
     let advice = format!("This server is {own}.");
     if crate::api::is_ours(path) {
         let mut response = problem(status, code, &format!("{heading}. {advice}"));
@@ -263,7 +291,7 @@ pub(crate) fn app_sent_from(headers: &HeaderMap, own_origin: &str) -> SentFrom {
 #[cfg(test)]
 mod tests {
     use super::{
-        HostFault::{Foreign, Malformed},
+        Misdirected::{Foreign, Malformed},
         *,
     };
     use http::HeaderName;

@@ -167,9 +167,8 @@ impl Limits {
     /// Counts what failed, also where the bucket is full: whoever goes on tries waits for longer, at most a
     /// minute.
     pub(crate) fn failed(&self, door: Door, address: IpAddr, now: Timestamp) {
-        let bucket = Bucket::Address(door, network(address));
-        let filled = self.filled(&bucket, now).saturating_add(one(self.rates.of(door)));
-        self.fill(bucket, filled.min(MINUTE_MICROS), now);
+        let more = one(self.rates.of(door));
+        self.change(door, address, now, |filled| filled.saturating_add(more).min(MINUTE_MICROS));
     }
 
     /// Whether the address may; counts it if so.
@@ -179,9 +178,8 @@ impl Limits {
 
     /// Takes one back that was counted and turned out well.
     pub(crate) fn forgive(&self, door: Door, address: IpAddr, now: Timestamp) {
-        let bucket = Bucket::Address(door, network(address));
-        let filled = self.filled(&bucket, now).saturating_sub(one(self.rates.of(door))).max(0);
-        self.fill(bucket, filled, now);
+        let less = one(self.rates.of(door));
+        self.change(door, address, now, |filled| filled.saturating_sub(less).max(0));
     }
 
     /// For a token that belongs to no pairing: one that does has somebody who waits for it, and whom
@@ -215,8 +213,11 @@ impl Limits {
         self.buckets().get(bucket).map_or(0, |empty| filled_until(*empty, now))
     }
 
-    fn fill(&self, bucket: Bucket, filled: i64, now: Timestamp) {
-        put(&mut self.buckets(), bucket, filled, now);
+    /// Fills or drains the bucket of an address in one turn: failures at the same moment are all counted.
+    fn change(&self, door: Door, address: IpAddr, now: Timestamp, to: impl FnOnce(i64) -> i64) {
+        let (bucket, mut buckets) = (Bucket::Address(door, network(address)), self.buckets());
+        let filled = buckets.get(&bucket).map_or(0, |empty| filled_until(*empty, now));
+        put(&mut buckets, bucket, to(filled), now);
     }
 
     fn buckets(&self) -> MutexGuard<'_, HashMap<Bucket, i64>> {

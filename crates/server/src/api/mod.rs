@@ -144,7 +144,9 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
 /// The bearer token of a request (RFC 6750), where it has one that can be ours.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    value.strip_prefix("Bearer ").filter(|token| token.len() <= 128)
+    // The name of a scheme is read without case (RFC 9110, 11.1).
+    let (scheme, token) = value.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("Bearer") && token.len() <= 128).then_some(token)
 }
 
 /// The answer for whoever has none that opens something.

@@ -2,7 +2,7 @@
 //! somebody who can't come from there. The bounds that result are in `docs/threat-model.md`.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -213,6 +213,20 @@ impl App {
         Ok(())
     }
 
+    /// Whether the account of this name knows the browser that asks.
+    pub async fn knows_browser(&self, name: &SignInName, at: At) -> Result<bool, Error> {
+        let Some(browser) = at.known_browser else { return Ok(false) };
+        let name = name.clone();
+        let known = self
+            .store
+            .read("knows_browser", move |tx| {
+                let person = tx.person_by_name(&name)?.map(|found| found.id);
+                tx.is_known_browser(&browser, person, at.now)
+            })
+            .await?;
+        Ok(known)
+    }
+
     /// Where a log-in comes from. The same is asked of the database for a name that nobody has.
     pub(super) async fn sign_in_source(
         &self,
@@ -276,20 +290,27 @@ pub(super) fn know_browser(
     Ok(secret)
 }
 
-/// After a new passphrase that is not vouched for by the old one: no browser is known any more, and wrong
-/// attempts at the old one keep nobody from using the new one.
+/// After a new passphrase that is not vouched for by the old one: no browser is known any more, and wrong attempts at
+/// the old one keep nobody from using the new one on our pages. A system of the API that guessed stays paused.
 pub(super) fn forget_browsers_and_attempts(
     tx: &mut Tx<'_>,
     who: &Person,
     now: Timestamp,
 ) -> Result<(), countersign_store::Error> {
     tx.forget_browsers_of(who.id, None)?;
-    let (person, practice) = (who.id, who.practice);
-    for source in [
-        Source::Public(who.sign_in.clone()),
-        Source::Launch { person, practice },
-        Source::Session { person, practice },
-    ] {
+    let person = who.id;
+    let mut sources =
+        vec![Source::Public(who.sign_in.clone()), Source::Forgotten(who.sign_in.clone())];
+    let practices: BTreeSet<PracticeId> = tx
+        .roles_of(person)?
+        .into_iter()
+        .map(|(practice, _)| practice)
+        .chain([who.practice])
+        .collect();
+    for practice in practices {
+        sources.extend([Source::Launch { person, practice }, Source::Session { person, practice }]);
+    }
+    for source in sources {
         tx.save_attempts(&source.key(), &AttemptCounter::NONE, now)?;
     }
     Ok(())

@@ -90,8 +90,13 @@ impl App {
             .store
             .write("sign_in_end", move |tx| {
                 let result = match prescriber.as_ref().filter(|_| verified) {
-                    // Asked again under a lock: it may have been closed while the hash ran.
-                    Some(found) if tx.lock_open_account(found.id)? => Ok(found),
+                    // Asked again under a lock: while the hash ran it may have been closed, or got another passphrase.
+                    Some(found) if tx.lock_open_account(found.id)? => {
+                        let held = tx.person(found.id)?.and_then(|now| now.passphrase);
+                        let row = |hash: &PassphraseHash| hash.to_row();
+                        let same = held.as_ref().map(row) == found.passphrase.as_ref().map(row);
+                        if same { Ok(found) } else { Err(Refusal::SignIn) }
+                    }
                     Some(_) => Err(Refusal::AccountClosed),
                     None => Err(Refusal::SignIn),
                 };

@@ -75,7 +75,6 @@ pub(super) async fn form(ctx: Ctx, query: Query) -> Out {
 }
 
 pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
-    ctx.may(Door::LogIn, "sign_in_limit").await?;
     let mut template = login_page(&ctx).await?;
     template.lost = fields.text("then") == "lost";
     let name = if template.launched_as.is_some() {
@@ -84,6 +83,14 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
         template.npi.value = fields.again("npi", 254);
         fields.text("npi").parse::<SignInName>()
     };
+    // Whoever uses a browser that the account knows is not kept out by what others do behind the same address.
+    let known = match &name {
+        Ok(name) => ctx.app().knows_browser(name, ctx.at).await,
+        Err(_) => Ok(false),
+    };
+    if !known.map_err(|error| ctx.stop(&error))? {
+        ctx.may(Door::LogIn, "sign_in_limit").await?;
+    }
     if fields.text("passphrase").is_empty() {
         template.passphrase.error = Some("Enter your EPCS passphrase.".to_owned());
     }

@@ -218,6 +218,69 @@ async fn what_fills_one_limit_leaves_the_others_as_they_are() {
     app.launched("amoreno").await;
 }
 
+/// What a page of another site loads as a picture, a frame or by script is refused, fills no limit and ends nothing; a
+/// navigation of the whole tab is a launch.
+#[tokio::test]
+async fn pages_of_other_sites_fill_no_limit_behind_their_readers_back() {
+    let app = TestApp::with(Backend::Sqlite, Limits::new(5, 5), |_| {}).await;
+    let mut chart = app.launched("amoreno").await;
+    let forms = [
+        ("GET", "/smart/launch?iss=x", "no-cors", "image"),
+        ("GET", "/smart/launch?iss=x", "navigate", "iframe"),
+        ("GET", "/launch?token=x", "cors", "empty"),
+        ("GET", "/invitation/none", "no-cors", "image"),
+        ("POST", "/api/v1/token", "navigate", "document"),
+        ("POST", "/provision/v1/credentials", "navigate", "document"),
+    ];
+    for _ in 0..20 {
+        for (method, path, mode, dest) in forms {
+            let mut request = chart.request(&method.parse().unwrap(), path);
+            let headers = request.headers_mut().unwrap();
+            for (name, value) in [
+                ("sec-fetch-site", "cross-site"),
+                ("sec-fetch-mode", mode),
+                ("sec-fetch-dest", dest),
+            ] {
+                headers.insert(name, value.parse().unwrap());
+            }
+            let page = chart.clone().send(request.body(Body::empty()).unwrap()).await;
+            assert_eq!(page.status, 403, "{path} {mode} {dest}");
+        }
+    }
+    chart.get("/e-prescribing").await.says(200, "Rosa Lindqvist");
+    app.launched("amoreno").await;
+    let reply = post(&app, "/api/v1/token", FORM, TOKEN_FORM).await;
+    assert_ne!(reply.status, 429);
+    let mut request = app.browser().request(&http::Method::GET, "/smart/launch?iss=x");
+    let headers = request.headers_mut().unwrap();
+    for (name, value) in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+    ] {
+        headers.insert(name, value.parse().unwrap());
+    }
+    let page = app.browser().send(request.body(Body::empty()).unwrap()).await;
+    page.says(403, "This EHR is not known here");
+}
+
+/// A browser that the account knows logs in while somebody guesses behind the same address.
+#[tokio::test]
+async fn a_known_browser_is_not_kept_out_by_its_address() {
+    let app = TestApp::with(Backend::Sqlite, Limits::new(5, 5), |_| {}).await;
+    let mut known = app.browser();
+    known.pass(&app.person.npi.as_text(), PASSPHRASE).await.leads_to("/portal/login/passcode");
+    known.passcode("any", &app.code()).await.leads_to("/portal/dashboard");
+    known.post("/sign-out", &[]).await;
+    app.clock.advance(30);
+    for number in 0..20 {
+        app.browser().pass(&npi(number + 50).as_text(), WRONG).await;
+    }
+    let me = app.person.npi.as_text();
+    assert_eq!(app.browser().pass(&me, PASSPHRASE).await.status, 429);
+    known.pass(&me, PASSPHRASE).await.leads_to("/portal/login/passcode");
+}
+
 /// Right log-ins, launches and open links from one address are never too many.
 #[tokio::test]
 async fn what_is_right_is_never_limited() {

@@ -106,7 +106,8 @@ both! {
         let revoke = [("revoked", registration.as_str()), ("cause", "non_compliant"), ("revoke_reason", "Audit")];
         let confirm = place.enter(&mut office, "revoke", &revoke).await;
         let done = format!("{}?done=executed", place.base);
-        place.execute(&mut doctor, &place.doctor, &confirm).await.leads_to(&done);
+        let confirmed = format!("{}?done=confirmed", place.base);
+        place.execute(&mut doctor, &place.doctor, &confirm).await.leads_to(&confirmed);
         let request = place.grant(&mut office).await;
 
         attack(app, &app.person).await;
