@@ -159,7 +159,13 @@ pub(crate) async fn add_notice(app: &App, it: AddNotice, at: At) -> anyhow::Resu
     let source = line(&it.from, "from", 80)?;
     let reason = line(&it.reason, "reason", MOST_REASON_CHARS)?;
     let by = line(&it.by, "by", 40)?;
-    let through = it.through.map_or_else(release::version, Ok)?;
+    let running = release::version()?;
+    let through = it.through.unwrap_or(running);
+    if through > running {
+        bail!(
+            "--through {through}: this program is version {running}, and there is no newer one that a notice could be about"
+        );
+    }
     app.enter_noncompliance(source, reason, through, by, at).await?;
     Ok(format!(
         "Recorded. Nothing is signed in any practice with version {through} or an older one. Install a newer build that a release manifest lists; nothing else ends this.\n"

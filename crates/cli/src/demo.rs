@@ -62,29 +62,46 @@ const DEA: &str = "BM1234563";
 const HOSPITAL: &str = "Lakeside Hospital";
 const HOSPITAL_DEA: &str = "AH5006134";
 
-/// The others of the practice: name, what they log in with, what they are, DEA number, token.
-const OTHERS: [(&str, &str, &str, Option<&str>, &str); 3] = [
-    (
-        "Ruth Okafor",
-        "ruth@lakeside.example",
-        "administrator, enters grants; authorizes tokens in the hospital",
-        None,
-        "Ruth's phone",
-    ),
-    (
-        "Dr. Ben Castillo",
-        "1000000004",
-        "second prescriber, executes grants",
-        Some("BC1234563"),
-        "Ben's phone",
-    ),
-    (
-        "Sam Whitfield",
-        "sam@lakeside.example",
-        "proofs identities in the hospital, looks at near matches in the clinic",
-        None,
-        "Sam's phone",
-    ),
+/// One of the others of the practice.
+struct OtherPerson {
+    name: &'static str,
+    /// What they log in with.
+    sign_in: &'static str,
+    /// What they are, for whoever tries the demonstration.
+    role: &'static str,
+    dea: Option<&'static str>,
+    /// Name of their token.
+    token: &'static str,
+    /// A telephone of their own: people who share one are one person to access control.
+    phone: &'static str,
+}
+
+/// The others of the practice.
+const OTHERS: [OtherPerson; 3] = [
+    OtherPerson {
+        name: "Ruth Okafor",
+        sign_in: "ruth@lakeside.example",
+        role: "administrator, enters grants; authorizes tokens in the hospital",
+        dea: None,
+        token: "Ruth's phone",
+        phone: "+1 402 555 0102",
+    },
+    OtherPerson {
+        name: "Dr. Ben Castillo",
+        sign_in: "1000000004",
+        role: "second prescriber, executes grants",
+        dea: Some("BC1234563"),
+        token: "Ben's phone",
+        phone: "+1 402 555 0103",
+    },
+    OtherPerson {
+        name: "Sam Whitfield",
+        sign_in: "sam@lakeside.example",
+        role: "proofs identities in the hospital, looks at near matches in the clinic",
+        dea: None,
+        token: "Sam's phone",
+        phone: "+1 402 555 0104",
+    },
 ];
 
 /// Those who are invited and not enrolled: given name, family name, NPI, date of birth at the provider,
@@ -485,7 +502,7 @@ async fn first_start(data: &Path, app: &App, issuer: &str) -> anyhow::Result<Sta
     app.install_demo_permission(practice, prescriber, DEA.parse()?, at).await?;
     let mut others = Vec::new();
     let mut people = Vec::new();
-    for other in OTHERS {
+    for other in &OTHERS {
         let (id, other) = make_other(app, practice, other, &tokens, &pin, at).await?;
         people.push(id);
         others.push(other);
@@ -597,7 +614,7 @@ fn made_up(
 async fn make_other(
     app: &App,
     practice: PracticeId,
-    (name, sign_in, role, dea, token): (&str, &str, &str, Option<&str>, &str),
+    &OtherPerson { name, sign_in, role, dea, token, phone }: &OtherPerson,
     tokens: &Path,
     pin: &str,
     at: At,
@@ -608,7 +625,7 @@ async fn make_other(
         (None, "Ruth Okafor") => vec![Role::Administrator, Role::Designated],
         (None, _) => Vec::new(),
     };
-    let person = made_up(sign_in, name, &passphrase, roles, "+1 402 555 0102")?;
+    let person = made_up(sign_in, name, &passphrase, roles, phone)?;
     let id = app.install_demo_person(practice, person, at).await?.context(
         "the database holds the demonstration's people already: make demo-reset starts afresh",
     )?;
