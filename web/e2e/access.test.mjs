@@ -65,7 +65,7 @@ test("a second token signs after a code that came another way", async () => {
   await page.locator("#credential_id").fill(second.id);
   await page.locator("#otp").fill(await second.fresh());
   await press(page, "Save");
-  await page.getByText("The token is added and active.").waitFor();
+  await page.getByText("Token added. You can log in with it now. To sign prescriptions, activate it in its row.").waitFor();
   await follow(page, "Second phone");
   await follow(page, "Activate for signing");
   await heading(page, "Activate for signing").waitFor();
@@ -89,7 +89,7 @@ test("the first phone is lost: one report stops it, and tells those who must kno
   await follow(page, "Disable");
   await page.getByText("You do not know where it is.").click();
   await press(page, "Disable");
-  await page.getByText("The token is disabled.").waitFor();
+  await page.getByText("The token is disabled. Its codes no longer work. Your permission to sign is suspended, for every token, until two people of your practice approve it again.").waitFor();
   await waitForMail(/has reported a token lost, stolen or compromised/);
 });
 
@@ -124,16 +124,16 @@ test("two people bring the permission back, each in their own browser", async ()
   await press(page, "Confirm");
   await page.locator("#passphrase-error").waitFor();
   await look(page, "console-request-wrong");
-  const execute = async (button) => {
+  const execute = async (button, said) => {
     await field(page, "Passphrase").fill(ben.passphrase);
     await field(page, "Passcode of the active token").fill(await ben.token.fresh());
     await press(page, button);
-    await page.getByText("The change is executed.").waitFor();
+    await page.getByText(said).waitFor();
   };
-  await execute("Confirm");
+  await execute("Confirm", "The record is confirmed. The permission was taken away before.");
   await page.getByRole("link", { name: /permission to sign/ }).click();
   await look(page, "console-request", true);
-  await execute("Execute");
+  await execute("Execute", "The change is executed. It works from now on.");
   await page.getByText("May sign").first().waitFor();
   await waitForMail(/You have the permission to sign controlled substances/);
 

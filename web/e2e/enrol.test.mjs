@@ -14,6 +14,8 @@ const look = looker(findings);
 const [ruth, ben, sam] = demo.facts.others.map((it) => ({ ...it, token: new Token(it.token_command) }));
 const [grace, omar] = demo.facts.invited;
 const CODE = /code for Lakeside (?:Clinic|Hospital): (\w{4} \w{4})/;
+/** The box of the terms that names the made-up report of the demonstration. */
+const REPORT = /I have read the report MADE-UP-\S+ of Nobody: this report is made up, and do not sign what it says is not handled correctly\./;
 const PASSPHRASE = "copper lantern over nine rivers";
 let browser;
 
@@ -32,13 +34,20 @@ async function person(of) {
   return of ? { ...found, ...of } : found;
 }
 
-/** A code comes by telephone and is typed back. */
-async function confirmByPhone(page, before = null) {
+/** A code comes by telephone and is typed back: then it is no longer missing, and only what waits for others is. */
+async function confirmByPhone(page, stillMissing, before = null) {
+  const missing = page.getByRole("listitem").filter({ hasText: "A code that comes to your address." });
+  await missing.waitFor();
   await press(page, "Send a code");
   await page.getByText("A code was sent to your telephone.").waitFor();
   const [, code] = await waitForMail(demo.facts, CODE, before);
   await field(page, "Code").fill(code);
   await press(page, "Confirm");
+  await missing.waitFor({ state: "detached" });
+  await page.waitForLoadState();
+  await page.getByRole("listitem").filter({ hasText: stillMissing }).waitFor();
+  assert.equal(await missing.count(), 0, "the code is still missing");
+  assert.equal(await field(page, "Code").count(), 0, "the code is asked for again");
   return code;
 }
 
@@ -61,7 +70,8 @@ test("an invited prescriber enrols by an outside provider; a near match goes to 
   await heading(page, "Terms").waitFor();
   await press(page, "I agree");
   await page.locator("#audit-error").waitFor();
-  for (const text of ["I keep my token", "I report a lost", "I have been shown"]) await page.getByLabel(text).check();
+  await page.getByRole("link", { name: /^MADE-UP-/ }).waitFor();
+  for (const text of ["I keep my token", "I report a lost", REPORT]) await page.getByLabel(text).check();
   await look(page, "enrol-terms", true);
   await press(page, "I agree");
   await heading(page, "Your data").waitFor();
@@ -85,9 +95,8 @@ test("an invited prescriber enrols by an outside provider; a near match goes to 
   await page.getByText("did not confirm your identity").waitFor();
   await press(page, provider);
   await follow(page, "Grace Birgit Lindholm Berg");
-  await page.getByText("Somebody looks at it.").waitFor();
-  graceCode = await confirmByPhone(page);
-  await page.getByText("The code was right.").waitFor();
+  await page.getByText("Your identity is not confirmed yet: your name or address is written differently there, and a person of your practice compares the two.").waitFor();
+  graceCode = await confirmByPhone(page, "A person of your practice compares the two.");
 
   const proofer = await enter(sam);
   complaints.push(proofer.complaints);
@@ -135,13 +144,12 @@ test("in a hospital the photo ID is seen by one unit, and another authorizes", a
   const { page } = await person();
   await page.goto(omar.link);
   await press(page, "Begin");
-  for (const text of ["I keep my token", "I report a lost", "I have been shown"]) await page.getByLabel(text).check();
+  for (const text of ["I keep my token", "I report a lost", REPORT]) await page.getByLabel(text).check();
   await press(page, "I agree");
   await field(page, "Date of birth").fill(omar.born);
   await press(page, "Next");
   await page.getByText("Show your photo ID in person.").waitFor();
-  await confirmByPhone(page, graceCode);
-  await page.getByText("The code was right.").waitFor();
+  await confirmByPhone(page, "Show your photo ID in person.", graceCode);
 
   const proofer = await enter(sam);
   complaints.push(proofer.complaints);
@@ -222,9 +230,10 @@ class Walk {
 
   watch(name, page) {
     this.people.add(name);
-    page.on("framenavigated", (frame) => {
+    // Each document once: that a page drops "?done=" from its address is no other page.
+    page.on("domcontentloaded", () => {
       // The pages between, which go on by themselves, ask nothing of anybody.
-      if (frame === page.mainFrame() && !/\/(proofing|authorize)/.test(frame.url())) this.pages += 1;
+      if (!/\/(proofing|authorize)/.test(page.url())) this.pages += 1;
     });
   }
 
@@ -265,7 +274,7 @@ test("the lost phone: from the report to the permission's return, counted", asyn
   await look(page, "recovery", true);
   await press(page, "Prove your identity with Demo ID (made up)");
   await follow(page, "Ada Moreno");
-  await page.getByText("Your identity is confirmed.").waitFor();
+  await page.getByText("The provider has answered. Your identity is not confirmed yet: see below what is missing.").waitFor();
   await press(page, "Send a code");
   await page.getByText("A code was sent to your telephone.").waitFor();
   let code = await waitForCodeTo("+14025550101", null);
@@ -281,8 +290,11 @@ test("the lost phone: from the report to the permission's return, counted", asyn
   await page.getByText("The token is added. Wait for its next code").waitFor();
   await walk.code(field(page, "Passcode"), phone);
   await press(page, "Log in");
-  await page.getByText("Your token waits for its activation.").waitFor();
-  await follow(page, "Activate it");
+  // The suspension comes first; the activation need not wait for it.
+  await page.getByText("Your permission to sign is suspended: a token or the passphrase was reported lost, stolen or compromised on").waitFor();
+  await follow(page, "See how it stands");
+  await heading(page, "Waiting for access approval").waitFor();
+  await follow(page, "activate your token for signing");
   await press(page, "Send a code");
   await page.getByText("A code was sent to your telephone.").waitFor();
   code = await waitForCodeTo("+14025550101", code);
@@ -311,15 +323,15 @@ test("the lost phone: from the report to the permission's return, counted", asyn
   await press(office, "Enter the grant");
   await office.getByText("Another person now has to look at it.").waitFor();
   const doctor = await counted(ben);
-  const execute = async (link, button) => {
+  const execute = async (link, button, said) => {
     await doctor.getByRole("link", { name: link }).click();
     await walk.fill(field(doctor, "Passphrase"), ben.passphrase);
     await walk.code(field(doctor, "Passcode of the active token"), ben.token);
     await press(doctor, button);
-    await doctor.getByText("The change is executed.").waitFor();
+    await doctor.getByText(said).waitFor();
   };
-  await execute(/permission taken away/, "Confirm");
-  await execute(/Ada Moreno: permission to sign/, "Execute");
+  await execute(/permission taken away/, "Confirm", "The record is confirmed. The permission was taken away before.");
+  await execute(/Ada Moreno: permission to sign/, "Execute", "The change is executed. It works from now on.");
   await page.goto(`${demo.origin}/portal/approval`);
   await heading(page, "All is done").waitFor();
 

@@ -88,7 +88,7 @@ test("a phone is paired by the picture, and its token added", async () => {
     await page.locator("#stepup_passcode").fill(await demo.firstToken.fresh());
   }
   await press(page, "Save");
-  await page.getByText("The token is added and active.").waitFor();
+  await page.getByText("Token added. You can log in with it now. To sign prescriptions, activate it in its row.").waitFor();
   assert.deepEqual(complaints, []);
 
   // The code that added it is no log-in; the next one is.
@@ -155,7 +155,7 @@ test("a new phone, and a lost one: each page", async () => {
   await heading(page, "Report New phone lost?").waitFor();
   await look(page, "report-lost", true);
   await press(page, "Report it lost");
-  await page.getByText("The lost token is disabled for good.").waitFor();
+  await page.getByText("The token is disabled. Its codes no longer work. Your permission to sign is suspended, for every token, until two people of your practice approve it again. Now add the new one: confirm with a token that you still have.").waitFor();
   await look(page, "lost-add");
   await page.goto(`${demo.origin}/portal/tokens`);
   assert.equal(await page.getByRole("link", { name: "New phone", exact: true }).count(), 0);

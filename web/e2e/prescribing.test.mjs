@@ -102,7 +102,7 @@ test("a phone that was paired a minute ago is activated for signing", async () =
   await page.locator("#otp").fill(await phone.fresh());
   if (await page.locator("#stepup_passcode").count()) await page.locator("#stepup_passcode").fill(await demo.firstToken.fresh());
   await press(page, "Save");
-  await page.getByText("The token is added and active.").waitFor();
+  await page.getByText("Token added. You can log in with it now. To sign prescriptions, activate it in its row.").waitFor();
   await follow(page, "New phone");
   await follow(page, "Activate for signing");
   await press(page, "Send a code");

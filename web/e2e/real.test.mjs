@@ -179,7 +179,7 @@ async function begin(link, number, born) {
   page.setDefaultTimeout(15_000);
   await page.goto(link);
   await press(page, "Begin");
-  for (const text of ["I keep my token", "I report a lost", "I have been shown"]) await page.getByLabel(text).check();
+  for (const text of ["I keep my token", "I report a lost", "Before I sign I read the audit or certification report"]) await page.getByLabel(text).check();
   await press(page, "I agree");
   if (born) await field(page, "Date of birth").fill(born);
   await press(page, "Next");
@@ -250,7 +250,7 @@ test("the second one prescribes: proofed by a real OpenID provider", async () =>
   await goAs(page, "henry");
   await page.getByText("The provider spoke of another person.").waitFor();
   await goAs(page, "ben");
-  await page.getByText("Your identity is confirmed.").waitFor();
+  await page.getByText("The provider has answered. Your identity is not confirmed yet: see below what is missing.").waitFor();
   await confirm(ben);
   ben.token = await finish(ben, "Ben's phone", "1234567893");
   await follow(page, "Activate it");
