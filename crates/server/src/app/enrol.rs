@@ -821,6 +821,14 @@ pub(super) fn enter(
         return Ok(());
     }
     let actor = Actor::Person(person);
+    // The institution's number is nobody's own: under it one signs with an internal code (21 CFR 1301.22(c)).
+    if tx.authorities(practice.id, None)?.iter().any(|it| it.paper.is_same(paper)) {
+        let mut event = Event::success(EventKind::AuthorityChanged, actor, at.support)
+            .about(practice.id, person)
+            .detail(&paper.label());
+        event.outcome = Outcome::Refused;
+        return tx.append(&event.reason("institutions_number"), at.now);
+    }
     if tx.is_relied_on(practice.id, Some(person), None, paper)? {
         // What a permission would rest on from now on takes two people, whoever typed it.
         let mut event = Event::success(EventKind::AuthorityChanged, actor, at.support)

@@ -260,9 +260,12 @@ pub(super) async fn show(ctx: Ctx, query: Query) -> Out {
     let mut template = enrol_page(&ctx, &it, body);
     // What was done is said while it is so: not when the address is opened again at a later step.
     let open = it.window(ctx.now()).is_some();
+    let waits = |case: &CaseView| case.row.address_confirmed.is_some() && !case.missing.is_empty();
     template.page.notice = match query.text("done") {
         "proofed" => Some(answered(it.case.as_ref())),
-        "code" if open => Some(Notice::new(NoticeKind::Success, "The code was right.")),
+        "code" if open || it.case.as_ref().is_some_and(waits) => {
+            Some(Notice::new(NoticeKind::Success, "The code was right."))
+        }
         "added" if open && it.facts.tokens > 0 => {
             Some(Notice::new(NoticeKind::Success, "The token is added."))
         }

@@ -33,10 +33,19 @@ fn done(event: &AuditRow) -> String {
     let reason = event.reason.as_deref().unwrap_or("");
     let detail = event.detail.as_deref().unwrap_or("");
     match event.kind {
-        EventKind::PermissionChanged => match Cause::from_code(reason) {
-            Some(cause) => format!("Permission to sign suspended: {}", lower(cause.label())),
-            None => "Permission to sign granted".to_owned(),
+        EventKind::PermissionChanged => match (reason, Cause::from_code(reason)) {
+            ("" | "granted", _) => "Permission to sign granted".to_owned(),
+            ("report_mistaken", _) => {
+                "Report of a loss was a mistake. The permission to sign stays suspended".to_owned()
+            }
+            (_, Some(cause)) => {
+                format!("Permission to sign suspended: {}", lower(cause.label()))
+            }
+            (_, None) => "Permission to sign changed".to_owned(),
         },
+        EventKind::AuthorityChanged if detail.contains("internal code") => {
+            "Internal code changed".to_owned()
+        }
         EventKind::NearMatchDecided if detail.is_empty() => {
             "Different spelling of name or address accepted".to_owned()
         }
@@ -277,6 +286,11 @@ mod tests {
             );
         }
         assert_eq!(texts.last().unwrap(), "Permission to sign granted");
+        let mistaken = AuditRow {
+            reason: Some("report_mistaken".to_owned()),
+            ..row(EventKind::PermissionChanged, true)
+        };
+        assert!(what(&mistaken).contains("stays suspended"), "{}", what(&mistaken));
         texts.dedup();
         assert_eq!(texts.len(), Cause::ALL.len() + 1);
     }

@@ -346,6 +346,7 @@ pub(super) async fn home(ctx: Ctx, Path(practice): Path<String>, query: Query) -
     };
     let done = match query.text("done") {
         "executed" => Some("The change is executed. It works from now on."),
+        "confirmed" => Some("The record is confirmed. The permission was taken away before."),
         "rejected" => Some("The change is turned down. Nothing was changed."),
         "mistaken" => Some(
             "The report is not confirmed. A new grant by two people gives the permission back.",
@@ -1113,7 +1114,9 @@ pub(super) async fn execute(
     let execution = Execution { shown, passphrase: fields.secret("passphrase"), confirm };
     match ctx.app().execute_request(&known.session, &known.desk, id, execution, ctx.at).await {
         Ok(Asked::Done(())) => {
-            return Ok(see_other(&format!("{}?done=executed", known.base())));
+            let taken = matches!(it.row.body, RequestBody::Revoke { .. });
+            let done = if taken { "confirmed" } else { "executed" };
+            return Ok(see_other(&format!("{}?done={done}", known.base())));
         }
         Ok(Asked::Refused(refusal)) => {
             let notice = Notice::new(NoticeKind::Error, refusal.to_string());

@@ -141,7 +141,7 @@ pub(crate) fn blob(app: &TestApp, hex: &str) -> String {
 
 both! {
     /// One enters, another executes; neither alone gets anything done.
-    /// Shows: R-1311.125-c1, R-1311.125-c2, R-1311.120-b4, R-1311.120-b23ii, R-1311.120-b23iv, R-1311.150-a4, A9
+    /// Shows: R-1311.125-c1, R-1311.125-c2, R-1311.120-b4, R-1311.120-b5, R-1311.120-b23ii, R-1311.120-b23iv, R-1311.150-a4, A9
     async fn a_grant_takes_two_people(app: TestApp) {
         let place = Place::of(app).await;
         let mut office = place.app.signed_in_as(&place.office).await;
@@ -162,7 +162,7 @@ both! {
         let page = place.execute(&mut office, &place.office, &confirm).await;
         page.says(422, "Another person must do this");
         place.execute(&mut doctor, &place.doctor, &confirm).await
-            .leads_to(&format!("{}?done=executed", place.base));
+            .leads_to(&format!("{}?done=confirmed", place.base));
 
         let request = place.grant(&mut office).await;
         place.app.clock.advance(30);
@@ -285,7 +285,7 @@ both! {
         page.says(200, "2026-05-27 04:00 UTC");
         let confirm = place.waiting(&mut doctor).await;
         place.execute(&mut doctor, &place.doctor, &confirm).await
-            .leads_to(&format!("{}?done=executed", place.base));
+            .leads_to(&format!("{}?done=confirmed", place.base));
         let page = doctor.get(&format!("{}/due", place.base)).await;
         let id = page.body.split("/due/").nth(1).unwrap().split('"').next().unwrap().to_owned();
         let done = format!("{}/due/{id}", place.base);

@@ -417,7 +417,7 @@ fn console_changes_are_documented() {
 
 both! {
     /// Each change of the console, with each role, in a session whose last passcode is old.
-    /// Shows: R-1311.125-a, R-1311.130-b1
+    /// Shows: R-1311.125-a, R-1311.130-b1, H-164.312-a1
     async fn every_change_asks_for_its_role_and_its_passcode(app: TestApp) {
         let mut cast = Cast::of(app).await;
         for rule in &CONSOLE_CHANGES {
@@ -720,7 +720,7 @@ both! {
         place.app.clock.advance(30);
         place.execute(&mut doctor, &place.doctor, &grant).await.leads_to(&format!("{}?done=executed", place.base));
         assert!(may().await);
-        place.execute(&mut doctor, &place.doctor, &suspension).await.leads_to(&format!("{}?done=executed", place.base));
+        place.execute(&mut doctor, &place.doctor, &suspension).await.leads_to(&format!("{}?done=confirmed", place.base));
         assert!(may().await, "the newer grant stands");
         let said = place.app.events().await;
         assert!(said.contains(&"request_executed success record_only".to_owned()), "{said:?}");
