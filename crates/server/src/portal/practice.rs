@@ -840,7 +840,7 @@ pub(super) async fn revoke(
     }
 }
 
-/// Saves a registration or licence as far as one person may; `word` is the end of the form's address.
+/// Saves a registration or licence as far as one person may. The inner error is why access control says no.
 async fn save_paper(
     asking: &Asking<'_>,
     it: NewPaper,
