@@ -25,6 +25,13 @@ pub(crate) const SESSION_COOKIE: &str = "__Host-countersign";
 /// The cookie by which a launch finds the session that it ends: the SHA-256 of the session's secret, in base64url. It
 /// comes with links of other sites, as launches do, and opens nothing.
 pub(crate) const OPEN_COOKIE: &str = "__Host-countersign-open";
+/// What takes the session out of a browser, as values of `Set-Cookie`.
+pub(crate) fn session_cookies_gone() -> [String; 2] {
+    [(SESSION_COOKIE, "Strict"), (OPEN_COOKIE, "Lax")].map(|(name, same_site)| {
+        format!("{name}=; Path=/; Secure; HttpOnly; SameSite={same_site}; Max-Age=0")
+    })
+}
+
 /// The cookie with the mark of a browser that got a token here.
 const MARK_COOKIE: &str = "__Host-countersign-device";
 /// The cookie by which an account knows a browser in which it has signed in with both factors (the "device

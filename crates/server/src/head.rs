@@ -11,12 +11,21 @@ use std::{
 };
 
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Duration, Instant, Sleep, sleep_until},
+};
+
+use crate::browser::session_cookies_gone;
 
 /// Most bytes of a head.
 const HEAD_MAX: usize = 64 * 1024;
 /// Most bytes of the line before a chunk.
 const CHUNK_LINE_MAX: usize = 1_024;
+/// The end of a head.
+const END_OF_HEAD: &[u8] = b"\r\n\r\n";
+/// Seconds for a client to read our answer and to close, while what it still sends is thrown away.
+const CLOSING_SECONDS: u64 = 5;
 
 /// What is wrong with the framing of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -52,6 +61,17 @@ impl HeadFault {
         match self {
             Self::TooLong => "431 Request Header Fields Too Large",
             _ => "400 Bad Request",
+        }
+    }
+
+    /// Fields of the answer. A head that is too long can be a launch, whose address nobody has read: like every
+    /// launch that is refused it leaves no chart open in the browser.
+    fn fields(self) -> String {
+        match self {
+            Self::TooLong => {
+                session_cookies_gone().map(|cookie| format!("Set-Cookie: {cookie}\r\n")).concat()
+            }
+            _ => String::new(),
         }
     }
 }
@@ -289,13 +309,24 @@ pub(crate) struct Strict<S> {
     inner: S,
     framing: Framing,
     fault: Option<HeadFault>,
+    /// The end of a head was given to hyper after a fault: it looks at a head that came in pieces only once it ends.
+    ended: bool,
     /// What is left of our answer; none before it is begun.
     answer: Option<Vec<u8>>,
+    /// Once our answer is written and the sending side closed: until when the rest is read and thrown away.
+    closing: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Strict<S> {
     pub(crate) fn new(inner: S) -> Self {
-        Self { inner, framing: Framing::new(), fault: None, answer: None }
+        Self {
+            inner,
+            framing: Framing::new(),
+            fault: None,
+            ended: false,
+            answer: None,
+            closing: None,
+        }
     }
 }
 
@@ -318,11 +349,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
         let this = self.get_mut();
         if let Some(fault) = this.fault {
             // Nothing more is read: what follows has no beginning that is certain.
-            return Poll::Ready(if this.framing.in_head() {
-                Ok(())
-            } else {
-                Err(std::io::Error::new(std::io::ErrorKind::InvalidData, fault))
-            });
+            if !this.framing.in_head() {
+                return Poll::Ready(Err(std::io::Error::new(
+                    std::io::ErrorKind::InvalidData,
+                    fault,
+                )));
+            }
+            if !this.ended && buffer.remaining() >= END_OF_HEAD.len() {
+                buffer.put_slice(END_OF_HEAD);
+                this.ended = true;
+            }
+            return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.inner).poll_read(cx, buffer))?;
@@ -354,7 +391,8 @@ impl<S: AsyncWrite + Unpin> Strict<S> {
     ) -> Option<Poll<std::io::Result<usize>>> {
         let fault = self.fault?;
         let left = self.answer.get_or_insert_with(|| {
-            plain_answer(fault.status(), "", &format!("This request can't be read: {fault}.\n"))
+            let text = format!("This request can't be read: {fault}.\n");
+            plain_answer(fault.status(), &fault.fields(), &text)
         });
         while !left.is_empty() {
             match Pin::new(&mut self.inner).poll_write(cx, left) {
@@ -379,7 +417,7 @@ impl<S: AsyncWrite + Unpin> Strict<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Strict<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -418,8 +456,28 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
         Pin::new(&mut self.get_mut().inner).poll_flush(cx)
     }
 
+    /// What was not read when a socket is closed can take the answer back before the client has it (RFC 9112, 9.6):
+    /// after a fault the rest is read until the client closes.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+        let this = self.get_mut();
+        if this.closing.is_none() {
+            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+            if this.fault.is_none() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let closing = this.closing.get_or_insert_with(|| {
+            Box::pin(sleep_until(Instant::now() + Duration::from_secs(CLOSING_SECONDS)))
+        });
+        let mut rest = [0; 4_096];
+        while closing.as_mut().poll(cx).is_pending() {
+            let mut buffer = ReadBuf::new(&mut rest);
+            ready!(Pin::new(&mut this.inner).poll_read(cx, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -44,7 +44,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     Shared,
     app::{App, At, Build, CookieSession, Error, LoggedIn, Options, Overview, SessionSecret},
-    browser::{OPEN_COOKIE, SESSION_COOKIE as COOKIE, cookie, keep_known, known_secret, marked},
+    browser::{
+        OPEN_COOKIE, SESSION_COOKIE as COOKIE, cookie, keep_known, known_secret, marked,
+        session_cookies_gone,
+    },
     client_address::ClientAddress,
     edge::{SentFrom, after, sent_from},
     limits::{Door, Wait},
@@ -529,8 +532,7 @@ fn with_log_in(response: Response, ctx: &Ctx, logged_in: &LoggedIn) -> Response 
 
 /// A response that takes the browser's session away.
 fn without_session(mut response: Response) -> Response {
-    for (name, same_site) in [(COOKIE, "Strict"), (OPEN_COOKIE, "Lax")] {
-        let text = format!("{name}=; Path=/; Secure; HttpOnly; SameSite={same_site}; Max-Age=0");
+    for text in session_cookies_gone() {
         if let Ok(value) = HeaderValue::from_str(&text) {
             response.headers_mut().append(header::SET_COOKIE, value);
         }

@@ -65,11 +65,22 @@ async fn serve(router: Router, options: ListenOptions) -> Served {
 
 /// Sends bytes, as they are, and reads what comes until the server closes or says no more.
 async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
+    raw_in(1, address, bytes).await
+}
+
+/// The same in a number of pieces, which the server reads one by one.
+async fn raw_in(pieces: usize, address: SocketAddr, bytes: &[u8]) -> String {
     let bytes = bytes.to_vec();
     tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let _ = stream.write_all(&bytes);
+        for piece in bytes.chunks(bytes.len().div_ceil(pieces).max(1)) {
+            let _ = stream.write_all(piece);
+            if pieces > 1 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
         let mut all = Vec::new();
         let _ = stream.read_to_end(&mut all);
         String::from_utf8_lossy(&all).into_owned()
@@ -566,10 +577,13 @@ async fn requests_that_can_be_read_in_two_ways_are_refused() {
             assert!(last.contains(cause), "{request:?}: {answer}");
             assert_eq!(last.matches("HTTP/1.1 ").count(), 1, "{request:?}: {answer}");
         }
+        // A head that comes in pieces is told the cause too.
+        let answer = raw_in(4, served.address, format!("{request}{next}").as_bytes()).await;
+        assert!(status(&answer) == 400 && answer.contains(cause), "{request:?}: {answer}");
     }
     let answer =
         raw(served.address, head(&format!("X: {}\r\n", "x".repeat(70_000))).as_bytes()).await;
-    assert!(matches!(status(&answer), 0 | 431), "{answer:.200}");
+    assert_eq!(status(&answer), 431, "{answer:.200}");
     // A body that is cut into chunks is one, and the next request begins behind it.
     let chunked = format!(
         "POST /portal/login HTTP/1.1\r\nHost: erx.test\r\nOrigin: https://erx.test\r\nContent-Type: {FORM}\r\n\
@@ -580,6 +594,45 @@ async fn requests_that_can_be_read_in_two_ways_are_refused() {
     let broken = chunked.replace("5\r\nnpi=1\r\n", "5\nnpi=1\r\n");
     let answer = raw(served.address, broken.as_bytes()).await;
     assert!(!answer.ends_with("ok\n") && status(&answer) != 422, "{answer:.300}");
+}
+
+/// Whether an answer takes the session out of the browser: both cookies, with the attributes they were set with.
+#[track_caller]
+fn takes_the_session_away(answer: &str) {
+    for (name, same_site) in [("__Host-countersign", "Strict"), ("__Host-countersign-open", "Lax")]
+    {
+        let cookie = format!("{name}=; Path=/; Secure; HttpOnly; SameSite={same_site}; Max-Age=0");
+        let found = answer.lines().any(|line| {
+            line.split_once(": ").is_some_and(|(field, value)| {
+                field.eq_ignore_ascii_case("set-cookie") && value == cookie
+            })
+        });
+        assert!(found, "{name}: {answer:.600}");
+    }
+}
+
+/// A launch whose address is too long to be read is a launch that is refused: it leaves no chart open in the browser,
+/// and the answer arrives although the client was still sending. Behind a proxy too.
+#[tokio::test]
+async fn a_launch_that_is_too_long_to_be_read_leaves_nothing_open() {
+    let app = TestApp::on(Backend::Sqlite).await;
+    let served = serve(app.router(), ListenOptions::default()).await;
+    let proxy = match nginx() {
+        Some(nginx) => Some(Proxy::start(&nginx, served.address).await),
+        None => None,
+    };
+    for length in [70_000, 80_000, 4_000_000] {
+        for address in [Some(served.address), proxy.as_ref().map(|proxy| proxy.address)] {
+            let Some(address) = address else { continue };
+            let token = "x".repeat(length);
+            let request = format!(
+                "GET /launch?token={token} HTTP/1.1\r\nHost: erx.test\r\nConnection: close\r\n\r\n"
+            );
+            let answer = raw(address, request.as_bytes()).await;
+            assert!(matches!(status(&answer), 414 | 431), "{length} to {address}: {answer:.300}");
+            takes_the_session_away(&answer);
+        }
+    }
 }
 
 /// A connection that is kept open, without a request under way.
