@@ -515,7 +515,7 @@ impl StoredToken {
         let iterations = PBKDF2_MIN_ITERATIONS..=ITERATIONS_MAX;
         let sound = token.version == VERSION
             && iterations.contains(&token.iterations)
-            && token.name.parse::<TokenName>().is_ok_and(|name| name.as_str() == token.name)
+            && TokenName::stored(&token.name).is_some_and(|name| name.as_str() == token.name)
             && token.id().is_ok()
             && token.params().is_ok()
             && token.bytes_of(&token.salt)?.len() == SALT_BYTES;

@@ -4,8 +4,9 @@ use thiserror::Error;
 
 use crate::{
     Blocked, CredentialId, Device, Failures, ModelCode, PasscodeFailures, PersonId, Policy,
-    PracticeId, Refusal, SameBrowser, Timestamp, TokenId, check_line,
+    PracticeId, Refusal, SameBrowser, TextError, Timestamp, TokenId, check_line,
     ocra::Binding,
+    one_script,
     otp::{self, Drift, Found, OneTimePasscode, OtpParams, Step, TokenSeed},
     shown_line,
 };
@@ -133,6 +134,9 @@ pub enum TokenNameError {
     /// A character that can't be shown.
     #[error("Use letters, digits, spaces and common signs only.")]
     BadCharacter,
+    /// Letters of scripts that are not used together: one token could look like another.
+    #[error(transparent)]
+    MixedScripts(TextError),
 }
 
 /// The name a prescriber gave a token: 1 to 40 characters, no control characters.
@@ -170,6 +174,7 @@ impl FromStr for TokenName {
         if check_line(text, 40).is_err() {
             return Err(TokenNameError::BadCharacter);
         }
+        one_script(text).map_err(TokenNameError::MixedScripts)?;
         Ok(Self(text.to_owned()))
     }
 }
@@ -1280,8 +1285,13 @@ mod tests {
         for text in ["a\u{202e}b", "a\u{0}b", "a\nb", "a\u{e000}b"] {
             assert_eq!(text.parse::<TokenName>(), Err(TokenNameError::BadCharacter));
         }
+        // The first letter is Cyrillic.
+        let mixed = "\u{410}pple".parse::<TokenName>();
+        assert!(matches!(mixed, Err(TokenNameError::MixedScripts(_))), "{mixed:?}");
+        assert_eq!("Телефон 2".parse::<TokenName>().unwrap().as_str(), "Телефон 2");
         // What a row of an older version holds is shown all the same.
         assert_eq!(TokenName::stored("a\u{e000}b").unwrap().as_str(), "a\u{fffd}b");
+        assert_eq!(TokenName::stored("\u{410}pple").unwrap().as_str(), "\u{410}pple");
         assert_eq!(TokenName::stored(" "), None);
     }
 

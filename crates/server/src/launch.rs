@@ -12,7 +12,7 @@
 use std::{fmt, sync::OnceLock};
 
 use countersign_crypto::{Rng, RngError, SigningKey, VerifyingKey, random_array};
-use countersign_domain::{EhrId, Timestamp, check_line};
+use countersign_domain::{Date, EhrId, TextError, TimeZone, Timestamp, check_line, one_script};
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{
     Algorithm, DecodingKey, Validation,
@@ -74,12 +74,13 @@ impl LaunchClaims {
 
     /// The shape of every field; both sides hold to it, so that nothing is signed that we refuse.
     fn check(&self) -> Result<(), LaunchError> {
+        let signed = Timestamp::from_seconds(self.iat);
         let jti_random_bytes = BASE64URL_NOPAD.decode(self.jti.as_bytes()).map_or(0, |b| b.len());
         let fields = [
             ("sub", is_visible_ascii(&self.sub, MAX_USER_BYTES)),
             ("jti", self.jti.len() <= MAX_JTI_BYTES && jti_random_bytes >= MIN_JTI_RANDOM_BYTES),
         ];
-        let mut all = self.patient.fields().into_iter().chain(fields);
+        let mut all = self.patient.fields(signed).into_iter().chain(fields);
         match all.find(|(_, holds)| !holds) {
             Some((claim, _)) => Err(LaunchError::BadClaim(claim)),
             None => Ok(()),
@@ -94,30 +95,39 @@ pub struct LaunchPatient {
     /// The EHR's ID: 1 to 64 visible ASCII characters.
     pub id: String,
     /// Full name: 1 to 128 characters of one line in which everything is seen ([`check_line`]), without a space at
-    /// either end.
+    /// either end, and with letters of one script ([`one_script`]).
     pub name: String,
-    /// Date of birth, `YYYY-MM-DD`.
+    /// Date of birth, `YYYY-MM-DD`; a day that has begun somewhere on earth.
     pub birth_date: String,
     /// Medical record number: 1 to 32 visible ASCII characters.
     pub mrn: String,
 }
 
 impl LaunchPatient {
-    /// Each field, and whether it has its shape.
-    fn fields(&self) -> [(&'static str, bool); 4] {
+    /// Each field, and whether it has its shape at this moment.
+    fn fields(&self, now: Timestamp) -> [(&'static str, bool); 4] {
         [
             ("patient.id", is_visible_ascii(&self.id, MAX_PATIENT_ID_BYTES)),
             ("patient.name", is_name(&self.name)),
-            ("patient.birth_date", is_date(&self.birth_date)),
+            ("patient.birth_date", is_date(&self.birth_date) && !self.is_unborn(now)),
             ("patient.mrn", is_visible_ascii(&self.mrn, MAX_MRN_BYTES)),
         ]
     }
 
-    /// A field that has not its shape, and what is wrong with it.
-    pub(crate) fn wrong_field(&self) -> Option<(&'static str, String)> {
-        let (field, _) = self.fields().into_iter().find(|(_, holds)| !holds)?;
-        let said = match (field, check_line(&self.name, MAX_NAME_CHARS)) {
+    /// Whether the date of birth is a day that has begun nowhere on earth (UTC+14 is first).
+    fn is_unborn(&self, now: Timestamp) -> bool {
+        let first = now.plus_seconds(14 * 3_600);
+        self.birth_date.parse().is_ok_and(|born: Date| born > Date::at(first, &TimeZone::UTC))
+    }
+
+    /// A field that has not its shape at this moment, and what is wrong with it.
+    pub(crate) fn wrong_field(&self, now: Timestamp) -> Option<(&'static str, String)> {
+        let (field, _) = self.fields(now).into_iter().find(|(_, holds)| !holds)?;
+        let said = match (field, check_name(&self.name)) {
             ("patient.name", Err(error)) => error.to_string(),
+            ("patient.birth_date", _) if self.is_unborn(now) => {
+                "This day has not come yet.".to_owned()
+            }
             _ => "This field has not its documented form.".to_owned(),
         };
         Some((field, said))
@@ -316,7 +326,13 @@ fn is_visible_ascii(text: &str, most: usize) -> bool {
 }
 
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.trim() == text && check_line(text, MAX_NAME_CHARS).is_ok()
+    !text.is_empty() && text.trim() == text && check_name(text).is_ok()
+}
+
+/// One line of letters of one script: a look-alike letter of another one would make a different patient of it.
+pub(crate) fn check_name(text: &str) -> Result<(), TextError> {
+    check_line(text, MAX_NAME_CHARS)?;
+    one_script(text)
 }
 
 fn is_date(text: &str) -> bool {

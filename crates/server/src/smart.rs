@@ -1,12 +1,12 @@
 //! The app's side of SMART App Launch 2: what an EHR says of itself, where a launch is sent, and what comes
 //! back. Nothing here knows HTTP; [`crate::outbound`] carries what is asked.
 
-use countersign_domain::{check_line, normalized, prescription::longest, shown_line};
+use countersign_domain::{Timestamp, normalized, prescription::longest, shown_line};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    launch::{LaunchPatient, MAX_NAME_CHARS},
+    launch::{LaunchPatient, check_name},
     oidc::{challenge, query},
 };
 
@@ -108,7 +108,11 @@ pub(crate) fn user_of(iss: &str, fhir_user: &str) -> String {
 ///
 /// The name is taken as it is or not at all, since it goes onto signed prescriptions: in normalization form C, with
 /// one space between words. The address is the user's to look at and to change.
-pub(crate) fn patient_of(id: &str, body: &[u8]) -> Result<(LaunchPatient, String), &'static str> {
+pub(crate) fn patient_of(
+    id: &str,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<(LaunchPatient, String), &'static str> {
     const UNREADABLE: &str = "launch_patient_unreadable";
     let said: Value = serde_json::from_slice(body).map_err(|_| UNREADABLE)?;
     let text = |value: &Value, name: &str| {
@@ -135,7 +139,7 @@ pub(crate) fn patient_of(id: &str, body: &[u8]) -> Result<(LaunchPatient, String
         full = parts.join(" ");
     }
     let full = normalized(&full);
-    if !full.is_empty() && check_line(&full, MAX_NAME_CHARS).is_err() {
+    if !full.is_empty() && check_name(&full).is_err() {
         return Err("launch_patient_name");
     }
     let is_mrn = |it: &&Value| {
@@ -153,7 +157,7 @@ pub(crate) fn patient_of(id: &str, body: &[u8]) -> Result<(LaunchPatient, String
         birth_date: text(&said, "birthDate"),
         mrn: if mrn.is_empty() { id.chars().take(32).collect() } else { mrn },
     };
-    if patient.wrong_field().is_some() {
+    if patient.wrong_field(now).is_some() {
         return Err(UNREADABLE);
     }
     Ok((patient, address))
@@ -218,25 +222,29 @@ mod tests {
             "name": [{ "use": "nickname", "text": "Mari" }, { "use": "official", "given": ["Marigold", "A."], "family": "Testerly" }],
             "address": [{ "use": "old", "text": "gone" }, { "use": "home", "line": ["4 Test Lane"], "city": "Lincoln", "state": "NE", "postalCode": "68502" }],
         });
-        let (patient, address) = patient_of("p-1", body.to_string().as_bytes()).unwrap();
+        // 2026-05-25 00:00 UTC.
+        let now = Timestamp::from_seconds(1_779_667_200);
+        let (patient, address) = patient_of("p-1", body.to_string().as_bytes(), now).unwrap();
         assert_eq!((patient.name.as_str(), patient.mrn.as_str()), ("Marigold A. Testerly", "M-1"));
         assert_eq!(address, "4 Test Lane, Lincoln NE 68502");
         for (field, bad) in [
             ("id", json!("p-2")),
             ("resourceType", json!("Group")),
             ("birthDate", json!("1971")),
+            ("birthDate", json!("2026-05-26")),
+            ("birthDate", json!("2999-01-01")),
             ("name", json!([])),
         ] {
             let mut other = body.clone();
             other[field] = bad;
-            let read = patient_of("p-1", other.to_string().as_bytes());
+            let read = patient_of("p-1", other.to_string().as_bytes(), now);
             assert_eq!(read.err(), Some("launch_patient_unreadable"), "{field}");
         }
         let with = |name: &str, line: &str| {
             let mut other = body.clone();
             other["name"] = json!([{ "text": name }]);
             other["address"] = json!([{ "line": [line] }]);
-            patient_of("p-1", other.to_string().as_bytes()).map(|(it, at)| (it.name, at))
+            patient_of("p-1", other.to_string().as_bytes(), now).map(|(it, at)| (it.name, at))
         };
         // Names are written in many ways; what is not seen or turns the order is in none of them.
         assert_eq!(
@@ -244,7 +252,14 @@ mod tests {
             Ok(("José Nuñez".to_owned(), "1 \u{fffd}Lane Box 2".to_owned()))
         );
         assert_eq!(with("علی\u{200c}رضا", "x").unwrap().0, "علی\u{200c}رضا");
-        for bad in ["Ada\u{202e}x", "Ada\0", "Ada\u{200c}x", "Ada\u{e000}", &"x".repeat(129)] {
+        for bad in [
+            "Ada\u{202e}x",
+            "Ada\0",
+            "Ada\u{200c}x",
+            "Ada\u{e000}",
+            "\u{410}da Testerly",
+            &"x".repeat(129),
+        ] {
             assert_eq!(with(bad, "x"), Err("launch_patient_name"), "{bad:?}");
         }
         assert!(is_id("p-1.A") && !is_id("") && !is_id("../x") && !is_id("a/b"));

@@ -500,7 +500,7 @@ async fn create(State(shared): State<Shared>, known: Known, headers: HeaderMap, 
         birth_date: body.patient.birth_date,
         mrn: body.patient.mrn,
     };
-    if let Some((field, said)) = patient.wrong_field() {
+    if let Some((field, said)) = patient.wrong_field(known.at.now) {
         tell(field, &said);
     }
     let address = body.patient.address.trim().to_owned();

@@ -174,7 +174,8 @@ impl App {
         let bearer = Some(granted.access_token.as_str());
         let call = Call { url: &url, form: None, basic: None, bearer };
         let body = self.outbound.call(call).await?;
-        let (patient, address) = smart::patient_of(&granted.patient, &body).map_err(Trouble::No)?;
+        let (patient, address) =
+            smart::patient_of(&granted.patient, &body, now).map_err(Trouble::No)?;
         let patient = Patient {
             id: patient.id,
             name: patient.name,

@@ -355,6 +355,17 @@ both! {
                 .header("authorization", format!("Bearer {token}")).header("idempotency-key", key).header("content-type", "application/json");
             browser.send(request.body(Body::from(body.to_string())).unwrap()).await
         };
+        for (pointer, bad, cause) in [
+            // The first letter is Cyrillic.
+            ("/patient/name", "\u{410}nna Lindqvist", "It mixes letters of two alphabets"),
+            ("/patient/birth_date", "2999-01-01", "This day has not come yet."),
+        ] {
+            let mut body = good.clone();
+            *body.pointer_mut(pointer).unwrap() = json!(bad);
+            let page = post(&body, "k").await;
+            assert!(page.status == 422 && page.body.contains(cause), "{pointer}: {} {}", page.status, page.body);
+            assert!(page.body.contains(&pointer[1..].replace('/', ".")), "{pointer}: {}", page.body);
+        }
         for bad in BAD {
             for pointer in [
                 "/npi", "/patient/id", "/patient/name", "/patient/birth_date", "/patient/mrn", "/patient/address",
