@@ -129,8 +129,11 @@ pub struct SigningSet {
     pub practice: String,
     /// The date that stands on them.
     pub today: Date,
-    /// The prescriptions, oldest first.
+    /// The prescriptions that are signed, oldest first.
     pub rows: Vec<PrescriptionRow>,
+    /// Ready ones of the patient that can't be signed now, and so are left out; none where the prescriptions were named
+    /// one by one.
+    pub held: Vec<PrescriptionRow>,
     /// What keeps one of them from being signed: which, and why. One may have several.
     pub hindrances: Vec<(PrescriptionId, SigningHindrance)>,
     practitioner: Practitioner,
@@ -946,7 +949,10 @@ impl App {
     /// How many prescriptions of the open chart wait for the signature of whoever it was opened by.
     pub async fn waiting(&self, session: &Session, at: At) -> Result<usize, Error> {
         match self.chart(session) {
-            Ok(chart) if me(&chart).is_some() => Ok(self.signing_set(&chart, at).await?.rows.len()),
+            Ok(chart) if me(&chart).is_some() => {
+                let set = self.signing_set(&chart, at).await?;
+                Ok(set.rows.len() + set.held.len())
+            }
             _ => Ok(0),
         }
     }
@@ -1006,10 +1012,18 @@ impl App {
                     if !(0..SIGNING_SECONDS).contains(&open) {
                         return Ok(Signing::TimedOut);
                     }
+                    // Before the passcode is looked at: what can't be signed costs none.
+                    let hindered = || match set.hindrances.first() {
+                        Some((_, hindrance)) => Signing::Hindered(*hindrance),
+                        None => Signing::Refused(StateRefusal::NotReady),
+                    };
+                    if set.rows.is_empty() {
+                        return Ok(hindered());
+                    }
                     // All that was asked for, or none of it.
                     let whole = match &which {
-                        Which::Patient(_) => !set.rows.is_empty(),
-                        Which::These(ids) => set.rows.len() == ids.len() && !ids.is_empty(),
+                        Which::Patient(_) => true,
+                        Which::These(ids) => set.rows.len() == ids.len(),
                     };
                     if !whole {
                         return Ok(Signing::Refused(StateRefusal::NotReady));
@@ -1020,9 +1034,9 @@ impl App {
                     if set.digest(shown_at).map_err(not_canonical)? != shown {
                         return Ok(Signing::Refused(StateRefusal::Changed));
                     }
-                    // Before the passcode is looked at: what can't be signed costs none.
-                    if let Some((_, hindrance)) = set.hindrances.first() {
-                        return Ok(Signing::Hindered(*hindrance));
+                    let named = matches!(which, Which::These(_));
+                    if named && !set.hindrances.is_empty() {
+                        return Ok(hindered());
                     }
                     let text = set.text(&origin).map_err(not_canonical)?;
                     let code = confirm.code.clone().bound_to(Challenge::of(&text));
@@ -1291,17 +1305,33 @@ pub(super) fn signing_set(
         }
     };
     rows.retain(|row| row.it.prescriber == id && matches!(row.it.state, State::Ready { .. }));
-    let together: Vec<PrescriptionId> = rows.iter().map(|row| row.id).collect();
     let mut hindrances = Vec::new();
+    let mut series = Vec::new();
     for row in &mut rows {
-        let series = series_of(tx, row)?;
+        let of_series = series_of(tx, row)?;
+        series.push((row.id, of_series.into_iter().map(|it| it.id).collect::<Vec<_>>()));
         let judgment = judge_row(tx, &practitioner, ground, row)?;
         let lacking = (!judgment.lacks.is_empty()).then_some(SigningHindrance::Lacking);
-        let parted = series.iter().any(|it| !together.contains(&it.id));
-        let parted = parted.then_some(SigningHindrance::SeriesIncomplete);
-        let all = lacking.into_iter().chain(judgment.hindrances).chain(parted);
+        let all = lacking.into_iter().chain(judgment.hindrances);
         hindrances.extend(all.map(|why| (row.id, why)));
     }
+    // A series is signed as a whole or not at all.
+    let alone: Vec<PrescriptionId> = rows
+        .iter()
+        .map(|row| row.id)
+        .filter(|id| !hindrances.iter().any(|(hindered, _)| hindered == id))
+        .collect();
+    for (id, of_series) in series {
+        if of_series.iter().any(|other| *other != id && !alone.contains(other)) {
+            hindrances.push((id, SigningHindrance::SeriesIncomplete));
+        }
+    }
+    let held = match which {
+        Which::Patient(_) => rows
+            .extract_if(.., |row| hindrances.iter().any(|(hindered, _)| *hindered == row.id))
+            .collect(),
+        Which::These(_) => Vec::new(),
+    };
     let address = practitioner.address.clone();
     let today = practitioner.today;
     let practice = tx.practice_name(practice)?.unwrap_or_default();
@@ -1312,6 +1342,7 @@ pub(super) fn signing_set(
         practice,
         today,
         rows,
+        held,
         hindrances,
         practitioner,
         ground,

@@ -34,8 +34,8 @@ use crate::{
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, Area, Choice, ChoiceField, EPrescribingPage, Failure, Notice, NoticeKind, Page,
-        RxEditPage, RxLine, RxPaperPage, RxSignPage, RxViewPage, SecretField, StepUp, TextField,
-        When,
+        RxEditPage, RxLine, RxPaperPage, RxSignPage, RxViewPage, SecretField, SigningLine, StepUp,
+        TextField, When,
     },
 };
 
@@ -50,6 +50,8 @@ struct Known {
     chart: Chart,
     sheet: Sheet,
     name: String,
+    /// Why the prescriber who looks can't sign now, whatever is written.
+    signing: Option<SigningLine>,
 }
 
 fn not_from_a_chart(ctx: &Ctx) -> Stop {
@@ -76,13 +78,21 @@ async fn known(ctx: &Ctx) -> Result<Known, Stop> {
     let Ok(chart) = ctx.app().chart(&session) else { return Err(not_from_a_chart(ctx)) };
     let sheet = ctx.app().sheet(&chart, ctx.at).await.map_err(|error| ctx.stop(&error))?;
     let name = ctx.app().launched_name(&session).await.map_err(|error| ctx.stop(&error))?;
-    Ok(Known { session, chart, sheet, name: name.unwrap_or_default() })
+    let signing = match chart.who {
+        Identity::Prescriber(person) => {
+            let overview = ctx.app().overview(person).await.map_err(|error| ctx.stop(&error))?;
+            tokens::signing(ctx, &session, person, &overview).await?.filter(|it| !it.allowed)
+        }
+        Identity::Staff(_) => None,
+    };
+    Ok(Known { session, chart, sheet, name: name.unwrap_or_default(), signing })
 }
 
 impl Known {
     fn frame(&self, ctx: &Ctx, title: &str) -> Page {
         let mut frame = ctx.frame_for(title, &self.name);
         frame.area = Area::EPrescribing;
+        frame.signing.clone_from(&self.signing);
         frame
     }
 
@@ -718,20 +728,18 @@ async fn sign_page(
     let overview = ctx.app().overview(me).await.map_err(|error| ctx.stop(&error))?;
     let shown_at = ctx.now().micros();
     let npi = set.npi();
-    let rows: Vec<RxLine> = set
-        .rows
-        .iter()
-        .map(|row| {
-            let mut line = known.line(row);
-            let why = set.hindrances.iter().filter(|(id, _)| *id == row.id);
-            let why: Vec<String> = why.map(|(_, why)| why.to_string()).collect();
-            line.hindrance = why.join(" ");
-            line.facts.insert(0, ("Date", set.today.to_string()));
-            line.facts.push(("Practitioner", format!("{}, NPI {npi}", set.person.name)));
-            line.facts.push(("Practitioner's address", set.address.clone()));
-            line
-        })
-        .collect();
+    let line = |row: &PrescriptionRow| {
+        let mut line = known.line(row);
+        let why = set.hindrances.iter().filter(|(id, _)| *id == row.id);
+        let why: Vec<String> = why.map(|(_, why)| why.to_string()).collect();
+        line.hindrance = why.join(" ");
+        line.facts.insert(0, ("Date", set.today.to_string()));
+        line.facts.push(("Practitioner", format!("{}, NPI {npi}", set.person.name)));
+        line.facts.push(("Practitioner's address", set.address.clone()));
+        line
+    };
+    let rows: Vec<RxLine> = set.rows.iter().map(line).collect();
+    let held = set.held.iter().map(line).collect();
     let signing = show::signing_choices(&overview, ANY_TOKEN, ctx.now());
     let signs = !signing.options.is_empty();
     let own = [ModelCode::AUTHENTICATOR, ModelCode::TERMINAL].map(ModelCode::known);
@@ -747,9 +755,10 @@ async fn sign_page(
     });
     let template = RxSignPage {
         page: known.frame(ctx, "Review and sign"),
-        can_sign: !rows.is_empty() && set.hindrances.is_empty() && signs,
+        can_sign: !rows.is_empty() && signs,
         no_token: !signs,
         rows,
+        held,
         statement: SIGNING_STATEMENT,
         digest: HEXLOWER.encode(&set.digest(shown_at).map_err(stop)?),
         shown_at,

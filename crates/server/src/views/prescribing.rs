@@ -388,7 +388,9 @@ pub struct RxSignPage {
     pub page: Page,
     /// What is signed together.
     pub rows: Vec<RxLine>,
-    /// Nothing stands in the way.
+    /// What is marked ready and can't be signed now, with the reason.
+    pub held: Vec<RxLine>,
+    /// There is something to sign, and a token that can.
     pub can_sign: bool,
     /// No token of the practitioner can sign: the prescriptions wait until one can.
     pub no_token: bool,

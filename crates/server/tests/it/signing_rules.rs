@@ -447,6 +447,43 @@ both! {
         page.says(422, "can't be changed");
     }
 
+    /// What can't be signed now, such as a series of which not all are ready, is shown apart with its reason, and keeps
+    /// nothing else from being signed. A prescription that is held back meanwhile is not signed unseen.
+    async fn what_can_not_be_signed_holds_back_itself_alone(app: TestApp) {
+        app.give_addresses(&app.person, "ada@x.example").await;
+        let mut browser = app.launched("amoreno").await;
+        let alone = ready(&mut browser).await;
+        let first = written(&mut browser).await;
+        let id = first.rsplit('/').next().unwrap().to_owned();
+        send(&mut browser, &format!("{first}/edit"), &with(fields(), &[("days_supply", "30")])).await.leads_to(&first);
+        let next = with(fields(), &[("after", &id), ("days_supply", "30"), ("earliest_fill", "2026-06-24")]);
+        let second = send(&mut browser, "/e-prescribing/new", &next).await.location().to_owned();
+        mark(&mut browser, &first).await.leads_to("/e-prescribing?done=ready");
+        let page = browser.get(SIGN).await;
+        for text in ["Not signed now", "Can't be signed. All prescriptions of a series are signed together", "Sign the prescription"] {
+            page.says(200, text);
+        }
+        // A draft of the series is put away between the look and the signature: what was held back is not signed with it.
+        let parts = shown(&page);
+        browser.post(&format!("{second}/cancel"), &[]).await;
+        mark(&mut browser, &first).await;
+        let page = send(&mut browser, SIGN, &signing(&parts, PASSPHRASE, &app.code())).await;
+        page.says(422, "changed");
+        sign(&app, &mut browser, &alone).await;
+        browser.get(&first).await.says(200, "Signed by");
+        // Alone, it says why.
+        app.clock.advance(30);
+        let third = ready(&mut browser).await;
+        let parts = shown(&browser.get(SIGN).await);
+        app.database.execute("UPDATE authority SET stops_at = 1 WHERE kind = 'dea'").await;
+        let page = send(&mut browser, SIGN, &signing(&parts, PASSPHRASE, &app.code())).await;
+        page.says(422, "The DEA registration has expired.");
+        let page = browser.get(SIGN).await;
+        page.says(200, "Can't be signed. The DEA registration has expired.");
+        assert!(!page.body.contains("name=\"shown\"") && !page.words().contains("Not signed now"));
+        browser.get(&third).await.says(200, "Ready to sign");
+    }
+
     /// The API: a word of the EHR makes a series of a request.
     async fn a_series_through_the_api(app: TestApp) {
         app.give_addresses(&app.person, "ada@x.example").await;
