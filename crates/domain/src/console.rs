@@ -49,9 +49,10 @@ pub enum ConsoleChange {
     RejectRequest,
     /// Whoever entered a change withdraws it.
     WithdrawRequest,
-    /// A first registration or licence is entered, on which no permission rests.
+    /// A registration or license is entered or changed. What extends or widens one on which a permission rests is
+    /// entered for a second person, and only the rest works at once.
     EnterPaper,
-    /// A registration or licence is narrowed, shortened or ended; it works at once.
+    /// A registration or license is narrowed, shortened or ended; it works at once.
     NarrowPaper,
     /// The role of a prescriber is given or taken.
     SetPrescriber,
@@ -166,14 +167,14 @@ pub const CONSOLE_CHANGES: [ConsoleRule; 27] = {
         ),
         rule(
             C::EnterPaper,
-            "Enter a registration or licence on which no permission rests",
+            "Enter or change a registration or license",
             LOOKS_AFTER,
             Always,
             E::AuthorityChanged,
         ),
         rule(
             C::NarrowPaper,
-            "Narrow, shorten or end a registration or licence",
+            "Narrow, shorten or end a registration or license",
             LOOKS_AFTER,
             Always,
             E::AuthorityChanged,

@@ -62,12 +62,19 @@ pub struct Page {
     pub unlisted: bool,
     /// Shows that this build no longer meets the requirements, and that nothing is signed.
     pub noncompliant: bool,
+    /// In the e-prescribing app: why the prescriber can't sign now.
+    pub signing: Option<SigningLine>,
 }
 
 impl Page {
     /// A page with a title and nothing else in its frame.
     pub fn new(title: impl Into<String>) -> Self {
         Self { title: title.into(), ..Self::default() }
+    }
+
+    /// Whether whoever is signed in prescribes.
+    fn prescribes(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| user.prescribes)
     }
 
     /// Where the product's name and "Stay signed in" lead.
@@ -119,6 +126,8 @@ pub struct SignedIn {
     pub name: String,
     /// One or two letters.
     pub initials: String,
+    /// They prescribe: with a tab for what they signed.
+    pub prescribes: bool,
 }
 
 /// The tabs of the portal.
@@ -275,6 +284,13 @@ pub struct ChoiceField {
     pub options: Vec<Choice>,
     /// What is wrong and what to do about it.
     pub error: Option<String>,
+}
+
+impl ChoiceField {
+    /// What is shown of the chosen option; empty if none is chosen.
+    pub fn chosen(&self) -> &str {
+        self.options.iter().find(|it| it.value == self.value).map_or("", |it| it.label.as_str())
+    }
 }
 
 /// One option of a [`ChoiceField`].

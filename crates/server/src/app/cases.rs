@@ -749,7 +749,18 @@ pub(super) fn case_view(
     let profile = tx.profile(&who)?.unwrap_or_default();
     let mut helpers = Vec::new();
     for member in tx.roles_in(practice.id)? {
-        let acts = matches!(member.role, Role::Proofing | Role::Issuing);
+        let acts = match member.role {
+            Role::Proofing => true,
+            // Whoever proofed in person does not issue, nor does anybody of that unit (21 CFR 1311.110(b)).
+            Role::Issuing => match &row.evidence {
+                Some(EvidenceRow::InPerson { by, unit, .. }) => {
+                    *by != member.person.to_string()
+                        && !unit.trim().eq_ignore_ascii_case(member.unit.trim())
+                }
+                _ => true,
+            },
+            _ => false,
+        };
         if acts && member.ended.is_none() && member.person != row.person {
             let name = tx.person(member.person)?.map(|found| found.name).unwrap_or_default();
             helpers.push((member.role, name));

@@ -221,8 +221,7 @@ pub(super) async fn acknowledge(ctx: Ctx, Path(place): Path<String>, fields: Fie
     let report = shown(&ctx, &fields)?;
     let back = template.action.clone();
     let (change, action) = (ConsoleChange::AcknowledgeReport, back.clone());
-    let asking =
-        practice::Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let asking = practice::Asking::new(&ctx, &known, &fields, change, action, back);
     let act = match asking.act() {
         Ok(act) => act,
         Err(asked) => return Ok(asked),

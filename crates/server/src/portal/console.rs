@@ -10,7 +10,7 @@ use countersign_domain::{
     one_script,
 };
 use countersign_store::{
-    CasePurpose, CaseState, EvidenceRow, Fob, InvitationRow, Invited, Profile,
+    CasePurpose, CaseState, EvidenceRow, Fob, InvitationRow, Invited, Paper, Profile,
 };
 use http::StatusCode;
 
@@ -213,9 +213,16 @@ pub(super) async fn invite(ctx: Ctx, Path(practice): Path<String>, fields: Field
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let by_npi = invitee.sign_in.npi().is_some();
+    let profile = &invitee.invited.profile;
+    let whom = format!("{} {}", profile.given, profile.family);
+    let sign_in = invitee.sign_in.as_text();
     let (change, back) = (ConsoleChange::Invite, format!("{}/invite", known.base()));
     let action = back.clone();
-    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
+        ("Person", whom),
+        ("Sign-in ID", sign_in),
+        ("Role", template.role.chosen().to_owned()),
+    ]);
     let act = match asking.act() {
         Ok(act) => act,
         Err(asked) => return Ok(asked),
@@ -240,11 +247,11 @@ pub(super) async fn invite(ctx: Ctx, Path(practice): Path<String>, fields: Field
     Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
 }
 
-/// Whether there is such an invitation, before a passcode is asked for.
-async fn open_invitation(ctx: &Ctx, known: &Known, id: InvitationId) -> Result<(), Stop> {
+/// Whom such an invitation is for, before a passcode is asked for.
+async fn open_invitation(ctx: &Ctx, known: &Known, id: InvitationId) -> Result<PersonId, Stop> {
     let rules = ctx.app().rules(&known.desk).await.map_err(|error| ctx.stop(&error))?;
     let open = |it: &InvitationRow| it.id == id && it.invitation.state != InvitationState::Revoked;
-    if rules.invitations.iter().any(open) { Ok(()) } else { Err(ctx.not_found()) }
+    rules.invitations.iter().find(|it| open(it)).map(|it| it.person).ok_or_else(|| ctx.not_found())
 }
 
 pub(super) async fn resend(
@@ -254,10 +261,11 @@ pub(super) async fn resend(
 ) -> Out {
     let known = known(&ctx, &practice).await?;
     let id = id.parse().map_err(|_| ctx.not_found())?;
-    open_invitation(&ctx, &known, id).await?;
+    let person = open_invitation(&ctx, &known, id).await?;
     let (change, back) = (ConsoleChange::ResendInvitation, known.base());
     let action = format!("{back}/invitations/{id}/resend");
-    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let asking = Asking::new(&ctx, &known, &fields, change, action, back)
+        .about([("Person", known.name(person))]);
     let act = match asking.act() {
         Ok(act) => act,
         Err(asked) => return Ok(asked),
@@ -276,10 +284,11 @@ pub(super) async fn revoke(
 ) -> Out {
     let known = known(&ctx, &practice).await?;
     let id = id.parse().map_err(|_| ctx.not_found())?;
-    open_invitation(&ctx, &known, id).await?;
+    let person = open_invitation(&ctx, &known, id).await?;
     let (change, back) = (ConsoleChange::RevokeInvitation, known.base());
     let action = format!("{back}/invitations/{id}/revoke");
-    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let asking = Asking::new(&ctx, &known, &fields, change, action, back)
+        .about([("Person", known.name(person))]);
     let act = match asking.act() {
         Ok(act) => act,
         Err(asked) => return Ok(asked),
@@ -385,6 +394,8 @@ async fn case_page(ctx: &Ctx, known: &Known, id: &str) -> Result<(CasePage, Case
     let has = |role| open && known.desk.roles.contains(&role);
     let mut facts = Vec::new();
     let mut compared = Vec::new();
+    let found = known.board.people.iter().find(|person| person.id == view.row.person);
+    let sign_in_npi = found.and_then(|person| person.sign_in.npi());
     match &view.row.evidence {
         Some(EvidenceRow::Provider { issuer, assurance, proofed, npi, .. }) => {
             facts.push(("Proofed by", format!("{issuer} ({assurance})")));
@@ -400,7 +411,8 @@ async fn case_page(ctx: &Ctx, known: &Known, id: &str) -> Result<(CasePage, Case
                 ];
                 compared = rows.into_iter().map(|(w, a, b)| (w, a.clone(), b.clone())).collect();
                 if !npi.is_empty() {
-                    compared.push(("NPI", String::new(), npi.clone()));
+                    let invited = sign_in_npi.map(|it| it.as_text()).unwrap_or_default();
+                    compared.push(("NPI", invited, npi.clone()));
                 }
             }
         }
@@ -423,15 +435,26 @@ async fn case_page(ctx: &Ctx, known: &Known, id: &str) -> Result<(CasePage, Case
     }
     // Whoever decides compares the numbers with what they have at hand.
     if has(Role::Proofing) || has(Role::Issuing) {
-        let found = known.board.people.iter().find(|person| person.id == view.row.person);
-        if let Some(SignInName::Npi(npi)) = found.map(|person| &person.sign_in) {
+        let contact = ctx.app().contact(view.row.person, ctx.at).await;
+        let profile = contact.map_err(|error| ctx.stop(&error))?.profile;
+        for (what, text) in [("Date of birth", profile.born), ("Address", profile.address)] {
+            if !text.is_empty() {
+                facts.push((what, text));
+            }
+        }
+        if let Some(npi) = sign_in_npi {
             facts.push(("NPI", npi.as_text()));
         }
         let papers = known.board.authorities.iter();
         for it in papers.filter(|it| it.person == Some(view.row.person)) {
-            if let Some(dea) = it.paper.dea() {
-                facts.push(("DEA number", format!("{}, {}", dea.as_text(), it.says())));
-            }
+            facts.push(match &it.paper {
+                Paper::Dea(dea) => {
+                    ("DEA number", format!("{}, {}", dea.number.as_text(), it.says()))
+                }
+                Paper::Licence(license) => {
+                    ("License", format!("{}, {}", license.number, it.says()))
+                }
+            });
         }
     }
     let in_person = view.setting == Setting::Institution;
@@ -697,7 +720,8 @@ pub(super) async fn zone(ctx: Ctx, Path(practice): Path<String>, fields: Fields)
     let why = template.zone_reason.value.clone();
     let (change, back) = (ConsoleChange::SetTimeZone, format!("{}/rules", known.base()));
     let action = format!("{back}/zone");
-    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let asking = Asking::new(&ctx, &known, &fields, change, action, back)
+        .about([("Time zone", template.zone.value.clone()), ("Reason", why.clone())]);
     let act = match asking.act() {
         Ok(act) => act,
         Err(asked) => return Ok(asked),
@@ -729,7 +753,11 @@ pub(super) async fn model(ctx: Ctx, Path(practice): Path<String>, fields: Fields
     if !is_so {
         let (change, back) = (ConsoleChange::RefuseModel, format!("{}/rules", known.base()));
         let action = format!("{back}/model");
-        let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+        let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
+            ("Model", template.model.chosen().to_owned()),
+            ("Change", template.refuse.chosen().to_owned()),
+            ("Reason", why.clone()),
+        ]);
         let act = match asking.act() {
             Ok(act) => act,
             Err(asked) => return Ok(asked),
@@ -775,7 +803,12 @@ pub(super) async fn provider(ctx: Ctx, Path(practice): Path<String>, fields: Fie
     let why = template.provider_reason.value.clone();
     let (change, back) = (ConsoleChange::EnterRequest, format!("{}/rules", known.base()));
     let action = format!("{back}/provider");
-    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
+        ("Provider", template.provider.chosen().to_owned()),
+        ("Change", template.give.chosen().to_owned()),
+        ("Counts as IAL2 or more", template.accepted.value.clone()),
+        ("Reason", why.clone()),
+    ]);
     match enter(&asking, wanted, why).await? {
         Ok(None) => Ok(see_other(&format!("{}?done=entered", known.base()))),
         Ok(Some(refusal)) => {
@@ -939,7 +972,11 @@ pub(super) async fn send_fob(ctx: Ctx, Path(practice): Path<String>, fields: Fie
     let how = template.how.value.clone();
     let (change, back) = (ConsoleChange::SendFob, format!("{}/fleet", known.base()));
     let action = format!("{back}/send");
-    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
+        ("Token", template.fob.chosen().to_owned()),
+        ("Person", template.person.chosen().to_owned()),
+        ("How", how.clone()),
+    ]);
     let act = match asking.act() {
         Ok(act) => act,
         Err(asked) => return Ok(asked),
@@ -988,7 +1025,13 @@ pub(super) async fn role(
         let unit = if needs_unit { template.unit.value.clone() } else { String::new() };
         let wanted = Wanted::Role { person, role, unit, give };
         let change = ConsoleChange::EnterRequest;
-        let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+        let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
+            ("Person", template.name.clone()),
+            ("Role", role.label().to_owned()),
+            ("Change", template.give.chosen().to_owned()),
+            ("Unit", if give { template.unit.value.clone() } else { String::new() }),
+            ("Reason", why.clone()),
+        ]);
         return match enter(&asking, wanted, why).await? {
             Ok(None) => Ok(see_other(&format!("{}?done=entered", known.base()))),
             Ok(Some(refusal)) => {
@@ -1002,7 +1045,12 @@ pub(super) async fn role(
         };
     }
     let change = ConsoleChange::SetPrescriber;
-    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
+        ("Person", template.name.clone()),
+        ("Role", role.label().to_owned()),
+        ("Change", template.give.chosen().to_owned()),
+        ("Reason", why.clone()),
+    ]);
     let act = match asking.act() {
         Ok(act) => act,
         Err(asked) => return Ok(asked),
@@ -1045,7 +1093,12 @@ pub(super) async fn disable(
         if why.is_loss() { ConsoleChange::DisableLostToken } else { ConsoleChange::DisableToken };
     let back = template.here.clone();
     let action = format!("{back}/disable");
-    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
+        ("Person", template.name.clone()),
+        ("Token", template.token.chosen().to_owned()),
+        ("Why", why.label().to_owned()),
+        ("Reason", words.clone()),
+    ]);
     let act = match asking.act() {
         Ok(act) => act,
         Err(asked) => return Ok(asked),
@@ -1079,7 +1132,8 @@ pub(super) async fn prove_again(
     }
     let (change, back) = (ConsoleChange::ProveAgain, format!("{}/people/{id}", known.base()));
     let action = format!("{back}/prove-again");
-    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let asking = Asking::new(&ctx, &known, &fields, change, action, back)
+        .about([("Person", known.name(id))]);
     let act = match asking.act() {
         Ok(act) => act,
         Err(asked) => return Ok(asked),

@@ -122,6 +122,12 @@ pub(super) const fn outcome(event: &AuditRow) -> Option<&'static str> {
 /// Who did it, as the person whom it concerns is told.
 pub(super) fn by(event: &AuditRow, me: PersonId) -> String {
     let name = |otherwise: &str| event.actor_name.clone().unwrap_or_else(|| otherwise.to_owned());
+    let logs_in =
+        event.kind == EventKind::PasscodeTried && event.purpose.as_deref() == Some("login");
+    if logs_in && !event.success {
+        // The passphrase was right; who typed it is not known without the second factor.
+        return "someone who typed your passphrase".to_owned();
+    }
     match event.actor.as_str() {
         "person" | "prescriber" if event.actor_id.as_ref() == Some(me.as_bytes()) => {
             "you".to_owned()

@@ -27,13 +27,17 @@ pub(super) async fn enter(
         "" => None,
         _ => read::<InternalCode>(field),
     };
+    let entered_code = match field.value.as_str() {
+        "" => "None, the code is taken away".to_owned(),
+        code => code.to_owned(),
+    };
     if field.error.is_some() {
         return person_wrong(&ctx, &known, template, person).await;
     }
     let back = template.here.clone();
     let (change, action) = (ConsoleChange::SetInternalCode, format!("{back}/code"));
-    let asking =
-        Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back: back.clone() };
+    let asking = Asking::new(&ctx, &known, &fields, change, action, back.clone())
+        .about([("Person", template.name.clone()), ("Internal code", entered_code)]);
     let act = match asking.act() {
         Ok(act) => act,
         Err(asked) => return Ok(asked),

@@ -392,7 +392,11 @@ impl Ctx {
     /// The frame with a name in it.
     fn frame_for(&self, title: &str, name: &str) -> Page {
         let mut page = self.frame(title);
-        page.user = Some(SignedIn { name: name.to_owned(), initials: initials(name) });
+        page.user = Some(SignedIn {
+            name: name.to_owned(),
+            initials: initials(name),
+            ..SignedIn::default()
+        });
         page
     }
 

@@ -77,9 +77,28 @@ pub(super) struct Asking<'a> {
     pub(super) action: String,
     /// Where "Cancel" leads.
     pub(super) back: String,
+    /// What exactly is asked for, for the page that asks for the passcode: what, and which.
+    pub(super) about: Vec<(&'static str, String)>,
 }
 
-impl Asking<'_> {
+impl<'a> Asking<'a> {
+    pub(super) const fn new(
+        ctx: &'a Ctx,
+        known: &'a Known,
+        fields: &'a Fields,
+        change: ConsoleChange,
+        action: String,
+        back: String,
+    ) -> Self {
+        Self { ctx, known, fields, change, action, back, about: Vec::new() }
+    }
+
+    /// Says what exactly is asked for; what is empty is not shown.
+    pub(super) fn about(mut self, facts: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        self.about.extend(facts.into_iter().filter(|(_, text)| !text.is_empty()));
+        self
+    }
+
     fn page(&self) -> ConfirmPage {
         let known = self.known;
         let typed = self.fields.0.iter().filter(|(name, _)| !name.starts_with("stepup_"));
@@ -88,6 +107,7 @@ impl Asking<'_> {
             back: self.back.clone(),
             action: self.action.clone(),
             what: self.change.rule().what,
+            about: self.about.clone(),
             fields: typed.cloned().collect(),
             step_up: Some(StepUp {
                 token: show::choices(&known.overview.tokens, ANY_TOKEN, self.ctx.now()),
@@ -395,9 +415,9 @@ pub(super) async fn due_done(
 ) -> Out {
     let known = known(&ctx, &practice).await?;
     let id: DeadlineId = id.parse().map_err(|_| ctx.not_found())?;
-    if !known.board.deadlines.iter().any(|it| it.id == id && it.done.is_none()) {
-        return Err(ctx.not_found());
-    }
+    let open = known.board.deadlines.iter().find(|it| it.id == id && it.done.is_none());
+    let open = known.due(&ctx, open.ok_or_else(|| ctx.not_found())?);
+    let (task, whom) = (open.what, open.whom);
     let mut note = typed(&fields, "note", 200);
     if note.value.is_empty() {
         note.error = Some("Say what was done, in a few words.".to_owned());
@@ -412,7 +432,11 @@ pub(super) async fn due_done(
     }
     let (change, back) = (ConsoleChange::CloseDeadline, format!("{}/due", known.base()));
     let (action, fields, known) = (format!("{back}/{id}"), &fields, &known);
-    let asking = Asking { ctx: &ctx, known, fields, change, action, back };
+    let asking = Asking::new(&ctx, known, fields, change, action, back).about([
+        ("Task", task),
+        ("Person", whom),
+        ("What was done", note.value.clone()),
+    ]);
     let act = match asking.act() {
         Ok(act) => act,
         Err(asked) => return Ok(asked),
@@ -508,6 +532,23 @@ fn registrations(known: &Known, person: PersonId, full: bool) -> Vec<Choice> {
     known.board.authorities.iter().filter(theirs).filter_map(of).collect()
 }
 
+/// The registrations and licenses that can be ended, for a choice.
+fn can_be_ended(known: &Known, person: PersonId, full: bool) -> Vec<Choice> {
+    let theirs =
+        |it: &&Authority| it.person.is_none_or(|owner| owner == person) && it.withdrawn.is_none();
+    let choice = |it: &Authority| {
+        let of = if it.person.is_none() { " of the institution" } else { "" };
+        let number = match &it.paper {
+            Paper::Dea(dea) if full => dea.number.as_text(),
+            Paper::Dea(dea) => dea.number.masked(),
+            Paper::Licence(license) => license.number.clone(),
+        };
+        let text = format!("{}{of} {number}, {}", it.paper.label(), it.says());
+        Choice::new(it.id.to_string(), text)
+    };
+    known.board.authorities.iter().filter(theirs).map(choice).collect()
+}
+
 /// What somebody signs in with: an NPI in full, or masked.
 fn signs_in(known: &Known, person: PersonId, full: bool) -> String {
     let found = known.board.people.iter().find(|it| it.id == person);
@@ -541,6 +582,7 @@ pub(super) async fn person_out(
         template.papers = papers(known, ctx, person, true);
         template.grant.options.clone_from(&registrations);
         template.revoke.options = registrations;
+        template.ended.options = can_be_ended(known, person, true);
     }
     Ok(page(status, &template))
 }
@@ -568,16 +610,7 @@ pub(super) async fn person_page(
     let fleet = ctx.app().fleet(&known.desk, ctx.at).await.map_err(|error| ctx.stop(&error))?;
     let of = fleet.iter().find(|it| it.person == id);
     let registrations = registrations(known, id, false);
-    let ended: Vec<Choice> = known
-        .board
-        .authorities
-        .iter()
-        .filter(|it| it.person.is_none_or(|owner| owner == id) && it.withdrawn.is_none())
-        .map(|it| {
-            let of = if it.person.is_none() { " of the institution" } else { "" };
-            Choice::new(it.id.to_string(), format!("{}{of}, {}", it.paper.label(), it.says()))
-        })
-        .collect();
+    let ended = can_be_ended(known, id, false);
     let choice = |options: &[Choice]| ChoiceField {
         value: options.first().map(|only| only.value.clone()).unwrap_or_default(),
         options: options.to_vec(),
@@ -635,7 +668,10 @@ pub(super) async fn person_page(
         licence_reason: TextField::default(),
         ended: ChoiceField { options: ended, ..ChoiceField::default() },
         end_reason: TextField::default(),
-        waits: of.map_or("", |it| console::waits(it.step)).to_owned(),
+        waits: of.map(|it| console::waits(it.step)).filter(|step| !step.is_empty()).map(|step| {
+            // Who has enrolled already waits again after a loss.
+            (if person.has_passphrase { "Waiting" } else { "Enrollment" }, step)
+        }),
         can_prove: known.desk.may_invite()
             && id != known.desk.person
             && person.has_passphrase
@@ -792,7 +828,13 @@ pub(super) async fn grant(
     let wanted = Wanted::Permission { person, authority, change: Change::Grant { verified } };
     let (change, back) = (ConsoleChange::EnterRequest, template.here.clone());
     let action = format!("{back}/grant");
-    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
+        ("Change", "Permission to sign".to_owned()),
+        ("Person", template.name.clone()),
+        ("Registration", template.grant.chosen().to_owned()),
+        ("Looked at on", template.verified.value.clone()),
+        ("Reason", why.clone()),
+    ]);
     match enter(&asking, wanted, why).await? {
         Ok(None) => Ok(see_other(&format!("{}?done=entered", known.base()))),
         Ok(Some(refusal)) => {
@@ -829,7 +871,12 @@ pub(super) async fn revoke(
     let wanted = Wanted::Permission { person, authority, change: Change::Revoke(cause) };
     let (change, back) = (ConsoleChange::TakePermission, template.here.clone());
     let action = format!("{back}/revoke");
-    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
+        ("Person", template.name.clone()),
+        ("Registration", template.revoke.chosen().to_owned()),
+        ("Cause", cause.label().to_owned()),
+        ("Reason", why.clone()),
+    ]);
     match enter(&asking, wanted, why).await? {
         Ok(None) => Ok(see_other(&format!("{}?done=revoked", known.base()))),
         Ok(Some(refusal)) => {
@@ -898,7 +945,14 @@ pub(super) async fn dea(
     let it = NewPaper { person: (!own).then_some(person), paper, reason: why };
     let (change, action) = (ConsoleChange::EnterPaper, format!("{here}/dea"));
     let back = here.clone();
-    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
+        ("Person", if own { "The institution".to_owned() } else { template.name.clone() }),
+        ("DEA number", template.dea.value.clone()),
+        ("State", template.dea_state.value.clone()),
+        ("Schedules", template.schedules.value.clone()),
+        ("Last day", template.dea_expires.value.clone()),
+        ("Reason", template.dea_reason.value.clone()),
+    ]);
     match save_paper(&asking, it, &here).await? {
         Ok(answer) => Ok(answer),
         Err(refusal) => {
@@ -947,7 +1001,13 @@ pub(super) async fn licence(
     let it = NewPaper { person: Some(person), paper, reason: why };
     let (change, action) = (ConsoleChange::EnterPaper, format!("{here}/licence"));
     let back = here.clone();
-    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
+        ("Person", template.name.clone()),
+        ("Licence", template.licence.value.clone()),
+        ("State", template.licence_state.value.clone()),
+        ("Last day", template.licence_expires.value.clone()),
+        ("Reason", template.licence_reason.value.clone()),
+    ]);
     match save_paper(&asking, it, &here).await? {
         Ok(answer) => Ok(answer),
         Err(refusal) => {
@@ -977,7 +1037,11 @@ pub(super) async fn end(
     };
     let (why, back) = (template.end_reason.value.clone(), template.here.clone());
     let (change, action) = (ConsoleChange::NarrowPaper, format!("{back}/end"));
-    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
+        ("Person", template.name.clone()),
+        ("To be ended", template.ended.chosen().to_owned()),
+        ("Reason", why.clone()),
+    ]);
     let act = match asking.act() {
         Ok(act) => act,
         Err(asked) => return Ok(asked),
@@ -1154,7 +1218,12 @@ pub(super) async fn reject(
     }
     let (change, back) = (ConsoleChange::RejectRequest, template.here.clone());
     let action = format!("{back}/reject");
-    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
+        ("Change", template.line.what.clone()),
+        ("DEA number", template.line.dea.clone()),
+        ("Entered by", template.line.by.clone()),
+        ("Reason", why.clone()),
+    ]);
     let act = match asking.act() {
         Ok(act) => act,
         Err(asked) => return Ok(asked),
@@ -1182,7 +1251,10 @@ pub(super) async fn withdraw(
     let (it, id) = shown(&ctx, &known, &id).await?;
     let back = format!("{}/requests/{id}", known.base());
     let (change, action) = (ConsoleChange::WithdrawRequest, format!("{back}/withdraw"));
-    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
+        ("Change", known.line(&it.row, ctx.now()).what),
+        ("Reason", it.row.reason.clone()),
+    ]);
     let act = match asking.act() {
         Ok(act) => act,
         Err(asked) => return Ok(asked),
@@ -1248,16 +1320,15 @@ pub(super) async fn letter(
     let id: MessageId = id.parse().map_err(|_| ctx.not_found())?;
     // Before a passcode is asked for.
     let messages = ctx.app().messages(&known.desk).await.map_err(|error| ctx.stop(&error))?;
-    let waits = messages.iter().any(|it| {
+    let waits = messages.iter().find(|it| {
         let theirs = it.person != Some(known.desk.person);
         it.id == id && it.channel == Channel::Post && it.done.is_none() && theirs
     });
-    if !waits {
-        return Err(ctx.not_found());
-    }
+    let waits = waits.ok_or_else(|| ctx.not_found())?;
+    let to = waits.person.map(|person| known.name(person)).unwrap_or_default();
     let back = format!("{}/letters", known.base());
     let (change, action) = (ConsoleChange::PrintLetter, format!("{back}/{id}"));
-    let asking = Asking { ctx: &ctx, known: &known, fields: &fields, change, action, back };
+    let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([("To", to)]);
     let act = match asking.act() {
         Ok(act) => act,
         Err(asked) => return Ok(asked),

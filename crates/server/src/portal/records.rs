@@ -261,7 +261,7 @@ pub(super) async fn export(ctx: Ctx, Path(place): Path<String>, fields: Fields) 
     };
     let (change, back) = (ConsoleChange::ExportRecords, format!("{}/records", known.base()));
     let (action, fields) = (format!("{back}/export"), &fields);
-    let asking = practice::Asking { ctx: &ctx, known: &known, fields, change, action, back };
+    let asking = practice::Asking::new(&ctx, &known, fields, change, action, back);
     let act = match asking.act() {
         Ok(act) => act,
         Err(asked) => return Ok(asked),
@@ -350,7 +350,10 @@ pub(super) async fn hold(ctx: Ctx, Path(place): Path<String>, fields: Fields) ->
     let person = asked.parse::<PersonId>().ok();
     let (change, back) = (ConsoleChange::PlaceHold, format!("{}/holds", known.base()));
     let (action, fields) = (back.clone(), &fields);
-    let asking = practice::Asking { ctx: &ctx, known: &known, fields, change, action, back };
+    let asking = practice::Asking::new(&ctx, &known, fields, change, action, back).about([
+        ("Prescriber", template.person.chosen().to_owned()),
+        ("Reason", template.reason.value.clone()),
+    ]);
     let act = match asking.act() {
         Ok(act) => act,
         Err(asked) => return Ok(asked),

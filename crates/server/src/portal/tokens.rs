@@ -47,6 +47,9 @@ pub(super) fn frame(ctx: &Ctx, overview: &Overview, title: &str, nav: NavTab) ->
     let mut page = ctx.frame_for(title, &overview.prescriber.name);
     page.practice = Some(overview.prescriber.practice_name.clone());
     page.nav = nav;
+    if let Some(user) = &mut page.user {
+        user.prescribes = show::prescribes(overview);
+    }
     page
 }
 
@@ -80,7 +83,12 @@ pub(super) async fn dashboard(ctx: Ctx, query: Query) -> Out {
         .map(|token| show::row(token, &overview, ctx.now()))
         .collect();
     let mut template = DashboardPage {
-        page: frame(&ctx, &overview, "Prescriber dashboard", NavTab::Overview),
+        page: frame(
+            &ctx,
+            &overview,
+            if show::prescribes(&overview) { "Prescriber dashboard" } else { "Your account" },
+            NavTab::Overview,
+        ),
         name: overview.prescriber.name.clone(),
         npi: overview.prescriber.sign_in.masked(),
         practice: overview.prescriber.practice_name.clone(),
@@ -91,7 +99,7 @@ pub(super) async fn dashboard(ctx: Ctx, query: Query) -> Out {
             .into_iter()
             .map(|(id, name, waiting)| DeskLink { href: format!("/practice/{id}"), name, waiting })
             .collect(),
-        staff: overview.prescriber.sign_in.npi().is_none(),
+        staff: !show::prescribes(&overview),
         signing: signing(&ctx, &session, person, &overview).await?,
         not_sent: ctx.app().count_not_sent(person).await.map_err(|error| ctx.stop(&error))?,
     };
@@ -107,7 +115,7 @@ pub(super) async fn dashboard(ctx: Ctx, query: Query) -> Out {
 }
 
 /// Whether a prescriber may sign, and else what is missing first.
-async fn signing(
+pub(super) async fn signing(
     ctx: &Ctx,
     session: &Session,
     person: PersonId,
@@ -140,7 +148,10 @@ async fn signing(
     }
     if let Some(token) = waits.filter(|_| !signs) {
         let href = format!("/portal/tokens/{}/activate", token.id);
-        let text = "Your token waits for its activation.".to_owned();
+        let mut text = "Your token waits for its activation.".to_owned();
+        if !it.facts.granted {
+            text = format!("{text} {}", enrol::who_acts(&it));
+        }
         return Ok(Some(line(not_yet, text, &href, "Activate it")));
     }
     if !it.facts.granted {

@@ -60,6 +60,8 @@ pub struct ConfirmPage {
     pub action: String,
     /// What is to be done.
     pub what: &'static str,
+    /// Whom and what it is about.
+    pub about: Vec<(&'static str, String)>,
     /// What was typed: name and value.
     pub fields: Vec<(String, String)>,
     /// A fresh passcode.
@@ -232,8 +234,8 @@ pub struct PersonPage {
     pub papers: Vec<PaperLine>,
     /// How many active tokens they have.
     pub tokens: usize,
-    /// The step of an enrolment that is waited for; empty where there is none.
-    pub waits: String,
+    /// The step that is waited for, and what it is a step of.
+    pub waits: Option<(&'static str, &'static str)>,
     /// Whoever looks may send them a link to prove their identity again.
     pub can_prove: bool,
     /// Whoever looks may enter changes of access control.

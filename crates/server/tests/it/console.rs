@@ -440,6 +440,10 @@ both! {
                     // What was typed goes along.
                     for (name, value) in fields.iter().filter(|(name, _)| !matches!(*name, "passphrase" | "decision")) {
                         assert!(page.body.contains(*value) && page.body.contains(*name), "{what}: {name} is lost");
+                        // And is seen: what the passcode is for.
+                        if name.ends_with("reason") {
+                            assert!(page.words().contains(*value), "{what}: {name} is not shown: {}", page.words());
+                        }
                     }
                     // A passcode that is not right does nothing either. A few of them: they are counted.
                     let few = [ConsoleChange::EnterRequest, ConsoleChange::RefuseModel, ConsoleChange::PlaceHold];

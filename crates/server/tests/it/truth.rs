@@ -1,7 +1,7 @@
 //! What pages say of somebody is true for them now.
 
 use countersign_domain::{ModelCode, Role};
-use countersign_testkit::{Browser, Page, TestApp, both};
+use countersign_testkit::{Browser, Page, TestApp, WRONG_CODE, both};
 
 use crate::prescribing::ready;
 
@@ -122,5 +122,35 @@ both! {
         let page = browser.get(&path).await;
         page.says(200, "Refused Activation for signing: wrong code by you");
         never_says(&page, &["Activated for signing"]);
+    }
+
+    /// Every page of prescribing says why a prescriber can't sign now, and where to look; nobody else's page does.
+    async fn prescribing_says_why_nothing_can_be_signed(app: TestApp) {
+        app.give_addresses(&app.person, "ada@lakeside.example").await;
+        let mut chart = app.launched("amoreno").await;
+        let draft = ready(&mut chart).await;
+        let pages = ["/e-prescribing", "/e-prescribing/new", "/e-prescribing/sign", draft.as_str()];
+        for path in pages {
+            never_says(&chart.get(path).await, &[SUSPENDS, "can\u{2019}t sign"]);
+        }
+        let mut browser = app.signed_in().await;
+        disable(&app, &mut browser, "lost").await.leads_to("/portal/tokens?done=lost");
+        for path in pages {
+            let page = chart.get(path).await;
+            page.says(200, SUSPENDS);
+            page.says(200, "Two people of your practice must approve it");
+            assert!(page.body.contains("href=\"/portal/approval\""), "{path}: {}", page.words());
+        }
+        let mut nurse = app.launched("jlee").await;
+        never_says(&nurse.get("/e-prescribing").await, &[SUSPENDS, "can\u{2019}t sign"]);
+    }
+
+    /// A wrong passcode after the right passphrase is nobody's for certain.
+    async fn a_wrong_passcode_at_log_in_is_not_said_to_be_the_owners(app: TestApp) {
+        let mut stranger = app.at_passcode().await;
+        stranger.passcode("any", WRONG_CODE).await.says(422, "not right");
+        let page = app.signed_in().await.get("/portal/dashboard").await;
+        page.says(200, "Passcode to log in: wrong passcode by someone who typed your passphrase");
+        never_says(&page, &["wrong passcode by you"]);
     }
 }
