@@ -886,6 +886,22 @@ async fn a_flood_of_sign_ins_from_one_address() {
     assert_eq!(browser.send(request).await.status, 422);
 }
 
+/// Those that fail at the same moment are no more than that either: none begins in a place that another may yet take.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_simultaneous_sign_ins_from_one_address() {
+    let app = TestApp::with(Backend::Sqlite, Limits::new(5, 5), |_| {}).await;
+    let mut flood = JoinSet::new();
+    for number in (2_000..).take(40) {
+        let mut browser = app.browser();
+        flood.spawn(async move {
+            browser.pass(&npi(number).as_text(), "not the right passphrase").await.status
+        });
+    }
+    let answers = flood.join_all().await;
+    let count = |status: u16| answers.iter().filter(|it| **it == status).count();
+    assert_eq!((count(422), count(429)), (5, 35));
+}
+
 /// Passcode checks go on while many passphrases are being hashed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_sign_ins_starves_passcode_checks() {
