@@ -405,6 +405,11 @@ pub enum AccessRefusal {
         "Enter the internal code of this person first: the institution's DEA number can't be used without one."
     )]
     NoInternalCode,
+    /// The same change was entered before, and nobody has decided on it.
+    #[error(
+        "The same change already waits for a second person. It is listed on the first page of the console."
+    )]
+    WaitsAlready,
     /// There is nothing to take away, or to confirm.
     #[error("Nothing to change: the permission is already in that state.")]
     NoChange,
@@ -432,6 +437,7 @@ impl AccessRefusal {
             Self::NotOpen => "request_not_open",
             Self::Changed => "request_changed",
             Self::NoInternalCode => "internal_code_missing",
+            Self::WaitsAlready => "waits_already",
             Self::NoChange => "no_change",
         }
     }

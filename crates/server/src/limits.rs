@@ -2,15 +2,18 @@
 //!
 //! A bucket takes as many requests as its limit says for a minute and drains evenly over one minute. For the
 //! log-in and its like only what failed goes into the bucket: a clinic behind one address may sign in as often
-//! as it likes, and whoever guesses is stopped. Locks of tokens and accounts are rows of the database.
+//! as it likes, and whoever guesses is stopped. Tries that are under way take the places that they would take if
+//! they failed: those for which no place is left wait, so that as many as come at the same moment fail no more often
+//! than the limit says. Locks of tokens and accounts are rows of the database.
 
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use countersign_domain::Timestamp;
+use tokio::sync::oneshot;
 
 use crate::client_address::ClientAddresses;
 
@@ -116,6 +119,49 @@ pub struct Limits {
     addresses: ClientAddresses,
     /// When each bucket is empty, in microseconds since 1970. A bucket that is not listed is empty.
     buckets: Mutex<HashMap<Bucket, i64>>,
+    /// The tries of each address that have begun and not ended. Locked before the buckets, never after.
+    under_way: Mutex<HashMap<(Door, IpAddr), UnderWay>>,
+}
+
+/// The tries of one address at one door.
+#[derive(Default)]
+struct UnderWay {
+    count: u32,
+    /// Dropped when one of them ends: whoever waits looks again.
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+/// What a try finds that wants to begin.
+enum Place {
+    /// It has begun.
+    Begun(Try),
+    /// The bucket is full.
+    Full(Wait),
+    /// It would be full if all that are under way failed: to be asked again when one of them has ended.
+    Later(oneshot::Receiver<()>),
+}
+
+/// A try that has begun. One of which nobody says how it ended, such as where its client has left, counts as failed.
+#[must_use = "a try that is dropped counts as failed"]
+pub(crate) struct Try {
+    limits: Arc<Limits>,
+    door: Door,
+    address: IpAddr,
+    now: Timestamp,
+    failed: bool,
+}
+
+impl Try {
+    /// Ends it: one that failed is counted.
+    pub(crate) fn end(mut self, failed: bool) {
+        self.failed = failed;
+    }
+}
+
+impl Drop for Try {
+    fn drop(&mut self) {
+        self.limits.ended(self.door, self.address, self.failed, self.now);
+    }
 }
 
 impl Limits {
@@ -127,7 +173,12 @@ impl Limits {
 
     /// With these rates.
     pub fn of(rates: Rates) -> Self {
-        Self { rates, addresses: ClientAddresses::default(), buckets: Mutex::default() }
+        Self {
+            rates,
+            addresses: ClientAddresses::default(),
+            buckets: Mutex::default(),
+            under_way: Mutex::default(),
+        }
     }
 
     /// With another limit for all new tokens together that belong to no pairing, a minute.
@@ -156,19 +207,72 @@ impl Limits {
         &self.addresses
     }
 
-    /// Whether the address may try; counts nothing. Whoever tries says afterwards whether it
-    /// [failed](Self::failed).
-    pub(crate) fn may(&self, door: Door, address: IpAddr, now: Timestamp) -> Result<(), Wait> {
-        let rate = self.rates.of(door);
-        fits(self.filled(&Bucket::Address(door, network(address)), now), rate)?;
-        Ok(())
+    /// Begins a try, which counts only if it fails. Waits while those that are under way could fill the bucket.
+    pub(crate) async fn begin(
+        self: &Arc<Self>,
+        door: Door,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<Try, Wait> {
+        loop {
+            match self.place(door, address, now) {
+                Place::Begun(begun) => return Ok(begun),
+                Place::Full(wait) => return Err(wait),
+                // Nothing is sent: the sender is dropped.
+                Place::Later(ended) => {
+                    let _ = ended.await;
+                }
+            }
+        }
+    }
+
+    fn place(self: &Arc<Self>, door: Door, address: IpAddr, now: Timestamp) -> Place {
+        let (rate, client) = (self.rates.of(door), network(address));
+        let mut all = self.under_way();
+        let filled = self.filled(&Bucket::Address(door, client), now);
+        if let Err(wait) = fits(filled, rate) {
+            return Place::Full(wait);
+        }
+        let here = all.entry((door, client)).or_default();
+        let with_them = filled.saturating_add(one(rate).saturating_mul(i64::from(here.count)));
+        if fits(with_them, rate).is_err() {
+            let (waiting, ended) = oneshot::channel();
+            here.waiting.push(waiting);
+            return Place::Later(ended);
+        }
+        here.count = here.count.saturating_add(1);
+        let limits = Arc::clone(self);
+        Place::Begun(Try { limits, door, address, now, failed: true })
+    }
+
+    /// Counts a try that failed before its place is given to another.
+    fn ended(&self, door: Door, address: IpAddr, failed: bool, now: Timestamp) {
+        let client = (door, network(address));
+        let mut all = self.under_way();
+        if failed {
+            self.failed(door, address, now);
+        }
+        if let Some(here) = all.get_mut(&client) {
+            here.count = here.count.saturating_sub(1);
+            here.waiting.clear();
+            if here.count == 0 {
+                all.remove(&client);
+            }
+        }
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashMap<(Door, IpAddr), UnderWay>> {
+        // Nothing that can panic runs under this lock.
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts what failed, also where the bucket is full: whoever goes on tries waits for longer, at most a
     /// minute.
     pub(crate) fn failed(&self, door: Door, address: IpAddr, now: Timestamp) {
         let more = one(self.rates.of(door));
-        self.change(door, address, now, |filled| filled.saturating_add(more).min(MINUTE_MICROS));
+        self.change(door, address, now, |left| {
+            left.max(left.saturating_add(more).min(MINUTE_MICROS))
+        });
     }
 
     /// Whether the address may; counts it if so.
@@ -179,7 +283,7 @@ impl Limits {
     /// Takes one back that was counted and turned out well.
     pub(crate) fn forgive(&self, door: Door, address: IpAddr, now: Timestamp) {
         let less = one(self.rates.of(door));
-        self.change(door, address, now, |filled| filled.saturating_sub(less).max(0));
+        self.change(door, address, now, |left| left.saturating_sub(less).max(0));
     }
 
     /// For a token that belongs to no pairing: one that does has somebody who waits for it, and whom
@@ -216,8 +320,8 @@ impl Limits {
     /// Fills or drains the bucket of an address in one turn: failures at the same moment are all counted.
     fn change(&self, door: Door, address: IpAddr, now: Timestamp, to: impl FnOnce(i64) -> i64) {
         let (bucket, mut buckets) = (Bucket::Address(door, network(address)), self.buckets());
-        let filled = buckets.get(&bucket).map_or(0, |empty| filled_until(*empty, now));
-        put(&mut buckets, bucket, to(filled), now);
+        let left = buckets.get(&bucket).map_or(0, |empty| left_of(*empty, now));
+        put(&mut buckets, bucket, to(left), now);
     }
 
     fn buckets(&self) -> MutexGuard<'_, HashMap<Bucket, i64>> {
@@ -237,11 +341,16 @@ fn put(buckets: &mut HashMap<Bucket, i64>, bucket: Bucket, filled: i64, now: Tim
     buckets.insert(bucket, now.micros().saturating_add(filled));
 }
 
-/// How full a bucket is, in microseconds of the minute that it drains in. A clock that was set back by more
-/// empties it.
-fn filled_until(empty: i64, now: Timestamp) -> i64 {
+/// How long a bucket takes to drain, in microseconds. That is more than a minute where a try took long, and others that
+/// began after it have filled the bucket meanwhile. A clock that was set back by more than a minute empties it.
+fn left_of(empty: i64, now: Timestamp) -> i64 {
     let left = empty.saturating_sub(now.micros());
-    if (0..=MINUTE_MICROS).contains(&left) { left } else { 0 }
+    if (0..=2 * MINUTE_MICROS).contains(&left) { left } else { 0 }
+}
+
+/// How full a bucket is, in microseconds of the minute that it drains in.
+fn filled_until(empty: i64, now: Timestamp) -> i64 {
+    left_of(empty, now).min(MINUTE_MICROS)
 }
 
 /// What one request adds.
@@ -276,6 +385,7 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{pin::Pin, task::Poll};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -319,22 +429,133 @@ mod tests {
         );
     }
 
+    /// Begins a try that counts nothing, where nothing is under way.
+    fn may(limits: &Arc<Limits>, door: Door, address: IpAddr, now: Timestamp) -> Result<(), Wait> {
+        match limits.place(door, address, now) {
+            Place::Begun(begun) => {
+                begun.end(false);
+                Ok(())
+            }
+            Place::Full(wait) => Err(wait),
+            Place::Later(_) => panic!("something is under way"),
+        }
+    }
+
+    /// What a try answers that was asked once: nothing where it waits.
+    async fn asked<F: Future>(work: &mut Pin<Box<F>>) -> Option<F::Output> {
+        std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(out) => Poll::Ready(Some(out)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
+    /// Asks all that wait once more; those that have begun, and how many were refused, no longer wait.
+    async fn ask_all<F: Future<Output = Result<Try, Wait>>>(
+        waiting: &mut Vec<Pin<Box<F>>>,
+    ) -> (Vec<Try>, usize) {
+        let (mut begun, mut refused, mut left) = (Vec::new(), 0, Vec::new());
+        for mut work in waiting.drain(..) {
+            match asked(&mut work).await {
+                Some(Ok(it)) => begun.push(it),
+                Some(Err(_)) => refused += 1,
+                None => left.push(work),
+            }
+        }
+        *waiting = left;
+        (begun, refused)
+    }
+
+    #[tokio::test]
+    async fn simultaneous_failures_are_no_more_than_the_limit() {
+        let limits = Arc::new(Limits::new(5, 5));
+        let here = at("192.0.2.1");
+        let mut waiting: Vec<_> =
+            (0..50).map(|_| Box::pin(limits.begin(Door::LogIn, here, NOW))).collect();
+        let (mut begun, refused) = ask_all(&mut waiting).await;
+        assert_eq!((begun.len(), refused, waiting.len()), (5, 0, 45));
+        // Another address and another door are not kept waiting.
+        assert_eq!(may(&limits, Door::LogIn, at("192.0.2.2"), NOW), Ok(()));
+        assert_eq!(may(&limits, Door::Launch, here, NOW), Ok(()));
+        // Each one that fails takes its place for good, and nobody begins in it.
+        while let Some(it) = begun.pop() {
+            it.end(true);
+            let (more, refused) = ask_all(&mut waiting).await;
+            assert!(more.is_empty());
+            assert_eq!(refused, if begun.is_empty() { 45 } else { 0 });
+        }
+        assert!(waiting.is_empty() && limits.under_way().is_empty());
+        assert_eq!(may(&limits, Door::LogIn, here, NOW), Err(Wait(12)));
+    }
+
+    #[tokio::test]
+    async fn simultaneous_tries_that_come_out_well_only_take_turns() {
+        let limits = Arc::new(Limits::new(5, 5));
+        let here = at("192.0.2.1");
+        limits.failed(Door::LogIn, here, NOW);
+        let mut waiting: Vec<_> =
+            (0..50).map(|_| Box::pin(limits.begin(Door::LogIn, here, NOW))).collect();
+        let mut done = 0;
+        while !waiting.is_empty() {
+            let (begun, refused) = ask_all(&mut waiting).await;
+            assert_eq!(refused, 0);
+            assert!((1..=4).contains(&begun.len()), "{}", begun.len());
+            done += begun.len();
+            begun.into_iter().for_each(|it| it.end(false));
+        }
+        assert_eq!(done, 50);
+        assert!(limits.under_way().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_try_whose_client_leaves_counts_and_one_that_waits_does_not() {
+        let limits = Arc::new(Limits::new(2, 2));
+        let here = at("192.0.2.1");
+        let mut waiting: Vec<_> =
+            (0..4).map(|_| Box::pin(limits.begin(Door::LogIn, here, NOW))).collect();
+        let (mut begun, _) = ask_all(&mut waiting).await;
+        assert_eq!((begun.len(), waiting.len()), (2, 2));
+        drop(waiting.pop());
+        drop(begun.pop());
+        let (more, refused) = ask_all(&mut waiting).await;
+        assert_eq!((more.len(), refused, waiting.len()), (0, 0, 1));
+        begun.into_iter().for_each(|it| it.end(false));
+        let (more, _) = ask_all(&mut waiting).await;
+        assert_eq!(more.len(), 1, "one has failed, and one place was given back");
+        drop(more);
+        assert_eq!(may(&limits, Door::LogIn, here, NOW), Err(Wait(30)));
+    }
+
+    #[test]
+    fn a_failure_that_took_long_empties_no_bucket() {
+        let limits = Arc::new(Limits::new(6, 6));
+        let here = at("192.0.2.1");
+        let later = NOW.plus_seconds(20);
+        for _ in 0..6 {
+            limits.failed(Door::LogIn, here, later);
+        }
+        // It began before the others, and ends after them.
+        limits.failed(Door::LogIn, here, NOW);
+        assert!(may(&limits, Door::LogIn, here, NOW).is_err());
+        assert_eq!(limits.filled(&Bucket::Address(Door::LogIn, here), later), MINUTE_MICROS);
+    }
+
     #[test]
     fn only_what_failed_counts_and_each_door_by_itself() {
-        let limits = Limits::new(2, 2);
+        let limits = Arc::new(Limits::new(2, 2));
         let (here, there) = (at("192.0.2.1"), at("192.0.2.2"));
         for _ in 0..1_000 {
-            assert_eq!(limits.may(Door::LogIn, here, NOW), Ok(()));
+            assert_eq!(may(&limits, Door::LogIn, here, NOW), Ok(()));
         }
         for _ in 0..50 {
             limits.failed(Door::LogIn, here, NOW);
         }
         // Never longer than a minute, however many failed.
-        assert_eq!(limits.may(Door::LogIn, here, NOW), Err(Wait(30)));
-        assert_eq!(limits.may(Door::LogIn, here, NOW.plus_seconds(30)), Ok(()));
-        assert_eq!(limits.may(Door::LogIn, there, NOW), Ok(()));
+        assert_eq!(may(&limits, Door::LogIn, here, NOW), Err(Wait(30)));
+        assert_eq!(may(&limits, Door::LogIn, here, NOW.plus_seconds(30)), Ok(()));
+        assert_eq!(may(&limits, Door::LogIn, there, NOW), Ok(()));
         for door in [Door::Launch, Door::Invitation, Door::ForgottenPassphrase, Door::ApiToken] {
-            assert_eq!(limits.may(door, here, NOW), Ok(()), "{door:?}");
+            assert_eq!(may(&limits, door, here, NOW), Ok(()), "{door:?}");
         }
         for door in [Door::Provisioning, Door::Pairing, Door::VipProvisioning, Door::VipCheck] {
             assert_eq!(limits.count(door, here, NOW), Ok(()), "{door:?}");

@@ -10,7 +10,7 @@ use countersign_domain::{
 
 use crate::{
     Error, Person, Profile, Tx,
-    tx::{locking, sql},
+    tx::{Sql, locking, sql},
     value::{Columns, Row},
 };
 
@@ -1158,6 +1158,25 @@ impl Tx<'_> {
             sql!("SELECT id, practice, person, authority, body, reason, entered_by, entered, state, "
                 "decided_by, decided FROM access_request WHERE person = $1 AND state = 'entered' ORDER BY entered, id"),
             &[person.as_bytes().into()],
+        )?
+        .iter()
+        .map(request)
+        .collect()
+    }
+
+    /// The changes of a practice on which nobody has decided, the oldest first. Whoever else asks for them waits until the
+    /// commit, so that two people who enter one change at the same moment take turns.
+    pub fn open_requests(&mut self, practice: PracticeId) -> Result<Vec<RequestRow>, Error> {
+        // Rows that refer to the practice are written meanwhile all the same.
+        const TURN: Sql = Sql {
+            sqlite: "SELECT id FROM practice WHERE id = $1",
+            postgres: "SELECT id FROM practice WHERE id = $1 FOR NO KEY UPDATE",
+        };
+        self.row(TURN, &[practice.as_bytes().into()])?;
+        self.rows(
+            sql!("SELECT id, practice, person, authority, body, reason, entered_by, entered, state, "
+                "decided_by, decided FROM access_request WHERE practice = $1 AND state = 'entered' ORDER BY entered, id"),
+            &[practice.as_bytes().into()],
         )?
         .iter()
         .map(request)

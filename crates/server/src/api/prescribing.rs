@@ -324,13 +324,18 @@ async fn token(
         return refused(StatusCode::BAD_REQUEST, "invalid_request");
     }
     let Ok(at) = shared.app.at() else { return no_randomness() };
-    if let Err(wait) = shared.limits.may(Door::ApiToken, address, at.now) {
-        shared.app.note_refusal("api_token_limit", address, at).await;
-        // RFC 6749 has no code of its own for it; this one is of RFC 6749, 4.1.2.1.
-        let refusal = refused(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable");
-        return after(refusal, wait);
-    }
-    match shared.app.grant_access(form.client_assertion, form.scope, at).await {
+    let under_way = match shared.limits.begin(Door::ApiToken, address, at.now).await {
+        Ok(begun) => begun,
+        Err(wait) => {
+            shared.app.note_refusal("api_token_limit", address, at).await;
+            // RFC 6749 has no code of its own for it; this one is of RFC 6749, 4.1.2.1.
+            let refusal = refused(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable");
+            return after(refusal, wait);
+        }
+    };
+    let granted = shared.app.grant_access(form.client_assertion, form.scope, at).await;
+    under_way.end(matches!(granted, Ok(None)));
+    match granted {
         Ok(Some((_, scope))) if scope.is_empty() => {
             refused(StatusCode::BAD_REQUEST, "invalid_scope")
         }
@@ -342,7 +347,6 @@ async fn token(
         })
         .into_response(),
         Ok(None) => {
-            shared.limits.failed(Door::ApiToken, address, at.now);
             shared.app.note_refusal("api_client_unknown", address, at).await;
             refused(StatusCode::UNAUTHORIZED, "invalid_client")
         }

@@ -967,6 +967,7 @@ pub(super) fn put_request(
         Ok(_) if changes_nothing(tx, &row)? => Err(AccessRefusal::NoChange),
         Ok(_) if leaves_nobody(tx, &row)? => Err(AccessRefusal::LastOne),
         Ok(_) if lacks_internal_code(tx, &row)? => Err(AccessRefusal::NoInternalCode),
+        Ok(_) if waits_already(tx, &row, at.now)? => Err(AccessRefusal::WaitsAlready),
         other => other,
     };
     let mut event =
@@ -1118,6 +1119,56 @@ pub fn still_waits(row: &RequestRow, now: Timestamp) -> bool {
     let runs_out = row.entered.plus_seconds(REQUEST_DAYS * 86_400);
     let works = matches!(row.body, RequestBody::Revoke { .. });
     row.stage == RequestStage::Entered && (works || now < runs_out)
+}
+
+/// Whether the same change waits for a second person already. One that something newer has overtaken is never executed,
+/// and stands in nobody's way; nor does a report where it still takes something: a permission, or a grant that waits.
+fn waits_already(
+    tx: &mut Tx<'_>,
+    row: &RequestRow,
+    now: Timestamp,
+) -> Result<bool, countersign_store::Error> {
+    let mut open = tx.open_requests(row.practice)?;
+    open.retain(|it| still_waits(it, now));
+    if let (RequestBody::Revoke { .. }, Some(person), Some(authority)) =
+        (&row.body, row.person, row.authority)
+    {
+        let grant_waits = open.iter().any(|it| {
+            matches!(it.body, RequestBody::Grant { .. })
+                && (it.person, it.authority) == (row.person, row.authority)
+        });
+        if grant_waits || tx.permission(person, row.practice, authority)?.allows() {
+            return Ok(false);
+        }
+    }
+    for it in open.iter().filter(|it| is_same_change(it, row)) {
+        if !is_overtaken(tx, it)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether two entries would make one and the same change, whoever entered them, why, and on whichever day registration
+/// and license were looked at.
+fn is_same_change(one: &RequestRow, other: &RequestRow) -> bool {
+    if (one.person, one.authority) != (other.person, other.authority) {
+        return false;
+    }
+    match (&one.body, &other.body) {
+        (RequestBody::Grant { .. }, RequestBody::Grant { .. }) => true,
+        (RequestBody::Revoke { cause }, RequestBody::Revoke { cause: same }) => cause == same,
+        (
+            RequestBody::Role { role, unit, give },
+            RequestBody::Role { role: same, unit: place, give: given },
+        ) => role == same && give == given && (unit == place || !give),
+        (
+            RequestBody::Provider { issuer, accepted, give },
+            RequestBody::Provider { issuer: same, accepted: values, give: given },
+        ) => issuer == same && give == given && (accepted == values || !give),
+        (RequestBody::Paper { paper, .. }, RequestBody::Paper { paper: same, .. }) => paper == same,
+        _ => false,
+    }
 }
 
 /// What a change is about, with the people as they are now; nothing where it is about nobody of the

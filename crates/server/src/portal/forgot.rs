@@ -44,7 +44,7 @@ pub(super) async fn form(ctx: Ctx, query: Query) -> Out {
 }
 
 pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
-    ctx.may(Door::ForgottenPassphrase, "forgotten_passphrase_limit").await?;
+    let under_way = ctx.begin(Door::ForgottenPassphrase, "forgotten_passphrase_limit").await?;
     let mut template = forgot_page(&ctx);
     template.npi = typed(&fields, "npi", 254);
     fields.text("channel").clone_into(&mut template.channel.value);
@@ -59,13 +59,15 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
         template.channel.error = Some("Choose how the code reaches you.".to_owned());
     }
     let (Ok(name), Ok(first), Ok(second), Some(channel)) = (name, first, second, channel) else {
+        under_way.end(false);
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let form = ForgotForm { name, codes: [first, second], channel };
-    match ctx.app().begin_reset(form, ctx.session.clone(), ctx.at).await {
+    let answer = ctx.app().begin_reset(form, ctx.session.clone(), ctx.at).await;
+    under_way.end(matches!(answer, Err(Error::Refused(_))));
+    match answer {
         Ok(secret) => Ok(with_session(see_other("/portal/forgot/code"), &secret)),
         Err(Error::Refused(refusal)) => {
-            ctx.failed(Door::ForgottenPassphrase);
             template.lock = show::lock(&refusal, &[], "", ctx.now());
             if template.lock.is_none() {
                 template.page.notice = Some(Notice {

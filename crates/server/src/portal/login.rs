@@ -88,29 +88,40 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
         Ok(name) => ctx.app().knows_browser(name, ctx.at).await,
         Err(_) => Ok(false),
     };
-    if !known.map_err(|error| ctx.stop(&error))? {
-        ctx.may(Door::LogIn, "sign_in_limit").await?;
-    }
+    let under_way = if known.map_err(|error| ctx.stop(&error))? {
+        None
+    } else {
+        Some(ctx.begin(Door::LogIn, "sign_in_limit").await?)
+    };
     if fields.text("passphrase").is_empty() {
         template.passphrase.error = Some("Enter your EPCS passphrase.".to_owned());
     }
     let name = match name {
         Ok(name) if template.passphrase.error.is_none() => name,
-        Ok(_) => return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template)),
-        Err(error) => {
-            template.npi.error = Some(error.to_string());
+        other => {
+            template.npi.error = other.err().map(|error| error.to_string());
+            // An empty field is no attempt.
+            if let Some(under_way) = under_way {
+                under_way.end(false);
+            }
             return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
         }
     };
     let form = SignInForm { name, passphrase: fields.secret("passphrase") };
-    match ctx.app().sign_in(form, ctx.session.clone(), ctx.at).await {
+    let answer = ctx.app().sign_in(form, ctx.session.clone(), ctx.at).await;
+    // Only what failed: a whole practice behind one address logs in as often as it likes.
+    let failed = matches!(answer, Err(Error::Refused(_)));
+    match under_way {
+        Some(under_way) => under_way.end(failed),
+        None if failed => ctx.failed(Door::LogIn),
+        None => {}
+    }
+    match answer {
         Ok(secret) => {
             let next = if template.lost { "/portal/login/lost" } else { "/portal/login/passcode" };
             Ok(with_session(see_other(next), &secret))
         }
         Err(Error::Refused(refusal)) => {
-            // Only now: a whole practice behind one address logs in as often as it likes.
-            ctx.failed(Door::LogIn);
             template.lock = show::lock(&refusal, &[], "", ctx.now());
             if template.lock.is_none() {
                 template.page.notice = Some(Notice {

@@ -50,7 +50,7 @@ use crate::{
     },
     client_address::ClientAddress,
     edge::{SentFrom, after, sent_from},
-    limits::{Door, Wait},
+    limits::{Door, Try, Wait},
     respond::{Stop, error_page, problem, secure, see_other, status_of, within},
     views::{Menu, Notice, NoticeKind, Page, PatientBanner, SignedIn, SupportContact},
 };
@@ -429,12 +429,13 @@ impl Ctx {
         })
     }
 
-    /// Whether this address may try; counts nothing. See [`Ctx::failed`].
-    async fn may(&self, door: Door, reason: &'static str) -> Result<(), Stop> {
-        self.let_in(self.shared.limits.may(door, self.peer, self.now()), reason).await
+    /// Begins a try of this address, which counts if it fails.
+    async fn begin(&self, door: Door, reason: &'static str) -> Result<Try, Stop> {
+        let begun = self.shared.limits.begin(door, self.peer, self.now()).await;
+        self.let_in(begun, reason).await
     }
 
-    /// Counts what failed for this address.
+    /// Counts what failed for this address, and was let in whatever else had failed.
     fn failed(&self, door: Door) {
         self.shared.limits.failed(door, self.peer, self.now());
     }
@@ -445,8 +446,11 @@ impl Ctx {
     }
 
     /// Ends the handler where a limit says so, with a record.
-    async fn let_in(&self, limit: Result<(), Wait>, reason: &'static str) -> Result<(), Stop> {
-        let Err(wait) = limit else { return Ok(()) };
+    async fn let_in<T>(&self, limit: Result<T, Wait>, reason: &'static str) -> Result<T, Stop> {
+        let wait = match limit {
+            Ok(begun) => return Ok(begun),
+            Err(wait) => wait,
+        };
         self.app().note_refusal(reason, self.peer, self.at).await;
         let page = error_page(StatusCode::TOO_MANY_REQUESTS, self.frame(""));
         Err(Stop::with(after(page, wait)))

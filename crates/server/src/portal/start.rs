@@ -57,12 +57,10 @@ pub(super) async fn launch_ends_what_was_open(
 
 /// A signed launch from an EHR: used up here, then on to a clean address with a session.
 pub(super) async fn launch(ctx: Ctx, query: Query) -> Out {
-    ctx.may(Door::Launch, "launch_limit").await?;
-    let accepted = ctx
-        .app()
-        .accept_launch(query.text("token"), ctx.at)
-        .await
-        .map_err(|error| ctx.stop(&error))?;
+    let under_way = ctx.begin(Door::Launch, "launch_limit").await?;
+    let accepted = ctx.app().accept_launch(query.text("token"), ctx.at).await;
+    under_way.end(matches!(accepted, Ok(Err(_))));
+    let accepted = accepted.map_err(|error| ctx.stop(&error))?;
     let mut frame = ctx.frame("Opening e-Prescribing");
     frame.area = Area::EPrescribing;
     match accepted {
@@ -71,7 +69,6 @@ pub(super) async fn launch(ctx: Ctx, query: Query) -> Out {
             Ok(with_session(page(StatusCode::OK, &template), &secret))
         }
         Err(LaunchRefusal(code)) => {
-            ctx.failed(Door::Launch);
             tracing::warn!(support = %ctx.at.support, code, "a launch was refused");
             Ok(closed(
                 frame,
@@ -110,10 +107,11 @@ pub(super) async fn smart_launch(ctx: Ctx, query: Query) -> Out {
 
 /// The way back from the EHR, with a code or without.
 pub(super) async fn smart_callback(ctx: Ctx, headers: HeaderMap, query: Query) -> Out {
-    ctx.may(Door::Launch, "launch_limit").await?;
+    let under_way = ctx.begin(Door::Launch, "launch_limit").await?;
     let browser = cookie(&headers, SMART_COOKIE).unwrap_or_default();
     let (state, code) = (query.text("state"), query.text("code"));
     let finished = ctx.app().finish_smart(state, code, &browser, ctx.at).await;
+    under_way.end(matches!(finished, Ok(Err(_))));
     match finished.map_err(|error| ctx.stop(&error))? {
         Ok(secret) => {
             ctx.shared.limits.forgive(Door::Launch, ctx.peer, ctx.now());
@@ -126,10 +124,7 @@ pub(super) async fn smart_callback(ctx: Ctx, headers: HeaderMap, query: Query) -
             response.headers_mut().append(header::SET_COOKIE, gone);
             Ok(response)
         }
-        Err(refusal) => {
-            ctx.failed(Door::Launch);
-            Ok(not_launched(&ctx, refusal))
-        }
+        Err(refusal) => Ok(not_launched(&ctx, refusal)),
     }
 }
 

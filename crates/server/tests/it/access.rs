@@ -263,6 +263,76 @@ both! {
         page.says(422, "no longer open");
     }
 
+    /// A change that waits for a second person is not entered a second time, by whomever and for whatever reason; once it
+    /// is withdrawn or overtaken it can be. What still takes something away is never refused for that.
+    async fn the_same_change_waits_only_once(app: TestApp) {
+        const WAITS: &str = "The same change already waits for a second person";
+        let place = Place::of(app).await;
+        let mut office = place.app.signed_in_as(&place.office).await;
+        let mut doctor = place.app.signed_in_as(&place.doctor).await;
+        let here = place.person();
+        // A registration that lasts longer.
+        let dea = format!("{here}/dea");
+        let longer = |last: &'static str| [
+            ("dea", "BM0000000"), ("dea_state", "NE"), ("schedules", "2 2N 3 3N 4 5"), ("dea_expires", last), ("dea_reason", "Renewed"),
+        ];
+        let entered = format!("{}?done=entered", place.base);
+        place.app.confirm(&mut office, &place.office, &dea, &longer("2029-05-31")).await.leads_to(&entered);
+        place.app.confirm(&mut office, &place.office, &dea, &longer("2029-05-31")).await.says(422, WAITS);
+        place.app.confirm(&mut doctor, &place.doctor, &dea, &longer("2029-05-31")).await.says(422, WAITS);
+        place.app.confirm(&mut office, &place.office, &dea, &longer("2029-04-30")).await.leads_to(&entered);
+        // A role.
+        let role = |unit: &'static str, reason: &'static str| [
+            ("role", "proofing"), ("give", "yes"), ("unit", unit), ("role_reason", reason),
+        ];
+        place.enter(&mut office, "role", &role("Front", "helps")).await;
+        office.post(&format!("{here}/role"), &role("Front", "still helps")).await.says(422, WAITS);
+        doctor.post(&format!("{here}/role"), &role("Front", "helps")).await.says(422, WAITS);
+        place.enter(&mut office, "role", &role("Back", "helps")).await;
+        // A grant, whatever day is given.
+        place.report_lost().await;
+        let registration = place.registration(&mut office).await;
+        let first = place.grant(&mut office).await;
+        let told = place.notices("request_waiting").await.len();
+        let waiting = place.all_waiting(&mut office).await.len();
+        let grant = [("registration", registration.as_str()), ("verified", "2026-05-24"), ("grant_reason", "Once more")];
+        for by in [&mut office, &mut doctor] {
+            by.post(&format!("{here}/grant"), &grant).await.says(422, WAITS);
+        }
+        assert_eq!(place.all_waiting(&mut office).await.len(), waiting);
+        assert_eq!(place.notices("request_waiting").await.len(), told, "nobody is told again");
+        assert!(place.app.events().await.contains(&"request_entered refused waits_already".to_owned()));
+        // Withdrawn, it can be entered again.
+        office.post(&format!("{first}/withdraw"), &[]).await.leads_to(&format!("{}?done=withdrawn", place.base));
+        let second = place.grant(&mut office).await;
+        // A report closes the grant that waits; the same report has nothing more to take, until another grant waits.
+        let left = [("revoked", registration.as_str()), ("cause", "left"), ("revoke_reason", "Gone")];
+        place.enter(&mut office, "revoke", &left).await;
+        doctor.get(&second).await.says(200, "Closed by a newer decision");
+        doctor.post(&format!("{here}/revoke"), &left).await.says(422, WAITS);
+        place.app.clock.advance(1);
+        let third = place.grant(&mut office).await;
+        place.enter(&mut doctor, "revoke", &left).await;
+        doctor.get(&third).await.says(200, "Closed by a newer decision");
+    }
+
+    /// Two people who enter one change at the same moment: one of them is told that it waits.
+    async fn race_of_two_people_to_enter_one_change(app: TestApp) {
+        let place = Place::of(app).await;
+        let mut office = place.app.signed_in_as(&place.office).await;
+        let mut doctor = place.app.signed_in_as(&place.doctor).await;
+        let path = format!("{}/role", place.person());
+        for round in 0..5 {
+            let unit = format!("Unit {round}");
+            let fields = [("role", "proofing"), ("give", "yes"), ("unit", unit.as_str()), ("role_reason", "helps")];
+            let (one, other) = tokio::join!(office.post(&path, &fields), doctor.post(&path, &fields));
+            let mut answers = [one.status, other.status];
+            answers.sort_unstable();
+            assert_eq!(answers, [303, 422], "{} {}", one.words(), other.words());
+        }
+        assert_eq!(place.all_waiting(&mut office).await.len(), 5);
+    }
+
     /// A loss takes the permission, not only the token; it is told, and its clock runs.
     /// Shows: R-1311.102-b, R-1311.125-d1, A7, A8, N-24
     async fn a_loss_suspends_the_permission_everywhere(app: TestApp) {

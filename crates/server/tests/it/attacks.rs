@@ -3,21 +3,113 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
     time::Duration,
 };
 
 use axum::body::Body;
-use countersign_server::{Limits, Listening, listen};
-use countersign_testkit::{Api, Backend, KeepAlive, PASSPHRASE, TestApp, WRONG_CODE, both, npi};
+use countersign_crypto::SecretText;
+use countersign_domain::{Passphrase, PassphraseHash, Refusal, Timestamp};
+use countersign_server::{
+    Limits, Listening,
+    app::{App, Clock, Error, SignInForm},
+    listen,
+};
+use countersign_testkit::{
+    Api, Backend, FrozenClock, KeepAlive, PASSPHRASE, SeededRng, TestApp, WRONG_CODE, both, npi,
+    seeded_rng,
+};
 use http::{Method, Request};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+    task::JoinSet,
+};
 
 use crate::add;
 
+/// A clock that counts how often it is read, and holds whoever reads it for a given time until the test goes on.
+struct HoldingClock {
+    time: Arc<FrozenClock>,
+    reads: AtomicUsize,
+    hold: Mutex<Option<Hold>>,
+}
+
+/// Which reading is held, and how the test hears of it and ends it.
+struct Hold {
+    reading: usize,
+    reached: oneshot::Sender<()>,
+    go_on: mpsc::Receiver<()>,
+}
+
+impl Clock for HoldingClock {
+    fn now(&self) -> Timestamp {
+        let reading = self.reads.fetch_add(1, Ordering::SeqCst) + 1;
+        let held = self.hold.lock().unwrap().take_if(|hold| hold.reading == reading);
+        if let Some(hold) = held {
+            let _: Result<(), ()> = hold.reached.send(());
+            let _: Result<(), mpsc::RecvError> = hold.go_on.recv();
+        }
+        self.time.now()
+    }
+}
+
 both! {
+    /// A passphrase that is right when it is compared, and changed before the log-in is written, opens nothing any
+    /// more; nor does that of an account that is closed meanwhile.
+    async fn old_passphrase_while_it_is_changed(app: TestApp) {
+        const NEW: &str = "copper meadow violin granite";
+        let clock = Arc::new(HoldingClock {
+            time: Arc::clone(&app.clock),
+            reads: AtomicUsize::new(0),
+            hold: Mutex::new(None),
+        });
+        let of_server: Arc<dyn Clock> = clock.clone();
+        let options = app.app.options().clone();
+        let iterations = options.iterations;
+        let server = Arc::new(App::new(app.store.clone(), of_server, seeded_rng, options));
+        let (at, name, person) = (app.app.at().unwrap(), app.person.npi, app.person.id);
+        let log_in = async |passphrase: &str| {
+            let passphrase = SecretText::new(passphrase.to_owned());
+            let form = SignInForm { name: name.into(), passphrase };
+            server.sign_in(form, None, at).await.map(drop)
+        };
+        // The last time that a log-in reads the clock is after the passphrase was compared.
+        log_in(PASSPHRASE).await.unwrap();
+        let reads = clock.reads.load(Ordering::SeqCst);
+        let sessions = async || app.database.texts("SELECT CAST(COUNT(*) AS TEXT) FROM session").await;
+        let new = Passphrase::parse(&SecretText::new(NEW.to_owned())).unwrap();
+        let new = PassphraseHash::create(&new, iterations, &mut SeededRng).unwrap();
+        for (typed, closes, reason) in [(PASSPHRASE, false, "sign_in_refused"), (NEW, true, "account_closed")] {
+            let open = sessions().await;
+            let (say_reached, reached) = oneshot::channel();
+            let (go_on, wait) = mpsc::channel();
+            let reading = clock.reads.load(Ordering::SeqCst) + reads;
+            *clock.hold.lock().unwrap() = Some(Hold { reading, reached: say_reached, go_on: wait });
+            let hash = new.clone();
+            let meanwhile = async {
+                reached.await.unwrap();
+                let change = app.store.write("test_meanwhile", move |tx| {
+                    if closes { tx.close_account(person) } else { tx.save_passphrase(person, &hash) }
+                });
+                change.await.unwrap();
+                go_on.send(()).unwrap();
+            };
+            let (answer, ()) = tokio::join!(log_in(typed), meanwhile);
+            assert!(matches!(answer, Err(Error::Refused(Refusal::SignIn))), "{reason}: {answer:?}");
+            let said = app.events().await;
+            assert!(said.contains(&format!("passphrase_tried refused {reason}")), "{said:?}");
+            assert_eq!(sessions().await, open, "{reason}: no session was begun");
+            if !closes {
+                log_in(NEW).await.unwrap();
+                assert_ne!(sessions().await, open);
+            }
+        }
+    }
+
     /// One code from many connections at once, at two servers: accepted once.
     async fn same_code_in_parallel(app: TestApp) {
         let api = app.api().await;
@@ -792,6 +884,22 @@ async fn a_flood_of_sign_ins_from_one_address() {
     let there = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     request.extensions_mut().insert(axum::extract::ConnectInfo(there));
     assert_eq!(browser.send(request).await.status, 422);
+}
+
+/// Those that fail at the same moment are no more than that either: none begins in a place that another may yet take.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_simultaneous_sign_ins_from_one_address() {
+    let app = TestApp::with(Backend::Sqlite, Limits::new(5, 5), |_| {}).await;
+    let mut flood = JoinSet::new();
+    for number in (2_000..).take(40) {
+        let mut browser = app.browser();
+        flood.spawn(async move {
+            browser.pass(&npi(number).as_text(), "not the right passphrase").await.status
+        });
+    }
+    let answers = flood.join_all().await;
+    let count = |status: u16| answers.iter().filter(|it| **it == status).count();
+    assert_eq!((count(422), count(429)), (5, 35));
 }
 
 /// Passcode checks go on while many passphrases are being hashed.

@@ -30,6 +30,7 @@ mod requirements;
 mod routes;
 mod signing_rules;
 mod smart;
+mod statements;
 mod text;
 mod truth;
 mod unknown;

@@ -23,6 +23,8 @@ mod round_trips;
 #[cfg(test)]
 mod seeds;
 #[cfg(test)]
+mod signing_locks;
+#[cfg(test)]
 mod transactions;
 #[cfg(test)]
 mod upkeep;
