@@ -65,10 +65,29 @@ enum Command {
     Config,
 }
 
+impl Command {
+    /// Whether it reads the configuration file.
+    const fn reads_settings(&self) -> bool {
+        match self {
+            Self::Serve { .. } | Self::Admin(_) | Self::Migrate | Self::Doctor => true,
+            Self::Demo(_)
+            | Self::Token(_)
+            | Self::Prescription(_)
+            | Self::Release(_)
+            | Self::Version
+            | Self::Config => false,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let config = cli.config.as_deref();
     let done = match cli.command {
+        // A file that is named and not read would be a setting that nobody heeds.
+        ref command if config.is_some() && !command.reads_settings() => Err(anyhow::anyhow!(
+            "--config: this command reads no settings, and so no configuration file: leave it out"
+        )),
         Command::Serve { check_config } => serve::run(config, check_config).map(|()| 0),
         Command::Demo(arguments) => demo::run(&arguments).map(|()| 0),
         Command::Token(command) => soft_token::run(command).map(|()| 0),
@@ -83,13 +102,28 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            let lines = format!("{error:#}");
-            for line in lines.lines() {
+            for line in told(&error).lines() {
                 let _ = writeln!(std::io::stderr(), "countersign: {line}");
             }
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes in one text, each said once: some errors say their cause in their own words.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let said = cause.to_string();
+        if text.contains(&said) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&said);
+    }
+    text
 }
 
 fn version() -> String {
