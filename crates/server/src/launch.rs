@@ -116,9 +116,17 @@ impl LaunchPatient {
     /// A field that has not its shape, and what is wrong with it.
     pub(crate) fn wrong_field(&self) -> Option<(&'static str, String)> {
         let (field, _) = self.fields().into_iter().find(|(_, holds)| !holds)?;
+        let visible = |most: usize| {
+            format!("Send 1 to {most} letters, digits and signs of ASCII, without spaces.")
+        };
         let said = match (field, check_line(&self.name, MAX_NAME_CHARS)) {
             ("patient.name", Err(error)) => error.to_string(),
-            _ => "This field has not its documented form.".to_owned(),
+            ("patient.name", Ok(())) => {
+                format!("Send 1 to {MAX_NAME_CHARS} characters, without a space at either end.")
+            }
+            ("patient.id", _) => visible(MAX_PATIENT_ID_BYTES),
+            ("patient.mrn", _) => visible(MAX_MRN_BYTES),
+            _ => "Send a day of the calendar, such as 1961-04-12.".to_owned(),
         };
         Some((field, said))
     }
