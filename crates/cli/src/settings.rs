@@ -301,7 +301,8 @@ settings! {
         schedule_v_states: Vec<String> = Vec::new();
         /// States that forbid a series of schedule II (21 CFR 1306.12(b)), each as its two letters.
         no_series_states: Vec<String> = Vec::new();
-        /// States in which a mid-level practitioner names a supervisor, each as its two letters.
+        /// States in which a mid-level practitioner names a supervisor, each as its two letters. Under an institution's
+        /// DEA number it is asked of everybody without a DEA number of their own that is no mid-level practitioner's.
         supervisor_states: Vec<String> = Vec::new();
     }
     /// How long signed prescriptions are kept. `countersign admin expired-records` removes what is older; nothing
