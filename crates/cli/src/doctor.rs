@@ -529,6 +529,10 @@ pub(crate) fn probe(folder: &Path) -> std::io::Result<()> {
 mod tests {
     use super::*;
     use countersign_crypto::SystemRng;
+    use countersign_domain::{
+        NoticeId,
+        certification::{BuildId, Version},
+    };
 
     fn set_mode(path: &Path, mode: u32) {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -675,6 +679,43 @@ mod tests {
         assert!(finding.says == "refused by host" && finding.state == State::Bad);
         let missing = FipsError::NotInFipsMode("off".into());
         assert_eq!(fips_finding(Err(missing)).state, State::Bad);
+    }
+
+    #[test]
+    fn an_open_notice_is_shown_for_every_build_and_an_ended_one_for_those_it_stops() {
+        let (old, newer) = (Version::new(0, 9, 0), Version::new(0, 9, 1));
+        let build = |version: Version, listed: bool| RunningBuild {
+            version,
+            id: BuildId::unlisted(version),
+            listed: listed.then(|| "R-1".to_owned()),
+        };
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let mut notice = NoncomplianceNotice {
+            id: NoticeId::new(now, &mut SystemRng).unwrap(),
+            source: "Provider".to_owned(),
+            reason: "refills".to_owned(),
+            through: old,
+            entered: now,
+            entered_by: "Ops".to_owned(),
+            ended: None,
+        };
+        assert_eq!(notices_finding(&[], &build(old, false)), None);
+        for (version, listed, open, state, do_this) in [
+            (newer, false, true, Some(State::Bad), "end-noncompliance"),
+            (newer, true, true, Some(State::Warn), "two minutes"),
+            (old, true, true, Some(State::Bad), "a newer build"),
+            (old, false, false, Some(State::Bad), "a newer build"),
+            (newer, false, false, None, ""),
+            (newer, true, false, None, ""),
+        ] {
+            notice.ended = (!open).then_some(now);
+            let found = notices_finding(std::slice::from_ref(&notice), &build(version, listed));
+            assert_eq!(found.as_ref().map(|it| it.state), state, "{version} {listed} {open}");
+            let Some(found) = found else { continue };
+            assert!(says_what_to_do(&found), "{found:?}");
+            assert!(found.says.contains("from Provider: refills"), "{found:?}");
+            assert!(found.do_this.as_ref().is_some_and(|it| it.contains(do_this)), "{found:?}");
+        }
     }
 
     #[test]

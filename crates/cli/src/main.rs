@@ -110,18 +110,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// An error and its causes in one text, each said once: some errors say their cause in their own words.
+/// An error and its causes in one text, each said once: some errors end in the words of their cause.
 fn told(error: &anyhow::Error) -> String {
     let mut text = String::new();
+    let mut before = String::new();
     for cause in error.chain() {
         let said = cause.to_string();
-        if text.contains(&said) {
-            continue;
+        if said != before && !before.contains(&format!(": {said}")) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&said);
         }
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&said);
+        before = said;
     }
     text
 }
@@ -139,5 +140,23 @@ fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::told;
+    use anyhow::Context as _;
+
+    /// A cause that its error has said already is left out, and a short one that only looks like a part of it is not.
+    #[test]
+    fn each_cause_is_said_once() {
+        let io = || std::io::Error::other("no luck");
+        let twice = anyhow::Error::from(io()).context("data/key: no luck; try again");
+        assert_eq!(told(&twice), "data/key: no luck; try again");
+        let same = anyhow::Error::from(io()).context("no luck").context("no luck");
+        assert_eq!(told(&same), "no luck");
+        let path: anyhow::Result<()> = Err(io()).context("key").context("keys.file");
+        assert_eq!(told(&path.unwrap_err()), "keys.file: key: no luck");
     }
 }
