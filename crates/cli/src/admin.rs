@@ -10,10 +10,10 @@ use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 use countersign_crypto::{SecretText, VerifyingKey};
 use countersign_domain::{
-    ApiKeyId, CredentialId, Date, DeviceClass, EhrId, EmailAddress, FipsCertificate, KeyboardLine,
-    Label, LastDayError, Line, Manufacturer, ModelCode, Name, Npi, Passphrase, PhoneNumber,
-    PracticeId, Role, SignInName, StaffId, TextError, TimeZone, TokenKind, TokenModel,
-    access::Setting, check_line, one_script,
+    ApiKeyId, CredentialId, Date, DeaNumber, DeviceClass, EhrId, EmailAddress, FipsCertificate,
+    KeyboardLine, Label, LastDayError, Line, Manufacturer, ModelCode, Name, Npi, Passphrase,
+    PhoneNumber, PracticeId, Role, Schedules, SignInName, StaffId, TextError, TimeZone, TokenKind,
+    TokenModel, UsState, access::Setting, check_line, one_script,
 };
 use countersign_server::app::{
     App, At, Closing, Founder, Invitee, LONGEST_REFERENCE, ListedKey, OverRecord, Removed, SCOPES,
@@ -22,7 +22,7 @@ use countersign_store::{Invited, Paper, Profile};
 use serde::Deserialize;
 
 use crate::{
-    certification::{self, AddNotice, AddReport},
+    certification::{self, AddNotice, AddReport, EndNotice},
     fobs, models, print, private_file,
     serve::{HostClock, open_store, options, runtime, system_rng},
     settings::{Settings, is_safe},
@@ -173,6 +173,9 @@ pub(crate) enum AdminCommand {
     /// Enter a notice that this version no longer meets the requirements: signing stops in every practice at once,
     /// until a newer build runs that a release manifest lists (21 CFR 1311.102(g)-(i), 1311.302)
     Noncompliance(AddNotice),
+    /// End a notice of non-compliance with a newer build that no release manifest lists, on the word of whoever gave
+    /// the notice that the program is compliant again (21 CFR 1311.102(h), (i))
+    EndNoncompliance(EndNotice),
     /// Let a practice sign prescriptions with a new key from now on; older signatures stay verifiable
     RotateSigningKey {
         /// ID of the practice
@@ -427,6 +430,7 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
             AdminCommand::AddReport(it) => certification::add_report(&app, it, at).await?,
             AdminCommand::Reports => certification::reports(&app).await?,
             AdminCommand::Noncompliance(it) => certification::add_notice(&app, it, at).await?,
+            AdminCommand::EndNoncompliance(it) => certification::end_notice(&app, it, at).await?,
             AdminCommand::RotateSigningKey { practice } => {
                 known_practice(&app, practice).await?;
                 format!("Signing key {}\n", app.rotate_signing_key(practice, at).await?)
@@ -525,7 +529,7 @@ fn over_lines(over: &[OverRecord]) -> String {
 }
 
 /// A text of the command line as its type has it; else why it is not taken, after the name of its option.
-fn given<T: FromStr<Err = TextError> + Into<String>>(
+pub(crate) fn given<T: FromStr<Err = TextError> + Into<String>>(
     text: &str,
     option: &str,
 ) -> anyhow::Result<String> {
@@ -563,6 +567,15 @@ struct FounderFile {
     licence: Option<[String; 3]>,
 }
 
+/// Checks each part of a registration as a file has it: what can't be read would else be none.
+fn check_registration([number, state, schedules, last]: &[String; 4]) -> anyhow::Result<()> {
+    number.parse::<DeaNumber>().context("number")?;
+    state.parse::<UsState>().context("state")?;
+    schedules.parse::<Schedules>().context("schedules")?;
+    last.parse::<Date>().context("last day")?;
+    Ok(())
+}
+
 impl FounderFile {
     fn read(self) -> anyhow::Result<Founder> {
         let email: EmailAddress = self.email.parse().context("email")?;
@@ -582,10 +595,15 @@ impl FounderFile {
         let licence = match self.licence {
             None => None,
             Some([state, number, expires]) => {
-                let number: KeyboardLine<40> = number.parse().context("licence")?;
+                let number: KeyboardLine<40> = number.parse().context("licence: number")?;
+                state.parse::<UsState>().context("licence: state")?;
+                expires.parse::<Date>().context("licence: last day")?;
                 Some([state, number.into(), expires])
             }
         };
+        if let Some(registration) = &self.dea {
+            check_registration(registration).context("dea")?;
+        }
         let roles = if self.npi.is_empty() { None } else { Some(Role::Prescriber) };
         let asked = usize::from(self.dea.is_some()) + usize::from(licence.is_some());
         let invited = Invited {
@@ -606,7 +624,7 @@ impl FounderFile {
             licences: licence.into_iter().collect(),
             ..Invited::default()
         };
-        // Check digit, state, schedules and day are checked here: what can't be read is none.
+        // All of it was read above; what the store can't read would be none.
         if invited.papers().len() != asked {
             bail!(
                 "dea is [number, state, schedules, last day], licence is [state, number, last day]; one of them can't be read"
@@ -643,15 +661,17 @@ async fn found(
     ];
     let today = Date::at(at.now, &zone);
     for paper in founders.iter().flat_map(|it| it.invitee.invited.papers()) {
-        last_day(&paper, today)?;
+        last_day(&paper, today).with_context(|| file.display().to_string())?;
     }
     let institution = match it.institution_dea {
         None => None,
         Some(parts) => {
+            let about = || format!("{}: institution_dea", file.display());
+            check_registration(&parts).with_context(about)?;
             let invited = Invited { registrations: vec![parts], ..Invited::default() };
             let paper = invited.papers().into_iter().next();
-            let paper = paper.context("institution_dea can't be read")?;
-            last_day(&paper, today)?;
+            let paper = paper.context("it can't be read").with_context(about)?;
+            last_day(&paper, today).with_context(about)?;
             Some(paper)
         }
     };

@@ -1,5 +1,5 @@
-//! `countersign admin add-report`, `reports` and `noncompliance`: what the operator enters of audits and of notices
-//! that the program no longer meets the requirements (21 CFR 1311.300, 1311.302).
+//! `countersign admin add-report`, `reports`, `noncompliance` and `end-noncompliance`: what the operator enters of
+//! audits and of notices that the program no longer meets the requirements (21 CFR 1311.300, 1311.302).
 
 use std::{
     fs::File,
@@ -10,15 +10,16 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 use countersign_domain::{
-    Date,
-    certification::{BuildId, MOST_DOCUMENT_BYTES, ReportFacts, ReportKind, Version},
-    is_unseen,
+    Date, Line, Name, NoticeId,
+    certification::{
+        BuildId, MOST_DOCUMENT_BYTES, MOST_NAME_CHARS, ReportFacts, ReportKind, Version,
+    },
 };
-use countersign_server::app::{App, At, MOST_REASON_CHARS, NewReport};
+use countersign_server::app::{App, At, MOST_REASON_CHARS, NewNotice, NewReport, NoticeEnd};
 use countersign_store::{NoncomplianceNotice, Report};
 use data_encoding::HEXLOWER;
 
-use crate::release;
+use crate::{admin::given, release};
 
 /// A report, as the command line has it.
 #[derive(Debug, Args)]
@@ -69,13 +70,20 @@ pub(crate) struct AddNotice {
     by: String,
 }
 
-/// A text for a record and for pages: one line of visible characters.
-fn line(text: &str, name: &str, most: usize) -> anyhow::Result<String> {
-    let text = text.trim();
-    if text.is_empty() || text.chars().count() > most || text.contains(is_unseen) {
-        bail!("--{name} must be 1 to {most} characters on one line");
-    }
-    Ok(text.to_owned())
+/// The end of a notice of non-compliance, as the command line has it.
+#[derive(Debug, Args)]
+pub(crate) struct EndNotice {
+    /// ID of the notice, as `countersign admin reports` lists it
+    notice: NoticeId,
+    /// Who says that the program is compliant again, such as its provider or its auditor
+    #[arg(long)]
+    from: String,
+    /// What was said, and why signing may go on
+    #[arg(long)]
+    reason: String,
+    /// Who records it: your name
+    #[arg(long)]
+    by: String,
 }
 
 /// The document, never more of it than fits.
@@ -97,15 +105,15 @@ pub(crate) async fn add_report(app: &App, it: AddReport, at: At) -> anyhow::Resu
     builds.dedup();
     let new = NewReport {
         facts: ReportFacts {
-            name: it.id.trim().to_owned(),
+            name: given::<Line<MOST_NAME_CHARS>>(&it.id, "id")?,
             kind: it.kind,
-            auditor: it.auditor.trim().to_owned(),
+            auditor: given::<Line<MOST_NAME_CHARS>>(&it.auditor, "auditor")?,
             issued: it.issued,
             expires: it.expires,
         },
         builds,
         document: document(&it.file)?,
-        by: line(&it.by, "by", 40)?,
+        by: given::<Name<40>>(&it.by, "by")?,
     };
     let entered = app.enter_report(new, at).await?;
     let report = entered.map_err(anyhow::Error::from)?;
@@ -137,7 +145,8 @@ fn notice_line(it: &NoncomplianceNotice) -> String {
         Some(at) => format!("ended {}", at.minute_text()),
     };
     format!(
-        "non-compliance through version {}, entered {}, {state}. From {}: {}\n",
+        "non-compliance {} through version {}, entered {}, {state}. From {}: {}\n",
+        it.id,
         it.through,
         it.entered.minute_text(),
         it.source,
@@ -156,9 +165,9 @@ pub(crate) async fn reports(app: &App) -> anyhow::Result<String> {
 }
 
 pub(crate) async fn add_notice(app: &App, it: AddNotice, at: At) -> anyhow::Result<String> {
-    let source = line(&it.from, "from", 80)?;
-    let reason = line(&it.reason, "reason", MOST_REASON_CHARS)?;
-    let by = line(&it.by, "by", 40)?;
+    let source = given::<Line<MOST_NAME_CHARS>>(&it.from, "from")?;
+    let reason = given::<Line<MOST_REASON_CHARS>>(&it.reason, "reason")?;
+    let by = given::<Name<40>>(&it.by, "by")?;
     let running = release::version()?;
     let through = it.through.unwrap_or(running);
     if through > running {
@@ -166,8 +175,23 @@ pub(crate) async fn add_notice(app: &App, it: AddNotice, at: At) -> anyhow::Resu
             "--through {through}: this program is version {running}, and there is no newer one that a notice could be about"
         );
     }
-    app.enter_noncompliance(source, reason, through, by, at).await?;
+    let new = NewNotice { source, reason, through, by };
+    let id = app.enter_noncompliance(new, at).await?.map_err(anyhow::Error::from)?;
     Ok(format!(
-        "Recorded. Nothing is signed in any practice with version {through} or an older one. Install a newer build that a release manifest lists; nothing else ends this.\n"
+        "Recorded as {id}. Nothing is signed in any practice, by any version. A newer build that a release manifest lists ends this by running; with a newer build that none lists, `countersign admin end-noncompliance {id}` records the word that ends it. Version {through} and older ones sign never again.\n"
+    ))
+}
+
+pub(crate) async fn end_notice(app: &App, it: EndNotice, at: At) -> anyhow::Result<String> {
+    let end = NoticeEnd {
+        notice: it.notice,
+        source: given::<Line<MOST_NAME_CHARS>>(&it.from, "from")?,
+        reason: given::<Line<MOST_REASON_CHARS>>(&it.reason, "reason")?,
+        by: given::<Name<40>>(&it.by, "by")?,
+    };
+    let ended = app.end_noncompliance(end, at).await?.map_err(anyhow::Error::from)?;
+    Ok(format!(
+        "Ended. Where no other notice is open, versions after {} sign again; version {} and older ones never do. Tell the practices.\n",
+        ended.through, ended.through
     ))
 }

@@ -8,13 +8,17 @@ use std::{
 };
 
 use countersign_crypto::{FipsError, FipsStatus, fips_status};
-use countersign_domain::{Date, Timestamp, certification::ReportFacts};
+use countersign_domain::{
+    Date, Timestamp,
+    certification::{ReportFacts, RunningBuild},
+};
+use countersign_store::NoncomplianceNotice;
 
 use crate::{
     key_file::{self, KeyFileError},
     private_file::explain,
     settings::{DatabaseKind, Listen, Settings, is_loopback},
-    vip_keys,
+    told, vip_keys,
 };
 
 /// A clock this far from the database's is fine: milliseconds.
@@ -156,7 +160,7 @@ pub(crate) fn vip_keys_finding(hmac: &Path, token: &Path) -> Finding {
         ),
         Err(error) => Finding::bad(
             NAME,
-            one_line(&format!("{error:#}")),
+            one_line(&told(&error)),
             "make or restore the file (docs/operations.md, \"VIP Access protocol\"), or set vip.enabled = false",
         ),
     }
@@ -329,20 +333,9 @@ pub(crate) fn signing_finding(settings: &Settings) -> Finding {
     Finding::warn(NAME, says, "set them (docs/operations.md): until then nobody can sign")
 }
 
-/// The report of a build that a release manifest lists. `stopped`: a notice of non-compliance concerns the build.
-pub(crate) fn certification_finding(
-    report: Option<ReportFacts>,
-    stopped: bool,
-    today: Date,
-) -> Finding {
+/// Whether the report that a release manifest names is on file and in force.
+pub(crate) fn certification_finding(report: Option<ReportFacts>, today: Date) -> Finding {
     const NAME: &str = "certification";
-    if stopped {
-        return Finding::bad(
-            NAME,
-            "a notice of non-compliance concerns this build: nothing is signed".to_owned(),
-            "install a newer build that a release manifest lists (docs/operations.md)".to_owned(),
-        );
-    }
     let enter = "enter the report with `countersign admin add-report`: until then nobody can sign";
     match report {
         None => Finding::warn(
@@ -358,6 +351,66 @@ pub(crate) fn certification_finding(
             format!("report {} of {}, until {}", it.name, it.auditor, it.expires),
         ),
     }
+}
+
+/// The release manifest can't be read, or does not hold.
+pub(crate) fn manifest_finding(error: &anyhow::Error) -> Finding {
+    Finding::bad(
+        "certification",
+        one_line(&told(error)),
+        "correct the setting or the file: the server does not start with it",
+    )
+}
+
+/// The notices of non-compliance that are open, or that stop this build although they have ended; nothing where there
+/// is none. A notice stops a build whether a release manifest lists it or `signing.unlisted_build` lets it sign.
+pub(crate) fn notices_finding(
+    notices: &[NoncomplianceNotice],
+    running: &RunningBuild,
+) -> Option<Finding> {
+    const NAME: &str = "non-compliance";
+    let said = |it: &NoncomplianceNotice| {
+        let ended = if it.ended.is_some() { " (ended)" } else { "" };
+        format!(
+            "{}{ended}, through version {}, from {}: {}",
+            it.id, it.through, it.source, it.reason
+        )
+    };
+    let all = |notices: &[&NoncomplianceNotice]| {
+        notices.iter().map(|it| said(it)).collect::<Vec<_>>().join("; ")
+    };
+    let stopping: Vec<_> = notices.iter().filter(|it| running.is_stopped_by(it.scope())).collect();
+    let open: Vec<_> = notices.iter().filter(|it| it.ended.is_none()).collect();
+    if stopping.is_empty() && open.is_empty() {
+        return None;
+    }
+    if stopping.is_empty() {
+        return Some(Finding::warn(
+            NAME,
+            format!("a notice about older versions pauses signing: {}", all(&open)),
+            "start the server: a notice ends two minutes after it was entered, once this listed build runs",
+        ));
+    }
+    let version = running.version;
+    let old = stopping.iter().any(|it| version <= it.through);
+    let do_this = if old {
+        "install a newer build (docs/operations.md, \"Notice of non-compliance\")".to_owned()
+    } else {
+        let id = stopping.first().map(|it| it.id.to_string()).unwrap_or_default();
+        format!(
+            "install a build that a release manifest lists; or, when whoever gave the notice says that version {version} is compliant, run `countersign admin end-noncompliance {id}`"
+        )
+    };
+    let unlisted = if running.listed.is_none() && !old {
+        ", also with signing.unlisted_build = true"
+    } else {
+        ""
+    };
+    Some(Finding::bad(
+        NAME,
+        one_line(&format!("nothing is signed by this build{unlisted}: {}", all(&stopping))),
+        do_this,
+    ))
 }
 
 /// The clock against the database's. `offset_ms` is the database's time less ours, in milliseconds.
@@ -466,7 +519,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Makes and removes an empty file.
-fn probe(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn probe(folder: &Path) -> std::io::Result<()> {
     let path = folder.join(format!(".countersign-doctor-{}", std::process::id()));
     fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
     fs::remove_file(&path)
@@ -476,6 +529,10 @@ fn probe(folder: &Path) -> std::io::Result<()> {
 mod tests {
     use super::*;
     use countersign_crypto::SystemRng;
+    use countersign_domain::{
+        NoticeId,
+        certification::{BuildId, Version},
+    };
 
     fn set_mode(path: &Path, mode: u32) {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -622,6 +679,43 @@ mod tests {
         assert!(finding.says == "refused by host" && finding.state == State::Bad);
         let missing = FipsError::NotInFipsMode("off".into());
         assert_eq!(fips_finding(Err(missing)).state, State::Bad);
+    }
+
+    #[test]
+    fn an_open_notice_is_shown_for_every_build_and_an_ended_one_for_those_it_stops() {
+        let (old, newer) = (Version::new(0, 9, 0), Version::new(0, 9, 1));
+        let build = |version: Version, listed: bool| RunningBuild {
+            version,
+            id: BuildId::unlisted(version),
+            listed: listed.then(|| "R-1".to_owned()),
+        };
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let mut notice = NoncomplianceNotice {
+            id: NoticeId::new(now, &mut SystemRng).unwrap(),
+            source: "Provider".to_owned(),
+            reason: "refills".to_owned(),
+            through: old,
+            entered: now,
+            entered_by: "Ops".to_owned(),
+            ended: None,
+        };
+        assert_eq!(notices_finding(&[], &build(old, false)), None);
+        for (version, listed, open, state, do_this) in [
+            (newer, false, true, Some(State::Bad), "end-noncompliance"),
+            (newer, true, true, Some(State::Warn), "two minutes"),
+            (old, true, true, Some(State::Bad), "a newer build"),
+            (old, false, false, Some(State::Bad), "a newer build"),
+            (newer, false, false, None, ""),
+            (newer, true, false, None, ""),
+        ] {
+            notice.ended = (!open).then_some(now);
+            let found = notices_finding(std::slice::from_ref(&notice), &build(version, listed));
+            assert_eq!(found.as_ref().map(|it| it.state), state, "{version} {listed} {open}");
+            let Some(found) = found else { continue };
+            assert!(says_what_to_do(&found), "{found:?}");
+            assert!(found.says.contains("from Provider: refills"), "{found:?}");
+            assert!(found.do_this.as_ref().is_some_and(|it| it.contains(do_this)), "{found:?}");
+        }
     }
 
     #[test]

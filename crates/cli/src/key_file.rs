@@ -28,7 +28,7 @@ pub(crate) enum KeyFileError {
     )]
     NotAKey(PathBuf),
     /// The file can't be used as it is.
-    #[error("master key file: {0}")]
+    #[error("keys.master_key_file: {0}")]
     File(#[from] PrivateFileError),
     /// No random bytes.
     #[error("master key file: {0}; restart this machine and run `countersign doctor`")]

@@ -65,10 +65,29 @@ enum Command {
     Config,
 }
 
+impl Command {
+    /// Whether it reads the configuration file.
+    const fn reads_settings(&self) -> bool {
+        match self {
+            Self::Serve { .. } | Self::Admin(_) | Self::Migrate | Self::Doctor => true,
+            Self::Demo(_)
+            | Self::Token(_)
+            | Self::Prescription(_)
+            | Self::Release(_)
+            | Self::Version
+            | Self::Config => false,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let config = cli.config.as_deref();
     let done = match cli.command {
+        // A file that is named and not read would be a setting that nobody heeds.
+        ref command if config.is_some() && !command.reads_settings() => Err(anyhow::anyhow!(
+            "--config: this command reads no settings, and so no configuration file: leave it out"
+        )),
         Command::Serve { check_config } => serve::run(config, check_config).map(|()| 0),
         Command::Demo(arguments) => demo::run(&arguments).map(|()| 0),
         Command::Token(command) => soft_token::run(command).map(|()| 0),
@@ -83,13 +102,29 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            let lines = format!("{error:#}");
-            for line in lines.lines() {
+            for line in told(&error).lines() {
                 let _ = writeln!(std::io::stderr(), "countersign: {line}");
             }
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes in one text, each said once: some errors end in the words of their cause.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    let mut before = String::new();
+    for cause in error.chain() {
+        let said = cause.to_string();
+        if said != before && !before.contains(&format!(": {said}")) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&said);
+        }
+        before = said;
+    }
+    text
 }
 
 fn version() -> String {
@@ -105,5 +140,23 @@ fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::told;
+    use anyhow::Context as _;
+
+    /// A cause that its error has said already is left out, and a short one that only looks like a part of it is not.
+    #[test]
+    fn each_cause_is_said_once() {
+        let io = || std::io::Error::other("no luck");
+        let twice = anyhow::Error::from(io()).context("data/key: no luck; try again");
+        assert_eq!(told(&twice), "data/key: no luck; try again");
+        let same = anyhow::Error::from(io()).context("no luck").context("no luck");
+        assert_eq!(told(&same), "no luck");
+        let path: anyhow::Result<()> = Err(io()).context("key").context("keys.file");
+        assert_eq!(told(&path.unwrap_err()), "keys.file: key: no luck");
     }
 }

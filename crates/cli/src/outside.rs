@@ -53,10 +53,18 @@ impl Outside {
             }
             Err(_) => None,
         };
-        let webhook = signed_post(&notices.webhook_url, &notices.webhook_key_file)?;
+        let webhook = signed_post(
+            &notices.webhook_url,
+            &notices.webhook_key_file,
+            "notices.webhook_key_file",
+        )?;
         let transmission = &settings.transmission;
-        let gateway = signed_post(&transmission.gateway_url, &transmission.gateway_key_file)?
-            .map(|(url, key)| Gateway { url, key: Arc::new(key) });
+        let gateway = signed_post(
+            &transmission.gateway_url,
+            &transmission.gateway_key_file,
+            "transmission.gateway_key_file",
+        )?
+        .map(|(url, key)| Gateway { url, key: Arc::new(key) });
         // EHRs stand in the database: whether one is asked is not known here. What the settings name can't
         // be reached without it; else a host without certificates goes on, and says so.
         let asks =
@@ -123,18 +131,25 @@ impl Outside {
     }
 }
 
-/// Where something is posted, signed with the key of that file; nothing without an address.
-fn signed_post(url: &str, path: &Path) -> anyhow::Result<Option<(String, HmacKey)>> {
+/// Where something is posted, signed with the key of that file, which stands in `setting`; nothing without an address.
+fn signed_post(
+    url: &str,
+    path: &Path,
+    setting: &'static str,
+) -> anyhow::Result<Option<(String, HmacKey)>> {
     if url.is_empty() {
         return Ok(None);
     }
-    let text = private_file::read(path, 256)?;
+    let text = private_file::read(path, 256).context(setting)?;
     let key = HEXLOWER
         .decode(text.expose().trim_ascii())
         .ok()
         .filter(|key| key.len() == 32)
         .ok_or_else(|| {
-            SettingsError::from(format!("{}: make it with `openssl rand -hex 32`", path.display()))
+            SettingsError::from(format!(
+                "{setting}: {}: it does not hold 64 lower-case hexadecimal digits: make it with `openssl rand -hex 32`",
+                path.display()
+            ))
         })?;
     Ok(Some((url.to_owned(), HmacKey::new(HmacAlgorithm::Sha256, &key))))
 }

@@ -87,7 +87,7 @@ pub(crate) fn run(command: &ReleaseCommand) -> anyhow::Result<()> {
                 Some(path) => path.clone(),
                 None => std::env::current_exe().context("where this program lies")?,
             };
-            let said = read(manifest, keys)?;
+            let said = read(manifest, keys, ["the manifest", "--keys"])?;
             let report = said.get("report").and_then(Value::as_str).unwrap_or_default();
             if !lists(&said, &digest(&path)?) {
                 bail!("{} is not listed", path.display());
@@ -114,10 +114,23 @@ fn short(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(about)
 }
 
-fn read(manifest: &Path, keys: &Path) -> anyhow::Result<Value> {
-    let jws = String::from_utf8(short(manifest)?).context("the manifest is no text")?;
-    record::verify_as(FORMAT, &jws, &short(keys)?)
-        .with_context(|| format!("{}: not valid", manifest.display()))
+/// What a manifest says, if one of the keys has signed it. `names` are those of the manifest and of the keys for whoever
+/// gave their paths: a fault begins with the one that is wrong.
+fn read(manifest: &Path, keys: &Path, names: [&'static str; 2]) -> anyhow::Result<Value> {
+    let [manifest_name, keys_name] = names;
+    let about = || format!("{manifest_name}: {}: not valid", manifest.display());
+    let jws = short(manifest).context(manifest_name)?;
+    let jws = String::from_utf8(jws).context("it is no text").with_context(about)?;
+    let set = short(keys).context(keys_name)?;
+    let is_set = serde_json::from_slice::<Value>(&set)
+        .is_ok_and(|set| set.get("keys").is_some_and(Value::is_array));
+    if !is_set {
+        bail!(
+            "{keys_name}: {}: no JSON Web Key Set, such as `countersign release new-key` prints",
+            keys.display()
+        );
+    }
+    record::verify_as(FORMAT, &jws, &set).with_context(about)
 }
 
 fn lists(said: &Value, digest: &str) -> bool {
@@ -143,14 +156,21 @@ pub(crate) fn build(signing: &Signing) -> anyhow::Result<(Build, BuildId)> {
     if signing.release_manifest_file.is_empty() {
         return Ok((other, unlisted));
     }
-    let said =
-        read(Path::new(&signing.release_manifest_file), Path::new(&signing.release_keys_file))?;
+    let said = read(
+        Path::new(&signing.release_manifest_file),
+        Path::new(&signing.release_keys_file),
+        ["signing.release_manifest_file", "signing.release_keys_file"],
+    )?;
     let program = std::env::current_exe().context("where this program lies")?;
     let digest = digest(&program)?;
     if !lists(&said, &digest) {
         return Ok((other, unlisted));
     }
     let report = said.get("report").and_then(Value::as_str).filter(|report| !report.is_empty());
-    let report = report.context("the manifest names no report")?.to_owned();
+    let report = report.with_context(|| {
+        let path = &signing.release_manifest_file;
+        format!("signing.release_manifest_file: {path}: the manifest names no report")
+    })?;
+    let report = report.to_owned();
     Ok((Build::Listed { report }, digest.parse()?))
 }

@@ -5,7 +5,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use countersign_crypto::{KeyProvider, LocalMasterKey, Rng, SystemRng, fips_status};
 use countersign_domain::{
-    Date, KeyboardLine, Label, TimeZone, Timestamp, certification::RunningBuild, controlled::Table,
+    Date, KeyboardLine, Label, TimeZone, Timestamp,
+    certification::{BuildId, RunningBuild},
+    controlled::Table,
 };
 use countersign_server::{
     ClientAddresses, Limits, ListenOptions, Listening,
@@ -24,7 +26,7 @@ use crate::{
     key_file,
     outside::Outside,
     print, private_file, release,
-    settings::{DatabaseKind, LogFormat, Settings, is_safe},
+    settings::{DatabaseKind, Listen, LogFormat, Settings, is_safe},
     soft_token::now,
     vip_keys,
 };
@@ -155,8 +157,9 @@ fn drugs(path: &str) -> anyhow::Result<Table> {
     if path.is_empty() {
         return Ok(Table::built_in());
     }
-    let text = std::fs::read_to_string(path).with_context(|| path.to_owned())?;
-    text.parse().map_err(|error| anyhow::anyhow!("{path}: {error}"))
+    let about = || format!("signing.drug_table_file: {path}");
+    let text = std::fs::read_to_string(path).with_context(about)?;
+    text.parse::<Table>().with_context(about)
 }
 
 /// How often the clock is measured, and how long one measurement may take.
@@ -211,10 +214,13 @@ struct ProviderFile {
 fn providers(settings: &Settings) -> anyhow::Result<Vec<(String, Client)>> {
     let read = |path: &String| -> anyhow::Result<(String, Client)> {
         let bytes = private_file::read(Path::new(path), 16_384)?;
-        // The fault alone: what serde says of it may quote the secret.
-        let Ok(it) = serde_json::from_slice::<ProviderFile>(bytes.expose()) else {
-            bail!("{path}: no JSON with name, issuer, client_id, client_secret and acr_values");
-        };
+        // The place of the fault alone: what serde says of it may quote the secret.
+        let it: ProviderFile = serde_json::from_slice(bytes.expose()).map_err(|error| {
+            anyhow::anyhow!(
+                "{path}: line {}: no JSON with the texts name, issuer, client_id, client_secret and acr_values alone",
+                error.line()
+            )
+        })?;
         if !is_safe(&it.issuer) {
             bail!("{path}: issuer must begin with https://, except on this machine alone");
         }
@@ -230,7 +236,8 @@ fn providers(settings: &Settings) -> anyhow::Result<Vec<(String, Client)>> {
         };
         Ok((name.into(), client))
     };
-    settings.proofing.provider_files.iter().map(read).collect()
+    let files = settings.proofing.provider_files.iter();
+    files.map(|path| read(path).context("proofing.provider_files")).collect()
 }
 
 /// The VIP Access protocol, where it is switched on; its keys must be there.
@@ -266,6 +273,7 @@ pub(crate) fn run(config: Option<&Path>, check_only: bool) -> anyhow::Result<()>
     if check_only {
         options(&settings, false)?;
         Outside::new(&settings)?;
+        check_socket(&settings)?;
         return print("The configuration is good.\n");
     }
     start_log(&settings);
@@ -298,6 +306,25 @@ pub(crate) async fn bind(address: &str, setting: &str) -> anyhow::Result<Listeni
     match Listening::bind(address).await {
         Ok(listening) => Ok(listening),
         Err(error) => bail!("{}", why_not_bound(address, setting, &error)),
+    }
+}
+
+/// Refuses a socket path at which a start could not listen, in the words of a start. An empty file is made beside it
+/// and removed: mode bits tell nothing about a read-only disk or another owner.
+fn check_socket(settings: &Settings) -> anyhow::Result<()> {
+    const SETTING: &str = "server.listen";
+    let Listen::Unix(path) = settings.listen()? else { return Ok(()) };
+    if path.is_dir() {
+        bail!("{} is a folder: choose another path in {SETTING}", path.display());
+    }
+    let probed: std::io::Result<()> = match path.parent() {
+        _ if path.is_file() => Err(std::io::ErrorKind::AddrInUse.into()),
+        Some(folder) => doctor::probe(folder),
+        None => Ok(()),
+    };
+    match probed {
+        Ok(()) => Ok(()),
+        Err(error) => bail!("{}", why_not_bound(&settings.server.listen, SETTING, &error)),
     }
 }
 
@@ -469,7 +496,7 @@ async fn store_findings(settings: &Settings, key: Arc<dyn KeyProvider>) -> Vec<F
             Ok(models) => doctor::models_finding(models.iter().filter(|m| m.allowed).count()),
             Err(error) => doctor::database_finding(Err(error)),
         });
-        findings.extend(certification_finding(&store, settings).await);
+        findings.extend(certification_findings(&store, settings).await);
     }
     match store.clock_offset(now()).await {
         Ok(Some(micros)) => findings.push(doctor::clock_finding(micros / 1_000)),
@@ -479,26 +506,39 @@ async fn store_findings(settings: &Settings, key: Arc<dyn KeyProvider>) -> Vec<F
     findings
 }
 
-/// Whether the report of a listed build is on file and in force, and no notice of non-compliance concerns this build.
-async fn certification_finding(store: &Store, settings: &Settings) -> Option<Finding> {
-    let (build, id) = release::build(&settings.signing).ok()?;
-    let Build::Listed { report } = build else { return None };
-    let running = RunningBuild { version: release::version().ok()?, id, listed: Some(report) };
+/// Whether the report of a listed build is on file and in force, and the notices of non-compliance, which stop a build
+/// whether it is listed or not.
+async fn certification_findings(store: &Store, settings: &Settings) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let (listed, id) = match release::build(&settings.signing) {
+        Ok((Build::Listed { report }, id)) => (Some(report), Some(id)),
+        Ok((Build::Allowed | Build::Unlisted, id)) => (None, Some(id)),
+        Err(error) => {
+            findings.push(doctor::manifest_finding(&error));
+            (None, None)
+        }
+    };
+    let Ok(version) = release::version() else { return findings };
+    let id = id.unwrap_or_else(|| BuildId::unlisted(version));
+    let running = RunningBuild { version, id, listed };
     let asked = running.clone();
     let found = store
         .read("certification", move |tx| {
             let report = tx.report_of(&asked.id, asked.listed.as_deref())?;
-            Ok((report, tx.noncompliant_versions()?))
+            Ok((report, tx.noncompliance()?))
         })
         .await;
     let today = Date::at(now(), &TimeZone::UTC);
-    Some(match found {
+    match found {
         Ok((report, notices)) => {
-            let stopped = notices.iter().any(|through| running.is_stopped_by(*through));
-            doctor::certification_finding(report.map(|it| it.facts), stopped, today)
+            if running.listed.is_some() {
+                findings.push(doctor::certification_finding(report.map(|it| it.facts), today));
+            }
+            findings.extend(doctor::notices_finding(&notices, &running));
         }
-        Err(error) => doctor::database_finding(Err(error)),
-    })
+        Err(error) => findings.push(doctor::database_finding(Err(error))),
+    }
+    findings
 }
 
 #[cfg(test)]

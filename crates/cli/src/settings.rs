@@ -301,7 +301,8 @@ settings! {
         schedule_v_states: Vec<String> = Vec::new();
         /// States that forbid a series of schedule II (21 CFR 1306.12(b)), each as its two letters.
         no_series_states: Vec<String> = Vec::new();
-        /// States in which a mid-level practitioner names a supervisor, each as its two letters.
+        /// States in which a mid-level practitioner names a supervisor, each as its two letters. Under an institution's
+        /// DEA number it is asked of everybody without a DEA number of their own that is no mid-level practitioner's.
         supervisor_states: Vec<String> = Vec::new();
     }
     /// How long signed prescriptions are kept. `countersign admin expired-records` removes what is older; nothing
@@ -563,6 +564,12 @@ impl Settings {
         note(self.check_vip());
         note(self.check_notices());
         note(self.check_orders());
+        note(check_time_server(&self.signing.time_server));
+        if !self.signing.release_manifest_file.is_empty()
+            && self.signing.release_keys_file.is_empty()
+        {
+            faults.push("signing.release_keys_file is empty: name the file of the keys that sign the manifest, since signing.release_manifest_file is set".into());
+        }
         // Where a single value is out of its bounds, that has been said already.
         if faults.is_empty()
             && let Err(error) = self.domain_policy().check()
@@ -1196,6 +1203,31 @@ fn check_path(key: &str, path: &Path) -> Result<(), String> {
     let bytes = path.as_os_str().as_encoded_bytes();
     if bytes.is_empty() || bytes.contains(&0) || bytes.ends_with(b"/") {
         return Err(format!("{key}: give the path of a file"));
+    }
+    Ok(())
+}
+
+/// Checks that it is host and port, or empty.
+fn check_time_server(text: &str) -> Result<(), String> {
+    let wrong = |why: &str| {
+        Err(format!(
+            "signing.time_server: {text:?}: {why}: give host and port, such as time.nist.gov:123"
+        ))
+    };
+    if text.is_empty() || text.parse::<SocketAddr>().is_ok_and(|it| it.port() > 0) {
+        return Ok(());
+    }
+    let Some((host, port)) = text.rsplit_once(':') else { return wrong("it has no port") };
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits || !port.parse::<u16>().is_ok_and(|port| port > 0) {
+        return wrong("what follows the colon is no port from 1 to 65535");
+    }
+    let label = |it: &str| {
+        let plain = it.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        (1..=63).contains(&it.len()) && plain && !it.starts_with('-') && !it.ends_with('-')
+    };
+    if host.len() > 253 || !host.strip_suffix('.').unwrap_or(host).split('.').all(label) {
+        return wrong("what precedes the port is no host name and no address");
     }
     Ok(())
 }

@@ -15,7 +15,8 @@ const MOST_BYTES: usize = 256;
 
 /// Reads both keys.
 pub(crate) fn read(hmac: &Path, token: &Path) -> anyhow::Result<VipKeys> {
-    let (hmac_key, token_key) = (digits(hmac)?, digits(token)?);
+    let hmac_key = digits(hmac, "vip.hmac_key_file", 64)?;
+    let token_key = digits(token, "vip.token_key_file", 32)?;
     VipKeys::from_hex(hmac_key.expose(), token_key.expose()).with_context(|| {
         format!(
             "{} and {}: make them with `openssl rand -hex 32` and `openssl rand -hex 16`",
@@ -41,16 +42,23 @@ pub(crate) fn read_or_create(
     read(hmac, token)
 }
 
-fn digits(path: &Path) -> anyhow::Result<SecretText> {
+/// The key in a file, which stands in `setting`: so many hexadecimal digits.
+fn digits(path: &Path, setting: &'static str, count: usize) -> anyhow::Result<SecretText> {
     let bytes = match private_file::read(path, MOST_BYTES) {
         Err(PrivateFileError::Missing(path)) => bail!(
-            "the key file {} is missing: make it as docs/operations.md says, or set vip.enabled = false",
+            "{setting}: the key file {} is missing: make it as docs/operations.md says, or set vip.enabled = false",
             path.display()
         ),
-        other => other?,
+        other => other.context(setting)?,
     };
-    // What is no text is no key either; the reader of the digits says so.
     let text = std::str::from_utf8(bytes.expose().trim_ascii()).unwrap_or("");
+    if text.len() != count || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        bail!(
+            "{setting}: {} does not hold {count} hexadecimal digits: make it with `openssl rand -hex {}`",
+            path.display(),
+            count / 2
+        );
+    }
     Ok(SecretText::new(text.to_owned()))
 }
 

@@ -5,21 +5,24 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-use crate::{Date, is_unseen};
+use crate::{Date, Line, TextError};
 
 /// Longest document of a report, in bytes: 4 MiB.
 pub const MOST_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
 /// Longest name of a report or an auditor, in characters.
-const MOST_NAME_CHARS: usize = 80;
+pub const MOST_NAME_CHARS: usize = 80;
 /// For how many years a report holds at most (21 CFR 1311.300(a)).
 const MOST_YEARS: i16 = 2;
 
 /// Why a report is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ReportError {
-    /// A name that is empty, too long, or not on one line.
-    #[error("the report's ID and the auditor are 1 to 80 characters on one line")]
-    Name,
+    /// The ID that the auditor gave it is no line of text.
+    #[error("the report's ID: {0}")]
+    Name(TextError),
+    /// The auditor's name is no line of text.
+    #[error("the auditor: {0}")]
+    Auditor(TextError),
     /// Neither word.
     #[error("a report is an `audit` or a `certification`")]
     Kind,
@@ -164,12 +167,9 @@ impl ReportFacts {
     ///
     /// The first fact that is wrong.
     pub fn check(&self, today: Date) -> Result<(), ReportError> {
-        for name in [&self.name, &self.auditor] {
-            let long = name.chars().count() > MOST_NAME_CHARS;
-            if name.trim().is_empty() || long || name.contains(is_unseen) {
-                return Err(ReportError::Name);
-            }
-        }
+        let line = |text: &str| text.parse::<Line<MOST_NAME_CHARS>>().map(drop);
+        line(&self.name).map_err(ReportError::Name)?;
+        line(&self.auditor).map_err(ReportError::Auditor)?;
         if self.issued > today {
             Err(ReportError::Future)
         } else if self.expires <= self.issued {
@@ -266,6 +266,15 @@ impl fmt::Display for Version {
     }
 }
 
+/// How far a notice of non-compliance reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoticeScope {
+    /// All builds up to and including this version are concerned.
+    pub through: Version,
+    /// It has not ended.
+    pub open: bool,
+}
+
 /// The build that runs, as far as certification goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunningBuild {
@@ -278,12 +287,13 @@ pub struct RunningBuild {
 }
 
 impl RunningBuild {
-    /// Whether a notice of non-compliance, which is about all builds up to and including a version, keeps this
-    /// build from signing. Only a newer build that a release manifest lists is free of it: that manifest is the
-    /// word that the program is compliant again, and running that build is the update (21 CFR 1311.102(i),
-    /// 1311.302(b)).
-    pub fn is_stopped_by(&self, through: Version) -> bool {
-        self.listed.is_none() || self.version <= through
+    /// Whether a notice of non-compliance keeps this build from signing. A build up to its version stays stopped for
+    /// good. A newer one that a release manifest lists is free of it: that manifest is the word that the program is
+    /// compliant again, and running that build is the update (21 CFR 1311.102(i), 1311.302(b)). A newer one that no
+    /// manifest lists is free once the notice has ended, because a listed build ran or the operator recorded who has
+    /// given that word.
+    pub fn is_stopped_by(&self, notice: NoticeScope) -> bool {
+        self.version <= notice.through || (notice.open && self.listed.is_none())
     }
 }
 
@@ -310,9 +320,13 @@ mod tests {
         let today = day("2026-03-01");
         facts().check(today).unwrap();
         for (wrong, change) in [
-            (ReportError::Name, (|it| it.name.clear()) as fn(&mut ReportFacts)),
-            (ReportError::Name, |it| it.auditor = "x".repeat(81)),
-            (ReportError::Name, |it| it.auditor = "a\u{202e}b".to_owned()),
+            (ReportError::Name(TextError::Empty), (|it| it.name.clear()) as fn(&mut ReportFacts)),
+            (ReportError::Auditor(TextError::TooLong { most: 80, found: 81 }), |it| {
+                it.auditor = "x".repeat(81);
+            }),
+            (ReportError::Auditor(TextError::Unseen('\u{202e}')), |it| {
+                it.auditor = "a\u{202e}b".to_owned();
+            }),
             (ReportError::Future, |it| it.issued = day("2026-03-02")),
             (ReportError::Order, |it| it.expires = it.issued),
             (ReportError::TooLong, |it| it.expires = day("2028-03-02")),
@@ -374,13 +388,20 @@ mod tests {
             listed: listed.then(|| "R-2026-17".to_owned()),
         };
         let through = Version::new(0, 9, 1);
-        for (version, listed, stopped) in [
-            (Version::new(0, 9, 0), true, true),
-            (through, true, true),
-            (Version::new(0, 9, 2), true, false),
-            (Version::new(0, 9, 2), false, true),
+        let (older, newer) = (Version::new(0, 9, 0), Version::new(0, 9, 2));
+        for (version, listed, open, stopped) in [
+            (older, true, true, true),
+            (through, true, true, true),
+            (newer, true, true, false),
+            (newer, false, true, true),
+            // Its end frees a newer build of either kind, and no old one.
+            (older, true, false, true),
+            (through, false, false, true),
+            (newer, true, false, false),
+            (newer, false, false, false),
         ] {
-            assert_eq!(build(version, listed).is_stopped_by(through), stopped, "{version}");
+            let notice = NoticeScope { through, open };
+            assert_eq!(build(version, listed).is_stopped_by(notice), stopped, "{version} {open}");
         }
     }
 

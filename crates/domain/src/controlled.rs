@@ -4,7 +4,7 @@
 use thiserror::Error;
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::{Schedule, UsState, check_line, prescription::longest};
+use crate::{Schedule, TextError, UsState, check_line, prescription::longest};
 
 const BUILT_IN: &str = include_str!("../data/controlled.txt");
 
@@ -43,6 +43,9 @@ pub enum TableError {
         "line {0}: write the schedule (2, 2N, 3, 3N, 4 or 5), \" | \" and the name of the drug, and for the schedule of one state \" | \" and its two letters; each name once, and once for each state"
     )]
     Line(usize),
+    /// The name of its drug is no line of text.
+    #[error("line {0}: the name of the drug: {1}")]
+    Name(usize, TextError),
     /// A state can only be stricter (21 U.S.C. 903).
     #[error(
         "line {0}: federally this drug is of schedule {1}; a state can only make it stricter, so this line would be looser"
@@ -103,13 +106,11 @@ impl Table {
             let schedule = schedule.ok_or_else(wrong)?;
             let state: Option<UsState> = state.map(str::parse).transpose().map_err(|_| wrong())?;
             let twice = rows.iter().any(|row| row.is(name, state));
-            if name.is_empty()
-                || name.ends_with('|')
-                || check_line(name, longest("drug")).is_err()
-                || twice
-            {
+            if name.is_empty() || name.ends_with('|') || twice {
                 return Err(wrong());
             }
+            let line = at + 1;
+            check_line(name, longest("drug")).map_err(|why| TableError::Name(line, why))?;
             if state.is_some() {
                 of_states.push((at + 1, name.to_owned(), schedule));
             }
@@ -182,6 +183,8 @@ mod tests {
         ] {
             assert_eq!(bad.parse::<Table>(), Err(TableError::Line(2)), "{bad}");
         }
+        let hidden = TableError::Name(2, TextError::Unseen('\u{202e}'));
+        assert_eq!("4 | A\n4 | B\u{202e}C".parse::<Table>(), Err(hidden));
     }
 
     #[test]

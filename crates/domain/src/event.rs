@@ -159,9 +159,11 @@ pub enum EventKind {
     ReportReviewed,
     /// The operator has entered a notice that builds no longer meet the requirements.
     NoncomplianceEntered,
+    /// The operator has recorded the word that ends such a notice.
+    NoncomplianceEnded,
     /// Signing has stopped in a practice because of such a notice.
     SigningStopped,
-    /// A newer build that a release manifest lists runs: signing goes on in a practice.
+    /// No such notice is open any more: signing goes on in a practice, with a newer build.
     SigningResumed,
     /// A practice signs with a new key.
     SigningKeyMade,
@@ -171,7 +173,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 80] = [
+    pub const ALL: [Self; 81] = [
         Self::PassphraseTried,
         Self::PassphraseChanged,
         Self::PasscodeTried,
@@ -248,6 +250,7 @@ impl EventKind {
         Self::ReportAcknowledged,
         Self::ReportReviewed,
         Self::NoncomplianceEntered,
+        Self::NoncomplianceEnded,
         Self::SigningStopped,
         Self::SigningResumed,
         Self::SigningKeyMade,
@@ -333,6 +336,7 @@ impl EventKind {
             Self::ReportAcknowledged => "report_acknowledged",
             Self::ReportReviewed => "report_reviewed",
             Self::NoncomplianceEntered => "noncompliance_entered",
+            Self::NoncomplianceEnded => "noncompliance_ended",
             Self::SigningStopped => "signing_stopped",
             Self::SigningResumed => "signing_resumed",
             Self::SigningKeyMade => "signing_key_made",
@@ -419,6 +423,7 @@ impl EventKind {
             Self::ReportAcknowledged => "Certification report acknowledged",
             Self::ReportReviewed => "Certification report read",
             Self::NoncomplianceEntered => "Notice of non-compliance entered",
+            Self::NoncomplianceEnded => "Notice of non-compliance ended",
             Self::SigningStopped => "Signing stopped by a notice of non-compliance",
             Self::SigningResumed => "Signing resumed with a newer build",
             Self::SigningKeyMade => "Signing key made",

@@ -3,19 +3,20 @@ use std::{collections::HashSet, fmt, str::FromStr};
 use thiserror::Error;
 
 use crate::{
-    DeviceClass, Manufacturer, ModelCode, Purpose, Refusal, Timestamp, Token, TokenKind, check_line,
+    DeviceClass, Manufacturer, ModelCode, Purpose, Refusal, TextError, Timestamp, Token, TokenKind,
+    check_line,
 };
 
 /// What is wrong with what an operator says of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ModelError {
     /// A text that is empty, too long, or holds a character that can't be shown.
-    #[error("{field} must be 1 to {most} characters on one line")]
+    #[error("{field}: {why}")]
     Text {
         /// Which.
         field: &'static str,
-        /// The limit.
-        most: usize,
+        /// What is wrong with it.
+        why: TextError,
     },
     /// Neither a certificate nor "none".
     #[error(
@@ -104,16 +105,16 @@ impl TokenModel {
     /// Checks the texts, which stand on pages and in the list of the command line.
     pub fn check(&self) -> Result<(), ModelError> {
         let texts = [
-            ("the maker", &self.maker, 1, 40),
-            ("the name of the model", &self.name, 1, 60),
-            ("the note", &self.note, 0, 120),
-            ("your name", &self.changed_by, 1, 40),
+            ("the maker", &self.maker, true, 40),
+            ("the name of the model", &self.name, true, 60),
+            ("the note", &self.note, false, 120),
+            ("your name", &self.changed_by, true, 40),
         ];
-        for (field, text, least, most) in texts {
-            let length = text.chars().count();
-            if length < least || check_line(text, most).is_err() {
-                return Err(ModelError::Text { field, most });
+        for (field, text, needed, most) in texts {
+            if needed && text.trim().is_empty() {
+                return Err(ModelError::Text { field, why: TextError::Empty });
             }
+            check_line(text, most).map_err(|why| ModelError::Text { field, why })?;
         }
         Ok(())
     }
@@ -233,14 +234,26 @@ mod tests {
     fn texts_are_short_and_on_one_line() {
         model().check().unwrap();
         for change in [
-            |m: &mut TokenModel| m.maker.clear(),
-            |m: &mut TokenModel| m.name = "x".repeat(61),
-            |m: &mut TokenModel| m.note = "a\nb".to_owned(),
-            |m: &mut TokenModel| m.changed_by.clear(),
+            |m: &mut TokenModel| {
+                m.maker.clear();
+                ("the maker", TextError::Empty)
+            },
+            |m: &mut TokenModel| {
+                m.name = "x".repeat(61);
+                ("the name of the model", TextError::TooLong { most: 60, found: 61 })
+            },
+            |m: &mut TokenModel| {
+                m.note = "a\nb".to_owned();
+                ("the note", TextError::LineBreak)
+            },
+            |m: &mut TokenModel| {
+                m.changed_by = "R\u{202e}".to_owned();
+                ("your name", TextError::Unseen('\u{202e}'))
+            },
         ] {
             let mut model = model();
-            change(&mut model);
-            assert!(matches!(model.check(), Err(ModelError::Text { .. })), "{model:?}");
+            let (field, why) = change(&mut model);
+            assert_eq!(model.check(), Err(ModelError::Text { field, why }), "{model:?}");
         }
     }
 

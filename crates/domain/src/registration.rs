@@ -494,6 +494,17 @@ impl Registered {
         written_dea(self.registration.number, self.code())
     }
 
+    /// Whether whoever prescribes under it may be a mid-level practitioner, as far as DEA numbers say. A number of their
+    /// own says it by its first letter. An institution's says nothing of who prescribes under it: then the numbers of
+    /// their own that are known say it, and where there is none they may be.
+    pub fn may_be_mid_level(&self, own: &[DeaNumber]) -> bool {
+        let is_mid_level = |number: DeaNumber| number.kind() == RegistrantKind::MidLevel;
+        match self.holder {
+            Holder::Practitioner => is_mid_level(self.registration.number),
+            Holder::Institution(_) => own.is_empty() || own.iter().copied().any(is_mid_level),
+        }
+    }
+
     /// Whether the practitioner may prescribe under it at all (21 CFR 1311.100(b), 1301.22(c)): it is in force, and so
     /// is one of their licenses (state, standing) of the state in which it is registered.
     pub fn in_force(&self, licenses: &[(UsState, Standing)]) -> Result<(), NoAuthority> {
@@ -664,6 +675,30 @@ mod tests {
         it.holder = Holder::Institution("012".parse().ok());
         assert_eq!(it.covers(&good, Schedule::V), Ok(()));
         assert_eq!(it.written(), "AB1234563-012");
+    }
+
+    #[test]
+    fn a_number_of_ones_own_says_who_is_a_mid_level_practitioner() {
+        let number = |text: &str| -> DeaNumber { text.parse().unwrap() };
+        let (physician, mid_level) = (number("AB1234563"), number("MB1234563"));
+        let mut it = Registered {
+            registration: registration(),
+            standing: Standing::Good,
+            holder: Holder::Practitioner,
+        };
+        assert!(!it.may_be_mid_level(&[physician, mid_level]), "under a physician's number");
+        it.registration.number = mid_level;
+        assert!(it.may_be_mid_level(&[mid_level]));
+        it.registration.number = number("AH5006134");
+        it.holder = Holder::Institution(None);
+        for (own, may_be) in [
+            (&[][..], true),
+            (&[physician][..], false),
+            (&[mid_level][..], true),
+            (&[physician, mid_level][..], true),
+        ] {
+            assert_eq!(it.may_be_mid_level(own), may_be, "{own:?}");
+        }
     }
 
     #[test]

@@ -123,12 +123,18 @@ impl LaunchPatient {
     /// A field that has not its shape at this moment, and what is wrong with it.
     pub(crate) fn wrong_field(&self, now: Timestamp) -> Option<(&'static str, String)> {
         let (field, _) = self.fields(now).into_iter().find(|(_, holds)| !holds)?;
+        let visible = |most: usize| {
+            format!("Send 1 to {most} letters, digits and signs of ASCII, without spaces.")
+        };
         let said = match (field, check_name(&self.name)) {
             ("patient.name", Err(error)) => error.to_string(),
-            ("patient.birth_date", _) if self.is_unborn(now) => {
-                "This day has not come yet.".to_owned()
+            ("patient.name", Ok(())) => {
+                format!("Send 1 to {MAX_NAME_CHARS} characters, without a space at either end.")
             }
-            _ => "This field has not its documented form.".to_owned(),
+            ("patient.id", _) => visible(MAX_PATIENT_ID_BYTES),
+            ("patient.mrn", _) => visible(MAX_MRN_BYTES),
+            _ if self.is_unborn(now) => "This day has not come yet.".to_owned(),
+            _ => "Send a day of the calendar, such as 1961-04-12.".to_owned(),
         };
         Some((field, said))
     }

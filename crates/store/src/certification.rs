@@ -2,7 +2,7 @@
 
 use countersign_domain::{
     NoticeId, PersonId, PracticeId, ReportId, Timestamp,
-    certification::{BuildId, ReportFacts, ReportFormat, Version},
+    certification::{BuildId, NoticeScope, ReportFacts, ReportFormat, Version},
 };
 
 use crate::{
@@ -45,8 +45,16 @@ pub struct NoncomplianceNotice {
     pub entered: Timestamp,
     /// Who did.
     pub entered_by: String,
-    /// When a newer build that a release manifest lists ran; none before.
+    /// When it ended: a newer build that a release manifest lists ran, or the operator recorded the word that the
+    /// program is compliant again; none before.
     pub ended: Option<Timestamp>,
+}
+
+impl NoncomplianceNotice {
+    /// How far it reaches.
+    pub const fn scope(&self) -> NoticeScope {
+        NoticeScope { through: self.through, open: self.ended.is_none() }
+    }
 }
 
 fn parsed<T: std::str::FromStr>(text: &str, column: &'static str) -> Result<T, Error> {
@@ -252,10 +260,16 @@ impl Tx<'_> {
     }
 
     /// Enters a notice of non-compliance. While one is open no token signs, in no practice, also not through
-    /// another server or the API.
-    pub fn create_noncompliance(&mut self, it: &NoncomplianceNotice) -> Result<(), Error> {
-        // Whoever writes `sign_until` at this moment is waited for, and whoever comes later sees the notice.
+    /// another server or the API. `false` where an equal one is open already; nothing is changed then.
+    pub fn create_noncompliance(&mut self, it: &NoncomplianceNotice) -> Result<bool, Error> {
+        // Whoever writes `sign_until` at this moment is waited for, and whoever comes later sees the notice: also who
+        // enters the same one at the same time.
         self.row(locking!("SELECT id FROM instance WHERE id = 1"), &[])?;
+        let open = self.open_noncompliance()?;
+        let says = |it: &NoncomplianceNotice| (it.source.clone(), it.reason.clone(), it.through);
+        if it.ended.is_none() && open.iter().any(|known| says(known) == says(it)) {
+            return Ok(false);
+        }
         self.run_one(
             sql!("INSERT INTO noncompliance_notice (id, source, reason, through, entered, entered_by, ended) "
                 "VALUES ($1, $2, $3, $4, $5, $6, $7)"),
@@ -272,7 +286,7 @@ impl Tx<'_> {
         if it.ended.is_none() {
             self.run(sql!("UPDATE token SET sign_until = NULL WHERE sign_until IS NOT NULL"), &[])?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// All notices of non-compliance, the newest first.
@@ -287,13 +301,17 @@ impl Tx<'_> {
         .collect()
     }
 
-    /// Up to which versions builds no longer meet the requirements: one for each notice, also of those that have
-    /// ended. An old build stays what it is.
-    pub fn noncompliant_versions(&mut self) -> Result<Vec<Version>, Error> {
+    /// How far each notice of non-compliance reaches, also of those that have ended: an old build stays what it is.
+    pub fn notice_scopes(&mut self) -> Result<Vec<NoticeScope>, Error> {
         let column = "noncompliance_notice.through";
-        self.rows(sql!("SELECT DISTINCT through FROM noncompliance_notice"), &[])?
+        self.rows(sql!("SELECT through, ended FROM noncompliance_notice"), &[])?
             .iter()
-            .map(|row| parsed(row.text(0, column)?, column))
+            .map(|row| {
+                Ok(NoticeScope {
+                    through: parsed(row.text(0, column)?, column)?,
+                    open: row.opt_int(1, "noncompliance_notice.ended")?.is_none(),
+                })
+            })
             .collect()
     }
 
@@ -309,7 +327,8 @@ impl Tx<'_> {
         .collect()
     }
 
-    /// Ends a notice. With the last one, tokens sign again as permissions, registrations and licences stand.
+    /// Ends a notice; `by` says by which build or whose word. With the last one, tokens sign again as permissions,
+    /// registrations and licences stand.
     pub fn end_noncompliance(
         &mut self,
         id: NoticeId,

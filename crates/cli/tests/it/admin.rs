@@ -246,13 +246,28 @@ fn a_practice_is_founded_once_by_two_people() {
         (office, office.replace("ruth", "sam").replace("0102", "0103"), "DEA registration"),
         (office, good.replace(&good_until.to_string(), &too_long.to_string()), "36 months"),
         (office, doctor("1234567890", "BC1234563", "ben@lakeside.example"), "npi"),
-        (office, doctor("1234567893", "BC1234560", "ben@lakeside.example"), "can't be read"),
+        (
+            office,
+            doctor("1234567893", "BC1234560", "ben@lakeside.example"),
+            "found.json: second person: dea: number: One character of this DEA number is not right",
+        ),
+        (office, good.replace("\"NE\", \"2 3", "\"XX\", \"2 3"), "dea: state: Use the two letters"),
+        (office, good.replace("2 3 4 5", "2 3 4 6"), "dea: schedules: Schedules are written"),
+        (office, good.replace("[\"NE\", \"NE-1\"", "[\"XX\", \"NE-1\""), "licence: state: Use the"),
         (office, doctor("1234567893", "BC1234563", "nowhere"), "email"),
         (office, "{}".to_owned(), "given"),
     ] {
         let file = place.write("found.json", &format!("{{\"people\": [{one}, {two}]}}"));
         found(&file.display().to_string()).fails(why);
     }
+    let institution = format!("[\"AH5006135\", \"NE\", \"2 3 4 5\", \"{good_until}\"]");
+    let file = place.write(
+        "found.json",
+        &format!("{{\"people\": [{office}, {good}], \"institution_dea\": {institution}}}"),
+    );
+    found(&file.display().to_string()).fails(
+        "found.json: institution_dea: number: One character of this DEA number is not right",
+    );
     let file = place.write("found.json", &format!("{{\"people\": [{office}, {good}]}}"));
     let said = found(&file.display().to_string()).good();
     assert_eq!(said.matches("/invitation/").count(), 2, "{said}");

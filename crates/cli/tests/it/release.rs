@@ -126,10 +126,76 @@ fn reports_and_notices_are_entered_on_the_command_line() {
             "Ops",
         ])
     };
-    notice("a\nb").fails("--reason must be 1 to 200 characters on one line");
+    // The true cause, once.
+    for (reason, why) in [
+        ("a\nb", "--reason: Write it on one line."),
+        ("a\u{202e}b", "--reason: It has a character that can't be seen (U+202E). Remove it."),
+        (" ", "--reason: This is empty."),
+        (&"x".repeat(201), "--reason: At most 200 characters; these are 201."),
+    ] {
+        assert_eq!(notice(reason).err, format!("countersign: {why}\n"));
+    }
+    let late = add("report.txt", &late, &["--binary", own]).err;
+    assert_eq!(late.matches("two years at most").count(), 1, "{late}");
     assert!(
         notice("refills are sent wrongly").good().contains("Nothing is signed in any practice")
     );
+    notice("refills are sent wrongly").fails("entered already and open");
     let said = place.run(&["admin", "reports"]).good();
     assert!(said.contains("open: nothing is signed") && said.contains("refills"), "{said}");
+}
+
+/// An open notice is shown whatever the settings say of the build, and has an end where no manifest lists the build.
+#[test]
+fn a_notice_of_noncompliance_is_shown_and_ended() {
+    let place = Place::new();
+    place.run(&["migrate"]).good();
+    let notice = |through: &[&str]| {
+        let fixed =
+            ["admin", "noncompliance", "--from", "Provider", "--reason", "x", "--by", "Ops"];
+        place.run(&[&fixed, through].concat()).good()
+    };
+    let end = |id: &str| {
+        place.run(&[
+            "admin",
+            "end-noncompliance",
+            id,
+            "--from",
+            "Provider",
+            "--reason",
+            "mended",
+            "--by",
+            "Ops",
+        ])
+    };
+    let doctor = || place.run(&["doctor"]);
+    let id_in = |said: &str| {
+        let id = said.split("Recorded as ").nth(1).unwrap().split('.').next().unwrap();
+        id.to_owned()
+    };
+    assert!(!doctor().out.contains("non-compliance"));
+    let older = id_in(&notice(&["--through", "0.0.1"]));
+    for text in ["", "[signing]\nunlisted_build = true\n"] {
+        place.write("countersign.toml", text);
+        let said = doctor();
+        assert_eq!(said.code, 1, "{said:?}");
+        for part in
+            ["nothing is signed by this build", "through version 0.0.1, from Provider: x", &older]
+        {
+            assert!(said.out.contains(part), "{part}: {}", said.out);
+        }
+        assert!(said.out.contains("also with signing.unlisted_build = true"), "{}", said.out);
+        assert!(said.out.contains("admin end-noncompliance"), "{}", said.out);
+    }
+    end("0196f000-0000-7000-8000-000000000000").fails("no notice with this ID is open");
+    assert!(end(&older).good().starts_with("Ended."));
+    end(&older).fails("no notice with this ID is open");
+    let said = doctor();
+    assert!(!said.out.contains("non-compliance"), "{}", said.out);
+    assert!(place.run(&["admin", "reports"]).good().contains("ended "));
+    // One about this very version ends with a newer program alone.
+    let own = id_in(&notice(&[]));
+    end(&own).fails("install a newer one first");
+    let said = doctor();
+    assert!(said.out.contains("To do: install a newer build"), "{}", said.out);
 }

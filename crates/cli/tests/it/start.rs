@@ -57,6 +57,109 @@ fn check_config_good_and_bad() {
     assert_eq!(place.names("."), Vec::<String>::new());
 }
 
+/// What is wrong with a setting, or with the file that it names, is said with the name of the setting.
+#[test]
+fn a_wrong_setting_is_named_with_its_file_and_the_true_cause() {
+    const GATEWAY: &str = "[transmission]\ngateway_url = \"https://gateway.example/rx\"\ngateway_key_file = \"key\"\n";
+    const HOOK: &str =
+        "[notices]\nwebhook_url = \"https://hook.example/\"\nwebhook_key_file = \"key\"\n";
+    const VIP: &str = "[manufacturers]\nenabled = [\"countersign\", \"symantec\"]\n[vip]\nenabled = true\nhmac_key_file = \"key\"\ntoken_key_file = \"other\"\n";
+    const PROVIDER: &str = "[proofing]\nprovider_files = [\"key\"]\n";
+    const DRUGS: &str = "[signing]\ndrug_table_file = \"key\"\n";
+    const MANIFEST: &str = "[signing]\nrelease_manifest_file = \"manifest\"\n";
+    let both = format!("{MANIFEST}release_keys_file = \"key\"\n");
+    let time = |text: &str| format!("[signing]\ntime_server = \"{text}\"\n");
+    let place = Place::new();
+    place.write("manifest", "a.b.c");
+    let missing = "No such file or directory";
+    // Settings, what the file `key` holds (none: it is not there), and what is said.
+    let cases: [(&str, Option<&str>, &[&str]); 22] = [
+        (MANIFEST, None, &["signing.release_keys_file is empty", "release_manifest_file is set"]),
+        (&both, None, &["signing.release_keys_file: key: ", missing]),
+        (&both, Some("{}"), &["signing.release_keys_file: key: no JSON Web Key Set"]),
+        (&both, Some("{\"keys\": []}"), &["signing.release_manifest_file: manifest: not valid: "]),
+        (
+            "[signing]\nrelease_manifest_file = \"no\"\nrelease_keys_file = \"key\"\n",
+            None,
+            &["signing.release_manifest_file: no: ", missing],
+        ),
+        (DRUGS, None, &["signing.drug_table_file: key: ", missing]),
+        (DRUGS, Some("4 | A\u{202e}B"), &["signing.drug_table_file: key: line 1: ", "U+202E"]),
+        (GATEWAY, None, &["transmission.gateway_key_file: key does not exist"]),
+        (GATEWAY, Some("abc"), &["transmission.gateway_key_file: key: ", "64 lower-case hexa"]),
+        (HOOK, None, &["notices.webhook_key_file: key does not exist"]),
+        (HOOK, Some(""), &["notices.webhook_key_file: key: ", "openssl rand -hex 32"]),
+        (VIP, None, &["vip.hmac_key_file: the key file key is missing"]),
+        (VIP, Some("abc"), &["vip.hmac_key_file: key does not hold 64 hexadecimal digits"]),
+        (PROVIDER, None, &["proofing.provider_files: key does not exist"]),
+        (PROVIDER, Some("{\n\"name\": 1}"), &["proofing.provider_files: key: line 2: no JSON"]),
+        (
+            "[transmission]\npharmacies = [\"9999991 Corner\\u202e\"]\n",
+            None,
+            &["transmission.pharmacies: ", "name and address: ", "U+202E"],
+        ),
+        (&time("time.nist.gov"), None, &["signing.time_server: ", "it has no port"]),
+        (&time("time.nist.gov:0"), None, &["signing.time_server: ", "no port from 1 to 65535"]),
+        (&time("time.nist.gov:+123"), None, &["signing.time_server: ", "no port from 1 to 65535"]),
+        (&time("ntp://time.nist.gov:123"), None, &["signing.time_server: ", "no host name"]),
+        (&time(":123"), None, &["signing.time_server: ", "no host name"]),
+        (&time("::1:123"), None, &["signing.time_server: ", "no host name"]),
+    ];
+    for (settings, held, said) in cases {
+        place.write("countersign.toml", settings);
+        let _ = fs::remove_file(place.path("key"));
+        if let Some(held) = held {
+            place.write("key", held);
+        }
+        let answer = place.run(&["serve", "--check-config"]);
+        for part in said {
+            answer.fails(part);
+            assert_eq!(answer.err.matches(part).count(), 1, "said once: {answer:?}");
+        }
+    }
+    for good in ["time.nist.gov:123", "127.0.0.1:123", "[::1]:123", "ntp:1"] {
+        place.write("countersign.toml", &time(good));
+        place.run(&["serve", "--check-config"]).good();
+    }
+}
+
+/// A check of the configuration refuses a socket that no start could make, and makes nothing itself.
+#[test]
+fn a_socket_that_can_not_be_made_is_refused_before_a_start() {
+    let mut place = Place::new();
+    place.write("letter", "to my aunt");
+    fs::create_dir(place.path("folder")).unwrap();
+    let unix = |place: &Place, name: &str| format!("unix:{}", place.path(name).display());
+    for (name, why) in [
+        ("none/server.sock", "none does not exist: make it"),
+        ("letter/server.sock", "cannot listen on"),
+        ("letter", "letter is a file: remove it"),
+        ("folder", "folder is a folder"),
+    ] {
+        place.set(LISTEN, unix(&place, name));
+        let said = place.run(&["serve", "--check-config"]);
+        said.fails(why);
+        said.fails("server.listen");
+    }
+    // Nobody makes a socket there, whatever the account.
+    place.set(LISTEN, "unix:/sys/server.sock");
+    place.run(&["serve", "--check-config"]).fails("server.listen");
+    place.set(LISTEN, unix(&place, "folder/server.sock"));
+    place.run(&["serve", "--check-config"]).good();
+    assert_eq!(place.names("folder"), Vec::<String>::new());
+}
+
+/// A configuration file that a command would not read is refused, and not passed over.
+#[test]
+fn no_configuration_file_is_passed_over() {
+    let place = Place::new();
+    let file = place.write("c.toml", "").display().to_string();
+    for command in [&["demo"][..], &["version"], &["config"], &["token", "list"]] {
+        place.run(&[&["--config", &file][..], command].concat()).fails("reads no settings");
+    }
+    assert_eq!(place.names("."), ["c.toml"]);
+}
+
 /// What listens on the port of the defaults, such as a demonstration, is in no test's way: none of them can take it.
 #[test]
 fn no_test_takes_the_port_of_the_defaults() {

@@ -114,10 +114,14 @@ async fn json_bytes(request: Request, most: usize) -> Result<Bytes, Response> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
     let kind = kind.and_then(|it| it.split(';').next()).map(str::trim);
     if !kind.is_some_and(|it| it.eq_ignore_ascii_case("application/json")) {
-        return Err(bad_body(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        let detail = "Only JSON is taken: send it with the header Content-Type: application/json.";
+        return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "body_malformed", detail));
     }
     let body = axum::body::to_bytes(request.into_body(), most).await;
-    body.map_err(|_| bad_body(StatusCode::PAYLOAD_TOO_LARGE))
+    body.map_err(|_| {
+        let detail = format!("The body may have at most {most} bytes here.");
+        problem(StatusCode::PAYLOAD_TOO_LARGE, "body_malformed", &detail)
+    })
 }
 
 /// Reads a body.
@@ -165,6 +169,18 @@ fn credential(text: &str) -> Option<CredentialId> {
         .ok()
 }
 
+/// A SHA-256 as a request writes it; else what is wrong with it.
+fn digest(text: &str) -> Result<[u8; 32], String> {
+    let found = text.chars().count();
+    if found != 64 {
+        return Err(format!(
+            "A SHA-256 has 64 hexadecimal digits; this text has {found} characters."
+        ));
+    }
+    let bytes = HEXLOWER.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| "Write a SHA-256 with the digits 0 to 9 and a to f alone.".to_owned())
+}
+
 fn bad_body(status: StatusCode) -> Response {
     problem(status, "body_malformed", "Send a JSON object with exactly the documented fields.")
 }
@@ -194,15 +210,12 @@ async fn check_passcode(
             "The purpose is not known.",
         );
     };
-    let digest = |text: &String| HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok();
-    let content: Option<[u8; 32]> = body.content_digest.as_ref().and_then(digest);
-    if body.content_digest.is_some() && content.is_none() {
-        return problem(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "digest_malformed",
-            "A digest is a SHA-256 in 64 hexadecimal digits.",
-        );
-    }
+    let content = match body.content_digest.as_deref().map(digest).transpose() {
+        Ok(content) => content,
+        Err(detail) => {
+            return problem(StatusCode::UNPROCESSABLE_ENTITY, "digest_malformed", &detail);
+        }
+    };
     let Ok(at) = shared.app.at() else { return no_randomness() };
     // A malformed ID is answered like an unknown one.
     let credential = credential(&body.credential_id);

@@ -245,11 +245,11 @@ struct PrescriberBody {
 }
 
 /// Something that is wrong with a request.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 struct WrongBody {
     /// Which prescription, from 0; null where it is none of them.
     prescription: Option<usize>,
-    /// Which field.
+    /// Its name in the JSON of the request, such as `patient.address`; `practice` and `installation` are none.
     field: &'static str,
     /// What to do.
     detail: String,
@@ -446,6 +446,17 @@ async fn prescriber(State(shared): State<Shared>, known: Known, Path(npi): Path<
     .into_response())
 }
 
+/// Where a fault stands in the JSON of the request. The rules judge a prescription with its patient and prescriber, whom a
+/// request names once for all of them.
+fn place(it: &Wrong) -> (Option<usize>, &'static str) {
+    match it.field {
+        "patient" => (None, "patient.name"),
+        "address" => (None, "patient.address"),
+        "prescriber" => (None, "npi"),
+        field => (it.prescription, field),
+    }
+}
+
 /// What is wrong with a request. Where it is no fault of the request, the code of the first hindrance is that of the whole.
 fn wrong(errors: Vec<Wrong>) -> Stop {
     let hindered = errors.iter().all(|it| it.code.is_some());
@@ -459,21 +470,22 @@ fn wrong(errors: Vec<Wrong>) -> Stop {
         let detail = "Nothing was put down. Mend what is wrong, and send it again.".to_owned();
         ("request_wrong".to_owned(), detail)
     });
+    let mut listed: Vec<WrongBody> = Vec::new();
+    for it in errors {
+        let (prescription, field) = place(&it);
+        let fault = WrongBody { prescription, field, detail: it.text, code: it.code };
+        // What is wrong with the patient was found on each prescription, and is said once.
+        if !listed.contains(&fault) {
+            listed.push(fault);
+        }
+    }
     let body = ProblemBody {
         r#type: "about:blank".to_owned(),
         title: status.canonical_reason().unwrap_or_default().to_owned(),
         status: status.as_u16(),
         code,
         detail,
-        errors: errors
-            .into_iter()
-            .map(|it| WrongBody {
-                prescription: it.prescription,
-                field: it.field,
-                detail: it.text,
-                code: it.code,
-            })
-            .collect(),
+        errors: listed,
     };
     let mut response = (status, Json(body)).into_response();
     let kind = HeaderValue::from_static("application/problem+json");
@@ -628,9 +640,8 @@ async fn sign(
     let code = body.passcode.parse::<OneTimePasscode>();
     let code =
         code.map_err(|_| unprocessable("passcode_malformed", "A passcode has 6 to 8 digits."))?;
-    let digest = HEXLOWER.decode(body.digest.as_bytes()).ok();
-    // A request without what was shown is bound to nothing, and so is refused as changed.
-    let digest: [u8; 32] = digest.and_then(|bytes| bytes.try_into().ok()).unwrap_or_default();
+    let digest = super::digest(&body.digest);
+    let digest = digest.map_err(|detail| unprocessable("digest_malformed", &detail))?;
     let credential =
         match &body.credential_id {
             None => None,

@@ -8,7 +8,8 @@ use countersign_domain::{
     Actor, Date, Event, EventKind, NoticeId, Outcome, PersonId, PracticeId, Refusal, ReportId,
     Role, TimeZone, Timestamp,
     certification::{
-        BuildId, ReportError, ReportFacts, ReportFormat, ReportKind, RunningBuild, Version,
+        BuildId, NoticeScope, ReportError, ReportFacts, ReportFormat, ReportKind, RunningBuild,
+        Version,
     },
     console::ConsoleChange,
 };
@@ -44,11 +45,60 @@ pub struct NewReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReportRefusal {
     /// A fact or the document is wrong.
-    #[error("{0}")]
+    #[error(transparent)]
     Wrong(#[from] ReportError),
     /// Another one has that ID.
     #[error("a report with this ID is entered already; a report is never changed")]
     Known,
+}
+
+/// A notice of non-compliance as the operator enters it.
+#[derive(Debug, Clone)]
+pub struct NewNotice {
+    /// Who has given notice.
+    pub source: String,
+    /// What is wrong.
+    pub reason: String,
+    /// The last version that is concerned.
+    pub through: Version,
+    /// Who enters it.
+    pub by: String,
+}
+
+/// The word that ends a notice of non-compliance, as the operator records it.
+#[derive(Debug, Clone)]
+pub struct NoticeEnd {
+    /// Which notice.
+    pub notice: NoticeId,
+    /// Who says that the program is compliant again.
+    pub source: String,
+    /// Why.
+    pub reason: String,
+    /// Who records it.
+    pub by: String,
+}
+
+/// Why a notice of non-compliance is not entered or not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoticeRefusal {
+    /// An equal one is open.
+    #[error(
+        "this notice is entered already and open: same sender, same reason, same version; `countersign admin reports` lists it"
+    )]
+    Known,
+    /// No notice with this ID is open.
+    #[error("no notice with this ID is open: `countersign admin reports` lists them")]
+    NotOpen,
+    /// The program that would sign is one that the notice is about.
+    #[error(
+        "this program is version {running}, and the notice is about all versions through {through}: install a newer one first"
+    )]
+    OldBuild {
+        /// The version of the program.
+        running: Version,
+        /// The last version that the notice is about.
+        through: Version,
+    },
 }
 
 /// How the certification of the running build stands for a practice and somebody of it.
@@ -84,21 +134,31 @@ impl App {
         }
     }
 
-    /// Whether a notice of non-compliance concerns this build. Once it does it always will: a build does not
-    /// change while it runs.
+    /// Whether a notice of non-compliance stops this build. One that is about its version always will: a build does
+    /// not change while it runs. One that stops it because no release manifest lists it does so until it ends.
     pub fn is_noncompliant(&self) -> bool {
-        self.noncompliant.load(Ordering::Relaxed)
+        self.noncompliant.load(Ordering::Relaxed) || self.awaits_word.load(Ordering::Relaxed)
     }
 
-    /// Remembers what the database says of versions that no longer meet the requirements.
-    pub(super) fn heed_noncompliance(&self, versions: &[Version]) {
-        if self.is_noncompliant() {
-            return;
-        }
+    /// Remembers what the database says of all notices of non-compliance.
+    pub(super) fn heed_noncompliance(&self, notices: &[NoticeScope]) {
+        let before = self.is_noncompliant();
         let running = self.running();
-        if versions.iter().any(|through| running.is_stopped_by(*through)) {
-            tracing::error!(version = %running.version, "this build no longer meets the requirements: nothing is signed");
+        if notices.iter().any(|it| running.version <= it.through) {
             self.noncompliant.store(true, Ordering::Relaxed);
+        }
+        // A reader that was slow may write what is no longer true; the next one mends it, and meanwhile the rows of
+        // the tokens, which every signature reads, say that they don't sign.
+        let awaits = notices.iter().any(|it| it.open && running.is_stopped_by(*it));
+        self.awaits_word.store(awaits, Ordering::Relaxed);
+        match (before, self.is_noncompliant()) {
+            (false, true) => {
+                tracing::error!(version = %running.version, "a notice of non-compliance stops this build: nothing is signed");
+            }
+            (true, false) => {
+                tracing::warn!(version = %running.version, "no notice of non-compliance stops this build any more");
+            }
+            _ => {}
         }
     }
 
@@ -199,7 +259,7 @@ impl App {
                     None => (None, None),
                 };
                 let mut notices = tx.noncompliance()?;
-                notices.retain(|it| running.is_stopped_by(it.through));
+                notices.retain(|it| running.is_stopped_by(it.scope()));
                 Ok(Certification {
                     holds: report.as_ref().is_some_and(|it| it.facts.holds(today)),
                     report,
@@ -301,16 +361,15 @@ impl App {
     /// are told (21 CFR 1311.102(g), (h), 1311.302).
     pub async fn enter_noncompliance(
         &self,
-        source: String,
-        reason: String,
-        through: Version,
-        by: String,
+        new: NewNotice,
         at: At,
-    ) -> Result<NoticeId, Error> {
+    ) -> Result<Result<NoticeId, NoticeRefusal>, Error> {
         let mailer = self.mailer();
-        let id = self
+        let entered = self
             .store
             .write("enter_noncompliance", move |tx| {
+                let NewNotice { source, reason, through, by } = &new;
+                let through = *through;
                 let stopped = !tx.open_noncompliance()?.is_empty();
                 let notice = NoncomplianceNotice {
                     id: NoticeId::new(at.now, tx.rng())?,
@@ -321,7 +380,9 @@ impl App {
                     entered_by: by.clone(),
                     ended: None,
                 };
-                tx.create_noncompliance(&notice)?;
+                if !tx.create_noncompliance(&notice)? {
+                    return Ok(None);
+                }
                 let event =
                     Event::success(EventKind::NoncomplianceEntered, Actor::Operator, at.support)
                         .detail(&format!("through {through}, from {source}, by {by}: {reason}"));
@@ -340,21 +401,68 @@ impl App {
                     );
                     tell(tx, &mailer, Note::SigningStopped, practice, &detail, at)?;
                 }
-                Ok(notice.id)
+                Ok(Some(notice.id))
             })
             .await?;
-        self.heed_noncompliance(&[through]);
-        Ok(id)
+        let notices = self.store.read("notice_scopes", |tx| tx.notice_scopes()).await?;
+        self.heed_noncompliance(&notices);
+        Ok(entered.ok_or(NoticeRefusal::Known))
+    }
+
+    /// Ends a notice of non-compliance on somebody's word that the program is compliant again (21 CFR 1311.102(h),
+    /// (i)). Builds up to its version stay stopped, so that only a newer program does this: running it is the update.
+    /// With the last open notice signing goes on in every practice.
+    pub async fn end_noncompliance(
+        &self,
+        end: NoticeEnd,
+        at: At,
+    ) -> Result<Result<NoncomplianceNotice, NoticeRefusal>, Error> {
+        let running = self.running();
+        let ended = self
+            .store
+            .write("end_noncompliance", move |tx| {
+                let NoticeEnd { notice, source, reason, by } = &end;
+                let open = tx.open_noncompliance()?;
+                let Some(found) = open.iter().find(|it| it.id == *notice) else {
+                    return Ok(Err(NoticeRefusal::NotOpen));
+                };
+                let through = found.through;
+                if running.version <= through {
+                    let running = running.version;
+                    return Ok(Err(NoticeRefusal::OldBuild { running, through }));
+                }
+                tx.end_noncompliance(found.id, &format!("{source}, recorded by {by}"), at.now)?;
+                let event =
+                    Event::success(EventKind::NoncomplianceEnded, Actor::Operator, at.support)
+                        .detail(&format!(
+                            "through {through}, on the word of {source}, by {by}: {reason}"
+                        ));
+                tx.append(&event, at.now)?;
+                if open.len() == 1 {
+                    for (practice, _) in tx.practices()? {
+                        let resumed = Event {
+                            kind: EventKind::SigningResumed,
+                            practice: Some(practice),
+                            ..event.clone()
+                        };
+                        tx.append(&resumed, at.now)?;
+                    }
+                }
+                Ok(Ok(NoncomplianceNotice { ended: Some(at.now), ..found.clone() }))
+            })
+            .await?;
+        let notices = self.store.read("notice_scopes", |tx| tx.notice_scopes()).await?;
+        self.heed_noncompliance(&notices);
+        Ok(ended)
     }
 
     /// Heeds the notices of non-compliance that the database holds, and ends those that this build is free of: a
     /// newer one that a release manifest lists (21 CFR 1311.102(i)). How many were ended. Called at the start and
     /// once a minute by every server.
     pub async fn watch_certification(&self) -> Result<usize, Error> {
-        let versions =
-            self.store.read("noncompliant_versions", |tx| tx.noncompliant_versions()).await?;
-        self.heed_noncompliance(&versions);
-        if versions.is_empty() || self.is_noncompliant() {
+        let notices = self.store.read("notice_scopes", |tx| tx.notice_scopes()).await?;
+        self.heed_noncompliance(&notices);
+        if !notices.iter().any(|it| it.open) || self.is_noncompliant() {
             return Ok(0);
         }
         let (at, running, mailer) = (self.at()?, self.running(), self.mailer());
@@ -363,7 +471,7 @@ impl App {
             .write("end_noncompliance", move |tx| {
                 let open = tx.open_noncompliance()?;
                 let over = |it: &&NoncomplianceNotice| {
-                    !running.is_stopped_by(it.through)
+                    !running.is_stopped_by(it.scope())
                         && it.entered.seconds_until(at.now) >= OPEN_SECONDS
                 };
                 let over: Vec<&NoncomplianceNotice> = open.iter().filter(over).collect();
@@ -515,8 +623,8 @@ pub(super) fn hindrance(
     practice: PracticeId,
     now: Timestamp,
 ) -> Result<Option<SigningHindrance>, countersign_store::Error> {
-    let versions = tx.noncompliant_versions()?;
-    if versions.iter().any(|through| running.is_stopped_by(*through)) {
+    let notices = tx.notice_scopes()?;
+    if notices.iter().any(|it| running.is_stopped_by(*it)) {
         return Ok(Some(SigningHindrance::Noncompliant));
     }
     let Some(report) = tx.report_of(&running.id, running.listed.as_deref())? else {

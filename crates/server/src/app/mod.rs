@@ -76,7 +76,9 @@ pub use admin::{Closing, DemoPerson, ListedKey};
 pub use archive::{Entry, Format, MOST_RECORDS, OwnLog, Search, rendered};
 pub use attempts::KNOWN_BROWSER_SECONDS;
 pub use cases::{CaseView, Decision, ReplyRefusal, Seen, WINDOW_SECONDS};
-pub use certification::{Certification, MOST_REASON_CHARS, NewReport, ReportRefusal};
+pub use certification::{
+    Certification, MOST_REASON_CHARS, NewNotice, NewReport, NoticeEnd, NoticeRefusal, ReportRefusal,
+};
 pub use check::{CheckAnswer, CheckRequest};
 pub use console::{Act, Fleet, Founder, FoundingRefusal, Rules};
 pub use contact::{Contact, ContactForm, Way};
@@ -267,8 +269,10 @@ pub struct App {
     logs_hour: AtomicI64,
     /// When the clock was last measured, and by how many seconds it was behind.
     clock_measured: Mutex<Option<(Timestamp, i64)>>,
-    /// A notice of non-compliance concerns this build.
+    /// A notice of non-compliance is about the version of this build: for as long as the process runs.
     noncompliant: AtomicBool,
+    /// A notice is open that stops this build because no release manifest lists it: until that notice ends.
+    awaits_word: AtomicBool,
 }
 
 /// What the session is that a cookie names.
@@ -344,6 +348,7 @@ impl App {
             logs_hour: AtomicI64::new(0),
             clock_measured: Mutex::default(),
             noncompliant: AtomicBool::new(false),
+            awaits_word: AtomicBool::new(false),
             store,
             clock,
             options,
@@ -391,11 +396,11 @@ impl App {
         let hash = sha256(secret.as_bytes());
         let found = self
             .store
-            .read("session", move |tx| Ok((tx.session(&hash)?, tx.noncompliant_versions()?)))
+            .read("session", move |tx| Ok((tx.session(&hash)?, tx.notice_scopes()?)))
             .await?;
-        let (session, versions) = found;
+        let (session, notices) = found;
         // So that every page, also on a server that was not told, says that signing has stopped.
-        self.heed_noncompliance(&versions);
+        self.heed_noncompliance(&notices);
         let Some(session) = session else { return Ok(CookieSession::Over) };
         let policy = &self.options.policy;
         let idle_end = session.seen.plus_seconds(policy.session_idle_seconds);

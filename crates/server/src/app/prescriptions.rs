@@ -456,6 +456,16 @@ impl Practitioner {
         Ok((!allowed).then_some(SigningHindrance::NotPermitted))
     }
 
+    /// Whether a supervisor must be named: in a state that wants one, where whoever prescribes under this number may be a
+    /// mid-level practitioner (21 CFR 1311.135(c)).
+    fn needs_supervisor(&self, ground: &Ground, number: Option<DeaNumber>) -> bool {
+        let Some((_, used)) = self.registration(number) else { return false };
+        let all = self.registrations.iter().map(|(_, it)| it);
+        let own = all.filter(|it| it.holder == Holder::Practitioner);
+        let own: Vec<DeaNumber> = own.map(|it| it.registration.number).collect();
+        ground.states.wants_supervisor(Some(used.registration.state)) && used.may_be_mid_level(&own)
+    }
+
     /// Judges a prescription: before it is marked ready, and again before it is signed (21 CFR 1311.100(d)). `series` is
     /// all of its series, itself among them.
     pub(super) fn judge(
@@ -471,6 +481,17 @@ impl Practitioner {
         if !name.is_empty() && name.eq_ignore_ascii_case(self.name.trim()) {
             let text = "Name somebody else: nobody is their own supervisor.".into();
             lacks.push(Lack { field: "supervisor", text });
+        }
+        // Under a number of their own its first letter was looked at above.
+        if content.supervisor.is_none()
+            && self.needs_supervisor(ground, content.dea)
+            && !lacks.iter().any(|it| it.field == "supervisor")
+        {
+            let state = self.state(content.dea).map(|state| state.as_text()).unwrap_or_default();
+            let text = format!(
+                "{state} wants the supervisor of a mid-level practitioner named. Under an institution's DEA number this is asked of everybody without a DEA number of their own that says otherwise."
+            );
+            lacks.push(Lack { field: "supervisor", text: text.into() });
         }
         let blocked = certification::blocked(
             tx,

@@ -59,8 +59,16 @@ both! {
         // What a code was given for stands in its record, right or wrong; a digest that is none costs no code.
         let digest = "5f".repeat(32);
         let asked = |passcode: &str, digest: &str| json!({"credential_id": credential, "passcode": passcode, "purpose": "approve", "content_digest": digest});
-        for bad in ["5f", &"5F".repeat(32), &"5f".repeat(33), ""] {
-            api.post("/api/v1/passcode-checks", &asked(&app.code(), bad)).await.is_problem(422, "digest_malformed");
+        for (bad, why) in [
+            ("5f", "this text has 2 characters"),
+            (&"5f".repeat(33), "this text has 66 characters"),
+            ("", "this text has 0 characters"),
+            (&"5F".repeat(32), "0 to 9 and a to f"),
+            (&"5g".repeat(32), "0 to 9 and a to f"),
+        ] {
+            let reply = api.post("/api/v1/passcode-checks", &asked(&app.code(), bad)).await;
+            reply.is_problem(422, "digest_malformed");
+            assert!(reply.body.contains(why), "{}", reply.body);
         }
         assert!(!api.post("/api/v1/passcode-checks", &asked(WRONG_CODE, &digest)).await.verified());
         app.clock.advance(60);
@@ -286,8 +294,12 @@ both! {
         let path = "/provision/v1/credentials";
         let send = |kind: &'static str, body| asker.send(Method::POST, path, kind, body);
         send("application/json", truncated.clone()).await.is_problem(400, "body_malformed");
-        send("application/json", vec![b' '; 5_000]).await.is_problem(413, "body_malformed");
-        send("text/plain", truncated).await.is_problem(415, "body_malformed");
+        let large = send("application/json", vec![b' '; 5_000]).await;
+        large.is_problem(413, "body_malformed");
+        assert!(large.body.contains("at most 4096 bytes"), "{}", large.body);
+        let other = send("text/plain", truncated).await;
+        other.is_problem(415, "body_malformed");
+        assert!(other.body.contains("Content-Type: application/json"), "{}", other.body);
         assert_eq!(app.event_count().await, before);
         assert_eq!(app.database.texts("SELECT credential FROM token").await.len(), 1);
     }

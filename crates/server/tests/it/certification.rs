@@ -5,7 +5,9 @@ use countersign_domain::{
     Date, ReportId, Role, TimeZone,
     certification::{BuildId, ReportError, ReportFacts, ReportKind, Version},
 };
-use countersign_server::app::{Build, NewReport, ReportRefusal};
+use countersign_server::app::{
+    Build, NewNotice, NewReport, NoticeEnd, NoticeRefusal, ReportRefusal,
+};
 use countersign_store::Stage;
 use countersign_testkit::{Browser, PASSPHRASE, Page, Person, TestApp, WRONG_CODE, both};
 
@@ -63,6 +65,15 @@ async fn listed(app: &mut TestApp, version: Version, id: BuildId, report: &str) 
     })
     .await;
     app.app.clock_was_measured(0);
+}
+
+fn new_notice(reason: &str, through: Version) -> NewNotice {
+    NewNotice {
+        source: "Example Provider".to_owned(),
+        reason: reason.to_owned(),
+        through,
+        by: "Ops".to_owned(),
+    }
 }
 
 async fn sign(app: &TestApp, browser: &mut Browser) -> Page {
@@ -182,10 +193,9 @@ both! {
             countersign_testkit::seeded_rng,
             app.app.options().clone(),
         );
-        let (from, reason) = ("Example Provider".to_owned(), "refills are sent wrongly".to_owned());
         let through = Version::new(0, 1, 0);
         let at = other.at().unwrap();
-        other.enter_noncompliance(from, reason, through, "Ops".to_owned(), at).await.unwrap();
+        other.enter_noncompliance(new_notice("refills are sent wrongly", through), at).await.unwrap().unwrap();
         assert!(!api.check(&id, &app.code()).await.verified(), "the very next check");
         app.clock.advance(31);
         send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &app.code()))
@@ -240,6 +250,53 @@ both! {
         assert!(!api.check(&id, &app.code()).await.verified());
         assert_ne!(elsewhere, app.practice);
         assert!(place.starts_with("/practice/"));
+    }
+
+    /// Where no manifest lists the newer build, a notice ends by the operator's record of the word that ends it. An
+    /// equal notice is entered once; a build that a notice is about neither ends it nor signs afterwards.
+    async fn a_notice_ends_on_the_word_that_the_operator_records(mut app: TestApp) {
+        app.give_addresses(&app.person, "ada@lakeside.example").await;
+        let (old, newer) = (Version::new(0, 0, 9), Version::new(0, 1, 0));
+        let mut browser = app.launched("amoreno").await;
+        ready(&mut browser).await;
+        let at = app.app.at().unwrap();
+        let first = app.app.enter_noncompliance(new_notice("refills", old), at).await.unwrap().unwrap();
+        let again = app.app.enter_noncompliance(new_notice("refills", old), at).await.unwrap();
+        assert_eq!(again, Err(NoticeRefusal::Known));
+        assert_eq!(app.app.noncompliance().await.unwrap().len(), 1);
+        let second = app.app.enter_noncompliance(new_notice("directions", old), at).await.unwrap().unwrap();
+        browser.get("/e-prescribing/sign").await.says(200, "no longer meets the requirements");
+        assert_eq!(app.app.watch_certification().await.unwrap(), 0, "it does not end by itself");
+        let end = |notice| NoticeEnd {
+            notice,
+            source: "Example Auditor".to_owned(),
+            reason: "version 0.1.0 mends it".to_owned(),
+            by: "Ops".to_owned(),
+        };
+        app.restart_with(move |options| options.version = old).await;
+        let refused = app.app.end_noncompliance(end(first), at).await.unwrap();
+        assert_eq!(refused, Err(NoticeRefusal::OldBuild { running: old, through: old }));
+        app.restart_with(move |options| options.version = newer).await;
+        app.app.end_noncompliance(end(first), at).await.unwrap().unwrap();
+        let refused = app.app.end_noncompliance(end(first), at).await.unwrap();
+        assert_eq!(refused, Err(NoticeRefusal::NotOpen));
+        // The other one is still open.
+        let mut browser = app.launched("amoreno").await;
+        browser.get("/e-prescribing/sign").await.says(200, "no longer meets the requirements");
+        app.app.end_noncompliance(end(second), at).await.unwrap().unwrap();
+        assert!(!app.app.is_noncompliant());
+        let mut browser = app.launched("amoreno").await;
+        sign(&app, &mut browser).await.leads_to("/e-prescribing?done=signed");
+        let kinds = app.database
+            .texts("SELECT kind FROM audit_event WHERE kind IN ('noncompliance_ended', 'signing_resumed') ORDER BY kind")
+            .await;
+        assert_eq!(kinds, ["noncompliance_ended", "noncompliance_ended", "signing_resumed"]);
+        let words = app.database.texts("SELECT ended_by FROM noncompliance_notice").await;
+        assert_eq!(words, ["Example Auditor, recorded by Ops", "Example Auditor, recorded by Ops"]);
+        // An old build stays what it is.
+        app.restart_with(move |options| options.version = old).await;
+        app.app.watch_certification().await.unwrap();
+        assert!(app.app.is_noncompliant());
     }
 
     /// What is wrong with a report is named, and a report is never changed.

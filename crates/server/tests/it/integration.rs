@@ -162,11 +162,14 @@ both! {
         let code = app.code();
         let mut changed = signature(&view, PASSPHRASE, &code);
         changed["digest"] = json!("00".repeat(32));
+        let mut short = changed.clone();
+        short["digest"] = json!("00");
         for (body, status, word) in [
             (signature(&view, "not the right passphrase", &code), 422, "passphrase_wrong"),
             (signature(&view, PASSPHRASE, WRONG_CODE), 422, "passcode_wrong"),
             (signature(&view, PASSPHRASE, "12"), 422, "passcode_malformed"),
             (changed, 409, "prescription_changed"),
+            (short, 422, "digest_malformed"),
         ] {
             let (found, said) = ehr.send(&token, Method::POST, &sign, None, &body).await;
             assert_eq!((found, said["code"].as_str().unwrap()), (status, word), "{said}");
@@ -213,6 +216,29 @@ both! {
         let found: Vec<_> = said["errors"].as_array().unwrap().iter().map(|it| (it["prescription"].as_u64(), it["field"].as_str().unwrap())).collect();
         assert_eq!(found, [(Some(1), "quantity"), (Some(1), "dea"), (Some(1), "pharmacy"), (Some(1), "ready")]);
         assert_eq!(app.event_count().await, before, "nothing was put down");
+        // By the path in the request; what all of them share is said once.
+        let mut two = wanted(&app);
+        let second = two["prescriptions"][0].clone();
+        two["prescriptions"].as_array_mut().unwrap().push(second);
+        for (name, value, field) in [
+            ("address", " ", "patient.address"),
+            ("address", "4 Birch\nLane", "patient.address"),
+            ("name", " Rosa", "patient.name"),
+            ("birth_date", "1961-02-30", "patient.birth_date"),
+            ("id", "p 1", "patient.id"),
+            ("mrn", "", "patient.mrn"),
+        ] {
+            let mut bad = two.clone();
+            bad["patient"][name] = json!(value);
+            let (status, said) = ehr.send(&token, Method::POST, REQUESTS, Some("k"), &bad).await;
+            let errors = said["errors"].as_array().unwrap();
+            assert_eq!((status, errors.len()), (422, 1), "{said}");
+            assert_eq!((&errors[0]["field"], &errors[0]["prescription"]), (&json!(field), &Value::Null), "{said}");
+        }
+        let mut nobody = wanted(&app);
+        nobody["npi"] = json!("1245319599");
+        let (status, said) = ehr.send(&token, Method::POST, REQUESTS, Some("k"), &nobody).await;
+        assert_eq!((status, &said["errors"][0]["field"]), (422, &json!("npi")), "{said}");
         for (field, value) in [("npi", json!("1234567890")), ("patient", json!({})), ("prescriptions", json!([]))] {
             let mut bad = wanted(&app);
             bad[field] = value;

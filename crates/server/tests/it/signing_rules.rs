@@ -551,6 +551,45 @@ both! {
         browser.get(&format!("{path}/paper")).await.says(200, "Supervisor, who does not sign Dr. Sue O'Neil");
     }
 
+    /// A hospital's number does not say who signs under it: where the state wants a supervisor, whoever has no number of
+    /// their own that says otherwise names one, on a page and through the API.
+    async fn under_a_hospitals_number_a_supervisor_is_asked_for(app: TestApp) {
+        let mut house = Hospital::of(app).await;
+        house.app.restart_with(|options| options.states = rules(&[], &[], &["NE"])).await;
+        let (ada, office) = (house.app.person.clone(), house.office.clone());
+        let mut desk = house.app.signed_in_as(&office).await;
+        house.code(&mut desk, &ada, "012").await.leads_to(&format!("{}?done=saved", house.page(&ada)));
+        let own = with(fields(), &[("dea", HOSPITAL_DEA)]);
+        let mut browser = house.app.launched("amoreno").await;
+        let path = send(&mut browser, "/e-prescribing/new", &own).await.location().to_owned();
+        browser.get(&path).await.says(200, "NE wants the supervisor of a mid-level practitioner named. Under an");
+        let mut ehr = System::of(&house.app, "signing").await;
+        let token = ehr.token(&house.app, "the-first-of-them").await;
+        let mut body = wanted(&house.app);
+        body["prescriptions"][0]["dea"] = json!(HOSPITAL_DEA);
+        let mut named = body.clone();
+        named["prescriptions"][0]["supervisor"] = json!("Dr. Sue O'Neil");
+        let mut asked = async |body: &Value, key: &str| {
+            let (_, said) = ehr.send(&token, Method::POST, REQUESTS, Some(key), body).await;
+            let errors = said["errors"].as_array().cloned().unwrap_or_default();
+            errors.iter().any(|it| it["field"] == "supervisor")
+        };
+        assert!(asked(&body, "k-1").await);
+        assert!(!asked(&named, "k-2").await);
+        // Their own number says what they are.
+        house.own_number(&ada).await;
+        for (number, wanted) in [("BM1234563", false), ("MM1234563", true)] {
+            let change = format!("UPDATE authority SET number = '{number}' WHERE kind = 'dea' AND person IS NOT NULL");
+            house.app.database.execute(&change).await;
+            assert_eq!(asked(&body, number).await, wanted, "{number}");
+        }
+        // Elsewhere nobody is asked.
+        house.app.restart_with(|options| options.states = rules(&[], &[], &["TX"])).await;
+        let mut browser = house.app.launched("amoreno").await;
+        let page = browser.get(&path).await;
+        assert!(!page.words().contains("wants the supervisor"), "{}", page.words());
+    }
+
     /// A hospital: its number with the code of each prescriber, on page, record, message, print, API and log; nothing
     /// without a code; and when its registration ends, all its prescribers stop at once.
     /// Shows: R-1306.05-g, R-1311.120-b1ii, R-1311.130-d, R-1311.125-d2
