@@ -483,8 +483,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Strict<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
 
     fn read(text: &str) -> Result<Part, HeadFault> {
         let whole = {
@@ -590,6 +592,45 @@ mod tests {
         }
         let extension = body(&format!("3;{}\r\nabc\r\n", "x".repeat(CHUNK_LINE_MAX)));
         assert_eq!(read(&extension), Err(F::Chunk));
+    }
+
+    /// The answer to a request that comes in pieces of 16 bytes.
+    async fn answer(request: String) -> String {
+        let (mut client, server) = tokio::io::duplex(16);
+        let service = hyper::service::service_fn(|_| async {
+            Ok::<_, std::convert::Infallible>(hyper::Response::new("ok".to_owned()))
+        });
+        let io = hyper_util::rt::TokioIo::new(Strict::new(server));
+        let served =
+            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(io, service));
+        let (mut reading, mut writing) = tokio::io::split(&mut client);
+        let mut all = Vec::new();
+        let send = async { drop(writing.write_all(request.as_bytes()).await) };
+        let _ = tokio::join!(send, reading.read_to_end(&mut all));
+        drop(client);
+        drop(served.await);
+        String::from_utf8(all).unwrap()
+    }
+
+    /// hyper looks at a head that comes in pieces only once it ends; who sent it is told the cause all the same, also
+    /// where they are still sending.
+    #[tokio::test]
+    async fn a_head_in_pieces_is_told_the_cause() {
+        for (fields, told) in [
+            ("X: a\0b\r\n".to_owned(), "400 Bad Request"),
+            ("X: a\nY: b\r\n".to_owned(), "400 Bad Request"),
+            ("Content-Length: 5\r\nContent-Length: 5\r\n".to_owned(), "400 Bad Request"),
+            (format!("X: {}\r\n", "x".repeat(2 * HEAD_MAX)), "431 Request Header Fields Too Large"),
+        ] {
+            let said =
+                answer(format!("GET /a-longer-path HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).await;
+            assert!(said.starts_with(&format!("HTTP/1.1 {told}\r\n")), "{fields:.40?}: {said}");
+            assert!(said.contains("This request can't be read"), "{fields:.40?}: {said}");
+            assert_eq!(
+                said.matches("Set-Cookie").count(),
+                if told.starts_with("431") { 2 } else { 0 }
+            );
+        }
     }
 
     proptest! {

@@ -105,7 +105,7 @@ fn give_notice(id: NoticeId) -> Work {
         entered_by: "operator".to_owned(),
         ended: None,
     };
-    Box::new(move |tx| tx.create_noncompliance(&it))
+    Box::new(move |tx| tx.create_noncompliance(&it).map(drop))
 }
 
 fn end_notice(id: NoticeId) -> Work {
