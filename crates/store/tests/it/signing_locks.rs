@@ -99,7 +99,7 @@ fn give_notice(id: NoticeId) -> Work {
     let it = NoncomplianceNotice {
         id,
         source: "auditor".to_owned(),
-        reason: "a finding".to_owned(),
+        reason: format!("finding {id}"),
         through: Version::new(0, 0, 1),
         entered: NOW,
         entered_by: "operator".to_owned(),
