@@ -1,4 +1,4 @@
-//! Until when a token signs is written under two locks: its holder's row, and that of the instance, which a notice of
+//! Locks under which rows are written that follow from other rows. Until when a token signs is written under two locks: its holder's row, and that of the instance, which a notice of
 //! non-compliance takes alone. Two transactions that change what it follows from take turns, in whatever order they come.
 
 use std::{future::Future, pin::Pin};
@@ -138,6 +138,14 @@ async fn in_turn(place: &Place, store: &Store, first: Work, second: Work) {
 }
 
 on_both! {
+    /// Who asks what waits for a second person, before they enter a change, takes turns with others who ask.
+    async fn who_asks_for_open_changes_waits_for_others(place: &Place) {
+        let store = place.open().await;
+        let practice = Signer::new(&store).await.practice;
+        let ask = || -> Work { Box::new(move |tx| tx.open_requests(practice).map(drop)) };
+        in_turn(place, &store, ask(), ask()).await;
+    }
+
     /// Without the lock of the holder's row the later one would write what it read before the earlier one's commit: no
     /// permission.
     async fn a_license_that_is_shortened_beside_a_grant_sees_the_grant(place: &Place) {
