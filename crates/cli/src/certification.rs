@@ -191,7 +191,7 @@ pub(crate) async fn end_notice(app: &App, it: EndNotice, at: At) -> anyhow::Resu
     };
     let ended = app.end_noncompliance(end, at).await?.map_err(anyhow::Error::from)?;
     Ok(format!(
-        "Ended. Where no other notice is open, versions after {} sign again; version {} and older ones never do. Tell the practices.\n",
+        "Ended. Where no other notice is open, versions after {} sign again; version {} and older ones never do. The practices are told.\n",
         ended.through, ended.through
     ))
 }

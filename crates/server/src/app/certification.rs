@@ -411,13 +411,13 @@ impl App {
 
     /// Ends a notice of non-compliance on somebody's word that the program is compliant again (21 CFR 1311.102(h),
     /// (i)). Builds up to its version stay stopped, so that only a newer program does this: running it is the update.
-    /// With the last open notice signing goes on in every practice.
+    /// With the last open notice signing goes on in every practice, and each is told.
     pub async fn end_noncompliance(
         &self,
         end: NoticeEnd,
         at: At,
     ) -> Result<Result<NoncomplianceNotice, NoticeRefusal>, Error> {
-        let running = self.running();
+        let (running, mailer) = (self.running(), self.mailer());
         let ended = self
             .store
             .write("end_noncompliance", move |tx| {
@@ -446,6 +446,9 @@ impl App {
                             ..event.clone()
                         };
                         tx.append(&resumed, at.now)?;
+                        let detail =
+                            format!("version {} runs, compliant by {source}", running.version);
+                        tell(tx, &mailer, Note::SigningResumed, practice, &detail, at)?;
                     }
                 }
                 Ok(Ok(NoncomplianceNotice { ended: Some(at.now), ..found.clone() }))
@@ -487,7 +490,7 @@ impl App {
                 for (practice, _) in tx.practices()? {
                     let resumed = Event { practice: Some(practice), ..event.clone() };
                     tx.append(&resumed, at.now)?;
-                    let detail = format!("version {}", running.version);
+                    let detail = format!("version {} runs, which is certified", running.version);
                     tell(tx, &mailer, Note::SigningResumed, practice, &detail, at)?;
                 }
                 Ok(over.len())

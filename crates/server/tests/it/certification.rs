@@ -256,6 +256,9 @@ both! {
     /// equal notice is entered once; a build that a notice is about neither ends it nor signs afterwards.
     async fn a_notice_ends_on_the_word_that_the_operator_records(mut app: TestApp) {
         app.give_addresses(&app.person, "ada@lakeside.example").await;
+        let office = app.another_person().await;
+        app.give_roles(&office, &[Role::Designated]).await;
+        app.give_addresses(&office, "office@lakeside.example").await;
         let (old, newer) = (Version::new(0, 0, 9), Version::new(0, 1, 0));
         let mut browser = app.launched("amoreno").await;
         ready(&mut browser).await;
@@ -291,6 +294,8 @@ both! {
             .texts("SELECT kind FROM audit_event WHERE kind IN ('noncompliance_ended', 'signing_resumed') ORDER BY kind")
             .await;
         assert_eq!(kinds, ["noncompliance_ended", "noncompliance_ended", "signing_resumed"]);
+        let told = app.database.texts("SELECT kind FROM message WHERE kind = 'signing_resumed'").await;
+        assert!(!told.is_empty(), "the practice is told once signing goes on");
         let words = app.database.texts("SELECT ended_by FROM noncompliance_notice").await;
         assert_eq!(words, ["Example Auditor, recorded by Ops", "Example Auditor, recorded by Ops"]);
         // An old build stays what it is.
