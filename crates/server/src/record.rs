@@ -7,7 +7,13 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::{app::RECORD_FORMATS, oidc::KeySet};
+use crate::oidc::KeySet;
+
+/// What a signed record calls itself. A format is one set of names, each always there: with a new name comes a new number,
+/// and older records stay verifiable under theirs.
+pub const RECORD_FORMAT: &str = "countersign-prescription/2";
+/// All formats that are read: the first had no days' supply, last day, series, internal code and supervisor.
+pub const RECORD_FORMATS: [&str; 2] = [RECORD_FORMAT, "countersign-prescription/1"];
 
 /// Longest record, in bytes.
 const MOST_BYTES: usize = 64 * 1024;

@@ -2,7 +2,10 @@
 
 use countersign_crypto::SigningKey;
 use countersign_domain::canonical::Json;
-use countersign_server::{app::RECORD_FORMAT, oidc, record};
+use countersign_server::{
+    oidc,
+    record::{self, RECORD_FORMAT},
+};
 use serde_json::json;
 
 use crate::run::Place;

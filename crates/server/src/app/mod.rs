@@ -96,8 +96,8 @@ pub use models::{HandOverForm, HandedOver};
 pub use pairing::PAIRING_SECONDS;
 pub use passphrase::PassphraseForm;
 pub use prescriptions::{
-    Chart, Draft, Judgment, OneRx, RECORD_FORMAT, RECORD_FORMATS, RxRefusal, Sheet, Signing,
-    SigningForm, SigningHindrance, SigningSet,
+    Chart, Draft, Judgment, OneRx, RxRefusal, Sheet, Signing, SigningForm, SigningHindrance,
+    SigningSet,
 };
 pub use provision::ProvisionRefusal;
 pub use reset::ForgotForm;

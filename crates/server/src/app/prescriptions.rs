@@ -34,12 +34,6 @@ use super::{
 };
 use crate::record;
 
-/// What a signed record calls itself. A format is one set of names, each always there: with a new name comes a new number,
-/// and older records stay verifiable under theirs.
-pub const RECORD_FORMAT: &str = "countersign-prescription/2";
-/// All formats that are read: the first had no days' supply, last day, series, internal code and supervisor.
-pub const RECORD_FORMATS: [&str; 2] = [RECORD_FORMAT, "countersign-prescription/1"];
-
 /// How far the clock may be off, in seconds: five minutes (21 CFR 1311.120(b)(8)).
 const MOST_OFFSET_SECONDS: i64 = 300;
 /// How long a measurement of the clock counts, in seconds.
@@ -1417,7 +1411,7 @@ fn signed_json(
     let credential: &CredentialId = &token.credential;
     let class: DeviceClass = token.device.class;
     Json::object([
-        ("format", Json::from(RECORD_FORMAT)),
+        ("format", Json::from(record::RECORD_FORMAT)),
         ("id", Json::from(row.id.to_string())),
         ("written", Json::from(set.today.to_string())),
         ("signed_at", Json::from(signed_at)),

@@ -8,7 +8,10 @@ use countersign_domain::{
     AuthorityId, DeaRegistration, PracticeId, PrescriptionId, Role, Schedules, SigningRequestId,
     access::Setting, controlled::Table, state_rules::StateRules,
 };
-use countersign_server::{app::RECORD_FORMAT, oidc, record};
+use countersign_server::{
+    oidc,
+    record::{self, RECORD_FORMAT},
+};
 use countersign_store::{ApiKey, Authority, Paper, SigningRequest, Tx};
 use countersign_testkit::{Browser, PASSPHRASE, Page, Person, TestApp, both, dea};
 use http::Method;
