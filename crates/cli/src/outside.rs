@@ -10,8 +10,9 @@ use std::{
 use anyhow::Context as _;
 use countersign_crypto::{HmacAlgorithm, HmacKey};
 use countersign_server::{
-    outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending, signature},
+    outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending},
     views::EhrMessage,
+    webhook_signature::signature,
 };
 use data_encoding::HEXLOWER;
 use lettre::{
@@ -338,7 +339,7 @@ impl Outbound for Drawer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use countersign_server::outbound::is_signed;
+    use countersign_server::webhook_signature::is_signed;
 
     #[test]
     fn a_webhook_is_signed_over_time_and_body() {

@@ -26,6 +26,7 @@ mod respond;
 mod smart;
 mod validity;
 pub mod views;
+pub mod webhook_signature;
 
 use std::{sync::Arc, time::Duration};
 

@@ -3,9 +3,7 @@
 
 use std::{future::Future, pin::Pin};
 
-use countersign_crypto::{HmacKey, constant_time_eq};
 use countersign_domain::shown_line;
-use data_encoding::HEXLOWER;
 
 /// A call that is on its way.
 pub type Sending<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;
@@ -79,25 +77,6 @@ pub trait Outbound: Send + Sync {
     fn call<'a>(&'a self, call: Call<'a>) -> Sending<'a, Vec<u8>>;
     /// Hands a signed prescription to the gateway; the body of a good answer, at most 256 KiB.
     fn parcel<'a>(&'a self, parcel: Parcel<'a>) -> Sending<'a, Vec<u8>>;
-}
-
-/// How far a signature's time may lie off, in seconds.
-const SIGNED_SECONDS: i64 = 300;
-
-/// The header `countersign-signature` of what is posted to somebody: `t=` seconds since 1970, `v1=`
-/// HMAC-SHA-256 in hexadecimal over those seconds, a dot and the body.
-pub fn signature(key: &HmacKey, at: i64, body: &str) -> String {
-    let tag = key.tag(format!("{at}.{body}").as_bytes());
-    format!("t={at},v1={}", HEXLOWER.encode(tag.as_ref()))
-}
-
-/// Whether such a header belongs to this body, and is of now.
-pub fn is_signed(key: &HmacKey, header: &str, now: i64, body: &str) -> bool {
-    let at = header.strip_prefix("t=").and_then(|rest| rest.split(',').next()?.parse::<i64>().ok());
-    at.is_some_and(|at| {
-        (at - now).abs() <= SIGNED_SECONDS
-            && constant_time_eq(header.as_bytes(), signature(key, at, body).as_bytes())
-    })
 }
 
 /// Nothing is set up.

@@ -23,10 +23,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    outbound::is_signed,
     proofer::harden,
     record,
     views::{PharmacyLine, PharmacyPage},
+    webhook_signature::is_signed,
 };
 
 /// Most bytes of what is posted.

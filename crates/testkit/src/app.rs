@@ -25,10 +25,11 @@ use countersign_server::{
     ehr::{self, Ehr, EhrUser, Smart, SmartClient},
     launch::{LaunchClaims, LaunchPatient, sign_launch},
     oidc::{self, Client, Secret},
-    outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending, signature},
+    outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending},
     pharmacy::{self, Pharmacy},
     proofer::{self, ASSURANCE, MadeUp, Proofer},
     router,
+    webhook_signature::signature,
 };
 use countersign_store::{Database, Identity, Message, Profile, Session, Stage, Store, Tx};
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
