@@ -9,10 +9,9 @@
 
 use askama::Template;
 use countersign_domain::{
-    Schedule,
+    PrescriptionId, Schedule,
     prescription::{LONGEST_NOTE, longest},
 };
-use countersign_store::SignedRecord;
 use serde_json::Value;
 
 #[derive(Template)]
@@ -57,12 +56,16 @@ const fn schedule_code(schedule: Schedule) -> &'static str {
     }
 }
 
-/// The message of a record. What does not fit is refused, never cut (21 CFR 1311.170(e)).
-pub(crate) fn of_record(signed: &SignedRecord) -> Result<String, &'static str> {
-    let said = crate::record::said(&signed.jws).ok_or("the signed record can't be read")?;
+/// The message of the record of a prescription, which was signed with the key of this ID. What does not fit is refused, never cut (21 CFR 1311.170(e)).
+pub(crate) fn of_record(
+    prescription: PrescriptionId,
+    key_id: &str,
+    jws: &str,
+) -> Result<String, &'static str> {
+    let said = crate::record::said(jws).ok_or("the signed record can't be read")?;
     let text = |path: &str| said.pointer(path).and_then(Value::as_str).unwrap_or_default();
     let number = |path: &str| said.pointer(path).and_then(Value::as_i64).unwrap_or_default();
-    if text("/id") != signed.prescription.to_string() {
+    if text("/id") != prescription.to_string() {
         return Err("the signed record is of another prescription");
     }
     let directions = text("/prescription/directions");
@@ -113,7 +116,7 @@ pub(crate) fn of_record(signed: &SignedRecord) -> Result<String, &'static str> {
         earliest_fill: text("/prescription/earliest_fill"),
         last_fill: text("/prescription/last_fill"),
         note,
-        key_id: &signed.key_id,
+        key_id,
     }
     .render()
     .map_err(|_| "the message was not made")

@@ -197,7 +197,7 @@ fn slow_before(now: Timestamp) -> Timestamp {
 /// What the gateway gets: the signed record, and the same as a message of the pharmacies' network. All of it is what the
 /// record says.
 fn parcel(signed: &SignedRecord, public_url: &str) -> Result<String, &'static str> {
-    let message = newrx::of_record(signed)?;
+    let message = newrx::of_record(signed.prescription, &signed.key_id, &signed.jws)?;
     let said = record::said(&signed.jws).ok_or("the signed record can't be read")?;
     let pharmacy = said.pointer("/prescription/pharmacy").ok_or("it names no pharmacy")?;
     Ok(json!({
