@@ -8,14 +8,14 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use countersign_domain::Timestamp;
 use tokio::sync::oneshot;
 
-use crate::client_address::ClientAddresses;
+use crate::{app::network, client_address::ClientAddresses};
 
 /// Checks and syncs a minute of one credential, whoever asks: the "check" command of a usual client
 /// asks seven times.
@@ -364,21 +364,6 @@ fn fits(filled: i64, rate: u32) -> Result<i64, Wait> {
     match u64::try_from(with - MINUTE_MICROS) {
         Ok(over) if over > 0 => Err(Wait(over.div_ceil(1_000_000))),
         _ => Ok(with),
-    }
-}
-
-/// What one client is taken to be: an IPv4 address, or the first 64 bits of an IPv6 address. An IPv4 address
-/// written as an IPv6 address (RFC 4291, 2.5.5.2; RFC 6052, 2.1) is that IPv4 address.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            if let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = v6.segments() {
-                return IpAddr::V4(Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low)));
-            }
-            let first = v6.to_bits() & !u128::from(u64::MAX);
-            IpAddr::V6(Ipv6Addr::from_bits(first))
-        }
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

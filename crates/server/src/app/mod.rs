@@ -100,6 +100,7 @@ pub use prescriptions::{
     SigningSet,
 };
 pub use provision::ProvisionRefusal;
+pub use refused::network;
 pub use reset::ForgotForm;
 pub use retention::{Keeping, Lifting, OverRecord, RemovalRefusal, Removed};
 pub use sign_in::{Chosen, LoggedIn, SignInForm};

@@ -5,14 +5,13 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use countersign_domain::{Actor, Event, EventKind, Outcome, Timestamp};
 
 use super::{App, At, log};
-use crate::limits::network;
 
 /// Most records of one minute.
 const MOST: u32 = 60;
@@ -81,10 +80,24 @@ impl App {
     }
 }
 
+/// What one client is taken to be: an IPv4 address, or the first 64 bits of an IPv6 address. An IPv4 address
+/// written as an IPv6 address (RFC 4291, 2.5.5.2; RFC 6052, 2.1) is that IPv4 address.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            if let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = v6.segments() {
+                return IpAddr::V4(Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low)));
+            }
+            let first = v6.to_bits() & !u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from_bits(first))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv4Addr;
 
     fn address(last: u8) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(192, 0, 2, last))
