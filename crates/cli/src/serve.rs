@@ -12,7 +12,7 @@ use countersign_domain::{
 use countersign_server::{
     ClientAddresses, Limits, ListenOptions, Listening,
     app::{App, Build, Clock, Options, Support, Vip},
-    listen_with,
+    listen_with, notice_text,
     oidc::{Client, Secret},
     outbound::Outbound,
     router,
@@ -149,6 +149,7 @@ pub(crate) fn options(settings: &Settings, demonstration: bool) -> anyhow::Resul
         gateway: !settings.transmission.gateway_url.is_empty(),
         pharmacies: settings.pharmacies()?,
         retention: settings.retention()?,
+        notice_text,
     })
 }
 

@@ -9,10 +9,10 @@ mod edge;
 pub mod ehr;
 mod head;
 pub mod launch;
-mod letters;
 mod limits;
 mod listen;
 mod newrx;
+mod notice_texts;
 pub mod oidc;
 pub mod outbound;
 pub mod pdf;
@@ -36,6 +36,7 @@ use axum::{Router, middleware};
 pub use client_address::{AddressSource, ClientAddresses, TrustedProxy, TrustedProxyError};
 pub use limits::{Limits, Rates};
 pub use listen::{ListenOptions, Listening, listen, listen_with};
+pub use notice_texts::notice_text;
 
 /// What every handler needs.
 #[derive(Clone)]

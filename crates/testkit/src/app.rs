@@ -24,6 +24,7 @@ use countersign_server::{
     app::{App, Build, Clock, Options, Support},
     ehr::{self, Ehr, EhrUser, Smart, SmartClient},
     launch::{LaunchClaims, LaunchPatient, sign_launch},
+    notice_text,
     oidc::{self, Client, Secret},
     outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending},
     pharmacy::{self, Pharmacy},
@@ -140,6 +141,7 @@ fn options() -> Options {
         gateway: true,
         pharmacies: vec!["9999991 Corner Pharmacy, 3 Oak Street".parse().unwrap()],
         retention: Retention::default(),
+        notice_text,
         providers: vec![(
             "Test provider".to_owned(),
             Client {

@@ -22,6 +22,7 @@ mod integration;
 mod internal_codes;
 mod launch;
 mod models;
+mod note;
 mod notices;
 mod pairing;
 mod passphrase;
@@ -93,6 +94,7 @@ pub use integration::{
 pub use internal_codes::CodeEntered;
 pub use launch::LaunchRefusal;
 pub use models::{HandOverForm, HandedOver};
+pub use note::{Note, NoticeFacts, NoticeText, notice_subject};
 pub use pairing::PAIRING_SECONDS;
 pub use passphrase::PassphraseForm;
 pub use prescriptions::{
@@ -111,7 +113,7 @@ pub use vip::{Vip, VipOutcome, VipProvisioned};
 use attempts::AttemptQueues;
 use burned::Burned;
 use hashing::HashPool;
-use notices::{Mailer, Note, Notice};
+use notices::{Mailer, Notice};
 use refused::Refused;
 
 /// Reads the time of day; the only clock there is.
@@ -185,6 +187,8 @@ pub struct Options {
     pub pharmacies: Vec<Pharmacy>,
     /// For how long signed records are kept.
     pub retention: Retention,
+    /// The words of notices.
+    pub notice_text: NoticeText,
 }
 
 /// What a use case can answer besides what was asked for.

@@ -9,12 +9,9 @@ use countersign_domain::{
 };
 use countersign_store::{Message, MessageBody, Person, Tx};
 
-use super::{App, At, Error};
-pub(super) use crate::letters::Note;
-use crate::{
-    letters::render,
-    outbound::{Fault, Outbound, Outgoing},
-};
+pub(super) use super::Note;
+use super::{App, At, Error, NoticeFacts, NoticeText};
+use crate::outbound::{Fault, Outbound, Outgoing};
 
 /// How long a link that says "this was not me" works, in seconds: 90 days.
 const NOT_ME_SECONDS: i64 = 90 * 86_400;
@@ -32,6 +29,7 @@ const MOST_TRIES: i64 = 24;
 pub(super) struct Mailer {
     pub(super) public_url: Arc<str>,
     pub(super) demonstration: bool,
+    pub(super) text: NoticeText,
 }
 
 /// One notice.
@@ -56,8 +54,15 @@ impl Mailer {
         // One line: what people typed must not look like another paragraph of ours, or end a header.
         let (practice, detail) = (shown_line(&practice, 300), shown_line(notice.detail, 300));
         let link = format!("{}{}", self.public_url, notice.path);
-        let text = render(notice.note, &practice, &detail, &link, not_me, self.demonstration)
-            .map_err(|_| Tx::broken("a notice did not render"))?;
+        let facts = NoticeFacts {
+            practice: &practice,
+            detail: &detail,
+            link: &link,
+            not_me,
+            demonstration: self.demonstration,
+        };
+        let text =
+            (self.text)(notice.note, &facts).map_err(|_| Tx::broken("a notice did not render"))?;
         let subject = notice.note.subject().replace("{{ practice }}", &practice);
         Ok(MessageBody { to: to.to_owned(), subject, text })
     }
@@ -192,6 +197,7 @@ impl App {
         Mailer {
             public_url: self.options.public_url.as_str().into(),
             demonstration: self.options.demonstration,
+            text: self.options.notice_text,
         }
     }
 

@@ -25,9 +25,8 @@ use super::{Ctx, Fields, Query, console, console::reason, show, tokens};
 use crate::{
     app::{
         Act, Asked, Board, Desk, Execution, NewPaper, Overview, PaperDone, Shown, Wanted,
-        deadline_advice, deadline_label, still_waits,
+        deadline_advice, deadline_label, notice_subject, still_waits,
     },
-    letters,
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, Choice, ChoiceField, ConfirmPage, DeskLink, DueLine, DuePage, LetterLine,
@@ -1297,8 +1296,7 @@ pub(super) async fn letters(ctx: Ctx, Path(practice): Path<String>) -> Out {
         messages: others
             .iter()
             .map(|it| {
-                let what =
-                    format!("{} \u{2192} {}", letters::subject_of(&it.kind), name(it.person));
+                let what = format!("{} \u{2192} {}", notice_subject(&it.kind), name(it.person));
                 let how = match (it.done, it.outcome.as_str()) {
                     (None, "") => "waits".to_owned(),
                     (None, why) => format!("waits: {why}"),
