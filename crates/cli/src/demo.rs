@@ -17,11 +17,13 @@ use countersign_domain::{
 };
 use countersign_provision::vip::VipKeys;
 use countersign_server::{
-    app::{App, At, DemoPerson, Invitee, SCOPES},
+    app::{
+        App, At, DemoPerson, Invitee, SCOPES,
+        outbound::{Call, Outbound as _},
+    },
     ehr::{self, Ehr, EhrUser, FIRST_PATIENT, Smart, SmartClient},
     listen,
     oidc::{Client, Secret},
-    outbound::{Call, Outbound as _},
     pharmacy::{self, Pharmacy},
     proofer::{self, ASSURANCE, MadeUp, Proofer},
 };

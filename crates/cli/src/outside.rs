@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context as _;
 use countersign_crypto::{HmacAlgorithm, HmacKey};
 use countersign_server::{
-    outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending},
+    app::outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending},
     views::EhrMessage,
     webhook_signature::signature,
 };

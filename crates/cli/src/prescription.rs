@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use countersign_domain::{Timestamp, prescription::State};
-use countersign_server::{pdf, record};
+use countersign_server::{app::pdf, record};
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -11,10 +11,9 @@ use countersign_domain::{
 };
 use countersign_server::{
     ClientAddresses, Limits, ListenOptions, Listening,
-    app::{App, Build, Clock, Options, Support, Vip},
+    app::{App, Build, Clock, Options, Support, Vip, outbound::Outbound},
     listen_with, notice_text,
     oidc::{Client, Secret},
-    outbound::Outbound,
     router,
 };
 use countersign_store::{Database, SCHEMA_VERSION, Store};

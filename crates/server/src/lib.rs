@@ -14,8 +14,6 @@ mod listen;
 mod newrx;
 mod notice_texts;
 pub mod oidc;
-pub mod outbound;
-pub mod pdf;
 pub mod pharmacy;
 mod portal;
 pub mod proofer;

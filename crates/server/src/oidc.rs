@@ -2,7 +2,7 @@
 //! says somebody is.
 //!
 //! Narrow on purpose: ES256 and RS256, one audience, a nonce, no key from anywhere but the provider's
-//! `jwks_uri`. Nothing here knows HTTP; [`crate::outbound`] carries what is asked.
+//! `jwks_uri`. Nothing here knows HTTP; whoever calls carries what is asked.
 
 use countersign_crypto::{RsaVerifyingKey, VerifyingKey, sha256};
 use countersign_domain::Timestamp;

@@ -1,5 +1,5 @@
 //! The app's side of SMART App Launch 2: what an EHR says of itself, where a launch is sent, and what comes
-//! back. Nothing here knows HTTP; [`crate::outbound`] carries what is asked.
+//! back. Nothing here knows HTTP; whoever calls carries what is asked.
 
 use countersign_domain::{Timestamp, normalized, prescription::longest, shown_line};
 use serde::Deserialize;

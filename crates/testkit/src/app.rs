@@ -21,12 +21,14 @@ use countersign_domain::{
 };
 use countersign_server::{
     Limits,
-    app::{App, Build, Clock, Options, Support},
+    app::{
+        App, Build, Clock, Options, Support,
+        outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending},
+    },
     ehr::{self, Ehr, EhrUser, Smart, SmartClient},
     launch::{LaunchClaims, LaunchPatient, sign_launch},
     notice_text,
     oidc::{self, Client, Secret},
-    outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending},
     pharmacy::{self, Pharmacy},
     proofer::{self, ASSURANCE, MadeUp, Proofer},
     router,

@@ -16,7 +16,7 @@ use super::{
     access::RECORD_ROLES,
     notices::{Mailer, Note, Notice},
 };
-use crate::{pdf, record};
+use crate::{app::pdf, record};
 
 /// Most records of one search or export; where there may be more, it is said.
 pub const MOST_RECORDS: i64 = 50_000;

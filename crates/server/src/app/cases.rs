@@ -27,8 +27,8 @@ use super::{
     sign_in::{passcode_event, verify},
 };
 use crate::{
+    app::outbound::{Call, Fault},
     oidc::{self, Client, Discovery, IdClaims, KeySet, OidcError, TokenAnswer},
-    outbound::{Call, Fault},
 };
 
 /// How long a complete case lets a token be added, in seconds: a quarter of an hour.

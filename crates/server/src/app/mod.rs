@@ -24,8 +24,10 @@ mod launch;
 mod models;
 mod note;
 mod notices;
+pub mod outbound;
 mod pairing;
 mod passphrase;
+pub mod pdf;
 mod prescriptions;
 mod provision;
 mod refused;
@@ -64,8 +66,8 @@ use thiserror::Error;
 use tokio::sync::Notify;
 
 use crate::{
+    app::outbound::{Nothing, Outbound},
     oidc::Client,
-    outbound::{Nothing, Outbound},
 };
 
 pub use access::{

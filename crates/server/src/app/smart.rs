@@ -7,8 +7,8 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::{App, At, Error, SessionSecret, launch::LaunchRefusal};
 use crate::{
+    app::outbound::{Call, Fault},
     oidc::{self, Client, KeySet, Secret},
-    outbound::{Call, Fault},
     smart::{self, Configuration, Granted},
 };
 

@@ -19,9 +19,8 @@ use super::{
     to_completion::ended_early,
 };
 use crate::{
-    newrx,
-    outbound::{Fault, Outbound, Parcel},
-    record,
+    app::outbound::{Fault, Outbound, Parcel},
+    newrx, record,
 };
 
 /// How long a prescription that is being sent belongs to the one who sends it, in seconds: longer than a
