@@ -15,6 +15,7 @@ use countersign_domain::{
     DeaNumber, EhrId, FipsCertificate, ModelCode, Passphrase, PersonId, PracticeId, Role,
     TokenKind, TokenModel, access::Setting,
 };
+use countersign_protocol::oidc::{Client, Secret};
 use countersign_provision::vip::VipKeys;
 use countersign_server::{
     app::{
@@ -23,7 +24,6 @@ use countersign_server::{
     },
     ehr::{self, Ehr, EhrUser, FIRST_PATIENT, Smart, SmartClient},
     listen,
-    oidc::{Client, Secret},
     pharmacy::{self, Pharmacy},
     proofer::{self, ASSURANCE, MadeUp, Proofer},
 };

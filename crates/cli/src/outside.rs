@@ -9,10 +9,10 @@ use std::{
 
 use anyhow::Context as _;
 use countersign_crypto::{HmacAlgorithm, HmacKey};
+use countersign_protocol::webhook_signature::signature;
 use countersign_server::{
     app::outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending},
     views::EhrMessage,
-    webhook_signature::signature,
 };
 use data_encoding::HEXLOWER;
 use lettre::{
@@ -229,7 +229,7 @@ async fn ask(client: &reqwest::Client, call: Call<'_>) -> Result<Vec<u8>, Fault>
             .body(form_text(form)),
     };
     if let Some((name, secret)) = call.basic {
-        let encoded = countersign_server::oidc::escaped;
+        let encoded = countersign_protocol::oidc::escaped;
         request = request.basic_auth(encoded(name), Some(encoded(secret)));
     }
     if let Some(token) = call.bearer {
@@ -250,7 +250,7 @@ fn client() -> anyhow::Result<reqwest::Client> {
 }
 
 fn form_text(form: &[(&str, &str)]) -> String {
-    let escaped = countersign_server::oidc::escaped;
+    let escaped = countersign_protocol::oidc::escaped;
     let pairs: Vec<String> =
         form.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value))).collect();
     pairs.join("&")
@@ -339,7 +339,7 @@ impl Outbound for Drawer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use countersign_server::webhook_signature::is_signed;
+    use countersign_protocol::webhook_signature::is_signed;
 
     #[test]
     fn a_webhook_is_signed_over_time_and_body() {

@@ -13,7 +13,8 @@ use countersign_domain::{
     canonical::Json,
     certification::{BuildId, Version},
 };
-use countersign_server::{app::Build, oidc::jwk, record};
+use countersign_protocol::{oidc::jwk, record};
+use countersign_server::app::Build;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 

@@ -9,12 +9,11 @@ use countersign_domain::{
     certification::{BuildId, RunningBuild},
     controlled::Table,
 };
+use countersign_protocol::oidc::{Client, Secret};
 use countersign_server::{
     ClientAddresses, Limits, ListenOptions, Listening,
     app::{App, Build, Clock, Options, Support, Vip, outbound::Outbound},
-    listen_with, notice_text,
-    oidc::{Client, Secret},
-    router,
+    listen_with, notice_text, router,
 };
 use countersign_store::{Database, SCHEMA_VERSION, Store};
 use serde::Deserialize;

@@ -20,6 +20,7 @@ use axum::{
 use cookie::Cookie;
 use countersign_crypto::{SigningKey, SystemRng};
 use countersign_domain::{EhrId, Timestamp};
+use countersign_protocol::launch::{LaunchClaims, LaunchPatient, sign_launch};
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{
@@ -31,11 +32,8 @@ use serde::Deserialize;
 
 use self::patients::{CHARTS, Chart};
 pub use self::smart::{Smart, SmartClient};
-use crate::{
-    launch::{LaunchClaims, LaunchPatient, sign_launch},
-    views::{
-        EhrChartPage, EhrFrame, EhrMailboxPage, EhrMessage, EhrMessagePage, EhrPatientsPage, EhrTab,
-    },
+use crate::views::{
+    EhrChartPage, EhrFrame, EhrMailboxPage, EhrMessage, EhrMessagePage, EhrPatientsPage, EhrTab,
 };
 
 /// ID of the patient that a newcomer is sent to: `/patients/{FIRST_PATIENT}` is the chart.
@@ -410,7 +408,7 @@ mod tests {
     };
     use tower::ServiceExt;
 
-    use crate::launch::{peek_issuer, verify_launch};
+    use countersign_protocol::launch::{peek_issuer, verify_launch};
 
     const AUDIENCE: &str = "http://127.0.0.1:8480";
     const NOW: Timestamp = Timestamp::from_seconds(1_780_000_000);

@@ -8,23 +8,16 @@ mod client_address;
 mod edge;
 pub mod ehr;
 mod head;
-pub mod launch;
 mod limits;
 mod listen;
-mod newrx;
 mod notice_texts;
-pub mod oidc;
 pub mod pharmacy;
 mod portal;
 pub mod proofer;
 mod proxy_protocol;
 pub mod qr;
-pub mod record;
 mod respond;
-mod smart;
-mod validity;
 pub mod views;
-pub mod webhook_signature;
 
 use std::{sync::Arc, time::Duration};
 

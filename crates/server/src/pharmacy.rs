@@ -18,15 +18,14 @@ use axum::{
 };
 use countersign_crypto::HmacKey;
 use countersign_domain::Timestamp;
+use countersign_protocol::{record, webhook_signature::is_signed};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
     proofer::harden,
-    record,
     views::{PharmacyLine, PharmacyPage},
-    webhook_signature::is_signed,
 };
 
 /// Most bytes of what is posted.

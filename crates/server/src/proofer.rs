@@ -17,12 +17,13 @@ use axum::{
 };
 use countersign_crypto::{SigningKey, SystemRng, constant_time_eq, random_array};
 use countersign_domain::Timestamp;
+use countersign_protocol::oidc;
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{oidc, views::ProoferPage};
+use crate::views::ProoferPage;
 
 /// How long a code can be exchanged, in seconds.
 const CODE_SECONDS: i64 = 60;

@@ -19,6 +19,11 @@ use countersign_domain::{
     otp::{Drift, OtpParams, TokenSeed},
     retention::Retention,
 };
+use countersign_protocol::{
+    launch::{LaunchClaims, LaunchPatient, sign_launch},
+    oidc::{self, Client, Secret},
+    webhook_signature::signature,
+};
 use countersign_server::{
     Limits,
     app::{
@@ -26,13 +31,10 @@ use countersign_server::{
         outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending},
     },
     ehr::{self, Ehr, EhrUser, Smart, SmartClient},
-    launch::{LaunchClaims, LaunchPatient, sign_launch},
     notice_text,
-    oidc::{self, Client, Secret},
     pharmacy::{self, Pharmacy},
     proofer::{self, ASSURANCE, MadeUp, Proofer},
     router,
-    webhook_signature::signature,
 };
 use countersign_store::{Database, Identity, Message, Profile, Session, Stage, Store, Tx};
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};

@@ -2,7 +2,7 @@
 
 use countersign_crypto::SigningKey;
 use countersign_domain::canonical::Json;
-use countersign_server::{
+use countersign_protocol::{
     oidc,
     record::{self, RECORD_FORMAT},
 };

@@ -16,6 +16,7 @@ use countersign_domain::{
     otp::OneTimePasscode,
     prescription::{Patient, SIGNING_SECONDS, SIGNING_STATEMENT, longest},
 };
+use countersign_protocol::launch::LaunchPatient;
 use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -30,7 +31,6 @@ use crate::{
         Written, Wrong,
     },
     edge::after,
-    launch::LaunchPatient,
     limits::Door,
     respond::{Out, Stop, error_problem, problem, status_of},
 };

@@ -8,6 +8,7 @@ use countersign_domain::{
     Refusal, TimeZone, Timestamp, console::ConsoleChange, one_business_day_after,
     prescription::State,
 };
+use countersign_protocol::record;
 use countersign_store::{Archived, Deadline, MonthlyLog, Tx};
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ use super::{
     access::RECORD_ROLES,
     notices::{Mailer, Note, Notice},
 };
-use crate::{app::pdf, record};
+use crate::app::pdf;
 
 /// Most records of one search or export; where there may be more, it is said.
 pub const MOST_RECORDS: i64 = 50_000;

@@ -14,6 +14,9 @@ use countersign_domain::{
     },
     shown_line,
 };
+use countersign_protocol::oidc::{
+    self, Client, Discovery, IdClaims, KeySet, OidcError, TokenAnswer,
+};
 use countersign_store::{
     CasePurpose, CaseRow, CaseState, EvidenceRow, Person, Profile, ProofingTry, Session, Stage, Tx,
 };
@@ -26,10 +29,7 @@ use super::{
     record,
     sign_in::{passcode_event, verify},
 };
-use crate::{
-    app::outbound::{Call, Fault},
-    oidc::{self, Client, Discovery, IdClaims, KeySet, OidcError, TokenAnswer},
-};
+use crate::app::outbound::{Call, Fault};
 
 /// How long a complete case lets a token be added, in seconds: a quarter of an hour.
 pub const WINDOW_SECONDS: i64 = 900;

@@ -17,6 +17,7 @@ use countersign_domain::{
     },
     read_dea,
 };
+use countersign_protocol::validity::{has_begun, if_there};
 use countersign_store::{Access, ApiClient, ApiKey, PrescriptionRow, SigningRequest, Tx};
 use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
@@ -27,7 +28,6 @@ use super::{
     prescriptions::{Ground, Practitioner, Which, prescribers, signing_set},
     to_completion::to_completion,
 };
-use crate::validity::{has_begun, if_there};
 
 /// What a system may be allowed to do.
 pub const SCOPES: [&str; 3] = ["prescribers.read", "signing", "receipts.read"];

@@ -2,10 +2,10 @@ use countersign_crypto::{VerifyingKey, sha256};
 use countersign_domain::{
     Actor, EhrId, Event, EventKind, Outcome, PersonId, PracticeId, SessionRowId, StaffId, Timestamp,
 };
+use countersign_protocol::launch::{LaunchClaims, peek_issuer, verify_launch};
 use countersign_store::{Identity, Patient, Session, Stage};
 
 use super::{App, At, Error, SessionSecret, new_session, session_end};
-use crate::launch::{LaunchClaims, peek_issuer, verify_launch};
 
 /// Why a launch from an EHR was refused; a stable code for the audit event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -60,15 +60,13 @@ use countersign_domain::{
     retention::Retention,
     state_rules::StateRules,
 };
+use countersign_protocol::oidc::Client;
 use countersign_store::{Lane, ReadMark, RngSource, Session, Stage, Store, TokenRow, Tx};
 use data_encoding::BASE64URL_NOPAD;
 use thiserror::Error;
 use tokio::sync::Notify;
 
-use crate::{
-    app::outbound::{Nothing, Outbound},
-    oidc::Client,
-};
+use crate::app::outbound::{Nothing, Outbound};
 
 pub use access::{
     Asked, Board, Desk, Execution, NewPaper, PaperDone, Shown, Wanted, deadline_advice,

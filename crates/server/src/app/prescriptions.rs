@@ -21,6 +21,7 @@ use countersign_domain::{
     },
     state_rules::StateRules,
 };
+use countersign_protocol::record;
 use countersign_store::{
     Identity, Paper, Person, PrescriptionRow, PublicKey, Session, SignedRecord, Transmission, Tx,
 };
@@ -32,7 +33,6 @@ use super::{
     sign_in::{passcode_event, verify},
     to_completion::to_completion,
 };
-use crate::record;
 
 /// How far the clock may be off, in seconds: five minutes (21 CFR 1311.120(b)(8)).
 const MOST_OFFSET_SECONDS: i64 = 300;

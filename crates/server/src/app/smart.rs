@@ -2,15 +2,15 @@
 
 use countersign_crypto::{constant_time_eq, random_array, sha256};
 use countersign_domain::{EhrId, EventKind, PracticeId, Timestamp, check_line};
+use countersign_protocol::{
+    oidc::{self, Client, KeySet, Secret},
+    smart::{self, Configuration, Granted},
+};
 use countersign_store::{Patient, SmartEhr, SmartTry};
 use data_encoding::BASE64URL_NOPAD;
 
 use super::{App, At, Error, SessionSecret, launch::LaunchRefusal};
-use crate::{
-    app::outbound::{Call, Fault},
-    oidc::{self, Client, KeySet, Secret},
-    smart::{self, Configuration, Granted},
-};
+use crate::app::outbound::{Call, Fault};
 
 /// How long the way to the EHR and back may take, in seconds.
 pub const SMART_SECONDS: i64 = 300;

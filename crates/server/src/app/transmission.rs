@@ -8,6 +8,7 @@ use countersign_domain::{
     prescription::{GIVE_UP_SECONDS, SLOW_SECONDS},
     shown_line,
 };
+use countersign_protocol::{newrx, record};
 use countersign_store::{Deadline, PrescriptionRow, SignedRecord, Transmission, Tx};
 use serde::Deserialize;
 use serde_json::json;
@@ -18,10 +19,7 @@ use super::{
     notices::{Mailer, Note, Notice},
     to_completion::ended_early,
 };
-use crate::{
-    app::outbound::{Fault, Outbound, Parcel},
-    newrx, record,
-};
+use crate::app::outbound::{Fault, Outbound, Parcel};
 
 /// How long a prescription that is being sent belongs to the one who sends it, in seconds: longer than a
 /// try takes.

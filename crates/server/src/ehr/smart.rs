@@ -17,6 +17,7 @@ use axum::{
 };
 use countersign_crypto::{SystemRng, constant_time_eq, random_array};
 use countersign_domain::Timestamp;
+use countersign_protocol::oidc::{challenge, escaped, jwk, query};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
@@ -26,10 +27,7 @@ use super::{
     Ehr, fhir,
     patients::{CHARTS, Chart},
 };
-use crate::{
-    oidc::{challenge, escaped, jwk, query},
-    views::EhrChoicePage,
-};
+use crate::views::EhrChoicePage;
 
 /// How long a launch of a chart can be used, in seconds.
 const LAUNCH_SECONDS: i64 = 300;

@@ -2,13 +2,13 @@
 
 use axum::extract::Path;
 use countersign_domain::proofing::Channel;
+use countersign_protocol::oidc::escaped;
 use http::StatusCode;
 
 use super::{Ctx, Fields, show, tokens};
 use crate::{
     app::Hindrance,
     limits::Door,
-    oidc::escaped,
     respond::{Out, Stop, page, see_other},
     views::{ActivatePage, Choice, ChoiceField, NavTab, NotMePage, TextField},
 };

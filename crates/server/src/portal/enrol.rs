@@ -6,6 +6,7 @@ use countersign_domain::{
     PhoneNumber, Schedules, StateLicence, UsState, access::Cause, enrolment::Stage as Step,
     proofing::Missing,
 };
+use countersign_protocol::oidc::escaped;
 use countersign_store::{Paper, Profile, Session, Stage};
 use http::StatusCode;
 
@@ -18,7 +19,6 @@ use super::{
 use crate::{
     app::{By, CaseView, Change, Enrolment, Followed, Link, PersonalData, Stepped, new_passphrase},
     limits::Door,
-    oidc::escaped,
     respond::{Out, Stop, page, see_other},
     views::{
         AccessLine, AddToken, DataForm, EnrolBody, EnrolPage, InvitationPage, NavTab, Notice,

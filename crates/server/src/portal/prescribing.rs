@@ -14,6 +14,7 @@ use countersign_domain::{
         StateRefusal, Supervisor, longest,
     },
 };
+use countersign_protocol::oidc::jwk;
 use countersign_store::{Identity, PrescriptionRow, Session};
 use data_encoding::HEXLOWER;
 use http::{StatusCode, header};
@@ -29,7 +30,6 @@ use super::{
 use crate::{
     Shared,
     app::{Chart, Draft, Error, OneRx, RxRefusal, Sheet, Signing, SigningForm, SigningSet},
-    oidc::jwk,
     qr,
     respond::{Out, Stop, page, see_other},
     views::{
@@ -638,7 +638,7 @@ pub(super) async fn paper(ctx: Ctx, Path(id): Path<String>) -> Out {
         _ => return Err(ctx.not_found()),
     };
     let mut facts = facts(content);
-    let said = crate::record::said(&signed.jws)
+    let said = countersign_protocol::record::said(&signed.jws)
         .ok_or_else(|| ctx.stop(&Error::unreadable("a signed record")))?;
     let text = |path: &str| {
         said.pointer(path).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()

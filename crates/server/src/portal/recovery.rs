@@ -246,7 +246,7 @@ pub(super) async fn go_to_provider(
 /// Back from a provider's page. The redirect comes from another origin, so that the cookie stays at home;
 /// the refresh of this page starts from our own origin and carries it.
 pub(super) async fn landed(ctx: Ctx, query: Query) -> Out {
-    let escaped = crate::oidc::escaped;
+    let escaped = countersign_protocol::oidc::escaped;
     let part = |name: &str| escaped(&query.text(name).chars().take(512).collect::<String>());
     let mut frame = ctx.frame("Identity proofing");
     frame.patient = None;

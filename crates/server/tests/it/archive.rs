@@ -5,10 +5,8 @@ use countersign_domain::{
     prescription::{Content, Patient, Prescription, State},
     retention::Retention,
 };
-use countersign_server::{
-    app::{RemovalRefusal, Removed, Search},
-    record,
-};
+use countersign_protocol::record;
+use countersign_server::app::{RemovalRefusal, Removed, Search};
 use countersign_store::{PrescriptionRow, SignedRecord, Tx};
 use countersign_testkit::{Browser, TestApp, WRONG_CODE, both};
 use data_encoding::BASE64URL_NOPAD;

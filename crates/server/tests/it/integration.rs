@@ -7,7 +7,7 @@ use countersign_domain::{
     Timestamp,
     ocra::{Binding, Challenge},
 };
-use countersign_server::record;
+use countersign_protocol::record;
 use countersign_testkit::{Browser, PASSPHRASE, Page, TestApp, WRONG_CODE, both};
 use data_encoding::BASE64URL_NOPAD;
 use http::{Method, Request};

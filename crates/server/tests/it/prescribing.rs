@@ -7,10 +7,10 @@ use countersign_domain::{
     ocra::{Binding, Challenge, typed_code},
     otp::{OtpParams, TokenSeed},
 };
+use countersign_protocol::record;
 use countersign_server::{
     Limits,
     app::{Build, Chart},
-    record,
 };
 use countersign_store::Identity;
 use countersign_testkit::{

@@ -8,7 +8,7 @@ use countersign_domain::{
     AuthorityId, DeaRegistration, PracticeId, PrescriptionId, Role, Schedules, SigningRequestId,
     access::Setting, controlled::Table, state_rules::StateRules,
 };
-use countersign_server::{
+use countersign_protocol::{
     oidc,
     record::{self, RECORD_FORMAT},
 };

@@ -50,7 +50,7 @@ pub fn sign(key: &SigningKey, key_id: &str, kind: &str, payload: &Json) -> Optio
 }
 
 /// What a record of our own archive says; it was sealed there, and its signature is not looked at.
-pub(crate) fn said(jws: &str) -> Option<Value> {
+pub fn said(jws: &str) -> Option<Value> {
     let payload = jws.split('.').nth(1)?;
     serde_json::from_slice(&BASE64URL_NOPAD.decode(payload.as_bytes()).ok()?).ok()
 }
@@ -155,7 +155,7 @@ fn number(said: &Value, path: &str) -> i64 {
 }
 
 /// Which of a series a record is, such as `2 of 3`; empty where it is of none.
-pub(crate) fn series(said: &Value) -> String {
+pub fn series(said: &Value) -> String {
     match number(said, "/prescription/series/of") {
         0 => String::new(),
         of => format!("{} of {of}", number(said, "/prescription/series/number")),

@@ -57,7 +57,7 @@ const fn schedule_code(schedule: Schedule) -> &'static str {
 }
 
 /// The message of the record of a prescription, which was signed with the key of this ID. What does not fit is refused, never cut (21 CFR 1311.170(e)).
-pub(crate) fn of_record(
+pub fn of_record(
     prescription: PrescriptionId,
     key_id: &str,
     jws: &str,

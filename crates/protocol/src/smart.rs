@@ -15,29 +15,29 @@ const SCOPE: &str = "openid fhirUser patient/Patient.rs";
 
 /// What an EHR says of itself (SMART App Launch 2, `.well-known/smart-configuration`).
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Configuration {
+pub struct Configuration {
     /// Who signs its ID tokens.
     #[serde(default)]
-    pub(crate) issuer: String,
+    pub issuer: String,
     /// Where its keys are.
     #[serde(default)]
-    pub(crate) jwks_uri: String,
+    pub jwks_uri: String,
     /// Where the browser is sent.
-    pub(crate) authorization_endpoint: String,
+    pub authorization_endpoint: String,
     /// Where a code is exchanged.
-    pub(crate) token_endpoint: String,
+    pub token_endpoint: String,
     #[serde(default)]
     code_challenge_methods_supported: Vec<String>,
 }
 
 impl Configuration {
     /// Where it lies.
-    pub(crate) fn address(iss: &str) -> String {
+    pub fn address(iss: &str) -> String {
         format!("{iss}/.well-known/smart-configuration")
     }
 
     /// Reads it. Its addresses must be as safe as that of the FHIR server, and it must know PKCE.
-    pub(crate) fn read(iss: &str, body: &[u8]) -> Option<Self> {
+    pub fn read(iss: &str, body: &[u8]) -> Option<Self> {
         let found: Self = serde_json::from_slice(body).ok()?;
         let safe = |url: &&String| {
             url.bytes().all(|byte| byte.is_ascii_graphic())
@@ -52,7 +52,7 @@ impl Configuration {
 }
 
 /// Where the browser is sent. Without a `launch` the EHR lets its user choose the patient.
-pub(crate) fn authorization_url(
+pub fn authorization_url(
     configuration: &Configuration,
     client_id: &str,
     redirect_uri: &str,
@@ -81,25 +81,25 @@ pub(crate) fn authorization_url(
 
 /// The answer to a code.
 #[derive(Deserialize)]
-pub(crate) struct Granted {
+pub struct Granted {
     /// Opens the FHIR server.
-    pub(crate) access_token: String,
+    pub access_token: String,
     /// Who it is.
     #[serde(default)]
-    pub(crate) id_token: String,
+    pub id_token: String,
     /// Whose chart is open.
     #[serde(default)]
-    pub(crate) patient: String,
+    pub patient: String,
 }
 
 /// Whether a text can be the logical ID of a resource (FHIR R4, `id`).
-pub(crate) fn is_id(text: &str) -> bool {
+pub fn is_id(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
 }
 
 /// The user as our table of EHR users has it: the reference without the server's own address.
-pub(crate) fn user_of(iss: &str, fhir_user: &str) -> String {
+pub fn user_of(iss: &str, fhir_user: &str) -> String {
     let own = fhir_user.strip_prefix(iss).and_then(|rest| rest.strip_prefix('/'));
     own.unwrap_or(fhir_user).to_owned()
 }
@@ -108,7 +108,7 @@ pub(crate) fn user_of(iss: &str, fhir_user: &str) -> String {
 ///
 /// The name is taken as it is or not at all, since it goes onto signed prescriptions: in normalization form C, with
 /// one space between words. The address is the user's to look at and to change.
-pub(crate) fn patient_of(
+pub fn patient_of(
     id: &str,
     body: &[u8],
     now: Timestamp,

@@ -5,13 +5,13 @@ use serde::{Deserialize, Deserializer};
 
 /// Whether a token that was made at `iat` and holds from `nbf` on, where it says so, holds already. Both are seconds
 /// since 1970; the other clock may be ahead by so many seconds.
-pub(crate) fn has_begun(iat: Option<i64>, nbf: Option<i64>, now: Timestamp, skew: i64) -> bool {
+pub fn has_begun(iat: Option<i64>, nbf: Option<i64>, now: Timestamp, skew: i64) -> bool {
     let latest = now.seconds().saturating_add(skew);
     [iat, nbf].into_iter().flatten().all(|begin| begin <= latest)
 }
 
 /// Reads a time that may be left out, and is a whole number where it is there: `null` is none.
-pub(crate) fn if_there<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
+pub fn if_there<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
     i64::deserialize(from).map(Some)
 }
 

@@ -161,7 +161,7 @@ pub fn jwk(key_id: &str, point: &[u8]) -> serde_json::Value {
 }
 
 /// The fields that say something, as a query.
-pub(crate) fn query(fields: &[(&str, &str)]) -> String {
+pub fn query(fields: &[(&str, &str)]) -> String {
     let pairs: Vec<String> = fields
         .iter()
         .filter(|(_, value)| !value.is_empty())

@@ -121,7 +121,7 @@ impl LaunchPatient {
     }
 
     /// A field that has not its shape at this moment, and what is wrong with it.
-    pub(crate) fn wrong_field(&self, now: Timestamp) -> Option<(&'static str, String)> {
+    pub fn wrong_field(&self, now: Timestamp) -> Option<(&'static str, String)> {
         let (field, _) = self.fields(now).into_iter().find(|(_, holds)| !holds)?;
         let visible = |most: usize| {
             format!("Send 1 to {most} letters, digits and signs of ASCII, without spaces.")

@@ -1,0 +1,9 @@
+//! What is said to other systems and by them, byte by byte: no network, no clock, no database.
+
+pub mod launch;
+pub mod newrx;
+pub mod oidc;
+pub mod record;
+pub mod smart;
+pub mod validity;
+pub mod webhook_signature;
