@@ -8,15 +8,15 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
+use countersign_app::{
+    App, At, Closing, Founder, Invitee, LONGEST_REFERENCE, ListedKey, OverRecord, Removed, SCOPES,
+};
 use countersign_crypto::{SecretText, VerifyingKey};
 use countersign_domain::{
     ApiKeyId, CredentialId, Date, DeaNumber, DeviceClass, EhrId, EmailAddress, FipsCertificate,
     KeyboardLine, Label, LastDayError, Line, Manufacturer, ModelCode, Name, Npi, Passphrase,
     PhoneNumber, PracticeId, Role, Schedules, SignInName, StaffId, TextError, TimeZone, TokenKind,
     TokenModel, UsState, access::Setting, check_line, one_script,
-};
-use countersign_server::app::{
-    App, At, Closing, Founder, Invitee, LONGEST_REFERENCE, ListedKey, OverRecord, Removed, SCOPES,
 };
 use countersign_store::{Invited, Paper, Profile};
 use serde::Deserialize;

@@ -9,13 +9,13 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use countersign_app::{App, At, MOST_REASON_CHARS, NewNotice, NewReport, NoticeEnd};
 use countersign_domain::{
     Date, Line, Name, NoticeId,
     certification::{
         BuildId, MOST_DOCUMENT_BYTES, MOST_NAME_CHARS, ReportFacts, ReportKind, Version,
     },
 };
-use countersign_server::app::{App, At, MOST_REASON_CHARS, NewNotice, NewReport, NoticeEnd};
 use countersign_store::{NoncomplianceNotice, Report};
 use data_encoding::HEXLOWER;
 

@@ -8,6 +8,10 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use countersign_app::{
+    App, At, DemoPerson, Invitee, SCOPES,
+    outbound::{Call, Outbound as _},
+};
 use countersign_crypto::{
     HmacAlgorithm, HmacKey, SecretBytes, SecretText, SigningKey, SystemRng, random_array,
 };
@@ -18,10 +22,6 @@ use countersign_domain::{
 use countersign_protocol::oidc::{Client, Secret};
 use countersign_provision::vip::VipKeys;
 use countersign_server::{
-    app::{
-        App, At, DemoPerson, Invitee, SCOPES,
-        outbound::{Call, Outbound as _},
-    },
     ehr::{self, Ehr, EhrUser, FIRST_PATIENT, Smart, SmartClient},
     listen,
     pharmacy::{self, Pharmacy},

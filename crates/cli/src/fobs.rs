@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use countersign_app::NewFob;
 use countersign_crypto::{HmacAlgorithm, SecretBytes};
 use countersign_domain::{
     CredentialId, Date, Manufacturer, TimeZone, TokenKind,
     otp::{OtpParams, TokenSeed},
 };
-use countersign_server::app::NewFob;
 use data_encoding::HEXLOWER_PERMISSIVE;
 
 use crate::private_file;

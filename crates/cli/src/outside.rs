@@ -8,12 +8,10 @@ use std::{
 };
 
 use anyhow::Context as _;
+use countersign_app::outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending};
 use countersign_crypto::{HmacAlgorithm, HmacKey};
 use countersign_protocol::webhook_signature::signature;
-use countersign_server::{
-    app::outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending},
-    views::EhrMessage,
-};
+use countersign_server::views::EhrMessage;
 use data_encoding::HEXLOWER;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,

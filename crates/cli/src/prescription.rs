@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
+use countersign_app::pdf;
 use countersign_domain::{Timestamp, prescription::State};
 use countersign_protocol::record;
-use countersign_server::app::pdf;
 use serde::Deserialize;
 use serde_json::Value;
 

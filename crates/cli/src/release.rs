@@ -8,13 +8,13 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
+use countersign_app::Build;
 use countersign_crypto::{SecretBytes, SigningKey, sha256};
 use countersign_domain::{
     canonical::Json,
     certification::{BuildId, Version},
 };
 use countersign_protocol::{oidc::jwk, record};
-use countersign_server::app::Build;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 

@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
+use countersign_app::{App, Build, Clock, Options, Support, Vip, outbound::Outbound};
 use countersign_crypto::{KeyProvider, LocalMasterKey, Rng, SystemRng, fips_status};
 use countersign_domain::{
     Date, KeyboardLine, Label, TimeZone, Timestamp,
@@ -11,9 +12,7 @@ use countersign_domain::{
 };
 use countersign_protocol::oidc::{Client, Secret};
 use countersign_server::{
-    ClientAddresses, Limits, ListenOptions, Listening,
-    app::{App, Build, Clock, Options, Support, Vip, outbound::Outbound},
-    listen_with, notice_text, router,
+    ClientAddresses, Limits, ListenOptions, Listening, listen_with, notice_text, router,
 };
 use countersign_store::{Database, SCHEMA_VERSION, Store};
 use serde::Deserialize;
@@ -255,7 +254,7 @@ fn vip(settings: &Settings) -> anyhow::Result<Option<Arc<Vip>>> {
 pub(crate) fn start_log(settings: &Settings) {
     let level = settings.log.level.code();
     let text = std::env::var("COUNTERSIGN_LOG").unwrap_or_else(|_| {
-        format!("warn,countersign={level},countersign_server={level},countersign_store={level}")
+        format!("warn,countersign={level},countersign_app={level},countersign_server={level},countersign_store={level}")
     });
     let filter = tracing_subscriber::EnvFilter::new(text);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);

@@ -9,6 +9,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use countersign_app::{App, At, Error, KNOWN_BROWSER_SECONDS};
 use countersign_crypto::{SecretText, sha256};
 use countersign_domain::SameBrowser;
 use data_encoding::BASE64URL_NOPAD;
@@ -16,7 +17,6 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::{
     Shared, api,
-    app::{App, At, Error, KNOWN_BROWSER_SECONDS},
     respond::{error_problem, problem},
 };
 

@@ -1,7 +1,6 @@
 //! Use cases, JSON API and pages of Countersign.
 
 pub mod api;
-pub mod app;
 mod authenticator;
 mod browser;
 mod client_address;
@@ -21,8 +20,8 @@ pub mod views;
 
 use std::{sync::Arc, time::Duration};
 
-use app::App;
 use axum::{Router, middleware};
+use countersign_app::App;
 
 pub use client_address::{AddressSource, ClientAddresses, TrustedProxy, TrustedProxyError};
 pub use limits::{Limits, Rates};

@@ -12,10 +12,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use countersign_app::network;
 use countersign_domain::Timestamp;
 use tokio::sync::oneshot;
 
-use crate::{app::network, client_address::ClientAddresses};
+use crate::client_address::ClientAddresses;
 
 /// Checks and syncs a minute of one credential, whoever asks: the "check" command of a usual client
 /// asks seven times.

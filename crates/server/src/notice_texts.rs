@@ -3,8 +3,7 @@
 use std::fmt;
 
 use askama::Template;
-
-use crate::app::{Note, NoticeFacts};
+use countersign_app::{Note, NoticeFacts};
 
 macro_rules! texts {
     ($($Kind:ident in $path:literal;)+) => {

@@ -9,12 +9,10 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use countersign_app::{At, Error};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use crate::{
-    app::{At, Error},
-    views::{ErrorPage, Page},
-};
+use crate::views::{ErrorPage, Page};
 
 /// Headers of every answer that a browser may show. No inline script or style, nothing from
 /// elsewhere, no frame around us, nothing kept.

@@ -8,6 +8,10 @@ use std::{
 };
 
 use axum::{Router, body::Body};
+use countersign_app::{
+    App, Build, Clock, Options, Support,
+    outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending},
+};
 use countersign_crypto::{HmacAlgorithm, HmacKey, LocalMasterKey, SecretBytes, SigningKey, sha256};
 use countersign_domain::{
     CredentialId, DeaNumber, Device, EhrId, Failures, FipsCertificate, Manufacturer, ModelCode,
@@ -26,10 +30,6 @@ use countersign_protocol::{
 };
 use countersign_server::{
     Limits,
-    app::{
-        App, Build, Clock, Options, Support,
-        outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending},
-    },
     ehr::{self, Ehr, EhrUser, Smart, SmartClient},
     notice_text,
     pharmacy::{self, Pharmacy},

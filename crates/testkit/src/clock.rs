@@ -1,8 +1,8 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use countersign_app::Clock;
 use countersign_crypto::{Rng, RngError, sha256};
 use countersign_domain::Timestamp;
-use countersign_server::app::Clock;
 
 /// When every test begins: 2026-05-25T14:00:00Z, the first second of a step.
 pub const START: Timestamp = Timestamp::from_seconds(1_779_717_600);

@@ -31,7 +31,10 @@ fn prepare(database: &Database) -> Vec<Phone> {
 fn serve(place: &mut Place) -> (u16, Server) {
     let port = free_ports();
     place.listen_on(port);
-    place.set("COUNTERSIGN_LOG", "warn,countersign=info,countersign_server=error");
+    place.set(
+        "COUNTERSIGN_LOG",
+        "warn,countersign=info,countersign_app=error,countersign_server=error",
+    );
     (port, place.start(&["serve"], "ready"))
 }
 

@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use countersign_app::{At, CheckAnswer, ProvisionRefusal};
 use countersign_domain::{CredentialId, Manufacturer, Purpose, otp::OneTimePasscode};
 use countersign_provision::native::{ProvisionRequest, RequestError, ServerTime};
 use data_encoding::HEXLOWER;
@@ -24,9 +25,7 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    Shared,
-    app::{At, CheckAnswer, ProvisionRefusal},
-    browser,
+    Shared, browser,
     edge::{SentFrom, after, app_sent_from},
     limits::Door,
     portal::Peer,

@@ -9,6 +9,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use countersign_app::{
+    ACCESS_SECONDS, At, Caller, Created, Error, NewRequest, OneRx, RequestView, Signing, Written,
+    Wrong,
+};
 use countersign_crypto::{SecretText, sha256};
 use countersign_domain::{
     Npi, PrescriptionId, SigningRequestId, check_line,
@@ -26,10 +30,6 @@ use serde_json::{Map, Value, json};
 use super::no_randomness;
 use crate::{
     Shared,
-    app::{
-        ACCESS_SECONDS, At, Caller, Created, Error, NewRequest, OneRx, RequestView, Signing,
-        Written, Wrong,
-    },
     edge::after,
     limits::Door,
     respond::{Out, Stop, error_problem, problem, status_of},

@@ -11,6 +11,7 @@ use axum::{
     response::Response,
     routing::post,
 };
+use countersign_app::{At, Error, ProvisionRefusal, Vip, VipOutcome};
 use countersign_domain::Timestamp;
 use countersign_provision::vip::{
     AuthenticRequest, CheckAnswer, CheckForm, FORM_MAX_BYTES, Fault, Issued, REQUEST_MAX_BYTES,
@@ -22,7 +23,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     Shared,
-    app::{At, Error, ProvisionRefusal, Vip, VipOutcome},
     edge::after,
     limits::{Door, Wait},
     portal::Peer,

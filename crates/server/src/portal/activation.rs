@@ -1,13 +1,13 @@
 //! The page that activates a token for signing, and the link that says "this was not me".
 
 use axum::extract::Path;
+use countersign_app::Hindrance;
 use countersign_domain::proofing::Channel;
 use countersign_protocol::oidc::escaped;
 use http::StatusCode;
 
 use super::{Ctx, Fields, show, tokens};
 use crate::{
-    app::Hindrance,
     limits::Door,
     respond::{Out, Stop, page, see_other},
     views::{ActivatePage, Choice, ChoiceField, NavTab, NotMePage, TextField},

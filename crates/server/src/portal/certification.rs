@@ -5,6 +5,7 @@ use axum::{
     extract::Path,
     response::{IntoResponse, Response},
 };
+use countersign_app::{Certification, Change, Overview};
 use countersign_domain::{
     PersonId, PracticeId, ReportId, Role, certification::ReportFormat, console::ConsoleChange,
 };
@@ -14,7 +15,6 @@ use http::{StatusCode, header};
 
 use super::{Ctx, Fields, Query, enrol, practice, show, tokens};
 use crate::{
-    app::{Certification, Change, Overview},
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, CertificationPage, NavTab, Notice, NoticeKind, NoticeLine, Page, ReportLine,

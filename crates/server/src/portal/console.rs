@@ -1,6 +1,7 @@
 //! The console of a practice beside access control: invitations, cases of proofing, roles, rules, tokens.
 
 use axum::extract::Path;
+use countersign_app::{Asked, CaseView, Decision, Fleet, Invite, Invitee, Rules, Seen, Wanted};
 use countersign_domain::{
     Date, DeaNumber, DisableReason, InvitationId, KeyboardLine, Label, LastDayError, Name, Npi,
     PersonId, Refusal, Role, Schedules, SignInName, TimeZone, Token, TokenId, UsState,
@@ -21,7 +22,6 @@ use super::{
     show, tokens,
 };
 use crate::{
-    app::{Asked, CaseView, Decision, Fleet, Invite, Invitee, Rules, Seen, Wanted},
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, CaseLine, CasePage, CasesPage, Choice, ChoiceField, FleetLine, FleetPage,

@@ -1,6 +1,7 @@
 //! One's own addresses.
 
 use axum::extract::Path;
+use countersign_app::{Change, Contact, ContactForm, Hindrance, Overview};
 use countersign_domain::proofing::Channel;
 use http::StatusCode;
 
@@ -12,7 +13,6 @@ use super::{
     tokens::{confirm, frame, known, step_up_refused},
 };
 use crate::{
-    app::{Change, Contact, ContactForm, Hindrance, Overview},
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, ContactPage, NavTab, Notice, NoticeKind, SecretField, StepUp, TextField, WayLine,

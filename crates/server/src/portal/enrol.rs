@@ -1,6 +1,9 @@
 //! From the link of an invitation to somebody who may sign, one step at a time.
 
 use axum::{extract::Path, response::Response};
+use countersign_app::{
+    By, CaseView, Change, Enrolment, Followed, Link, PersonalData, Stepped, new_passphrase,
+};
 use countersign_domain::{
     Date, DeaNumber, DeaRegistration, EmailAddress, KeyboardLine, LastDayError, PersonId,
     PhoneNumber, Schedules, StateLicence, UsState, access::Cause, enrolment::Stage as Step,
@@ -17,7 +20,6 @@ use super::{
     show, tokens, with_session, without_session,
 };
 use crate::{
-    app::{By, CaseView, Change, Enrolment, Followed, Link, PersonalData, Stepped, new_passphrase},
     limits::Door,
     respond::{Out, Stop, page, see_other},
     views::{
@@ -293,7 +295,7 @@ pub(super) fn answered(case: Option<&CaseView>) -> Notice {
 }
 
 /// What follows a step: the next one, or the page of the one that is due.
-fn onward<T>(ctx: &Ctx, done: Result<Stepped<T>, crate::app::Error>) -> Out {
+fn onward<T>(ctx: &Ctx, done: Result<Stepped<T>, countersign_app::Error>) -> Out {
     match done {
         Ok(_) => Ok(see_other(PATH)),
         Err(error) => Err(ctx.stop(&error)),

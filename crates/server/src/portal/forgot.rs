@@ -1,5 +1,6 @@
 //! A forgotten passphrase: two tokens, then a code and a new one.
 
+use countersign_app::{Error, ForgotForm, new_passphrase};
 use countersign_domain::{PersonId, SignInName, otp::OneTimePasscode, proofing::Channel};
 use countersign_store::{Session, Stage};
 use http::StatusCode;
@@ -8,7 +9,6 @@ use super::{
     Ctx, Fields, Query, practice::typed, recovery::how_sent, show, with_session, without_session,
 };
 use crate::{
-    app::{Error, ForgotForm, new_passphrase},
     limits::Door,
     respond::{Out, Stop, page, see_other},
     views::{

@@ -1,16 +1,14 @@
 //! The console: the internal code with which somebody prescribes under the institution's DEA number.
 
 use axum::extract::Path;
+use countersign_app::CodeEntered;
 use countersign_domain::{InternalCode, console::ConsoleChange};
 
 use super::{
     Ctx, Fields,
     practice::{Asking, known, person_page, person_wrong, read, typed},
 };
-use crate::{
-    app::CodeEntered,
-    respond::{Out, see_other},
-};
+use crate::respond::{Out, see_other};
 
 pub(super) async fn enter(
     ctx: Ctx,

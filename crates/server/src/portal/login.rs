@@ -1,6 +1,7 @@
 //! Sign-in: NPI and passphrase, then a passcode; and what helps when a token is not at hand.
 
 use axum::response::Response;
+use countersign_app::{Chosen, Error, Overview, SignInForm};
 use countersign_domain::{
     DisableReason, PersonId, Refusal, SignInName, TokenId, otp::OneTimePasscode,
 };
@@ -9,7 +10,6 @@ use http::StatusCode;
 
 use super::{Ctx, Fields, Query, show, with_log_in, with_session};
 use crate::{
-    app::{Chosen, Error, Overview, SignInForm},
     limits::Door,
     respond::{Out, Stop, page, see_other},
     views::{

@@ -34,6 +34,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use countersign_app::{
+    App, At, Build, CookieSession, Error, LoggedIn, Options, Overview, SessionSecret,
+};
 use countersign_crypto::{SecretText, sha256};
 use countersign_domain::{PersonId, SupportCode, Timestamp, retyped};
 use countersign_store::{Identity, Session, Stage};
@@ -43,7 +46,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     Shared,
-    app::{App, At, Build, CookieSession, Error, LoggedIn, Options, Overview, SessionSecret},
     browser::{
         OPEN_COOKIE, SESSION_COOKIE as COOKIE, cookie, keep_known, known_secret, marked,
         session_cookies_gone,

@@ -4,6 +4,7 @@ use axum::{
     extract::Path,
     response::{IntoResponse, Response},
 };
+use countersign_app::By;
 use countersign_crypto::SecretText;
 use countersign_domain::{PairingId, PersonId, TokenId};
 use countersign_store::{PairingState, Stage};
@@ -11,7 +12,6 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::{Ctx, Fields, Query, tokens};
 use crate::{
-    app::By,
     qr,
     respond::{Out, Stop, page, see_other},
     views::PairingPage,

@@ -1,5 +1,6 @@
 //! The page that changes the passphrase.
 
+use countersign_app::{Change, Overview, PassphraseForm};
 use countersign_crypto::SecretText;
 use countersign_domain::{Passphrase, Refusal};
 use http::StatusCode;
@@ -9,7 +10,6 @@ use super::{
     tokens::{confirm, frame, known},
 };
 use crate::{
-    app::{Change, Overview, PassphraseForm},
     respond::{Out, page, see_other},
     views::{ANY_TOKEN, NavTab, PassphrasePage, SecretField, StepUp},
 };

@@ -1,6 +1,7 @@
 //! What surrounds adding a token: the new phone, and an app of another maker.
 
 use axum::response::Response;
+use countersign_app::{Change, Error, HandOverForm, HandedOver, Overview};
 use countersign_domain::{DisableReason, ModelCode, Refusal, Token, TokenId};
 use countersign_provision::otpauth::totp_uri;
 use countersign_store::Session;
@@ -12,7 +13,6 @@ use super::{
     tokens::{confirm, empty_add, frame, known, most_active, step_up, step_up_refused},
 };
 use crate::{
-    app::{Change, Error, HandOverForm, HandedOver, Overview},
     qr,
     respond::{Out, page, see_other},
     views::{

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use axum::extract::Path;
 use axum::response::Response;
+use countersign_app::{
+    Act, Asked, Board, Desk, Execution, NewPaper, Overview, PaperDone, Shown, Wanted,
+    deadline_advice, deadline_label, notice_subject, still_waits,
+};
 use countersign_domain::{
     AuthorityId, Date, DeaNumber, DeaRegistration, DeadlineId, DisableReason, KeyboardLine,
     LastDayError, MessageId, PersonId, PracticeId, PrescriptionId, Refusal, RequestId, Role,
@@ -23,10 +27,6 @@ use http::StatusCode;
 
 use super::{Ctx, Fields, Query, console, console::reason, show, tokens};
 use crate::{
-    app::{
-        Act, Asked, Board, Desk, Execution, NewPaper, Overview, PaperDone, Shown, Wanted,
-        deadline_advice, deadline_label, notice_subject, still_waits,
-    },
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, Choice, ChoiceField, ConfirmPage, DeskLink, DueLine, DuePage, LetterLine,

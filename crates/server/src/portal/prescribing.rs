@@ -5,6 +5,9 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
+use countersign_app::{
+    Chart, Draft, Error, OneRx, RxRefusal, Sheet, Signing, SigningForm, SigningSet,
+};
 use countersign_domain::{
     Date, DeaNumber, ModelCode, PersonId, PrescriptionId, Schedule,
     canonical::CanonicalError,
@@ -28,9 +31,7 @@ use super::{
     tokens,
 };
 use crate::{
-    Shared,
-    app::{Chart, Draft, Error, OneRx, RxRefusal, Sheet, Signing, SigningForm, SigningSet},
-    qr,
+    Shared, qr,
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, Area, Choice, ChoiceField, EPrescribingPage, Failure, Notice, NoticeKind, Page,

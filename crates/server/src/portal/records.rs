@@ -4,6 +4,7 @@ use axum::{
     extract::Path,
     response::{IntoResponse, Response},
 };
+use countersign_app::{Entry, Format, Lifting, MOST_RECORDS, Search, rendered};
 use countersign_domain::{
     Date, HoldId, PersonId, PracticeId, PrescriptionId, Role, check_line, console::ConsoleChange,
     prescription::State, retyped,
@@ -17,7 +18,6 @@ use super::{
     show, tokens,
 };
 use crate::{
-    app::{Entry, Format, Lifting, MOST_RECORDS, Search, rendered},
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, Choice, ChoiceField, HoldLine, HoldsPage, LogLink, NavTab, Notice, NoticeKind,

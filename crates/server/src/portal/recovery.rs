@@ -2,6 +2,7 @@
 //! the enrolment shows too.
 
 use axum::response::Response;
+use countersign_app::{By, CaseView, Change, Hindrance, Overview, ReplyRefusal};
 use countersign_domain::{
     EmailAddress, PersonId, PhoneNumber, Role,
     access::Setting,
@@ -12,7 +13,6 @@ use http::StatusCode;
 
 use super::{Ctx, Fields, Query, enrol, show, tokens};
 use crate::{
-    app::{By, CaseView, Change, Hindrance, Overview, ReplyRefusal},
     respond::{Out, Stop, page, see_other},
     views::{
         AddToken, CaseBox, Choice, ChoiceField, LaunchPage, MissingLine, NavTab, NoTokenPage,

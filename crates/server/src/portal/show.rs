@@ -1,5 +1,6 @@
 //! Domain values as display data.
 
+use countersign_app::Overview;
 use countersign_domain::{
     Blocked, DeviceClass, DisableReason, EventKind, FORMATS, Manufacturer, ModelCode, Policy,
     Refusal, SameBrowser, Timestamp, Token, TokenKind, TokenModel, TokenState,
@@ -7,12 +8,9 @@ use countersign_domain::{
 use countersign_store::AuditRow;
 
 use super::history;
-use crate::{
-    app::Overview,
-    views::{
-        Choice, EventRow, IdFormat, Lock, LockSubject, MaskedId, ModelFacts, Notice, NoticeKind,
-        PrefixRule, Reason, TokenChoice, TokenField, TokenLabel, TokenRow, TokenStatus, When, span,
-    },
+use crate::views::{
+    Choice, EventRow, IdFormat, Lock, LockSubject, MaskedId, ModelFacts, Notice, NoticeKind,
+    PrefixRule, Reason, TokenChoice, TokenField, TokenLabel, TokenRow, TokenStatus, When, span,
 };
 
 /// How long the pages speak of a suspicion: long enough for somebody who prescribes once a month.

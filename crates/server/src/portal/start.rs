@@ -7,13 +7,12 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use countersign_app::{LaunchRefusal, SMART_SECONDS};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::{Ctx, Query, bare, with_session, without_session};
 use crate::{
-    Shared,
-    app::{LaunchRefusal, SMART_SECONDS},
-    authenticator,
+    Shared, authenticator,
     browser::{OPEN_COOKIE, SESSION_COOKIE, cookie, open_here, take_cookies},
     limits::Door,
     respond::{Out, page, see_other, status_of},

@@ -1,6 +1,7 @@
 //! Token management: the dashboard, the table, and what can be done to a token.
 
 use axum::extract::Path;
+use countersign_app::{AddForm, By, Change, Confirm, DisableForm, Error, Overview, RenameForm};
 use countersign_domain::{
     CredentialId, DisableReason, Manufacturer, PersonId, Refusal, Token, TokenId, TokenKind,
     TokenModel, TokenName, infer_format, otp::OneTimePasscode,
@@ -14,7 +15,6 @@ use super::{
     phone, show,
 };
 use crate::{
-    app::{AddForm, By, Change, Confirm, DisableForm, Error, Overview, RenameForm},
     respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, AddToken, Choice, ChoiceField, DISABLE_WORD, DashboardPage, DeskLink,

@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use countersign_app::Clock;
 use countersign_crypto::AgreementKey;
 use countersign_domain::Purpose;
-use countersign_server::{Limits, app::Clock};
+use countersign_server::Limits;
 use countersign_testkit::{Api, Backend, Browser, TestApp, WRONG_CODE, both};
 use data_encoding::BASE64URL_NOPAD;
 use http::Method;

@@ -1,12 +1,12 @@
 //! The archive: what a practitioner and a practice find in it, what leaves it, and that nothing in it changes.
 
+use countersign_app::{RemovalRefusal, Removed, Search};
 use countersign_domain::{
     PersonId, PracticeId, PrescriptionId, Role, Timestamp,
     prescription::{Content, Patient, Prescription, State},
     retention::Retention,
 };
 use countersign_protocol::record;
-use countersign_server::app::{RemovalRefusal, Removed, Search};
 use countersign_store::{PrescriptionRow, SignedRecord, Tx};
 use countersign_testkit::{Browser, TestApp, WRONG_CODE, both};
 use data_encoding::BASE64URL_NOPAD;
@@ -418,12 +418,12 @@ struct Allowed {
 /// out.
 const ALLOWED: [Allowed; 6] = [
     Allowed {
-        place: "src/archive.rs",
+        place: "store/src/archive.rs",
         begins: "UPDATE MONTHLY_LOG SET SEEN = $4 WHERE",
         says: &["AND SEEN IS NULL"],
     },
     Allowed {
-        place: "src/archive.rs",
+        place: "store/src/archive.rs",
         begins: "UPDATE MONTHLY_LOG SET TOLD = $4 WHERE",
         says: &["AND TOLD IS NULL"],
     },
@@ -438,12 +438,12 @@ const ALLOWED: [Allowed; 6] = [
         says: &["TOLD IS NULL"],
     },
     Allowed {
-        place: "src/archive.rs",
+        place: "store/src/archive.rs",
         begins: "DELETE FROM MONTHLY_LOG WHERE",
         says: &["AND MONTH < $4", "AND NOT EXISTS SELECT H.ID FROM LEGAL_HOLD H WHERE"],
     },
     Allowed {
-        place: "src/archive.rs",
+        place: "store/src/archive.rs",
         begins: "DELETE FROM SIGNED_RECORD WHERE",
         says: &[
             "AND SIGNED < $2",

@@ -11,13 +11,10 @@ use std::{
 };
 
 use axum::body::Body;
+use countersign_app::{App, Clock, Error, SignInForm};
 use countersign_crypto::SecretText;
 use countersign_domain::{Passphrase, PassphraseHash, Refusal, Timestamp};
-use countersign_server::{
-    Limits, Listening,
-    app::{App, Clock, Error, SignInForm},
-    listen,
-};
+use countersign_server::{Limits, Listening, listen};
 use countersign_testkit::{
     Api, Backend, FrozenClock, KeepAlive, PASSPHRASE, SeededRng, TestApp, WRONG_CODE, both, npi,
     seeded_rng,

@@ -1,12 +1,10 @@
 //! Certified builds: the report of the build that runs, who must acknowledge it before the first signature, and
 //! notices that a build no longer meets the requirements.
 
+use countersign_app::{Build, NewNotice, NewReport, NoticeEnd, NoticeRefusal, ReportRefusal};
 use countersign_domain::{
     Date, ReportId, Role, TimeZone,
     certification::{BuildId, ReportError, ReportFacts, ReportKind, Version},
-};
-use countersign_server::app::{
-    Build, NewNotice, NewReport, NoticeEnd, NoticeRefusal, ReportRefusal,
 };
 use countersign_store::Stage;
 use countersign_testkit::{Browser, PASSPHRASE, Page, Person, TestApp, WRONG_CODE, both};
@@ -187,7 +185,7 @@ both! {
         ready(&mut browser).await;
         let parts = shown(&browser.get("/e-prescribing/sign").await);
         // The notice is entered by another process: this server was not told.
-        let other = countersign_server::app::App::new(
+        let other = countersign_app::App::new(
             app.store.clone(),
             app.clock.clone(),
             countersign_testkit::seeded_rng,

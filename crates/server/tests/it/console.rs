@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use countersign_app::NewFob;
 use countersign_crypto::{HmacAlgorithm, SecretBytes};
 use countersign_domain::{
     AuthorityId, CaseId, CredentialId, DeaRegistration, DeadlineId, HoldId, MessageId, Npi,
@@ -12,7 +13,6 @@ use countersign_domain::{
     otp::{OtpParams, TokenSeed},
     proofing::Channel,
 };
-use countersign_server::app::NewFob;
 use countersign_store::{
     Authority, CasePurpose, CaseRow, CaseState, Deadline, Hold, Message, MessageBody, Paper,
     Profile, Stage,

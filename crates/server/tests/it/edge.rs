@@ -15,11 +15,12 @@ use std::{
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo, routing::get};
+use countersign_app::Vip;
 use countersign_crypto::SystemRng;
 use countersign_domain::Timestamp;
 use countersign_provision::vip::VipKeys;
 use countersign_server::{
-    AddressSource, ClientAddresses, Limits, ListenOptions, Listening, app::Vip, listen_with,
+    AddressSource, ClientAddresses, Limits, ListenOptions, Listening, listen_with,
 };
 use countersign_testkit::{
     Api, Backend, Browser, PASSPHRASE, Page, Phone, TestApp, WRONG_CODE, fill, npi, wanted,

@@ -1,13 +1,13 @@
 //! From an invitation to somebody who may sign; identity proofing on both roads; the way back when the last
 //! token is gone; and what abuse gets.
 
+use countersign_app::{ImportRefusal, NewFob};
 use countersign_crypto::{HmacAlgorithm, SecretBytes};
 use countersign_domain::{
     CredentialId, PersonId, PracticeId, Role,
     access::Setting,
     otp::{OtpParams, TokenSeed},
 };
-use countersign_server::app::{ImportRefusal, NewFob};
 use countersign_testkit::{
     Browser, ISSUER, PASSPHRASE, Page, Person, Phone, SeededRng, TestApp, WRONG_CODE, both, npi,
 };

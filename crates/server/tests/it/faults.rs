@@ -2,12 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use countersign_app::{App, Clock};
 use countersign_domain::Timestamp;
-use countersign_server::{
-    Limits,
-    app::{App, Clock},
-    router,
-};
+use countersign_server::{Limits, router};
 use countersign_store::{Database, Store};
 use countersign_testkit::{Api, Backend, Browser, PASSPHRASE, TestApp, WRONG_CODE, both, wanted};
 use tokio::{

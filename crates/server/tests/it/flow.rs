@@ -1,7 +1,7 @@
 //! The help article, step by step, and what can happen on the way.
 
+use countersign_app::Closing;
 use countersign_domain::{CredentialId, DeviceClass, DeviceEvidence, DisableReason, TokenState};
-use countersign_server::app::Closing;
 use countersign_store::Stage;
 use countersign_testkit::{PASSPHRASE, START, WRONG_CODE, both, npi};
 

@@ -1,6 +1,7 @@
 //! From a draft to a signed record that anybody can verify: who writes, who marks, who signs, and what
 //! stands in the way.
 
+use countersign_app::{Build, Chart};
 use countersign_crypto::SecretBytes;
 use countersign_domain::{
     CredentialId, Role, Timestamp,
@@ -8,10 +9,7 @@ use countersign_domain::{
     otp::{OtpParams, TokenSeed},
 };
 use countersign_protocol::record;
-use countersign_server::{
-    Limits,
-    app::{Build, Chart},
-};
+use countersign_server::Limits;
 use countersign_store::Identity;
 use countersign_testkit::{
     Backend, Browser, GatewayMood, PASSPHRASE, Page, Phone, TestApp, WRONG_CODE, both,

@@ -41,8 +41,15 @@ pub(crate) struct Scan {
 /// Reads whatever can change a database of ours, the migrations of both databases included.
 pub(crate) fn scan_sources(table: &str) -> Scan {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let places =
-        ["store/src", "store/migrations", "protocol/src", "server/src", "cli/src", "domain/src"];
+    let places = [
+        "store/src",
+        "store/migrations",
+        "app/src",
+        "protocol/src",
+        "server/src",
+        "cli/src",
+        "domain/src",
+    ];
     scan(&places.map(|place| crates.join(place)), table)
 }
 

@@ -2,13 +2,13 @@
 //! its field or shown as what it is, at every edge, and a NUL is never a fault of ours.
 
 use axum::body::Body;
+use countersign_app::NewFob;
 use countersign_crypto::{HmacAlgorithm, SecretBytes, SigningKey};
 use countersign_domain::{
     CredentialId, DeadlineId, Role,
     otp::{OtpParams, TokenSeed},
     retyped,
 };
-use countersign_server::app::NewFob;
 use countersign_store::{Deadline, Stage};
 use countersign_testkit::{Browser, GatewayMood, TestApp, both};
 use data_encoding::BASE64URL_NOPAD;
@@ -420,6 +420,6 @@ both! {
         // And above it: whoever asked is told, and it is no fault of ours.
         let at = app.app.at().unwrap();
         let error = app.app.create_practice("a\0b".to_owned(), at).await.unwrap_err();
-        assert!(matches!(error, countersign_server::app::Error::NulInText), "{error}");
+        assert!(matches!(error, countersign_app::Error::NulInText), "{error}");
     }
 }

@@ -119,7 +119,7 @@ async fn a_log_in_and_a_new_passphrase_whose_tasks_panicked_are_unknown_outcomes
 /// Whatever runs to completion does so by the one function that tells what is unknown.
 #[test]
 fn no_use_case_spawns_a_task_of_its_own() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/app");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../app/src");
     let mut read = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use countersign_app::Vip;
 use countersign_crypto::{HmacAlgorithm, SystemRng};
 use countersign_domain::{
     CredentialId, Failures, Manufacturer, ModelCode, TokenState,
@@ -15,7 +16,7 @@ use countersign_provision::vip::{
     TokenModel, VipKeys,
     client::{Ask, ClientError, MovingFactor, Received},
 };
-use countersign_server::{Limits, app::Vip};
+use countersign_server::Limits;
 use countersign_testkit::{Api, Backend, Phone, Reply, TestApp, WRONG_CODE, wanted};
 use http::Method;
 

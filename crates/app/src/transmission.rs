@@ -19,7 +19,7 @@ use super::{
     notices::{Mailer, Note, Notice},
     to_completion::ended_early,
 };
-use crate::app::outbound::{Fault, Outbound, Parcel};
+use crate::outbound::{Fault, Outbound, Parcel};
 
 /// How long a prescription that is being sent belongs to the one who sends it, in seconds: longer than a
 /// try takes.

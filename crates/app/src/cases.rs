@@ -29,7 +29,7 @@ use super::{
     record,
     sign_in::{passcode_event, verify},
 };
-use crate::app::outbound::{Call, Fault};
+use crate::outbound::{Call, Fault};
 
 /// How long a complete case lets a token be added, in seconds: a quarter of an hour.
 pub const WINDOW_SECONDS: i64 = 900;

@@ -66,7 +66,7 @@ use data_encoding::BASE64URL_NOPAD;
 use thiserror::Error;
 use tokio::sync::Notify;
 
-use crate::app::outbound::{Nothing, Outbound};
+use crate::outbound::{Nothing, Outbound};
 
 pub use access::{
     Asked, Board, Desk, Execution, NewPaper, PaperDone, Shown, Wanted, deadline_advice,
@@ -225,7 +225,7 @@ pub enum Error {
 
 impl Error {
     /// Something that this program has written does not read back.
-    pub(crate) fn unreadable(what: &str) -> Self {
+    pub fn unreadable(what: &str) -> Self {
         Self::Internal(Tx::broken(&format!("{what} does not read back")))
     }
 }

@@ -11,7 +11,7 @@ use countersign_store::{Message, MessageBody, Person, Tx};
 
 pub(super) use super::Note;
 use super::{App, At, Error, NoticeFacts, NoticeText};
-use crate::app::outbound::{Fault, Outbound, Outgoing};
+use crate::outbound::{Fault, Outbound, Outgoing};
 
 /// How long a link that says "this was not me" works, in seconds: 90 days.
 const NOT_ME_SECONDS: i64 = 90 * 86_400;

@@ -10,7 +10,7 @@ use countersign_store::{Patient, SmartEhr, SmartTry};
 use data_encoding::BASE64URL_NOPAD;
 
 use super::{App, At, Error, SessionSecret, launch::LaunchRefusal};
-use crate::app::outbound::{Call, Fault};
+use crate::outbound::{Call, Fault};
 
 /// How long the way to the EHR and back may take, in seconds.
 pub const SMART_SECONDS: i64 = 300;

@@ -17,7 +17,7 @@ use super::{
     access::RECORD_ROLES,
     notices::{Mailer, Note, Notice},
 };
-use crate::app::pdf;
+use crate::pdf;
 
 /// Most records of one search or export; where there may be more, it is said.
 pub const MOST_RECORDS: i64 = 50_000;

@@ -13,7 +13,7 @@ use countersign_provision::vip::{
 use countersign_store::{Error as StoreError, TokenRow};
 
 use super::{App, At, Error, log, provision::MOST_UNASSOCIATED, record};
-use crate::app::ProvisionRefusal;
+use crate::ProvisionRefusal;
 
 /// Tries to draw an ID that nobody has yet.
 const DRAWS: usize = 20;
@@ -54,7 +54,7 @@ pub enum VipOutcome {
 
 impl App {
     /// The generator of the FIPS module.
-    pub(crate) fn generator(&self) -> Box<dyn Rng> {
+    pub fn generator(&self) -> Box<dyn Rng> {
         (self.rng)()
     }
 
