@@ -21,9 +21,9 @@ use countersign_domain::{
 };
 use countersign_protocol::oidc::{Client, Secret};
 use countersign_provision::vip::VipKeys;
-use countersign_server::{
+use countersign_server::listen;
+use countersign_standins::{
     ehr::{self, Ehr, EhrUser, FIRST_PATIENT, Smart, SmartClient},
-    listen,
     pharmacy::{self, Pharmacy},
     proofer::{self, ASSURANCE, MadeUp, Proofer},
 };

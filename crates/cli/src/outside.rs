@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use countersign_app::outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending};
 use countersign_crypto::{HmacAlgorithm, HmacKey};
 use countersign_protocol::webhook_signature::signature;
-use countersign_server::views::EhrMessage;
+use countersign_standins::views::EhrMessage;
 use data_encoding::HEXLOWER;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,

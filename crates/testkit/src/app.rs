@@ -28,13 +28,11 @@ use countersign_protocol::{
     oidc::{self, Client, Secret},
     webhook_signature::signature,
 };
-use countersign_server::{
-    Limits,
+use countersign_server::{Limits, notice_text, router};
+use countersign_standins::{
     ehr::{self, Ehr, EhrUser, Smart, SmartClient},
-    notice_text,
     pharmacy::{self, Pharmacy},
     proofer::{self, ASSURANCE, MadeUp, Proofer},
-    router,
 };
 use countersign_store::{Database, Identity, Message, Profile, Session, Stage, Store, Tx};
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};

@@ -372,15 +372,3 @@ pub struct SigningLine {
     /// Words of that link.
     pub link: &'static str,
 }
-
-/// A page of the demonstration's proofing provider.
-#[derive(Clone, Debug, Template)]
-#[template(path = "proofer.html")]
-pub struct ProoferPage {
-    /// What the page is about.
-    pub heading: &'static str,
-    /// What to do.
-    pub text: &'static str,
-    /// Made-up people: where a choice leads, the name, a note.
-    pub choices: Vec<(String, String, &'static str)>,
-}

@@ -185,31 +185,6 @@ pub struct RxPaperPage {
     pub failure: Option<String>,
 }
 
-/// One prescription at the made-up pharmacy.
-#[derive(Clone, Debug, Default)]
-pub struct PharmacyLine {
-    /// Drug and strength.
-    pub drug: String,
-    /// For whom.
-    pub patient: String,
-    /// By whom.
-    pub practitioner: String,
-    /// Under which DEA number.
-    pub dea: String,
-    /// When it was signed.
-    pub signed_at: String,
-    /// When it came.
-    pub taken_at: String,
-}
-
-/// The made-up pharmacy of the demonstration.
-#[derive(Clone, Debug, Template)]
-#[template(path = "pharmacy.html")]
-pub struct PharmacyPage {
-    /// Newest first.
-    pub lines: Vec<PharmacyLine>,
-}
-
 /// A signed record in a list.
 #[derive(Clone, Debug, Default)]
 pub struct RecordLine {

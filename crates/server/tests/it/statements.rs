@@ -47,6 +47,7 @@ pub(crate) fn scan_sources(table: &str) -> Scan {
         "app/src",
         "protocol/src",
         "server/src",
+        "standins/src",
         "cli/src",
         "domain/src",
     ];
