@@ -33,7 +33,7 @@ build: setup ## Build the countersign binary (target/debug; PROFILE=release for 
 	cargo build --locked --profile $(PROFILE) -p countersign
 
 screenshots: setup setup-test ## Remake docs/screenshots with the browser tests
-	cargo build --locked --workspace --all-targets
+	cargo build --locked --workspace --all-targets --features countersign/demo
 	@SCREENSHOTS=1 scripts/test-browser.sh
 
 bench: setup setup-bench ## Measure passcode checks per second beside the limits of this machine

@@ -21,7 +21,7 @@ binary=${CARGO_TARGET_DIR:-target}/$folder/countersign
 
 scripts/setup.sh
 [ -x "$binary" ] || say "demo: the first build takes some minutes (the FIPS module alone about one)"
-cargo build --locked --profile "$profile" -p countersign
+cargo build --locked --profile "$profile" -p countersign --features demo
 
 case "${1:-start}" in
 start) exec "$binary" demo --data "$data" --port "$port" ;;

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 COUNTERSIGN_BIN=${COUNTERSIGN_BIN:-${CARGO_TARGET_DIR:-$PWD/target}/debug/countersign}
 export COUNTERSIGN_BIN
 [ -x "$COUNTERSIGN_BIN" ] || fail "test-browser: $COUNTERSIGN_BIN is not there." \
-  "Build it with 'make build', or run 'make test'."
+  "Build it with 'cargo build -p countersign --features demo', or run 'make test'."
 need_node
 cd web
 # Two files at a time: each starts its own server and browser, and waits most of its time for the next code.

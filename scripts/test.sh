@@ -14,10 +14,10 @@ fi
 
 # One build for all that follows: the same targets and features as the runner's own, so that
 # nothing is compiled twice, and the binary that the browser tests start is the one just built.
-stage "build" cargo build --locked --workspace --all-targets
+stage "build" cargo build --locked --workspace --all-targets --features countersign/demo
 
 if grep -rqE '^\s*//[/!] ```' crates/*/src; then
-  stage "doc tests" cargo test --locked --workspace --doc
+  stage "doc tests" cargo test --locked --workspace --doc --features countersign/demo
 fi
 
 # What the runners say is kept, to repeat their summaries at the very end: the second suite's log is
@@ -32,7 +32,7 @@ fi
 status=0
 began=$SECONDS
 say "==> tests in Rust"
-scripts/with-postgres.sh cargo nextest run --locked --workspace --profile "$profile" 2>&1 |
+scripts/with-postgres.sh cargo nextest run --locked --workspace --features countersign/demo --profile "$profile" 2>&1 |
   tee "$logs/rust" || status=$?
 say "==> tests in Rust: $((SECONDS - began)) s, exit code $status"
 

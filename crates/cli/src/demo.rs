@@ -32,19 +32,18 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    outside::{Drawer, Gateway},
+    drawer::Drawer,
+    outside::Gateway,
     print, private_file,
     serve::{
-        HostClock, bind, open_store, options, runtime, serve_app, start_log, stop_signal,
-        system_rng,
+        DEMO_MARKER, HostClock, bind, open_store, options, runtime, serve_app, start_log,
+        stop_signal, system_rng,
     },
     settings::Settings,
     soft_token::{self, now, quoted},
     vip_keys,
 };
 
-/// Marks a folder that the demonstration made, and holds what it must remember.
-pub(crate) const MARKER: &str = "demo-state.json";
 /// Lies in the folder from the first moment on, so that an interrupted start can be told.
 const BEGUN: &str = "demo-begun";
 /// What a newcomer needs, for programs.
@@ -239,7 +238,7 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
     let provider_listening = bind(&format!("127.0.0.1:{provider_port}"), "--port").await?;
     let pharmacy_port = port + 3;
     let pharmacy_listening = bind(&format!("127.0.0.1:{pharmacy_port}"), "--port").await?;
-    let marker = data.join(MARKER);
+    let marker = data.join(DEMO_MARKER);
     // A first start that was interrupted is begun anew.
     if afresh || (data.join(BEGUN).exists() && !marker.exists()) {
         reset(data)?;
@@ -549,7 +548,7 @@ async fn first_start(data: &Path, app: &App, issuer: &str) -> anyhow::Result<Sta
         others,
         invited,
     };
-    private_file::create(&data.join(MARKER), &serde_json::to_vec_pretty(&state)?)?;
+    private_file::create(&data.join(DEMO_MARKER), &serde_json::to_vec_pretty(&state)?)?;
     Ok(state)
 }
 
@@ -755,7 +754,7 @@ fn reset(data: &Path) -> anyhow::Result<()> {
     if !data.exists() {
         return print("Nothing to reset.\n");
     }
-    let made_here = data.join(MARKER).exists() || data.join(BEGUN).exists();
+    let made_here = data.join(DEMO_MARKER).exists() || data.join(BEGUN).exists();
     let empty = fs::read_dir(data).with_context(|| data.display().to_string())?.next().is_none();
     if !made_here && !empty {
         bail!("{} is no folder of the demonstration; nothing was removed", data.display());
@@ -771,7 +770,7 @@ fn reset(data: &Path) -> anyhow::Result<()> {
         VIP_HMAC_KEY.to_owned(),
         VIP_TOKEN_KEY.to_owned(),
         FACTS.to_owned(),
-        MARKER.to_owned(),
+        DEMO_MARKER.to_owned(),
         BEGUN.to_owned(),
     ];
     if let Ok(entries) = fs::read_dir(data.join("tokens")) {

@@ -2,8 +2,11 @@
 
 mod admin;
 mod certification;
+#[cfg(feature = "demo")]
 mod demo;
 mod doctor;
+#[cfg(feature = "demo")]
+mod drawer;
 mod fobs;
 mod key_file;
 mod models;
@@ -42,6 +45,7 @@ enum Command {
         check_config: bool,
     },
     /// Run a demonstration with made-up people, all in one folder
+    #[cfg(feature = "demo")]
     Demo(demo::DemoArguments),
     /// A soft token for the terminal
     #[command(subcommand)]
@@ -70,8 +74,9 @@ impl Command {
     const fn reads_settings(&self) -> bool {
         match self {
             Self::Serve { .. } | Self::Admin(_) | Self::Migrate | Self::Doctor => true,
-            Self::Demo(_)
-            | Self::Token(_)
+            #[cfg(feature = "demo")]
+            Self::Demo(_) => false,
+            Self::Token(_)
             | Self::Prescription(_)
             | Self::Release(_)
             | Self::Version
@@ -89,6 +94,7 @@ fn main() -> ExitCode {
             "--config: this command reads no settings, and so no configuration file: leave it out"
         )),
         Command::Serve { check_config } => serve::run(config, check_config).map(|()| 0),
+        #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(&arguments).map(|()| 0),
         Command::Token(command) => soft_token::run(command).map(|()| 0),
         Command::Admin(command) => admin::run(config, command).map(|()| 0),

@@ -1,17 +1,12 @@
 //! What leaves this machine: e-mail through a relay, text messages and calls through a signed webhook,
 //! prescriptions through a signed gateway; and what is asked of proofing providers and EHRs.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use countersign_app::outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending};
 use countersign_crypto::{HmacAlgorithm, HmacKey};
 use countersign_protocol::webhook_signature::signature;
-use countersign_standins::views::EhrMessage;
 use data_encoding::HEXLOWER;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
@@ -163,7 +158,7 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    async fn hand_over(
+    pub(crate) async fn hand_over(
         &self,
         client: &reqwest::Client,
         parcel: Parcel<'_>,
@@ -218,7 +213,7 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<(reqwest::StatusCode
     Ok((answer.status(), body))
 }
 
-async fn ask(client: &reqwest::Client, call: Call<'_>) -> Result<Vec<u8>, Fault> {
+pub(crate) async fn ask(client: &reqwest::Client, call: Call<'_>) -> Result<Vec<u8>, Fault> {
     let mut request = match call.form {
         None => client.get(call.url),
         Some(form) => client
@@ -237,7 +232,7 @@ async fn ask(client: &reqwest::Client, call: Call<'_>) -> Result<Vec<u8>, Fault>
     if status.is_success() { Ok(body) } else { Err(Fault::Refused(format!("status {status}"))) }
 }
 
-fn client() -> anyhow::Result<reqwest::Client> {
+pub(crate) fn client() -> anyhow::Result<reqwest::Client> {
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder()
         .timeout(PATIENCE)
@@ -272,65 +267,6 @@ impl Outbound for Outside {
             let gateway = self.gateway.as_ref().ok_or(Fault::NotSetUp)?;
             gateway.hand_over(self.client()?, parcel).await
         })
-    }
-}
-
-/// The mailbox of the demonstration: what would be sent stays in the memory of this process, where its
-/// page shows it. Nothing leaves the machine.
-#[derive(Clone)]
-pub(crate) struct Drawer {
-    kept: Arc<Mutex<Vec<EhrMessage>>>,
-    gateway: Gateway,
-    client: reqwest::Client,
-}
-
-/// Most messages that are kept.
-const MOST_KEPT: usize = 200;
-
-impl Drawer {
-    /// An empty one. It asks whom it is told to ask, all on this machine, and hands prescriptions to the
-    /// made-up pharmacy.
-    pub(crate) fn new(gateway: Gateway) -> anyhow::Result<Self> {
-        Ok(Self { kept: Arc::default(), gateway, client: client()? })
-    }
-
-    fn keep(&self, way: &'static str, message: Outgoing<'_>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.insert(
-            0,
-            EhrMessage {
-                way: way.to_owned(),
-                to: message.to.to_owned(),
-                subject: message.subject.to_owned(),
-                text: message.text.to_owned(),
-            },
-        );
-        kept.truncate(MOST_KEPT);
-    }
-
-    /// What was kept, newest first.
-    pub(crate) fn all(&self) -> Vec<EhrMessage> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Outbound for Drawer {
-    fn email<'a>(&'a self, message: Outgoing<'a>) -> Sending<'a, ()> {
-        self.keep("E-mail", message);
-        Box::pin(async { Ok(()) })
-    }
-
-    fn phone<'a>(&'a self, message: Outgoing<'a>) -> Sending<'a, ()> {
-        self.keep("Text message", message);
-        Box::pin(async { Ok(()) })
-    }
-
-    fn call<'a>(&'a self, call: Call<'a>) -> Sending<'a, Vec<u8>> {
-        Box::pin(ask(&self.client, call))
-    }
-
-    fn parcel<'a>(&'a self, parcel: Parcel<'a>) -> Sending<'a, Vec<u8>> {
-        Box::pin(self.gateway.hand_over(&self.client, parcel))
     }
 }
 

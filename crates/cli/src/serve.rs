@@ -28,6 +28,9 @@ use crate::{
     vip_keys,
 };
 
+/// Marks a folder that the demonstration made, and holds what it must remember.
+pub(crate) const DEMO_MARKER: &str = "demo-state.json";
+
 /// The clock of this host.
 pub(crate) struct HostClock;
 
@@ -92,7 +95,7 @@ pub(crate) async fn open_store(
     if let Some(folder) = settings.database.path.parent()
         && !demonstration
         && settings.database.kind == DatabaseKind::Sqlite
-        && folder.join(crate::demo::MARKER).exists()
+        && folder.join(DEMO_MARKER).exists()
     {
         bail!(
             "{} holds the demonstration, whose keys and passphrase lie open beside it: set database.path to another folder",

@@ -177,6 +177,7 @@ pub(crate) fn run(command: TokenCommand) -> anyhow::Result<()> {
 }
 
 /// Keeps a token that the demonstration made, as `token new` would have.
+#[cfg(feature = "demo")]
 pub(crate) fn keep_for_demo(
     folder: &Path,
     name: &str,

@@ -4,8 +4,11 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use countersign_crypto::{Rng, SecretText};
+#[cfg(any(test, feature = "demo"))]
+use countersign_crypto::Rng;
+use countersign_crypto::SecretText;
 use countersign_provision::vip::VipKeys;
+#[cfg(any(test, feature = "demo"))]
 use zeroize::Zeroizing;
 
 use crate::private_file::{self, PrivateFileError};
@@ -27,6 +30,7 @@ pub(crate) fn read(hmac: &Path, token: &Path) -> anyhow::Result<VipKeys> {
 }
 
 /// Reads both keys, or makes both where neither is there.
+#[cfg(any(test, feature = "demo"))]
 pub(crate) fn read_or_create(
     hmac: &Path,
     token: &Path,

@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+#[cfg(feature = "demo")]
 mod demo;
 mod prescription;
 mod race;
