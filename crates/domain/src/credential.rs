@@ -1,172 +1,21 @@
+//! Credential IDs: what is printed on a token or shown by it.
+
+mod format;
+#[cfg(test)]
+mod tests;
+
+pub use format::{CredentialFormat, FORMATS, Manufacturer, TokenKind};
+
 use std::{
     cmp::Ordering,
     fmt,
     hash::{Hash, Hasher},
-    str::FromStr,
 };
 
 use countersign_crypto::{Rng, RngError, random_array};
 use thiserror::Error;
 
 use crate::npi::{luhn_check_digit, luhn_holds};
-
-/// Who made a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Manufacturer {
-    /// This product.
-    Countersign,
-    /// Symantec (VIP).
-    Symantec,
-    /// `OneSpan` (Digipass).
-    OneSpan,
-    /// RSA (`SecurID`).
-    Rsa,
-}
-
-impl Manufacturer {
-    /// All, in the order of the form.
-    pub const ALL: [Self; 4] = [Self::Countersign, Self::Symantec, Self::OneSpan, Self::Rsa];
-
-    /// Stable word for configuration, forms and rows.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Countersign => "countersign",
-            Self::Symantec => "symantec",
-            Self::OneSpan => "onespan",
-            Self::Rsa => "rsa",
-        }
-    }
-
-    /// Name for people.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Countersign => "Countersign",
-            Self::Symantec => "Symantec",
-            Self::OneSpan => "OneSpan",
-            Self::Rsa => "RSA",
-        }
-    }
-
-    /// What an ID of this maker looks like, for the hint beside the field.
-    pub const fn format_hint(self) -> &'static str {
-        match self {
-            Self::Countersign => "CNST and 8 digits, for example CNST 1234 5674",
-            Self::Symantec => {
-                "App: SYMC, SYMD, SYMZ, VSMT, VSMB, SYDC, VSST or UBHE and 8 digits. Key fob: AVT and 9 digits, or FT and 10 digits"
-            }
-            Self::OneSpan => "7 to 12 digits from the back of the fob; dashes may stay",
-            Self::Rsa => "9 to 12 digits from the back of the fob",
-        }
-    }
-}
-
-impl FromStr for Manufacturer {
-    type Err = CredentialIdError;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|m| m.code() == text).ok_or(CredentialIdError::UnknownMaker)
-    }
-}
-
-/// What kind of device shows the passcode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TokenKind {
-    /// An app on a phone or tablet.
-    OtpSoft,
-    /// A key fob or card.
-    OtpHard,
-}
-
-impl TokenKind {
-    /// Stable word for forms and rows.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::OtpSoft => "otp_soft",
-            Self::OtpHard => "otp_hard",
-        }
-    }
-
-    /// The words of the form.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::OtpSoft => "OTP SOFT TOKEN",
-            Self::OtpHard => "OTP HARD TOKEN",
-        }
-    }
-}
-
-impl FromStr for TokenKind {
-    type Err = CredentialIdError;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::OtpSoft, Self::OtpHard]
-            .into_iter()
-            .find(|k| k.code() == text)
-            .ok_or(CredentialIdError::UnknownMaker)
-    }
-}
-
-/// The shape of the IDs of one family of tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CredentialFormat {
-    /// Letters in front; empty for IDs of digits only.
-    pub prefix: &'static str,
-    /// Fewest and most digits after the prefix.
-    pub digits: (usize, usize),
-    /// Who makes them.
-    pub manufacturer: Manufacturer,
-    /// What they are.
-    pub kind: TokenKind,
-    /// Whether the last digit is a Luhn check digit over all digits.
-    pub check_digit: bool,
-    /// Whether the codes follow a counter and not the time.
-    pub event_based: bool,
-}
-
-const fn format(
-    prefix: &'static str,
-    digits: usize,
-    manufacturer: Manufacturer,
-    kind: TokenKind,
-) -> CredentialFormat {
-    CredentialFormat {
-        prefix,
-        digits: (digits, digits),
-        manufacturer,
-        kind,
-        check_digit: false,
-        event_based: false,
-    }
-}
-
-/// Every family of IDs that is recognized.
-pub const FORMATS: [CredentialFormat; 14] = [
-    CredentialFormat {
-        check_digit: true,
-        ..format("CNST", 8, Manufacturer::Countersign, TokenKind::OtpSoft)
-    },
-    CredentialFormat {
-        check_digit: true,
-        ..format("CNHT", 8, Manufacturer::Countersign, TokenKind::OtpHard)
-    },
-    format("SYMC", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
-    format("SYMD", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
-    format("SYMZ", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
-    format("VSMT", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
-    format("VSMB", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
-    format("SYDC", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
-    format("VSST", 8, Manufacturer::Symantec, TokenKind::OtpSoft),
-    // Its codes follow a counter, but it is an app all the same.
-    CredentialFormat {
-        event_based: true,
-        ..format("UBHE", 8, Manufacturer::Symantec, TokenKind::OtpSoft)
-    },
-    format("AVT", 9, Manufacturer::Symantec, TokenKind::OtpHard),
-    format("FT", 10, Manufacturer::Symantec, TokenKind::OtpHard),
-    CredentialFormat {
-        digits: (7, 12),
-        ..format("", 0, Manufacturer::OneSpan, TokenKind::OtpHard)
-    },
-    CredentialFormat { digits: (9, 12), ..format("", 0, Manufacturer::Rsa, TokenKind::OtpHard) },
-];
 
 /// What is wrong with a typed ID; says which part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -427,82 +276,5 @@ const fn digit_for(byte: u8) -> u8 {
         b'O' => b'0',
         b'I' | b'L' => b'1',
         other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use countersign_crypto::SystemRng;
-    use proptest::prelude::*;
-
-    #[test]
-    fn forgives_what_people_type() {
-        let wanted = CredentialId::parse("SYMC26070843", None).unwrap();
-        for typed in ["symc 2607 0843", "SYMC-2607-0843", "SYMC26O7O843", " symc.26070843 "] {
-            assert_eq!(
-                CredentialId::parse(typed, Some(Manufacturer::Symantec)).unwrap(),
-                wanted,
-                "{typed}"
-            );
-        }
-        assert_eq!(wanted.masked(), "SYMC••••0843");
-        assert_eq!(
-            (wanted.manufacturer(), wanted.kind()),
-            (Manufacturer::Symantec, TokenKind::OtpSoft)
-        );
-    }
-
-    #[test]
-    fn says_which_part_is_wrong() {
-        use CredentialIdError as E;
-        let cases = [
-            ("", None, E::Empty),
-            ("--", None, E::Empty),
-            ("SYMC2607084", None, E::WrongLength),
-            ("SYMC260708433", None, E::WrongLength),
-            ("SYMC2607084x", None, E::BadCharacter),
-            ("SYMC2607_843", None, E::BadCharacter),
-            ("QQQQ26070843", None, E::UnknownPrefix),
-            ("1234567", None, E::MakerNeeded),
-            ("SYMC26070843", Some(Manufacturer::OneSpan), E::OtherMaker),
-            ("1234567", Some(Manufacturer::Symantec), E::UnknownPrefix),
-            ("SYMC２６０７０８４３", None, E::BadCharacter),
-        ];
-        for (typed, maker, error) in cases {
-            assert_eq!(CredentialId::parse(typed, maker), Err(error), "{typed}");
-        }
-        assert_eq!(CredentialId::parse(&"1".repeat(100_000), None), Err(E::WrongLength));
-    }
-
-    #[test]
-    fn own_ids_carry_a_check_digit() {
-        for _ in 0..200 {
-            let id = CredentialId::random(TokenKind::OtpSoft, &mut SystemRng).unwrap();
-            assert_eq!(id.as_str().len(), 12);
-            assert_eq!(CredentialId::parse(id.as_str(), None).unwrap(), id);
-            let mut wrong = id.as_str().as_bytes().to_vec();
-            wrong[7] = if wrong[7] == b'9' { b'0' } else { wrong[7] + 1 };
-            let wrong = String::from_utf8(wrong).unwrap();
-            assert_eq!(CredentialId::parse(&wrong, None), Err(CredentialIdError::BadCheckDigit));
-        }
-    }
-
-    #[test]
-    fn fobs_of_digits_need_their_maker() {
-        let id = CredentialId::parse("27-7123456-2", Some(Manufacturer::OneSpan)).unwrap();
-        assert_eq!(id.as_str(), "2771234562");
-        assert_eq!(id.kind(), TokenKind::OtpHard);
-        assert_eq!(infer_format("avt").map(|f| f.kind), Some(TokenKind::OtpHard));
-        assert_eq!(infer_format("27"), None);
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_answered_and_a_parsed_id_is_stable(text in ".{0,64}") {
-            if let Ok(id) = CredentialId::parse(&text, None) {
-                prop_assert_eq!(CredentialId::parse(id.as_str(), None).unwrap(), id);
-            }
-        }
     }
 }

@@ -1,0 +1,147 @@
+//! How far a prescription has come, and why a step is refused.
+
+use thiserror::Error;
+
+use crate::Timestamp;
+
+/// How far a prescription has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Somebody writes it; staff too.
+    Draft,
+    /// The practitioner has looked at it and says that it is right (1311.120(b)(10)).
+    Ready {
+        /// When.
+        at: Timestamp,
+    },
+    /// The practitioner has signed it, and it is on its way.
+    Signed {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// The pharmacy's side has taken it.
+    Transmitted {
+        /// When.
+        at: Timestamp,
+    },
+    /// It did not get there, and is not tried any more.
+    Failed {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// After the failure it was printed, to be signed by hand (21 CFR 1311.170(b)).
+    Printed {
+        /// When.
+        at: Timestamp,
+    },
+    /// It was put away.
+    Cancelled {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl State {
+    /// The state of this word, as a row has it; nothing where word and time do not go together.
+    pub fn from_code(code: &str, at: Option<Timestamp>) -> Option<Self> {
+        Some(match (code, at) {
+            ("draft", None) => Self::Draft,
+            ("ready", Some(at)) => Self::Ready { at },
+            ("signed", Some(at)) => Self::Signed { at },
+            ("transmitted", Some(at)) => Self::Transmitted { at },
+            ("failed", Some(at)) => Self::Failed { at },
+            ("printed", Some(at)) => Self::Printed { at },
+            ("cancelled", Some(at)) => Self::Cancelled { at },
+            _ => return None,
+        })
+    }
+
+    /// Since when it is so; a draft has no such time.
+    pub const fn since(self) -> Option<Timestamp> {
+        match self {
+            Self::Draft => None,
+            Self::Ready { at }
+            | Self::Signed { at }
+            | Self::Transmitted { at }
+            | Self::Failed { at }
+            | Self::Printed { at }
+            | Self::Cancelled { at } => Some(at),
+        }
+    }
+
+    /// Whether it can still be written on.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Draft | Self::Ready { .. })
+    }
+
+    /// Stable word.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Ready { .. } => "ready",
+            Self::Signed { .. } => "signed",
+            Self::Transmitted { .. } => "transmitted",
+            Self::Failed { .. } => "failed",
+            Self::Printed { .. } => "printed",
+            Self::Cancelled { .. } => "cancelled",
+        }
+    }
+
+    /// Words for a page.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Draft => "Draft",
+            Self::Ready { .. } => "Ready to sign",
+            Self::Signed { .. } => "Signed, being sent",
+            Self::Transmitted { .. } => "Sent to the pharmacy",
+            Self::Failed { .. } => "Not accepted by the pharmacy",
+            Self::Printed { .. } => "Printed",
+            Self::Cancelled { .. } => "Cancelled",
+        }
+    }
+}
+
+/// Why something is not done with a prescription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum StateRefusal {
+    /// It is too far for that: what is signed stays as it is (1311.120(b)(19)).
+    #[error("A signed or cancelled prescription can't be changed. Write a new one.")]
+    Closed,
+    /// It has not been marked ready (1311.120(b)(10)).
+    #[error("Mark it ready first.")]
+    NotReady,
+    /// Another practitioner's (1311.120(b)(12)).
+    #[error("Only the practitioner whose name stands on it can do this.")]
+    NotYours,
+    /// Something is missing.
+    #[error("Something is missing. Look at the fields that are marked.")]
+    Lacking,
+    /// It has changed since it was shown.
+    #[error("It has changed since it was shown to you. Look at it again.")]
+    Changed,
+    /// It is not on its way (1311.120(b)(18)).
+    #[error("Only what is signed is sent.")]
+    NotSigned,
+    /// They are for several people (1311.120(b)(13)).
+    #[error("One signature is for the prescriptions of one patient.")]
+    TwoPatients,
+    /// It has not failed (1311.120(b)(20), (22), 1311.170(b)).
+    #[error("Only what could not be sent can be sent again or printed for signing.")]
+    NotFailed,
+}
+
+impl StateRefusal {
+    /// Stable code for records.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Closed => "prescription_closed",
+            Self::NotReady => "prescription_not_ready",
+            Self::NotYours => "prescription_of_another",
+            Self::Lacking => "prescription_lacking",
+            Self::Changed => "prescription_changed",
+            Self::NotSigned => "prescription_not_signed",
+            Self::TwoPatients => "prescriptions_of_two_patients",
+            Self::NotFailed => "prescription_not_failed",
+        }
+    }
+}
