@@ -637,4 +637,18 @@ impl Tx<'_> {
             .ok_or(Error::Corrupt { column: "token" })?
             .int(0, "token")
     }
+
+    /// Notes that a token is activated for signing.
+    pub fn activate_token(
+        &mut self,
+        token: countersign_domain::TokenId,
+        person: PersonId,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.run_one(
+            sql!("UPDATE token SET activated = $3 WHERE id = $1 AND prescriber = $2 AND activated IS NULL"),
+            &[token.as_bytes().into(), person.as_bytes().into(), now.micros().into()],
+        )?;
+        self.refresh_signing(person)
+    }
 }

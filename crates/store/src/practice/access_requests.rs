@@ -229,20 +229,6 @@ impl Tx<'_> {
         .collect()
     }
 
-    /// Whether the list of proofing providers was changed for an issuer after a moment.
-    pub fn provider_changed_after(
-        &mut self,
-        practice: PracticeId,
-        issuer: &str,
-        moment: Timestamp,
-    ) -> Result<bool, Error> {
-        let found = self.row(
-            sql!("SELECT issuer FROM proofing_provider WHERE practice = $1 AND issuer = $2 AND (since > $3 OR ended > $3) LIMIT 1"),
-            &[practice.as_bytes().into(), issuer.into(), moment.micros().into()],
-        )?;
-        Ok(found.is_some())
-    }
-
     /// Decides on a change: once. Nobody does where something newer has closed it.
     pub fn decide_request(
         &mut self,
