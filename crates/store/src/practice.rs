@@ -108,4 +108,41 @@ impl Tx<'_> {
         )?;
         Ok(done == 1)
     }
+
+    /// Makes a practice with a data key of its own.
+    pub fn create_practice(
+        &mut self,
+        id: PracticeId,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let key = self.new_practice_key(id)?;
+        self.run(
+            sql!(
+                "INSERT INTO practice (id, name, data_key_sealed, created) VALUES ($1, $2, $3, $4)"
+            ),
+            &[id.as_bytes().into(), name.into(), key.as_slice().into(), now.micros().into()],
+        )
+        .map(drop)
+    }
+
+    /// The name of a practice.
+    pub fn practice_name(&mut self, id: PracticeId) -> Result<Option<String>, Error> {
+        self.row(sql!("SELECT name FROM practice WHERE id = $1"), &[id.as_bytes().into()])?
+            .map(|row| row.text(0, "practice.name").map(str::to_owned))
+            .transpose()
+    }
+
+    /// All practices, by name.
+    pub fn practices(&mut self) -> Result<Vec<(PracticeId, String)>, Error> {
+        self.rows(sql!("SELECT id, name FROM practice ORDER BY name, id"), &[])?
+            .iter()
+            .map(|row| {
+                Ok((
+                    row.id(0, "practice.id", PracticeId::from_slice)?,
+                    row.text(1, "practice.name")?.to_owned(),
+                ))
+            })
+            .collect()
+    }
 }
