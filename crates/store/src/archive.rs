@@ -1,13 +1,17 @@
-//! The archive: signed records, the logs of months, what practitioners disown, and legal holds. A record is
-//! written once. Nothing changes it, and it is removed only when its time is over and nothing holds it.
+//! The archive: signed records, and what practitioners disown. A record is written once. Nothing changes it, and it is
+//! removed only when its time is over and nothing holds it. The submodules hold the logs of months, and legal holds.
 
-use countersign_domain::{
-    HoldId, PersonId, PracticeId, PrescriptionId, Timestamp, prescription::State,
-};
+mod holds;
+mod monthly_logs;
+
+use countersign_domain::{PersonId, PracticeId, PrescriptionId, Timestamp, prescription::State};
+
+pub use holds::Hold;
+pub use monthly_logs::MonthlyLog;
 
 use crate::{
     Error, Tx,
-    tx::{locking, sql},
+    tx::sql,
     value::{Columns, Row},
 };
 
@@ -37,34 +41,6 @@ pub struct Archived {
     pub state: State,
     /// When its practitioner said that it is not theirs.
     pub disowned: Option<Timestamp>,
-}
-
-/// The log of a month as it was given out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MonthlyLog {
-    /// Of which practice.
-    pub practice: PracticeId,
-    /// The month, such as `2027-05`.
-    pub month: String,
-    /// When its practitioner first looked at it.
-    pub seen: Option<Timestamp>,
-}
-
-/// A legal hold: what it covers stays, whatever its age.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Hold {
-    /// Our identifier.
-    pub id: HoldId,
-    /// In which practice.
-    pub practice: PracticeId,
-    /// Whose records; all of the practice's where nobody is named.
-    pub person: Option<PersonId>,
-    /// Why.
-    pub reason: String,
-    /// Since when, and who placed it.
-    pub placed: (Timestamp, PersonId),
-    /// Since when it holds no longer, who lifted it, and why.
-    pub lifted: Option<(Timestamp, PersonId, String)>,
 }
 
 macro_rules! archive_query {
@@ -224,137 +200,6 @@ impl Tx<'_> {
         Ok(noted == 1)
     }
 
-    /// Who has signed in a practice in a time, and has no log of that month yet.
-    pub fn logs_missing(
-        &mut self,
-        practice: PracticeId,
-        month: &str,
-        (from, to): (Timestamp, Timestamp),
-    ) -> Result<Vec<PersonId>, Error> {
-        self.rows(
-            sql!("SELECT DISTINCT r.prescriber FROM signed_record r WHERE r.practice = $1 AND r.signed >= $3 AND r.signed < $4 "
-                "AND NOT EXISTS (SELECT l.made FROM monthly_log l WHERE l.practice = r.practice AND l.prescriber = r.prescriber "
-                "AND l.month = $2)"),
-            &[practice.as_bytes().into(), month.into(), from.micros().into(), to.micros().into()],
-        )?
-        .iter()
-        .map(|row| row.id(0, "signed_record.prescriber", PersonId::from_slice))
-        .collect()
-    }
-
-    /// Keeps a log as it is given out: once.
-    pub fn keep_log(
-        &mut self,
-        practice: PracticeId,
-        person: PersonId,
-        month: &str,
-        text: &str,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let id = [person.as_bytes().as_slice(), month.as_bytes()].concat();
-        let sealed = self.seal_json(practice, "monthly_log", &id, &text)?;
-        self.run(
-            sql!("INSERT INTO monthly_log (practice, prescriber, month, made, sealed) VALUES ($1, $2, $3, $4, $5)"),
-            &[
-                practice.as_bytes().into(),
-                person.as_bytes().into(),
-                month.into(),
-                now.micros().into(),
-                sealed.as_slice().into(),
-            ],
-        )
-        .map(drop)
-    }
-
-    /// The logs of somebody, newest first.
-    pub fn logs_of(&mut self, person: PersonId) -> Result<Vec<MonthlyLog>, Error> {
-        self.rows(
-            sql!("SELECT practice, month, seen FROM monthly_log WHERE prescriber = $1 ORDER BY month DESC, practice"),
-            &[person.as_bytes().into()],
-        )?
-        .iter()
-        .map(|row| {
-            Ok(MonthlyLog {
-                practice: row.id(0, "monthly_log.practice", PracticeId::from_slice)?,
-                month: row.text(1, "monthly_log.month")?.to_owned(),
-                seen: row.opt_int(2, "monthly_log.seen")?.map(Timestamp::from_micros),
-            })
-        })
-        .collect()
-    }
-
-    /// One log, byte for byte as it was given out.
-    pub fn log(
-        &mut self,
-        practice: PracticeId,
-        person: PersonId,
-        month: &str,
-    ) -> Result<Option<String>, Error> {
-        let row = self.row(
-            sql!("SELECT sealed FROM monthly_log WHERE practice = $1 AND prescriber = $2 AND month = $3"),
-            &[practice.as_bytes().into(), person.as_bytes().into(), month.into()],
-        )?;
-        let Some(row) = row else { return Ok(None) };
-        let id = [person.as_bytes().as_slice(), month.as_bytes()].concat();
-        self.open_json(practice, "monthly_log", &id, row.blob(0, "monthly_log.sealed")?).map(Some)
-    }
-
-    /// Notes that a practitioner has looked at the log of a month.
-    pub fn see_log(
-        &mut self,
-        person: PersonId,
-        practice: PracticeId,
-        month: &str,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        self.run(
-            sql!("UPDATE monthly_log SET seen = $4 WHERE prescriber = $1 AND practice = $2 AND month = $3 AND seen IS NULL"),
-            &[
-                person.as_bytes().into(),
-                practice.as_bytes().into(),
-                month.into(),
-                now.micros().into(),
-            ],
-        )
-        .map(drop)
-    }
-
-    /// The logs, made in a time, at which nobody has looked, and of which nobody was told: practice, whose, and of
-    /// which month. They count as told from now on.
-    pub fn logs_unseen(
-        &mut self,
-        (from, to): (Timestamp, Timestamp),
-        now: Timestamp,
-    ) -> Result<Vec<(PracticeId, PersonId, String)>, Error> {
-        let found = self
-            .rows(
-                sql!("SELECT practice, prescriber, month FROM monthly_log WHERE made > $1 AND made <= $2 AND seen IS NULL "
-                    "AND told IS NULL ORDER BY month, practice, prescriber LIMIT 1000"),
-                &[from.micros().into(), to.micros().into()],
-            )?
-            .iter()
-            .map(|row| {
-                Ok((
-                    row.id(0, "monthly_log.practice", PracticeId::from_slice)?,
-                    row.id(1, "monthly_log.prescriber", PersonId::from_slice)?,
-                    row.text(2, "monthly_log.month")?.to_owned(),
-                ))
-            })
-            .collect::<Result<Vec<_>, Error>>()?;
-        for (practice, person, month) in &found {
-            self.run_one(
-                sql!("UPDATE monthly_log SET told = $4 WHERE practice = $1 AND prescriber = $2 AND month = $3 AND told IS NULL"),
-                &[
-                    practice.as_bytes().into(),
-                    person.as_bytes().into(),
-                    month.as_str().into(),
-                    now.micros().into(),
-                ],
-            )?;
-        }
-        Ok(found)
-    }
-
     /// When a practice signed its first record that is still there.
     pub fn first_record(&mut self, practice: PracticeId) -> Result<Option<Timestamp>, Error> {
         let row = self.row(
@@ -362,96 +207,6 @@ impl Tx<'_> {
             &[practice.as_bytes().into()],
         )?;
         row.map(|row| Ok(Timestamp::from_micros(row.int(0, "signed_record.signed")?))).transpose()
-    }
-
-    /// Keeps whoever places a hold and whoever removes records of a practice apart until the commit: what was
-    /// answered as held stays.
-    pub fn lock_records(&mut self, practice: PracticeId) -> Result<(), Error> {
-        self.row(locking!("SELECT id FROM practice WHERE id = $1"), &[practice.as_bytes().into()])
-            .map(drop)
-    }
-
-    /// Places a hold.
-    pub fn place_hold(&mut self, it: &Hold) -> Result<(), Error> {
-        let sealed = self.seal_json(it.practice, "legal_hold", it.id.as_bytes(), &it.reason)?;
-        let (placed, by) = it.placed;
-        self.run(
-            sql!("INSERT INTO legal_hold (id, practice, person, sealed, placed, placed_by) VALUES ($1, $2, $3, $4, $5, $6)"),
-            &[
-                it.id.as_bytes().into(),
-                it.practice.as_bytes().into(),
-                it.person.as_ref().map(PersonId::as_bytes).into(),
-                sealed.as_slice().into(),
-                placed.micros().into(),
-                by.as_bytes().into(),
-            ],
-        )
-        .map(drop)
-    }
-
-    /// Lifts a hold. `false` where there is none such, or it was lifted before.
-    pub fn lift_hold(
-        &mut self,
-        practice: PracticeId,
-        id: HoldId,
-        by: PersonId,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<bool, Error> {
-        let place = [id.as_bytes().as_slice(), b"lifted"].concat();
-        let sealed = self.seal_json(practice, "legal_hold", &place, &reason)?;
-        let lifted = self.run(
-            sql!("UPDATE legal_hold SET lifted = $3, lifted_by = $4, lifted_sealed = $5 WHERE id = $1 AND practice = $2 "
-                "AND lifted IS NULL"),
-            &[
-                id.as_bytes().into(),
-                practice.as_bytes().into(),
-                now.micros().into(),
-                by.as_bytes().into(),
-                sealed.as_slice().into(),
-            ],
-        )?;
-        Ok(lifted == 1)
-    }
-
-    /// The holds of a practice, those in force first, the newest first.
-    pub fn holds(&mut self, practice: PracticeId) -> Result<Vec<Hold>, Error> {
-        let rows = self.rows(
-            sql!("SELECT id, person, sealed, placed, placed_by, lifted, lifted_by, lifted_sealed FROM legal_hold "
-                "WHERE practice = $1 ORDER BY CASE WHEN lifted IS NULL THEN 0 ELSE 1 END, placed DESC, id LIMIT 1000"),
-            &[practice.as_bytes().into()],
-        )?;
-        rows.iter()
-            .map(|row| {
-                let id = row.id(0, "legal_hold.id", HoldId::from_slice)?;
-                let sealed = row.blob(2, "legal_hold.sealed")?;
-                let reason = self.open_json(practice, "legal_hold", id.as_bytes(), sealed)?;
-                let by = |index, column| row.opt_id(index, column, PersonId::from_slice);
-                let lifted = match (
-                    row.opt_int(5, "legal_hold.lifted")?,
-                    by(6, "legal_hold.lifted_by")?,
-                    row.opt_blob(7, "legal_hold.lifted_sealed")?,
-                ) {
-                    (Some(at), Some(by), Some(sealed)) => {
-                        let place = [id.as_bytes().as_slice(), b"lifted"].concat();
-                        let why = self.open_json(practice, "legal_hold", &place, sealed)?;
-                        Some((Timestamp::from_micros(at), by, why))
-                    }
-                    _ => None,
-                };
-                Ok(Hold {
-                    id,
-                    practice,
-                    person: by(1, "legal_hold.person")?,
-                    reason,
-                    placed: (
-                        Timestamp::from_micros(row.int(3, "legal_hold.placed")?),
-                        row.id(4, "legal_hold.placed_by", PersonId::from_slice)?,
-                    ),
-                    lifted,
-                })
-            })
-            .collect()
     }
 
     /// The records of a practice that were signed before a time and that nothing holds, oldest first, and after
@@ -496,42 +251,5 @@ impl Tx<'_> {
             &[id.as_bytes().into()],
         )?;
         self.run_one(sql!("DELETE FROM prescription WHERE id = $1"), &[id.as_bytes().into()])
-    }
-
-    /// Removes the logs of a practice that are of a month before one and that nothing holds: whose, and which.
-    pub fn remove_logs(
-        &mut self,
-        practice: PracticeId,
-        month: &str,
-    ) -> Result<Vec<(PersonId, String)>, Error> {
-        let found = self
-            .rows(
-                sql!("SELECT l.prescriber, l.month FROM monthly_log l WHERE l.practice = $1 AND l.month < $2 "
-                    "AND NOT EXISTS (SELECT h.id FROM legal_hold h WHERE h.practice = l.practice AND h.lifted IS NULL "
-                    "AND (h.person IS NULL OR h.person = l.prescriber)) ORDER BY l.month, l.prescriber"),
-                &[practice.as_bytes().into(), month.into()],
-            )?
-            .iter()
-            .map(|row| {
-                Ok((
-                    row.id(0, "monthly_log.prescriber", PersonId::from_slice)?,
-                    row.text(1, "monthly_log.month")?.to_owned(),
-                ))
-            })
-            .collect::<Result<Vec<_>, Error>>()?;
-        for (person, of) in &found {
-            self.run_one(
-                sql!("DELETE FROM monthly_log WHERE practice = $1 AND prescriber = $2 AND month = $3 AND month < $4 "
-                    "AND NOT EXISTS (SELECT h.id FROM legal_hold h WHERE h.practice = monthly_log.practice AND h.lifted IS NULL "
-                    "AND (h.person IS NULL OR h.person = monthly_log.prescriber))"),
-                &[
-                    practice.as_bytes().into(),
-                    person.as_bytes().into(),
-                    of.as_str().into(),
-                    month.into(),
-                ],
-            )?;
-        }
-        Ok(found)
     }
 }

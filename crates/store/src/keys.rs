@@ -1,3 +1,5 @@
+//! Data keys of practices, and the sealing of values under them.
+
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock, PoisonError, RwLock},
@@ -5,6 +7,7 @@ use std::{
 
 use countersign_crypto::{DataKey, KeyProvider};
 use countersign_domain::{PracticeId, Timestamp};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Error, Tx, tx::sql, value::Columns};
 
@@ -25,6 +28,10 @@ impl Keys {
     pub(crate) fn new(provider: Arc<dyn KeyProvider>) -> Self {
         Self { provider, unassociated: OnceLock::new(), practices: RwLock::default() }
     }
+}
+
+fn place(table: &str, id: &[u8]) -> Vec<u8> {
+    [table.as_bytes(), b"|", id, b"|sealed"].concat()
 }
 
 impl Tx<'_> {
@@ -91,5 +98,32 @@ impl Tx<'_> {
         let mut practices = self.keys.practices.write().unwrap_or_else(PoisonError::into_inner);
         practices.insert(id, Arc::clone(&key));
         Ok(key)
+    }
+
+    /// Seals a value for its row under the key of a practice.
+    pub(crate) fn seal_json<T: Serialize>(
+        &mut self,
+        practice: PracticeId,
+        table: &'static str,
+        id: &[u8],
+        value: &T,
+    ) -> Result<Vec<u8>, Error> {
+        let plain = serde_json::to_vec(value).map_err(|_| Error::Corrupt { column: table })?;
+        let key = self.data_key(Some(practice))?;
+        key.seal(&place(table, id), &plain).map_err(|_| Error::Crypto)
+    }
+
+    /// Opens what [`Tx::seal_json`] has sealed.
+    pub(crate) fn open_json<T: DeserializeOwned>(
+        &mut self,
+        practice: PracticeId,
+        table: &'static str,
+        id: &[u8],
+        sealed: &[u8],
+    ) -> Result<T, Error> {
+        let corrupt = Error::Corrupt { column: table };
+        let key = self.data_key(Some(practice))?;
+        let Ok(plain) = key.open(&place(table, id), sealed) else { return Err(corrupt) };
+        serde_json::from_slice(plain.expose()).map_err(|_| corrupt)
     }
 }

@@ -7,9 +7,11 @@
 //! nothing but its `Tx`.
 
 mod api;
+mod api_keys;
 mod archive;
 mod audit;
 mod certification;
+mod ehr;
 mod enrol;
 mod error;
 mod fobs;
@@ -23,6 +25,7 @@ mod people;
 mod postgres;
 mod practice;
 mod prescription;
+mod purge;
 mod queue;
 mod session;
 mod smart;
@@ -38,9 +41,11 @@ use countersign_domain::Timestamp;
 use tokio::sync::oneshot;
 
 pub use api::{Access, ApiClient, SigningRequest};
+pub use api_keys::ApiKey;
 pub use archive::{Archived, Hold, MonthlyLog, SignedRecord};
 pub use audit::{AuditRow, Link};
 pub use certification::{NoncomplianceNotice, Report};
+pub use ehr::{EhrRow, Identity, Staff};
 pub use enrol::{
     CasePurpose, CaseRow, CaseState, EvidenceRow, InvitationRow, Invited, Profile, ProofingTry,
     SentCode,
@@ -51,7 +56,7 @@ pub use lane::Lane;
 pub use migrate::{SCHEMA_VERSION, SchemaState};
 pub use outbox::{Deadline, Message, MessageBody, Nearing};
 pub use pairing::{Pairing, PairingState};
-pub use people::{ApiKey, EhrRow, Identity, Person, Staff};
+pub use people::Person;
 pub use practice::{
     Authority, CodeRow, Listed, Member, Paper, PermissionRow, Practice, RequestBody, RequestRow,
     RequestStage, marks_of,

@@ -1,13 +1,19 @@
-//! Prescriptions, the signed records of them, and the keys that sign.
+//! Prescriptions as rows. The submodules hold their way to pharmacies, and the keys that sign.
+
+mod signing_keys;
+mod transmissions;
 
 use std::collections::BTreeMap;
 
-use countersign_crypto::{SigningKey, VerifyingKey, sha256};
+use countersign_crypto::sha256;
 use countersign_domain::{
     PersonId, PracticeId, PrescriptionId, Schedule, Timestamp,
     prescription::{Content, Patient, Pharmacy, Prescription, Series, State, Supervisor},
 };
 use serde::{Deserialize, Serialize};
+
+pub use signing_keys::PublicKey;
+pub use transmissions::Transmission;
 
 use crate::{
     Error, Tx,
@@ -30,17 +36,6 @@ pub struct PrescriptionRow {
     pub changed: Timestamp,
     /// Name of whoever wrote it last; empty where that was not kept.
     pub by: String,
-}
-
-/// A key whose signatures can be verified.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicKey {
-    /// What names it in a record.
-    pub key_id: String,
-    /// The point: 65 bytes, uncompressed.
-    pub point: Vec<u8>,
-    /// Since when it signs no more.
-    pub retired: Option<Timestamp>,
 }
 
 /// The content as it lies sealed: texts, so that a later version reads an older row.
@@ -152,40 +147,6 @@ fn patient_hash(practice: PracticeId, patient: &str) -> [u8; 32] {
     sha256(&[practice.as_bytes().as_slice(), b"|patient|", patient.as_bytes()].concat())
 }
 
-fn key_place(key_id: &str) -> Vec<u8> {
-    [b"signing_key|".as_slice(), key_id.as_bytes(), b"|sealed"].concat()
-}
-
-/// The way of a signed prescription to its pharmacy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transmission {
-    /// Which.
-    pub prescription: PrescriptionId,
-    /// Of which practice.
-    pub practice: PracticeId,
-    /// When it was put on its way.
-    pub begun: Timestamp,
-    /// When it is tried next.
-    pub next_try: Timestamp,
-    /// How often it was tried.
-    pub tries: i64,
-    /// When that ended.
-    pub done: Option<Timestamp>,
-    /// How it ended, or why the last try failed.
-    pub outcome: String,
-    /// Its practitioner was told that it takes long.
-    pub told: bool,
-}
-
-macro_rules! transmission_query {
-    ($tail:literal) => {
-        transmission_query!(sql, $tail)
-    };
-    ($kind:ident, $tail:literal) => {
-        $kind!("SELECT prescription, practice, begun, next_try, tries, done, sealed, told FROM transmission " $tail)
-    };
-}
-
 macro_rules! prescription_query {
     ($kind:ident, $tail:literal) => {
         $kind!("SELECT id, practice, prescriber, state, state_at, sealed, created, changed FROM prescription " $tail)
@@ -243,128 +204,6 @@ impl Tx<'_> {
                 row.it.state.code().into(),
                 row.it.state.since().map(Timestamp::micros).into(),
                 row.changed.micros().into(),
-            ],
-        )
-    }
-
-    /// Puts one on its way, or back on it.
-    pub fn transmit(
-        &mut self,
-        practice: PracticeId,
-        id: PrescriptionId,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let sealed = self.seal_json(practice, "transmission", id.as_bytes(), &"")?;
-        self.run(
-            sql!("INSERT INTO transmission (prescription, practice, begun, next_try, tries, sealed, told) "
-                "VALUES ($1, $2, $3, $3, 0, $4, 0) ON CONFLICT (prescription) DO UPDATE SET begun = $3, next_try = $3, "
-                "tries = 0, sealed = $4, done = NULL, told = 0"),
-            &[
-                id.as_bytes().into(),
-                practice.as_bytes().into(),
-                now.micros().into(),
-                sealed.as_slice().into(),
-            ],
-        )
-        .map(drop)
-    }
-
-    fn way(&mut self, row: &Row) -> Result<Transmission, Error> {
-        let time = |index, column| -> Result<_, Error> {
-            Ok(Timestamp::from_micros(row.int(index, column)?))
-        };
-        let prescription = row.id(0, "transmission.prescription", PrescriptionId::from_slice)?;
-        let practice = row.id(1, "transmission.practice", PracticeId::from_slice)?;
-        // What a gateway says may name the patient.
-        let sealed = row.blob(6, "transmission.sealed")?;
-        Ok(Transmission {
-            prescription,
-            practice,
-            begun: time(2, "transmission.begun")?,
-            next_try: time(3, "transmission.next_try")?,
-            tries: row.int(4, "transmission.tries")?,
-            done: row.opt_int(5, "transmission.done")?.map(Timestamp::from_micros),
-            outcome: self.open_json(practice, "transmission", prescription.as_bytes(), sealed)?,
-            told: row.int(7, "transmission.told")? != 0,
-        })
-    }
-
-    /// Whether something is to be sent now, or was put on its way before `slow_before` and nobody was told.
-    pub fn transmissions_due(
-        &mut self,
-        now: Timestamp,
-        slow_before: Timestamp,
-    ) -> Result<bool, Error> {
-        let row = self.row(
-            sql!("SELECT prescription FROM transmission WHERE done IS NULL AND (next_try <= $1 OR (told = 0 AND begun <= $2)) LIMIT 1"),
-            &[now.micros().into(), slow_before.micros().into()],
-        )?;
-        Ok(row.is_some())
-    }
-
-    /// What was put on its way before a time, has not arrived, and nobody was told of.
-    pub fn slow_transmissions(&mut self, before: Timestamp) -> Result<Vec<Transmission>, Error> {
-        let sql = transmission_query!(
-            locking,
-            "WHERE done IS NULL AND told = 0 AND begun <= $1 ORDER BY begun, prescription LIMIT 100"
-        );
-        let rows = self.rows(sql, &[before.micros().into()])?;
-        rows.iter().map(|row| self.way(row)).collect()
-    }
-
-    /// Takes what is to be sent now: nobody else takes it before `again`.
-    pub fn take_transmissions(
-        &mut self,
-        now: Timestamp,
-        again: Timestamp,
-        most: i64,
-    ) -> Result<Vec<Transmission>, Error> {
-        let rows = self.rows(
-            transmission_query!(
-                "WHERE done IS NULL AND next_try <= $1 ORDER BY next_try, prescription LIMIT $2"
-            ),
-            &[now.micros().into(), most.into()],
-        )?;
-        let mut taken = Vec::new();
-        for row in &rows {
-            let mut it = self.way(row)?;
-            let mine = self.run(
-                sql!("UPDATE transmission SET next_try = $3, tries = tries + 1 WHERE prescription = $1 AND next_try = $2 "
-                    "AND done IS NULL"),
-                &[
-                    it.prescription.as_bytes().into(),
-                    it.next_try.micros().into(),
-                    again.micros().into(),
-                ],
-            )?;
-            if mine == 1 {
-                it.tries += 1;
-                it.next_try = again;
-                taken.push(it);
-            }
-        }
-        Ok(taken)
-    }
-
-    /// How far the way of one is; nobody else may change it until the commit.
-    pub fn transmission(&mut self, id: PrescriptionId) -> Result<Option<Transmission>, Error> {
-        let sql = transmission_query!(locking, "WHERE prescription = $1");
-        let row = self.row(sql, &[id.as_bytes().into()])?;
-        row.as_ref().map(|row| self.way(row)).transpose()
-    }
-
-    /// Notes how a try ended.
-    pub fn save_transmission(&mut self, it: &Transmission) -> Result<(), Error> {
-        let id = it.prescription;
-        let sealed = self.seal_json(it.practice, "transmission", id.as_bytes(), &it.outcome)?;
-        self.run_one(
-            sql!("UPDATE transmission SET next_try = $2, sealed = $3, done = $4, told = $5 WHERE prescription = $1"),
-            &[
-                it.prescription.as_bytes().into(),
-                it.next_try.micros().into(),
-                sealed.as_slice().into(),
-                it.done.map(Timestamp::micros).into(),
-                i64::from(it.told).into(),
             ],
         )
     }
@@ -427,78 +266,5 @@ impl Tx<'_> {
             "WHERE practice = $1 AND patient_hash = $2 ORDER BY created DESC, id DESC LIMIT $3"
         );
         self.prescription_rows(sql, &[practice.as_bytes().into(), (&hash).into(), most.into()])
-    }
-
-    /// The key with which a practice signs now; made where there is none.
-    pub fn signing_key(
-        &mut self,
-        practice: PracticeId,
-        now: Timestamp,
-    ) -> Result<(String, SigningKey), Error> {
-        let row = self.row(
-            sql!("SELECT key_id, sealed FROM signing_key WHERE practice = $1 AND retired IS NULL "
-                "ORDER BY created DESC, key_id LIMIT 1"),
-            &[practice.as_bytes().into()],
-        )?;
-        let Some(row) = row else { return self.new_signing_key(practice, now) };
-        let key_id = row.text(0, "signing_key.key_id")?.to_owned();
-        let corrupt = Error::Corrupt { column: "signing_key.sealed" };
-        let data_key = self.data_key(Some(practice))?;
-        let Ok(plain) = data_key.open(&key_place(&key_id), row.blob(1, "signing_key.sealed")?)
-        else {
-            return Err(corrupt);
-        };
-        let key = SigningKey::from_pkcs8(&plain).map_err(|_| corrupt)?;
-        Ok((key_id, key))
-    }
-
-    /// Makes another key, with which a practice signs from now on. What older ones signed stays verifiable.
-    pub fn new_signing_key(
-        &mut self,
-        practice: PracticeId,
-        now: Timestamp,
-    ) -> Result<(String, SigningKey), Error> {
-        let (key, document) = SigningKey::generate().map_err(|_| Error::Crypto)?;
-        let point = key.verifying_key().point().to_vec();
-        let key_id: String =
-            sha256(&point).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let data_key = self.data_key(Some(practice))?;
-        let sealed =
-            data_key.seal(&key_place(&key_id), document.expose()).map_err(|_| Error::Crypto)?;
-        self.run(
-            sql!("UPDATE signing_key SET retired = $2 WHERE practice = $1 AND retired IS NULL"),
-            &[practice.as_bytes().into(), now.micros().into()],
-        )?;
-        self.run(
-            sql!("INSERT INTO signing_key (key_id, practice, public, sealed, created) VALUES ($1, $2, $3, $4, $5)"),
-            &[
-                key_id.as_str().into(),
-                practice.as_bytes().into(),
-                point.as_slice().into(),
-                sealed.as_slice().into(),
-                now.micros().into(),
-            ],
-        )?;
-        Ok((key_id, key))
-    }
-
-    /// Every key that ever signed, oldest first: for whoever verifies.
-    pub fn public_keys(&mut self) -> Result<Vec<PublicKey>, Error> {
-        self.rows(
-            sql!("SELECT key_id, public, retired FROM signing_key ORDER BY created, key_id"),
-            &[],
-        )?
-        .iter()
-        .map(|row| {
-            let point = row.blob(1, "signing_key.public")?.to_vec();
-            VerifyingKey::from_point(&point)
-                .map_err(|_| Error::Corrupt { column: "signing_key.public" })?;
-            Ok(PublicKey {
-                key_id: row.text(0, "signing_key.key_id")?.to_owned(),
-                point,
-                retired: row.opt_int(2, "signing_key.retired")?.map(Timestamp::from_micros),
-            })
-        })
-        .collect()
     }
 }

@@ -1,18 +1,21 @@
-use std::collections::HashMap;
+//! Tokens as rows, their seeds sealed. The submodules hold what passcode checks read and write.
 
-use countersign_crypto::{SecretBytes, random_array, sha256};
+mod checked;
+mod owned;
+
+use countersign_crypto::SecretBytes;
 use countersign_domain::{
-    AttemptCounter, CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, Event,
-    EventId, Failures, Manufacturer, ModelCode, PasscodeFailures, PersonId, PracticeId,
-    SigningModels, Timestamp, Token, TokenId, TokenName, TokenState,
+    CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, EventId, Failures,
+    Manufacturer, ModelCode, PersonId, PracticeId, Timestamp, Token, TokenId, TokenName,
+    TokenState,
     otp::{Drift, OtpParams, Step, TokenSeed},
 };
 
+pub use owned::OwnedTokens;
+
 use crate::{
-    Error, Link, Tx,
-    audit::EventColumns,
-    people::passcode_failures,
-    tx::{Sql, locking, sql},
+    Error, Tx,
+    tx::{Sql, sql},
     value::{Columns, P, RawRow},
 };
 
@@ -26,9 +29,6 @@ pub struct TokenRow {
     /// Its newest event among those of the hot path.
     pub(crate) last_event: Option<EventId>,
 }
-
-/// Tokens that somebody has, by credential ID, each with its owner's failure counter.
-pub type OwnedTokens = HashMap<CredentialId, (TokenRow, PasscodeFailures)>;
 
 /// The step that a row held when it was read: a write holds only while it still does.
 #[derive(Debug, Clone, Copy)]
@@ -60,103 +60,7 @@ macro_rules! token_query {
     };
 }
 
-/// Tokens with what a check needs of their owners and models, in one journey: the columns of
-/// [`Parts::of`], then the owner's counter, then whether the model may sign.
-macro_rules! owned_query {
-    ($tail:literal) => {
-        concat!(
-            "SELECT t.id, t.practice, t.prescriber, t.credential, t.manufacturer, t.name, t.algorithm, ",
-            "t.digits, t.period, t.seed_sealed, t.state, t.state_reason, t.state_at, t.last_step, ",
-            "t.drift_base, t.drift, t.failures, t.blocked_until, t.created, t.added, t.last_used, ",
-            "t.last_event, t.device_class, t.device_evidence, t.browser_hash, t.model, t.seed_left, ",
-            "t.activated, t.sign_until, CAST(0 AS BIGINT), p.failures, p.blocked_until, ",
-            "p.wrong_in_a_day, p.wrong_began, m.allowed FROM prescriber p ",
-            "JOIN token t ON t.prescriber = p.id LEFT JOIN token_model m ON m.code = t.model ",
-            $tail
-        )
-    };
-}
-
-/// Prescriber before token and in one order everywhere: rows are locked in the order of FROM, and two
-/// transactions must not wait for each other.
-const OWNED: Sql = Sql {
-    sqlite: "",
-    postgres: owned_query!("WHERE t.credential = ANY($1) ORDER BY p.id, t.id FOR UPDATE OF p, t"),
-};
-
-/// Some owned token. Not locked: its owner must not wait for a stranger's guess.
-const SOME_OWNED: Sql = Sql { sqlite: "", postgres: owned_query!("LIMIT 1") };
-
-/// On `SQLite` from the index alone. It is named: the planner takes a unique index for the better one.
-const FAILURES: Sql = Sql {
-    sqlite: "SELECT failures, blocked_until, wrong_in_a_day, wrong_began FROM prescriber INDEXED BY prescriber_counter WHERE id = $1",
-    postgres: "",
-};
-
-const SAVE_CHECKED: &str = "UPDATE token AS t SET state = v.state, state_reason = v.reason, state_at = v.at, \
-    last_step = v.step, drift_base = v.base, drift = v.drift, failures = v.failures, \
-    blocked_until = v.blocked, last_used = v.used, last_event = v.newest FROM unnest($1::BYTEA[], $2::TEXT[], \
-    $3::TEXT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[], $9::BIGINT[], \
-    $10::BIGINT[], $11::BIGINT[], $12::BYTEA[]) \
-    AS v (id, state, reason, at, step, base, drift, failures, blocked, used, read, newest) \
-    WHERE t.id = v.id AND t.last_step = v.read";
-
-/// Many rows as columns, for a statement on all of them.
-struct TokenColumns<'a> {
-    ids: Vec<&'a [u8]>,
-    states: Vec<&'a str>,
-    reasons: Vec<Option<&'a str>>,
-    ats: Vec<i64>,
-    steps: Vec<i64>,
-    bases: Vec<i64>,
-    drifts: Vec<i64>,
-    failures: Vec<i64>,
-    blocked: Vec<Option<i64>>,
-    used: Vec<Option<i64>>,
-    read: Vec<i64>,
-    newest: Vec<Option<&'a [u8]>>,
-}
-
-impl<'a> TokenColumns<'a> {
-    fn of(rows: &[&'a TokenRow]) -> Self {
-        let micros = Timestamp::micros;
-        let states: Vec<_> = rows.iter().map(|r| state_columns(&r.token)).collect();
-        Self {
-            ids: rows.iter().map(|r| r.token.id.as_bytes().as_slice()).collect(),
-            states: states.iter().map(|c| c.0).collect(),
-            reasons: states.iter().map(|c| c.1).collect(),
-            ats: states.iter().map(|c| c.2).collect(),
-            steps: rows.iter().map(|r| step_number(&r.token)).collect(),
-            bases: rows.iter().map(|r| r.token.drift.base()).collect(),
-            drifts: rows.iter().map(|r| r.token.drift.current()).collect(),
-            failures: rows.iter().map(|r| i64::from(r.token.failures.count)).collect(),
-            blocked: rows.iter().map(|r| r.token.failures.blocked_until.map(micros)).collect(),
-            used: rows.iter().map(|r| r.token.last_used.map(micros)).collect(),
-            read: rows.iter().map(|r| r.mark.step).collect(),
-            newest: rows
-                .iter()
-                .map(|r| r.last_event.as_ref().map(|id| id.as_bytes().as_slice()))
-                .collect(),
-        }
-    }
-
-    fn params(&self) -> [P<'_>; 12] {
-        [
-            P::Blobs(&self.ids),
-            P::Texts(&self.states),
-            P::OptTexts(&self.reasons),
-            P::Ints(&self.ats),
-            P::Ints(&self.steps),
-            P::Ints(&self.bases),
-            P::Ints(&self.drifts),
-            P::Ints(&self.failures),
-            P::OptInts(&self.blocked),
-            P::OptInts(&self.used),
-            P::Ints(&self.read),
-            P::OptBlobs(&self.newest),
-        ]
-    }
-}
+use token_query;
 
 /// What a row holds for "no step was ever accepted".
 const NO_STEP: i64 = -1;
@@ -385,125 +289,6 @@ impl Tx<'_> {
         Ok(self.tokens(sql, &[credential.as_str().into()])?.pop())
     }
 
-    /// The tokens with these credential IDs that somebody has, each with its owner's failure counter,
-    /// which nobody else may change until the commit; and which of their models may sign.
-    pub fn owned_tokens(
-        &mut self,
-        credentials: &[&CredentialId],
-    ) -> Result<(OwnedTokens, SigningModels), Error> {
-        if self.is_postgres() {
-            let texts: Vec<&str> = credentials.iter().map(|c| c.as_str()).collect();
-            return self.owned(OWNED, &[P::Texts(&texts)]);
-        }
-        let mut found = HashMap::with_capacity(credentials.len());
-        // Two plain look-ups each, and no join; a pass for each table.
-        let wanted: Vec<_> = credentials.iter().map(|id| [id.as_str().into()]).collect();
-        let mut rows = Vec::with_capacity(credentials.len());
-        self.each_of(token_query!("WHERE credential = ?1"), &wanted, &mut |row| {
-            rows.push(Parts::of(row)?);
-            Ok(())
-        })?;
-        rows.retain(|parts| parts.prescriber.is_some());
-        let wanted: Vec<_> = rows
-            .iter()
-            .filter_map(|parts| parts.prescriber.as_ref())
-            .map(|id| [id.as_bytes().into()])
-            .collect();
-        let mut counters = Vec::with_capacity(rows.len());
-        self.each_of(FAILURES.sqlite, &wanted, &mut |row| {
-            counters.push(passcode_failures(row, 0)?);
-            Ok(())
-        })?;
-        if counters.len() != rows.len() {
-            return Err(Error::Corrupt { column: "token.prescriber" });
-        }
-        for (parts, counter) in rows.into_iter().zip(counters) {
-            let token = self.open_token(parts)?;
-            found.insert(token.token.credential.clone(), (token, counter));
-        }
-        Ok((found, self.signing_models()?))
-    }
-
-    /// Reads an [`owned_query`], on PostgreSQL.
-    fn owned(&mut self, sql: Sql, params: &[P<'_>]) -> Result<(OwnedTokens, SigningModels), Error> {
-        let mut rows = Vec::new();
-        self.each(sql, params, &mut |row| {
-            let failures = passcode_failures(row, 30)?;
-            let signs = row.opt_int(34, "token_model.allowed")?.is_some_and(|a| a != 0);
-            rows.push((Parts::of(row)?, failures, signs));
-            Ok(())
-        })?;
-        let models = rows.iter().filter(|(_, _, signs)| *signs);
-        let models = models.map(|(parts, ..)| parts.model.clone()).collect();
-        let mut found = HashMap::with_capacity(rows.len());
-        for (parts, failures, _) in rows {
-            let token = self.open_token(parts)?;
-            found.insert(token.token.credential.clone(), (token, failures));
-        }
-        Ok((found, models))
-    }
-
-    /// Locks the owner of a token, if somebody has it: prescriber before token, as everyone locks.
-    pub fn lock_owner(&mut self, credential: &CredentialId) -> Result<(), Error> {
-        let sql = locking!(
-            "SELECT p.id FROM prescriber p WHERE p.id = (SELECT t.prescriber FROM token t WHERE t.credential = $1)"
-        );
-        self.row(sql, &[credential.as_str().into()]).map(drop)
-    }
-
-    /// Some token that somebody has, read and opened like any other: what looking up an unknown ID
-    /// spends, so that time does not say that it is unknown. On `SQLite` another one each time, since
-    /// a page that was just read costs less.
-    pub fn some_owned_token(&mut self) -> Result<Option<(TokenRow, PasscodeFailures)>, Error> {
-        const FIRST: Sql =
-            Sql { sqlite: token_query!("WHERE prescriber IS NOT NULL LIMIT 1"), postgres: "" };
-        const ANY: Sql = Sql {
-            sqlite: token_query!(
-                "WHERE rowid >= (SELECT ?1 % (most + 1) FROM (SELECT MAX(rowid) AS most FROM token)) \
-                 AND prescriber IS NOT NULL LIMIT 1"
-            ),
-            postgres: "",
-        };
-        if self.is_postgres() {
-            return Ok(self.owned(SOME_OWNED, &[])?.0.into_values().next());
-        }
-        let place = i64::from(u32::from_be_bytes(random_array(self.rng())?));
-        let mut found = self.tokens(ANY, &[place.into()])?;
-        if found.is_empty() {
-            found = self.tokens(FIRST, &[])?;
-        }
-        let Some(row) = found.pop() else { return Ok(None) };
-        let Some(prescriber) = row.token.prescriber else { return Ok(None) };
-        let mut counter = PasscodeFailures::NONE;
-        self.each(FAILURES, &[prescriber.as_bytes().into()], &mut |row| {
-            counter = passcode_failures(row, 0)?;
-            Ok(())
-        })?;
-        Ok(Some((row, counter)))
-    }
-
-    /// Whether to write a row as it is costs what a change of it costs. `SQLite` writes no page whose
-    /// bytes stay as they are.
-    pub const fn writes_unchanged_rows(&self) -> bool {
-        self.is_postgres()
-    }
-
-    /// Writes what a failure writes besides its event, to rows that say nothing: two pages on
-    /// `SQLite` (it writes no page whose bytes stay as they are); on `PostgreSQL` one row, since the
-    /// statement for the tokens of the group is sent in any case.
-    pub fn write_like_a_failure(&mut self, now: Timestamp) -> Result<(), Error> {
-        if !self.is_postgres() {
-            self.run_one(
-                sql!("INSERT INTO decoy (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = excluded.at"),
-                &[now.micros().into()],
-            )?;
-        }
-        // Of several, so that many who ask at once don't wait for each other.
-        let [number] = random_array(self.rng())?;
-        let name = [b"decoy of an owner ".as_slice(), &[number & 63]].concat();
-        self.save_attempts(&sha256(&name), &AttemptCounter::NONE, now)
-    }
-
     /// All tokens ever bound to a prescriber, oldest first. Lock the prescriber before changing any.
     pub fn tokens_of(&mut self, prescriber: PersonId) -> Result<Vec<TokenRow>, Error> {
         let sql = Sql {
@@ -537,54 +322,6 @@ impl Tx<'_> {
                 token.last_used.map(Timestamp::micros).into(),
                 mark.step.into(),
             ],
-        )
-    }
-
-    /// Writes what a group of passcode checks has decided: the tokens, each with its newest event, and
-    /// the events in their places. Names are not written: no check changes one.
-    pub fn record_checks(
-        &mut self,
-        rows: &[&TokenRow],
-        events: &[(Event, Link)],
-    ) -> Result<(), Error> {
-        if !self.is_postgres() {
-            self.save_checked_each(rows)?;
-            return self.append_all(events);
-        }
-        let (tokens, events) = (TokenColumns::of(rows), EventColumns::of(events));
-        let (saved, _) = self
-            .run_both((SAVE_CHECKED, &tokens.params()), (EventColumns::INSERT, &events.params()))?;
-        if saved == rows.len() as u64 { Ok(()) } else { Err(Error::Retry) }
-    }
-
-    fn save_checked_each(&mut self, rows: &[&TokenRow]) -> Result<(), Error> {
-        let sets: Vec<[P<'_>; 12]> = rows
-            .iter()
-            .map(|row| {
-                let token = &row.token;
-                let (state, reason, at) = state_columns(token);
-                [
-                    row.mark.row.into(),
-                    state.into(),
-                    reason.into(),
-                    at.into(),
-                    step_number(token).into(),
-                    token.drift.base().into(),
-                    token.drift.current().into(),
-                    i64::from(token.failures.count).into(),
-                    token.failures.blocked_until.map(Timestamp::micros).into(),
-                    token.last_used.map(Timestamp::micros).into(),
-                    row.last_event.as_ref().map(|id| id.as_bytes()).into(),
-                    row.mark.step.into(),
-                ]
-            })
-            .collect();
-        // The row was read in this transaction, so its number is still its own.
-        self.run_each(
-            "UPDATE token SET state = ?2, state_reason = ?3, state_at = ?4, last_step = ?5, drift_base = ?6, \
-             drift = ?7, failures = ?8, blocked_until = ?9, last_used = ?10, last_event = ?11 \
-             WHERE rowid = ?1 AND last_step = ?12",
-            &sets,
         )
     }
 
@@ -636,5 +373,19 @@ impl Tx<'_> {
         self.row(sql!("SELECT COUNT(*) FROM token WHERE prescriber IS NULL AND id NOT IN (SELECT token FROM fob)"), &[])?
             .ok_or(Error::Corrupt { column: "token" })?
             .int(0, "token")
+    }
+
+    /// Notes that a token is activated for signing.
+    pub fn activate_token(
+        &mut self,
+        token: countersign_domain::TokenId,
+        person: PersonId,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.run_one(
+            sql!("UPDATE token SET activated = $3 WHERE id = $1 AND prescriber = $2 AND activated IS NULL"),
+            &[token.as_bytes().into(), person.as_bytes().into(), now.micros().into()],
+        )?;
+        self.refresh_signing(person)
     }
 }

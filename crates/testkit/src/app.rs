@@ -1,86 +1,37 @@
+//! The application of a test: a made-up practice, and what a test does with it.
+
 use std::{
-    fs,
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
     sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
-use axum::{Router, body::Body};
-use countersign_app::{
-    App, Build, Clock, Options, Support,
-    outbound::{Call, Fault, Outbound, Outgoing, Parcel, Sending},
-};
-use countersign_crypto::{HmacAlgorithm, HmacKey, LocalMasterKey, SecretBytes, SigningKey, sha256};
+use axum::Router;
+use countersign_app::{App, Clock, Options, outbound::Outbound};
+use countersign_crypto::{SigningKey, sha256};
 use countersign_domain::{
-    CredentialId, DeaNumber, Device, EhrId, Failures, FipsCertificate, Manufacturer, ModelCode,
-    Npi, PassphraseHash, PersonId, Policy, PracticeId, Role, SessionRowId, Timestamp, Token,
-    TokenId, TokenKind, TokenModel, TokenState,
-    certification::{BuildId, Version},
-    controlled::Table,
-    luhn_check_digit,
-    otp::{Drift, OtpParams, TokenSeed},
-    retention::Retention,
+    CredentialId, EhrId, Failures, PracticeId, Role, SessionRowId, Timestamp, Token, TokenId,
 };
-use countersign_protocol::{
-    launch::{LaunchClaims, LaunchPatient, sign_launch},
-    oidc::{self, Client, Secret},
-    webhook_signature::signature,
-};
-use countersign_server::{Limits, notice_text, router};
-use countersign_standins::{
-    ehr::{self, Ehr, EhrUser, Smart, SmartClient},
-    pharmacy::{self, Pharmacy},
-    proofer::{self, ASSURANCE, MadeUp, Proofer},
-};
-use countersign_store::{Database, Identity, Message, Profile, Session, Stage, Store, Tx};
-use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
-use http::Request;
-use tower::ServiceExt as _;
+use countersign_protocol::launch::{LaunchClaims, LaunchPatient, sign_launch};
+use countersign_server::{Limits, router};
+use countersign_standins::proofer;
+use countersign_store::{Identity, Message, Profile, Session, Stage, Store};
+use data_encoding::BASE64URL_NOPAD;
 
 use crate::{
-    Api, Backend, Browser, FrozenClock, Phone, Reply, SeededRng, TestDatabase, browser::ORIGIN,
+    Api, Backend, Browser, EHR_ORIGIN, FrozenClock, GatewayMood, Person, Phone, Reply, SeededRng,
+    TestDatabase,
+    browser::ORIGIN,
+    models::{allow_models, set_model},
+    options::options,
+    outbound::InProcess,
+    people::make_person,
     seeded_rng,
+    standins::{EHR_SECRET, pharmacy_of, proofer, stand_in_ehr},
+    store::open,
 };
 
-/// The passphrase of everyone here.
-pub const PASSPHRASE: &str = "violet kettle under seven moons";
-/// What is kept of it, worked out once by another implementation (Python's hashlib): a test of
-/// `hash_is_that_of_the_passphrase` below holds it to ours.
-const HASH: &str = "$pbkdf2-sha512$i=210000$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8$El4iisxIq0KZ55M22AbXxDjC/jsmTtMLysDm1zVK8WFhSIdtqiUyotNjz5jtvgLqom0wQpqrLwBl5AjaoIYkbw";
 /// Longer than any request here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
-const MASTER_KEY: [u8; 32] = [7; 32];
-
-/// The NPI with this number, counted upward from 1000000000, with its check digit.
-pub fn npi(number: u32) -> Npi {
-    let digits = format!("1{number:08}");
-    let all = [8, 0, 8, 4, 0].into_iter().chain(digits.bytes().map(|byte| byte - b'0'));
-    let check = luhn_check_digit(all.collect::<Vec<u8>>().into_iter());
-    format!("{digits}{check}").parse().unwrap()
-}
-
-/// The DEA number with this number, with its check digit.
-pub fn dea(number: u32) -> DeaNumber {
-    let digits = format!("{number:06}");
-    let at = |place: usize| u32::from(digits.as_bytes()[place] - b'0');
-    let check = (at(0) + at(2) + at(4) + 2 * (at(1) + at(3) + at(5))) % 10;
-    format!("BM{digits}{check}").parse().unwrap()
-}
-
-/// A prescriber with one active token in hand. The passphrase is [`PASSPHRASE`].
-#[derive(Debug, Clone)]
-pub struct Person {
-    /// Identifier.
-    pub id: PersonId,
-    /// National Provider Identifier.
-    pub npi: Npi,
-    /// The token.
-    pub phone: Phone,
-    /// Identifier of the token.
-    pub token: TokenId,
-}
 
 /// A practice with a prescriber, a nurse and an EHR; nobody is signed in. Time stands still.
 pub struct TestApp {
@@ -115,261 +66,6 @@ pub struct TestApp {
     limits: Arc<Limits>,
     options: Options,
     people: u32,
-}
-
-/// The version of the program that tests run, as far as certification goes.
-const VERSION: Version = Version::new(0, 1, 0);
-
-fn options() -> Options {
-    Options {
-        public_url: ORIGIN.to_owned(),
-        policy: Policy::STANDARD,
-        iterations: 210_000,
-        manufacturers: vec![Manufacturer::Countersign, Manufacturer::Symantec],
-        symantec_prefix: "SYMC".to_owned(),
-        support: Support {
-            name: "Lakeside Clinic support desk".to_owned(),
-            phone: Some("+1 555 0100".to_owned()),
-            email: Some("support@lakeside.example".to_owned()),
-        },
-        demonstration: true,
-        vip: None,
-        time_server: false,
-        build: Build::Unlisted,
-        version: VERSION,
-        build_id: BuildId::unlisted(VERSION),
-        drugs: Arc::new(Table::built_in()),
-        states: Arc::default(),
-        gateway: true,
-        pharmacies: vec!["9999991 Corner Pharmacy, 3 Oak Street".parse().unwrap()],
-        retention: Retention::default(),
-        notice_text,
-        providers: vec![(
-            "Test provider".to_owned(),
-            Client {
-                issuer: ISSUER.to_owned(),
-                id: "countersign".to_owned(),
-                secret: Secret("test secret".to_owned()),
-                acr_values: ASSURANCE.to_owned(),
-            },
-        )],
-    }
-}
-
-/// The proofing provider of the tests.
-pub const ISSUER: &str = "http://127.0.0.1:9";
-
-/// Its people: the fixture's prescriber as the tests invite her, the same with another middle name and
-/// address, and somebody else.
-fn proofer(clock: &Arc<FrozenClock>) -> Proofer {
-    let clock = Arc::clone(clock);
-    let grace = MadeUp {
-        subject: "same".to_owned(),
-        given: "Grace".to_owned(),
-        family: "Lindholm".to_owned(),
-        born: "1979-02-03".to_owned(),
-        npi: npi(9_000).as_text(),
-        ..MadeUp::default()
-    };
-    let near = MadeUp { subject: "near".to_owned(), middle: "Birgit".to_owned(), ..grace.clone() };
-    let other = MadeUp {
-        subject: "other".to_owned(),
-        given: "Henry".to_owned(),
-        family: "Stone".to_owned(),
-        born: "1960-01-01".to_owned(),
-        npi: npi(9_001).as_text(),
-        ..MadeUp::default()
-    };
-    Proofer {
-        issuer: ISSUER.to_owned(),
-        client: ("countersign".to_owned(), "test secret".to_owned()),
-        redirect_uri: format!("{ORIGIN}/proofing/return"),
-        signing_key: SigningKey::generate().unwrap().0,
-        people: vec![grace, near, other],
-        clock: Arc::new(move || clock.now()),
-    }
-}
-
-/// How the gateway of the tests answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum GatewayMood {
-    /// As the made-up pharmacy does.
-    #[default]
-    Up,
-    /// It is not there.
-    Down,
-    /// It takes what comes, and its answer is lost.
-    Mute,
-    /// It rejects what comes, for this reason.
-    Rejecting(&'static str),
-}
-
-/// Asks the provider of the tests, and hands over to its pharmacy, in this very process.
-struct InProcess {
-    provider: Router,
-    pharmacy: Router,
-    ehr: Arc<OnceLock<Router>>,
-    mood: Arc<Mutex<GatewayMood>>,
-    parcels: Arc<Mutex<Vec<String>>>,
-    clock: Arc<FrozenClock>,
-}
-
-/// The origin of the stand-in EHR of the tests.
-pub const EHR_ORIGIN: &str = "http://127.0.0.1:8";
-/// Has what must be escaped before it is sent (RFC 6749, 2.3.1).
-const EHR_SECRET: &str = "a secret: 100% theirs";
-
-fn stand_in_ehr(ehr_id: EhrId, clock: &Arc<FrozenClock>) -> Router {
-    let clock = Arc::clone(clock);
-    let user = |user: &str, name: &str, role: &str| EhrUser {
-        user: user.to_owned(),
-        name: name.to_owned(),
-        role: role.to_owned(),
-    };
-    let client = |id: &str, secret: &str, redirect_uri: Option<String>| SmartClient {
-        id: id.to_owned(),
-        secret: secret.to_owned(),
-        redirect_uri,
-    };
-    ehr::router(Ehr {
-        users: vec![
-            user("amoreno", "Dr. Ada Moreno", "Prescriber"),
-            user("jlee", "Jamie Lee", "Nurse"),
-            user("nobody", "Nora Body", "Student"),
-        ],
-        signing_key: Arc::new(SigningKey::generate().unwrap().0),
-        ehr_id,
-        audience: ORIGIN.to_owned(),
-        clock: Arc::new(move || clock.now()),
-        launch_seconds: 60,
-        smart: Some(Smart::new(
-            EHR_ORIGIN.to_owned(),
-            vec![
-                client("countersign", EHR_SECRET, Some(format!("{ORIGIN}/smart/callback"))),
-                client("try-out", "", None),
-            ],
-        )),
-        mailbox: Arc::new(Vec::new),
-    })
-}
-
-fn gateway_key() -> HmacKey {
-    HmacKey::new(HmacAlgorithm::Sha256, &[9; 32])
-}
-
-/// The pharmacy of the tests, which fetches the published keys of the server that is tested.
-fn pharmacy_of(clock: &Arc<FrozenClock>, keys: &Arc<OnceLock<Router>>) -> Router {
-    let (clock, keys) = (Arc::clone(clock), Arc::clone(keys));
-    let keys = move || -> pharmacy::Keys {
-        let router = keys.get().unwrap().clone();
-        Box::pin(async move {
-            Some(Browser::new(router).get("/.well-known/jwks.json").await.body.into_bytes())
-        })
-    };
-    let pharmacy = Pharmacy {
-        gateway_key: Arc::new(gateway_key()),
-        keys: Arc::new(keys),
-        clock: Arc::new(move || clock.now()),
-    };
-    pharmacy::router(pharmacy, true).unwrap()
-}
-
-async fn answer_of(router: Router, request: Request<Body>) -> Result<Vec<u8>, Fault> {
-    let answer = router.oneshot(request).await.unwrap();
-    let status = answer.status();
-    let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
-    if status.is_success() {
-        Ok(body.to_vec())
-    } else {
-        Err(Fault::Refused(format!("status {status}")))
-    }
-}
-
-impl Outbound for InProcess {
-    fn email<'a>(&'a self, _: Outgoing<'a>) -> Sending<'a, ()> {
-        Box::pin(async { Err(Fault::NotSetUp) })
-    }
-
-    fn phone<'a>(&'a self, _: Outgoing<'a>) -> Sending<'a, ()> {
-        Box::pin(async { Err(Fault::NotSetUp) })
-    }
-
-    fn call<'a>(&'a self, call: Call<'a>) -> Sending<'a, Vec<u8>> {
-        let ehr = call.url.strip_prefix(EHR_ORIGIN).map(str::to_owned);
-        let router = match &ehr {
-            Some(_) => self.ehr.get().unwrap().clone(),
-            None => self.provider.clone(),
-        };
-        let provider = call.url.strip_prefix(ISSUER).unwrap_or("/elsewhere");
-        let path = ehr.unwrap_or_else(|| provider.to_owned());
-        let mut request = Request::builder().uri(path);
-        if let Some((name, secret)) = call.basic {
-            let both = format!("{}:{}", oidc::escaped(name), oidc::escaped(secret));
-            let both = BASE64.encode(both.as_bytes());
-            request = request.header("authorization", format!("Basic {both}"));
-        }
-        if let Some(token) = call.bearer {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        let request = match call.form {
-            Some(form) => {
-                let pairs: Vec<String> = form
-                    .iter()
-                    .map(|(name, value)| format!("{name}={}", oidc::escaped(value)))
-                    .collect();
-                request
-                    .method("POST")
-                    .header("content-type", "application/x-www-form-urlencoded")
-                    .body(Body::from(pairs.join("&")))
-            }
-            None => request.body(Body::empty()),
-        };
-        Box::pin(answer_of(router, request.unwrap()))
-    }
-
-    fn parcel<'a>(&'a self, parcel: Parcel<'a>) -> Sending<'a, Vec<u8>> {
-        let mood = *self.mood.lock().unwrap();
-        self.parcels.lock().unwrap().push(parcel.body.to_owned());
-        let seconds = self.clock.now().seconds();
-        let request = Request::post("/prescriptions")
-            .header("content-type", "application/json")
-            .header("idempotency-key", parcel.key)
-            .header("countersign-signature", signature(&gateway_key(), seconds, parcel.body))
-            .body(Body::from(parcel.body.to_owned()))
-            .unwrap();
-        let router = self.pharmacy.clone();
-        Box::pin(async move {
-            match mood {
-                GatewayMood::Down => Err(Fault::NotReached("the gateway is down".to_owned())),
-                GatewayMood::Mute => {
-                    answer_of(router, request).await?;
-                    Err(Fault::NotReached("no answer in time".to_owned()))
-                }
-                GatewayMood::Rejecting(reason) => {
-                    let answer = serde_json::json!({ "status": "rejected", "reason": reason });
-                    Ok(answer.to_string().into_bytes())
-                }
-                GatewayMood::Up => answer_of(router, request).await,
-            }
-        })
-    }
-}
-
-async fn open(database: &TestDatabase, now: Timestamp) -> Store {
-    open_store(&database.database(), now).await
-}
-
-/// Opens a store under the key that [`write_key_file`] writes, its schema brought up to date.
-pub async fn open_store(database: &Database, now: Timestamp) -> Store {
-    let key = LocalMasterKey::from_bytes(&SecretBytes::new(MASTER_KEY.to_vec())).unwrap();
-    Store::open(database, Arc::new(key), seeded_rng, true, now).await.unwrap()
-}
-
-/// Writes the master key of all tests as the binary reads it.
-pub fn write_key_file(path: &Path) {
-    let mut file =
-        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
-    file.write_all(HEXLOWER.encode(&MASTER_KEY).as_bytes()).unwrap();
 }
 
 impl TestApp {
@@ -714,128 +410,5 @@ impl TestApp {
         let page = browser.get(&format!("/launch?token={token}")).await;
         assert_eq!(page.status, 200, "{}", page.body);
         browser
-    }
-}
-
-async fn make_person(
-    app: &App,
-    store: &Store,
-    practice: PracticeId,
-    number: u32,
-    name: &str,
-) -> Person {
-    let at = app.at().unwrap();
-    let (npi, name) = (npi(number), name.to_owned());
-    let hash = PassphraseHash::from_row(HASH).unwrap();
-    let id = store
-        .write("test_person", move |tx| {
-            let id = PersonId::new(at.now, tx.rng())?;
-            assert!(tx.create_prescriber(id, practice, npi, &name, &hash, at.now)?);
-            Ok(id)
-        })
-        .await
-        .unwrap();
-    let made =
-        app.install_demo_token(practice, id, "First phone".parse().unwrap(), at).await.unwrap();
-    let phone = Phone::new(made.0, made.1, made.2);
-    app.install_demo_permission(practice, id, dea(number), at).await.unwrap();
-    let wanted = phone.credential.clone();
-    let row = store.write("test_token", move |tx| tx.token_by_credential(&wanted)).await;
-    Person { id, npi, token: row.unwrap().unwrap().token.id, phone }
-}
-
-/// Whether tokens of a model may sign, past the program and without a record.
-fn set_model(
-    tx: &mut Tx<'_>,
-    code: &str,
-    allowed: bool,
-    now: Timestamp,
-) -> Result<(), countersign_store::Error> {
-    tx.save_token_model(&TokenModel {
-        code: code.parse().unwrap(),
-        maker: "Countersign".to_owned(),
-        name: code.to_owned(),
-        kind: TokenKind::OtpSoft,
-        fips: FipsCertificate::NONE,
-        allowed,
-        note: "demo policy".to_owned(),
-        changed: now,
-        changed_by: "tests".to_owned(),
-    })
-}
-
-/// Allows the models that tests make tokens of.
-fn allow_models(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), countersign_store::Error> {
-    [ModelCode::AUTHENTICATOR, ModelCode::TERMINAL, ModelCode::VIP_ACCESS]
-        .into_iter()
-        .try_for_each(|code| set_model(tx, code, true, now))
-}
-
-/// A practice with many prescribers of one token each, made past the server: for floods.
-pub async fn fill(store: &Store, tokens: u32, key: &str, now: Timestamp) -> Vec<Phone> {
-    let hash = PassphraseHash::from_row(HASH).unwrap();
-    let key_hash = sha256(key.as_bytes());
-    store
-        .write("test_fill", move |tx| {
-            let practice = PracticeId::new(now, tx.rng())?;
-            tx.create_practice(practice, "Flood", now)?;
-            allow_models(tx, now)?;
-            let key = countersign_store::ApiKey {
-                id: countersign_domain::ApiKeyId::new(now, tx.rng())?,
-                practice,
-            };
-            tx.create_api_key(&key, "flood", &key_hash, now)?;
-            let mut phones = Vec::new();
-            for number in 0..tokens {
-                let prescriber = PersonId::new(now, tx.rng())?;
-                tx.create_prescriber(
-                    prescriber,
-                    practice,
-                    npi(50_000 + number),
-                    "Dr. Flood",
-                    &hash,
-                    now,
-                )?;
-                let token = Token {
-                    id: TokenId::new(now, tx.rng())?,
-                    practice: Some(practice),
-                    prescriber: Some(prescriber),
-                    credential: CredentialId::random(TokenKind::OtpSoft, tx.rng())?,
-                    name: "flood".parse().unwrap(),
-                    params: OtpParams::OWN,
-                    seed: TokenSeed::generate(OtpParams::OWN.algorithm(), tx.rng())?,
-                    state: TokenState::Active { since: now },
-                    last_step: None,
-                    drift: Drift::default(),
-                    failures: Failures::NONE,
-                    created: now,
-                    added: Some(now),
-                    last_used: None,
-                    device: Device::default(),
-                    model: ModelCode::known(ModelCode::AUTHENTICATOR),
-                    seed_left: None,
-                    activated: Some(now),
-                    sign_until: Some(now.plus_seconds(365 * 86_400)),
-                };
-                assert!(tx.create_token(&token)?, "an ID came twice");
-                phones.push(Phone::new(token.credential, token.seed, token.params));
-            }
-            Ok(phones)
-        })
-        .await
-        .unwrap()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use countersign_crypto::SecretText;
-    use countersign_domain::Passphrase;
-
-    #[test]
-    fn hash_is_that_of_the_passphrase() {
-        let hash = PassphraseHash::from_row(HASH).unwrap();
-        let phrase = Passphrase::parse(&SecretText::new(PASSPHRASE.to_owned())).unwrap();
-        assert!(hash.verify(&phrase));
     }
 }

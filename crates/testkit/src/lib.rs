@@ -16,19 +16,28 @@ mod app;
 mod browser;
 mod clock;
 mod database;
+mod flood;
+mod models;
+mod options;
+mod outbound;
+mod people;
 mod phone;
+mod standins;
+mod store;
 mod wire;
 
-pub use app::{
-    EHR_ORIGIN, GatewayMood, ISSUER, PASSPHRASE, Person, TestApp, dea, fill, npi, open_store,
-    write_key_file,
-};
+pub use app::TestApp;
 pub use browser::{Api, Browser, Page, Reply, WRONG_CODE};
 pub use clock::{FrozenClock, START, SeededRng, real_now, seeded_rng};
 pub use rusqlite::Connection;
 
 pub use database::{Backend, TestDatabase, wanted};
+pub use flood::fill;
+pub use outbound::GatewayMood;
+pub use people::{PASSPHRASE, Person, dea, npi};
 pub use phone::Phone;
+pub use standins::{EHR_ORIGIN, ISSUER};
+pub use store::{open_store, write_key_file};
 pub use wire::{KeepAlive, WireReply};
 
 /// Writes one test for both databases: `both! { async fn name(app: TestApp) { .. } }` becomes

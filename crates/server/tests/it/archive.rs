@@ -418,12 +418,12 @@ struct Allowed {
 /// out.
 const ALLOWED: [Allowed; 6] = [
     Allowed {
-        place: "store/src/archive.rs",
+        place: "store/src/archive/monthly_logs.rs",
         begins: "UPDATE MONTHLY_LOG SET SEEN = $4 WHERE",
         says: &["AND SEEN IS NULL"],
     },
     Allowed {
-        place: "store/src/archive.rs",
+        place: "store/src/archive/monthly_logs.rs",
         begins: "UPDATE MONTHLY_LOG SET TOLD = $4 WHERE",
         says: &["AND TOLD IS NULL"],
     },
@@ -438,7 +438,7 @@ const ALLOWED: [Allowed; 6] = [
         says: &["TOLD IS NULL"],
     },
     Allowed {
-        place: "store/src/archive.rs",
+        place: "store/src/archive/monthly_logs.rs",
         begins: "DELETE FROM MONTHLY_LOG WHERE",
         says: &["AND MONTH < $4", "AND NOT EXISTS SELECT H.ID FROM LEGAL_HOLD H WHERE"],
     },

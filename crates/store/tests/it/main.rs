@@ -21,6 +21,12 @@ mod postgres_only;
 #[cfg(test)]
 mod round_trips;
 #[cfg(test)]
+mod round_trips_events;
+#[cfg(test)]
+mod round_trips_sessions;
+#[cfg(test)]
+mod round_trips_tokens;
+#[cfg(test)]
 mod seeds;
 #[cfg(test)]
 mod signing_locks;

@@ -1,0 +1,194 @@
+//! Invitations to a practice.
+
+use countersign_domain::{
+    DeaRegistration, InvitationId, PersonId, PracticeId, StateLicence, Timestamp,
+    enrolment::{Invitation, InvitationState},
+};
+use serde::{Deserialize, Serialize};
+
+use super::Profile;
+use crate::{
+    Error, Paper, Tx,
+    tx::{Sql, locking, sql},
+    value::{Columns, P, Row},
+};
+
+/// What an administrator wrote into an invitation; sealed in its row.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Invited {
+    /// The person as the practice knows them.
+    pub profile: Profile,
+    /// Roles that the invitation gives, as codes.
+    pub roles: Vec<String>,
+    /// The unit they work in.
+    pub unit: String,
+    /// Registrations: number, state, schedules, last day.
+    pub registrations: Vec<[String; 4]>,
+    /// Licences: state, number, last day.
+    pub licences: Vec<[String; 3]>,
+    /// No first enrolment: somebody with an account proves their identity again.
+    #[serde(default)]
+    pub again: bool,
+}
+
+impl Invited {
+    /// Registrations and licences, as far as they can be read.
+    pub fn papers(&self) -> Vec<Paper> {
+        let dea = self.registrations.iter().filter_map(|[number, state, schedules, expires]| {
+            Some(Paper::Dea(DeaRegistration {
+                number: number.parse().ok()?,
+                state: state.parse().ok()?,
+                schedules: schedules.parse().ok()?,
+                expires: expires.parse().ok()?,
+                withdrawn: None,
+            }))
+        });
+        let licences = self.licences.iter().filter_map(|[state, number, expires]| {
+            Some(Paper::Licence(StateLicence {
+                state: state.parse().ok()?,
+                number: number.clone(),
+                expires: expires.parse().ok()?,
+                withdrawn: None,
+            }))
+        });
+        dea.chain(licences).collect()
+    }
+}
+
+/// An invitation as its row has it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InvitationRow {
+    /// Our identifier.
+    pub id: InvitationId,
+    /// To which practice.
+    pub practice: PracticeId,
+    /// Who.
+    pub person: PersonId,
+    /// By whom; none where the operator named the first people.
+    pub invited_by: Option<PersonId>,
+    /// Link, time and state, as the rules see them.
+    pub invitation: Invitation,
+    /// When it was made, or sent again.
+    pub created: Timestamp,
+    /// What it says.
+    pub invited: Invited,
+}
+
+macro_rules! invitation_query {
+    ($kind:ident, $tail:literal) => {
+        $kind!("SELECT id, practice, person, invited_by, link_hash, state, created, expires, sealed FROM invitation " $tail)
+    };
+}
+
+impl Tx<'_> {
+    /// Makes an invitation.
+    pub fn create_invitation(&mut self, it: &InvitationRow) -> Result<(), Error> {
+        let sealed = self.seal_json(it.practice, "invitation", it.id.as_bytes(), &it.invited)?;
+        self.run(
+            sql!("INSERT INTO invitation (id, practice, person, invited_by, link_hash, state, created, expires, sealed) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"),
+            &[
+                it.id.as_bytes().into(),
+                it.practice.as_bytes().into(),
+                it.person.as_bytes().into(),
+                it.invited_by.as_ref().map(|id| id.as_bytes()).into(),
+                (&it.invitation.link).into(),
+                invitation_code(it.invitation.state).into(),
+                it.created.micros().into(),
+                it.invitation.expires.micros().into(),
+                sealed.as_slice().into(),
+            ],
+        )
+        .map(drop)
+    }
+
+    /// Writes link, time and state of an invitation.
+    pub fn save_invitation(&mut self, it: &InvitationRow, now: Timestamp) -> Result<(), Error> {
+        let accepted = (it.invitation.state == InvitationState::Accepted).then(|| now.micros());
+        self.run_one(
+            sql!("UPDATE invitation SET link_hash = $2, state = $3, created = $4, expires = $5, accepted = $6 WHERE id = $1"),
+            &[
+                it.id.as_bytes().into(),
+                (&it.invitation.link).into(),
+                invitation_code(it.invitation.state).into(),
+                it.created.micros().into(),
+                it.invitation.expires.micros().into(),
+                accepted.into(),
+            ],
+        )
+    }
+
+    fn invitations(&mut self, sql: Sql, params: &[P<'_>]) -> Result<Vec<InvitationRow>, Error> {
+        let rows = self.rows(sql, params)?;
+        rows.iter().map(|row| self.invitation_row(row)).collect()
+    }
+
+    fn invitation_row(&mut self, row: &Row) -> Result<InvitationRow, Error> {
+        let column = "invitation.state";
+        let state = match row.text(5, column)? {
+            "open" => InvitationState::Open,
+            "accepted" => InvitationState::Accepted,
+            "revoked" => InvitationState::Revoked,
+            _ => return Err(Error::Corrupt { column }),
+        };
+        let link = row.blob(4, "invitation.link_hash")?;
+        let id = row.id(0, "invitation.id", InvitationId::from_slice)?;
+        let practice = row.id(1, "invitation.practice", PracticeId::from_slice)?;
+        let sealed = row.blob(8, "invitation.sealed")?;
+        Ok(InvitationRow {
+            id,
+            practice,
+            person: row.id(2, "invitation.person", PersonId::from_slice)?,
+            invited_by: row.opt_id(3, "invitation.invited_by", PersonId::from_slice)?,
+            invitation: Invitation {
+                link: link
+                    .try_into()
+                    .map_err(|_| Error::Corrupt { column: "invitation.link_hash" })?,
+                expires: Timestamp::from_micros(row.int(7, "invitation.expires")?),
+                state,
+            },
+            created: Timestamp::from_micros(row.int(6, "invitation.created")?),
+            invited: self.open_json(practice, "invitation", id.as_bytes(), sealed)?,
+        })
+    }
+
+    /// The invitation with this link; nobody else may change it until the commit.
+    pub fn invitation_by_link(&mut self, link: &[u8; 32]) -> Result<Option<InvitationRow>, Error> {
+        let sql = invitation_query!(locking, "WHERE link_hash = $1");
+        Ok(self.invitations(sql, &[link.into()])?.pop())
+    }
+
+    /// One invitation of a practice; nobody else may change it until the commit.
+    pub fn invitation(
+        &mut self,
+        practice: PracticeId,
+        id: InvitationId,
+    ) -> Result<Option<InvitationRow>, Error> {
+        let sql = invitation_query!(locking, "WHERE id = $1 AND practice = $2");
+        Ok(self.invitations(sql, &[id.as_bytes().into(), practice.as_bytes().into()])?.pop())
+    }
+
+    /// The newest invitations of a practice.
+    pub fn invitations_of(
+        &mut self,
+        practice: PracticeId,
+        most: i64,
+    ) -> Result<Vec<InvitationRow>, Error> {
+        let sql = invitation_query!(sql, "WHERE practice = $1 ORDER BY created DESC, id LIMIT $2");
+        self.invitations(sql, &[practice.as_bytes().into(), most.into()])
+    }
+
+    /// The invitations of somebody, newest first.
+    pub fn invitations_for(&mut self, person: PersonId) -> Result<Vec<InvitationRow>, Error> {
+        let sql = invitation_query!(sql, "WHERE person = $1 ORDER BY created DESC, id");
+        self.invitations(sql, &[person.as_bytes().into()])
+    }
+}
+
+const fn invitation_code(state: InvitationState) -> &'static str {
+    match state {
+        InvitationState::Open => "open",
+        InvitationState::Accepted => "accepted",
+        InvitationState::Revoked => "revoked",
+    }
+}

@@ -1,0 +1,225 @@
+//! DEA registrations and state licences as rows: of people, and of institutions.
+
+use countersign_domain::{
+    AuthorityId, Date, DeaRegistration, PersonId, PracticeId, Standing, StateLicence, Timestamp,
+    UsState,
+};
+
+use super::{Paper, opt_time, parsed, time};
+use crate::{
+    Error, Tx,
+    tx::{locking, sql},
+    value::{Columns, Row},
+};
+
+/// A registration or a licence as its row has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority {
+    /// Our identifier.
+    pub id: AuthorityId,
+    /// As which practice knows it.
+    pub practice: PracticeId,
+    /// Whose; none for the institution's own.
+    pub person: Option<PersonId>,
+    /// What it is.
+    pub paper: Paper,
+    /// The moment at which it no longer holds: the end of its last day there.
+    pub stops_at: Timestamp,
+    /// When it was found to be withdrawn.
+    pub withdrawn: Option<Timestamp>,
+    /// When people were last warned of its end.
+    pub warned: Option<Timestamp>,
+}
+
+impl Authority {
+    /// What it says, and whether it is withdrawn.
+    pub fn says(&self) -> String {
+        let withdrawn = if self.withdrawn.is_some() { ", withdrawn" } else { "" };
+        format!("{}{withdrawn}", self.paper.says())
+    }
+
+    /// How it stands at a moment.
+    pub fn standing(&self, now: Timestamp) -> Standing {
+        Standing::at(self.stops_at, self.withdrawn, now)
+    }
+
+    /// Whether it holds at a moment.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.standing(now).holds()
+    }
+}
+
+fn authority(row: &Row) -> Result<Authority, Error> {
+    let expires: Date = parsed(row.text(7, "authority.expires")?, "authority.expires")?;
+    let state: UsState = parsed(row.text(5, "authority.state")?, "authority.state")?;
+    let number = row.text(4, "authority.number")?;
+    let withdrawn = opt_time(row, 9, "authority.withdrawn")?;
+    let paper = match row.text(3, "authority.kind")? {
+        "dea" => Paper::Dea(DeaRegistration {
+            number: parsed(number, "authority.number")?,
+            state,
+            schedules: parsed(row.text(6, "authority.schedules")?, "authority.schedules")?,
+            expires,
+            withdrawn: None,
+        }),
+        "licence" => Paper::Licence(StateLicence {
+            state,
+            number: number.to_owned(),
+            expires,
+            withdrawn: None,
+        }),
+        _ => return Err(Error::Corrupt { column: "authority.kind" }),
+    };
+    Ok(Authority {
+        id: row.id(0, "authority.id", AuthorityId::from_slice)?,
+        practice: row.id(1, "authority.practice", PracticeId::from_slice)?,
+        person: row.opt_id(2, "authority.person", PersonId::from_slice)?,
+        paper,
+        stops_at: time(row, 8, "authority.stops_at")?,
+        withdrawn,
+        warned: opt_time(row, 10, "authority.warned")?,
+    })
+}
+
+impl Tx<'_> {
+    /// Enters a registration or a licence.
+    pub fn create_authority(&mut self, it: &Authority, now: Timestamp) -> Result<(), Error> {
+        let (kind, number, schedules) = match &it.paper {
+            Paper::Dea(dea) => ("dea", dea.number.as_text(), dea.schedules.to_string()),
+            Paper::Licence(licence) => ("licence", licence.number.clone(), String::new()),
+        };
+        self.run(
+            sql!("INSERT INTO authority (id, practice, person, kind, number, state, schedules, expires, "
+                "stops_at, withdrawn, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"),
+            &[
+                it.id.as_bytes().into(),
+                it.practice.as_bytes().into(),
+                it.person.as_ref().map(|id| id.as_bytes()).into(),
+                kind.into(),
+                number.as_str().into(),
+                it.paper.state().as_text().as_str().into(),
+                schedules.as_str().into(),
+                it.paper.expires().to_string().as_str().into(),
+                it.stops_at.micros().into(),
+                it.withdrawn.map(Timestamp::micros).into(),
+                now.micros().into(),
+            ],
+        )?;
+        self.signing_changed(it.person, it.practice)
+    }
+
+    /// Writes what a registration or licence says now, or that it is withdrawn.
+    pub fn save_authority(&mut self, it: &Authority) -> Result<(), Error> {
+        let [_, _, state, schedules, _] = it.paper.parts();
+        self.run_one(
+            sql!("UPDATE authority SET expires = $2, stops_at = $3, withdrawn = $4, warned = $5, state = $6, schedules = $7 WHERE id = $1"),
+            &[
+                it.id.as_bytes().into(),
+                it.paper.expires().to_string().as_str().into(),
+                it.stops_at.micros().into(),
+                it.withdrawn.map(Timestamp::micros).into(),
+                it.warned.map(Timestamp::micros).into(),
+                state.as_str().into(),
+                schedules.as_str().into(),
+            ],
+        )?;
+        self.signing_changed(it.person, it.practice)
+    }
+
+    /// Whether something rests on a registration or a licence: a permission that was ever decided on, or that the
+    /// operator vouched for it. For a licence that is not there yet, whether a permission rests on its state.
+    pub fn is_relied_on(
+        &mut self,
+        practice: PracticeId,
+        person: Option<PersonId>,
+        known: Option<AuthorityId>,
+        paper: &Paper,
+    ) -> Result<bool, Error> {
+        if let Some(id) = known {
+            let found = self.row(
+                sql!("SELECT id FROM authority WHERE id = $1 AND (vouched IS NOT NULL OR EXISTS "
+                    "(SELECT p.authority FROM permission p WHERE p.authority = authority.id))"),
+                &[id.as_bytes().into()],
+            )?;
+            if found.is_some() {
+                return Ok(true);
+            }
+        }
+        let (Paper::Licence(licence), Some(person)) = (paper, person) else { return Ok(false) };
+        let found = self.row(
+            sql!("SELECT p.authority FROM permission p JOIN authority a ON a.id = p.authority "
+                "WHERE p.person = $1 AND p.practice = $2 AND a.state = $3 LIMIT 1"),
+            &[
+                person.as_bytes().into(),
+                practice.as_bytes().into(),
+                licence.state.as_text().as_str().into(),
+            ],
+        )?;
+        Ok(found.is_some())
+    }
+
+    /// Everybody's registrations and licences in a practice, and the institution's own.
+    pub fn all_authorities(&mut self, practice: PracticeId) -> Result<Vec<Authority>, Error> {
+        self.rows(
+            sql!("SELECT id, practice, person, kind, number, state, schedules, expires, stops_at, withdrawn, warned "
+                "FROM authority WHERE practice = $1 ORDER BY kind, created, id"),
+            &[practice.as_bytes().into()],
+        )?
+        .iter()
+        .map(authority)
+        .collect()
+    }
+
+    /// What somebody has in a practice, or, for nobody, what the institution has.
+    pub fn authorities(
+        &mut self,
+        practice: PracticeId,
+        person: Option<PersonId>,
+    ) -> Result<Vec<Authority>, Error> {
+        let all = self.all_authorities(practice)?;
+        Ok(all.into_iter().filter(|it| it.person == person).collect())
+    }
+
+    /// One registration or licence of a practice; nobody else may change it until the commit.
+    pub fn authority(
+        &mut self,
+        practice: PracticeId,
+        id: AuthorityId,
+    ) -> Result<Option<Authority>, Error> {
+        self.row(
+            locking!("SELECT id, practice, person, kind, number, state, schedules, expires, stops_at, withdrawn, warned "
+                "FROM authority WHERE id = $1 AND practice = $2"),
+            &[id.as_bytes().into(), practice.as_bytes().into()],
+        )?
+        .as_ref()
+        .map(authority)
+        .transpose()
+    }
+
+    /// The registrations and licences that end before a moment, are not withdrawn, and of whose end
+    /// nobody was told yet: for the daily watch.
+    pub fn authorities_ending(&mut self, before: Timestamp) -> Result<Vec<Authority>, Error> {
+        self.rows(
+            sql!("SELECT id, practice, person, kind, number, state, schedules, expires, stops_at, withdrawn, warned "
+                "FROM authority WHERE stops_at < $1 AND withdrawn IS NULL AND (warned IS NULL OR warned < stops_at) ORDER BY stops_at, id LIMIT 1000"),
+            &[before.micros().into()],
+        )?
+        .iter()
+        .map(authority)
+        .collect()
+    }
+
+    /// Notes that the operator vouches for all registrations of somebody in a practice (question A10).
+    pub fn vouch(
+        &mut self,
+        person: PersonId,
+        practice: PracticeId,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.run(
+            sql!("UPDATE authority SET vouched = $3 WHERE person = $1 AND practice = $2 AND vouched IS NULL"),
+            &[person.as_bytes().into(), practice.as_bytes().into(), now.micros().into()],
+        )
+        .map(drop)
+    }
+}

@@ -1,0 +1,163 @@
+//! The way of signed prescriptions to their pharmacies.
+
+use countersign_domain::{PracticeId, PrescriptionId, Timestamp};
+
+use crate::{
+    Error, Tx,
+    tx::{locking, sql},
+    value::{Columns, Row},
+};
+
+/// The way of a signed prescription to its pharmacy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmission {
+    /// Which.
+    pub prescription: PrescriptionId,
+    /// Of which practice.
+    pub practice: PracticeId,
+    /// When it was put on its way.
+    pub begun: Timestamp,
+    /// When it is tried next.
+    pub next_try: Timestamp,
+    /// How often it was tried.
+    pub tries: i64,
+    /// When that ended.
+    pub done: Option<Timestamp>,
+    /// How it ended, or why the last try failed.
+    pub outcome: String,
+    /// Its practitioner was told that it takes long.
+    pub told: bool,
+}
+
+macro_rules! transmission_query {
+    ($tail:literal) => {
+        transmission_query!(sql, $tail)
+    };
+    ($kind:ident, $tail:literal) => {
+        $kind!("SELECT prescription, practice, begun, next_try, tries, done, sealed, told FROM transmission " $tail)
+    };
+}
+
+impl Tx<'_> {
+    /// Puts one on its way, or back on it.
+    pub fn transmit(
+        &mut self,
+        practice: PracticeId,
+        id: PrescriptionId,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let sealed = self.seal_json(practice, "transmission", id.as_bytes(), &"")?;
+        self.run(
+            sql!("INSERT INTO transmission (prescription, practice, begun, next_try, tries, sealed, told) "
+                "VALUES ($1, $2, $3, $3, 0, $4, 0) ON CONFLICT (prescription) DO UPDATE SET begun = $3, next_try = $3, "
+                "tries = 0, sealed = $4, done = NULL, told = 0"),
+            &[
+                id.as_bytes().into(),
+                practice.as_bytes().into(),
+                now.micros().into(),
+                sealed.as_slice().into(),
+            ],
+        )
+        .map(drop)
+    }
+
+    fn way(&mut self, row: &Row) -> Result<Transmission, Error> {
+        let time = |index, column| -> Result<_, Error> {
+            Ok(Timestamp::from_micros(row.int(index, column)?))
+        };
+        let prescription = row.id(0, "transmission.prescription", PrescriptionId::from_slice)?;
+        let practice = row.id(1, "transmission.practice", PracticeId::from_slice)?;
+        // What a gateway says may name the patient.
+        let sealed = row.blob(6, "transmission.sealed")?;
+        Ok(Transmission {
+            prescription,
+            practice,
+            begun: time(2, "transmission.begun")?,
+            next_try: time(3, "transmission.next_try")?,
+            tries: row.int(4, "transmission.tries")?,
+            done: row.opt_int(5, "transmission.done")?.map(Timestamp::from_micros),
+            outcome: self.open_json(practice, "transmission", prescription.as_bytes(), sealed)?,
+            told: row.int(7, "transmission.told")? != 0,
+        })
+    }
+
+    /// Whether something is to be sent now, or was put on its way before `slow_before` and nobody was told.
+    pub fn transmissions_due(
+        &mut self,
+        now: Timestamp,
+        slow_before: Timestamp,
+    ) -> Result<bool, Error> {
+        let row = self.row(
+            sql!("SELECT prescription FROM transmission WHERE done IS NULL AND (next_try <= $1 OR (told = 0 AND begun <= $2)) LIMIT 1"),
+            &[now.micros().into(), slow_before.micros().into()],
+        )?;
+        Ok(row.is_some())
+    }
+
+    /// What was put on its way before a time, has not arrived, and nobody was told of.
+    pub fn slow_transmissions(&mut self, before: Timestamp) -> Result<Vec<Transmission>, Error> {
+        let sql = transmission_query!(
+            locking,
+            "WHERE done IS NULL AND told = 0 AND begun <= $1 ORDER BY begun, prescription LIMIT 100"
+        );
+        let rows = self.rows(sql, &[before.micros().into()])?;
+        rows.iter().map(|row| self.way(row)).collect()
+    }
+
+    /// Takes what is to be sent now: nobody else takes it before `again`.
+    pub fn take_transmissions(
+        &mut self,
+        now: Timestamp,
+        again: Timestamp,
+        most: i64,
+    ) -> Result<Vec<Transmission>, Error> {
+        let rows = self.rows(
+            transmission_query!(
+                "WHERE done IS NULL AND next_try <= $1 ORDER BY next_try, prescription LIMIT $2"
+            ),
+            &[now.micros().into(), most.into()],
+        )?;
+        let mut taken = Vec::new();
+        for row in &rows {
+            let mut it = self.way(row)?;
+            let mine = self.run(
+                sql!("UPDATE transmission SET next_try = $3, tries = tries + 1 WHERE prescription = $1 AND next_try = $2 "
+                    "AND done IS NULL"),
+                &[
+                    it.prescription.as_bytes().into(),
+                    it.next_try.micros().into(),
+                    again.micros().into(),
+                ],
+            )?;
+            if mine == 1 {
+                it.tries += 1;
+                it.next_try = again;
+                taken.push(it);
+            }
+        }
+        Ok(taken)
+    }
+
+    /// How far the way of one is; nobody else may change it until the commit.
+    pub fn transmission(&mut self, id: PrescriptionId) -> Result<Option<Transmission>, Error> {
+        let sql = transmission_query!(locking, "WHERE prescription = $1");
+        let row = self.row(sql, &[id.as_bytes().into()])?;
+        row.as_ref().map(|row| self.way(row)).transpose()
+    }
+
+    /// Notes how a try ended.
+    pub fn save_transmission(&mut self, it: &Transmission) -> Result<(), Error> {
+        let id = it.prescription;
+        let sealed = self.seal_json(it.practice, "transmission", id.as_bytes(), &it.outcome)?;
+        self.run_one(
+            sql!("UPDATE transmission SET next_try = $2, sealed = $3, done = $4, told = $5 WHERE prescription = $1"),
+            &[
+                it.prescription.as_bytes().into(),
+                it.next_try.micros().into(),
+                sealed.as_slice().into(),
+                it.done.map(Timestamp::micros).into(),
+                i64::from(it.told).into(),
+            ],
+        )
+    }
+}

@@ -1,0 +1,258 @@
+//! Tokens that were written read back, field by field.
+
+use countersign_crypto::{HmacAlgorithm, SecretBytes, SystemRng};
+use countersign_domain::{
+    CredentialId, DisableReason, Failures, FipsCertificate, Manufacturer, ModelCode,
+    PasscodeFailures, TokenKind, TokenModel, TokenState,
+    otp::{Drift, OtpParams, Step, TokenSeed},
+};
+use countersign_store::Error;
+
+use crate::{
+    round_trips::TRICKY,
+    support::{NOW, People, facts, new_token, row_of, stored},
+};
+
+on_both! {
+    async fn tokens_in_every_state(place: &Place) {
+        let store = place.open().await;
+        let people = People::new(&store).await;
+        let since = NOW.plus_seconds(5);
+        let reasons = [DisableReason::TooManyFailures, DisableReason::Emergency];
+        let states: Vec<_> = DisableReason::CHOICES
+            .into_iter()
+            .chain(reasons)
+            .map(|reason| TokenState::Disabled { reason, since })
+            .chain([TokenState::Active { since }, TokenState::Unassociated { expires: since }])
+            .collect();
+        for state in states {
+            let mut token = new_token();
+            token.state = state;
+            if !matches!(state, TokenState::Unassociated { .. }) {
+                token.practice = Some(people.practice);
+                token.prescriber = Some(people.prescriber);
+                token.added = Some(NOW.plus_seconds(3));
+                token.last_used = Some(NOW.plus_seconds(4));
+                token.last_step = Some(Step::new(59_333_333));
+                token.drift = Drift::from_parts(-100, -97);
+                token.failures = Failures { count: 9, blocked_until: Some(NOW.plus_seconds(9)) };
+            }
+            token.name = TRICKY.parse().unwrap();
+            let made = token.clone();
+            assert!(store.write("token", move |tx| tx.create_token(&made)).await.unwrap());
+            assert_eq!(facts(&stored(&store, &token.credential).await.token), facts(&token));
+        }
+    }
+
+    async fn tokens_of_every_kind(place: &Place) {
+        let store = place.open().await;
+        let mut made = Vec::new();
+        for algorithm in [HmacAlgorithm::Sha1, HmacAlgorithm::Sha256, HmacAlgorithm::Sha512] {
+            for (digits, period, length) in [(6, 30, 14), (7, 1, 20), (8, 120, 256)] {
+                let mut token = new_token();
+                token.params = OtpParams::new(algorithm, digits, period).unwrap();
+                token.seed = TokenSeed::new(SecretBytes::new(vec![digits; length])).unwrap();
+                made.push(token);
+            }
+        }
+        // Two makers have IDs of digits alone: only the maker tells them apart on the way back.
+        let typed = [
+            ("SYMC 1234-5678", None),
+            ("AVT123456789", None),
+            ("123456789", Some(Manufacturer::OneSpan)),
+            ("123456788", Some(Manufacturer::Rsa)),
+        ];
+        for (text, maker) in typed {
+            let mut token = new_token();
+            token.credential = CredentialId::parse(text, maker).unwrap();
+            made.push(token);
+        }
+        let mut hard = new_token();
+        hard.credential = CredentialId::random(TokenKind::OtpHard, &mut SystemRng).unwrap();
+        made.push(hard);
+        let tokens = made.clone();
+        store
+            .write("tokens", move |tx| tokens.iter().try_for_each(|t| tx.create_token(t).map(drop)))
+            .await
+            .unwrap();
+        for token in &made {
+            let found = stored(&store, &token.credential).await.token;
+            assert_eq!(facts(&found), facts(token));
+            assert_eq!(found.credential.manufacturer(), token.credential.manufacturer());
+        }
+        // Nobody has them, so the read for passcode checks finds none.
+        let wanted: Vec<_> = made.iter().map(|t| t.credential.clone()).collect();
+        let found = store
+            .read("many", move |tx| Ok(tx.owned_tokens(&wanted.iter().collect::<Vec<_>>())?.0))
+            .await
+            .unwrap();
+        assert!(found.is_empty());
+        let count = store.read("count", |tx| tx.unassociated_tokens()).await.unwrap();
+        assert_eq!(usize::try_from(count).unwrap(), made.len());
+    }
+
+    async fn a_credential_exists_once(place: &Place) {
+        let store = place.open().await;
+        let first = new_token();
+        let mut second = new_token();
+        second.credential = first.credential.clone();
+        let made = store
+            .write("twice", {
+                let first = first.clone();
+                move |tx| Ok((tx.create_token(&first)?, tx.create_token(&second)?))
+            })
+            .await
+            .unwrap();
+        assert_eq!(made, (true, false));
+        assert_eq!(facts(&stored(&store, &first.credential).await.token), facts(&first));
+    }
+
+    async fn a_saved_token_reads_back_and_keeps_its_seed(place: &Place) {
+        let store = place.open().await;
+        let token = People::new(&store).await.token(&store).await;
+        let mut row = stored(&store, &token.credential).await;
+        let after = &mut row.token;
+        after.name = TRICKY.parse().unwrap();
+        after.state =
+            TokenState::Disabled { reason: DisableReason::Lost, since: NOW.plus_seconds(8) };
+        after.last_step = Some(Step::new(12));
+        after.drift = Drift::from_parts(120, 124);
+        after.failures = Failures { count: u32::MAX, blocked_until: Some(NOW) };
+        after.last_used = Some(NOW.plus_seconds(7));
+        let saved = row.clone();
+        store.write("save", move |tx| tx.save_token(&saved.token, saved.mark)).await.unwrap();
+        assert_eq!(facts(&stored(&store, &token.credential).await.token), facts(&row.token));
+    }
+
+    async fn many_tokens_are_saved_like_one(place: &Place) {
+        let store = place.open().await;
+        let people = People::new(&store).await;
+        let mut rows = Vec::new();
+        for number in 0..5 {
+            let token = people.token(&store).await;
+            let mut row = stored(&store, &token.credential).await;
+            row.token.last_step = (number > 0).then(|| Step::new(100 + number));
+            row.token.drift = Drift::from_parts(number, number - 1);
+            row.token.failures.count = u32::try_from(number).unwrap();
+            row.token.failures.blocked_until = (number % 2 == 0).then_some(NOW);
+            row.token.last_used = (number % 2 == 1).then_some(NOW);
+            if number == 4 {
+                let reason = DisableReason::TooManyFailures;
+                row.token.state = TokenState::Disabled { reason, since: NOW.plus_seconds(1) };
+            }
+            rows.push(row);
+        }
+        let saved = rows.clone();
+        store
+            .write("save", move |tx| tx.record_checks(&saved.iter().collect::<Vec<_>>(), &[]))
+            .await
+            .unwrap();
+        for row in &rows {
+            let found = stored(&store, &row.token.credential).await;
+            assert_eq!(facts(&found.token), facts(&row.token));
+        }
+    }
+
+    async fn tokens_of_a_prescriber_come_oldest_first(place: &Place) {
+        let store = place.open().await;
+        let (people, other) = (People::new(&store).await, People::new(&store).await);
+        other.token(&store).await;
+        let mut wanted = Vec::new();
+        for added in [30, 10, 20] {
+            let mut token = new_token();
+            token.practice = Some(people.practice);
+            token.prescriber = Some(people.prescriber);
+            token.state = TokenState::Active { since: NOW };
+            token.added = Some(NOW.plus_seconds(added));
+            wanted.push((added, facts(&token)));
+            store.write("token", move |tx| tx.create_token(&token)).await.unwrap();
+        }
+        wanted.sort_by_key(|(added, _)| *added);
+        let found = store
+            .read("tokens", move |tx| tx.tokens_of(people.prescriber))
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| facts(&row.token))
+            .collect::<Vec<_>>();
+        assert_eq!(found, wanted.into_iter().map(|(_, facts)| facts).collect::<Vec<_>>());
+    }
+
+    async fn owners_of_tokens(place: &Place) {
+        let store = place.open().await;
+        let (people, other) = (People::new(&store).await, People::new(&store).await);
+        let loose = new_token();
+        let mut wanted = vec![loose.credential.clone(), new_token().credential];
+        for (owner, count) in [(people, 2), (other, 1)] {
+            for _ in 0..count {
+                wanted.push(owner.token(&store).await.credential);
+            }
+        }
+        let failures = PasscodeFailures {
+            in_a_row: Failures { count: 2, blocked_until: Some(NOW) },
+            in_a_day: 3,
+            day_began: Some(NOW.plus_seconds(-9)),
+        };
+        let asked = wanted.clone();
+        let signing = TokenModel {
+            code: ModelCode::known(ModelCode::AUTHENTICATOR),
+            maker: "Countersign".to_owned(),
+            name: "Authenticator".to_owned(),
+            kind: TokenKind::OtpSoft,
+            fips: FipsCertificate::NONE,
+            allowed: true,
+            note: String::new(),
+            changed: NOW,
+            changed_by: "Ruth".to_owned(),
+        };
+        let (found, models) = store
+            .write("owners", move |tx| {
+                tx.create_token(&loose)?;
+                tx.save_token_model(&signing)?;
+                tx.save_prescriber_failures(other.prescriber, &failures)?;
+                tx.owned_tokens(&asked.iter().collect::<Vec<_>>())
+            })
+            .await
+            .unwrap();
+        assert!(models.allow(&ModelCode::known(ModelCode::AUTHENTICATOR)));
+        assert!(!models.allow(&ModelCode::known(ModelCode::TERMINAL)));
+        assert_eq!(found.len(), 3, "two of the five have no owner");
+        for credential in wanted.iter().skip(2) {
+            let (row, counted) = &found[credential];
+            let alone = stored(&store, credential).await.token;
+            assert_eq!(facts(&row.token), facts(&alone), "many rows read like one");
+            let mine = row.token.prescriber == Some(people.prescriber);
+            assert_eq!(*counted, if mine { PasscodeFailures::NONE } else { failures });
+        }
+    }
+
+    async fn a_value_of_another_kind_is_damage_not_a_default(place: &Place) {
+        let store = place.open().await;
+        let token = People::new(&store).await.token(&store).await;
+        let credential = token.credential;
+        for (column, value) in [
+            ("state", "'asleep'"),
+            ("state", "'disabled'"),
+            ("algorithm", "'MD5'"),
+            ("digits", "9"),
+            ("period", "0"),
+            ("failures", "-1"),
+            ("manufacturer", "'nobody'"),
+            ("name", "''"),
+        ] {
+            let as_text = format!("CAST({column} AS TEXT) FROM token WHERE {column} IS NOT NULL");
+            let before = place.texts(&format!("SELECT {as_text}")).await;
+            place.sql(&format!("UPDATE token SET {column} = {value}")).await;
+            let wanted = credential.clone();
+            let read = store.read("damaged", move |tx| row_of(tx, &wanted)).await;
+            assert!(matches!(read, Err(Error::Corrupt { .. })), "{column} = {value}: {read:?}");
+            let back = match before.first() {
+                None => "NULL".to_owned(),
+                Some(text) if text.parse::<i64>().is_ok() => text.clone(),
+                Some(text) => format!("'{text}'"),
+            };
+            place.sql(&format!("UPDATE token SET {column} = {back}")).await;
+            stored(&store, &credential).await;
+        }
+    }
+}
