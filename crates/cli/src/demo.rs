@@ -1,5 +1,9 @@
 //! `countersign demo`: everything in one folder, with made-up people, on loopback.
 
+mod facts;
+mod first_start;
+mod people;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -9,28 +13,28 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 use countersign_app::{
-    App, At, DemoPerson, Invitee, SCOPES,
+    App,
     outbound::{Call, Outbound as _},
 };
 use countersign_crypto::{
-    HmacAlgorithm, HmacKey, SecretBytes, SecretText, SigningKey, SystemRng, random_array,
+    HmacAlgorithm, HmacKey, SecretBytes, SigningKey, SystemRng, random_array,
 };
-use countersign_domain::{
-    DeaNumber, EhrId, FipsCertificate, ModelCode, Passphrase, PersonId, PracticeId, Role,
-    TokenKind, TokenModel, access::Setting,
-};
+use countersign_domain::EhrId;
 use countersign_protocol::oidc::{Client, Secret};
-use countersign_provision::vip::VipKeys;
 use countersign_server::listen;
 use countersign_standins::{
-    ehr::{self, Ehr, EhrUser, FIRST_PATIENT, Smart, SmartClient},
+    ehr::{self, Ehr, EhrUser, Smart, SmartClient},
     pharmacy::{self, Pharmacy},
     proofer::{self, ASSURANCE, MadeUp, Proofer},
 };
-use countersign_store::{Identity, Invited, Profile};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
+use self::{
+    facts::{facts, welcome, write_facts},
+    first_start::{allow_models, first_start},
+    people::{GRACE, NAME, NPI},
+};
 use crate::{
     drawer::Drawer,
     outside::Gateway,
@@ -40,7 +44,7 @@ use crate::{
         stop_signal, system_rng,
     },
     settings::Settings,
-    soft_token::{self, now, quoted},
+    soft_token::now,
     vip_keys,
 };
 
@@ -53,64 +57,6 @@ const API_KEY: &str = "api-client.pem";
 /// The keys of the VIP Access protocol, made for this folder.
 const VIP_HMAC_KEY: &str = "vip-hmac.key";
 const VIP_TOKEN_KEY: &str = "vip-token.key";
-/// The NPI that 45 CFR's own examples use.
-const NPI: &str = "1234567893";
-const NAME: &str = "Dr. Ada Moreno";
-const PRACTICE: &str = "Lakeside Clinic";
-const TOKEN: &str = "Demo phone";
-const DEA: &str = "BM1234563";
-
-const HOSPITAL: &str = "Lakeside Hospital";
-const HOSPITAL_DEA: &str = "AH5006134";
-
-/// One of the others of the practice.
-struct OtherPerson {
-    name: &'static str,
-    /// What they log in with.
-    sign_in: &'static str,
-    /// What they are, for whoever tries the demonstration.
-    role: &'static str,
-    dea: Option<&'static str>,
-    /// Name of their token.
-    token: &'static str,
-    /// A telephone of their own: people who share one are one person to access control.
-    phone: &'static str,
-}
-
-/// The others of the practice.
-const OTHERS: [OtherPerson; 3] = [
-    OtherPerson {
-        name: "Ruth Okafor",
-        sign_in: "ruth@lakeside.example",
-        role: "administrator, enters grants; authorizes tokens in the hospital",
-        dea: None,
-        token: "Ruth's phone",
-        phone: "+1 402 555 0102",
-    },
-    OtherPerson {
-        name: "Dr. Ben Castillo",
-        sign_in: "1000000004",
-        role: "second prescriber, executes grants",
-        dea: Some("BC1234563"),
-        token: "Ben's phone",
-        phone: "+1 402 555 0103",
-    },
-    OtherPerson {
-        name: "Sam Whitfield",
-        sign_in: "sam@lakeside.example",
-        role: "proofs identities in the hospital, looks at near matches in the clinic",
-        dea: None,
-        token: "Sam's phone",
-        phone: "+1 402 555 0104",
-    },
-];
-
-/// Those who are invited and not enrolled: given name, family name, NPI, date of birth at the provider,
-/// telephone.
-const GRACE: (&str, &str, &str, &str, &str) =
-    ("Grace", "Lindholm", "1000001002", "1979-02-03", "+14025550111");
-const OMAR: (&str, &str, &str, &str, &str) =
-    ("Omar", "Haddad", "1000002000", "1983-09-21", "+14025550112");
 
 /// `countersign demo`
 #[derive(Debug, Args)]
@@ -160,37 +106,6 @@ struct Other {
     sign_in: String,
     passphrase: String,
     token: String,
-}
-
-#[derive(Serialize)]
-struct OtherFacts<'a> {
-    name: &'a str,
-    role: &'a str,
-    sign_in: &'a str,
-    passphrase: &'a str,
-    token_command: String,
-}
-
-#[derive(Serialize)]
-struct Facts<'a> {
-    chart_url: String,
-    eprescribe_url: String,
-    portal_url: String,
-    npi: &'a str,
-    passphrase: &'a str,
-    token_command: String,
-    mailbox_url: String,
-    others: Vec<OtherFacts<'a>>,
-    invited: &'a [InvitedOne],
-    provider_url: String,
-    pharmacy_url: String,
-    api_client_id: &'a str,
-    api_key_file: String,
-    vip_provisioning_url: String,
-    vip_check_url: String,
-    vip_sync_url: String,
-    vip_hmac_key: String,
-    vip_token_key: String,
 }
 
 pub(crate) fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
@@ -432,321 +347,6 @@ async fn know_smart(app: &App, state: &State, ehr_port: u16) -> anyhow::Result<(
         bail!("the stand-in EHR is not registered: make demo-reset starts afresh");
     }
     Ok(())
-}
-
-/// Allows the soft tokens that can be had here, where nobody has judged any model. An operator of a
-/// real installation decides for each; none has a certificate.
-async fn allow_models(app: &App) -> anyhow::Result<()> {
-    if !app.models().await?.is_empty() {
-        return Ok(());
-    }
-    for (code, maker, name) in [
-        (ModelCode::AUTHENTICATOR, "Countersign", "Authenticator"),
-        (ModelCode::TERMINAL, "Countersign", "terminal token"),
-        (ModelCode::VIP_ACCESS, "Symantec", "VIP Access"),
-    ] {
-        let at = app.at()?;
-        let model = TokenModel {
-            code: ModelCode::known(code),
-            maker: maker.to_owned(),
-            name: name.to_owned(),
-            kind: TokenKind::OtpSoft,
-            fips: FipsCertificate::NONE,
-            allowed: true,
-            note: "demo policy".to_owned(),
-            changed: at.now,
-            changed_by: "demo".to_owned(),
-        };
-        app.set_model(model, at).await?;
-    }
-    Ok(())
-}
-
-/// Makes practice, people, EHR and first token. The marker comes last: without it nothing counts.
-async fn first_start(data: &Path, app: &App, issuer: &str) -> anyhow::Result<State> {
-    let at = app.at()?;
-    let passphrase = invent_passphrase()?;
-    let practice = app.create_practice(PRACTICE.to_owned(), at).await?;
-    let person = made_up(NPI, NAME, &passphrase, vec![Role::Prescriber], "+1 402 555 0101")?;
-    let prescriber = app.install_demo_person(practice, person, at).await?.context(
-        "the database holds the demonstration's prescriber already: make demo-reset starts afresh",
-    )?;
-    let nurse =
-        app.create_staff(practice, "Jamie Lee".to_owned(), "jlee".to_owned(), at).await?.context(
-            "the database holds the demonstration's nurse already: make demo-reset starts afresh",
-        )?;
-    let (key, document) = SigningKey::generate()?;
-    private_file::create(&data.join("ehr.key"), HEXLOWER.encode(document.expose()).as_bytes())?;
-    let users = vec![
-        ("amoreno".to_owned(), Identity::Prescriber(prescriber)),
-        ("jlee".to_owned(), Identity::Staff(nurse)),
-        ("Practitioner/amoreno".to_owned(), Identity::Prescriber(prescriber)),
-        ("Practitioner/jlee".to_owned(), Identity::Staff(nurse)),
-    ];
-    let point = key.verifying_key().point().to_vec();
-    let ehr =
-        app.register_ehr(practice, "Lakeside Clinic EHR".to_owned(), point, users, at).await?;
-    let (api_key, api_document) = SigningKey::generate()?;
-    private_file::create(&data.join(API_KEY), pem(&api_document).as_bytes())?;
-    let api_point = api_key.verifying_key().point().to_vec();
-    let api_name = "EHR with its own screens".to_owned();
-    let made = app.create_api_client(practice, api_name, api_point, SCOPES.join(" "), at).await?;
-    let api_client_id = made.to_string();
-    let secret: [u8; 32] = random_array(&mut SystemRng)?;
-    let smart_secret = HEXLOWER.encode(&secret);
-    let made = app.install_demo_token(practice, prescriber, TOKEN.parse()?, at).await?;
-    let pin: [u8; 8] = random_array(&mut SystemRng)?;
-    let pin = HEXLOWER.encode(&pin);
-    private_file::create(&data.join("token.pin"), pin.as_bytes())?;
-    let tokens = data.join("tokens");
-    soft_token::keep_for_demo(&tokens, TOKEN, made, &pin)?;
-    app.install_demo_permission(practice, prescriber, DEA.parse()?, at).await?;
-    let mut others = Vec::new();
-    let mut people = Vec::new();
-    for other in &OTHERS {
-        let (id, other) = make_other(app, practice, other, &tokens, &pin, at).await?;
-        people.push(id);
-        others.push(other);
-    }
-    let hospital = app.create_practice(HOSPITAL.to_owned(), at).await?;
-    let provider = Some((issuer.to_owned(), ASSURANCE.to_owned()));
-    let [ruth, ben, sam] = people[..] else { bail!("the demonstration's people are not three") };
-    let unit = |text: &str| text.to_owned();
-    let roles = vec![(sam, Role::Proofing, unit("Front office"))];
-    let setting = Setting::Practitioners;
-    app.install_demo_rules(practice, setting, roles, provider, None, at).await?;
-    let roles = vec![
-        (ruth, Role::Administrator, unit("")),
-        (ruth, Role::Designated, unit("")),
-        (ruth, Role::Issuing, unit("Security office")),
-        (ben, Role::Designated, unit("")),
-        (sam, Role::Proofing, unit("Credentialing office")),
-    ];
-    let own = Some(HOSPITAL_DEA.parse()?);
-    app.install_demo_rules(hospital, Setting::Institution, roles, None, own, at).await?;
-    let mut invited = Vec::new();
-    for (person, place, name, dea) in
-        [(GRACE, practice, PRACTICE, Some("BL4005129")), (OMAR, hospital, HOSPITAL, None)]
-    {
-        let (given, family, npi, born, _) = person;
-        let link = app.install_demo_invitation(place, invitee(person, dea)?, at).await?;
-        invited.push(InvitedOne {
-            name: format!("{given} {family}"),
-            practice: name.to_owned(),
-            npi: npi.to_owned(),
-            born: born.to_owned(),
-            link,
-        });
-    }
-    let npi = NPI.to_owned();
-    let state = State {
-        npi,
-        passphrase,
-        ehr_id: ehr.to_string(),
-        smart_secret,
-        api_client_id,
-        others,
-        invited,
-    };
-    private_file::create(&data.join(DEMO_MARKER), &serde_json::to_vec_pretty(&state)?)?;
-    Ok(state)
-}
-
-/// Somebody whom the demonstration invites. An institution's own registration serves where there is none.
-fn invitee(
-    (given, family, npi, _, phone): (&str, &str, &str, &str, &str),
-    dea: Option<&str>,
-) -> anyhow::Result<Invitee> {
-    let expires = "2030-12-31".to_owned();
-    let email = format!("{}@lakeside.example", given.to_lowercase());
-    let registration = |number: &str| {
-        [number.to_owned(), "NE".to_owned(), "2 2N 3 3N 4 5".to_owned(), expires.clone()]
-    };
-    Ok(Invitee {
-        sign_in: npi.parse()?,
-        invited: Invited {
-            profile: Profile {
-                given: given.to_owned(),
-                family: family.to_owned(),
-                phone: phone.to_owned(),
-                emails: vec![email],
-                ..Profile::default()
-            },
-            roles: vec![Role::Prescriber.code().to_owned()],
-            registrations: dea.map(registration).into_iter().collect(),
-            licences: vec![["NE".to_owned(), format!("NE-{}", &npi[4..]), expires.clone()]],
-            ..Invited::default()
-        },
-    })
-}
-
-fn made_up(
-    sign_in: &str,
-    name: &str,
-    passphrase: &str,
-    roles: Vec<Role>,
-    phone: &str,
-) -> anyhow::Result<DemoPerson> {
-    let phrase = SecretText::new(passphrase.to_owned());
-    let first = name.split(' ').rev().nth(1).unwrap_or(name).to_lowercase();
-    let email = if sign_in.contains('@') {
-        sign_in.to_owned()
-    } else {
-        format!("{first}@lakeside.example")
-    };
-    Ok(DemoPerson {
-        sign_in: sign_in.parse()?,
-        name: name.to_owned(),
-        passphrase: Passphrase::choose(&phrase, &[name, sign_in, PRACTICE])?,
-        roles,
-        profile: Profile {
-            given: first,
-            family: name.rsplit(' ').next().unwrap_or(name).to_owned(),
-            address: "12 Elm Street, Lincoln NE 68501".to_owned(),
-            phone: phone.replace(' ', ""),
-            emails: vec![email],
-            phone_confirmed: Some(now().micros()),
-            address_confirmed: Some(now().micros()),
-            ..Profile::default()
-        },
-    })
-}
-
-async fn make_other(
-    app: &App,
-    practice: PracticeId,
-    &OtherPerson { name, sign_in, role, dea, token, phone }: &OtherPerson,
-    tokens: &Path,
-    pin: &str,
-    at: At,
-) -> anyhow::Result<(PersonId, Other)> {
-    let passphrase = invent_passphrase()?;
-    let roles = match (dea, name) {
-        (Some(_), _) => vec![Role::Prescriber, Role::Designated],
-        (None, "Ruth Okafor") => vec![Role::Administrator, Role::Designated],
-        (None, _) => Vec::new(),
-    };
-    let person = made_up(sign_in, name, &passphrase, roles, phone)?;
-    let id = app.install_demo_person(practice, person, at).await?.context(
-        "the database holds the demonstration's people already: make demo-reset starts afresh",
-    )?;
-    let made = app.install_demo_token(practice, id, token.parse()?, at).await?;
-    soft_token::keep_for_demo(tokens, token, made, pin)?;
-    if let Some(dea) = dea {
-        app.install_demo_permission(practice, id, dea.parse::<DeaNumber>()?, at).await?;
-    }
-    let other = Other {
-        name: name.to_owned(),
-        role: role.to_owned(),
-        sign_in: sign_in.to_owned(),
-        passphrase,
-        token: token.to_owned(),
-    };
-    Ok((id, other))
-}
-
-/// Five words of a list of 64 and two digits: easy to type, new in each folder, a demonstration's.
-fn invent_passphrase() -> anyhow::Result<String> {
-    const WORDS: [&str; 64] = [
-        "anchor", "basil", "copper", "dragon", "ember", "falcon", "garden", "harbor", "island",
-        "jigsaw", "kettle", "lantern", "marble", "nectar", "orchid", "pepper", "quartz", "ribbon",
-        "saddle", "teapot", "umbrella", "velvet", "walnut", "yellow", "zipper", "amber", "bridge",
-        "candle", "domino", "engine", "feather", "glacier", "hammer", "indigo", "jacket", "kitten",
-        "ladder", "magnet", "needle", "oyster", "paddle", "quiver", "rocket", "silver", "tunnel",
-        "upward", "violin", "window", "yonder", "zephyr", "acorn", "button", "cactus", "desert",
-        "eleven", "fossil", "goblet", "hollow", "ivory", "jungle", "kernel", "lizard", "meadow",
-        "napkin",
-    ];
-    let bytes: [u8; 6] = random_array(&mut SystemRng)?;
-    let words: Vec<&str> =
-        bytes.iter().take(5).filter_map(|b| WORDS.get(usize::from(b & 63)).copied()).collect();
-    Ok(format!("{} {:02}", words.join(" "), bytes.last().copied().unwrap_or(0) % 100))
-}
-
-fn facts<'a>(
-    data: &Path,
-    port: u16,
-    state: &'a State,
-    vip_path: &str,
-    vip_keys: &VipKeys,
-) -> anyhow::Result<Facts<'a>> {
-    let ehr_port = port + 1;
-    let program = std::env::current_exe().context("where this program lies")?;
-    let vip = format!("http://127.0.0.1:{port}{vip_path}");
-    let token_command = |token: &str| {
-        format!(
-            "{} token code --plain --dir {} --pin-file {} {}",
-            quoted(&program.display().to_string()),
-            quoted(&data.join("tokens").display().to_string()),
-            quoted(&data.join("token.pin").display().to_string()),
-            quoted(token),
-        )
-    };
-    Ok(Facts {
-        chart_url: format!("http://127.0.0.1:{ehr_port}/patients/{FIRST_PATIENT}"),
-        eprescribe_url: format!("http://127.0.0.1:{port}/e-prescribing"),
-        portal_url: format!("http://127.0.0.1:{port}/portal"),
-        npi: &state.npi,
-        passphrase: &state.passphrase,
-        token_command: token_command(TOKEN),
-        mailbox_url: format!("http://127.0.0.1:{ehr_port}/mailbox"),
-        others: state
-            .others
-            .iter()
-            .map(|it| OtherFacts {
-                name: &it.name,
-                role: &it.role,
-                sign_in: &it.sign_in,
-                passphrase: &it.passphrase,
-                token_command: token_command(&it.token),
-            })
-            .collect(),
-        invited: &state.invited,
-        provider_url: format!("http://127.0.0.1:{}", port + 2),
-        pharmacy_url: format!("http://127.0.0.1:{}", port + 3),
-        api_client_id: &state.api_client_id,
-        api_key_file: data.join(API_KEY).display().to_string(),
-        vip_provisioning_url: format!("{vip}/prov"),
-        vip_check_url: format!("{vip}/otpCheck"),
-        vip_sync_url: format!("{vip}/otpSync"),
-        vip_hmac_key: vip_keys.hmac_hex().expose().to_owned(),
-        vip_token_key: vip_keys.token_hex().expose().to_owned(),
-    })
-}
-
-fn write_facts(data: &Path, facts: &Facts<'_>) -> anyhow::Result<()> {
-    let path = data.join(FACTS);
-    if let Err(error) = fs::remove_file(&path)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        bail!("{}: {error}", path.display());
-    }
-    private_file::create(&path, &serde_json::to_vec_pretty(facts)?)?;
-    Ok(())
-}
-
-fn welcome(facts: &Facts<'_>, data: &Path) -> String {
-    format!(
-        "\nCountersign demonstration (made-up people and patients)\n\n\
-         1. Open a chart:      {}\n   and choose the e-Prescribing tab, then the menu > Utilities > Token Management.\n\
-         2. NPI:               {}\n   Passphrase:        {}\n\
-         3. A passcode of the first token, {TOKEN}:\n   {}\n\n\
-         Token Management without an EHR: {}\n\
-         Messages and notices: {}\n\
-         The pharmacy: {}\n\
-         Others of the practice (log-in, passphrase, token) and two invited prescribers\n\
-         (link, date of birth) stand in demo.json.\n\
-         The same facts: {}\n\
-         Stop with Ctrl-C; the next start keeps the data.\n\n",
-        facts.chart_url,
-        facts.npi,
-        facts.passphrase,
-        facts.token_command,
-        facts.portal_url,
-        facts.mailbox_url,
-        facts.pharmacy_url,
-        data.join(FACTS).display(),
-    )
 }
 
 /// Removes what a demonstration made, and only that.

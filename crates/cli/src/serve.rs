@@ -1,15 +1,17 @@
 //! `serve`, `migrate` and `doctor`: the real clock, randomness and keys are wired here.
 
+mod findings;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod time_check;
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use countersign_app::{App, Build, Clock, Options, Support, Vip, outbound::Outbound};
 use countersign_crypto::{KeyProvider, LocalMasterKey, Rng, SystemRng, fips_status};
-use countersign_domain::{
-    Date, KeyboardLine, Label, TimeZone, Timestamp,
-    certification::{BuildId, RunningBuild},
-    controlled::Table,
-};
+use countersign_domain::{KeyboardLine, Label, Timestamp, controlled::Table};
 use countersign_protocol::oidc::{Client, Secret};
 use countersign_server::{
     ClientAddresses, Limits, ListenOptions, Listening, listen_with, notice_text, router,
@@ -18,12 +20,13 @@ use countersign_store::{Database, SCHEMA_VERSION, Store};
 use serde::Deserialize;
 use tokio::{runtime::Runtime, sync::watch};
 
+pub(crate) use self::socket::bind;
+use self::{findings::store_findings, socket::check_socket, time_check::watch_clock};
 use crate::{
-    doctor::{self, Finding},
-    key_file,
+    doctor, key_file,
     outside::Outside,
     print, private_file, release,
-    settings::{DatabaseKind, Listen, LogFormat, Settings, is_safe},
+    settings::{DatabaseKind, LogFormat, Settings, is_safe},
     soft_token::now,
     vip_keys,
 };
@@ -163,42 +166,6 @@ fn drugs(path: &str) -> anyhow::Result<Table> {
     text.parse::<Table>().with_context(about)
 }
 
-/// How often the clock is measured, and how long one measurement may take.
-const MEASURE_EVERY: Duration = Duration::from_mins(10);
-const MEASURE_MOST: Duration = Duration::from_secs(5);
-
-/// Measures this host's clock against the time server, again and again.
-async fn watch_clock(app: Arc<App>, server: String) {
-    if server.is_empty() {
-        return;
-    }
-    loop {
-        let pause = match measured(&server).await {
-            Ok(offset) => {
-                app.clock_was_measured(offset);
-                if offset.abs() > 60 {
-                    tracing::error!(offset, "the clock of this host is wrong");
-                }
-                MEASURE_EVERY
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the time server did not answer");
-                Duration::from_mins(1)
-            }
-        };
-        tokio::time::sleep(pause).await;
-    }
-}
-
-/// By how many seconds a time server is ahead of this host (SNTP, RFC 4330).
-async fn measured(server: &str) -> Result<i64, rsntp::SynchronizationError> {
-    let mut client = rsntp::AsyncSntpClient::new();
-    client.set_timeout(MEASURE_MOST);
-    let offset = client.synchronize(server).await?.clock_offset().as_secs_f64();
-    #[expect(clippy::cast_possible_truncation, reason = "seconds between two clocks of today")]
-    Ok(offset.round() as i64)
-}
-
 /// How we are known to a proofing provider, as its file says.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -300,69 +267,6 @@ pub(crate) fn run(config: Option<&Path>, check_only: bool) -> anyhow::Result<()>
         tracing::info!("stopped");
         Ok(())
     })
-}
-
-/// Binds an address that stands in `setting`.
-pub(crate) async fn bind(address: &str, setting: &str) -> anyhow::Result<Listening> {
-    match Listening::bind(address).await {
-        Ok(listening) => Ok(listening),
-        Err(error) => bail!("{}", why_not_bound(address, setting, &error)),
-    }
-}
-
-/// Refuses a socket path at which a start could not listen, in the words of a start. An empty file is made beside it
-/// and removed: mode bits tell nothing about a read-only disk or another owner.
-fn check_socket(settings: &Settings) -> anyhow::Result<()> {
-    const SETTING: &str = "server.listen";
-    let Listen::Unix(path) = settings.listen()? else { return Ok(()) };
-    if path.is_dir() {
-        bail!("{} is a folder: choose another path in {SETTING}", path.display());
-    }
-    let probed: std::io::Result<()> = match path.parent() {
-        _ if path.is_file() => Err(std::io::ErrorKind::AddrInUse.into()),
-        Some(folder) => doctor::probe(folder),
-        None => Ok(()),
-    };
-    match probed {
-        Ok(()) => Ok(()),
-        Err(error) => bail!("{}", why_not_bound(&settings.server.listen, SETTING, &error)),
-    }
-}
-
-/// Why an address can't be listened on, and what to do.
-fn why_not_bound(address: &str, setting: &str, error: &std::io::Error) -> String {
-    use std::io::ErrorKind as E;
-    let path = address.strip_prefix("unix:").map(Path::new);
-    let folder = path.and_then(Path::parent).map(Path::display);
-    match (error.kind(), path, folder) {
-        (E::AddrInUse, Some(path), _) if path.is_file() => {
-            format!("{} is a file: remove it, or choose another path in {setting}", path.display())
-        }
-        (E::AddrInUse, ..) => {
-            format!(
-                "{address} is in use: stop what listens there, or choose another address in {setting}"
-            )
-        }
-        (E::NotFound, _, Some(folder)) => {
-            format!(
-                "{address}: {folder} does not exist: make it, or choose another path in {setting}"
-            )
-        }
-        (E::PermissionDenied, _, Some(folder)) => {
-            format!(
-                "{address}: this account may not write to {folder}: let it, or choose another path in {setting}"
-            )
-        }
-        (E::PermissionDenied, ..) => {
-            format!(
-                "{address}: this account may not listen there: choose a port from 1024 on in {setting}"
-            )
-        }
-        (E::AddrNotAvailable, ..) => {
-            format!("{address}: this machine has no such address: choose another in {setting}")
-        }
-        _ => format!("cannot listen on {address} ({error}): choose another address in {setting}"),
-    }
 }
 
 /// How often the outbox is looked at.
@@ -473,107 +377,4 @@ pub(crate) fn doctor(config: Option<&Path>) -> anyhow::Result<u8> {
     }
     print(&doctor::render(&findings))?;
     Ok(doctor::exit_code(&findings))
-}
-
-async fn store_findings(settings: &Settings, key: Arc<dyn KeyProvider>) -> Vec<Finding> {
-    let store = match Store::open_bare(&database(settings), key, system_rng) {
-        Ok(store) => store,
-        Err(error) => return vec![doctor::database_finding(Err(error))],
-    };
-    let state = match store.schema_state().await {
-        Ok(state) => state,
-        Err(error) => return vec![doctor::database_finding(Err(error))],
-    };
-    let kind = match settings.database.kind {
-        DatabaseKind::Sqlite => "SQLite answers",
-        DatabaseKind::Postgres => "PostgreSQL answers",
-    };
-    let mut findings =
-        vec![doctor::database_finding::<countersign_store::Error>(Ok(kind.to_owned()))];
-    let version = Some(state.version()).filter(|version| *version > 0);
-    findings.push(doctor::schema_finding(version, SCHEMA_VERSION));
-    if version == Some(SCHEMA_VERSION) {
-        findings.push(match store.read("models", |tx| tx.token_models()).await {
-            Ok(models) => doctor::models_finding(models.iter().filter(|m| m.allowed).count()),
-            Err(error) => doctor::database_finding(Err(error)),
-        });
-        findings.extend(certification_findings(&store, settings).await);
-    }
-    match store.clock_offset(now()).await {
-        Ok(Some(micros)) => findings.push(doctor::clock_finding(micros / 1_000)),
-        Ok(None) => {}
-        Err(error) => findings.push(doctor::database_finding(Err(error))),
-    }
-    findings
-}
-
-/// Whether the report of a listed build is on file and in force, and the notices of non-compliance, which stop a build
-/// whether it is listed or not.
-async fn certification_findings(store: &Store, settings: &Settings) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let (listed, id) = match release::build(&settings.signing) {
-        Ok((Build::Listed { report }, id)) => (Some(report), Some(id)),
-        Ok((Build::Allowed | Build::Unlisted, id)) => (None, Some(id)),
-        Err(error) => {
-            findings.push(doctor::manifest_finding(&error));
-            (None, None)
-        }
-    };
-    let Ok(version) = release::version() else { return findings };
-    let id = id.unwrap_or_else(|| BuildId::unlisted(version));
-    let running = RunningBuild { version, id, listed };
-    let asked = running.clone();
-    let found = store
-        .read("certification", move |tx| {
-            let report = tx.report_of(&asked.id, asked.listed.as_deref())?;
-            Ok((report, tx.noncompliance()?))
-        })
-        .await;
-    let today = Date::at(now(), &TimeZone::UTC);
-    match found {
-        Ok((report, notices)) => {
-            if running.listed.is_some() {
-                findings.push(doctor::certification_finding(report.map(|it| it.facts), today));
-            }
-            findings.extend(doctor::notices_finding(&notices, &running));
-        }
-        Err(error) => findings.push(doctor::database_finding(Err(error))),
-    }
-    findings
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A server of SNTP whose clock is ahead by so many seconds.
-    async fn time_server(ahead: i64, stratum: u8) -> String {
-        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap().to_string();
-        tokio::spawn(async move {
-            let mut asked = [0; 48];
-            let (_, from) = socket.recv_from(&mut asked).await.unwrap();
-            // Seconds since 1900 (RFC 4330, section 3).
-            let seconds = u32::try_from(now().seconds() + ahead + 2_208_988_800).unwrap();
-            let mut answer = [0; 48];
-            // No leap second, version 4, server.
-            answer[0] = 0b00_100_100;
-            answer[1] = stratum;
-            answer[24..32].copy_from_slice(&asked[40..48]);
-            for at in [16, 32, 40] {
-                answer[at..at + 4].copy_from_slice(&seconds.to_be_bytes());
-            }
-            socket.send_to(&answer, from).await.unwrap();
-        });
-        address
-    }
-
-    #[tokio::test]
-    async fn a_time_server_is_asked_and_believed_only_when_it_has_the_time() {
-        assert!(measured(&time_server(0, 1).await).await.unwrap().abs() <= 1);
-        let ahead = measured(&time_server(400, 2).await).await.unwrap();
-        assert!((399..=401).contains(&ahead), "{ahead}");
-        // A kiss of death (stratum 0) says no time.
-        assert!(measured(&time_server(0, 0).await).await.is_err());
-    }
 }
