@@ -2,7 +2,7 @@
 //! what the portal showed when it was added, and a code that goes to a telephone or by post. And the
 //! link in every notice by which its reader says "this was not me".
 
-use countersign_crypto::{constant_time_eq, random_array};
+use countersign_crypto::{constant_time_eq, random_array, sha256};
 use countersign_domain::{
     Actor, DisableReason, Event, EventKind, Outcome, PersonId, PhoneNumber, PracticeId, Refusal,
     Timestamp, Token, TokenId, TokenState,
@@ -465,6 +465,14 @@ fn try_code(
         Piece { channel: sent.channel, sent: sent.sent, used: now },
     ];
     Ok(may_activate(&pieces).map(|()| sent.channel).map_err(Hindrance::from))
+}
+
+/// What a code is about that belongs to an account and to no token or case of it.
+pub(super) fn subject_of(what: &str, person: PersonId) -> [u8; 16] {
+    let digest = sha256(&[what.as_bytes(), b"|", person.as_bytes()].concat());
+    let mut subject = [0; 16];
+    subject.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    subject
 }
 
 #[cfg(test)]

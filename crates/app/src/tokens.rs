@@ -9,10 +9,10 @@ use countersign_domain::{
     Actor, CredentialId, Device, DeviceClass, DeviceEvidence, Event, EventKind, ModelCode,
     PersonId, Purpose, Refusal, TokenId, TokenModel, TokenName, otp::OneTimePasscode, test_token,
 };
-use countersign_store::{AuditRow, Person, Session, Stage, Tx};
+use countersign_store::{AuditRow, Person, Session, Stage, TokenRow, Tx};
 
 use super::{
-    Account, App, At, By, Chosen, Error, TokenRow, needs_step_up, record,
+    Account, App, At, By, Chosen, Error, needs_step_up, record,
     sign_in::{passcode_event, verify},
 };
 

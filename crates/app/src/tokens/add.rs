@@ -5,10 +5,10 @@ use countersign_domain::{
     Refusal, TokenId, TokenKind, TokenName, add_token, otp::OneTimePasscode, replace_token,
     same_browser,
 };
-use countersign_store::{CasePurpose, CaseState, ReadMark, Session, Tx};
+use countersign_store::{CasePurpose, CaseState, ReadMark, Session, TokenRow, Tx};
 
 use super::{Change, Confirm, step_up};
-use crate::{Account, App, At, Chosen, Error, TokenRow, cases::window};
+use crate::{Account, App, At, Chosen, Error, cases::window};
 
 /// What "Add Two Factor Authentication Token" sends.
 #[derive(Debug, Clone)]

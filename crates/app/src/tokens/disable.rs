@@ -4,10 +4,10 @@ use countersign_domain::{
     Actor, CredentialId, DisableReason, Event, EventKind, Outcome, PersonId, Refusal, TokenId,
     TokenState, access::Cause, console::ConsoleChange, disable_token,
 };
-use countersign_store::{Session, Stage};
+use countersign_store::{Session, Stage, TokenRow};
 
 use super::{Change, Confirm, step_up, theirs};
-use crate::{Act, App, At, Error, TokenRow, access::suspend};
+use crate::{Act, App, At, Error, access::suspend};
 
 /// What the page that disables a token sends.
 #[derive(Debug, Clone)]
