@@ -1,3 +1,5 @@
+//! Tests of the archive: cells of a table, and the days of a month.
+
 use countersign_domain::TimeZone;
 
 use super::{files::cell, logs::month_range};
