@@ -9,7 +9,10 @@ use tracing::{
     span,
 };
 
-use crate::prescribing::{ready, send, shown, signing};
+use crate::{
+    prescribing::{ready, send, shown, signing},
+    statements::files,
+};
 
 /// Panics in the line of the log that follows the commit of a decision of this kind: where the answer is on its
 /// way, and the client has not heard of it.
@@ -121,9 +124,8 @@ async fn a_log_in_and_a_new_passphrase_whose_tasks_panicked_are_unknown_outcomes
 fn no_use_case_spawns_a_task_of_its_own() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../app/src");
     let mut read = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+    for path in files(&folder) {
+        let name = path.strip_prefix(&folder).unwrap().to_str().unwrap().to_owned();
         let text = fs::read_to_string(&path).unwrap();
         let spawns = text.contains("tokio::spawn(") || text.contains("task::spawn(");
         assert_eq!(spawns, name == "to_completion.rs", "{name}");

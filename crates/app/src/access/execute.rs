@@ -1,0 +1,268 @@
+//! The second person executes a change request.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use countersign_crypto::SecretText;
+use countersign_domain::{
+    Actor, AuthorityId, Event, EventKind, Outcome, PersonId, PracticeId, Purpose, RequestId, Role,
+    Timestamp,
+    access::{AccessRefusal, Confirmed, Matter, Permission, Request, Setting},
+    console::ConsoleChange,
+};
+use countersign_store::{
+    Authority, Paper, Practice, RequestBody, RequestRow, RequestStage, Session, Tx,
+};
+
+use super::{
+    Asked,
+    matter::read_request,
+    membership::Desk,
+    papers::{changed_paper, say_paper},
+    preconditions::{changes_nothing, lacks_internal_code, leaves_nobody},
+    requests::overtake_if_gone,
+    revocation::say_permission,
+};
+use crate::{
+    App, At, Confirm, Error,
+    attempts::Source,
+    notices::Mailer,
+    record,
+    sign_in::{passcode_event, verify},
+    to_completion::to_completion,
+};
+
+/// What the second person sends.
+#[derive(Debug, Clone)]
+pub struct Execution {
+    /// The digest of what was shown.
+    pub shown: [u8; 32],
+    /// The passphrase as typed.
+    pub passphrase: SecretText,
+    /// A fresh passcode; always asked for.
+    pub confirm: Confirm,
+}
+
+impl App {
+    /// The second person executes a change, with passphrase and passcode bound to what was shown
+    /// (21 CFR 1311.125(c)). Runs to its end even if the client leaves.
+    pub async fn execute_request(
+        self: &Arc<Self>,
+        session: &Session,
+        desk: &Desk,
+        id: RequestId,
+        execution: Execution,
+        at: At,
+    ) -> Result<Asked<()>, Error> {
+        let (app, session, desk) = (Arc::clone(self), session.clone(), desk.clone());
+        to_completion("execute_request", at, async move {
+            app.try_execute(session, desk, id, execution, at).await
+        })
+        .await
+    }
+
+    async fn try_execute(
+        &self,
+        session: Session,
+        desk: Desk,
+        id: RequestId,
+        execution: Execution,
+        at: At,
+    ) -> Result<Asked<()>, Error> {
+        let policy = self.options.policy;
+        let source = Source::Session { person: desk.person, practice: session.practice };
+        let phrase = self.try_phrase(desk.person, execution.passphrase, &source).await?;
+        let (person, practice, mailer) = (desk.person, desk.practice, self.mailer());
+        let (shown, confirm) = (execution.shown, execution.confirm);
+        let answer = self
+            .decide("execute_request", person, session.id, at.now, move |account, tx| {
+                let kind = ConsoleChange::ExecuteRequest.rule().event;
+                let mut event = Event::success(kind, Actor::Person(person), at.support);
+                event.practice = Some(practice.id);
+                let mut work = || -> Result<Option<Asked<()>>, countersign_store::Error> {
+                    let Some(row) = tx.request(practice.id, id)? else { return Ok(None) };
+                    event.prescriber = row.person;
+                    event = event.clone().detail(&row.reason);
+                    let Some(request) = read_request(tx, &row, at.now)? else { return Ok(None) };
+                    if let Err(refusal) = phrase.settle(tx, person)? {
+                        return Ok(Some(Asked::NotConfirmed(refusal)));
+                    }
+                    // Before the passcode is looked at: what can't be done costs no passcode.
+                    let done = trial(tx, &practice, &row, &request, person, shown, at.now)?;
+                    let permission = match done {
+                        Ok(permission) => permission,
+                        Err(refusal) => return Ok(Some(Asked::Refused(refusal))),
+                    };
+                    let proved = verify(account, confirm.chosen, &confirm.code, at, &policy);
+                    let passcode = passcode_event(
+                        &proved,
+                        person,
+                        practice.id,
+                        confirm.chosen,
+                        Purpose::Approve,
+                        at,
+                    );
+                    record(tx, &account.noted_browser(passcode, at), at.now)?;
+                    if let Err(refusal) = proved {
+                        return Ok(Some(Asked::NotConfirmed(refusal)));
+                    }
+                    tx.renew_passcode(session.id, at.now)?;
+                    tx.decide_request(id, RequestStage::Executed, Some(person), at.now)?;
+                    if !carry_out(tx, &mailer, &practice, &row, permission, person, at)? {
+                        event = event.clone().reason("record_only");
+                    }
+                    Ok(Some(Asked::Done(())))
+                };
+                let asked = work()?;
+                match &asked {
+                    Some(Asked::Done(())) => {}
+                    Some(Asked::Refused(refusal)) => {
+                        event.outcome = Outcome::Refused;
+                        event = event.reason(refusal.code());
+                    }
+                    Some(Asked::NotConfirmed(refusal)) => {
+                        event.outcome = Outcome::Refused;
+                        event = event.reason(refusal.code());
+                    }
+                    None => {
+                        event.outcome = Outcome::Refused;
+                        event = event.reason("request_unknown");
+                    }
+                }
+                Ok((Ok(asked), event))
+            })
+            .await?;
+        answer.ok_or(Error::NotFound)
+    }
+}
+
+/// What becomes of the permission, where it is about one, if this person executes the change now; nothing
+/// is written.
+pub(super) fn trial(
+    tx: &mut Tx<'_>,
+    practice: &Practice,
+    row: &RequestRow,
+    request: &Request,
+    person: PersonId,
+    shown: [u8; 32],
+    now: Timestamp,
+) -> Result<Result<Option<Permission>, AccessRefusal>, countersign_store::Error> {
+    let by = tx.acting(person, practice.id, now)?;
+    let (setting, mut request) = (practice.setting, request.clone());
+    let about = row.person.zip(row.authority);
+    let about = about.filter(|_| matches!(request.matter, Matter::Permission { .. }));
+    let Some((holder, authority)) = about else {
+        if request.is_open(now) && changes_nothing(tx, row)? {
+            return Ok(Err(AccessRefusal::NoChange));
+        }
+        if request.is_open(now) && leaves_nobody(tx, row)? {
+            return Ok(Err(AccessRefusal::LastOne));
+        }
+        return Ok(request.carry_out(&by, Confirmed(shown), setting, now).map(|()| None));
+    };
+    if request.is_open(now) && lacks_internal_code(tx, row)? {
+        return Ok(Err(AccessRefusal::NoInternalCode));
+    }
+    let solo = setting == Setting::Practitioners && registrants(tx, practice.id, now)? == 1;
+    let mut permission = tx.permission(holder, practice.id, authority)?;
+    let done = request.execute(&mut permission, &by, Confirmed(shown), setting, solo, now);
+    Ok(done.map(|()| Some(permission)))
+}
+
+/// Does what a change says, once the second person has executed it. `false` where something newer was decided, and
+/// the record alone is confirmed.
+fn carry_out(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    place: &Practice,
+    row: &RequestRow,
+    permission: Option<Permission>,
+    by: PersonId,
+    at: At,
+) -> Result<bool, countersign_store::Error> {
+    let (practice, actor) = (row.practice, Actor::Person(by));
+    let mut event = Event::success(EventKind::RoleChanged, actor, at.support);
+    event.practice = Some(practice);
+    event.prescriber = row.person;
+    match (&row.body, row.person) {
+        (RequestBody::Grant { .. } | RequestBody::Revoke { .. }, Some(holder)) => {
+            let (Some(authority), Some(permission)) = (row.authority, permission) else {
+                return Err(Tx::broken("a change without a registration"));
+            };
+            if tx.permission(holder, practice, authority)? == permission {
+                return Ok(false);
+            }
+            tx.save_permission(holder, practice, authority, &permission)?;
+            let cause = match permission {
+                Permission::Revoked { cause, .. } => Some(cause),
+                Permission::Granted { .. } | Permission::None => None,
+            };
+            say_permission(tx, mailer, holder, practice, authority, cause, actor, at)?;
+        }
+        (RequestBody::Role { role, unit, give }, Some(person)) => {
+            let known = Role::from_code(role).ok_or_else(|| Tx::broken("a role that is none"))?;
+            tx.end_role(person, practice, known, at.now)?;
+            if *give {
+                tx.give_role(person, practice, known, unit, at.now)?;
+            }
+            let how = if *give { "given" } else { "taken" };
+            tx.append(&event.reason(how).detail(&format!("{role} {unit}")), at.now)?;
+            overtake_if_gone(tx, person, practice, at)?;
+        }
+        (RequestBody::Provider { issuer, accepted, give }, _) => {
+            if *give {
+                tx.accept_provider(practice, issuer, accepted, at.now)?;
+            } else {
+                tx.drop_provider(practice, issuer, at.now)?;
+            }
+            event.kind = EventKind::ProviderChanged;
+            let how = if *give { "given" } else { "taken" };
+            tx.append(&event.reason(how).detail(&format!("{issuer} {accepted}")), at.now)?;
+        }
+        (RequestBody::Paper { paper, before }, person) => {
+            let paper = Paper::of_parts(paper).ok_or_else(|| Tx::broken("a paper that is none"))?;
+            let known = match row.authority {
+                Some(id) => tx.authority(practice, id)?,
+                None => None,
+            };
+            let it = Authority {
+                id: match row.authority {
+                    Some(id) => id,
+                    None => AuthorityId::new(at.now, tx.rng())?,
+                },
+                practice,
+                person,
+                stops_at: paper.expires().end(&place.zone),
+                paper,
+                withdrawn: None,
+                warned: None,
+            };
+            if known.is_some() {
+                tx.save_authority(&it)?;
+            } else {
+                tx.create_authority(&it, at.now)?;
+            }
+            event.kind = EventKind::AuthorityChanged;
+            let detail = changed_paper(&it.paper, before, &it.says(), &row.reason);
+            tx.append(&event.detail(&detail), at.now)?;
+            say_paper(tx, mailer, &it, by, at)?;
+        }
+        _ => return Err(Tx::broken("a change about nobody")),
+    }
+    Ok(true)
+}
+
+/// How many people of a practice have a registration in force there: with one alone the practice is a
+/// solo one (question A9).
+fn registrants(
+    tx: &mut Tx<'_>,
+    practice: PracticeId,
+    now: Timestamp,
+) -> Result<usize, countersign_store::Error> {
+    let all = tx.all_authorities(practice)?;
+    let people: BTreeSet<PersonId> = all
+        .iter()
+        .filter(|it| it.paper.dea().is_some() && it.holds(now))
+        .filter_map(|it| it.person)
+        .collect();
+    Ok(people.len())
+}

@@ -1,0 +1,142 @@
+//! Who acts in the console of a practice, with which roles, and what the console shows them.
+
+use countersign_domain::{Actor, Event, EventKind, PersonId, PracticeId, Role};
+use countersign_store::{
+    Authority, CodeRow, Deadline, Listed, Member, PermissionRow, Practice, RequestRow, Tx,
+};
+
+use super::matter::still_waits;
+use crate::{App, At, Error};
+
+/// Those who search the signed records of a practice, hold them, and hear of them.
+pub(crate) const RECORD_ROLES: [Role; 2] = [Role::Designated, Role::Administrator];
+
+/// Where somebody acts, and as what.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    /// The practice.
+    pub practice: Practice,
+    /// Who acts.
+    pub person: PersonId,
+    /// The roles that they have there.
+    pub roles: Vec<Role>,
+}
+
+impl Desk {
+    /// Whether the signed records of the practice are theirs to search: they hold health data.
+    pub fn sees_records(&self) -> bool {
+        self.roles.iter().any(|role| RECORD_ROLES.contains(role))
+    }
+}
+
+/// All that the console of a practice shows.
+#[derive(Debug, Clone)]
+pub struct Board {
+    /// The practice.
+    pub practice: Practice,
+    /// Its people, by name.
+    pub people: Vec<Listed>,
+    /// All roles that there were.
+    pub roles: Vec<Member>,
+    /// Registrations and licences of everybody, and the institution's own.
+    pub authorities: Vec<Authority>,
+    /// Codes with which people prescribe under the institution's registration, those that ended too.
+    pub codes: Vec<CodeRow>,
+    /// Permissions.
+    pub permissions: Vec<PermissionRow>,
+    /// Changes that two people make, the newest first.
+    pub requests: Vec<RequestRow>,
+    /// What is due, the open ones first.
+    pub deadlines: Vec<Deadline>,
+}
+
+impl App {
+    /// The practices in which somebody has a role that opens the console, with their names and how many
+    /// changes wait there for a second person.
+    pub async fn desks(&self, person: PersonId) -> Result<Vec<(PracticeId, String, usize)>, Error> {
+        let now = self.clock.now();
+        let found = self
+            .store
+            .read("desks", move |tx| {
+                let mut found: Vec<(PracticeId, String, usize)> = Vec::new();
+                for (practice, member) in tx.roles_of(person)? {
+                    if !member.role.opens_console() || found.iter().any(|(id, ..)| *id == practice)
+                    {
+                        continue;
+                    }
+                    let name = tx.practice_name(practice)?.unwrap_or_default();
+                    let waiting = tx.requests(practice, 200)?;
+                    let waiting = waiting.iter().filter(|row| still_waits(row, now));
+                    found.push((practice, name, waiting.count()));
+                }
+                Ok(found)
+            })
+            .await?;
+        Ok(found)
+    }
+
+    /// Where somebody acts. A practice in which they have no such role is not found.
+    pub async fn desk(&self, person: PersonId, practice: PracticeId) -> Result<Desk, Error> {
+        let found = self.store.read("desk", move |tx| desk(tx, person, practice)).await?;
+        found.ok_or(Error::NotFound)
+    }
+
+    /// All that the console of a practice shows.
+    pub async fn board(&self, desk: &Desk) -> Result<Board, Error> {
+        let practice = desk.practice.clone();
+        let board = self
+            .store
+            .read("board", move |tx| {
+                let id = practice.id;
+                Ok(Board {
+                    people: tx.people_of(id)?,
+                    roles: tx.roles_in(id)?,
+                    authorities: tx.all_authorities(id)?,
+                    codes: tx.internal_codes(id)?,
+                    permissions: tx.permissions(id)?,
+                    requests: tx.requests(id, 200)?,
+                    deadlines: tx.deadlines(id, 200)?,
+                    practice: practice.clone(),
+                })
+            })
+            .await?;
+        Ok(board)
+    }
+
+    /// Puts on record that NPI and DEA numbers of somebody were shown in full, to whom.
+    pub async fn note_shown(
+        &self,
+        desk: &Desk,
+        whose: Option<PersonId>,
+        what: String,
+        at: At,
+    ) -> Result<(), Error> {
+        let (by, practice) = (Actor::Person(desk.person), desk.practice.id);
+        self.store
+            .write("note_shown", move |tx| {
+                let mut event = Event::success(EventKind::IdentifiersShown, by, at.support);
+                event.practice = Some(practice);
+                event.prescriber = whose;
+                tx.append(&event.detail(&what), at.now)
+            })
+            .await?;
+        Ok(())
+    }
+}
+
+pub(crate) fn desk(
+    tx: &mut Tx<'_>,
+    person: PersonId,
+    practice: PracticeId,
+) -> Result<Option<Desk>, countersign_store::Error> {
+    let roles: Vec<Role> = tx
+        .roles_of(person)?
+        .into_iter()
+        .filter(|(place, _)| *place == practice)
+        .map(|(_, member)| member.role)
+        .collect();
+    if !roles.iter().any(|role| role.opens_console()) {
+        return Ok(None);
+    }
+    Ok(tx.practice(practice)?.map(|practice| Desk { practice, person, roles }))
+}

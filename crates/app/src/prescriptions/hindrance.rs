@@ -1,0 +1,158 @@
+//! What can keep a prescription from being signed.
+
+use countersign_domain::{NoAuthority, Standing, prescription::StateRefusal};
+
+/// Why one of them can't be marked ready or signed now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SigningHindrance {
+    /// Something is missing, or was right on another day only.
+    #[error("Something is missing. Open it and look at the marked fields.")]
+    Lacking,
+    /// The registration has ended.
+    #[error("The DEA registration has expired.")]
+    RegistrationExpired,
+    /// The registration was terminated, revoked or suspended.
+    #[error("The DEA registration was withdrawn.")]
+    RegistrationWithdrawn,
+    /// No license of the registration's state.
+    #[error("No license of the state in which this DEA number is registered is on record.")]
+    NoLicense,
+    /// The license of the registration's state has ended.
+    #[error("The license of the state in which this DEA number is registered has expired.")]
+    LicenseExpired,
+    /// The license of the registration's state was suspended or revoked.
+    #[error("The license of the state in which this DEA number is registered was withdrawn.")]
+    LicenseWithdrawn,
+    /// The institution's number without a code (21 CFR 1301.22(c)).
+    #[error(
+        "The institution has given you no internal code, and its DEA number can't be used without one. Ask those who set access control."
+    )]
+    NoInternalCode,
+    /// The code is another one by now.
+    #[error(
+        "The internal code behind the DEA number has changed. Save it again, and mark it ready again."
+    )]
+    InternalCodeChanged,
+    /// The registration does not cover the schedule.
+    #[error("This registration does not cover the schedule.")]
+    Schedule,
+    /// Access control says no.
+    #[error("You have no permission to sign under this DEA number.")]
+    NotPermitted,
+    /// Another one of its series is not signed with it.
+    #[error(
+        "All prescriptions of a series are signed together (21 CFR 1306.12). Mark the others ready too, or cancel them."
+    )]
+    SeriesIncomplete,
+    /// Nothing could be sent.
+    #[error(
+        "No way to the pharmacies is set up here, so nothing can be signed. Tell your support."
+    )]
+    NoGateway,
+    /// Nobody certified this build (21 CFR 1311.300; question A18).
+    #[error(
+        "This build of the program is not a certified one, so nothing can be signed. Tell your support."
+    )]
+    Build,
+    /// This build no longer meets the requirements (21 CFR 1311.102(g)-(i)).
+    #[error(
+        "Notice was given that this version of the program no longer meets the requirements (21 CFR 1311.102(g)), so nothing can be signed until a newer, certified version is installed."
+    )]
+    Noncompliant,
+    /// The report that the release manifest names is not there (21 CFR 1311.300).
+    #[error(
+        "The audit or certification report of this program is not on file here, so nothing can be signed. Tell your support."
+    )]
+    NoReport,
+    /// The report holds no longer.
+    #[error(
+        "The audit or certification report of this program has expired, so nothing can be signed. Tell your support."
+    )]
+    ReportExpired,
+    /// Nobody has acknowledged the report for the practice.
+    #[error(
+        "Your practice has not acknowledged the audit or certification report of this version. A person who sets access control does that in the console, under Certification."
+    )]
+    ReportNotAcknowledged,
+    /// The practitioner has not said that they read the report (21 CFR 1311.102(d)).
+    #[error(
+        "Read the audit or certification report first: Token Management, Overview, Certification."
+    )]
+    ReportNotReviewed,
+    /// The clock may be wrong (21 CFR 1311.120(b)(8)).
+    #[error(
+        "The clock of the server could not be checked, or is off by more than five minutes, so nothing can be signed. Tell your support."
+    )]
+    Clock,
+    /// The practitioner's address is not known.
+    #[error(
+        "Your address is not on record, and must stand on it. Add it under Token Management, Addresses."
+    )]
+    NoAddress,
+}
+
+impl From<NoAuthority> for SigningHindrance {
+    fn from(why: NoAuthority) -> Self {
+        match why {
+            NoAuthority::Registration(Standing::Withdrawn) => Self::RegistrationWithdrawn,
+            NoAuthority::Registration(_) => Self::RegistrationExpired,
+            NoAuthority::License(None) => Self::NoLicense,
+            NoAuthority::License(Some(Standing::Withdrawn)) => Self::LicenseWithdrawn,
+            NoAuthority::License(Some(_)) => Self::LicenseExpired,
+            NoAuthority::InternalCode => Self::NoInternalCode,
+            NoAuthority::Schedule => Self::Schedule,
+        }
+    }
+}
+
+impl SigningHindrance {
+    /// Stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Lacking => StateRefusal::Lacking.code(),
+            Self::RegistrationExpired | Self::RegistrationWithdrawn => "registration_not_in_force",
+            Self::NoLicense | Self::LicenseExpired | Self::LicenseWithdrawn => {
+                "license_not_in_force"
+            }
+            Self::NoInternalCode => "internal_code_missing",
+            Self::InternalCodeChanged => "internal_code_changed",
+            Self::Schedule => "schedule_not_registered",
+            Self::NotPermitted => "not_permitted",
+            Self::SeriesIncomplete => "series_incomplete",
+            Self::NoGateway => "no_gateway",
+            Self::Build => "build_not_listed",
+            Self::Noncompliant => "build_noncompliant",
+            Self::NoReport => "report_missing",
+            Self::ReportExpired => "report_expired",
+            Self::ReportNotAcknowledged => "report_not_acknowledged",
+            Self::ReportNotReviewed => "report_not_reviewed",
+            Self::Clock => "clock_not_checked",
+            Self::NoAddress => "no_address",
+        }
+    }
+
+    /// Which field of a request it is about; `prescriber`, `practice` and `installation` are none of a prescription.
+    pub(crate) const fn field(self) -> &'static str {
+        match self {
+            Self::Lacking => "prescriptions",
+            Self::RegistrationExpired
+            | Self::RegistrationWithdrawn
+            | Self::NoLicense
+            | Self::LicenseExpired
+            | Self::LicenseWithdrawn
+            | Self::NoInternalCode
+            | Self::InternalCodeChanged
+            | Self::NotPermitted => "dea",
+            Self::Schedule => "schedule",
+            Self::SeriesIncomplete => "series",
+            Self::NoAddress | Self::ReportNotReviewed => "prescriber",
+            Self::ReportNotAcknowledged => "practice",
+            Self::NoGateway
+            | Self::Build
+            | Self::Noncompliant
+            | Self::NoReport
+            | Self::ReportExpired
+            | Self::Clock => "installation",
+        }
+    }
+}

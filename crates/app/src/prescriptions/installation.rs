@@ -1,0 +1,57 @@
+//! What of the installation keeps everybody from signing: gateway, build, clock.
+
+use std::sync::PoisonError;
+
+use countersign_domain::{Actor, Event, EventKind, Timestamp};
+
+use super::hindrance::SigningHindrance;
+use crate::{App, Build, Error};
+
+/// How far the clock may be off, in seconds: five minutes (21 CFR 1311.120(b)(8)).
+const MOST_OFFSET_SECONDS: i64 = 300;
+/// How long a measurement of the clock counts, in seconds.
+const MEASURED_SECONDS: i64 = 3_600;
+
+impl App {
+    /// What of this installation keeps everybody from signing (R-1311.100-d).
+    pub fn blocked(&self, now: Timestamp) -> Option<SigningHindrance> {
+        let options = &self.options;
+        if !options.gateway {
+            return Some(SigningHindrance::NoGateway);
+        }
+        if options.build == Build::Unlisted && !options.demonstration {
+            return Some(SigningHindrance::Build);
+        }
+        if self.is_noncompliant() {
+            return Some(SigningHindrance::Noncompliant);
+        }
+        let measured = *self.clock_measured.lock().unwrap_or_else(PoisonError::into_inner);
+        let right = measured.is_some_and(|(at, offset)| {
+            at.seconds_until(now) <= MEASURED_SECONDS && offset.abs() <= MOST_OFFSET_SECONDS
+        });
+        // A demonstration has no time server, and asks none.
+        let trusted = options.demonstration && !options.time_server;
+        (!right && !trusted).then_some(SigningHindrance::Clock)
+    }
+
+    /// Notes by how many seconds a trusted time server is ahead of this host's clock.
+    pub fn clock_was_measured(&self, offset_seconds: i64) {
+        let now = self.clock.now();
+        let mut measured = self.clock_measured.lock().unwrap_or_else(PoisonError::into_inner);
+        *measured = Some((now, offset_seconds));
+    }
+
+    /// Puts on record that the operator lets a build sign that nobody certified.
+    pub async fn note_unlisted_build(&self) -> Result<(), Error> {
+        let at = self.at()?;
+        self.store
+            .write("note_unlisted_build", move |tx| {
+                let event =
+                    Event::success(EventKind::UnlistedBuildAllowed, Actor::Operator, at.support)
+                        .detail(env!("CARGO_PKG_VERSION"));
+                tx.append(&event, at.now)
+            })
+            .await?;
+        Ok(())
+    }
+}
