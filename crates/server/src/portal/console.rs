@@ -16,10 +16,11 @@ use countersign_store::{
 use http::StatusCode;
 
 use super::{
-    Ctx, Fields, Query,
-    practice::{Asking, Known, enter, known, odd_name, person_page, person_wrong, read, typed},
+    Ctx, Fields, Query, choice, optional,
+    practice::{Asking, Known, enter, known, odd_name, person_page, person_wrong},
+    read, reason,
     recovery::{missing_line, read_contact},
-    show, tokens,
+    show, tokens, typed,
 };
 use crate::{
     respond::{Out, Stop, page, see_other},
@@ -29,14 +30,6 @@ use crate::{
         TextField,
     },
 };
-
-const NO_REASON: &str = "Say why, in a few words.";
-
-fn choice(options: Vec<Choice>, value: &str) -> ChoiceField {
-    let first = options.first().map(|first| first.value.clone()).unwrap_or_default();
-    let value = if options.iter().any(|it| it.value == value) { value.to_owned() } else { first };
-    ChoiceField { value, options, error: None }
-}
 
 fn invite_page(ctx: &Ctx, known: &Known) -> InvitePage {
     InvitePage {
@@ -69,11 +62,6 @@ pub(super) async fn invite_form(ctx: Ctx, Path(practice): Path<String>) -> Out {
     let known = known(&ctx, &practice).await?;
     may_invite(&ctx, &known)?;
     Ok(page(StatusCode::OK, &invite_page(&ctx, &known)))
-}
-
-/// Reads a field that may be empty.
-fn optional<T: std::str::FromStr<Err: ToString>>(field: &mut TextField) -> Option<T> {
-    if field.value.is_empty() { None } else { read(field) }
 }
 
 /// Reads the parts of a name into their one form: each by itself, and all in one script.
@@ -697,15 +685,6 @@ pub(super) async fn rules(ctx: Ctx, Path(practice): Path<String>, query: Query) 
         template.page.notice = Some(Notice::new(NoticeKind::Success, "Saved."));
     }
     Ok(page(StatusCode::OK, &template))
-}
-
-/// A reason as typed; an empty one is none.
-pub(super) fn reason(fields: &Fields, name: &str) -> TextField {
-    let mut field = typed(fields, name, 200);
-    if field.value.is_empty() {
-        field.error = Some(NO_REASON.to_owned());
-    }
-    field
 }
 
 pub(super) async fn zone(ctx: Ctx, Path(practice): Path<String>, fields: Fields) -> Out {

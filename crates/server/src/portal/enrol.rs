@@ -14,10 +14,9 @@ use countersign_store::{Paper, Profile, Session, Stage};
 use http::StatusCode;
 
 use super::{
-    Ctx, Fields, Query, certification,
-    practice::{read, typed},
+    Ctx, Fields, Query, certification, read,
     recovery::{self, CaseForm},
-    show, tokens, with_session, without_session,
+    show, tokens, typed, with_session, without_session,
 };
 use crate::{
     limits::Door,

@@ -13,11 +13,9 @@ use countersign_domain::{
     LastDayError, MessageId, PersonId, PracticeId, PrescriptionId, Refusal, RequestId, Role,
     Schedules, SignInName, StateLicence, Timestamp, UsState, WARN_DAYS,
     access::{AccessRefusal, Cause, Change, Matter, Permission, Review, Setting},
-    check_line,
     console::ConsoleChange,
     mixes_scripts,
     proofing::Channel,
-    retyped,
 };
 use countersign_store::{
     Authority, CaseState, CodeRow, Deadline, Paper, RequestBody, RequestRow, RequestStage, Session,
@@ -25,7 +23,7 @@ use countersign_store::{
 use data_encoding::HEXLOWER;
 use http::StatusCode;
 
-use super::{Ctx, Fields, Query, console, console::reason, show, tokens};
+use super::{Ctx, Fields, Query, console, read, reason, show, tokens, typed};
 use crate::{
     respond::{Out, Stop, page, see_other},
     views::{
@@ -748,36 +746,6 @@ pub(super) async fn person(
     };
     template.page.notice = done.map(|(kind, text)| Notice::new(kind, text));
     person_out(&ctx, &known, template, person, StatusCode::OK).await
-}
-
-/// A field of one line, as typed. What keeps it from being taken stands beside it, and nothing is cut.
-pub(super) fn typed(fields: &Fields, name: &str, most: usize) -> TextField {
-    let text = fields.text(name).trim();
-    let error = check_line(text, most).err().map(|error| error.to_string());
-    TextField { value: retyped(text), error }
-}
-
-/// A field with room for several lines, whose text is one: a space stands for each line break.
-pub(super) fn typed_lines(fields: &Fields, name: &str, most: usize) -> TextField {
-    let lines: Vec<&str> = fields.text(name).split(['\r', '\n']).map(str::trim).collect();
-    let text: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
-    let text = text.join(" ");
-    let error = check_line(&text, most).err().map(|error| error.to_string());
-    TextField { value: retyped(&text), error }
-}
-
-/// Reads a field; what is wrong with it stands beside it.
-pub(super) fn read<T: std::str::FromStr<Err: ToString>>(field: &mut TextField) -> Option<T> {
-    if field.error.is_some() {
-        return None;
-    }
-    match field.value.parse() {
-        Ok(value) => Some(value),
-        Err(error) => {
-            field.error = Some(T::Err::to_string(&error));
-            None
-        }
-    }
 }
 
 /// Enters a change; why access control says no, where it does. The answer is the page that asks for a passcode,

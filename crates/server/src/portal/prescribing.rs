@@ -23,13 +23,7 @@ use data_encoding::HEXLOWER;
 use http::{StatusCode, header};
 use serde_json::json;
 
-use super::{
-    Ctx, Fields, Query,
-    practice::{read, typed, typed_lines},
-    show,
-    start::closed,
-    tokens,
-};
+use super::{Ctx, Fields, Query, read, show, start::closed, tokens, typed, typed_lines};
 use crate::{
     Shared, qr,
     respond::{Out, Stop, page, see_other},

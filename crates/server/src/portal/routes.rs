@@ -1,0 +1,173 @@
+//! The routes of the portal: what address, what method, which handler.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    middleware::{self, Next},
+    response::Response,
+    routing::{get, post},
+};
+use http::StatusCode;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::{
+    activation, certification, console, contact,
+    context::Ctx,
+    enrol, forgot, internal_codes,
+    layers::{bare, from_our_pages, under_a_support_code},
+    login, pairing, passphrase, phone, practice, prescribing, records, recovery, start, tokens,
+};
+use crate::{
+    Shared,
+    respond::{error_page, problem, secure, see_other, within},
+};
+
+/// Most bytes of a form.
+const MOST_BYTES: usize = 16 * 1024;
+
+pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
+    Router::new()
+        .route("/", get(async || see_other("/portal")))
+        .route("/launch", get(start::launch))
+        .route("/smart/launch", get(start::smart_launch))
+        .route("/smart/callback", get(start::smart_callback))
+        .route("/e-prescribing", get(prescribing::home))
+        .route("/e-prescribing/new", get(prescribing::new_form).post(prescribing::new))
+        .route("/e-prescribing/sign", get(prescribing::sign_form).post(prescribing::sign))
+        .route("/e-prescribing/rx/{id}", get(prescribing::one))
+        .route("/e-prescribing/rx/{id}/edit", get(prescribing::edit_form).post(prescribing::edit))
+        .route("/e-prescribing/rx/{id}/ready", post(prescribing::ready))
+        .route("/e-prescribing/rx/{id}/cancel", post(prescribing::cancel))
+        .route("/e-prescribing/rx/{id}/send-again", post(prescribing::send_again))
+        .route("/e-prescribing/rx/{id}/print", post(prescribing::print))
+        .route("/e-prescribing/rx/{id}/paper", get(prescribing::paper))
+        .route("/e-prescribing/rx/{id}/record", get(prescribing::record))
+        .route("/.well-known/jwks.json", get(prescribing::keys))
+        .route("/sign-out", post(start::sign_out))
+        .route("/signed-out", get(start::signed_out))
+        .route("/get", get(start::get_app))
+        .route("/portal", get(start::portal))
+        .route("/portal/login", get(login::form).post(login::submit))
+        .route("/portal/login/passcode", get(login::passcode_form).post(login::passcode))
+        .route("/portal/login/resync", get(login::resync_form).post(login::resync))
+        .route("/portal/login/lost", get(login::lost_form).post(login::lost))
+        .route("/portal/login/enable", get(login::enable_form).post(login::enable))
+        .route("/portal/no-token", get(recovery::show))
+        .route("/portal/recovery", post(recovery::begin))
+        .route("/portal/recovery/code", post(recovery::code))
+        .route("/portal/recovery/confirm", post(recovery::confirm))
+        .route("/portal/recovery/provider", post(recovery::provider))
+        .route("/portal/recovery/tokens", post(recovery::add))
+        .route("/portal/forgot", get(forgot::form).post(forgot::submit))
+        .route("/portal/forgot/code", get(forgot::code_form).post(forgot::code))
+        .route("/portal/addresses", get(contact::form).post(contact::submit))
+        .route("/portal/addresses/{way}/code", post(contact::send))
+        .route("/portal/addresses/{way}/confirm", post(contact::take))
+        .route("/portal/approval", get(enrol::waiting))
+        .route("/invitation/{link}", get(enrol::invitation).post(enrol::follow))
+        .route("/invitation/{link}/again", post(enrol::again))
+        .route("/enrol", get(enrol::show))
+        .route("/enrol/terms", post(enrol::terms))
+        .route("/enrol/data", post(enrol::data))
+        .route("/enrol/code", post(enrol::code))
+        .route("/enrol/confirm", post(enrol::confirm))
+        .route("/enrol/provider", post(enrol::provider))
+        .route("/enrol/tokens", post(enrol::add))
+        .route("/enrol/passphrase", post(enrol::passphrase))
+        .route("/proofing/return", get(recovery::landed))
+        .route("/proofing/finish", get(recovery::finish))
+        .route("/enrol/certification", get(certification::enrolling_document))
+        .route("/portal/dashboard", get(tokens::dashboard))
+        .route("/portal/certification", get(certification::own).post(certification::review))
+        .route("/portal/certification/{id}", get(certification::document))
+        .route("/portal/passphrase", get(passphrase::form).post(passphrase::submit))
+        .route("/portal/tokens", get(tokens::list).post(tokens::add))
+        .route("/portal/tokens/new", get(tokens::add_form))
+        .route("/portal/pairings", post(pairing::start))
+        .route("/portal/pairings/{id}", get(pairing::show))
+        .route("/portal/pairings/{id}/code.svg", get(pairing::picture))
+        .route("/portal/pairings/{id}/state", get(pairing::state))
+        .route("/portal/tokens/other", get(phone::other_form).post(phone::other))
+        .route("/portal/phone", get(phone::form).post(phone::submit))
+        .route("/portal/prescriptions", get(records::own))
+        .route("/portal/prescriptions/export", post(records::own_export))
+        .route("/portal/prescriptions/{id}/not-mine", post(records::disown))
+        .route("/portal/history", get(tokens::history))
+        .route("/portal/tokens/{id}", get(tokens::one))
+        .route("/portal/tokens/{id}/name", post(tokens::rename))
+        .route("/portal/tokens/{id}/disable", get(tokens::disable_form).post(tokens::disable))
+        .route("/portal/tokens/{id}/enable", get(tokens::enable_form).post(tokens::enable))
+        .route("/portal/tokens/{id}/test", get(tokens::test_form).post(tokens::test))
+        .route("/portal/tokens/{id}/resync", get(tokens::resync_form).post(tokens::resync))
+        .route("/portal/tokens/{id}/activate", get(activation::form).post(activation::activate))
+        .route("/portal/tokens/{id}/activation-code", post(activation::send))
+        .route("/not-me/{link}", get(activation::not_me).post(activation::stop_all))
+        .route("/practice", get(practice::list))
+        .route("/practice/{practice}", get(practice::home))
+        .route("/practice/{practice}/due", get(practice::due))
+        .route("/practice/{practice}/due/{id}", post(practice::due_done))
+        .route("/practice/{practice}/invite", get(console::invite_form).post(console::invite))
+        .route("/practice/{practice}/invitations/{id}/resend", post(console::resend))
+        .route("/practice/{practice}/invitations/{id}/revoke", post(console::revoke))
+        .route("/practice/{practice}/cases", get(console::cases))
+        .route("/practice/{practice}/cases/{id}", get(console::case).post(console::decide))
+        .route("/practice/{practice}/rules", get(console::rules))
+        .route("/practice/{practice}/rules/zone", post(console::zone))
+        .route("/practice/{practice}/rules/model", post(console::model))
+        .route("/practice/{practice}/rules/provider", post(console::provider))
+        .route("/practice/{practice}/records", get(records::search))
+        .route("/practice/{practice}/records/export", post(records::export))
+        .route("/practice/{practice}/holds", get(records::holds).post(records::hold))
+        .route("/practice/{practice}/holds/{id}/lift", post(records::lift))
+        .route("/practice/{practice}/fleet", get(console::fleet))
+        .route("/practice/{practice}/fleet/send", post(console::send_fob))
+        .route("/practice/{practice}/people/{id}", get(practice::person))
+        .route("/practice/{practice}/people/{id}/role", post(console::role))
+        .route("/practice/{practice}/people/{id}/disable", post(console::disable))
+        .route("/practice/{practice}/people/{id}/prove-again", post(console::prove_again))
+        .route("/practice/{practice}/people/{id}/grant", post(practice::grant))
+        .route("/practice/{practice}/people/{id}/revoke", post(practice::revoke))
+        .route("/practice/{practice}/people/{id}/dea", post(practice::dea))
+        .route("/practice/{practice}/people/{id}/licence", post(practice::licence))
+        .route("/practice/{practice}/people/{id}/end", post(practice::end))
+        .route("/practice/{practice}/people/{id}/code", post(internal_codes::enter))
+        .route("/practice/{practice}/requests/{id}", get(practice::request).post(practice::execute))
+        .route("/practice/{practice}/requests/{id}/reject", post(practice::reject))
+        .route(
+            "/practice/{practice}/certification",
+            get(certification::of_practice).post(certification::acknowledge),
+        )
+        .route("/practice/{practice}/requests/{id}/withdraw", post(practice::withdraw))
+        .route("/practice/{practice}/letters", get(practice::letters))
+        .route("/practice/{practice}/letters/{id}", post(practice::letter))
+        .route("/static/{file}", get(start::asset))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(start::ready))
+        .fallback(not_found)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .layer(middleware::from_fn_with_state(shared.clone(), from_our_pages))
+        .layer(middleware::from_fn(move |request: Request, next: Next| async move {
+            within(most, request, next, || bare(StatusCode::GATEWAY_TIMEOUT)).await
+        }))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            tracing::error!("a handler panicked");
+            bare(StatusCode::INTERNAL_SERVER_ERROR)
+        }))
+        .layer(middleware::from_fn_with_state(shared.clone(), start::launch_ends_what_was_open))
+        .layer(middleware::from_fn_with_state(shared.clone(), under_a_support_code))
+        .layer(middleware::map_response(secure))
+}
+
+async fn not_found(ctx: Ctx, uri: http::Uri) -> Response {
+    if crate::api::is_ours(uri.path()) {
+        return problem(StatusCode::NOT_FOUND, "not_found", "There is no such address.");
+    }
+    error_page(StatusCode::NOT_FOUND, ctx.frame(""))
+}
+
+async fn wrong_method(ctx: Ctx) -> Response {
+    error_page(StatusCode::METHOD_NOT_ALLOWED, ctx.frame(""))
+}
