@@ -2,7 +2,6 @@
 
 mod activation;
 mod certification;
-mod console;
 mod contact;
 mod context;
 mod enrol;

@@ -13,7 +13,7 @@ use http::StatusCode;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
-    activation, certification, console, contact,
+    activation, certification, contact,
     context::Ctx,
     enrol, forgot, internal_codes,
     layers::{bare, from_our_pages, under_a_support_code},
@@ -104,44 +104,56 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/portal/tokens/{id}/activate", get(activation::form).post(activation::activate))
         .route("/portal/tokens/{id}/activation-code", post(activation::send))
         .route("/not-me/{link}", get(activation::not_me).post(activation::stop_all))
-        .route("/practice", get(practice::list))
-        .route("/practice/{practice}", get(practice::home))
-        .route("/practice/{practice}/due", get(practice::due))
-        .route("/practice/{practice}/due/{id}", post(practice::due_done))
-        .route("/practice/{practice}/invite", get(console::invite_form).post(console::invite))
-        .route("/practice/{practice}/invitations/{id}/resend", post(console::resend))
-        .route("/practice/{practice}/invitations/{id}/revoke", post(console::revoke))
-        .route("/practice/{practice}/cases", get(console::cases))
-        .route("/practice/{practice}/cases/{id}", get(console::case).post(console::decide))
-        .route("/practice/{practice}/rules", get(console::rules))
-        .route("/practice/{practice}/rules/zone", post(console::zone))
-        .route("/practice/{practice}/rules/model", post(console::model))
-        .route("/practice/{practice}/rules/provider", post(console::provider))
+        .route("/practice", get(practice::home::list))
+        .route("/practice/{practice}", get(practice::home::home))
+        .route("/practice/{practice}/due", get(practice::deadlines::due))
+        .route("/practice/{practice}/due/{id}", post(practice::deadlines::due_done))
+        .route(
+            "/practice/{practice}/invite",
+            get(practice::invitations::invite_form).post(practice::invitations::invite),
+        )
+        .route("/practice/{practice}/invitations/{id}/resend", post(practice::invitations::resend))
+        .route("/practice/{practice}/invitations/{id}/revoke", post(practice::invitations::revoke))
+        .route("/practice/{practice}/cases", get(practice::proofing::cases))
+        .route(
+            "/practice/{practice}/cases/{id}",
+            get(practice::proofing::case).post(practice::proofing::decide),
+        )
+        .route("/practice/{practice}/rules", get(practice::rules::rules))
+        .route("/practice/{practice}/rules/zone", post(practice::rules::zone))
+        .route("/practice/{practice}/rules/model", post(practice::rules::model))
+        .route("/practice/{practice}/rules/provider", post(practice::rules::provider))
         .route("/practice/{practice}/records", get(records::search))
         .route("/practice/{practice}/records/export", post(records::export))
         .route("/practice/{practice}/holds", get(records::holds).post(records::hold))
         .route("/practice/{practice}/holds/{id}/lift", post(records::lift))
-        .route("/practice/{practice}/fleet", get(console::fleet))
-        .route("/practice/{practice}/fleet/send", post(console::send_fob))
-        .route("/practice/{practice}/people/{id}", get(practice::person))
-        .route("/practice/{practice}/people/{id}/role", post(console::role))
-        .route("/practice/{practice}/people/{id}/disable", post(console::disable))
-        .route("/practice/{practice}/people/{id}/prove-again", post(console::prove_again))
-        .route("/practice/{practice}/people/{id}/grant", post(practice::grant))
-        .route("/practice/{practice}/people/{id}/revoke", post(practice::revoke))
-        .route("/practice/{practice}/people/{id}/dea", post(practice::dea))
-        .route("/practice/{practice}/people/{id}/licence", post(practice::licence))
-        .route("/practice/{practice}/people/{id}/end", post(practice::end))
+        .route("/practice/{practice}/fleet", get(practice::token_fleet::fleet))
+        .route("/practice/{practice}/fleet/send", post(practice::token_fleet::send_fob))
+        .route("/practice/{practice}/people/{id}", get(practice::people::person))
+        .route("/practice/{practice}/people/{id}/role", post(practice::roles::role))
+        .route("/practice/{practice}/people/{id}/disable", post(practice::token_fleet::disable))
+        .route(
+            "/practice/{practice}/people/{id}/prove-again",
+            post(practice::proofing::prove_again),
+        )
+        .route("/practice/{practice}/people/{id}/grant", post(practice::permissions::grant))
+        .route("/practice/{practice}/people/{id}/revoke", post(practice::permissions::revoke))
+        .route("/practice/{practice}/people/{id}/dea", post(practice::registrations::dea))
+        .route("/practice/{practice}/people/{id}/licence", post(practice::registrations::licence))
+        .route("/practice/{practice}/people/{id}/end", post(practice::registrations::end))
         .route("/practice/{practice}/people/{id}/code", post(internal_codes::enter))
-        .route("/practice/{practice}/requests/{id}", get(practice::request).post(practice::execute))
-        .route("/practice/{practice}/requests/{id}/reject", post(practice::reject))
+        .route(
+            "/practice/{practice}/requests/{id}",
+            get(practice::requests::request).post(practice::requests::execute),
+        )
+        .route("/practice/{practice}/requests/{id}/reject", post(practice::requests::reject))
         .route(
             "/practice/{practice}/certification",
             get(certification::of_practice).post(certification::acknowledge),
         )
-        .route("/practice/{practice}/requests/{id}/withdraw", post(practice::withdraw))
-        .route("/practice/{practice}/letters", get(practice::letters))
-        .route("/practice/{practice}/letters/{id}", post(practice::letter))
+        .route("/practice/{practice}/requests/{id}/withdraw", post(practice::requests::withdraw))
+        .route("/practice/{practice}/letters", get(practice::letters::letters))
+        .route("/practice/{practice}/letters/{id}", post(practice::letters::letter))
         .route("/static/{file}", get(start::asset))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(start::ready))
