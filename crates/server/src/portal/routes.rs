@@ -33,18 +33,27 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/launch", get(start::launch))
         .route("/smart/launch", get(start::smart_launch))
         .route("/smart/callback", get(start::smart_callback))
-        .route("/e-prescribing", get(prescribing::home))
-        .route("/e-prescribing/new", get(prescribing::new_form).post(prescribing::new))
-        .route("/e-prescribing/sign", get(prescribing::sign_form).post(prescribing::sign))
-        .route("/e-prescribing/rx/{id}", get(prescribing::one))
-        .route("/e-prescribing/rx/{id}/edit", get(prescribing::edit_form).post(prescribing::edit))
-        .route("/e-prescribing/rx/{id}/ready", post(prescribing::ready))
-        .route("/e-prescribing/rx/{id}/cancel", post(prescribing::cancel))
-        .route("/e-prescribing/rx/{id}/send-again", post(prescribing::send_again))
-        .route("/e-prescribing/rx/{id}/print", post(prescribing::print))
-        .route("/e-prescribing/rx/{id}/paper", get(prescribing::paper))
-        .route("/e-prescribing/rx/{id}/record", get(prescribing::record))
-        .route("/.well-known/jwks.json", get(prescribing::keys))
+        .route("/e-prescribing", get(prescribing::home::home))
+        .route(
+            "/e-prescribing/new",
+            get(prescribing::drafts::new_form).post(prescribing::drafts::new),
+        )
+        .route(
+            "/e-prescribing/sign",
+            get(prescribing::signing::sign_form).post(prescribing::signing::sign),
+        )
+        .route("/e-prescribing/rx/{id}", get(prescribing::prescription::one))
+        .route(
+            "/e-prescribing/rx/{id}/edit",
+            get(prescribing::drafts::edit_form).post(prescribing::drafts::edit),
+        )
+        .route("/e-prescribing/rx/{id}/ready", post(prescribing::prescription::ready))
+        .route("/e-prescribing/rx/{id}/cancel", post(prescribing::prescription::cancel))
+        .route("/e-prescribing/rx/{id}/send-again", post(prescribing::prescription::send_again))
+        .route("/e-prescribing/rx/{id}/print", post(prescribing::prescription::print))
+        .route("/e-prescribing/rx/{id}/paper", get(prescribing::paper::paper))
+        .route("/e-prescribing/rx/{id}/record", get(prescribing::signed_record::record))
+        .route("/.well-known/jwks.json", get(prescribing::signed_record::keys))
         .route("/sign-out", post(start::sign_out))
         .route("/signed-out", get(start::signed_out))
         .route("/get", get(start::get_app))
