@@ -88,12 +88,12 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/proofing/return", get(recovery::landed))
         .route("/proofing/finish", get(recovery::finish))
         .route("/enrol/certification", get(certification::enrolling_document))
-        .route("/portal/dashboard", get(tokens::dashboard))
+        .route("/portal/dashboard", get(tokens::dashboard::dashboard))
         .route("/portal/certification", get(certification::own).post(certification::review))
         .route("/portal/certification/{id}", get(certification::document))
         .route("/portal/passphrase", get(passphrase::form).post(passphrase::submit))
-        .route("/portal/tokens", get(tokens::list).post(tokens::add))
-        .route("/portal/tokens/new", get(tokens::add_form))
+        .route("/portal/tokens", get(tokens::list::list).post(tokens::add::add))
+        .route("/portal/tokens/new", get(tokens::add::add_form))
         .route("/portal/pairings", post(pairing::start))
         .route("/portal/pairings/{id}", get(pairing::show))
         .route("/portal/pairings/{id}/code.svg", get(pairing::picture))
@@ -103,13 +103,22 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/portal/prescriptions", get(records::own))
         .route("/portal/prescriptions/export", post(records::own_export))
         .route("/portal/prescriptions/{id}/not-mine", post(records::disown))
-        .route("/portal/history", get(tokens::history))
-        .route("/portal/tokens/{id}", get(tokens::one))
-        .route("/portal/tokens/{id}/name", post(tokens::rename))
-        .route("/portal/tokens/{id}/disable", get(tokens::disable_form).post(tokens::disable))
-        .route("/portal/tokens/{id}/enable", get(tokens::enable_form).post(tokens::enable))
-        .route("/portal/tokens/{id}/test", get(tokens::test_form).post(tokens::test))
-        .route("/portal/tokens/{id}/resync", get(tokens::resync_form).post(tokens::resync))
+        .route("/portal/history", get(tokens::list::history))
+        .route("/portal/tokens/{id}", get(tokens::one::one))
+        .route("/portal/tokens/{id}/name", post(tokens::one::rename))
+        .route(
+            "/portal/tokens/{id}/disable",
+            get(tokens::disable::disable_form).post(tokens::disable::disable),
+        )
+        .route(
+            "/portal/tokens/{id}/enable",
+            get(tokens::enable::enable_form).post(tokens::enable::enable),
+        )
+        .route("/portal/tokens/{id}/test", get(tokens::check::test_form).post(tokens::check::test))
+        .route(
+            "/portal/tokens/{id}/resync",
+            get(tokens::check::resync_form).post(tokens::check::resync),
+        )
         .route("/portal/tokens/{id}/activate", get(activation::form).post(activation::activate))
         .route("/portal/tokens/{id}/activation-code", post(activation::send))
         .route("/not-me/{link}", get(activation::not_me).post(activation::stop_all))
