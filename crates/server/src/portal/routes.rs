@@ -75,11 +75,14 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
         .route("/portal/addresses/{way}/code", post(contact::send))
         .route("/portal/addresses/{way}/confirm", post(contact::take))
         .route("/portal/approval", get(enrol::waiting))
-        .route("/invitation/{link}", get(enrol::invitation).post(enrol::follow))
-        .route("/invitation/{link}/again", post(enrol::again))
+        .route(
+            "/invitation/{link}",
+            get(enrol::invitation::invitation).post(enrol::invitation::follow),
+        )
+        .route("/invitation/{link}/again", post(enrol::invitation::again))
         .route("/enrol", get(enrol::show))
-        .route("/enrol/terms", post(enrol::terms))
-        .route("/enrol/data", post(enrol::data))
+        .route("/enrol/terms", post(enrol::terms::terms))
+        .route("/enrol/data", post(enrol::data::data))
         .route("/enrol/code", post(enrol::code))
         .route("/enrol/confirm", post(enrol::confirm))
         .route("/enrol/provider", post(enrol::provider))
