@@ -7,10 +7,10 @@ use http::StatusCode;
 
 use super::{
     Ctx, Fields, Query,
-    practice::typed,
     recovery::{read_contact, way_label},
     show,
     tokens::{confirm, frame, known, step_up_refused},
+    typed,
 };
 use crate::{
     respond::{Out, Stop, page, see_other},

@@ -1,30 +1,28 @@
 //! From the link of an invitation to somebody who may sign, one step at a time.
 
-use axum::{extract::Path, response::Response};
-use countersign_app::{
-    By, CaseView, Change, Enrolment, Followed, Link, PersonalData, Stepped, new_passphrase,
-};
+pub(super) mod data;
+pub(super) mod invitation;
+pub(super) mod terms;
+
+use axum::response::Response;
+use countersign_app::{By, CaseView, Change, Enrolment, Stepped, new_passphrase};
 use countersign_domain::{
-    Date, DeaNumber, DeaRegistration, EmailAddress, KeyboardLine, LastDayError, PersonId,
-    PhoneNumber, Schedules, StateLicence, UsState, access::Cause, enrolment::Stage as Step,
-    proofing::Missing,
+    Date, PersonId, access::Cause, enrolment::Stage as Step, proofing::Missing,
 };
-use countersign_protocol::oidc::escaped;
-use countersign_store::{Paper, Profile, Session, Stage};
+use countersign_store::{Session, Stage};
 use http::StatusCode;
 
+use self::{data::data_form, terms::name_report};
 use super::{
-    Ctx, Fields, Query, certification,
-    practice::{read, typed},
+    Ctx, Fields, Query,
     recovery::{self, CaseForm},
-    show, tokens, with_session, without_session,
+    show, tokens, without_session,
 };
 use crate::{
-    limits::Door,
     respond::{Out, Stop, page, see_other},
     views::{
-        AccessLine, AddToken, DataForm, EnrolBody, EnrolPage, InvitationPage, NavTab, Notice,
-        NoticeKind, PassphraseForm, StepLine, TermsForm, TextField,
+        AccessLine, AddToken, EnrolBody, EnrolPage, NavTab, Notice, NoticeKind, PassphraseForm,
+        StepLine,
     },
 };
 
@@ -40,69 +38,6 @@ fn words(step: Step) -> &'static str {
         Step::Access => "Access approval",
         Step::Done => "Done",
     }
-}
-
-async fn invitation_page(ctx: &Ctx, link: &str) -> Result<InvitationPage, Stop> {
-    let found = ctx.app().invitation(link, ctx.at).await.map_err(|error| ctx.stop(&error))?;
-    let mut template = InvitationPage {
-        page: ctx.frame("Invitation"),
-        here: format!("/invitation/{}", escaped(link)),
-        practice: String::new(),
-        name: String::new(),
-        account: false,
-        signed_in: ctx.full_session().is_ok(),
-        closed: None,
-        again: None,
-    };
-    match found {
-        Link::Open { practice, name, account } => {
-            (template.practice, template.name, template.account) = (practice, name, account);
-        }
-        Link::Closed { why, again } => {
-            // A link that is open is looked at before the limit: strangers keep nobody from it, and 256 random
-            // bits are not guessed.
-            ctx.count(Door::Invitation, "invitation_limit").await?;
-            template.closed = Some(why.to_string());
-            template.again = again;
-        }
-    }
-    Ok(template)
-}
-
-pub(super) async fn invitation(ctx: Ctx, Path(link): Path<String>, query: Query) -> Out {
-    let mut template = invitation_page(&ctx, &link).await?;
-    if query.text("done") == "sent" {
-        let text = "If a new link can be had, it is on its way. Use the newest message.";
-        template.page.notice = Some(Notice::new(NoticeKind::Info, text));
-    }
-    let status = if template.closed.is_none() { StatusCode::OK } else { StatusCode::NOT_FOUND };
-    Ok(page(status, &template))
-}
-
-pub(super) async fn follow(ctx: Ctx, Path(link): Path<String>) -> Out {
-    let mut template = invitation_page(&ctx, &link).await?;
-    let refused = if let (true, Ok((_, person))) = (template.account, ctx.full_session()) {
-        match ctx.app().join_practice(person, &link, ctx.at).await {
-            Ok(Ok(())) => return Ok(see_other("/portal/dashboard?done=joined")),
-            Ok(Err(why)) => why,
-            Err(error) => return Err(ctx.stop(&error)),
-        }
-    } else {
-        match ctx.app().follow(&link, ctx.session.clone(), ctx.at).await {
-            Ok(Followed::Begun(secret)) => return Ok(with_session(see_other(PATH), &secret)),
-            Ok(Followed::LogIn) => return Ok(see_other("/portal/login")),
-            Ok(Followed::Refused(why)) => why,
-            Err(error) => return Err(ctx.stop(&error)),
-        }
-    };
-    template.closed = Some(refused.to_string());
-    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
-}
-
-pub(super) async fn again(ctx: Ctx, Path(link): Path<String>) -> Out {
-    ctx.count(Door::Invitation, "invitation_limit").await?;
-    ctx.app().ask_again(&link, ctx.at).await.map_err(|error| ctx.stop(&error))?;
-    Ok(see_other(&format!("/invitation/{}?done=sent", escaped(&link))))
 }
 
 /// Session and person of an enrolment.
@@ -217,30 +152,6 @@ fn add_form(ctx: &Ctx, it: &Enrolment, paired: &str) -> AddToken {
     add
 }
 
-fn data_form(it: &Enrolment) -> DataForm {
-    let field = |value: &str| TextField { value: value.to_owned(), error: None };
-    let profile = &it.profile;
-    let email = |at: usize| profile.emails.get(at).map_or("", String::as_str);
-    DataForm {
-        name: it.person.name.clone(),
-        prescribes: it.prescribes,
-        papers: it
-            .papers
-            .iter()
-            .map(|paper| format!("{}, last day {}", paper.paper.label(), paper.paper.expires()))
-            .collect(),
-        asks_dea: it.prescribes && !it.papers.iter().any(|paper| paper.paper.dea().is_some()),
-        asks_licence: it.prescribes
-            && !it.papers.iter().any(|paper| matches!(paper.paper, Paper::Licence(_))),
-        born: field(&profile.born),
-        email: field(email(0)),
-        email2: field(email(1)),
-        phone: field(&profile.phone),
-        address: field(&profile.address),
-        ..DataForm::default()
-    }
-}
-
 /// The token that was just made by pairing in this session, if the address names one.
 async fn paired(ctx: &Ctx, session: &Session, person: PersonId, query: &Query) -> String {
     let Ok(id) = query.text("pairing").parse() else { return String::new() };
@@ -300,162 +211,6 @@ fn onward<T>(ctx: &Ctx, done: Result<Stepped<T>, countersign_app::Error>) -> Out
         Ok(_) => Ok(see_other(PATH)),
         Err(error) => Err(ctx.stop(&error)),
     }
-}
-
-/// Names the report of the build that runs in the terms.
-async fn name_report(
-    ctx: &Ctx,
-    session: &Session,
-    person: PersonId,
-    form: &mut TermsForm,
-) -> Result<(), Stop> {
-    let it = ctx.app().certification(session.practice, person, ctx.at).await;
-    if let Some(report) = it.map_err(|error| ctx.stop(&error))?.report {
-        let mut line = certification::line(&report, PATH);
-        "/enrol/certification".clone_into(&mut line.href);
-        form.certification = Some(line);
-        form.certification_id = report.id.to_string();
-    }
-    Ok(())
-}
-
-pub(super) async fn terms(ctx: Ctx, fields: Fields) -> Out {
-    let (session, person, it) = known(&ctx).await?;
-    let field = |name: &str| {
-        let value = fields.text(name).chars().take(10).collect::<String>();
-        let missing = value != "yes";
-        let error = missing.then(|| "Read it, and tick it if you agree.".to_owned());
-        TextField { value, error }
-    };
-    let mut form = TermsForm {
-        keep: field("keep"),
-        report: field("report"),
-        audit: field("audit"),
-        ..TermsForm::default()
-    };
-    name_report(&ctx, &session, person, &mut form).await?;
-    if form.audit.error.is_none() && form.certification_id != fields.text("certification") {
-        form.audit = TextField {
-            value: String::new(),
-            error: Some(
-                "The report has changed. Read this one, and tick it if you agree.".to_owned(),
-            ),
-        };
-    }
-    if [&form.keep, &form.report, &form.audit].iter().any(|field| field.error.is_some()) {
-        let template = enrol_page(&ctx, &it, EnrolBody::Terms(Box::new(form)));
-        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
-    }
-    let report = form.certification_id.parse().ok();
-    onward(&ctx, ctx.app().accept_terms(&session, person, report, ctx.at).await)
-}
-
-/// Reads the form; what is wrong stands beside its field.
-fn read_data(
-    ctx: &Ctx,
-    fields: &Fields,
-    it: &Enrolment,
-    form: &mut DataForm,
-) -> Option<PersonalData> {
-    for (field, name, most) in [
-        (&mut form.born, "born", 20),
-        (&mut form.email, "email", 254),
-        (&mut form.email2, "email2", 254),
-        (&mut form.phone, "phone", 40),
-        (&mut form.address, "address", 200),
-        (&mut form.dea, "dea", 40),
-        (&mut form.dea_state, "dea_state", 10),
-        (&mut form.schedules, "schedules", 40),
-        (&mut form.dea_expires, "dea_expires", 20),
-        (&mut form.licence_state, "licence_state", 10),
-        (&mut form.licence, "licence", 40),
-        (&mut form.licence_expires, "licence_expires", 20),
-    ] {
-        *field = typed(fields, name, most);
-    }
-    let mut good = true;
-    if form.prescribes {
-        let born = read::<Date>(&mut form.born);
-        let today = Date::at(ctx.now(), &it.practice.zone);
-        if born.is_some_and(|born| born.days_until(today) < 18 * 365) {
-            form.born.error = Some("Type your date of birth, such as 1975-04-12.".to_owned());
-        }
-        good &= form.born.error.is_none();
-    }
-    let contact = recovery::read_contact(
-        &mut form.email,
-        &mut form.email2,
-        &mut form.phone,
-        &mut form.address,
-    );
-    good &= contact.is_some();
-    let mut papers = Vec::new();
-    if form.asks_dea {
-        let parts = (
-            read::<DeaNumber>(&mut form.dea),
-            read::<UsState>(&mut form.dea_state),
-            read::<Schedules>(&mut form.schedules),
-            read::<Date>(&mut form.dea_expires),
-        );
-        if let Some(last) = parts.3 {
-            let today = Date::at(ctx.now(), &it.practice.zone);
-            form.dea_expires.error =
-                LastDayError::of_registration(last, today).err().map(|error| error.to_string());
-        }
-        if let (Some(number), Some(state), Some(schedules), Some(expires), None) =
-            (parts.0, parts.1, parts.2, parts.3, &form.dea_expires.error)
-        {
-            let dea = DeaRegistration { number, state, schedules, expires, withdrawn: None };
-            papers.push(Paper::Dea(dea));
-        } else {
-            good = false;
-        }
-    }
-    if form.asks_licence {
-        if form.licence.value.is_empty() {
-            form.licence.error = Some("Type the number of the licence.".to_owned());
-        }
-        read::<KeyboardLine<40>>(&mut form.licence);
-        let state = read::<UsState>(&mut form.licence_state);
-        let expires = read::<Date>(&mut form.licence_expires);
-        if let Some(last) = expires {
-            let today = Date::at(ctx.now(), &it.practice.zone);
-            form.licence_expires.error =
-                LastDayError::of_licence(last, today).err().map(|error| error.to_string());
-        }
-        let wrong = form.licence.error.is_some() || form.licence_expires.error.is_some();
-        match (state, expires, wrong) {
-            (Some(state), Some(expires), false) => {
-                let number = form.licence.value.clone();
-                papers.push(Paper::Licence(StateLicence {
-                    state,
-                    number,
-                    expires,
-                    withdrawn: None,
-                }));
-            }
-            _ => good = false,
-        }
-    }
-    let (emails, phone, address) = contact.filter(|_| good)?;
-    let profile = Profile {
-        born: if form.prescribes { form.born.value.clone() } else { String::new() },
-        emails: emails.iter().map(|email: &EmailAddress| email.as_str().to_owned()).collect(),
-        phone: phone.map(|phone: PhoneNumber| phone.as_str().to_owned()).unwrap_or_default(),
-        address,
-        ..Profile::default()
-    };
-    Some(PersonalData { profile, papers })
-}
-
-pub(super) async fn data(ctx: Ctx, fields: Fields) -> Out {
-    let (session, person, it) = known(&ctx).await?;
-    let mut form = data_form(&it);
-    let Some(data) = read_data(&ctx, &fields, &it, &mut form) else {
-        let template = enrol_page(&ctx, &it, EnrolBody::Data(Box::new(form)));
-        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
-    };
-    onward(&ctx, ctx.app().save_personal_data(&session, person, data, ctx.at).await)
 }
 
 /// A form of the case that was refused: the page again, with the words beside the field.

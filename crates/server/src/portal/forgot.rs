@@ -5,9 +5,7 @@ use countersign_domain::{PersonId, SignInName, otp::OneTimePasscode, proofing::C
 use countersign_store::{Session, Stage};
 use http::StatusCode;
 
-use super::{
-    Ctx, Fields, Query, practice::typed, recovery::how_sent, show, with_session, without_session,
-};
+use super::{Ctx, Fields, Query, recovery::how_sent, show, typed, with_session, without_session};
 use crate::{
     limits::Door,
     respond::{Out, Stop, page, see_other},

@@ -6,7 +6,8 @@ use countersign_domain::{InternalCode, console::ConsoleChange};
 
 use super::{
     Ctx, Fields,
-    practice::{Asking, known, person_page, person_wrong, read, typed},
+    practice::{Asking, known, person_page, person_wrong},
+    read, typed,
 };
 use crate::respond::{Out, see_other};
 

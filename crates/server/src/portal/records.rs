@@ -11,12 +11,7 @@ use countersign_domain::{
 };
 use http::{StatusCode, header};
 
-use super::{
-    Ctx, Fields, Query,
-    console::reason,
-    practice::{self, read},
-    show, tokens,
-};
+use super::{Ctx, Fields, Query, practice, read, reason, show, tokens};
 use crate::{
     respond::{Out, Stop, page, see_other},
     views::{

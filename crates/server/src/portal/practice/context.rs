@@ -1,0 +1,140 @@
+//! Who asks at the desk of a practice, and a change that they ask for.
+
+use axum::response::Response;
+use countersign_app::{Act, Board, Desk, Overview};
+use countersign_domain::{PersonId, PracticeId, Refusal, console::ConsoleChange};
+use countersign_store::{CodeRow, Session};
+use http::StatusCode;
+
+use crate::{
+    portal::{Ctx, Fields, show, tokens},
+    respond::{Stop, page},
+    views::{ANY_TOKEN, ConfirmPage, NavTab, Page, SecretField, StepUp},
+};
+
+pub(super) fn base(practice: PracticeId) -> String {
+    format!("/practice/{practice}")
+}
+
+/// Somebody at the desk of a practice. Another's practice is not found.
+pub(in crate::portal) struct Known {
+    pub(in crate::portal) session: Session,
+    pub(in crate::portal) desk: Desk,
+    pub(in crate::portal) board: Board,
+    pub(in crate::portal) overview: Overview,
+}
+
+pub(in crate::portal) async fn known(ctx: &Ctx, practice: &str) -> Result<Known, Stop> {
+    let (session, person) = ctx.full_session()?;
+    let practice: PracticeId = practice.parse().map_err(|_| ctx.not_found())?;
+    let desk = ctx.app().desk(person, practice).await.map_err(|error| ctx.stop(&error))?;
+    let board = ctx.app().board(&desk).await.map_err(|error| ctx.stop(&error))?;
+    let overview = ctx.app().overview(person).await.map_err(|error| ctx.stop(&error))?;
+    Ok(Known { session, desk, board, overview })
+}
+
+impl Known {
+    pub(in crate::portal) fn base(&self) -> String {
+        base(self.desk.practice.id)
+    }
+
+    pub(in crate::portal) fn frame(&self, ctx: &Ctx, title: &str) -> Page {
+        let mut page = tokens::frame(ctx, &self.overview, title, NavTab::Hidden);
+        page.practice = Some(self.desk.practice.name.clone());
+        page
+    }
+
+    pub(in crate::portal) fn name(&self, id: PersonId) -> String {
+        let found = self.board.people.iter().find(|person| person.id == id);
+        found.map_or_else(|| "Somebody else".to_owned(), |person| person.name.clone())
+    }
+
+    /// The code with which somebody prescribes under the institution's registration.
+    pub(in crate::portal) fn code(&self, person: PersonId) -> Option<&CodeRow> {
+        self.board.codes.iter().find(|row| row.person == person && row.ended.is_none())
+    }
+}
+
+/// A change that somebody wants to make in the console, and what they typed.
+pub(in crate::portal) struct Asking<'a> {
+    pub(super) ctx: &'a Ctx,
+    pub(in crate::portal) known: &'a Known,
+    pub(super) fields: &'a Fields,
+    pub(super) change: ConsoleChange,
+    /// Where the form is sent again.
+    pub(in crate::portal) action: String,
+    /// Where "Cancel" leads.
+    pub(in crate::portal) back: String,
+    /// What exactly is asked for, for the page that asks for the passcode: what, and which.
+    pub(in crate::portal) about: Vec<(&'static str, String)>,
+}
+
+impl<'a> Asking<'a> {
+    pub(in crate::portal) const fn new(
+        ctx: &'a Ctx,
+        known: &'a Known,
+        fields: &'a Fields,
+        change: ConsoleChange,
+        action: String,
+        back: String,
+    ) -> Self {
+        Self { ctx, known, fields, change, action, back, about: Vec::new() }
+    }
+
+    /// Says what exactly is asked for; what is empty is not shown.
+    pub(in crate::portal) fn about(
+        mut self,
+        facts: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Self {
+        self.about.extend(facts.into_iter().filter(|(_, text)| !text.is_empty()));
+        self
+    }
+
+    fn page(&self) -> ConfirmPage {
+        let known = self.known;
+        let typed = self.fields.0.iter().filter(|(name, _)| !name.starts_with("stepup_"));
+        ConfirmPage {
+            page: known.frame(self.ctx, self.change.rule().what),
+            back: self.back.clone(),
+            action: self.action.clone(),
+            what: self.change.rule().what,
+            about: self.about.clone(),
+            fields: typed.cloned().collect(),
+            step_up: Some(StepUp {
+                token: show::choices(&known.overview.tokens, ANY_TOKEN, self.ctx.now()),
+                passcode: SecretField::default(),
+            }),
+            lock: None,
+        }
+    }
+
+    /// Who changes it, with the passcode where one is asked for; else the page that asks for it and keeps what was
+    /// typed.
+    #[expect(clippy::result_large_err, reason = "it is the answer")]
+    pub(in crate::portal) fn act(&self) -> Result<Act, Response> {
+        let (desk, session) = (self.known.desk.clone(), self.known.session.clone());
+        let rule = self.change.rule();
+        let stale = self.ctx.app().needs_step_up(&session, self.ctx.at);
+        // Whoever may not do it is told so without a passcode.
+        if !rule.step_up.asks(stale) || !rule.allows(&desk.roles) {
+            return Ok(Act { desk, session, confirm: None });
+        }
+        let mut template = self.page();
+        let asked = ["stepup_token", "stepup_passcode"];
+        if asked.iter().all(|name| self.fields.text(name).is_empty()) {
+            return Err(page(StatusCode::OK, &template));
+        }
+        match tokens::confirm(self.fields, template.step_up.as_mut()) {
+            Ok(Some(confirm)) => Ok(Act { desk, session, confirm: Some(confirm) }),
+            _ => Err(page(StatusCode::UNPROCESSABLE_ENTITY, &template)),
+        }
+    }
+
+    /// The page that asks again, because the passcode was refused.
+    pub(in crate::portal) fn again(&self, refusal: &Refusal) -> Response {
+        let mut template = self.page();
+        let overview = &self.known.overview;
+        template.lock = tokens::step_up_refused(self.ctx, &mut template.step_up, refusal, overview);
+        page(StatusCode::UNPROCESSABLE_ENTITY, &template)
+    }
+}
