@@ -1,29 +1,21 @@
 //! Use cases, JSON API and pages of Countersign.
 
 pub mod api;
-mod authenticator;
-mod browser;
-mod client_address;
-mod edge;
-mod head;
-mod limits;
-mod listen;
 mod notice_texts;
 mod portal;
-mod proxy_protocol;
-pub mod qr;
-mod respond;
 pub mod views;
+mod web;
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, middleware};
 use countersign_app::App;
 
-pub use client_address::{AddressSource, ClientAddresses, TrustedProxy, TrustedProxyError};
-pub use limits::{Limits, Rates};
-pub use listen::{ListenOptions, Listening, listen, listen_with};
 pub use notice_texts::notice_text;
+pub use web::client_address::{AddressSource, ClientAddresses, TrustedProxy, TrustedProxyError};
+pub use web::limits::{Limits, Rates};
+pub use web::listen::{ListenOptions, Listening, listen, listen_with};
+pub use web::qr;
 
 /// What every handler needs.
 #[derive(Clone)]
@@ -37,11 +29,11 @@ pub struct Shared {
 pub fn router(app: Arc<App>, limits: Arc<Limits>, most: Duration) -> Router {
     let shared = Shared { app, limits };
     let routes =
-        api::routes(most).merge(authenticator::routes()).merge(portal::routes(&shared, most));
+        api::routes(most).merge(web::authenticator::routes()).merge(portal::routes(&shared, most));
     let routes = match &shared.app.options().vip {
         Some(vip) => routes.merge(api::vip::routes(vip, most)),
         None => routes,
     };
-    let edge = edge::Edge::new(shared.clone());
-    routes.with_state(shared).layer(middleware::from_fn_with_state(edge, edge::guard))
+    let edge = web::edge::Edge::new(shared.clone());
+    routes.with_state(shared).layer(middleware::from_fn_with_state(edge, web::edge::guard))
 }

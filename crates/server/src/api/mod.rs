@@ -25,11 +25,14 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    Shared, browser,
-    edge::{SentFrom, after, app_sent_from},
-    limits::Door,
+    Shared,
     portal::Peer,
-    respond::{error_problem, problem, within},
+    web::{
+        browser,
+        edge::{SentFrom, after, app_sent_from},
+        limits::Door,
+        respond::{error_problem, problem, within},
+    },
 };
 
 /// Most bytes of a body: an ID, a passcode and a purpose.

@@ -23,10 +23,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     Shared,
-    edge::after,
-    limits::{Door, Wait},
     portal::Peer,
-    respond::{secure, status_of, within},
+    web::{
+        edge::after,
+        limits::{Door, Wait},
+        respond::{secure, status_of, within},
+    },
 };
 
 /// The protocol wants a date on which a credential ends. Ours don't end once they were added, and a

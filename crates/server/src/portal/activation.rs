@@ -8,9 +8,11 @@ use http::StatusCode;
 
 use super::{Ctx, Fields, show, tokens};
 use crate::{
-    limits::Door,
-    respond::{Out, Stop, page, see_other},
     views::{ActivatePage, Choice, ChoiceField, NavTab, NotMePage, TextField},
+    web::{
+        limits::Door,
+        respond::{Out, Stop, page, see_other},
+    },
 };
 
 async fn activate_page(ctx: &Ctx, id: &str) -> Result<(ActivatePage, tokens::Theirs), Stop> {

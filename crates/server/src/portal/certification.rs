@@ -15,11 +15,11 @@ use http::{StatusCode, header};
 
 use super::{Ctx, Fields, Query, enrol, practice, show, tokens};
 use crate::{
-    respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, CertificationPage, NavTab, Notice, NoticeKind, NoticeLine, Page, ReportLine,
         SecretField, StepUp,
     },
+    web::respond::{Out, Stop, page, see_other},
 };
 
 const OWN: &str = "/portal/certification";

@@ -13,10 +13,10 @@ use super::{
     typed,
 };
 use crate::{
-    respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, ContactPage, NavTab, Notice, NoticeKind, SecretField, StepUp, TextField, WayLine,
     },
+    web::respond::{Out, Stop, page, see_other},
 };
 
 fn contact_page(ctx: &Ctx, overview: &Overview, it: &Contact) -> ContactPage {

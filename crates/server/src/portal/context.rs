@@ -19,12 +19,14 @@ use super::{
 };
 use crate::{
     Shared,
-    browser::{SESSION_COOKIE as COOKIE, cookie, known_secret, marked},
-    client_address::ClientAddress,
-    edge::after,
-    limits::{Door, Try, Wait},
-    respond::{Stop, error_page, see_other, status_of},
     views::{Menu, Notice, NoticeKind, Page, PatientBanner, SignedIn, SupportContact},
+    web::{
+        browser::{SESSION_COOKIE as COOKIE, cookie, known_secret, marked},
+        client_address::ClientAddress,
+        edge::after,
+        limits::{Door, Try, Wait},
+        respond::{Stop, error_page, see_other, status_of},
+    },
 };
 
 /// The frame around a page of nobody in particular.

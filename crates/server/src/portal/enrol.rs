@@ -19,11 +19,11 @@ use super::{
     show, tokens, without_session,
 };
 use crate::{
-    respond::{Out, Stop, page, see_other},
     views::{
         AccessLine, AddToken, EnrolBody, EnrolPage, NavTab, Notice, NoticeKind, PassphraseForm,
         StepLine,
     },
+    web::respond::{Out, Stop, page, see_other},
 };
 
 const PATH: &str = "/enrol";

@@ -7,10 +7,12 @@ use http::StatusCode;
 
 use super::{Ctx, Fields, Query, recovery::how_sent, show, typed, with_session, without_session};
 use crate::{
-    limits::Door,
-    respond::{Out, Stop, page, see_other},
     views::{
         Choice, ChoiceField, ForgotCodePage, ForgotPage, Notice, NoticeKind, SecretField, TextField,
+    },
+    web::{
+        limits::Door,
+        respond::{Out, Stop, page, see_other},
     },
 };
 

@@ -9,7 +9,7 @@ use super::{
     practice::{Asking, known, person_page, person_wrong},
     read, typed,
 };
-use crate::respond::{Out, see_other};
+use crate::web::respond::{Out, see_other};
 
 pub(super) async fn enter(
     ctx: Ctx,

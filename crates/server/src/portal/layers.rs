@@ -12,9 +12,11 @@ use http::{Method, StatusCode, header};
 use super::context::{Peer, frame};
 use crate::{
     Shared,
-    edge::{SentFrom, sent_from},
-    respond::error_page,
     views::Page,
+    web::{
+        edge::{SentFrom, sent_from},
+        respond::error_page,
+    },
 };
 
 /// Marks an answer that has a status and no page yet.

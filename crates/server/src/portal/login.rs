@@ -10,11 +10,13 @@ use http::StatusCode;
 
 use super::{Ctx, Fields, Query, show, with_log_in, with_session};
 use crate::{
-    limits::Door,
-    respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, DISABLE_WORD, EnablePage, LoginPage, LostPage, NextCode, Notice, NoticeKind,
         Page, PasscodePage, ReasonField, ResyncPage, SecretField, TextField, TokenField,
+    },
+    web::{
+        limits::Door,
+        respond::{Out, Stop, page, see_other},
     },
 };
 

@@ -12,9 +12,11 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::{Ctx, Fields, Query, tokens};
 use crate::{
-    qr,
-    respond::{Out, Stop, page, see_other},
     views::PairingPage,
+    web::{
+        qr,
+        respond::{Out, Stop, page, see_other},
+    },
 };
 
 /// Person, secret of the session and pairing of an address.

@@ -10,8 +10,8 @@ use super::{
     tokens::{confirm, frame, known},
 };
 use crate::{
-    respond::{Out, page, see_other},
     views::{ANY_TOKEN, NavTab, PassphrasePage, SecretField, StepUp},
+    web::respond::{Out, page, see_other},
 };
 
 fn passphrase_page(ctx: &Ctx, overview: &Overview) -> PassphrasePage {

@@ -13,11 +13,13 @@ use super::{
     tokens::{confirm, empty_add, frame, known, most_active, step_up, step_up_refused},
 };
 use crate::{
-    qr,
-    respond::{Out, page, see_other},
     views::{
         AddToken, Choice, ChoiceField, Gone, NavTab, OtherAppPage, OtherAppShownPage, PhonePage,
         PhoneSteps, SecretField, StepUp, TokenField,
+    },
+    web::{
+        qr,
+        respond::{Out, page, see_other},
     },
 };
 

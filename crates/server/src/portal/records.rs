@@ -13,11 +13,11 @@ use http::{StatusCode, header};
 
 use super::{Ctx, Fields, Query, practice, read, reason, show, tokens};
 use crate::{
-    respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, Choice, ChoiceField, HoldLine, HoldsPage, LogLink, NavTab, Notice, NoticeKind,
         OwnRecordsPage, RecordLine, RecordsPage, SecretField, StepUp, TextField,
     },
+    web::respond::{Out, Stop, page, see_other},
 };
 
 const OWN: &str = "/portal/prescriptions";

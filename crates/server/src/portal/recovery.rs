@@ -13,11 +13,11 @@ use http::StatusCode;
 
 use super::{Ctx, Fields, Query, enrol, show, tokens};
 use crate::{
-    respond::{Out, Stop, page, see_other},
     views::{
         AddToken, CaseBox, Choice, ChoiceField, LaunchPage, MissingLine, NavTab, NoTokenPage,
         Notice, NoticeKind, TextField,
     },
+    web::respond::{Out, Stop, page, see_other},
 };
 
 const PATH: &str = "/portal/recovery";

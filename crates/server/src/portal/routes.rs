@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Shared,
-    respond::{error_page, problem, secure, see_other, within},
+    web::respond::{error_page, problem, secure, see_other, within},
 };
 
 /// Most bytes of a form.

@@ -7,7 +7,9 @@ use data_encoding::BASE64URL_NOPAD;
 use http::{HeaderValue, header};
 
 use super::context::Ctx;
-use crate::browser::{OPEN_COOKIE, SESSION_COOKIE as COOKIE, keep_known, session_cookies_gone};
+use crate::web::browser::{
+    OPEN_COOKIE, SESSION_COOKIE as COOKIE, keep_known, session_cookies_gone,
+};
 
 /// A response that gives the browser its session, and what a launch ends it by.
 pub(super) fn with_session(mut response: Response, secret: &SessionSecret) -> Response {

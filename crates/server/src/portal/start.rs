@@ -12,11 +12,14 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::{Ctx, Query, bare, with_session, without_session};
 use crate::{
-    Shared, authenticator,
-    browser::{OPEN_COOKIE, SESSION_COOKIE, cookie, open_here, take_cookies},
-    limits::Door,
-    respond::{Out, page, see_other, status_of},
+    Shared,
     views::{Area, ErrorPage, GetPage, LaunchPage, Page, SignedOutPage},
+    web::{
+        authenticator,
+        browser::{OPEN_COOKIE, SESSION_COOKIE, cookie, open_here, take_cookies},
+        limits::Door,
+        respond::{Out, page, see_other, status_of},
+    },
 };
 
 /// The addresses at which launches begin and come back.

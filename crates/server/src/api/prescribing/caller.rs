@@ -10,7 +10,7 @@ use http::{StatusCode, request::Parts};
 use crate::{
     Shared,
     api::{self, no_randomness},
-    respond::{Stop, error_problem, problem, status_of},
+    web::respond::{Stop, error_problem, problem, status_of},
 };
 
 /// Most bytes of a body.

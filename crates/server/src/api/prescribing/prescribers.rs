@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::caller::{Known, not_found};
-use crate::{Shared, respond::Out};
+use crate::{Shared, web::respond::Out};
 
 /// A token of a prescriber.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::caller::{Known, not_found};
-use crate::{Shared, respond::Out};
+use crate::{Shared, web::respond::Out};
 
 /// Why a prescription can't be signed now.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Shared,
-    respond::{Out, Stop},
+    web::respond::{Out, Stop},
 };
 
 /// A patient.

@@ -22,7 +22,7 @@ use super::{
     caller::{Known, Sent, no, not_found},
     receipts::{HindranceBody, ReceiptBody, receipt_body},
 };
-use crate::{Shared, api, respond::Out};
+use crate::{Shared, api, web::respond::Out};
 
 /// A signing request: what to show, and what the two factors are bound to.
 #[derive(Debug, Serialize, JsonSchema)]

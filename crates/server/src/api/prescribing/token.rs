@@ -11,7 +11,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{Shared, api::no_randomness, edge::after, limits::Door, respond::error_problem};
+use crate::{
+    Shared,
+    api::no_randomness,
+    web::{edge::after, limits::Door, respond::error_problem},
+};
 
 /// Request for a token (RFC 6749, 4.4; RFC 7523, 2.2), as a form.
 #[derive(Deserialize, JsonSchema)]

@@ -11,8 +11,8 @@ use http::StatusCode;
 use super::{enrol_page, known, onward};
 use crate::{
     portal::{Ctx, Fields, read, recovery, typed},
-    respond::{Out, page},
     views::{DataForm, EnrolBody, TextField},
+    web::respond::{Out, page},
 };
 
 pub(super) fn data_form(it: &Enrolment) -> DataForm {

@@ -7,10 +7,12 @@ use http::StatusCode;
 
 use super::PATH;
 use crate::{
-    limits::Door,
     portal::{Ctx, Query, with_session},
-    respond::{Out, Stop, page, see_other},
     views::{InvitationPage, Notice, NoticeKind},
+    web::{
+        limits::Door,
+        respond::{Out, Stop, page, see_other},
+    },
 };
 
 async fn invitation_page(ctx: &Ctx, link: &str) -> Result<InvitationPage, Stop> {

@@ -7,8 +7,8 @@ use http::StatusCode;
 use super::{PATH, enrol_page, known, onward};
 use crate::{
     portal::{Ctx, Fields, certification},
-    respond::{Out, Stop, page},
     views::{EnrolBody, TermsForm, TextField},
+    web::respond::{Out, Stop, page},
 };
 
 /// Names the report of the build that runs in the terms.

@@ -8,8 +8,8 @@ use http::StatusCode;
 
 use crate::{
     portal::{Ctx, Fields, show, tokens},
-    respond::{Stop, page},
     views::{ANY_TOKEN, ConfirmPage, NavTab, Page, SecretField, StepUp},
+    web::respond::{Stop, page},
 };
 
 pub(super) fn base(practice: PracticeId) -> String {

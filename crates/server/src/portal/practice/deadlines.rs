@@ -9,8 +9,8 @@ use http::StatusCode;
 use super::context::{Asking, Known, known};
 use crate::{
     portal::{Ctx, Fields, Query, show, typed},
-    respond::{Out, page, see_other},
     views::{DueLine, DuePage, Notice, NoticeKind},
+    web::respond::{Out, page, see_other},
 };
 
 impl Known {

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     portal::{Ctx, Query, tokens},
-    respond::{Out, page, see_other},
     views::{DeskLink, NavTab, Notice, NoticeKind, PersonLine, PracticePage, PracticesPage},
+    web::respond::{Out, page, see_other},
 };
 
 /// The practices of whoever asks; the only one at once.

@@ -15,8 +15,8 @@ use http::StatusCode;
 use super::context::{Asking, Known, known};
 use crate::{
     portal::{Ctx, Fields, choice, optional, read, recovery::read_contact, show, typed},
-    respond::{Out, Stop, page, see_other},
     views::{Choice, InvitationLine, InvitePage},
+    web::respond::{Out, Stop, page, see_other},
 };
 
 fn invite_page(ctx: &Ctx, known: &Known) -> InvitePage {

@@ -10,8 +10,8 @@ use http::StatusCode;
 use super::context::{Asking, known};
 use crate::{
     portal::{Ctx, Fields, show},
-    respond::{Out, page},
     views::{LetterLine, LetterPage, LettersPage, NavTab},
+    web::respond::{Out, page},
 };
 
 pub(in crate::portal) async fn letters(ctx: Ctx, Path(practice): Path<String>) -> Out {

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     portal::{Ctx, Query, show},
-    respond::{Out, Stop, page},
     views::{Choice, ChoiceField, Notice, NoticeKind, PersonPage, TextField},
+    web::respond::{Out, Stop, page},
 };
 
 /// What is odd about a name, for those who check it; empty where nothing is.

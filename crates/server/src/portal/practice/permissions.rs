@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     portal::{Ctx, Fields, read, reason, typed},
-    respond::{Out, see_other},
+    web::respond::{Out, see_other},
 };
 
 pub(in crate::portal) async fn grant(

@@ -12,11 +12,11 @@ use super::{
 };
 use crate::{
     portal::{Ctx, Fields, Query, choice, read, recovery::missing_line, show, tokens, typed},
-    respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, CaseLine, CasePage, CasesPage, Choice, ChoiceField, Notice, NoticeKind,
         SecretField, StepUp, TextField,
     },
+    web::respond::{Out, Stop, page, see_other},
 };
 
 fn purpose(purpose: CasePurpose) -> &'static str {

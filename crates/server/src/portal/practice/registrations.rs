@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     portal::{Ctx, Fields, read, reason, typed},
-    respond::{Out, Stop, see_other},
     views::{Choice, PaperLine},
+    web::respond::{Out, Stop, see_other},
 };
 
 /// The registrations and licences of somebody, and the institution's own; DEA numbers in full or masked.

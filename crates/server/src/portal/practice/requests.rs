@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{
     portal::{Ctx, Fields, reason, show, tokens},
-    respond::{Out, Stop, page, see_other},
     views::{
         ANY_TOKEN, Notice, NoticeKind, RequestLine, RequestPage, SecretField, StepUp, TextField,
     },
+    web::respond::{Out, Stop, page, see_other},
 };
 
 impl Known {

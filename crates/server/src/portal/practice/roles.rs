@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     portal::{Ctx, Fields, optional, reason, typed},
-    respond::{Out, see_other},
+    web::respond::{Out, see_other},
 };
 
 pub(super) fn roles_of(board: &Board, person: PersonId) -> String {

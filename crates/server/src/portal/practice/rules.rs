@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     portal::{Ctx, Fields, Query, choice, read, reason, typed},
-    respond::{Out, Stop, page, see_other},
     views::{Choice, Notice, NoticeKind, RulesPage, TextField},
+    web::respond::{Out, Stop, page, see_other},
 };
 
 async fn rules_page(ctx: &Ctx, known: &Known) -> Result<(RulesPage, Rules), Stop> {

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     portal::{Ctx, Fields, Query, reason, show, typed},
-    respond::{Out, Stop, page, see_other},
     views::{Choice, ChoiceField, FleetLine, FleetPage, FobLine, Notice, NoticeKind, TextField},
+    web::respond::{Out, Stop, page, see_other},
 };
 
 fn fleet_line(ctx: &Ctx, known: &Known, it: &Fleet) -> (FleetLine, [bool; 4]) {

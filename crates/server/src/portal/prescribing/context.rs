@@ -9,8 +9,8 @@ use countersign_store::{Identity, PrescriptionRow, Session};
 
 use crate::{
     portal::{Ctx, show, start::closed, tokens},
-    respond::Stop,
     views::{Area, Page, RxLine, SigningLine},
+    web::respond::Stop,
 };
 
 pub(super) const HOME: &str = "/e-prescribing";

@@ -12,8 +12,8 @@ use http::StatusCode;
 use super::context::{HOME, Known, another_chart, found, known};
 use crate::{
     portal::{Ctx, Fields, Query, read, typed, typed_lines},
-    respond::{Out, page, see_other},
     views::{Choice, ChoiceField, Notice, NoticeKind, RxEditPage, TextField},
+    web::respond::{Out, page, see_other},
 };
 
 const NEXT: &str = "Write the next of a series";

@@ -6,8 +6,8 @@ use http::StatusCode;
 use super::context::known;
 use crate::{
     portal::{Ctx, Query},
-    respond::{Out, page},
     views::{EPrescribingPage, Notice, NoticeKind},
+    web::respond::{Out, page},
 };
 
 pub(in crate::portal) async fn home(ctx: Ctx, query: Query) -> Out {

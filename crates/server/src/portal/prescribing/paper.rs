@@ -8,8 +8,8 @@ use http::StatusCode;
 use super::context::{HOME, facts, found, known};
 use crate::{
     portal::Ctx,
-    respond::{Out, page},
     views::RxPaperPage,
+    web::respond::{Out, page},
 };
 
 /// The paper of one: a copy while the electronic one counts (21 CFR 1311.170(c)), and after a failure what

@@ -8,8 +8,8 @@ use http::StatusCode;
 use super::context::{HOME, Known, found, known};
 use crate::{
     portal::{Ctx, Query, show},
-    respond::{Out, page, see_other},
     views::{Failure, Notice, NoticeKind, RxViewPage, When},
+    web::respond::{Out, page, see_other},
 };
 
 fn view_page(ctx: &Ctx, known: &Known, one: &OneRx) -> RxViewPage {

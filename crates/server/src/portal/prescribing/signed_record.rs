@@ -14,7 +14,7 @@ use super::context::{found, known};
 use crate::{
     Shared,
     portal::{Ctx, bare},
-    respond::Out,
+    web::respond::Out,
 };
 
 /// The signed record, as it lies in the archive.

@@ -14,9 +14,11 @@ use http::StatusCode;
 use super::context::{HOME, Known, known};
 use crate::{
     portal::{Ctx, Fields, show, start::closed, tokens},
-    qr,
-    respond::{Out, Stop, page, see_other},
     views::{ANY_TOKEN, Notice, NoticeKind, RxLine, RxSignPage, SecretField, StepUp},
+    web::{
+        qr,
+        respond::{Out, Stop, page, see_other},
+    },
 };
 
 /// Most bytes of a text that is offered as a picture: with more, its squares are too small for a phone's camera.

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     portal::{Ctx, Fields, Query, login::wait, phone, show},
-    respond::{Out, page, see_other},
     views::{AddToken, Choice, ChoiceField},
+    web::respond::{Out, page, see_other},
 };
 
 pub(in crate::portal) fn empty_add(ctx: &Ctx, session: &Session, overview: &Overview) -> AddToken {

@@ -15,8 +15,8 @@ use crate::{
         login::{resync_refused, two_codes, wait},
         show,
     },
-    respond::{Out, page, see_other},
     views::{NavTab, NoticeKind, ResyncPage, SecretField, TestPage, TestResult},
+    web::respond::{Out, page, see_other},
 };
 
 fn test_page(ctx: &Ctx, overview: &Overview, token: &Token) -> TestPage {

@@ -6,8 +6,8 @@ use countersign_store::Session;
 
 use crate::{
     portal::{Ctx, show},
-    respond::Stop,
     views::{NavTab, Page},
+    web::respond::Stop,
 };
 
 /// Session, person and tokens of someone who has proved both factors.

@@ -8,8 +8,8 @@ use http::StatusCode;
 use super::context::{frame, known, most_active};
 use crate::{
     portal::{Ctx, Query, enrol, show},
-    respond::{Out, Stop, page},
     views::{DashboardPage, DeskLink, NavTab, SigningLine},
+    web::respond::{Out, Stop, page},
 };
 
 pub(in crate::portal) async fn dashboard(ctx: Ctx, query: Query) -> Out {

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     portal::{Ctx, Fields, show},
-    respond::{Out, page, see_other},
     views::{DISABLE_WORD, DisablePage, NavTab, ReasonField, TextField},
+    web::respond::{Out, page, see_other},
 };
 
 fn disable_page(ctx: &Ctx, session: &Session, overview: &Overview, token: &Token) -> DisablePage {

@@ -8,8 +8,8 @@ use http::StatusCode;
 use super::context::{frame, known_token};
 use crate::{
     portal::{Ctx, Fields, login::enable_with, show},
-    respond::{Out, page},
     views::{EnablePage, NavTab, SecretField, TokenField},
+    web::respond::{Out, page},
 };
 
 fn enable_page(ctx: &Ctx, overview: &Overview, token: &Token) -> EnablePage {

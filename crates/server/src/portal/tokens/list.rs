@@ -7,8 +7,8 @@ use http::StatusCode;
 use super::context::{frame, known, most_active};
 use crate::{
     portal::{Ctx, Query, show},
-    respond::{Out, page, see_other},
     views::{AddToken, HistoryPage, NavTab, Notice, NoticeKind, TokensPage},
+    web::respond::{Out, page, see_other},
 };
 
 pub(super) fn tokens_page(ctx: &Ctx, overview: &Overview, add: Option<AddToken>) -> TokensPage {

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     portal::{Ctx, Fields, Query, show},
-    respond::{Out, Stop, page, see_other},
     views::{NavTab, Notice, NoticeKind, TextField, TokenPage},
+    web::respond::{Out, Stop, page, see_other},
 };
 
 fn token_page(ctx: &Ctx, session: &Session, overview: &Overview, token: &Token) -> TokenPage {

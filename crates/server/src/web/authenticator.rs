@@ -9,7 +9,10 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use crate::{Shared, qr, respond::secure};
+use crate::{
+    Shared,
+    web::{qr, respond::secure},
+};
 
 /// Name and bytes of every file.
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/authenticator.rs"));

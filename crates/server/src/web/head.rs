@@ -16,7 +16,7 @@ use tokio::{
     time::{Duration, Instant, Sleep, sleep_until},
 };
 
-use crate::browser::session_cookies_gone;
+use crate::web::browser::session_cookies_gone;
 
 /// Most bytes of a head.
 const HEAD_MAX: usize = 64 * 1024;

@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::{
     Shared, api,
-    respond::{error_problem, problem},
+    web::respond::{error_problem, problem},
 };
 
 /// The cookie with the session; `__Host-` binds it to this host, path and a secure connection.

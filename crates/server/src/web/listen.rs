@@ -33,7 +33,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::{
+use crate::web::{
     client_address::{ClientAddresses, Sender, UnixSocket},
     head::{Strict, plain_answer},
     proxy_protocol,

@@ -16,7 +16,7 @@ use countersign_app::network;
 use countersign_domain::Timestamp;
 use tokio::sync::oneshot;
 
-use crate::client_address::ClientAddresses;
+use crate::web::client_address::ClientAddresses;
 
 /// Checks and syncs a minute of one credential, whoever asks: the "check" command of a usual client
 /// asks seven times.

@@ -11,12 +11,13 @@ use axum::{
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::Authority};
 
 use crate::{
-    Shared,
-    client_address::{ClientAddress, Sender},
-    limits::Wait,
-    portal,
-    respond::{page, problem, secure},
+    Shared, portal,
     views::{ErrorPage, Page},
+    web::{
+        client_address::{ClientAddress, Sender},
+        limits::Wait,
+        respond::{page, problem, secure},
+    },
 };
 
 /// Seconds that a client should wait after 429, where nothing more exact is known.
