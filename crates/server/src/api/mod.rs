@@ -26,12 +26,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     Shared,
-    portal::Peer,
     web::{
         browser,
+        client_address::Peer,
         edge::{SentFrom, after, app_sent_from},
         limits::Door,
-        respond::{error_problem, problem, within},
+        respond::{error_problem, no_randomness, problem, within},
     },
 };
 
@@ -78,11 +78,6 @@ pub(crate) fn routes(most: Duration) -> axum::Router<Shared> {
                     )
                 })),
         )
-}
-
-/// Whether an address belongs to the API, which answers in problem documents and not in pages.
-pub(crate) fn is_ours(path: &str) -> bool {
-    path.starts_with("/api/") || path.starts_with("/provision/")
 }
 
 #[derive(Deserialize)]
@@ -228,12 +223,6 @@ async fn check_passcode(
         }
         Err(error) => error_problem(&error, at),
     }
-}
-
-/// Without the module's generator no support code and no token can be made.
-pub(crate) fn no_randomness() -> Response {
-    tracing::error!("the random generator of the FIPS module failed");
-    problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
 }
 
 async fn unauthorized(shared: &Shared, address: IpAddr) -> Response {

@@ -23,8 +23,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     Shared,
-    portal::Peer,
     web::{
+        client_address::Peer,
         edge::after,
         limits::{Door, Wait},
         respond::{secure, status_of, within},

@@ -1,15 +1,11 @@
 //! The context of a request: time, session and address; and the frame of a page.
 
-use std::{
-    convert::Infallible,
-    net::{IpAddr, Ipv4Addr},
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{extract::FromRequestParts, response::Response};
-use countersign_app::{App, At, Build, CookieSession, Error, Options, Overview};
+use countersign_app::{App, At, CookieSession, Error, Overview};
 use countersign_crypto::{SecretText, sha256};
-use countersign_domain::{PersonId, SupportCode, Timestamp};
+use countersign_domain::{PersonId, Timestamp};
 use countersign_store::{Identity, Session, Stage};
 use http::{StatusCode, request::Parts};
 
@@ -19,51 +15,15 @@ use super::{
 };
 use crate::{
     Shared,
-    views::{Menu, Notice, NoticeKind, Page, PatientBanner, SignedIn, SupportContact},
+    views::{Menu, Notice, NoticeKind, Page, PatientBanner, SignedIn},
     web::{
         browser::{SESSION_COOKIE as COOKIE, cookie, known_secret, marked},
-        client_address::ClientAddress,
+        client_address::Peer,
         edge::after,
         limits::{Door, Try, Wait},
-        respond::{Stop, error_page, see_other, status_of},
+        respond::{Stop, error_page, frame, see_other, status_of},
     },
 };
-
-/// The frame around a page of nobody in particular.
-pub(crate) fn frame(options: &Options, support: SupportCode, title: &str) -> Page {
-    let mut page = Page::new(title);
-    page.support_code = Some(support.to_string());
-    page.demonstration = options.demonstration;
-    // A demonstration signs nothing that counts, and says so already.
-    page.unlisted = !matches!(options.build, Build::Listed { .. }) && !options.demonstration;
-    let contact = &options.support;
-    if !contact.name.is_empty() {
-        page.support = Some(SupportContact {
-            name: contact.name.clone(),
-            phone: contact.phone.clone(),
-            email: contact.email.clone(),
-            hours: None,
-        });
-    }
-    page
-}
-
-/// The address a request came from, as the limits count it.
-pub(crate) struct Peer(pub(crate) IpAddr);
-
-impl Peer {
-    pub(super) fn of(extensions: &http::Extensions) -> Self {
-        let address = extensions.get::<ClientAddress>().map(|client| client.0);
-        Self(address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)))
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for Peer {
-    type Rejection = Infallible;
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(&parts.extensions))
-    }
-}
 
 /// A request's context: time and support code, read once, and the session of its cookie.
 pub(crate) struct Ctx {

@@ -9,13 +9,13 @@ use countersign_app::{App, Error};
 use countersign_domain::SupportCode;
 use http::{Method, StatusCode, header};
 
-use super::context::{Peer, frame};
 use crate::{
     Shared,
     views::Page,
     web::{
+        client_address::Peer,
         edge::{SentFrom, sent_from},
-        respond::error_page,
+        respond::{error_page, frame},
     },
 };
 

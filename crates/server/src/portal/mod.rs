@@ -24,13 +24,10 @@ mod show;
 mod start;
 mod tokens;
 
+pub(crate) use self::routes::routes;
 use self::{
     context::{Ctx, way_in},
     form::{Fields, Query, choice, optional, read, reason, typed, typed_lines},
     layers::{bare, support_of},
     session_cookies::{with_log_in, with_session, without_session},
-};
-pub(crate) use self::{
-    context::{Peer, frame},
-    routes::routes,
 };

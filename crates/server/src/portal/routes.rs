@@ -195,7 +195,7 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
 }
 
 async fn not_found(ctx: Ctx, uri: http::Uri) -> Response {
-    if crate::api::is_ours(uri.path()) {
+    if crate::web::edge::is_ours(uri.path()) {
         return problem(StatusCode::NOT_FOUND, "not_found", "There is no such address.");
     }
     error_page(StatusCode::NOT_FOUND, ctx.frame(""))

@@ -16,8 +16,8 @@ use data_encoding::BASE64URL_NOPAD;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::{
-    Shared, api,
-    web::respond::{error_problem, problem},
+    Shared,
+    web::respond::{error_problem, no_randomness, problem},
 };
 
 /// The cookie with the session; `__Host-` binds it to this host, path and a secure connection.
@@ -131,8 +131,8 @@ pub(crate) fn browser_mark(
     let value = format!(
         "{MARK_COOKIE}={text}; Path=/; Max-Age={MARK_SECONDS}; Secure; HttpOnly; SameSite=Strict"
     );
-    let value = HeaderValue::from_str(&value)
-        .map_err(|_| Error::Internal(countersign_store::Error::Crypto))?;
+    let value =
+        HeaderValue::from_str(&value).map_err(|_| Error::unreadable("the mark of a browser"))?;
     Ok((Some(hash), Some(value)))
 }
 
@@ -173,7 +173,7 @@ pub(crate) async fn for_new_token(
 
 /// `GET /provision/v1/browser`
 pub(crate) async fn answer(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    let Ok(at) = shared.app.at() else { return api::no_randomness() };
+    let Ok(at) = shared.app.at() else { return no_randomness() };
     match portal_session_here(&shared, &headers, at).await {
         Ok(here) => Json(serde_json::json!({ "portal_session": here })).into_response(),
         Err(error) => error_problem(&error, at),

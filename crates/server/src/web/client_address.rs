@@ -2,12 +2,13 @@
 //! that the operator trusts.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     str::FromStr,
 };
 
-use axum::extract::ConnectInfo;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::extract::{ConnectInfo, FromRequestParts};
+use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 use thiserror::Error;
 
 /// Most addresses of a chain of proxies that are looked at; a longer one ends there.
@@ -323,6 +324,23 @@ fn forwarded_node(text: &str) -> Option<IpAddr> {
         Some((address, port)) if is_hidden(port) => node(address),
         // In this header an IPv6 address stands in brackets.
         _ => node(text).filter(|it| it.is_ipv4() || text.starts_with('[')),
+    }
+}
+
+/// The address a request came from, as the limits count it.
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+impl Peer {
+    pub(crate) fn of(extensions: &http::Extensions) -> Self {
+        let address = extensions.get::<ClientAddress>().map(|client| client.0);
+        Self(address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = Infallible;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.extensions))
     }
 }
 

@@ -11,12 +11,12 @@ use axum::{
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::Authority};
 
 use crate::{
-    Shared, portal,
+    Shared,
     views::{ErrorPage, Page},
     web::{
         client_address::{ClientAddress, Sender},
         limits::Wait,
-        respond::{page, problem, secure},
+        respond::{frame, page, problem, secure},
     },
 };
 
@@ -157,8 +157,7 @@ pub(crate) async fn guard(State(edge): State<Edge>, mut request: Request, next: 
     }
     let path = request.uri().path();
     let vip = edge.shared.app.options().vip.as_ref();
-    let for_machines =
-        crate::api::is_ours(path) || vip.is_some_and(|vip| path.starts_with(&vip.path));
+    let for_machines = is_ours(path) || vip.is_some_and(|vip| path.starts_with(&vip.path));
     if is_embedded(request.headers(), for_machines) {
         return refused(&edge.shared, Misdirected::Embedded, path).await;
     }
@@ -185,7 +184,7 @@ async fn refused(shared: &Shared, fault: Misdirected, path: &str) -> Response {
     };
     tracing::warn!(code, "a request was refused for its host or the site that sent it");
     let advice = format!("This server is {own}.");
-    if crate::api::is_ours(path) {
+    if is_ours(path) {
         let mut response = problem(status, code, &format!("{heading}. {advice}"));
         let no_store = HeaderValue::from_static("no-store");
         response.headers_mut().insert(header::CACHE_CONTROL, no_store);
@@ -197,7 +196,7 @@ async fn refused(shared: &Shared, fault: Misdirected, path: &str) -> Response {
         return secure(page(status, &ErrorPage::for_status(500, Page::new("")))).await;
     };
     let template = ErrorPage {
-        page: portal::frame(shared.app.options(), support, heading),
+        page: frame(shared.app.options(), support, heading),
         status: status.as_u16(),
         heading: heading.to_owned(),
         what_to_do: advice,
@@ -287,6 +286,11 @@ pub(crate) fn app_sent_from(headers: &HeaderMap, own_origin: &str) -> SentFrom {
             .unwrap_or(SentFrom::Elsewhere),
         _ => found,
     }
+}
+
+/// Whether an address belongs to the API, which answers in problem documents and not in pages.
+pub(crate) fn is_ours(path: &str) -> bool {
+    path.starts_with("/api/") || path.starts_with("/provision/")
 }
 
 #[cfg(test)]

@@ -9,10 +9,11 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use countersign_app::{At, Error};
+use countersign_app::{At, Build, Error, Options};
+use countersign_domain::SupportCode;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use crate::views::{ErrorPage, Page};
+use crate::views::{ErrorPage, Page, SupportContact};
 
 /// Headers of every answer that a browser may show. No inline script or style, nothing from
 /// elsewhere, no frame around us, nothing kept.
@@ -174,4 +175,29 @@ pub(crate) fn error_problem(error: &Error, at: At) -> Response {
         _ => ("internal", "Something went wrong on our side."),
     };
     problem(status, code, &format!("{detail} Support code {support}."))
+}
+
+/// The frame around a page of nobody in particular.
+pub(crate) fn frame(options: &Options, support: SupportCode, title: &str) -> Page {
+    let mut page = Page::new(title);
+    page.support_code = Some(support.to_string());
+    page.demonstration = options.demonstration;
+    // A demonstration signs nothing that counts, and says so already.
+    page.unlisted = !matches!(options.build, Build::Listed { .. }) && !options.demonstration;
+    let contact = &options.support;
+    if !contact.name.is_empty() {
+        page.support = Some(SupportContact {
+            name: contact.name.clone(),
+            phone: contact.phone.clone(),
+            email: contact.email.clone(),
+            hours: None,
+        });
+    }
+    page
+}
+
+/// Without the module's generator no support code and no token can be made.
+pub(crate) fn no_randomness() -> Response {
+    tracing::error!("the random generator of the FIPS module failed");
+    problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
 }

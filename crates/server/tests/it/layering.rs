@@ -50,6 +50,49 @@ fn crates_use_only_what_the_architecture_shows() {
     }
 }
 
+/// Within the server, what speaks HTTP knows neither pages nor API, these do not know one another, and what templates
+/// show knows none of them and no rows of the database.
+#[test]
+fn floors_of_the_server_know_only_those_below() {
+    let src = folder("server").join("src");
+    for (floor, kept_out) in [
+        ("web", &["crate::api", "crate::portal", "countersign_store"][..]),
+        ("api", &["crate::portal", "crate::views"][..]),
+        ("portal", &["crate::api"][..]),
+        ("views", &["crate::api", "crate::portal", "crate::web", "countersign_store"][..]),
+    ] {
+        let text = sources(&src.join(floor));
+        assert!(text.len() > 10_000, "{floor}: the sources were not read");
+        // `use crate::{...}` is read as a whole.
+        let plain: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for word in kept_out {
+            let (root, name) = word.split_once("::").unwrap_or((word, ""));
+            let grouped = plain.split("use crate::{").skip(1).any(|rest| {
+                let list = rest.split(';').next().unwrap();
+                root == "crate" && names_at_the_top(list).iter().any(|it| it == name)
+            });
+            let named = plain.contains(&format!("{word}::")) || grouped;
+            assert!(!named, "{floor} names {word}");
+        }
+    }
+}
+
+/// The first segments of a `use` list without its first brace.
+fn names_at_the_top(list: &str) -> Vec<String> {
+    let (mut depth, mut names) = (0, vec![String::new()]);
+    for c in list.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => names.push(String::new()),
+            c if depth == 0 => names.last_mut().unwrap().push(c),
+            _ => {}
+        }
+    }
+    let first = |it: &String| it.trim().split("::").next().unwrap().trim().to_owned();
+    names.iter().map(first).collect()
+}
+
 /// The use cases and what they say to others can't name what their manifests do not.
 #[test]
 fn use_cases_know_nothing_of_http() {

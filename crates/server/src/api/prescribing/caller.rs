@@ -8,9 +8,8 @@ use countersign_app::{At, Caller, Error};
 use http::{StatusCode, request::Parts};
 
 use crate::{
-    Shared,
-    api::{self, no_randomness},
-    web::respond::{Stop, error_problem, problem, status_of},
+    Shared, api,
+    web::respond::{Stop, error_problem, no_randomness, problem, status_of},
 };
 
 /// Most bytes of a body.

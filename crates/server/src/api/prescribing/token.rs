@@ -13,8 +13,12 @@ use serde_json::json;
 
 use crate::{
     Shared,
-    api::no_randomness,
-    web::{edge::after, limits::Door, respond::error_problem},
+    web::{
+        client_address::Peer,
+        edge::after,
+        limits::Door,
+        respond::{error_problem, no_randomness},
+    },
 };
 
 /// Request for a token (RFC 6749, 4.4; RFC 7523, 2.2), as a form.
@@ -54,7 +58,7 @@ fn refused(status: StatusCode, error: &str) -> Response {
 
 pub(super) async fn token(
     State(shared): State<Shared>,
-    crate::portal::Peer(address): crate::portal::Peer,
+    Peer(address): Peer,
     form: Result<Form<TokenForm>, FormRejection>,
 ) -> Response {
     let Ok(Form(form)) = form else { return refused(StatusCode::BAD_REQUEST, "invalid_request") };
