@@ -222,10 +222,7 @@ pub(super) async fn acknowledge(ctx: Ctx, Path(place): Path<String>, fields: Fie
     let back = template.action.clone();
     let (change, action) = (ConsoleChange::AcknowledgeReport, back.clone());
     let asking = practice::Asking::new(&ctx, &known, &fields, change, action, back);
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(asked),
-    };
+    let act = asking.act()?;
     let done = ctx.app().acknowledge_report(act, report, ctx.at).await;
     match done.map_err(|error| ctx.stop(&error))? {
         Ok(true) => Ok(see_other(&format!("{}?done=acknowledged", template.action))),

@@ -37,10 +37,7 @@ pub(super) async fn enter(
     let (change, action) = (ConsoleChange::SetInternalCode, format!("{back}/code"));
     let asking = Asking::new(&ctx, &known, &fields, change, action, back.clone())
         .about([("Person", template.name.clone()), ("Internal code", entered_code)]);
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(asked),
-    };
+    let act = asking.act()?;
     let entered = ctx.app().set_internal_code(act, person, code, ctx.at).await;
     let error = match entered.map_err(|error| ctx.stop(&error))? {
         Ok(CodeEntered::Done) => return Ok(see_other(&format!("{back}?done=saved"))),

@@ -257,10 +257,7 @@ pub(super) async fn export(ctx: Ctx, Path(place): Path<String>, fields: Fields) 
     let (change, back) = (ConsoleChange::ExportRecords, format!("{}/records", known.base()));
     let (action, fields) = (format!("{back}/export"), &fields);
     let asking = practice::Asking::new(&ctx, &known, fields, change, action, back);
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(asked),
-    };
+    let act = asking.act()?;
     let found = ctx.app().export_records(act, search, ctx.at).await;
     let found = match found.map_err(|error| ctx.stop(&error))? {
         Ok(found) => found,
@@ -349,10 +346,7 @@ pub(super) async fn hold(ctx: Ctx, Path(place): Path<String>, fields: Fields) ->
         ("Prescriber", template.person.chosen().to_owned()),
         ("Reason", template.reason.value.clone()),
     ]);
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(asked),
-    };
+    let act = asking.act()?;
     let placed = ctx.app().place_hold(act, person, template.reason.value, ctx.at).await;
     Ok(match placed.map_err(|error| ctx.stop(&error))? {
         Ok(()) => see_other(&format!("{}/holds?done=held", known.base())),

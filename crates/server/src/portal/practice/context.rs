@@ -108,10 +108,9 @@ impl<'a> Asking<'a> {
         }
     }
 
-    /// Who changes it, with the passcode where one is asked for; else the page that asks for it and keeps what was
-    /// typed.
-    #[expect(clippy::result_large_err, reason = "it is the answer")]
-    pub(in crate::portal) fn act(&self) -> Result<Act, Response> {
+    /// Who changes it, with the passcode where one is asked for; else the handler ends with the page that asks for it and
+    /// keeps what was typed.
+    pub(in crate::portal) fn act(&self) -> Result<Act, Stop> {
         let (desk, session) = (self.known.desk.clone(), self.known.session.clone());
         let rule = self.change.rule();
         let stale = self.ctx.app().needs_step_up(&session, self.ctx.at);
@@ -122,11 +121,11 @@ impl<'a> Asking<'a> {
         let mut template = self.page();
         let asked = ["stepup_token", "stepup_passcode"];
         if asked.iter().all(|name| self.fields.text(name).is_empty()) {
-            return Err(page(StatusCode::OK, &template));
+            return Err(Stop::with(page(StatusCode::OK, &template)));
         }
         match tokens::confirm(self.fields, template.step_up.as_mut()) {
             Ok(Some(confirm)) => Ok(Act { desk, session, confirm: Some(confirm) }),
-            _ => Err(page(StatusCode::UNPROCESSABLE_ENTITY, &template)),
+            _ => Err(Stop::with(page(StatusCode::UNPROCESSABLE_ENTITY, &template))),
         }
     }
 

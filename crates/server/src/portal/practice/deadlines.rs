@@ -88,10 +88,7 @@ pub(in crate::portal) async fn due_done(
         ("Person", whom),
         ("What was done", note.value.clone()),
     ]);
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(asked),
-    };
+    let act = asking.act()?;
     match ctx
         .app()
         .deadline_done(act, id, note.value, ctx.at)

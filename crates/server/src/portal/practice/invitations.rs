@@ -203,10 +203,7 @@ pub(in crate::portal) async fn invite(
         ("Sign-in ID", sign_in),
         ("Role", template.role.chosen().to_owned()),
     ]);
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(asked),
-    };
+    let act = asking.act()?;
     let sent = ctx.app().invite(act, invitee, ctx.at).await.map_err(|error| ctx.stop(&error))?;
     let text = match sent {
         Ok(Invite::Sent(_)) => {
@@ -246,10 +243,7 @@ pub(in crate::portal) async fn resend(
     let action = format!("{back}/invitations/{id}/resend");
     let asking = Asking::new(&ctx, &known, &fields, change, action, back)
         .about([("Person", known.name(person))]);
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(asked),
-    };
+    let act = asking.act()?;
     let done = ctx.app().resend_invitation(act, id, ctx.at).await;
     Ok(match done.map_err(|error| ctx.stop(&error))? {
         Ok(()) => see_other(&format!("{}?done=resent", known.base())),
@@ -269,10 +263,7 @@ pub(in crate::portal) async fn revoke(
     let action = format!("{back}/invitations/{id}/revoke");
     let asking = Asking::new(&ctx, &known, &fields, change, action, back)
         .about([("Person", known.name(person))]);
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(asked),
-    };
+    let act = asking.act()?;
     let done = ctx.app().revoke_invitation(act, id, ctx.at).await;
     Ok(match done.map_err(|error| ctx.stop(&error))? {
         Ok(()) => see_other(&format!("{}?done=taken-back", known.base())),

@@ -72,10 +72,7 @@ pub(in crate::portal) async fn letter(
     let back = format!("{}/letters", known.base());
     let (change, action) = (ConsoleChange::PrintLetter, format!("{back}/{id}"));
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([("To", to)]);
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(asked),
-    };
+    let act = asking.act()?;
     let printed = ctx.app().print_letter(act, id, ctx.at).await;
     let message = match printed.map_err(|error| ctx.stop(&error))? {
         Ok(message) => message,

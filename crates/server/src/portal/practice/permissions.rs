@@ -53,12 +53,11 @@ pub(in crate::portal) async fn grant(
         ("Reason", why.clone()),
     ]);
     match enter(&asking, wanted, why).await? {
-        Ok(None) => Ok(see_other(&format!("{}?done=entered", known.base()))),
-        Ok(Some(refusal)) => {
+        None => Ok(see_other(&format!("{}?done=entered", known.base()))),
+        Some(refusal) => {
             template.grant.error = Some(refusal.to_string());
             person_wrong(&ctx, &known, template, person).await
         }
-        Err(asked) => Ok(asked),
     }
 }
 
@@ -95,11 +94,10 @@ pub(in crate::portal) async fn revoke(
         ("Reason", why.clone()),
     ]);
     match enter(&asking, wanted, why).await? {
-        Ok(None) => Ok(see_other(&format!("{}?done=revoked", known.base()))),
-        Ok(Some(refusal)) => {
+        None => Ok(see_other(&format!("{}?done=revoked", known.base()))),
+        Some(refusal) => {
             template.revoke.error = Some(refusal.to_string());
             person_wrong(&ctx, &known, template, person).await
         }
-        Err(asked) => Ok(asked),
     }
 }

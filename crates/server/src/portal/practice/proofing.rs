@@ -304,10 +304,7 @@ pub(in crate::portal) async fn prove_again(
     let action = format!("{back}/prove-again");
     let asking = Asking::new(&ctx, &known, &fields, change, action, back)
         .about([("Person", known.name(id))]);
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(asked),
-    };
+    let act = asking.act()?;
     let sent = ctx.app().ask_to_prove_again(act, id, ctx.at).await;
     let done = match sent.map_err(|error| ctx.stop(&error))? {
         Ok(true) => "asked",

@@ -123,10 +123,7 @@ async fn save_paper(
     here: &str,
 ) -> Result<Result<Response, AccessRefusal>, Stop> {
     let (ctx, known) = (asking.ctx, asking.known);
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(Ok(asked)),
-    };
+    let act = asking.act()?;
     let saved = ctx.app().enter_paper(act, it, ctx.at).await;
     Ok(Ok(match saved.map_err(|error| ctx.stop(&error))? {
         Asked::Done(PaperDone::Saved) => see_other(&format!("{here}?done=saved")),
@@ -271,10 +268,7 @@ pub(in crate::portal) async fn end(
         ("To be ended", template.ended.chosen().to_owned()),
         ("Reason", why.clone()),
     ]);
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(asked),
-    };
+    let act = asking.act()?;
     let done = ctx.app().end_paper(act, Some(person), authority, why, ctx.at).await;
     match done.map_err(|error| ctx.stop(&error))? {
         Ok(true) => Ok(see_other(&format!("{}?done=ended", template.here))),

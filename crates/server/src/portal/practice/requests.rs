@@ -1,6 +1,6 @@
 //! Changes of access control that two people make: entered, executed, rejected, withdrawn.
 
-use axum::{extract::Path, response::Response};
+use axum::extract::Path;
 use countersign_app::{Asked, Execution, Shown, Wanted, still_waits};
 use countersign_domain::{
     RequestId, Role, SignInName, Timestamp,
@@ -80,22 +80,19 @@ impl Known {
     }
 }
 
-/// Enters a change; why access control says no, where it does. The answer is the page that asks for a passcode,
-/// where one is asked for.
+/// Enters a change; why access control says no, where it does. Where a passcode is asked for, the handler ends with the
+/// page that asks for it.
 pub(super) async fn enter(
     asking: &Asking<'_>,
     wanted: Wanted,
     reason: String,
-) -> Result<Result<Option<AccessRefusal>, Response>, Stop> {
+) -> Result<Option<AccessRefusal>, Stop> {
     let ctx = asking.ctx;
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(Err(asked)),
-    };
+    let act = asking.act()?;
     match ctx.app().enter_request(act, wanted, reason, ctx.at).await {
-        Ok(Asked::Done(_)) => Ok(Ok(None)),
-        Ok(Asked::Refused(refusal)) => Ok(Ok(Some(refusal))),
-        Ok(Asked::NotConfirmed(refusal)) => Ok(Err(asking.again(&refusal))),
+        Ok(Asked::Done(_)) => Ok(None),
+        Ok(Asked::Refused(refusal)) => Ok(Some(refusal)),
+        Ok(Asked::NotConfirmed(refusal)) => Err(Stop::with(asking.again(&refusal))),
         Err(error) => Err(ctx.stop(&error)),
     }
 }
@@ -270,10 +267,7 @@ pub(in crate::portal) async fn reject(
         ("Entered by", template.line.by.clone()),
         ("Reason", why.clone()),
     ]);
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(asked),
-    };
+    let act = asking.act()?;
     match ctx.app().reject_request(act, id, why, ctx.at).await.map_err(|error| ctx.stop(&error))? {
         Asked::Done(()) => {
             let done = if template.works { "mistaken" } else { "rejected" };
@@ -301,10 +295,7 @@ pub(in crate::portal) async fn withdraw(
         ("Change", known.line(&it.row, ctx.now()).what),
         ("Reason", it.row.reason.clone()),
     ]);
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(asked),
-    };
+    let act = asking.act()?;
     match ctx.app().withdraw_request(act, id, ctx.at).await.map_err(|error| ctx.stop(&error))? {
         Asked::Done(()) => Ok(see_other(&format!("{}?done=withdrawn", known.base()))),
         Asked::Refused(refusal) => {

@@ -67,15 +67,14 @@ pub(in crate::portal) async fn role(
             ("Reason", why.clone()),
         ]);
         return match enter(&asking, wanted, why).await? {
-            Ok(None) => Ok(see_other(&format!("{}?done=entered", known.base()))),
-            Ok(Some(refusal)) => {
+            None => Ok(see_other(&format!("{}?done=entered", known.base()))),
+            Some(refusal) => {
                 template.role.error = Some(match refusal {
                     AccessRefusal::NoChange => "It is so already.".to_owned(),
                     other => other.to_string(),
                 });
                 person_wrong(&ctx, &known, template, person).await
             }
-            Err(asked) => Ok(asked),
         };
     }
     let change = ConsoleChange::SetPrescriber;
@@ -85,10 +84,7 @@ pub(in crate::portal) async fn role(
         ("Change", template.give.chosen().to_owned()),
         ("Reason", why.clone()),
     ]);
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(asked),
-    };
+    let act = asking.act()?;
     let done = ctx.app().set_prescriber(act, person, give, why, ctx.at).await;
     match done.map_err(|error| ctx.stop(&error))? {
         Ok(Ok(())) => Ok(see_other(&format!("{}?done=saved", template.here))),

@@ -106,10 +106,7 @@ pub(in crate::portal) async fn zone(ctx: Ctx, Path(practice): Path<String>, fiel
     let action = format!("{back}/zone");
     let asking = Asking::new(&ctx, &known, &fields, change, action, back)
         .about([("Time zone", template.zone.value.clone()), ("Reason", why.clone())]);
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(asked),
-    };
+    let act = asking.act()?;
     let saved = ctx.app().set_time_zone(act, zone, why, ctx.at).await;
     Ok(match saved.map_err(|error| ctx.stop(&error))? {
         Ok(()) => see_other(&format!("{}/rules?done=saved", known.base())),
@@ -146,10 +143,7 @@ pub(in crate::portal) async fn model(
             ("Change", template.refuse.chosen().to_owned()),
             ("Reason", why.clone()),
         ]);
-        let act = match asking.act() {
-            Ok(act) => act,
-            Err(asked) => return Ok(asked),
-        };
+        let act = asking.act()?;
         let done = ctx.app().refuse_model(act, code, refuse, why, ctx.at).await;
         match done.map_err(|error| ctx.stop(&error))? {
             Ok(true) => return Ok(see_other(&format!("{}/rules?done=saved", known.base()))),
@@ -202,11 +196,10 @@ pub(in crate::portal) async fn provider(
         ("Reason", why.clone()),
     ]);
     match enter(&asking, wanted, why).await? {
-        Ok(None) => Ok(see_other(&format!("{}?done=entered", known.base()))),
-        Ok(Some(refusal)) => {
+        None => Ok(see_other(&format!("{}?done=entered", known.base()))),
+        Some(refusal) => {
             template.provider.error = Some(refusal.to_string());
             Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
         }
-        Err(asked) => Ok(asked),
     }
 }

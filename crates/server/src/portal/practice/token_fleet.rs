@@ -181,10 +181,7 @@ pub(in crate::portal) async fn send_fob(
         ("Person", template.person.chosen().to_owned()),
         ("How", how.clone()),
     ]);
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(asked),
-    };
+    let act = asking.act()?;
     let sent = ctx.app().send_fob(act, fob, person, how, ctx.at).await;
     match sent.map_err(|error| ctx.stop(&error))? {
         Ok(true) => return Ok(see_other(&format!("{}/fleet?done=sent", known.base()))),
@@ -228,10 +225,7 @@ pub(in crate::portal) async fn disable(
         ("Why", why.label().to_owned()),
         ("Reason", words.clone()),
     ]);
-    let act = match asking.act() {
-        Ok(act) => act,
-        Err(asked) => return Ok(asked),
-    };
+    let act = asking.act()?;
     let done = ctx.app().disable_for(act, person, token, why, words, ctx.at).await;
     match done.map_err(|error| ctx.stop(&error))? {
         Err(refusal) => Ok(asking.again(&refusal)),
