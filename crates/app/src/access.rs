@@ -15,8 +15,8 @@ use countersign_domain::{Event, Refusal, access::AccessRefusal};
 
 pub use execute::Execution;
 pub use matter::{Shown, still_waits};
-pub use membership::{Board, Desk};
-pub(super) use membership::{RECORD_ROLES, desk};
+pub use membership::{Membership, PracticeOverview};
+pub(super) use membership::{RECORD_ROLES, membership};
 pub use papers::{NewPaper, PaperDone};
 pub use requests::Wanted;
 pub(super) use requests::{overtake_if_gone, put_request};

@@ -17,7 +17,7 @@ use countersign_store::{Archived, Deadline, Tx};
 use serde_json::Value;
 
 use super::{
-    Act, App, At, Desk, Error,
+    Act, App, At, Error, Membership,
     access::RECORD_ROLES,
     notices::{Mailer, Note, Notice},
 };
@@ -120,8 +120,8 @@ impl App {
         search: Search,
         at: At,
     ) -> Result<Result<Vec<Entry>, Refusal>, Error> {
-        let found = self.search_records(&act.desk, search, at).await?;
-        let (person, practice) = (act.desk.person, act.desk.practice.id);
+        let found = self.search_records(&act.membership, search, at).await?;
+        let (person, practice) = (act.membership.person, act.membership.practice.id);
         let what = format!("{} records of the practice", found.len());
         let noted = self
             .console(act, ConsoleChange::ExportRecords, at, move |_, event| {
@@ -134,14 +134,14 @@ impl App {
     /// The records of a practice that a search finds, newest first: for those who administer it.
     pub async fn search_records(
         &self,
-        desk: &Desk,
+        membership: &Membership,
         search: Search,
         at: At,
     ) -> Result<Vec<Entry>, Error> {
-        if !desk.sees_records() {
+        if !membership.sees_records() {
             return Err(Error::NotFound);
         }
-        let (practice, zone) = (desk.practice.id, desk.practice.zone.clone());
+        let (practice, zone) = (membership.practice.id, membership.practice.zone.clone());
         let found = self
             .store
             .read("search_records", move |tx| {

@@ -10,8 +10,8 @@ use countersign_domain::{
 use countersign_store::{Authority, CasePurpose, InvitationRow, Session, Tx};
 
 use super::{
-    Account, App, At, Confirm, Desk, Error,
-    access::{desk, leave, overtake_if_gone},
+    Account, App, At, Confirm, Error, Membership,
+    access::{leave, membership, overtake_if_gone},
     enrol::enrolment,
     log,
     notices::{Note, Notice},
@@ -27,7 +27,7 @@ pub use founding::{Founder, FoundingRefusal};
 #[derive(Clone)]
 pub struct Act {
     /// Where, and as what.
-    pub desk: Desk,
+    pub membership: Membership,
     /// In which session.
     pub session: Session,
     /// A fresh passcode, where one was asked for.
@@ -81,12 +81,12 @@ impl App {
             + 'static,
     {
         let rule = change.rule();
-        if !rule.allows(&act.desk.roles) {
+        if !rule.allows(&act.membership.roles) {
             return Err(Error::NotFound);
         }
         let (policy, burned, mailer) = (self.options.policy, self.burned.clone(), self.mailer());
         let (watch, consumed) = self.burned.watch();
-        let (by, practice) = (act.desk.person, act.desk.practice.id);
+        let (by, practice) = (act.membership.person, act.membership.practice.id);
         let (session, confirm) = (act.session.id, act.confirm);
         let result = self
             .store
@@ -96,7 +96,7 @@ impl App {
                 let Some(passcode_at) = tx.lock_session(session)? else {
                     return Ok(Err(Error::SignedOut));
                 };
-                if !desk(tx, by, practice)?.is_some_and(|it| rule.allows(&it.roles)) {
+                if !membership(tx, by, practice)?.is_some_and(|it| rule.allows(&it.roles)) {
                     return Ok(Err(Error::NotFound));
                 }
                 let rows = tx.tokens_of(by)?;
@@ -149,7 +149,8 @@ impl App {
         reason: String,
         at: At,
     ) -> Result<Result<Result<(), Refusal>, Refusal>, Error> {
-        let (by, practice, mailer) = (act.desk.person, act.desk.practice.id, self.mailer());
+        let (by, practice, mailer) =
+            (act.membership.person, act.membership.practice.id, self.mailer());
         let role = Role::Prescriber;
         self.console(act, ConsoleChange::SetPrescriber, at, move |tx, event| {
             if !tx.is_member(person, practice)? {
@@ -177,8 +178,8 @@ impl App {
     }
 
     /// By which rules the practice works.
-    pub async fn rules(&self, desk: &Desk) -> Result<Rules, Error> {
-        let practice = desk.practice.id;
+    pub async fn rules(&self, membership: &Membership) -> Result<Rules, Error> {
+        let practice = membership.practice.id;
         let offered: Vec<(String, String)> = self
             .options
             .providers
@@ -209,7 +210,8 @@ impl App {
         reason: String,
         at: At,
     ) -> Result<Result<(), Refusal>, Error> {
-        let (by, practice, mailer) = (act.desk.person, act.desk.practice.clone(), self.mailer());
+        let (by, practice, mailer) =
+            (act.membership.person, act.membership.practice.clone(), self.mailer());
         self.console(act, ConsoleChange::SetTimeZone, at, move |tx, event| {
             tx.save_practice_rules(practice.id, practice.setting, &zone)?;
             for it in tx.all_authorities(practice.id)? {
@@ -237,7 +239,7 @@ impl App {
         reason: String,
         at: At,
     ) -> Result<Result<bool, Refusal>, Error> {
-        let (by, practice) = (act.desk.person, act.desk.practice.id);
+        let (by, practice) = (act.membership.person, act.membership.practice.id);
         self.console(act, ConsoleChange::RefuseModel, at, move |tx, event| {
             let why = refuse.then_some(reason.as_str());
             let changed = tx.refuse_model(practice, &model, why, by, at.now)?;
@@ -253,8 +255,8 @@ impl App {
     }
 
     /// How the people of the practice stand: their tokens, and the step that an enrolment waits for.
-    pub async fn fleet(&self, desk: &Desk, at: At) -> Result<Vec<Fleet>, Error> {
-        let practice = desk.practice.id;
+    pub async fn fleet(&self, membership: &Membership, at: At) -> Result<Vec<Fleet>, Error> {
+        let practice = membership.practice.id;
         let found = self
             .store
             .read("fleet", move |tx| {

@@ -8,7 +8,7 @@ use countersign_domain::{
 };
 use countersign_store::{Fob, TokenRow, Tx};
 
-use super::{Act, App, At, Desk, Error, notices::Mailer, record, tell_owner};
+use super::{Act, App, At, Error, Membership, notices::Mailer, record, tell_owner};
 
 /// A fob of a delivery.
 #[derive(Clone)]
@@ -98,8 +98,8 @@ impl App {
     }
 
     /// The stock of a practice.
-    pub async fn fobs(&self, desk: &Desk) -> Result<Vec<Fob>, Error> {
-        let practice = desk.practice.id;
+    pub async fn fobs(&self, membership: &Membership) -> Result<Vec<Fob>, Error> {
+        let practice = membership.practice.id;
         Ok(self.store.read("fobs", move |tx| tx.fobs(practice, 500)).await?)
     }
 
@@ -112,7 +112,7 @@ impl App {
         how: String,
         at: At,
     ) -> Result<Result<bool, Refusal>, Error> {
-        let practice = act.desk.practice.id;
+        let practice = act.membership.practice.id;
         self.console(act, ConsoleChange::SendFob, at, move |tx, event| {
             if !tx.is_member(to, practice)? {
                 return Ok(None);

@@ -25,7 +25,7 @@ impl App {
         code: Option<InternalCode>,
         at: At,
     ) -> Result<Result<CodeEntered, Refusal>, Error> {
-        let (by, practice) = (act.desk.person, act.desk.practice.id);
+        let (by, practice) = (act.membership.person, act.membership.practice.id);
         self.console(act, ConsoleChange::SetInternalCode, at, move |tx, event| {
             if !tx.is_member(person, practice)? {
                 return Ok(None);

@@ -48,8 +48,8 @@ mod transmission;
 mod vip;
 
 pub use access::{
-    Asked, Board, Desk, Execution, NewPaper, PaperDone, Shown, Wanted, deadline_advice,
-    deadline_label, still_waits,
+    Asked, Execution, Membership, NewPaper, PaperDone, PracticeOverview, Shown, Wanted,
+    deadline_advice, deadline_label, still_waits,
 };
 pub use activation::{Activation, Hindrance};
 pub use admin::{Closing, DemoPerson, ListedKey};

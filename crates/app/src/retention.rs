@@ -9,7 +9,7 @@ use countersign_domain::{
 use countersign_store::{Hold, Session, Tx};
 
 use super::{
-    Act, App, At, Confirm, Desk, Entry, Error,
+    Act, App, At, Confirm, Entry, Error, Membership,
     access::RECORD_ROLES,
     notices::{Mailer, Note, Notice},
     record,
@@ -170,11 +170,11 @@ pub enum Lifting {
 
 impl App {
     /// By which rules the records of a practice are kept: for those who administer it.
-    pub async fn keeping(&self, desk: &Desk) -> Result<Keeping, Error> {
-        if !desk.sees_records() {
+    pub async fn keeping(&self, membership: &Membership) -> Result<Keeping, Error> {
+        if !membership.sees_records() {
             return Err(Error::NotFound);
         }
-        let (practice, rule) = (desk.practice.id, self.options.retention.clone());
+        let (practice, rule) = (membership.practice.id, self.options.retention.clone());
         Ok(self.store.read("keeping", move |tx| Keeping::of(tx, practice, rule.clone())).await?)
     }
 
@@ -186,7 +186,8 @@ impl App {
         reason: String,
         at: At,
     ) -> Result<Result<(), Refusal>, Error> {
-        let (by, practice, mailer) = (act.desk.person, act.desk.practice.id, self.mailer());
+        let (by, practice, mailer) =
+            (act.membership.person, act.membership.practice.id, self.mailer());
         self.console(act, ConsoleChange::PlaceHold, at, move |tx, event| {
             tx.lock_records(practice)?;
             let id = HoldId::new(at.now, tx.rng())?;
@@ -209,16 +210,17 @@ impl App {
     pub async fn lift_hold(
         &self,
         session: &Session,
-        desk: &Desk,
+        membership: &Membership,
         id: HoldId,
         reason: String,
         confirm: Confirm,
         at: At,
     ) -> Result<Lifting, Error> {
-        let (by, practice, mailer) = (desk.person, desk.practice.id, self.mailer());
+        let (by, practice, mailer) = (membership.person, membership.practice.id, self.mailer());
         let found = self.store.read("hold", move |tx| tx.holds(practice)).await?;
         let rule = ConsoleChange::LiftHold.rule();
-        let hold = found.into_iter().find(|it| it.id == id).filter(|_| rule.allows(&desk.roles));
+        let hold =
+            found.into_iter().find(|it| it.id == id).filter(|_| rule.allows(&membership.roles));
         let hold = hold.ok_or(Error::NotFound)?;
         let (policy, session) = (self.options.policy, session.id);
         self.decide("lift_hold", by, session, at.now, move |account, tx| {

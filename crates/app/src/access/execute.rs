@@ -16,7 +16,7 @@ use countersign_store::{
 use super::{
     Asked,
     matter::read_request,
-    membership::Desk,
+    membership::Membership,
     papers::{changed_paper, say_paper},
     preconditions::{changes_nothing, lacks_internal_code, leaves_nobody},
     requests::overtake_if_gone,
@@ -48,14 +48,14 @@ impl App {
     pub async fn execute_request(
         self: &Arc<Self>,
         session: &Session,
-        desk: &Desk,
+        membership: &Membership,
         id: RequestId,
         execution: Execution,
         at: At,
     ) -> Result<Asked<()>, Error> {
-        let (app, session, desk) = (Arc::clone(self), session.clone(), desk.clone());
+        let (app, session, membership) = (Arc::clone(self), session.clone(), membership.clone());
         to_completion("execute_request", at, async move {
-            app.try_execute(session, desk, id, execution, at).await
+            app.try_execute(session, membership, id, execution, at).await
         })
         .await
     }
@@ -63,15 +63,15 @@ impl App {
     async fn try_execute(
         &self,
         session: Session,
-        desk: Desk,
+        membership: Membership,
         id: RequestId,
         execution: Execution,
         at: At,
     ) -> Result<Asked<()>, Error> {
         let policy = self.options.policy;
-        let source = Source::Session { person: desk.person, practice: session.practice };
-        let phrase = self.try_phrase(desk.person, execution.passphrase, &source).await?;
-        let (person, practice, mailer) = (desk.person, desk.practice, self.mailer());
+        let source = Source::Session { person: membership.person, practice: session.practice };
+        let phrase = self.try_phrase(membership.person, execution.passphrase, &source).await?;
+        let (person, practice, mailer) = (membership.person, membership.practice, self.mailer());
         let (shown, confirm) = (execution.shown, execution.confirm);
         let answer = self
             .decide("execute_request", person, session.id, at.now, move |account, tx| {

@@ -6,7 +6,7 @@ use countersign_domain::{
 };
 use countersign_store::{Paper, RequestBody, RequestRow, RequestStage, Tx};
 
-use super::{execute::trial, membership::Desk, preconditions::is_overtaken};
+use super::{execute::trial, membership::Membership, preconditions::is_overtaken};
 use crate::{App, At, Error};
 
 /// A change as its page shows it.
@@ -24,8 +24,13 @@ pub struct Shown {
 
 impl App {
     /// A change as its page shows it.
-    pub async fn request(&self, desk: &Desk, id: RequestId, at: At) -> Result<Shown, Error> {
-        let (person, practice) = (desk.person, desk.practice.clone());
+    pub async fn request(
+        &self,
+        membership: &Membership,
+        id: RequestId,
+        at: At,
+    ) -> Result<Shown, Error> {
+        let (person, practice) = (membership.person, membership.practice.clone());
         let found = self
             .store
             .read("request", move |tx| {

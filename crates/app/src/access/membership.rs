@@ -13,7 +13,7 @@ pub(crate) const RECORD_ROLES: [Role; 2] = [Role::Designated, Role::Administrato
 
 /// Where somebody acts, and as what.
 #[derive(Debug, Clone)]
-pub struct Desk {
+pub struct Membership {
     /// The practice.
     pub practice: Practice,
     /// Who acts.
@@ -22,7 +22,7 @@ pub struct Desk {
     pub roles: Vec<Role>,
 }
 
-impl Desk {
+impl Membership {
     /// Whether the signed records of the practice are theirs to search: they hold health data.
     pub fn sees_records(&self) -> bool {
         self.roles.iter().any(|role| RECORD_ROLES.contains(role))
@@ -31,7 +31,7 @@ impl Desk {
 
 /// All that the console of a practice shows.
 #[derive(Debug, Clone)]
-pub struct Board {
+pub struct PracticeOverview {
     /// The practice.
     pub practice: Practice,
     /// Its people, by name.
@@ -53,11 +53,14 @@ pub struct Board {
 impl App {
     /// The practices in which somebody has a role that opens the console, with their names and how many
     /// changes wait there for a second person.
-    pub async fn desks(&self, person: PersonId) -> Result<Vec<(PracticeId, String, usize)>, Error> {
+    pub async fn memberships(
+        &self,
+        person: PersonId,
+    ) -> Result<Vec<(PracticeId, String, usize)>, Error> {
         let now = self.clock.now();
         let found = self
             .store
-            .read("desks", move |tx| {
+            .read("memberships", move |tx| {
                 let mut found: Vec<(PracticeId, String, usize)> = Vec::new();
                 for (practice, member) in tx.roles_of(person)? {
                     if !member.role.opens_console() || found.iter().any(|(id, ..)| *id == practice)
@@ -76,19 +79,27 @@ impl App {
     }
 
     /// Where somebody acts. A practice in which they have no such role is not found.
-    pub async fn desk(&self, person: PersonId, practice: PracticeId) -> Result<Desk, Error> {
-        let found = self.store.read("desk", move |tx| desk(tx, person, practice)).await?;
+    pub async fn membership(
+        &self,
+        person: PersonId,
+        practice: PracticeId,
+    ) -> Result<Membership, Error> {
+        let found =
+            self.store.read("membership", move |tx| membership(tx, person, practice)).await?;
         found.ok_or(Error::NotFound)
     }
 
     /// All that the console of a practice shows.
-    pub async fn board(&self, desk: &Desk) -> Result<Board, Error> {
-        let practice = desk.practice.clone();
-        let board = self
+    pub async fn practice_overview(
+        &self,
+        membership: &Membership,
+    ) -> Result<PracticeOverview, Error> {
+        let practice = membership.practice.clone();
+        let practice_overview = self
             .store
-            .read("board", move |tx| {
+            .read("practice_overview", move |tx| {
                 let id = practice.id;
-                Ok(Board {
+                Ok(PracticeOverview {
                     people: tx.people_of(id)?,
                     roles: tx.roles_in(id)?,
                     authorities: tx.all_authorities(id)?,
@@ -100,18 +111,18 @@ impl App {
                 })
             })
             .await?;
-        Ok(board)
+        Ok(practice_overview)
     }
 
     /// Puts on record that NPI and DEA numbers of somebody were shown in full, to whom.
     pub async fn note_shown(
         &self,
-        desk: &Desk,
+        membership: &Membership,
         whose: Option<PersonId>,
         what: String,
         at: At,
     ) -> Result<(), Error> {
-        let (by, practice) = (Actor::Person(desk.person), desk.practice.id);
+        let (by, practice) = (Actor::Person(membership.person), membership.practice.id);
         self.store
             .write("note_shown", move |tx| {
                 let mut event = Event::success(EventKind::IdentifiersShown, by, at.support);
@@ -124,11 +135,11 @@ impl App {
     }
 }
 
-pub(crate) fn desk(
+pub(crate) fn membership(
     tx: &mut Tx<'_>,
     person: PersonId,
     practice: PracticeId,
-) -> Result<Option<Desk>, countersign_store::Error> {
+) -> Result<Option<Membership>, countersign_store::Error> {
     let roles: Vec<Role> = tx
         .roles_of(person)?
         .into_iter()
@@ -138,5 +149,5 @@ pub(crate) fn desk(
     if !roles.iter().any(|role| role.opens_console()) {
         return Ok(None);
     }
-    Ok(tx.practice(practice)?.map(|practice| Desk { practice, person, roles }))
+    Ok(tx.practice(practice)?.map(|practice| Membership { practice, person, roles }))
 }

@@ -50,7 +50,8 @@ impl App {
         it: NewPaper,
         at: At,
     ) -> Result<Asked<PaperDone>, Error> {
-        let (by, practice, mailer) = (act.desk.person, act.desk.practice.clone(), self.mailer());
+        let (by, practice, mailer) =
+            (act.membership.person, act.membership.practice.clone(), self.mailer());
         let (place, paper) = (practice.id, it.paper.clone());
         let known = self
             .store
@@ -83,7 +84,8 @@ impl App {
         reason: String,
         at: At,
     ) -> Result<Result<bool, Refusal>, Error> {
-        let (by, practice, mailer) = (act.desk.person, act.desk.practice.id, self.mailer());
+        let (by, practice, mailer) =
+            (act.membership.person, act.membership.practice.id, self.mailer());
         self.console(act, ConsoleChange::NarrowPaper, at, move |tx, mut event| {
             let found = tx.authority(practice, id)?;
             let of = |it: &Authority| it.person.is_none() || it.person == person;

@@ -143,7 +143,8 @@ impl App {
         reason: String,
         at: At,
     ) -> Result<Asked<RequestId>, Error> {
-        let (person, practice, mailer) = (act.desk.person, act.desk.practice.id, self.mailer());
+        let (person, practice, mailer) =
+            (act.membership.person, act.membership.practice.id, self.mailer());
         let asked = self
             .console(act, wanted.change(), at, move |tx, _| {
                 put_request(tx, &mailer, practice, person, &wanted, &reason, at)
@@ -161,7 +162,7 @@ impl App {
         reason: String,
         at: At,
     ) -> Result<Asked<()>, Error> {
-        let (person, practice) = (act.desk.person, act.desk.practice.id);
+        let (person, practice) = (act.membership.person, act.membership.practice.id);
         let asked = self
             .console(act, ConsoleChange::RejectRequest, at, move |tx, event| {
                 let Some(row) = tx.request(practice, id)? else { return Ok(None) };
@@ -209,7 +210,7 @@ impl App {
         id: RequestId,
         at: At,
     ) -> Result<Asked<()>, Error> {
-        let (person, practice) = (act.desk.person, act.desk.practice.id);
+        let (person, practice) = (act.membership.person, act.membership.practice.id);
         let asked = self
             .console(act, ConsoleChange::WithdrawRequest, at, move |tx, event| {
                 let Some(row) = tx.request(practice, id)? else { return Ok(None) };

@@ -21,7 +21,7 @@ impl App {
         note: String,
         at: At,
     ) -> Result<Result<bool, Refusal>, Error> {
-        let (by, practice) = (act.desk.person, act.desk.practice.id);
+        let (by, practice) = (act.membership.person, act.membership.practice.id);
         self.console(act, ConsoleChange::CloseDeadline, at, move |tx, event| {
             if !tx.deadline_done(practice, id, Some(by), &note, at.now)? {
                 return Ok(None);

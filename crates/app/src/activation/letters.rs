@@ -14,7 +14,7 @@ impl App {
         id: countersign_domain::MessageId,
         at: At,
     ) -> Result<Result<Message, countersign_domain::Refusal>, Error> {
-        let (by, practice) = (act.desk.person, act.desk.practice.id);
+        let (by, practice) = (act.membership.person, act.membership.practice.id);
         self.console(act, ConsoleChange::PrintLetter, at, move |tx, event| {
             let Some(message) = tx.message(practice, id)? else { return Ok(None) };
             if message.channel != Channel::Post || message.done.is_some() {
@@ -38,8 +38,8 @@ impl App {
     }
 
     /// The letters of a practice that wait for a printer, newest first, and the newest other messages.
-    pub async fn messages(&self, desk: &crate::Desk) -> Result<Vec<Message>, Error> {
-        let practice = desk.practice.id;
+    pub async fn messages(&self, membership: &crate::Membership) -> Result<Vec<Message>, Error> {
+        let practice = membership.practice.id;
         Ok(self.store.read("messages", move |tx| tx.messages_of(practice, 100)).await?)
     }
 }

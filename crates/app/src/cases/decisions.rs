@@ -11,7 +11,7 @@ use super::{
     settle,
 };
 use crate::{
-    App, Asked, At, Confirm, Desk, Error,
+    App, Asked, At, Confirm, Error, Membership,
     notices::Mailer,
     record,
     sign_in::{passcode_event, verify},
@@ -64,7 +64,7 @@ impl App {
     pub async fn decide_case(
         &self,
         session: &Session,
-        desk: &Desk,
+        membership: &Membership,
         id: CaseId,
         decision: Decision,
         confirm: Confirm,
@@ -77,10 +77,11 @@ impl App {
             Decision::Issue => ConsoleChange::AuthorizeIssue,
         }
         .rule();
-        if !rule.allows(&desk.roles) {
+        if !rule.allows(&membership.roles) {
             return Err(Error::NotFound);
         }
-        let (person, practice, mailer) = (desk.person, desk.practice.clone(), self.mailer());
+        let (person, practice, mailer) =
+            (membership.person, membership.practice.clone(), self.mailer());
         let session = session.id;
         let done = self
             .decide("decide_case", person, session, at.now, move |account, tx| {

@@ -10,7 +10,7 @@ use countersign_store::{CasePurpose, CaseRow, CaseState, EvidenceRow, Profile, T
 
 use super::{current_case, evidence::domain_case};
 use crate::{
-    App, At, Desk, Error,
+    App, At, Error, Membership,
     activation::{channels, on_the_way},
 };
 
@@ -64,8 +64,8 @@ impl App {
     }
 
     /// The cases of a practice, newest first.
-    pub async fn cases(&self, desk: &Desk, at: At) -> Result<Vec<CaseView>, Error> {
-        let practice = desk.practice.id;
+    pub async fn cases(&self, membership: &Membership, at: At) -> Result<Vec<CaseView>, Error> {
+        let practice = membership.practice.id;
         let found = self
             .store
             .read("cases", move |tx| {
@@ -77,8 +77,13 @@ impl App {
     }
 
     /// One case of a practice.
-    pub async fn case(&self, desk: &Desk, id: CaseId, at: At) -> Result<CaseView, Error> {
-        let practice = desk.practice.id;
+    pub async fn case(
+        &self,
+        membership: &Membership,
+        id: CaseId,
+        at: At,
+    ) -> Result<CaseView, Error> {
+        let practice = membership.practice.id;
         let found = self
             .store
             .read("case", move |tx| {

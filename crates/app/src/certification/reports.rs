@@ -115,7 +115,8 @@ impl App {
         shown: ReportId,
         at: At,
     ) -> Result<Result<bool, Refusal>, Error> {
-        let (by, practice, running) = (act.desk.person, act.desk.practice.id, self.running());
+        let (by, practice, running) =
+            (act.membership.person, act.membership.practice.id, self.running());
         self.console(act, ConsoleChange::AcknowledgeReport, at, move |tx, mut event| {
             let report = current(tx, &running, shown)?;
             let mut done = false;

@@ -13,7 +13,7 @@ use countersign_store::{
 };
 
 use crate::{
-    Act, App, At, Desk, Error, Wanted,
+    Act, App, At, Error, Membership, Wanted,
     access::{overtake_if_gone, put_request},
     cases::current_case,
     notices::{Mailer, Note, Notice},
@@ -53,7 +53,8 @@ impl App {
         invitee: Invitee,
         at: At,
     ) -> Result<Result<Invite, Refusal>, Error> {
-        let (by, practice, mailer) = (act.desk.person, act.desk.practice.id, self.mailer());
+        let (by, practice, mailer) =
+            (act.membership.person, act.membership.practice.id, self.mailer());
         self.console(act, ConsoleChange::Invite, at, move |tx, event| {
             let roles = invitee.invited.roles.iter().filter_map(|code| Role::from_code(code));
             let wanted: Vec<Role> = roles.filter(|role| role.takes_two()).collect();
@@ -97,7 +98,8 @@ impl App {
         person: PersonId,
         at: At,
     ) -> Result<Result<bool, Refusal>, Error> {
-        let (by, practice, mailer) = (act.desk.person, act.desk.practice.id, self.mailer());
+        let (by, practice, mailer) =
+            (act.membership.person, act.membership.practice.id, self.mailer());
         self.console(act, ConsoleChange::ProveAgain, at, move |tx, event| {
             let mut event = event.about(practice, person).detail("prove again");
             let found = tx.person(person)?;
@@ -125,7 +127,8 @@ impl App {
         id: InvitationId,
         at: At,
     ) -> Result<Result<(), Refusal>, Error> {
-        let (by, practice, mailer) = (act.desk.person, act.desk.practice.id, self.mailer());
+        let (by, practice, mailer) =
+            (act.membership.person, act.membership.practice.id, self.mailer());
         self.console(act, ConsoleChange::ResendInvitation, at, move |tx, _| {
             let Some(row) = tx.invitation(practice, id)? else { return Ok(None) };
             let sent = send_again(tx, &mailer, row, Actor::Person(by), at)?;
@@ -141,7 +144,7 @@ impl App {
         id: InvitationId,
         at: At,
     ) -> Result<Result<(), Refusal>, Error> {
-        let (by, practice) = (act.desk.person, act.desk.practice.id);
+        let (by, practice) = (act.membership.person, act.membership.practice.id);
         self.console(act, ConsoleChange::RevokeInvitation, at, move |tx, _| {
             let Some(row) = tx.invitation(practice, id)? else { return Ok(None) };
             if row.invitation.state == InvitationState::Revoked || finished(tx, &row)? {
@@ -156,13 +159,13 @@ impl App {
     }
 }
 
-impl Desk {
-    /// Whether somebody at this desk may make a change, as the table of them says.
+impl Membership {
+    /// Whether somebody with this membership may make a change, as the table of them says.
     pub fn may(&self, change: ConsoleChange) -> bool {
         change.rule().allows(&self.roles)
     }
 
-    /// Whether somebody at this desk invites people.
+    /// Whether somebody with this membership invites people.
     pub fn may_invite(&self) -> bool {
         self.may(ConsoleChange::Invite)
     }

@@ -32,7 +32,7 @@ impl App {
         words: String,
         at: At,
     ) -> Result<Result<Result<(), Refusal>, Refusal>, Error> {
-        let (by, practice) = (Actor::Person(act.desk.person), act.desk.practice.id);
+        let (by, practice) = (Actor::Person(act.membership.person), act.membership.practice.id);
         let mailer = self.mailer();
         // A loss must never wait for a passcode.
         let change = if reason.is_loss() {

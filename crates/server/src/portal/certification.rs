@@ -191,15 +191,15 @@ async fn practice_page(
     place: &str,
 ) -> Result<(CertificationPage, practice::Known), Stop> {
     let known = practice::known(ctx, place).await?;
-    let practice: PracticeId = known.desk.practice.id;
-    let it = ctx.app().certification(practice, known.desk.person, ctx.at).await;
+    let practice: PracticeId = known.membership.practice.id;
+    let it = ctx.app().certification(practice, known.membership.person, ctx.at).await;
     let it = it.map_err(|error| ctx.stop(&error))?;
     let frame = known.frame(ctx, "Certification");
     let mut template = certification_page(frame, &it, |id| known.name(id));
-    template.back = (known.base(), known.desk.practice.name.clone());
+    template.back = (known.base(), known.membership.practice.name.clone());
     template.action = format!("{}/certification", known.base());
     template.of_practice = true;
-    template.may = known.desk.roles.contains(&Role::Designated);
+    template.may = known.membership.roles.contains(&Role::Designated);
     template.step_up = Some(StepUp {
         token: show::choices(&known.overview.tokens, ANY_TOKEN, ctx.now()),
         passcode: SecretField::default(),

@@ -197,7 +197,7 @@ fn asked(get: impl Fn(&str) -> String, it: &mut RecordsPage) -> Option<Search> {
 }
 
 fn records_page(ctx: &Ctx, known: &practice::Known) -> Result<RecordsPage, Stop> {
-    if !known.desk.sees_records() {
+    if !known.membership.sees_records() {
         return Err(ctx.not_found());
     }
     Ok(RecordsPage {
@@ -218,7 +218,7 @@ fn records_page(ctx: &Ctx, known: &practice::Known) -> Result<RecordsPage, Stop>
 /// Those who prescribe in a practice, or did.
 fn prescribers(known: &practice::Known) -> ChoiceField {
     let prescribers = known
-        .board
+        .practice_overview
         .roles
         .iter()
         .filter(|member| member.role == Role::Prescriber)
@@ -230,12 +230,12 @@ fn prescribers(known: &practice::Known) -> ChoiceField {
 pub(super) async fn search(ctx: Ctx, Path(place): Path<String>, query: Query) -> Out {
     let known = practice::known(&ctx, &place).await?;
     let mut template = records_page(&ctx, &known)?;
-    let keeping = ctx.app().keeping(&known.desk).await.map_err(|error| ctx.stop(&error))?;
+    let keeping = ctx.app().keeping(&known.membership).await.map_err(|error| ctx.stop(&error))?;
     template.holds = keeping.in_force();
     let Some(search) = asked(|name| query.text(name).to_owned(), &mut template) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
-    let found = ctx.app().search_records(&known.desk, search, ctx.at).await;
+    let found = ctx.app().search_records(&known.membership, search, ctx.at).await;
     let found = found.map_err(|error| ctx.stop(&error))?;
     template.full = i64::try_from(found.len()).unwrap_or(i64::MAX) >= MOST_RECORDS;
     let kept = |entry: &Entry| {
@@ -264,12 +264,12 @@ pub(super) async fn export(ctx: Ctx, Path(place): Path<String>, fields: Fields) 
         Err(refusal) => return Ok(asking.again(&refusal)),
     };
     let format = format_of(fields);
-    let title = format!("Signed prescriptions, {}", known.desk.practice.name);
+    let title = format!("Signed prescriptions, {}", known.membership.practice.name);
     Ok(file("signed-prescriptions", format, rendered(&found, format, &title)))
 }
 
 async fn holds_page(ctx: &Ctx, known: &practice::Known) -> Result<HoldsPage, Stop> {
-    let keeping = ctx.app().keeping(&known.desk).await.map_err(|error| ctx.stop(&error))?;
+    let keeping = ctx.app().keeping(&known.membership).await.map_err(|error| ctx.stop(&error))?;
     let retention = &ctx.app().options().retention;
     let lines = keeping
         .holds
@@ -387,7 +387,8 @@ pub(super) async fn lift(
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let why = line.why.value.clone();
-    let lifted = ctx.app().lift_hold(&known.session, &known.desk, id, why, confirm, ctx.at).await;
+    let lifted =
+        ctx.app().lift_hold(&known.session, &known.membership, id, why, confirm, ctx.at).await;
     match lifted.map_err(|error| ctx.stop(&error))? {
         Lifting::Done => return Ok(see_other(&format!("{}/holds?done=lifted", known.base()))),
         Lifting::Own => {

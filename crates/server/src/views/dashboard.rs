@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{
-    ASSET_VERSION, DeskLink, EventRow, Menu, NavTab, Page, SigningLine, TokenRow, TokenStatus,
+    ASSET_VERSION, EventRow, Menu, NavTab, Page, PracticeLink, SigningLine, TokenRow, TokenStatus,
 };
 
 /// The prescriber dashboard, tab Overview.
@@ -25,7 +25,7 @@ pub struct DashboardPage {
     /// What happened lately, newest first.
     pub activity: Vec<EventRow>,
     /// The practices whose console opens to them.
-    pub desks: Vec<DeskLink>,
+    pub memberships: Vec<PracticeLink>,
     /// They log in with an e-mail address, and prescribe nothing.
     pub staff: bool,
     /// Whether they may sign, in words, and what is missing.

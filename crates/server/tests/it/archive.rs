@@ -346,7 +346,7 @@ both! {
         app.confirm(&mut desk, &ben, &holds, &[("person", "all"), ("reason", "Case")]).await.leads_to(&format!("{holds}?done=held"));
         assert_eq!(over(&app).await, 0);
         let disowned = {
-            let desk = app.app.desk(ben.id, app.practice).await.unwrap();
+            let desk = app.app.membership(ben.id, app.practice).await.unwrap();
             app.app.search_records(&desk, Search::default(), app.app.at().unwrap()).await.unwrap()
         };
         let disowned = disowned.iter().find(|it| it.it.record.prescriber == ada && it.text("/practitioner/dea_state") == "IL").unwrap();

@@ -1,7 +1,7 @@
-//! Who asks at the desk of a practice, and a change that they ask for.
+//! Who asks in the console of a practice, and a change that they ask for.
 
 use axum::response::Response;
-use countersign_app::{Act, Board, Desk, Overview};
+use countersign_app::{Act, Membership, Overview, PracticeOverview};
 use countersign_domain::{PersonId, PracticeId, Refusal, console::ConsoleChange};
 use countersign_store::{CodeRow, Session};
 use http::StatusCode;
@@ -16,42 +16,44 @@ pub(super) fn base(practice: PracticeId) -> String {
     format!("/practice/{practice}")
 }
 
-/// Somebody at the desk of a practice. Another's practice is not found.
+/// Somebody in the console of a practice. Another's practice is not found.
 pub(in crate::portal) struct Known {
     pub(in crate::portal) session: Session,
-    pub(in crate::portal) desk: Desk,
-    pub(in crate::portal) board: Board,
+    pub(in crate::portal) membership: Membership,
+    pub(in crate::portal) practice_overview: PracticeOverview,
     pub(in crate::portal) overview: Overview,
 }
 
 pub(in crate::portal) async fn known(ctx: &Ctx, practice: &str) -> Result<Known, Stop> {
     let (session, person) = ctx.full_session()?;
     let practice: PracticeId = practice.parse().map_err(|_| ctx.not_found())?;
-    let desk = ctx.app().desk(person, practice).await.map_err(|error| ctx.stop(&error))?;
-    let board = ctx.app().board(&desk).await.map_err(|error| ctx.stop(&error))?;
+    let membership =
+        ctx.app().membership(person, practice).await.map_err(|error| ctx.stop(&error))?;
+    let practice_overview =
+        ctx.app().practice_overview(&membership).await.map_err(|error| ctx.stop(&error))?;
     let overview = ctx.app().overview(person).await.map_err(|error| ctx.stop(&error))?;
-    Ok(Known { session, desk, board, overview })
+    Ok(Known { session, membership, practice_overview, overview })
 }
 
 impl Known {
     pub(in crate::portal) fn base(&self) -> String {
-        base(self.desk.practice.id)
+        base(self.membership.practice.id)
     }
 
     pub(in crate::portal) fn frame(&self, ctx: &Ctx, title: &str) -> Page {
         let mut page = tokens::frame(ctx, &self.overview, title, NavTab::Hidden);
-        page.practice = Some(self.desk.practice.name.clone());
+        page.practice = Some(self.membership.practice.name.clone());
         page
     }
 
     pub(in crate::portal) fn name(&self, id: PersonId) -> String {
-        let found = self.board.people.iter().find(|person| person.id == id);
+        let found = self.practice_overview.people.iter().find(|person| person.id == id);
         found.map_or_else(|| "Somebody else".to_owned(), |person| person.name.clone())
     }
 
     /// The code with which somebody prescribes under the institution's registration.
     pub(in crate::portal) fn code(&self, person: PersonId) -> Option<&CodeRow> {
-        self.board.codes.iter().find(|row| row.person == person && row.ended.is_none())
+        self.practice_overview.codes.iter().find(|row| row.person == person && row.ended.is_none())
     }
 }
 
@@ -111,12 +113,12 @@ impl<'a> Asking<'a> {
     /// Who changes it, with the passcode where one is asked for; else the handler ends with the page that asks for it and
     /// keeps what was typed.
     pub(in crate::portal) fn act(&self) -> Result<Act, Stop> {
-        let (desk, session) = (self.known.desk.clone(), self.known.session.clone());
+        let (membership, session) = (self.known.membership.clone(), self.known.session.clone());
         let rule = self.change.rule();
         let stale = self.ctx.app().needs_step_up(&session, self.ctx.at);
         // Whoever may not do it is told so without a passcode.
-        if !rule.step_up.asks(stale) || !rule.allows(&desk.roles) {
-            return Ok(Act { desk, session, confirm: None });
+        if !rule.step_up.asks(stale) || !rule.allows(&membership.roles) {
+            return Ok(Act { membership, session, confirm: None });
         }
         let mut template = self.page();
         let asked = ["stepup_token", "stepup_passcode"];
@@ -124,7 +126,7 @@ impl<'a> Asking<'a> {
             return Err(Stop::with(page(StatusCode::OK, &template)));
         }
         match tokens::confirm(self.fields, template.step_up.as_mut()) {
-            Ok(Some(confirm)) => Ok(Act { desk, session, confirm: Some(confirm) }),
+            Ok(Some(confirm)) => Ok(Act { membership, session, confirm: Some(confirm) }),
             _ => Err(Stop::with(page(StatusCode::UNPROCESSABLE_ENTITY, &template))),
         }
     }

@@ -43,10 +43,15 @@ fn due_page(ctx: &Ctx, known: &Known) -> DuePage {
     DuePage {
         page: known.frame(ctx, "What is due"),
         base: known.base(),
-        zone: known.desk.practice.zone.name().replace('_', " "),
-        due: known.board.deadlines.iter().map(|it| known.due(ctx, it)).collect(),
-        can_close: known.desk.may(ConsoleChange::CloseDeadline),
-        decided: known.board.requests.iter().map(|row| known.line(row, ctx.now())).collect(),
+        zone: known.membership.practice.zone.name().replace('_', " "),
+        due: known.practice_overview.deadlines.iter().map(|it| known.due(ctx, it)).collect(),
+        can_close: known.membership.may(ConsoleChange::CloseDeadline),
+        decided: known
+            .practice_overview
+            .requests
+            .iter()
+            .map(|row| known.line(row, ctx.now()))
+            .collect(),
     }
 }
 
@@ -66,7 +71,7 @@ pub(in crate::portal) async fn due_done(
 ) -> Out {
     let known = known(&ctx, &practice).await?;
     let id: DeadlineId = id.parse().map_err(|_| ctx.not_found())?;
-    let open = known.board.deadlines.iter().find(|it| it.id == id && it.done.is_none());
+    let open = known.practice_overview.deadlines.iter().find(|it| it.id == id && it.done.is_none());
     let open = known.due(&ctx, open.ok_or_else(|| ctx.not_found())?);
     let (task, whom) = (open.what, open.whom);
     let mut note = typed(&fields, "note", 200);

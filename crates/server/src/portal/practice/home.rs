@@ -1,7 +1,7 @@
 //! The first page of a practice: its people, what waits, what is due; and the list of practices.
 
 use axum::extract::Path;
-use countersign_app::{Board, still_waits};
+use countersign_app::{PracticeOverview, still_waits};
 use countersign_domain::{
     PersonId, Role,
     access::{Permission, Review, Setting},
@@ -18,28 +18,28 @@ use super::{
 };
 use crate::{
     portal::{Ctx, Query, tokens},
-    views::{DeskLink, NavTab, Notice, NoticeKind, PersonLine, PracticePage, PracticesPage},
+    views::{NavTab, Notice, NoticeKind, PersonLine, PracticeLink, PracticePage, PracticesPage},
     web::respond::{Out, page, see_other},
 };
 
 /// The practices of whoever asks; the only one at once.
 pub(in crate::portal) async fn list(ctx: Ctx) -> Out {
     let (_, person) = ctx.full_session()?;
-    let desks = ctx.app().desks(person).await.map_err(|error| ctx.stop(&error))?;
-    if let [(only, ..)] = desks.as_slice() {
+    let memberships = ctx.app().memberships(person).await.map_err(|error| ctx.stop(&error))?;
+    if let [(only, ..)] = memberships.as_slice() {
         return Ok(see_other(&base(*only)));
     }
     let overview = ctx.app().overview(person).await.map_err(|error| ctx.stop(&error))?;
-    let link = |(id, name, waiting)| DeskLink { href: base(id), name, waiting };
-    let desks = desks.into_iter().map(link).collect();
+    let link = |(id, name, waiting)| PracticeLink { href: base(id), name, waiting };
+    let memberships = memberships.into_iter().map(link).collect();
     let frame = tokens::frame(&ctx, &overview, "Practices", NavTab::Hidden);
-    Ok(page(StatusCode::OK, &PracticesPage { page: frame, desks }))
+    Ok(page(StatusCode::OK, &PracticesPage { page: frame, memberships }))
 }
 
-fn signing(board: &Board, person: PersonId) -> (String, &'static str) {
+fn signing(practice_overview: &PracticeOverview, person: PersonId) -> (String, &'static str) {
     let mut words = Vec::new();
     let mut class = "active";
-    for row in board.permissions.iter().filter(|row| row.person == person) {
+    for row in practice_overview.permissions.iter().filter(|row| row.person == person) {
         match row.permission {
             Permission::Granted { self_executed: false, .. } => words.push("May sign"),
             Permission::Granted { self_executed: true, .. } => {
@@ -64,7 +64,7 @@ impl Known {
     /// What keeps anybody from being granted anything here (21 CFR 1311.125(a)).
     fn lacking(&self, ctx: &Ctx) -> Vec<String> {
         let designated: Vec<PersonId> = self
-            .board
+            .practice_overview
             .roles
             .iter()
             .filter(|member| member.role == Role::Designated && member.ended.is_none())
@@ -74,12 +74,12 @@ impl Known {
         if designated.len() < 2 {
             found.push("Fewer than two people set access control here, so nothing can be granted. Name a second one.".to_owned());
         }
-        let registrant = self.board.authorities.iter().any(|it| {
+        let registrant = self.practice_overview.authorities.iter().any(|it| {
             it.paper.dea().is_some()
                 && it.holds(ctx.now())
                 && it.person.is_some_and(|person| designated.contains(&person))
         });
-        if self.desk.practice.setting == Setting::Practitioners && !registrant {
+        if self.membership.practice.setting == Setting::Practitioners && !registrant {
             found.push("None of the people who set access control here has a DEA registration in force, so nothing can be executed.".to_owned());
         }
         found
@@ -88,36 +88,39 @@ impl Known {
 
 pub(in crate::portal) async fn home(ctx: Ctx, Path(practice): Path<String>, query: Query) -> Out {
     let known = known(&ctx, &practice).await?;
-    let messages = ctx.app().messages(&known.desk).await.map_err(|error| ctx.stop(&error))?;
-    let cases = ctx.app().cases(&known.desk, ctx.at).await.map_err(|error| ctx.stop(&error))?;
-    let rules = ctx.app().rules(&known.desk).await.map_err(|error| ctx.stop(&error))?;
-    let fleet = ctx.app().fleet(&known.desk, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    let messages = ctx.app().messages(&known.membership).await.map_err(|error| ctx.stop(&error))?;
+    let cases =
+        ctx.app().cases(&known.membership, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    let rules = ctx.app().rules(&known.membership).await.map_err(|error| ctx.stop(&error))?;
+    let fleet =
+        ctx.app().fleet(&known.membership, ctx.at).await.map_err(|error| ctx.stop(&error))?;
     let letters =
         messages.iter().filter(|it| it.channel == Channel::Post && it.done.is_none()).count();
     // Oldest first: a suspension stands above the grant that came after it.
-    let waiting = known.board.requests.iter().rev().filter(|row| still_waits(row, ctx.now()));
-    let open = known.board.deadlines.iter().filter(|it| it.done.is_none());
+    let waiting =
+        known.practice_overview.requests.iter().rev().filter(|row| still_waits(row, ctx.now()));
+    let open = known.practice_overview.deadlines.iter().filter(|it| it.done.is_none());
     let mut template = PracticePage {
         page: known.frame(&ctx, "Console"),
         base: known.base(),
-        name: known.desk.practice.name.clone(),
-        rule: match known.desk.practice.setting {
+        name: known.membership.practice.name.clone(),
+        rule: match known.membership.practice.setting {
             Setting::Practitioners => "Individual practitioners (21 CFR 1311.125)".to_owned(),
             Setting::Institution => "Institution (21 CFR 1311.130)".to_owned(),
         },
         waiting: waiting.map(|row| known.line(row, ctx.now())).collect(),
         due: open.map(|it| known.due(&ctx, it)).collect(),
         people: known
-            .board
+            .practice_overview
             .people
             .iter()
             .map(|person| {
-                let (signing, class) = signing(&known.board, person.id);
+                let (signing, class) = signing(&known.practice_overview, person.id);
                 PersonLine {
                     href: format!("{}/people/{}", known.base(), person.id),
                     name: person.name.clone(),
                     sign_in: person.sign_in.masked(),
-                    roles: roles_of(&known.board, person.id),
+                    roles: roles_of(&known.practice_overview, person.id),
                     signing,
                     class,
                 }
@@ -126,8 +129,8 @@ pub(in crate::portal) async fn home(ctx: Ctx, Path(practice): Path<String>, quer
         letters,
         cases: cases.iter().filter(|it| it.row.state == CaseState::Open).count(),
         invitations: invitation_lines(&ctx, &known, &rules.invitations, &fleet),
-        sees_records: known.desk.sees_records(),
-        can_invite: known.desk.may_invite(),
+        sees_records: known.membership.sees_records(),
+        can_invite: known.membership.may_invite(),
         lacking: known.lacking(&ctx),
     };
     let done = match query.text("done") {

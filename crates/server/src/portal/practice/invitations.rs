@@ -24,7 +24,7 @@ fn invite_page(ctx: &Ctx, known: &Known) -> InvitePage {
         page: known.frame(ctx, "Invite somebody"),
         base: known.base(),
         role: choice(
-            if known.desk.may(ConsoleChange::EnterRequest) {
+            if known.membership.may(ConsoleChange::EnterRequest) {
                 vec![
                     Choice::new(Role::Prescriber.code(), "Prescribes"),
                     Choice::new(
@@ -43,7 +43,7 @@ fn invite_page(ctx: &Ctx, known: &Known) -> InvitePage {
 }
 
 fn may_invite(ctx: &Ctx, known: &Known) -> Result<(), Stop> {
-    if known.desk.may_invite() { Ok(()) } else { Err(ctx.not_found()) }
+    if known.membership.may_invite() { Ok(()) } else { Err(ctx.not_found()) }
 }
 
 pub(in crate::portal) async fn invite_form(ctx: Ctx, Path(practice): Path<String>) -> Out {
@@ -188,7 +188,7 @@ pub(in crate::portal) async fn invite(
     let known = known(&ctx, &practice).await?;
     may_invite(&ctx, &known)?;
     let mut template = invite_page(&ctx, &known);
-    let today = Date::at(ctx.now(), &known.desk.practice.zone);
+    let today = Date::at(ctx.now(), &known.membership.practice.zone);
     let Some(invitee) = read_invite(&fields, &mut template, today) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
@@ -226,7 +226,7 @@ pub(in crate::portal) async fn invite(
 
 /// Whom such an invitation is for, before a passcode is asked for.
 async fn open_invitation(ctx: &Ctx, known: &Known, id: InvitationId) -> Result<PersonId, Stop> {
-    let rules = ctx.app().rules(&known.desk).await.map_err(|error| ctx.stop(&error))?;
+    let rules = ctx.app().rules(&known.membership).await.map_err(|error| ctx.stop(&error))?;
     let open = |it: &InvitationRow| it.id == id && it.invitation.state != InvitationState::Revoked;
     rules.invitations.iter().find(|it| open(it)).map(|it| it.person).ok_or_else(|| ctx.not_found())
 }
@@ -299,8 +299,11 @@ pub(super) fn invitation_lines(
         }
         seen.push(row.person);
         let of = fleet.iter().find(|it| it.person == row.person);
-        let has_passphrase =
-            known.board.people.iter().any(|it| it.id == row.person && it.has_passphrase);
+        let has_passphrase = known
+            .practice_overview
+            .people
+            .iter()
+            .any(|it| it.id == row.person && it.has_passphrase);
         let accepted = row.invitation.state == InvitationState::Accepted;
         let step = of.map_or(Step::Done, |it| it.step);
         if accepted && (step == Step::Done || has_passphrase && step != Step::Access) {

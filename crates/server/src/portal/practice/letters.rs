@@ -16,22 +16,22 @@ use crate::{
 
 pub(in crate::portal) async fn letters(ctx: Ctx, Path(practice): Path<String>) -> Out {
     let known = known(&ctx, &practice).await?;
-    let messages = ctx.app().messages(&known.desk).await.map_err(|error| ctx.stop(&error))?;
+    let messages = ctx.app().messages(&known.membership).await.map_err(|error| ctx.stop(&error))?;
     let (letters, others): (Vec<_>, Vec<_>) =
         messages.into_iter().partition(|it| it.channel == Channel::Post);
     let names: BTreeMap<PersonId, &str> =
-        known.board.people.iter().map(|it| (it.id, it.name.as_str())).collect();
+        known.practice_overview.people.iter().map(|it| (it.id, it.name.as_str())).collect();
     let name = |person: Option<PersonId>| {
         person.and_then(|id| names.get(&id)).map_or("", |name| *name).to_owned()
     };
     let template = LettersPage {
         page: known.frame(&ctx, "Letters and messages"),
         base: known.base(),
-        can_print: known.desk.may(ConsoleChange::PrintLetter),
+        can_print: known.membership.may(ConsoleChange::PrintLetter),
         letters: letters
             .iter()
-            .filter(|_| known.desk.may(ConsoleChange::PrintLetter))
-            .filter(|it| it.done.is_none() && it.person != Some(known.desk.person))
+            .filter(|_| known.membership.may(ConsoleChange::PrintLetter))
+            .filter(|it| it.done.is_none() && it.person != Some(known.membership.person))
             .map(|it| LetterLine {
                 id: it.id.to_string(),
                 to: name(it.person),
@@ -62,9 +62,9 @@ pub(in crate::portal) async fn letter(
     let known = known(&ctx, &practice).await?;
     let id: MessageId = id.parse().map_err(|_| ctx.not_found())?;
     // Before a passcode is asked for.
-    let messages = ctx.app().messages(&known.desk).await.map_err(|error| ctx.stop(&error))?;
+    let messages = ctx.app().messages(&known.membership).await.map_err(|error| ctx.stop(&error))?;
     let waits = messages.iter().find(|it| {
-        let theirs = it.person != Some(known.desk.person);
+        let theirs = it.person != Some(known.membership.person);
         it.id == id && it.channel == Channel::Post && it.done.is_none() && theirs
     });
     let waits = waits.ok_or_else(|| ctx.not_found())?;

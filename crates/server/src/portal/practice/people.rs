@@ -33,7 +33,7 @@ pub(super) const MISTAKEN: &str = "Suspended. Not confirmed: a new grant by two 
 
 /// What somebody signs in with: an NPI in full, or masked.
 pub(super) fn signs_in(known: &Known, person: PersonId, full: bool) -> String {
-    let found = known.board.people.iter().find(|it| it.id == person);
+    let found = known.practice_overview.people.iter().find(|it| it.id == person);
     match found.map(|it| &it.sign_in) {
         Some(SignInName::Npi(npi)) if full => npi.as_text(),
         Some(name) => name.masked(),
@@ -51,14 +51,14 @@ async fn person_out(
     status: StatusCode,
 ) -> Out {
     let has_npi = known
-        .board
+        .practice_overview
         .people
         .iter()
         .any(|it| it.id == person && matches!(it.sign_in, SignInName::Npi(_)));
     let registrations = registrations(known, person, true);
     if template.can_set && (has_npi || !registrations.is_empty()) {
         let what = "page of the person".to_owned();
-        let noted = ctx.app().note_shown(&known.desk, Some(person), what, ctx.at).await;
+        let noted = ctx.app().note_shown(&known.membership, Some(person), what, ctx.at).await;
         noted.map_err(|error| ctx.stop(&error))?;
         template.sign_in = signs_in(known, person, true);
         template.papers = papers(known, ctx, person, true);
@@ -86,10 +86,11 @@ pub(in crate::portal) async fn person_page(
     id: &str,
 ) -> Result<(PersonPage, PersonId), Stop> {
     let id: PersonId = id.parse().map_err(|_| ctx.not_found())?;
-    let person = known.board.people.iter().find(|person| person.id == id);
+    let person = known.practice_overview.people.iter().find(|person| person.id == id);
     let person = person.ok_or_else(|| ctx.not_found())?;
     let theirs = ctx.app().overview(id).await.map_err(|error| ctx.stop(&error))?;
-    let fleet = ctx.app().fleet(&known.desk, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    let fleet =
+        ctx.app().fleet(&known.membership, ctx.at).await.map_err(|error| ctx.stop(&error))?;
     let of = fleet.iter().find(|it| it.person == id);
     let registrations = registrations(known, id, false);
     let ended = can_be_ended(known, id, false);
@@ -99,8 +100,8 @@ pub(in crate::portal) async fn person_page(
         error: None,
     };
     let may_role = |role: &&Role| {
-        let two = known.desk.may(ConsoleChange::EnterRequest);
-        if role.takes_two() { two } else { known.desk.may(ConsoleChange::SetPrescriber) }
+        let two = known.membership.may(ConsoleChange::EnterRequest);
+        if role.takes_two() { two } else { known.membership.may(ConsoleChange::SetPrescriber) }
     };
     let template = PersonPage {
         page: known.frame(ctx, &person.name),
@@ -109,14 +110,14 @@ pub(in crate::portal) async fn person_page(
         name: person.name.clone(),
         odd_name: odd_name(&person.name),
         sign_in: person.sign_in.masked(),
-        roles: roles_of(&known.board, id),
+        roles: roles_of(&known.practice_overview, id),
         papers: papers(known, ctx, id, false),
         tokens: theirs.tokens.iter().filter(|token| token.is_active()).count(),
-        can_set: known.desk.may(ConsoleChange::EnterRequest),
-        can_enter: known.desk.may(ConsoleChange::EnterPaper),
+        can_set: known.membership.may(ConsoleChange::EnterRequest),
+        can_enter: known.membership.may(ConsoleChange::EnterPaper),
         grant: choice(&registrations),
         verified: TextField {
-            value: Date::at(ctx.now(), &known.desk.practice.zone).to_string(),
+            value: Date::at(ctx.now(), &known.membership.practice.zone).to_string(),
             error: None,
         },
         grant_reason: TextField::default(),
@@ -128,7 +129,7 @@ pub(in crate::portal) async fn person_page(
         },
         revoke_reason: TextField::default(),
         code: known
-            .board
+            .practice_overview
             .authorities
             .iter()
             .any(|it| it.person.is_none() && it.paper.dea().is_some())
@@ -154,11 +155,11 @@ pub(in crate::portal) async fn person_page(
             // Who has enrolled already waits again after a loss.
             (if person.has_passphrase { "Waiting" } else { "Enrollment" }, step)
         }),
-        can_prove: known.desk.may_invite()
-            && id != known.desk.person
+        can_prove: known.membership.may_invite()
+            && id != known.membership.person
             && person.has_passphrase
             && !person.closed
-            && theirs.prescriber.practice == known.desk.practice.id,
+            && theirs.prescriber.practice == known.membership.practice.id,
         role: ChoiceField {
             options: Role::ALL
                 .iter()
@@ -180,7 +181,9 @@ pub(in crate::portal) async fn person_page(
                 .unwrap_or_default()
                 .iter()
                 // Those that another practice gave out are that practice's.
-                .filter(|token| token.is_active() && token.practice == Some(known.desk.practice.id))
+                .filter(|token| {
+                    token.is_active() && token.practice == Some(known.membership.practice.id)
+                })
                 .map(|token| {
                     let label = show::label(token);
                     let id = &label.credential;

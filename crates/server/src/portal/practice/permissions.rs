@@ -33,7 +33,7 @@ pub(in crate::portal) async fn grant(
         template.grant.error = Some("Choose the registration.".to_owned());
     }
     let verified = read::<Date>(&mut template.verified);
-    let today = Date::at(ctx.now(), &known.desk.practice.zone);
+    let today = Date::at(ctx.now(), &known.membership.practice.zone);
     if verified.is_some_and(|day| day > today || day.plus_days(WARN_DAYS) < today) {
         template.verified.error =
             Some("Give a day of the last 30 on which you looked at both.".to_owned());

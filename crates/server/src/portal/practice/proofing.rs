@@ -46,7 +46,8 @@ fn case_line(known: &Known, view: &CaseView) -> CaseLine {
 
 pub(in crate::portal) async fn cases(ctx: Ctx, Path(practice): Path<String>) -> Out {
     let known = known(&ctx, &practice).await?;
-    let cases = ctx.app().cases(&known.desk, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    let cases =
+        ctx.app().cases(&known.membership, ctx.at).await.map_err(|error| ctx.stop(&error))?;
     let template = CasesPage {
         page: known.frame(&ctx, "Identity proofing"),
         base: known.base(),
@@ -57,12 +58,13 @@ pub(in crate::portal) async fn cases(ctx: Ctx, Path(practice): Path<String>) -> 
 
 async fn case_page(ctx: &Ctx, known: &Known, id: &str) -> Result<(CasePage, CaseView), Stop> {
     let id = id.parse().map_err(|_| ctx.not_found())?;
-    let view = ctx.app().case(&known.desk, id, ctx.at).await.map_err(|error| ctx.stop(&error))?;
-    let open = view.row.state == CaseState::Open && view.row.person != known.desk.person;
-    let has = |role| open && known.desk.roles.contains(&role);
+    let view =
+        ctx.app().case(&known.membership, id, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    let open = view.row.state == CaseState::Open && view.row.person != known.membership.person;
+    let has = |role| open && known.membership.roles.contains(&role);
     let mut facts = Vec::new();
     let mut compared = Vec::new();
-    let found = known.board.people.iter().find(|person| person.id == view.row.person);
+    let found = known.practice_overview.people.iter().find(|person| person.id == view.row.person);
     let sign_in_npi = found.and_then(|person| person.sign_in.npi());
     match &view.row.evidence {
         Some(EvidenceRow::Provider { issuer, assurance, proofed, npi, .. }) => {
@@ -113,7 +115,7 @@ async fn case_page(ctx: &Ctx, known: &Known, id: &str) -> Result<(CasePage, Case
         if let Some(npi) = sign_in_npi {
             facts.push(("NPI", npi.as_text()));
         }
-        let papers = known.board.authorities.iter();
+        let papers = known.practice_overview.authorities.iter();
         for it in papers.filter(|it| it.person == Some(view.row.person)) {
             facts.push(match &it.paper {
                 Paper::Dea(dea) => {
@@ -186,7 +188,8 @@ async fn case_out(
 ) -> Out {
     if template.facts.iter().any(|(what, _)| matches!(*what, "NPI" | "DEA number")) {
         let what = format!("case {}", view.row.id);
-        let noted = ctx.app().note_shown(&known.desk, Some(view.row.person), what, ctx.at).await;
+        let noted =
+            ctx.app().note_shown(&known.membership, Some(view.row.person), what, ctx.at).await;
         noted.map_err(|error| ctx.stop(&error))?;
     }
     Ok(page(status, template))
@@ -271,7 +274,7 @@ pub(in crate::portal) async fn decide(
     };
     let done = ctx
         .app()
-        .decide_case(&known.session, &known.desk, view.row.id, decision, confirm, ctx.at)
+        .decide_case(&known.session, &known.membership, view.row.id, decision, confirm, ctx.at)
         .await;
     match done.map_err(|error| ctx.stop(&error))? {
         Asked::Done(Ok(())) => return Ok(see_other(&format!("{}?done=1", template.here))),
@@ -297,7 +300,7 @@ pub(in crate::portal) async fn prove_again(
 ) -> Out {
     let known = known(&ctx, &practice).await?;
     let id: PersonId = id.parse().map_err(|_| ctx.not_found())?;
-    if !known.board.people.iter().any(|person| person.id == id) {
+    if !known.practice_overview.people.iter().any(|person| person.id == id) {
         return Err(ctx.not_found());
     }
     let (change, back) = (ConsoleChange::ProveAgain, format!("{}/people/{id}", known.base()));

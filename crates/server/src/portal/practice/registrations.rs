@@ -22,8 +22,12 @@ use crate::{
 
 /// The registrations and licences of somebody, and the institution's own; DEA numbers in full or masked.
 pub(super) fn papers(known: &Known, ctx: &Ctx, person: PersonId, full: bool) -> Vec<PaperLine> {
-    let today = Date::at(ctx.now(), &known.desk.practice.zone);
-    let mine = known.board.authorities.iter().filter(|it| it.person.is_none_or(|id| id == person));
+    let today = Date::at(ctx.now(), &known.membership.practice.zone);
+    let mine = known
+        .practice_overview
+        .authorities
+        .iter()
+        .filter(|it| it.person.is_none_or(|id| id == person));
     mine.map(|it| {
         let left = today.days_until(it.paper.expires());
         let standing = if it.withdrawn.is_some() {
@@ -36,7 +40,7 @@ pub(super) fn papers(known: &Known, ctx: &Ctx, person: PersonId, full: bool) -> 
             "In force".to_owned()
         };
         let permission = known
-            .board
+            .practice_overview
             .permissions
             .iter()
             .find(|row| row.person == person && row.authority == it.id)
@@ -96,7 +100,7 @@ pub(super) fn registrations(known: &Known, person: PersonId, full: bool) -> Vec<
         let number = if full { dea.as_text() } else { dea.masked() };
         Some(Choice::new(it.id.to_string(), format!("{number}, {}", it.paper.state().as_text())))
     };
-    known.board.authorities.iter().filter(theirs).filter_map(of).collect()
+    known.practice_overview.authorities.iter().filter(theirs).filter_map(of).collect()
 }
 
 /// The registrations and licenses that can be ended, for a choice.
@@ -113,7 +117,7 @@ pub(super) fn can_be_ended(known: &Known, person: PersonId, full: bool) -> Vec<C
         let text = format!("{}{of} {number}, {}", it.paper.label(), it.says());
         Choice::new(it.id.to_string(), text)
     };
-    known.board.authorities.iter().filter(theirs).map(choice).collect()
+    known.practice_overview.authorities.iter().filter(theirs).map(choice).collect()
 }
 
 /// Saves a registration or licence as far as one person may. The inner error is why access control says no.
@@ -153,7 +157,7 @@ pub(in crate::portal) async fn dea(
         read::<Schedules>(&mut template.schedules),
         read::<Date>(&mut template.dea_expires),
     );
-    let today = Date::at(ctx.now(), &known.desk.practice.zone);
+    let today = Date::at(ctx.now(), &known.membership.practice.zone);
     if let Some(last) = read.3 {
         template.dea_expires.error =
             LastDayError::of_registration(last, today).err().map(|it| it.to_string());
@@ -165,8 +169,11 @@ pub(in crate::portal) async fn dea(
     };
     let paper = Paper::Dea(DeaRegistration { number, state, schedules, expires, withdrawn: None });
     // The institution's own number is nobody's.
-    let own =
-        known.board.authorities.iter().any(|it| it.person.is_none() && it.paper.is_same(&paper));
+    let own = known
+        .practice_overview
+        .authorities
+        .iter()
+        .any(|it| it.person.is_none() && it.paper.is_same(&paper));
     let (why, here) = (template.dea_reason.value.clone(), template.here.clone());
     let it = NewPaper { person: (!own).then_some(person), paper, reason: why };
     let (change, action) = (ConsoleChange::EnterPaper, format!("{here}/dea"));
@@ -213,7 +220,7 @@ pub(in crate::portal) async fn licence(
     read::<KeyboardLine<40>>(&mut template.licence);
     let read =
         (read::<UsState>(&mut template.licence_state), read::<Date>(&mut template.licence_expires));
-    let today = Date::at(ctx.now(), &known.desk.practice.zone);
+    let today = Date::at(ctx.now(), &known.membership.practice.zone);
     if let Some(last) = read.1 {
         template.licence_expires.error =
             LastDayError::of_licence(last, today).err().map(|it| it.to_string());

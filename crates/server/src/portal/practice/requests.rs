@@ -25,7 +25,7 @@ use crate::{
 
 impl Known {
     fn authority(&self, row: &RequestRow) -> Option<&Authority> {
-        self.board.authorities.iter().find(|it| Some(it.id) == row.authority)
+        self.practice_overview.authorities.iter().find(|it| Some(it.id) == row.authority)
     }
 
     pub(super) fn line(&self, row: &RequestRow, now: Timestamp) -> RequestLine {
@@ -99,7 +99,7 @@ pub(super) async fn enter(
 
 async fn shown(ctx: &Ctx, known: &Known, id: &str) -> Result<(Shown, RequestId), Stop> {
     let id: RequestId = id.parse().map_err(|_| ctx.not_found())?;
-    let shown = ctx.app().request(&known.desk, id, ctx.at).await;
+    let shown = ctx.app().request(&known.membership, id, ctx.at).await;
     Ok((shown.map_err(|error| ctx.stop(&error))?, id))
 }
 
@@ -115,12 +115,12 @@ async fn request_out(
     let row = &shown.row;
     let npi = row.person.is_some_and(|id| {
         let is = |name: &SignInName| matches!(name, SignInName::Npi(_));
-        known.board.people.iter().any(|it| it.id == id && is(&it.sign_in))
+        known.practice_overview.people.iter().any(|it| it.id == id && is(&it.sign_in))
     });
     let numbers = npi || !template.line.dea.is_empty() || template.paper.is_some();
-    if numbers && known.desk.may(ConsoleChange::ExecuteRequest) {
+    if numbers && known.membership.may(ConsoleChange::ExecuteRequest) {
         let what = format!("change {}", row.id);
-        let noted = ctx.app().note_shown(&known.desk, row.person, what, ctx.at).await;
+        let noted = ctx.app().note_shown(&known.membership, row.person, what, ctx.at).await;
         noted.map_err(|error| ctx.stop(&error))?;
     }
     Ok(page(status, template))
@@ -128,7 +128,7 @@ async fn request_out(
 
 fn request_page(ctx: &Ctx, known: &Known, shown: &Shown) -> RequestPage {
     let row = &shown.row;
-    let full = known.desk.may(ConsoleChange::ExecuteRequest);
+    let full = known.membership.may(ConsoleChange::ExecuteRequest);
     let is_open = shown.request.is_open(ctx.now());
     let sign_in = row.person.map(|id| signs_in(known, id, full)).unwrap_or_default();
     let authority = known.authority(row);
@@ -177,7 +177,7 @@ fn request_page(ctx: &Ctx, known: &Known, shown: &Shown) -> RequestPage {
         open: is_open,
         hindrance: shown.hindrance.as_ref().map(ToString::to_string),
         reject: (!mine && !outside).then(TextField::default),
-        can_withdraw: !works && row.entered_by == known.desk.person,
+        can_withdraw: !works && row.entered_by == known.membership.person,
         works,
         paper,
         passphrase: SecretField::default(),
@@ -219,7 +219,8 @@ pub(in crate::portal) async fn execute(
     // A form without what was shown is bound to nothing, and so is refused as changed.
     let shown = digest.unwrap_or_default();
     let execution = Execution { shown, passphrase: fields.secret("passphrase"), confirm };
-    match ctx.app().execute_request(&known.session, &known.desk, id, execution, ctx.at).await {
+    match ctx.app().execute_request(&known.session, &known.membership, id, execution, ctx.at).await
+    {
         Ok(Asked::Done(())) => {
             let taken = matches!(it.row.body, RequestBody::Revoke { .. });
             let done = if taken { "confirmed" } else { "executed" };

@@ -1,7 +1,7 @@
 //! The roles of people in a practice.
 
 use axum::extract::Path;
-use countersign_app::{Board, Wanted};
+use countersign_app::{PracticeOverview, Wanted};
 use countersign_domain::{Label, PersonId, Role, access::AccessRefusal, console::ConsoleChange};
 
 use super::{
@@ -14,8 +14,8 @@ use crate::{
     web::respond::{Out, see_other},
 };
 
-pub(super) fn roles_of(board: &Board, person: PersonId) -> String {
-    let roles = board.roles.iter().filter(|m| m.person == person && m.ended.is_none());
+pub(super) fn roles_of(practice_overview: &PracticeOverview, person: PersonId) -> String {
+    let roles = practice_overview.roles.iter().filter(|m| m.person == person && m.ended.is_none());
     let words: Vec<String> = roles
         .map(|member| match member.unit.as_str() {
             "" => member.role.label().to_owned(),

@@ -16,7 +16,7 @@ use crate::{
 };
 
 async fn rules_page(ctx: &Ctx, known: &Known) -> Result<(RulesPage, Rules), Stop> {
-    let rules = ctx.app().rules(&known.desk).await.map_err(|error| ctx.stop(&error))?;
+    let rules = ctx.app().rules(&known.membership).await.map_err(|error| ctx.stop(&error))?;
     let models = rules
         .models
         .iter()
@@ -37,8 +37,8 @@ async fn rules_page(ctx: &Ctx, known: &Known) -> Result<(RulesPage, Rules), Stop
     let template = RulesPage {
         page: known.frame(ctx, "Rules"),
         base: known.base(),
-        name: known.desk.practice.name.clone(),
-        rule: match known.desk.practice.setting {
+        name: known.membership.practice.name.clone(),
+        rule: match known.membership.practice.setting {
             Setting::Practitioners => {
                 "Individual practitioners: an outside provider says who somebody is (21 CFR 1311.105)"
             }
@@ -46,8 +46,8 @@ async fn rules_page(ctx: &Ctx, known: &Known) -> Result<(RulesPage, Rules), Stop
                 "Institution: in person, and another unit authorizes tokens (21 CFR 1311.110)"
             }
         },
-        can_set: known.desk.may(ConsoleChange::RefuseModel),
-        can_enter: known.desk.may(ConsoleChange::SetTimeZone),
+        can_set: known.membership.may(ConsoleChange::RefuseModel),
+        can_enter: known.membership.may(ConsoleChange::SetTimeZone),
         listed: rules.providers.clone(),
         provider: choice(
             rules
@@ -77,7 +77,7 @@ async fn rules_page(ctx: &Ctx, known: &Known) -> Result<(RulesPage, Rules), Stop
             "",
         ),
         model_reason: TextField::default(),
-        zone: TextField { value: known.desk.practice.zone.name().to_owned(), error: None },
+        zone: TextField { value: known.membership.practice.zone.name().to_owned(), error: None },
         zone_reason: TextField::default(),
     };
     Ok((template, rules))

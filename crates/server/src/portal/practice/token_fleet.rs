@@ -22,7 +22,7 @@ use crate::{
 fn fleet_line(ctx: &Ctx, known: &Known, it: &Fleet) -> (FleetLine, [bool; 4]) {
     let active: Vec<&Token> = it.tokens.iter().filter(|token| token.is_active()).collect();
     let locked = |token: &&&Token| token.failures.blocked_until.is_some_and(|u| ctx.now() < u);
-    let prescriber = known.board.roles.iter().any(|member| {
+    let prescriber = known.practice_overview.roles.iter().any(|member| {
         member.person == it.person && member.role == Role::Prescriber && member.ended.is_none()
     });
     let marks = [
@@ -79,8 +79,9 @@ fn fob_line(ctx: &Ctx, known: &Known, it: &Fob) -> FobLine {
 }
 
 async fn fleet_page(ctx: &Ctx, known: &Known) -> Result<FleetPage, Stop> {
-    let fleet = ctx.app().fleet(&known.desk, ctx.at).await.map_err(|error| ctx.stop(&error))?;
-    let fobs = ctx.app().fobs(&known.desk).await.map_err(|error| ctx.stop(&error))?;
+    let fleet =
+        ctx.app().fleet(&known.membership, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    let fobs = ctx.app().fobs(&known.membership).await.map_err(|error| ctx.stop(&error))?;
     let all: Vec<_> = fleet.iter().map(|it| fleet_line(ctx, known, it)).collect();
     let texts = [
         "without an active token",
@@ -113,7 +114,7 @@ async fn fleet_page(ctx: &Ctx, known: &Known) -> Result<FleetPage, Stop> {
         base: known.base(),
         sums,
         lines,
-        can_enter: known.desk.may(ConsoleChange::SendFob),
+        can_enter: known.membership.may(ConsoleChange::SendFob),
         fob: ChoiceField {
             options: fobs
                 .iter()
@@ -127,7 +128,7 @@ async fn fleet_page(ctx: &Ctx, known: &Known) -> Result<FleetPage, Stop> {
         },
         person: ChoiceField {
             options: known
-                .board
+                .practice_overview
                 .people
                 .iter()
                 .filter(|person| !person.closed)

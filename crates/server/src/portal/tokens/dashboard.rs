@@ -8,13 +8,13 @@ use http::StatusCode;
 use super::context::{frame, known, most_active};
 use crate::{
     portal::{Ctx, Query, enrol, show},
-    views::{DashboardPage, DeskLink, NavTab, SigningLine},
+    views::{DashboardPage, NavTab, PracticeLink, SigningLine},
     web::respond::{Out, Stop, page},
 };
 
 pub(in crate::portal) async fn dashboard(ctx: Ctx, query: Query) -> Out {
     let (session, person, overview) = known(&ctx).await?;
-    let desks = ctx.app().desks(person).await.map_err(|error| ctx.stop(&error))?;
+    let memberships = ctx.app().memberships(person).await.map_err(|error| ctx.stop(&error))?;
     let active: Vec<_> = overview
         .tokens
         .iter()
@@ -34,9 +34,13 @@ pub(in crate::portal) async fn dashboard(ctx: Ctx, query: Query) -> Out {
         active,
         limit: most_active(&ctx),
         activity: show::events(&overview, None, 8),
-        desks: desks
+        memberships: memberships
             .into_iter()
-            .map(|(id, name, waiting)| DeskLink { href: format!("/practice/{id}"), name, waiting })
+            .map(|(id, name, waiting)| PracticeLink {
+                href: format!("/practice/{id}"),
+                name,
+                waiting,
+            })
             .collect(),
         staff: !show::prescribes(&overview),
         signing: signing(&ctx, &session, person, &overview).await?,

@@ -6,7 +6,7 @@ use crate::views::{ASSET_VERSION, DueLine, Menu, NavTab, Page, RequestLine, When
 
 /// A practice that somebody may work in.
 #[derive(Clone, Debug, Default)]
-pub struct DeskLink {
+pub struct PracticeLink {
     /// Address of its console.
     pub href: String,
     /// Its name.
@@ -22,7 +22,7 @@ pub struct PracticesPage {
     /// Frame.
     pub page: Page,
     /// The practices.
-    pub desks: Vec<DeskLink>,
+    pub memberships: Vec<PracticeLink>,
 }
 
 /// Somebody in the list of a practice.
