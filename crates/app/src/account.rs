@@ -6,7 +6,7 @@ use countersign_domain::{
 };
 use countersign_store::{ReadMark, TokenRow, Tx};
 
-use crate::{burned::Burned, context::At, notices::Mailer, owner_notices::tell_pause};
+use crate::{context::At, in_doubt::InDoubtSteps, notices::Mailer, owner_notices::tell_pause};
 
 /// A prescriber's tokens and failure counter, as one transaction sees them.
 #[derive(Clone)]
@@ -16,7 +16,7 @@ pub(crate) struct Account {
     passcode_at: Option<Timestamp>,
     pub(crate) tokens: Vec<Token>,
     marks: Vec<ReadMark>,
-    burned: Burned,
+    in_doubt: InDoubtSteps,
     /// A step consumed of a token that is not on the list: a new one.
     pub(crate) consumed_elsewhere: Option<(TokenId, Step)>,
 }
@@ -26,12 +26,12 @@ impl Account {
         owner: PasscodeFailures,
         passcode_at: Option<Timestamp>,
         rows: Vec<TokenRow>,
-        burned: Burned,
+        in_doubt: InDoubtSteps,
     ) -> Self {
         let (mut tokens, marks): (Vec<Token>, _) =
             rows.into_iter().map(|row| (row.token, row.mark)).unzip();
-        burned.apply(tokens.iter_mut());
-        Self { owner, passcode_at, tokens, marks, burned, consumed_elsewhere: None }
+        in_doubt.apply(tokens.iter_mut());
+        Self { owner, passcode_at, tokens, marks, in_doubt, consumed_elsewhere: None }
     }
 
     /// Whether a change of tokens needs a fresh passcode first.
@@ -48,8 +48,8 @@ impl Account {
         listed.chain(self.consumed_elsewhere)
     }
 
-    pub(crate) fn apply_burned(&self, token: &mut Token) {
-        self.burned.apply(std::iter::once(token));
+    pub(crate) fn apply_in_doubt(&self, token: &mut Token) {
+        self.in_doubt.apply(std::iter::once(token));
     }
 
     pub(crate) fn active(&self) -> u32 {

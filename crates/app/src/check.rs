@@ -13,7 +13,7 @@ use data_encoding::HEXLOWER;
 
 use super::{
     App, At, Error,
-    burned::{Burned, Consumed},
+    in_doubt::{ConsumedSteps, InDoubtSteps},
     log,
 };
 
@@ -30,8 +30,8 @@ pub struct CheckRequest {
     /// A notice of non-compliance concerns this build: no passcode signs. It reads no row: where such a notice is
     /// open, the token's own row says that it does not sign.
     noncompliant: bool,
-    burned: Burned,
-    consumed: Consumed,
+    in_doubt: InDoubtSteps,
+    consumed: ConsumedSteps,
 }
 
 impl CheckRequest {
@@ -67,7 +67,7 @@ impl App {
         content: Option<[u8; 32]>,
         at: At,
     ) -> Result<CheckAnswer, Error> {
-        let (watch, consumed) = self.burned.watch();
+        let (watch, consumed) = self.in_doubt.watch();
         let request = CheckRequest {
             key_hash: sha256(key.as_bytes()),
             credential,
@@ -77,7 +77,7 @@ impl App {
             at,
             policy: self.options.policy,
             noncompliant: self.is_noncompliant(),
-            burned: self.burned.clone(),
+            in_doubt: self.in_doubt.clone(),
             consumed,
         };
         let answer = self.checks.submit(request).await;
@@ -112,7 +112,7 @@ pub(super) fn run(
         rows.insert(id, row);
     }
     if let Some(first) = requests.first() {
-        first.burned.apply(rows.values_mut().map(|row| &mut row.token));
+        first.in_doubt.apply(rows.values_mut().map(|row| &mut row.token));
     }
     let times: Vec<_> = requests.iter().map(|request| request.at.now).collect();
     let mut links = tx.links(&times)?.into_iter();

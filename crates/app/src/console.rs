@@ -84,8 +84,9 @@ impl App {
         if !rule.allows(&act.membership.roles) {
             return Err(Error::NotFound);
         }
-        let (policy, burned, mailer) = (self.options.policy, self.burned.clone(), self.mailer());
-        let (watch, consumed) = self.burned.watch();
+        let (policy, in_doubt, mailer) =
+            (self.options.policy, self.in_doubt.clone(), self.mailer());
+        let (watch, consumed) = self.in_doubt.watch();
         let (by, practice) = (act.membership.person, act.membership.practice.id);
         let (session, confirm) = (act.session.id, act.confirm);
         let result = self
@@ -100,7 +101,7 @@ impl App {
                     return Ok(Err(Error::NotFound));
                 }
                 let rows = tx.tokens_of(by)?;
-                let mut account = Account::new(owner, passcode_at, rows, burned.clone());
+                let mut account = Account::new(owner, passcode_at, rows, in_doubt.clone());
                 let before = account.clone();
                 let mut event = Event::success(rule.event, Actor::Person(by), at.support);
                 event.practice = Some(practice);

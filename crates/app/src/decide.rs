@@ -54,8 +54,8 @@ impl App {
             + Send
             + 'static,
     {
-        let burned = self.burned.clone();
-        let (watch, consumed) = self.burned.watch();
+        let in_doubt = self.in_doubt.clone();
+        let (watch, consumed) = self.in_doubt.watch();
         let mailer = self.mailer();
         let result = self
             .store
@@ -70,7 +70,7 @@ impl App {
                     None => None,
                 };
                 let rows = tx.tokens_of(prescriber)?;
-                let mut account = Account::new(owner, passcode_at, rows, burned.clone());
+                let mut account = Account::new(owner, passcode_at, rows, in_doubt.clone());
                 let before = account.clone();
                 let (answer, event) = decision(&mut account, tx)?;
                 consumed.set(account.consumed_since(&before));

@@ -21,7 +21,7 @@ pub(super) async fn to_completion<T: Send + 'static>(
 }
 
 /// The error of a task that ended without an answer, with its line in the log. Passcode steps that the task had
-/// consumed without hearing of the commit are burned when its state is dropped (`Watch` in `burned.rs`).
+/// consumed without hearing of the commit count as accepted when its state is dropped (`InDoubtGuard` in `in_doubt.rs`).
 pub(super) fn ended_early(name: &'static str, at: At, error: &JoinError) -> Error {
     let support = at.support;
     tracing::error!(%support, task = name, panicked = error.is_panic(), "a task ended without an answer");

@@ -95,7 +95,7 @@ impl App {
             })
             .await?;
         let mut found = found.ok_or(Error::NotFound)?;
-        self.burned.apply(found.tokens.iter_mut());
+        self.in_doubt.apply(found.tokens.iter_mut());
         Ok(found)
     }
 

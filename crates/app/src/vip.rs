@@ -3,9 +3,9 @@
 use countersign_crypto::{HmacAlgorithm, Rng};
 use countersign_domain::{
     Actor, CredentialId, Device, Event, EventKind, Failures, Manufacturer, ModelCode, Refusal,
-    Timestamp, Token, TokenId, TokenState, check_for_stranger,
+    Timestamp, Token, TokenId, TokenState, check_unauthenticated,
     otp::{Drift, OtpParams, Step, TokenSeed},
-    sync_for_stranger,
+    sync_unauthenticated,
 };
 use countersign_provision::vip::{
     CheckForm, FIRST_COUNTER, SyncForm, TokenModel, VipCredentialId, VipKeys,
@@ -98,8 +98,8 @@ impl App {
     pub async fn check_vip(&self, form: CheckForm, at: At) -> Result<VipOutcome, Error> {
         let policy = self.options.policy;
         let credential = form.credential.clone();
-        self.for_stranger(EventKind::TokenTested, &credential, at, move |token| {
-            check_for_stranger(token, &form.passcode, at.now, &policy)
+        self.unauthenticated(EventKind::TokenTested, &credential, at, move |token| {
+            check_unauthenticated(token, &form.passcode, at.now, &policy)
         })
         .await
     }
@@ -108,13 +108,13 @@ impl App {
     pub async fn sync_vip(&self, form: SyncForm, at: At) -> Result<VipOutcome, Error> {
         let policy = self.options.policy;
         let credential = form.credential.clone();
-        self.for_stranger(EventKind::TokenResynced, &credential, at, move |token| {
-            sync_for_stranger(token, &form.first, &form.second, at.now, &policy)
+        self.unauthenticated(EventKind::TokenResynced, &credential, at, move |token| {
+            sync_unauthenticated(token, &form.first, &form.second, at.now, &policy)
         })
         .await
     }
 
-    async fn for_stranger<F>(
+    async fn unauthenticated<F>(
         &self,
         kind: EventKind,
         credential: &VipCredentialId,
@@ -128,8 +128,8 @@ impl App {
         else {
             return Ok(VipOutcome::NoToken);
         };
-        let burned = self.burned.clone();
-        let (watch, consumed) = self.burned.watch();
+        let in_doubt = self.in_doubt.clone();
+        let (watch, consumed) = self.in_doubt.watch();
         let result = self
             .store
             .write(kind.code(), move |tx| {
@@ -142,7 +142,7 @@ impl App {
                 if !waits && token.model.as_str() != ModelCode::VIP_ACCESS {
                     return Ok(None);
                 }
-                burned.apply(std::iter::once(&mut token));
+                in_doubt.apply(std::iter::once(&mut token));
                 let answer = decision(&mut token);
                 if let Ok(step) = &answer {
                     consumed.set(std::iter::once((token.id, *step)));

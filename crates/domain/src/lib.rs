@@ -32,10 +32,10 @@ mod registration;
 pub mod retention;
 mod role;
 pub mod state_rules;
-mod stranger;
 mod text;
 mod time;
 mod token;
+mod unauthenticated;
 
 pub use calendar::{Date, DateError, TimeZone, TimeZoneError, one_business_day_after};
 pub use contact::{
@@ -70,7 +70,6 @@ pub use registration::{
     latest_registration_day, read_dea, written_dea,
 };
 pub use role::Role;
-pub use stranger::{check_for_stranger, sync_for_stranger};
 pub use text::{
     KeyboardLine, Label, Line, Name, TextError, check_line, is_unseen, mixes_scripts, normalized,
     one_line, one_script, retyped, shown_line,
@@ -81,3 +80,4 @@ pub use token::{
     add_token, check_any, check_passcode, check_resync, disable_token, enable_token,
     explain_wrong_passcode, replace_token, same_browser, test_token,
 };
+pub use unauthenticated::{check_unauthenticated, sync_unauthenticated};

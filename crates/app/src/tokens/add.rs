@@ -156,7 +156,7 @@ fn bind(
         Ok(passed) => bound.here = passed,
         Err(refusal) => return Ok(Change::Refused(refusal)),
     }
-    account.apply_burned(&mut new);
+    account.apply_in_doubt(&mut new);
     let refused_here = tx.refused_models(practice)?;
     let allowed = tx.signing_models()?.allow(&new.model)
         && !refused_here.iter().any(|(model, ..)| *model == new.model);

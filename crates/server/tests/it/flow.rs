@@ -70,8 +70,8 @@ both! {
         assert!(app.token(&app.person.phone.credential).await.last_step.is_none());
     }
 
-    /// A code of the other token is named, and is burned there.
-    async fn a_code_of_another_token_is_named_and_burned(app: TestApp) {
+    /// A code of the other token is named, and is consumed there.
+    async fn a_code_of_another_token_is_named_and_consumed(app: TestApp) {
         let (second_id, second) = app.another_token(&app.person, "Second phone").await;
         let mut browser = app.at_passcode().await;
         let code = second.code(app.now());

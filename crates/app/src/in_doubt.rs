@@ -1,7 +1,7 @@
 //! Steps whose fate nobody knows count as consumed.
 //!
-//! A commit may be lost in sight of the coast, a client may leave, a request may run out of time:
-//! then the answer "not verified" has been given, or none, and the step must not verify later.
+//! The connection to the database can break while a commit is under way, a client can leave, a request can run out of
+//! time: then the answer "not verified" has been given, or none, and the step must not verify later.
 
 use std::{
     collections::HashMap,
@@ -14,17 +14,17 @@ use countersign_store::Error;
 
 /// The steps that count as accepted though no row may say so.
 #[derive(Clone, Default)]
-pub(super) struct Burned(Arc<Mutex<HashMap<TokenId, Step>>>);
+pub(super) struct InDoubtSteps(Arc<Mutex<HashMap<TokenId, Step>>>);
 
-impl Burned {
-    /// Makes burned steps count as accepted.
+impl InDoubtSteps {
+    /// Makes steps in doubt count as accepted.
     pub(super) fn apply<'t>(&self, tokens: impl Iterator<Item = &'t mut Token>) {
-        let burned = lock(&self.0);
-        if burned.is_empty() {
+        let in_doubt = lock(&self.0);
+        if in_doubt.is_empty() {
             return;
         }
         for token in tokens {
-            if let Some(step) = burned.get(&token.id) {
+            if let Some(step) = in_doubt.get(&token.id) {
                 token.last_step = Some(token.last_step.map_or(*step, |last| last.max(*step)));
             }
         }
@@ -32,30 +32,30 @@ impl Burned {
 
     /// Watches one transaction: the first half stays with the request, the second goes into the
     /// closure that decides.
-    pub(super) fn watch(&self) -> (Watch, Consumed) {
-        let consumed = Consumed { burned: self.clone(), inner: Arc::default() };
-        (Watch { consumed: consumed.clone(), known: false }, consumed)
+    pub(super) fn watch(&self) -> (InDoubtGuard, ConsumedSteps) {
+        let consumed = ConsumedSteps { in_doubt: self.clone(), inner: Arc::default() };
+        (InDoubtGuard { consumed: consumed.clone(), known: false }, consumed)
     }
 
-    fn burn(&self, steps: &[(TokenId, Step)]) {
-        let mut burned = lock(&self.0);
+    fn add(&self, steps: &[(TokenId, Step)]) {
+        let mut in_doubt = lock(&self.0);
         for (id, step) in steps {
-            let known = burned.entry(*id).or_insert(*step);
+            let known = in_doubt.entry(*id).or_insert(*step);
             *known = (*known).max(*step);
         }
     }
 }
 
-impl fmt::Debug for Burned {
+impl fmt::Debug for InDoubtSteps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Burned")
+        f.write_str("InDoubtSteps")
     }
 }
 
 /// What a closure has consumed, told before its commit.
 #[derive(Debug, Clone)]
-pub(super) struct Consumed {
-    burned: Burned,
+pub(super) struct ConsumedSteps {
+    in_doubt: InDoubtSteps,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -65,13 +65,13 @@ struct Inner {
     abandoned: bool,
 }
 
-impl Consumed {
+impl ConsumedSteps {
     /// The steps consumed by this run of the closure; an earlier run has come to nothing.
     pub(super) fn set(&self, steps: impl Iterator<Item = (TokenId, Step)>) {
         let mut inner = lock(&self.inner);
         inner.steps = steps.collect();
         if inner.abandoned {
-            self.burned.burn(&inner.steps);
+            self.in_doubt.add(&inner.steps);
         }
     }
 }
@@ -79,24 +79,24 @@ impl Consumed {
 /// Burns what was consumed unless the outcome becomes known. A request that is dropped half way
 /// never knows.
 #[derive(Debug)]
-pub(super) struct Watch {
-    consumed: Consumed,
+pub(super) struct InDoubtGuard {
+    consumed: ConsumedSteps,
     known: bool,
 }
 
-impl Watch {
+impl InDoubtGuard {
     /// The request has its answer.
     pub(super) fn settle<T>(mut self, result: &Result<T, Error>) {
         self.known = !matches!(result, Err(Error::OutcomeUnknown(_)));
     }
 }
 
-impl Drop for Watch {
+impl Drop for InDoubtGuard {
     fn drop(&mut self) {
         if !self.known {
             let mut inner = lock(&self.consumed.inner);
             inner.abandoned = true;
-            self.consumed.burned.burn(&inner.steps);
+            self.consumed.in_doubt.add(&inner.steps);
         }
     }
 }
@@ -116,39 +116,39 @@ mod tests {
         (TokenId::new(Timestamp::from_seconds(1), &mut SystemRng).unwrap(), Step::new(number))
     }
 
-    fn is_burned(burned: &Burned, (id, step): (TokenId, Step)) -> bool {
-        lock(&burned.0).get(&id) == Some(&step)
+    fn is_in_doubt(in_doubt: &InDoubtSteps, (id, step): (TokenId, Step)) -> bool {
+        lock(&in_doubt.0).get(&id) == Some(&step)
     }
 
     #[test]
     fn a_known_outcome_burns_nothing() {
-        let burned = Burned::default();
+        let in_doubt = InDoubtSteps::default();
         let it = step(7);
-        let (watch, consumed) = burned.watch();
+        let (watch, consumed) = in_doubt.watch();
         consumed.set([it].into_iter());
         watch.settle(&Ok(()));
-        let (watch, consumed) = burned.watch();
+        let (watch, consumed) = in_doubt.watch();
         consumed.set([it].into_iter());
         watch.settle::<()>(&Err(Error::Unavailable("away".into())));
-        assert!(!is_burned(&burned, it));
+        assert!(!is_in_doubt(&in_doubt, it));
     }
 
     #[test]
     fn an_unknown_outcome_and_a_dropped_request_burn() {
-        let burned = Burned::default();
+        let in_doubt = InDoubtSteps::default();
         let (unknown, dropped, later) = (step(7), step(8), step(9));
-        let (watch, consumed) = burned.watch();
+        let (watch, consumed) = in_doubt.watch();
         consumed.set([unknown].into_iter());
         watch.settle::<()>(&Err(Error::OutcomeUnknown("lost".into())));
-        let (watch, consumed) = burned.watch();
+        let (watch, consumed) = in_doubt.watch();
         consumed.set([dropped].into_iter());
         drop(watch);
         // The client left before the closure ran.
-        let (watch, consumed) = burned.watch();
+        let (watch, consumed) = in_doubt.watch();
         drop(watch);
         consumed.set([later].into_iter());
         for it in [unknown, dropped, later] {
-            assert!(is_burned(&burned, it));
+            assert!(is_in_doubt(&in_doubt, it));
         }
     }
 }

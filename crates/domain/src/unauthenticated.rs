@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Looks whether a code works, and consumes it if so.
-pub fn check_for_stranger(
+pub fn check_unauthenticated(
     token: &mut Token,
     code: &OneTimePasscode,
     now: Timestamp,
@@ -33,7 +33,7 @@ pub fn check_for_stranger(
 }
 
 /// Brings a token into step by two consecutive codes, and consumes both.
-pub fn sync_for_stranger(
+pub fn sync_unauthenticated(
     token: &mut Token,
     first: &OneTimePasscode,
     second: &OneTimePasscode,
@@ -116,12 +116,12 @@ mod tests {
     fn a_right_code_is_lost_by_asking_and_a_wrong_one_counts_nowhere() {
         let mut token = event_based();
         let first = code(&token, 1);
-        assert_eq!(check_for_stranger(&mut token, &first, at(0), &POLICY), Ok(Step::new(1)));
-        let again = check_for_stranger(&mut token, &first, at(0), &POLICY);
+        assert_eq!(check_unauthenticated(&mut token, &first, at(0), &POLICY), Ok(Step::new(1)));
+        let again = check_unauthenticated(&mut token, &first, at(0), &POLICY);
         assert_eq!(again, Err(Refusal::EventPasscodeUsed));
         for step in 100..150 {
             let guess = code(&token, step);
-            let answer = check_for_stranger(&mut token, &guess, at(0), &POLICY);
+            let answer = check_unauthenticated(&mut token, &guess, at(0), &POLICY);
             assert_eq!(answer, Err(Refusal::WrongPasscode));
         }
         assert_eq!((token.failures, token.last_used), (Failures::NONE, None));
@@ -143,9 +143,9 @@ mod tests {
             let mut token = event_based();
             token.state = state;
             let (first, second) = (code(&token, 1), code(&token, 2));
-            let check = check_for_stranger(&mut token, &first, at(0), &POLICY);
+            let check = check_unauthenticated(&mut token, &first, at(0), &POLICY);
             assert_eq!(check, Err(expected.clone()));
-            let sync = sync_for_stranger(&mut token, &first, &second, at(0), &POLICY);
+            let sync = sync_unauthenticated(&mut token, &first, &second, at(0), &POLICY);
             assert_eq!(sync, Err(expected));
             assert_eq!(token.last_step, Some(Step::new(0)));
         }
@@ -154,7 +154,7 @@ mod tests {
             token.failures = token.failures.failed(&POLICY.token, at(0));
         }
         let first = code(&token, 1);
-        let paused = check_for_stranger(&mut token, &first, at(0), &POLICY);
+        let paused = check_unauthenticated(&mut token, &first, at(0), &POLICY);
         assert!(matches!(paused, Err(Refusal::TokenBlocked(_))));
     }
 
@@ -162,11 +162,11 @@ mod tests {
     fn two_codes_bring_it_into_step() {
         let mut token = event_based();
         let (first, second, third) = (code(&token, 40), code(&token, 41), code(&token, 42));
-        let wrong = check_for_stranger(&mut token, &first, at(0), &POLICY);
+        let wrong = check_unauthenticated(&mut token, &first, at(0), &POLICY);
         assert_eq!(wrong, Err(Refusal::WrongPasscode));
-        let swapped = sync_for_stranger(&mut token, &second, &first, at(0), &POLICY);
+        let swapped = sync_unauthenticated(&mut token, &second, &first, at(0), &POLICY);
         assert_eq!(swapped, Err(Refusal::NotConsecutive));
-        let step = sync_for_stranger(&mut token, &first, &second, at(0), &POLICY);
+        let step = sync_unauthenticated(&mut token, &first, &second, at(0), &POLICY);
         assert_eq!(step, Ok(Step::new(41)));
         let new = NewToken {
             model_allowed: true,
