@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# demo.sh start|reset: the demo in the folder DATA, on PORT and the port after it.
+# demo.sh start|reset: the demo in the folder DATA, on PORT and the three ports after it.
 # reset removes what an earlier demo left there, then starts.
 # PROFILE=release builds the optimized binary; the default builds much faster.
 set -euo pipefail
@@ -14,7 +14,7 @@ folder=$profile
 [ "$profile" != dev ] || folder=debug
 
 case "$port" in
-'' | *[!0-9]*) fail "demo: PORT must be a number from 1024 to 65534, not '$port'." ;;
+'' | *[!0-9]*) fail "demo: PORT must be a number from 1024 to 65532, not '$port'." ;;
 esac
 
 binary=${CARGO_TARGET_DIR:-target}/$folder/countersign

@@ -1,4 +1,4 @@
-//! Use cases, JSON API and pages of Countersign.
+//! The JSON API and the pages of Countersign, and what speaks HTTP below them.
 
 pub mod api;
 mod notice_texts;

@@ -242,7 +242,7 @@ fn any_of_my_tokens_names_the_pause_that_ends_first() {
 }
 
 #[test]
-fn a_code_of_another_token_is_named_and_burned() {
+fn a_code_of_another_token_is_named_and_consumed() {
     let mut tokens = [active(), active()];
     tokens[1].name = "key fob".parse().unwrap();
     let guess = code(&tokens[1], at(0));

@@ -5,6 +5,9 @@
 //! as it likes, and whoever guesses is stopped. Tries that are under way take the places that they would take if
 //! they failed: those for which no place is left wait, so that as many as come at the same moment fail no more often
 //! than the limit says. Locks of tokens and accounts are rows of the database.
+//!
+//! The numbers are settings (`[limits]` in `crates/cli/src/settings.rs`). Pauses of an account after wrong passphrases
+//! are another matter: `domain::failures` and `domain::policy`.
 
 use std::{
     collections::HashMap,
