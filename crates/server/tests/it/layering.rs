@@ -149,6 +149,36 @@ fn no_manifest_names_what_nobody_uses() {
     assert!(seen > 100, "manifests have moved: {seen} dependencies read");
 }
 
+/// Most lines of a source file: what is longer holds more than one thing, and nobody finds the second one by its name.
+const MOST_LINES: usize = 500;
+
+fn longer_ones(folder: &Path, found: &mut Vec<String>) -> usize {
+    let mut read = 0;
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read += longer_ones(&path, found);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            let lines = fs::read_to_string(&path).unwrap().lines().count();
+            if lines > MOST_LINES {
+                found.push(format!("{} has {lines} lines", path.display()));
+            }
+            read += 1;
+        }
+    }
+    read
+}
+
+#[test]
+fn no_source_file_is_too_long() {
+    let (mut found, mut read) = (Vec::new(), 0);
+    for entry in fs::read_dir(folder("")).unwrap() {
+        read += longer_ones(&entry.unwrap().path().join("src"), &mut found);
+    }
+    assert!(read > 300, "sources have moved: {read} read");
+    assert!(found.is_empty(), "{found:#?}");
+}
+
 /// Rows of `audit_event` are only ever added: whatever names the table is one of the forms that read it, add to it or
 /// widen it.
 /// Shows: R-1311.120-b26
