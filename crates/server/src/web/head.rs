@@ -4,77 +4,33 @@
 //! lengths. Where two readers disagree on where a request ends, one client can put words into the mouth of
 //! another (request smuggling). So every byte passes here first, and what is ambiguous is answered with 400.
 
+mod fault;
+
 use std::{
     io::IoSlice,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Duration, Instant, Sleep, sleep_until},
 };
 
-use crate::web::browser::session_cookies_gone;
+use self::fault::HeadFault;
 
 /// Most bytes of a head.
 const HEAD_MAX: usize = 64 * 1024;
 /// Most bytes of the line before a chunk.
 const CHUNK_LINE_MAX: usize = 1_024;
+/// Most fields of a head.
+pub(crate) const MOST_FIELDS: usize = 64;
+/// The longest body that a head can announce: what hyper counts with has a sign.
+const LENGTH_MAX: u64 = i64::MAX as u64;
 /// The end of a head.
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 /// Seconds for a client to read our answer and to close, while what it still sends is thrown away.
 const CLOSING_SECONDS: u64 = 5;
-
-/// What is wrong with the framing of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(crate) enum HeadFault {
-    #[error("a line ends with LF alone")]
-    BareLf,
-    #[error("a CR without LF")]
-    BareCr,
-    #[error("a control character")]
-    Control,
-    #[error("a line begins with a blank")]
-    Folded,
-    #[error("a field has no name, or a name with a blank or another character that no name has")]
-    Name,
-    #[error("the first line is not method, target and version with one space between them")]
-    RequestLine,
-    #[error("the method CONNECT")]
-    Connect,
-    #[error("Content-Length more than once, or not a number")]
-    Length,
-    #[error("Transfer-Encoding other than chunked, more than once, or with HTTP/1.0")]
-    Encoding,
-    #[error("Content-Length together with Transfer-Encoding")]
-    LengthAndEncoding,
-    #[error("the head is longer than 64 KiB")]
-    TooLong,
-    #[error("a chunk is not framed as RFC 9112 says")]
-    Chunk,
-}
-
-impl HeadFault {
-    const fn status(self) -> &'static str {
-        match self {
-            Self::TooLong => "431 Request Header Fields Too Large",
-            _ => "400 Bad Request",
-        }
-    }
-
-    /// Fields of the answer. A head that is too long can be a launch, whose address nobody has read: like every
-    /// launch that is refused it leaves no chart open in the browser.
-    fn fields(self) -> String {
-        match self {
-            Self::TooLong => {
-                session_cookies_gone().map(|cookie| format!("Set-Cookie: {cookie}\r\n")).concat()
-            }
-            _ => String::new(),
-        }
-    }
-}
 
 /// What the next byte belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +58,7 @@ struct Framing {
     part: Part,
     line: Vec<u8>,
     head_bytes: usize,
+    fields: usize,
     http10: bool,
     length: Option<u64>,
     chunked: bool,
@@ -113,6 +70,7 @@ impl Framing {
             part: Part::Request { skipped: false },
             line: Vec::new(),
             head_bytes: 0,
+            fields: 0,
             http10: false,
             length: None,
             chunked: false,
@@ -228,6 +186,11 @@ impl Framing {
         if method == b"CONNECT" {
             return Err(HeadFault::Connect);
         }
+        // hyper refuses these itself, with an answer that has neither text nor cookies.
+        if http::Uri::try_from(target).is_err() {
+            return Err(HeadFault::Target);
+        }
+        self.fields = 0;
         (self.http10, self.length, self.chunked) = (version == b"HTTP/1.0", None, false);
         if !self.http10 && version != b"HTTP/1.1" {
             return Err(HeadFault::RequestLine);
@@ -237,8 +200,13 @@ impl Framing {
 
     fn field(&mut self, line: &[u8]) -> Result<(), HeadFault> {
         let (name, value) = name_and_value(line)?;
+        self.fields += 1;
+        if self.fields > MOST_FIELDS {
+            return Err(HeadFault::TooMany);
+        }
         if is(name, "content-length") {
-            let length = decimal(value).ok_or(HeadFault::Length)?;
+            let length = decimal(value).filter(|length| *length <= LENGTH_MAX);
+            let length = length.ok_or(HeadFault::Length)?;
             if self.length.replace(length).is_some() {
                 return Err(HeadFault::Length);
             }
@@ -263,6 +231,11 @@ impl Framing {
             (false, Some(left)) => Part::Body { left },
         };
     }
+}
+
+/// Whether an answer begins with a status of the client's faults. hyper writes the version of the request before.
+fn is_refusal(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"HTTP/1.1 4") || bytes.starts_with(b"HTTP/1.0 4")
 }
 
 fn is(text: &[u8], name: &str) -> bool {
@@ -392,7 +365,7 @@ impl<S: AsyncWrite + Unpin> Strict<S> {
         let fault = self.fault?;
         let left = self.answer.get_or_insert_with(|| {
             let text = format!("This request can't be read: {fault}.\n");
-            plain_answer(fault.status(), &fault.fields(), &text)
+            plain_answer(fault.status(), &HeadFault::fields(), &text)
         });
         while !left.is_empty() {
             match Pin::new(&mut self.inner).poll_write(cx, left) {
@@ -413,7 +386,7 @@ impl<S: AsyncWrite + Unpin> Strict<S> {
         let has_content = || bytes.windows(13).any(|part| is(part, "content-type:"));
         self.fault.is_some()
             && (self.answer.is_some()
-                || (self.framing.in_head() && bytes.starts_with(b"HTTP/1.1 4") && !has_content()))
+                || (self.framing.in_head() && is_refusal(bytes) && !has_content()))
     }
 }
 

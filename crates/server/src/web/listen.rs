@@ -35,7 +35,7 @@ use tower::ServiceExt;
 
 use crate::web::{
     client_address::{ClientAddresses, Sender, UnixSocket},
-    head::{Strict, plain_answer},
+    head::{MOST_FIELDS, Strict, plain_answer},
     proxy_protocol,
 };
 
@@ -371,7 +371,7 @@ async fn connection(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_secs(HEAD_SECONDS))
-            .max_headers(64)
+            .max_headers(MOST_FIELDS)
             .serve_connection(TokioIo::new(Strict::new(stream)), service)
     );
     tokio::select! {

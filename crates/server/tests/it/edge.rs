@@ -622,6 +622,39 @@ async fn a_launch_that_is_too_long_to_be_read_leaves_nothing_open() {
     }
 }
 
+/// So does one that can't be read for another reason, whoever refuses it: our check of the head or hyper.
+#[tokio::test]
+async fn a_launch_that_can_not_be_read_leaves_nothing_open() {
+    let app = TestApp::on(Backend::Sqlite).await;
+    let served = serve(app.router(), ListenOptions::default()).await;
+    let many = "X: y\r\n".repeat(70);
+    for (target, fields) in [
+        (&b"/launch?token=a b"[..], ""),
+        (b"/launch?token=a\x01b", ""),
+        (b"/launch?token=a\xff", ""),
+        (b"/launch?token=\"x\"", ""),
+        (b"/launch?token=<x>", ""),
+        (b"/launch?token=x", "Content-Length: 0\r\nContent-Length: 0\r\n"),
+        (b"/launch?token=x", "Content-Length: 18446744073709551615\r\n"),
+        (b"/launch?token=x", many.as_str()),
+    ] {
+        let rest = format!(" HTTP/1.1\r\nHost: erx.test\r\n{fields}\r\n");
+        let request = [b"GET ", target, rest.as_bytes()].concat();
+        let answer = raw(served.address, &request).await;
+        assert!(matches!(status(&answer), 400 | 431), "{}: {answer}", target.escape_ascii());
+        assert!(
+            answer.contains("This request can't be read"),
+            "{}: {answer}",
+            target.escape_ascii()
+        );
+        takes_the_session_away(&answer);
+        // Behind a request of HTTP/1.0 whose connection was kept.
+        let before = b"GET /healthz HTTP/1.0\r\nHost: erx.test\r\nConnection: keep-alive\r\n\r\n";
+        let answer = raw(served.address, &[&before[..], &request].concat()).await;
+        takes_the_session_away(&answer);
+    }
+}
+
 /// A connection that is kept open, without a request under way.
 struct Idle(tokio::net::TcpStream);
 

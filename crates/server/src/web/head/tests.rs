@@ -75,6 +75,9 @@ fn what_two_readers_could_read_in_two_ways_is_refused() {
         (head("Content-Length: 0x5\r\n"), F::Length),
         (head("Content-Length: \r\n"), F::Length),
         (head("Content-Length: 99999999999999999999\r\n"), F::Length),
+        (head("Content-Length: 18446744073709551615\r\n"), F::Length),
+        ("GET /a\u{22}b<c> HTTP/1.1\r\n\r\n".to_owned(), F::Target),
+        (head(&"X: y\r\n".repeat(MOST_FIELDS)), F::TooMany),
         (head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), F::LengthAndEncoding),
         (head("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), F::LengthAndEncoding),
         (head("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), F::Encoding),
@@ -84,7 +87,7 @@ fn what_two_readers_could_read_in_two_ways_is_refused() {
         (head("Transfer-Encoding:\r\n"), F::Encoding),
         ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(), F::Encoding),
         (format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(HEAD_MAX)), F::TooLong),
-        (head(&"X: y\r\n".repeat(HEAD_MAX / 4)), F::TooLong),
+        (format!("GET /{} HTTP/1.1\r\n", "x".repeat(HEAD_MAX)), F::TooLong),
     ];
     for (text, fault) in cases {
         assert_eq!(read(&text), Err(fault), "{text:.80?}");
@@ -140,7 +143,7 @@ async fn a_head_in_pieces_is_told_the_cause() {
         let said = answer(format!("GET /a-longer-path HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).await;
         assert!(said.starts_with(&format!("HTTP/1.1 {told}\r\n")), "{fields:.40?}: {said}");
         assert!(said.contains("This request can't be read"), "{fields:.40?}: {said}");
-        assert_eq!(said.matches("Set-Cookie").count(), if told.starts_with("431") { 2 } else { 0 });
+        assert_eq!(said.matches("Set-Cookie").count(), 2);
     }
 }
 
