@@ -72,7 +72,7 @@ pub use registration::{
 pub use role::Role;
 pub use text::{
     KeyboardLine, Label, Line, Name, TextError, check_line, is_unseen, mixes_scripts, normalized,
-    one_line, one_script, retyped, shown_line,
+    one_line, one_script, retyped, shown_line, unambiguous,
 };
 pub use time::Timestamp;
 pub use token::{

@@ -305,7 +305,14 @@ fn no_styled_letters(text: &str) -> Result<(), TextError> {
 
 /// Whether a name that was given before names were checked has letters that may be others than they look like.
 pub fn mixes_scripts(name: &str) -> bool {
-    one_script(name).is_err() || no_styled_letters(name).is_err()
+    unambiguous(name).is_err()
+}
+
+/// Refuses letters that may be others than they look like: of several alphabets ([`one_script`]), or a special form of a
+/// plain letter.
+pub fn unambiguous(text: &str) -> Result<(), TextError> {
+    no_styled_letters(text)?;
+    one_script(text)
 }
 
 fn check_name(text: &str) -> Result<(), TextError> {

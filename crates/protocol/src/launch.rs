@@ -96,9 +96,18 @@ impl LaunchError {
             Self::Expired => "launch_expired",
             Self::FromTheFuture => "launch_from_the_future",
             Self::WrongLifetime => "launch_wrong_lifetime",
-            Self::BadClaim(_) => "launch_bad_claim",
+            Self::BadClaim(claim) => claim_code(claim),
             Self::NotSigned => "launch_not_signed",
         }
+    }
+}
+
+/// The code of a claim that is not allowed.
+const fn claim_code(claim: &str) -> &'static str {
+    match claim.as_bytes() {
+        b"patient.name" => "launch_patient_name",
+        b"patient.birth_date" => "launch_patient_birth_date",
+        _ => "launch_bad_claim",
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-use crate::{TextError, check_line, one_script, shown_line};
+use crate::{TextError, check_line, shown_line, unambiguous};
 
 /// Why a token name is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -20,9 +20,9 @@ pub enum TokenNameError {
     /// A character that can't be shown.
     #[error("Use letters, digits, spaces and common signs only.")]
     BadCharacter,
-    /// Letters of scripts that are not used together: one token could look like another.
+    /// Letters of two alphabets, or special forms of plain ones: one token could look like another.
     #[error(transparent)]
-    MixedScripts(TextError),
+    Ambiguous(TextError),
 }
 
 /// The name a prescriber gave a token: 1 to 40 characters, no control characters.
@@ -60,7 +60,7 @@ impl FromStr for TokenName {
         if check_line(text, 40).is_err() {
             return Err(TokenNameError::BadCharacter);
         }
-        one_script(text).map_err(TokenNameError::MixedScripts)?;
+        unambiguous(text).map_err(TokenNameError::Ambiguous)?;
         Ok(Self(text.to_owned()))
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use countersign_crypto::{Rng, RngError, random_array};
-use countersign_domain::{Date, EhrId, TextError, TimeZone, Timestamp, check_line, one_script};
+use countersign_domain::{Date, EhrId, TextError, TimeZone, Timestamp, check_line, unambiguous};
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -71,7 +71,7 @@ pub struct LaunchPatient {
     /// The EHR's ID: 1 to 64 visible ASCII characters.
     pub id: String,
     /// Full name: 1 to 128 characters of one line in which everything is seen ([`check_line`]), without a space at
-    /// either end, and with letters of one script ([`one_script`]).
+    /// either end, and with letters of one script and no special form ([`unambiguous`]).
     pub name: String,
     /// Date of birth, `YYYY-MM-DD`; a day that has begun somewhere on earth.
     pub birth_date: String,
@@ -133,7 +133,7 @@ fn is_name(text: &str) -> bool {
 /// One line of letters of one script: a look-alike letter of another one would make a different patient of it.
 pub(crate) fn check_name(text: &str) -> Result<(), TextError> {
     check_line(text, MAX_NAME_CHARS)?;
-    one_script(text)
+    unambiguous(text)
 }
 
 fn is_date(text: &str) -> bool {

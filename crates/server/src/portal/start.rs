@@ -70,15 +70,7 @@ pub(super) async fn launch(ctx: Ctx, query: Query) -> Out {
             let template = LaunchPage { page: frame, continue_href: "/e-prescribing".to_owned() };
             Ok(with_session(page(StatusCode::OK, &template), &secret))
         }
-        Err(LaunchRefusal(code)) => {
-            tracing::warn!(support = %ctx.at.support, code, "a launch was refused");
-            Ok(closed(
-                frame,
-                "This link has been used or has run out",
-                "Go back to the patient's chart and choose e-Prescribing again.",
-                None,
-            ))
-        }
+        Err(refusal) => Ok(not_launched(&ctx, refusal)),
     }
 }
 
@@ -153,10 +145,30 @@ fn not_launched(ctx: &Ctx, LaunchRefusal(code): LaunchRefusal) -> Response {
         ),
         "launch_patient_name" => (
             "The patient's name can't be shown",
-            "Tell your support: the EHR's name of this patient is too long, or has characters that can't be seen.",
+            "Tell your support: the EHR's name of this patient is too long, mixes alphabets, or has characters that can't be seen.",
+        ),
+        "launch_patient_birth_date" => (
+            "The patient's date of birth can't be used",
+            "Tell your support: the EHR's date of birth of this patient is no day, or one that has not come yet.",
+        ),
+        "launch_from_the_future" => (
+            "The clocks of the EHR and of this system differ",
+            "Tell your support: the EHR's clock, or the one of this system, is wrong.",
+        ),
+        "launch_bad_claim"
+        | "launch_malformed"
+        | "launch_wrong_audience"
+        | "launch_bad_signature"
+        | "launch_wrong_algorithm"
+        | "launch_wrong_type"
+        | "launch_wrong_lifetime"
+        | "launch_too_long"
+        | "launch_bad_key" => (
+            "The EHR's link can't be used here",
+            "Tell your support: choosing e-Prescribing again will not help until the EHR's link is mended. The log says what is wrong with it.",
         ),
         _ => (
-            "This launch has been used or has run out",
+            "This link has been used or has run out",
             "Go back to the patient's chart and choose e-Prescribing again.",
         ),
     };

@@ -636,10 +636,17 @@ both! {
         }
     }
 
-    /// A refused launch says what to do: back to the chart.
+    /// A refused launch says what to do: back to the chart where that helps, and else whom to tell.
     async fn a_refused_launch_says_what_to_do(app: TestApp) {
         let mut browser = app.browser();
         let page = browser.get("/launch?token=a.b.c").await;
+        page.says(403, "The EHR's link can't be used here");
+        page.says(403, "choosing e-Prescribing again will not help");
+        let unknown = app.launch("mallory", |_| {});
+        browser.get(&format!("/launch?token={unknown}")).await.says(403, "You are not known here yet");
+        let used = app.launch("amoreno", |_| {});
+        assert_eq!(app.browser().get(&format!("/launch?token={used}")).await.status, 200);
+        let page = browser.get(&format!("/launch?token={used}")).await;
         page.says(403, "This link has been used or has run out");
         page.says(403, "Go back to the patient's chart");
         let page = browser.get("/e-prescribing").await;
