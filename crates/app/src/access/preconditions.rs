@@ -1,5 +1,7 @@
 //! Checks on a change request: whether it changes anything, waits already, was overtaken, or may not be done.
 
+use std::collections::BTreeSet;
+
 use countersign_domain::{Role, Timestamp, access::Permission};
 use countersign_store::{Paper, RequestBody, RequestRow, Tx};
 
@@ -45,14 +47,26 @@ fn is_same_change(one: &RequestRow, other: &RequestRow) -> bool {
         (
             RequestBody::Role { role, unit, give },
             RequestBody::Role { role: same, unit: place, give: given },
-        ) => role == same && give == given && (unit == place || !give),
+        ) => role == same && give == given && (unit.eq_ignore_ascii_case(place) || !give),
         (
             RequestBody::Provider { issuer, accepted, give },
             RequestBody::Provider { issuer: same, accepted: values, give: given },
-        ) => issuer == same && give == given && (accepted == values || !give),
-        (RequestBody::Paper { paper, .. }, RequestBody::Paper { paper: same, .. }) => paper == same,
+        ) => issuer == same && give == given && (words(accepted) == words(values) || !give),
+        (RequestBody::Paper { paper, .. }, RequestBody::Paper { paper: same, .. }) => {
+            paper.each_ref().map(|part| folded(part)) == same.each_ref().map(|part| folded(part))
+        }
         _ => false,
     }
+}
+
+/// The words of a text, each once, whatever their order.
+fn words(text: &str) -> BTreeSet<&str> {
+    text.split_whitespace().collect()
+}
+
+/// A number as it is compared: without case, spaces and signs.
+fn folded(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// Whether all is already as a change would have it.

@@ -115,7 +115,10 @@ impl App {
                         None => Signing::Refused(StateRefusal::NotReady),
                     };
                     if set.rows.is_empty() {
-                        return Ok(hindered());
+                        // What was shown and can't be signed any more says why. Anything else was changed, or signed already.
+                        let why = set.hindrance_of(shown_at, shown).map_err(not_canonical)?;
+                        let not_ready = Signing::Refused(StateRefusal::NotReady);
+                        return Ok(why.map_or(not_ready, Signing::Hindered));
                     }
                     // All that was asked for, or none of it.
                     let whole = match &which {

@@ -76,6 +76,24 @@ impl SigningSet {
         self.json(shown_at).digest()
     }
 
+    /// Why what was shown under this digest is held back now: one of those that are, or all of them.
+    pub(super) fn hindrance_of(
+        &self,
+        shown_at: i64,
+        shown: [u8; 32],
+    ) -> Result<Option<SigningHindrance>, CanonicalError> {
+        let alone = self.held.iter().map(std::slice::from_ref);
+        for rows in alone.chain([self.held.as_slice()]) {
+            let them = Self { rows: rows.to_vec(), ..self.clone() };
+            if them.digest(shown_at)? == shown {
+                let first = rows.first().map(|row| row.id);
+                let why = self.hindrances.iter().find(|(id, _)| Some(*id) == first);
+                return Ok(why.map(|(_, why)| *why));
+            }
+        }
+        Ok(None)
+    }
+
     fn json(&self, shown_at: i64) -> Json {
         let items = self.rows.iter().map(|row| {
             Json::object([

@@ -281,12 +281,26 @@ both! {
         place.app.confirm(&mut office, &place.office, &dea, &longer("2029-05-31")).await.says(422, WAITS);
         place.app.confirm(&mut doctor, &place.doctor, &dea, &longer("2029-05-31")).await.says(422, WAITS);
         place.app.confirm(&mut office, &place.office, &dea, &longer("2029-04-30")).await.leads_to(&entered);
+        // A license, however its number is written.
+        let license = |number: &'static str| [
+            ("licence_state", "NE"), ("licence", number), ("licence_expires", "2028-05-31"), ("licence_reason", "New"),
+        ];
+        let licence = format!("{here}/licence");
+        let first = place.app.confirm(&mut office, &place.office, &licence, &license("MD-7771")).await;
+        if first.location() == entered {
+            for same in ["md-7771", "MD 7771", "MD7771"] {
+                place.app.confirm(&mut office, &place.office, &licence, &license(same)).await.says(422, WAITS);
+            }
+        } else {
+            panic!("{} {}", first.status, first.words());
+        }
         // A role.
         let role = |unit: &'static str, reason: &'static str| [
             ("role", "proofing"), ("give", "yes"), ("unit", unit), ("role_reason", reason),
         ];
         place.enter(&mut office, "role", &role("Front", "helps")).await;
         office.post(&format!("{here}/role"), &role("Front", "still helps")).await.says(422, WAITS);
+        office.post(&format!("{here}/role"), &role("front", "helps")).await.says(422, WAITS);
         doctor.post(&format!("{here}/role"), &role("Front", "helps")).await.says(422, WAITS);
         place.enter(&mut office, "role", &role("Back", "helps")).await;
         // A grant, whatever day is given.

@@ -472,7 +472,18 @@ both! {
         mark(&mut browser, &first).await;
         let page = send(&mut browser, SIGN, &signing(&parts, PASSPHRASE, &app.code())).await;
         page.says(422, "changed");
+        // Where all that was shown is gone, the reason of what is held back is not given for it.
+        let held = written(&mut browser).await;
+        let held_id = held.rsplit('/').next().unwrap().to_owned();
+        send(&mut browser, &format!("{held}/edit"), &with(fields(), &[("days_supply", "30")])).await.leads_to(&held);
+        let next = with(fields(), &[("after", &held_id), ("days_supply", "30"), ("earliest_fill", "2026-06-24")]);
+        send(&mut browser, "/e-prescribing/new", &next).await;
+        mark(&mut browser, &held).await.leads_to("/e-prescribing?done=ready");
+        let parts = shown(&browser.get(SIGN).await);
         sign(&app, &mut browser, &alone).await;
+        let page = send(&mut browser, SIGN, &signing(&parts, PASSPHRASE, &app.code())).await;
+        page.says(422, "Nothing was signed: what you saw is not marked ready any more");
+        browser.post(&format!("{held}/cancel"), &[]).await;
         browser.get(&first).await.says(200, "Signed by");
         // Alone, it says why.
         app.clock.advance(30);
