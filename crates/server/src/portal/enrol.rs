@@ -311,6 +311,10 @@ pub(super) async fn waiting(ctx: Ctx) -> Out {
         let (session, _) = ctx.full_session()?;
         let it = ctx.app().enrolment(&session, prescriber, ctx.at).await;
         let it = it.map_err(|error| ctx.stop(&error))?;
+        if !it.prescribes {
+            // Nothing is approved for those who do not prescribe.
+            return Ok(see_other("/portal/dashboard"));
+        }
         let body = if it.facts.granted {
             EnrolBody::Done(to_activate(&it))
         } else {
