@@ -1,6 +1,6 @@
 //! The chart that is open, the frame of its pages, and how a prescription is shown.
 
-use countersign_app::{Chart, OneRx, Sheet};
+use countersign_app::{Chart, OneRx, Overview, Sheet};
 use countersign_domain::{
     DeaNumber, PersonId, PrescriptionId, Schedule,
     prescription::{Content, Quantity, Rules, State as RxState},
@@ -21,6 +21,8 @@ pub(super) struct Known {
     pub(super) chart: Chart,
     pub(super) sheet: Sheet,
     pub(super) name: String,
+    /// The tokens of the prescriber who looks; none for staff.
+    pub(super) overview: Option<Overview>,
     /// Why the prescriber who looks can't sign now, whatever is written.
     signing: Option<SigningLine>,
 }
@@ -49,14 +51,15 @@ pub(super) async fn known(ctx: &Ctx) -> Result<Known, Stop> {
     let Ok(chart) = ctx.app().chart(&session) else { return Err(not_from_a_chart(ctx)) };
     let sheet = ctx.app().sheet(&chart, ctx.at).await.map_err(|error| ctx.stop(&error))?;
     let name = ctx.app().launched_name(&session).await.map_err(|error| ctx.stop(&error))?;
-    let signing = match chart.who {
+    let (overview, signing) = match chart.who {
         Identity::Prescriber(person) => {
             let overview = ctx.app().overview(person).await.map_err(|error| ctx.stop(&error))?;
-            tokens::signing(ctx, &session, person, &overview).await?.filter(|it| !it.allowed)
+            let signing = tokens::signing(ctx, &session, person, &overview).await?;
+            (Some(overview), signing.filter(|it| !it.allowed))
         }
-        Identity::Staff(_) => None,
+        Identity::Staff(_) => (None, None),
     };
-    Ok(Known { session, chart, sheet, name: name.unwrap_or_default(), signing })
+    Ok(Known { session, chart, sheet, name: name.unwrap_or_default(), overview, signing })
 }
 
 impl Known {

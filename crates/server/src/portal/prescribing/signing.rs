@@ -1,6 +1,6 @@
 //! Reviewing and signing prescriptions.
 
-use countersign_app::{Signing, SigningForm, SigningSet};
+use countersign_app::{Overview, Signing, SigningForm};
 use countersign_domain::{
     ModelCode, PersonId,
     canonical::CanonicalError,
@@ -24,14 +24,9 @@ use crate::{
 /// Most bytes of a text that is offered as a picture: with more, its squares are too small for a phone's camera.
 const MOST_PICTURE: usize = 1_200;
 
-async fn sign_page(
-    ctx: &Ctx,
-    known: &Known,
-    me: PersonId,
-) -> Result<(RxSignPage, SigningSet), Stop> {
+async fn sign_page(ctx: &Ctx, known: &Known, overview: &Overview) -> Result<RxSignPage, Stop> {
     let set = ctx.app().signing_set(&known.chart, ctx.at).await;
     let set = set.map_err(|error| ctx.stop(&error))?;
-    let overview = ctx.app().overview(me).await.map_err(|error| ctx.stop(&error))?;
     let shown_at = ctx.now().micros();
     let npi = set.npi();
     let line = |row: &PrescriptionRow| {
@@ -46,7 +41,7 @@ async fn sign_page(
     };
     let rows: Vec<RxLine> = set.rows.iter().map(line).collect();
     let held = set.held.iter().map(line).collect();
-    let signing = show::signing_choices(&overview, ANY_TOKEN, ctx.now());
+    let signing = show::signing_choices(overview, ANY_TOKEN, ctx.now());
     let signs = !signing.options.is_empty();
     let own = [ModelCode::AUTHENTICATOR, ModelCode::TERMINAL].map(ModelCode::known);
     let app = overview.tokens.iter().any(|it| it.is_active() && own.contains(&it.model));
@@ -73,12 +68,12 @@ async fn sign_page(
         bound,
         lock: None,
     };
-    Ok((template, set))
+    Ok(template)
 }
 
 /// Staff write, and never sign.
-fn practitioner(ctx: &Ctx, known: &Known) -> Result<PersonId, Stop> {
-    known.me().ok_or_else(|| {
+fn practitioner<'a>(ctx: &Ctx, known: &'a Known) -> Result<(PersonId, &'a Overview), Stop> {
+    known.me().zip(known.overview.as_ref()).ok_or_else(|| {
         Stop::with(closed(
             ctx.frame(""),
             "Only prescribers sign",
@@ -90,15 +85,15 @@ fn practitioner(ctx: &Ctx, known: &Known) -> Result<PersonId, Stop> {
 
 pub(in crate::portal) async fn sign_form(ctx: Ctx) -> Out {
     let known = known(&ctx).await?;
-    let me = practitioner(&ctx, &known)?;
-    let (template, _) = sign_page(&ctx, &known, me).await?;
+    let (_, overview) = practitioner(&ctx, &known)?;
+    let template = sign_page(&ctx, &known, overview).await?;
     Ok(page(StatusCode::OK, &template))
 }
 
 pub(in crate::portal) async fn sign(ctx: Ctx, fields: Fields) -> Out {
     let known = known(&ctx).await?;
-    let me = practitioner(&ctx, &known)?;
-    let (mut template, _) = sign_page(&ctx, &known, me).await?;
+    let (me, overview) = practitioner(&ctx, &known)?;
+    let mut template = sign_page(&ctx, &known, overview).await?;
     if fields.text("passphrase").is_empty() {
         template.passphrase.error = Some("Type your passphrase.".to_owned());
     }
