@@ -224,12 +224,10 @@ pub(super) async fn acknowledge(ctx: Ctx, Path(place): Path<String>, fields: Fie
     let asking = practice::Asking::new(&ctx, &known, &fields, change, action, back);
     let act = asking.act()?;
     let done = ctx.app().acknowledge_report(act, report, ctx.at).await;
-    match done.map_err(|error| ctx.stop(&error))? {
-        Ok(true) => Ok(see_other(&format!("{}?done=acknowledged", template.action))),
-        Ok(false) => {
-            template.page.notice = Some(Notice::new(NoticeKind::Error, NOTHING_CHANGED));
-            Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
-        }
-        Err(refusal) => Ok(asking.again(&refusal)),
+    if asking.answered(done)? {
+        Ok(see_other(&format!("{}?done=acknowledged", template.action)))
+    } else {
+        template.page.notice = Some(Notice::new(NoticeKind::Error, NOTHING_CHANGED));
+        Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
     }
 }

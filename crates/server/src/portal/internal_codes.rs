@@ -39,13 +39,10 @@ pub(super) async fn enter(
         .about([("Person", template.name.clone()), ("Internal code", entered_code)]);
     let act = asking.act()?;
     let entered = ctx.app().set_internal_code(act, person, code, ctx.at).await;
-    let error = match entered.map_err(|error| ctx.stop(&error))? {
-        Ok(CodeEntered::Done) => return Ok(see_other(&format!("{back}?done=saved"))),
-        Ok(CodeEntered::Taken) => "Another person of this institution has this code, or had it.",
-        Ok(CodeEntered::NoPrescriber) => {
-            "This person does not prescribe here. Give the role first."
-        }
-        Err(refusal) => return Ok(asking.again(&refusal)),
+    let error = match asking.answered(entered)? {
+        CodeEntered::Done => return Ok(see_other(&format!("{back}?done=saved"))),
+        CodeEntered::Taken => "Another person of this institution has this code, or had it.",
+        CodeEntered::NoPrescriber => "This person does not prescribe here. Give the role first.",
     };
     if let Some(field) = template.code.as_mut() {
         field.error = Some(error.to_owned());

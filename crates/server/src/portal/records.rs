@@ -259,10 +259,7 @@ pub(super) async fn export(ctx: Ctx, Path(place): Path<String>, fields: Fields) 
     let asking = practice::Asking::new(&ctx, &known, fields, change, action, back);
     let act = asking.act()?;
     let found = ctx.app().export_records(act, search, ctx.at).await;
-    let found = match found.map_err(|error| ctx.stop(&error))? {
-        Ok(found) => found,
-        Err(refusal) => return Ok(asking.again(&refusal)),
-    };
+    let found = asking.answered(found)?;
     let format = format_of(fields);
     let title = format!("Signed prescriptions, {}", known.membership.practice.name);
     Ok(file("signed-prescriptions", format, rendered(&found, format, &title)))
@@ -348,10 +345,8 @@ pub(super) async fn hold(ctx: Ctx, Path(place): Path<String>, fields: Fields) ->
     ]);
     let act = asking.act()?;
     let placed = ctx.app().place_hold(act, person, template.reason.value, ctx.at).await;
-    Ok(match placed.map_err(|error| ctx.stop(&error))? {
-        Ok(()) => see_other(&format!("{}/holds?done=held", known.base())),
-        Err(refusal) => asking.again(&refusal),
-    })
+    asking.answered(placed)?;
+    Ok(see_other(&format!("{}/holds?done=held", known.base())))
 }
 
 pub(super) async fn lift(

@@ -1,7 +1,7 @@
 //! Who asks in the console of a practice, and a change that they ask for.
 
 use axum::response::Response;
-use countersign_app::{Act, Membership, Overview, PracticeOverview};
+use countersign_app::{Act, Error, Membership, Overview, PracticeOverview};
 use countersign_domain::{PersonId, PracticeId, Refusal, console::ConsoleChange};
 use countersign_store::{CodeRow, Session};
 use http::StatusCode;
@@ -129,6 +129,15 @@ impl<'a> Asking<'a> {
             Ok(Some(confirm)) => Ok(Act { membership, session, confirm: Some(confirm) }),
             _ => Err(Stop::with(page(StatusCode::UNPROCESSABLE_ENTITY, &template))),
         }
+    }
+
+    /// What the change came to; where the passcode was refused, the handler ends with the page that asks again.
+    pub(in crate::portal) fn answered<T>(
+        &self,
+        answer: Result<Result<T, Refusal>, Error>,
+    ) -> Result<T, Stop> {
+        let answer = answer.map_err(|error| self.ctx.stop(&error))?;
+        answer.map_err(|refusal| Stop::with(self.again(&refusal)))
     }
 
     /// The page that asks again, because the passcode was refused.

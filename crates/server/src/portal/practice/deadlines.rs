@@ -94,14 +94,10 @@ pub(in crate::portal) async fn due_done(
         ("What was done", note.value.clone()),
     ]);
     let act = asking.act()?;
-    match ctx
-        .app()
-        .deadline_done(act, id, note.value, ctx.at)
-        .await
-        .map_err(|error| ctx.stop(&error))?
-    {
-        Ok(true) => Ok(see_other(&format!("{}/due?done=noted", known.base()))),
-        Ok(false) => Err(ctx.not_found()),
-        Err(refusal) => Ok(asking.again(&refusal)),
+    let done = ctx.app().deadline_done(act, id, note.value, ctx.at).await;
+    if asking.answered(done)? {
+        Ok(see_other(&format!("{}/due?done=noted", known.base())))
+    } else {
+        Err(ctx.not_found())
     }
 }

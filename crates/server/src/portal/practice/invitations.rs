@@ -245,10 +245,8 @@ pub(in crate::portal) async fn resend(
         .about([("Person", known.name(person))]);
     let act = asking.act()?;
     let done = ctx.app().resend_invitation(act, id, ctx.at).await;
-    Ok(match done.map_err(|error| ctx.stop(&error))? {
-        Ok(()) => see_other(&format!("{}?done=resent", known.base())),
-        Err(refusal) => asking.again(&refusal),
-    })
+    asking.answered(done)?;
+    Ok(see_other(&format!("{}?done=resent", known.base())))
 }
 
 pub(in crate::portal) async fn revoke(
@@ -265,10 +263,8 @@ pub(in crate::portal) async fn revoke(
         .about([("Person", known.name(person))]);
     let act = asking.act()?;
     let done = ctx.app().revoke_invitation(act, id, ctx.at).await;
-    Ok(match done.map_err(|error| ctx.stop(&error))? {
-        Ok(()) => see_other(&format!("{}?done=taken-back", known.base())),
-        Err(refusal) => asking.again(&refusal),
-    })
+    asking.answered(done)?;
+    Ok(see_other(&format!("{}?done=taken-back", known.base())))
 }
 
 /// What an enrolment waits for, in words.

@@ -74,10 +74,7 @@ pub(in crate::portal) async fn letter(
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([("To", to)]);
     let act = asking.act()?;
     let printed = ctx.app().print_letter(act, id, ctx.at).await;
-    let message = match printed.map_err(|error| ctx.stop(&error))? {
-        Ok(message) => message,
-        Err(refusal) => return Ok(asking.again(&refusal)),
-    };
+    let message = asking.answered(printed)?;
     let body = message.body.ok_or_else(|| ctx.not_found())?;
     let mut template = LetterPage {
         page: known.frame(&ctx, "Letter"),

@@ -309,10 +309,6 @@ pub(in crate::portal) async fn prove_again(
         .about([("Person", known.name(id))]);
     let act = asking.act()?;
     let sent = ctx.app().ask_to_prove_again(act, id, ctx.at).await;
-    let done = match sent.map_err(|error| ctx.stop(&error))? {
-        Ok(true) => "asked",
-        Ok(false) => "not-asked",
-        Err(refusal) => return Ok(asking.again(&refusal)),
-    };
+    let done = if asking.answered(sent)? { "asked" } else { "not-asked" };
     Ok(see_other(&format!("{}/people/{id}?done={done}", known.base())))
 }

@@ -236,7 +236,7 @@ pub(in crate::portal) async fn licence(
     let back = here.clone();
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
         ("Person", template.name.clone()),
-        ("Licence", template.licence.value.clone()),
+        ("License", template.licence.value.clone()),
         ("State", template.licence_state.value.clone()),
         ("Last day", template.licence_expires.value.clone()),
         ("Reason", template.licence_reason.value.clone()),
@@ -277,12 +277,10 @@ pub(in crate::portal) async fn end(
     ]);
     let act = asking.act()?;
     let done = ctx.app().end_paper(act, Some(person), authority, why, ctx.at).await;
-    match done.map_err(|error| ctx.stop(&error))? {
-        Ok(true) => Ok(see_other(&format!("{}?done=ended", template.here))),
-        Ok(false) => {
-            template.ended.error = Some("It is ended already.".to_owned());
-            person_wrong(&ctx, &known, template, person).await
-        }
-        Err(refusal) => Ok(asking.again(&refusal)),
+    if asking.answered(done)? {
+        Ok(see_other(&format!("{}?done=ended", template.here)))
+    } else {
+        template.ended.error = Some("It is ended already.".to_owned());
+        person_wrong(&ctx, &known, template, person).await
     }
 }

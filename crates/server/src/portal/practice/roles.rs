@@ -86,12 +86,10 @@ pub(in crate::portal) async fn role(
     ]);
     let act = asking.act()?;
     let done = ctx.app().set_prescriber(act, person, give, why, ctx.at).await;
-    match done.map_err(|error| ctx.stop(&error))? {
-        Ok(Ok(())) => Ok(see_other(&format!("{}?done=saved", template.here))),
-        Ok(Err(_)) => {
-            template.role.error = Some("It is so already.".to_owned());
-            person_wrong(&ctx, &known, template, person).await
-        }
-        Err(refusal) => Ok(asking.again(&refusal)),
+    if asking.answered(done)?.is_ok() {
+        Ok(see_other(&format!("{}?done=saved", template.here)))
+    } else {
+        template.role.error = Some("It is so already.".to_owned());
+        person_wrong(&ctx, &known, template, person).await
     }
 }

@@ -108,10 +108,8 @@ pub(in crate::portal) async fn zone(ctx: Ctx, Path(practice): Path<String>, fiel
         .about([("Time zone", template.zone.value.clone()), ("Reason", why.clone())]);
     let act = asking.act()?;
     let saved = ctx.app().set_time_zone(act, zone, why, ctx.at).await;
-    Ok(match saved.map_err(|error| ctx.stop(&error))? {
-        Ok(()) => see_other(&format!("{}/rules?done=saved", known.base())),
-        Err(refusal) => asking.again(&refusal),
-    })
+    asking.answered(saved)?;
+    Ok(see_other(&format!("{}/rules?done=saved", known.base())))
 }
 
 pub(in crate::portal) async fn model(
@@ -145,10 +143,8 @@ pub(in crate::portal) async fn model(
         ]);
         let act = asking.act()?;
         let done = ctx.app().refuse_model(act, code, refuse, why, ctx.at).await;
-        match done.map_err(|error| ctx.stop(&error))? {
-            Ok(true) => return Ok(see_other(&format!("{}/rules?done=saved", known.base()))),
-            Ok(false) => {}
-            Err(refusal) => return Ok(asking.again(&refusal)),
+        if asking.answered(done)? {
+            return Ok(see_other(&format!("{}/rules?done=saved", known.base())));
         }
     }
     template.model.error = Some("It is so already.".to_owned());

@@ -184,10 +184,8 @@ pub(in crate::portal) async fn send_fob(
     ]);
     let act = asking.act()?;
     let sent = ctx.app().send_fob(act, fob, person, how, ctx.at).await;
-    match sent.map_err(|error| ctx.stop(&error))? {
-        Ok(true) => return Ok(see_other(&format!("{}/fleet?done=sent", known.base()))),
-        Ok(false) => {}
-        Err(refusal) => return Ok(asking.again(&refusal)),
+    if asking.answered(sent)? {
+        return Ok(see_other(&format!("{}/fleet?done=sent", known.base())));
     }
     template.fob.error = Some("That fob is in use, or not in your stock.".to_owned());
     Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
@@ -228,13 +226,12 @@ pub(in crate::portal) async fn disable(
     ]);
     let act = asking.act()?;
     let done = ctx.app().disable_for(act, person, token, why, words, ctx.at).await;
-    match done.map_err(|error| ctx.stop(&error))? {
-        Err(refusal) => Ok(asking.again(&refusal)),
-        Ok(Ok(())) => {
+    match asking.answered(done)? {
+        Ok(()) => {
             let done = if why.is_loss() { "lost" } else { "disabled" };
             Ok(see_other(&format!("{}?done={done}", template.here)))
         }
-        Ok(Err(refusal)) => {
+        Err(refusal) => {
             template.token.error = Some(match refusal {
                 Refusal::TokenNotActive => "That token is disabled already.".to_owned(),
                 other => other.to_string(),
