@@ -174,10 +174,17 @@ fn no_test_takes_the_port_of_the_defaults() {
     // Nor is a port written down anywhere in them: what listens does so on a port that is free.
     let (bind, free) = (concat!("bind", "("), concat!("127.0.0.1", ":0"));
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut folders: Vec<_> = ["cli/tests/it", "server/tests/it", "store/tests/it", "testkit/src"]
+        .map(|it| folder.join(it))
+        .into();
     let mut read = 0;
-    for tests in ["cli/tests/it", "server/tests/it", "store/tests/it", "testkit/src"] {
-        for entry in fs::read_dir(folder.join(tests)).unwrap() {
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
             let text = fs::read_to_string(&path).unwrap();
             for (number, line) in text.lines().enumerate() {
                 let fixed = line.contains(bind)
