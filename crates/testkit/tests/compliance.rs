@@ -118,7 +118,7 @@ fn body_after<'a>(lines: &[&'a str]) -> Vec<&'a str> {
 fn all_shown() -> AllShown {
     let mut files = Vec::new();
     sources(&root().join("crates"), ".rs", &mut files);
-    sources(&root().join("web"), ".test.mjs", &mut files);
+    sources(&root().join("web"), ".mjs", &mut files);
     let mut found = AllShown::new();
     for path in files {
         let text = fs::read_to_string(&path).unwrap();
