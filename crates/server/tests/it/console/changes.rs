@@ -1,0 +1,136 @@
+//! Every change of the console: the roles that may make it and how fresh a passcode it asks for.
+
+use std::fmt::Write as _;
+
+use countersign_domain::{
+    Role,
+    console::{CONSOLE_CHANGES, ConsoleChange, StepUp},
+};
+use countersign_testkit::{WRONG_CODE, both};
+
+use super::{Cast, asks, borrowed};
+
+/// The table as the documentation has it.
+fn table() -> String {
+    let mut text = "# Changes in the console\n\nMade from `crates/domain/src/console.rs` by `UPDATE_DOCS=1 cargo test -p countersign-server \
+        console_changes`. The server looks there before it does anything.\n\n\
+        Another role than these finds nothing; what is missing or refused is on record as the same event. \
+        Two people make what is entered as a change: one enters, another executes with passphrase and passcode.\n\n\
+        | Change | Roles | Passcode | On record as |\n|---|---|---|---|\n"
+        .to_owned();
+    for rule in &CONSOLE_CHANGES {
+        let roles: Vec<&str> = rule.roles.iter().map(|role| role.label()).collect();
+        let event = rule.event.code();
+        writeln!(
+            text,
+            "| {} | {} | {} | `{event}` |",
+            rule.what,
+            roles.join(", "),
+            rule.step_up.label()
+        )
+        .unwrap();
+    }
+    text
+}
+
+#[test]
+fn console_changes_are_documented() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/console-changes.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, table()).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap(), table(), "run it with UPDATE_DOCS=1");
+}
+
+both! {
+    /// Each change of the console, with each role, in a session whose last passcode is old.
+    /// Shows: R-1311.125-a, R-1311.130-b1, H-164.312-a1
+    async fn every_change_asks_for_its_role_and_its_passcode(app: TestApp) {
+        let mut cast = Cast::of(app).await;
+        for rule in &CONSOLE_CHANGES {
+            let (kind, what) = (rule.event.code(), rule.what);
+            let (path, fields) = cast.form(rule.change).await;
+            let fields = borrowed(&fields);
+            let before = cast.successes(kind).await;
+            for role in Role::ALL {
+                let person = cast.with(role).clone();
+                if !rule.allows(&[role]) {
+                    // Not even with a passcode.
+                    let mut by = cast.place.app.signed_in_as(&person).await;
+                    let page = cast.place.app.confirm(&mut by, &person, &path, &fields).await;
+                    let refused = page.status == 404 || page.status == 422 && rule.change == ConsoleChange::ExecuteRequest;
+                    assert!(refused, "{what}, {role:?}: {} {}", page.status, page.words());
+                } else if rule.step_up != StepUp::Never {
+                    let mut by = cast.stale(&person).await;
+                    let page = by.post(&path, &fields).await;
+                    assert!(asks(&page), "{what}, {role:?}: {} {}", page.status, page.words());
+                    // What was typed goes along.
+                    for (name, value) in fields.iter().filter(|(name, _)| !matches!(*name, "passphrase" | "decision")) {
+                        assert!(page.body.contains(*value) && page.body.contains(*name), "{what}: {name} is lost");
+                        // And is seen: what the passcode is for.
+                        if name.ends_with("reason") {
+                            assert!(page.words().contains(*value), "{what}: {name} is not shown: {}", page.words());
+                        }
+                    }
+                    // A passcode that is not right does nothing either. A few of them: they are counted.
+                    let few = [ConsoleChange::EnterRequest, ConsoleChange::RefuseModel, ConsoleChange::PlaceHold];
+                    if role == rule.roles[0] && few.contains(&rule.change) {
+                        let mut wrong = fields.clone();
+                        wrong.extend([("stepup_token", "any"), ("stepup_passcode", WRONG_CODE)]);
+                        let page = by.post(&path, &wrong).await;
+                        assert!(page.status == 422 && asks(&page), "{what}, {role:?}: {}", page.words());
+                    }
+                }
+                // A session that is fresh is enough only where the table says so.
+                if rule.allows(&[role]) && rule.step_up == StepUp::Always {
+                    let mut by = cast.place.app.signed_in_as(&person).await;
+                    let page = by.post(&path, &fields).await;
+                    assert!(asks(&page), "{what}, {role:?}: {} {}", page.status, page.words());
+                }
+            }
+            assert_eq!(cast.successes(kind).await, before, "{what}: nothing was done");
+            let decides = matches!(
+                rule.change,
+                ConsoleChange::ProofInPerson | ConsoleChange::DecideNear | ConsoleChange::AuthorizeIssue
+            );
+            if decides {
+                continue;
+            }
+            let person = cast.with(rule.roles[0]).clone();
+            let mut by = cast.stale(&person).await;
+            let page = if rule.step_up == StepUp::Never {
+                by.post(&path, &fields).await
+            } else {
+                cast.place.app.confirm(&mut by, &person, &path, &fields).await
+            };
+            assert!(matches!(page.status, 200 | 303) && !asks(&page), "{what}: {} {}", page.status, page.words());
+            assert_eq!(cast.successes(kind).await, before + 1, "{what}: done, and on record");
+        }
+    }
+
+    /// A role that was taken after the page was loaded does nothing any more; and nobody prints a letter of their own,
+    /// by whatever account.
+    async fn a_role_that_is_gone_does_nothing(app: TestApp) {
+        let mut cast = Cast::of(app).await;
+        let (path, _) = cast.form(ConsoleChange::PrintLetter).await;
+        let twin = cast.with(Role::Administrator).clone();
+        let (id, now) = (twin.id, cast.place.app.now());
+        cast.place.app.store.write("test_twin", move |tx| {
+            let person = tx.person(id)?.unwrap();
+            let mut profile = tx.profile(&person)?.unwrap();
+            profile.emails.push("Ada+work@lakeside.example".to_owned());
+            tx.save_profile(&person, &profile, now)
+        }).await.unwrap();
+        let mut by = cast.place.app.signed_in_as(&twin).await;
+        let page = cast.place.app.confirm(&mut by, &twin, &path, &[]).await;
+        assert_eq!(page.status, 404, "the account of the person whom the letter is for: {}", page.words());
+        let issuer = cast.with(Role::Issuing).clone();
+        let mut by = cast.place.app.signed_in_as(&issuer).await;
+        let (gone, practice) = (issuer.id, cast.place.app.practice);
+        cast.place.app.store.write("test_gone", move |tx| {
+            tx.end_role(gone, practice, Role::Issuing, now).map(drop)
+        }).await.unwrap();
+        let page = cast.place.app.confirm(&mut by, &issuer, &path, &[]).await;
+        assert_eq!(page.status, 404);
+    }
+}
