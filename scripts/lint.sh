@@ -12,7 +12,7 @@ scripts_parse() {
   for file in scripts/*.sh .ci/run; do
     bash -n "$file" || return 1
   done
-  for file in web/e2e/*.mjs web/authenticator/*.mjs web/authenticator/tools/*.mjs; do
+  for file in web/e2e/*.mjs web/e2e/*/*.mjs web/authenticator/*.mjs web/authenticator/tools/*.mjs; do
     node --check "$file" || return 1
   done
 }
