@@ -49,13 +49,6 @@ impl HeadFault {
     /// Fields of the answer. A request that can't be read may be a launch: like every launch that is refused it leaves no
     /// chart open in the browser.
     pub(super) fn fields() -> String {
-        session_cookies_gone()
-            .map(|cookie| {
-                format!(
-                    "Set-Cookie: {cookie}
-"
-                )
-            })
-            .concat()
+        session_cookies_gone().map(|cookie| format!("Set-Cookie: {cookie}\r\n")).concat()
     }
 }

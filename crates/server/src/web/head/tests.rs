@@ -144,6 +144,8 @@ async fn a_head_in_pieces_is_told_the_cause() {
         assert!(said.starts_with(&format!("HTTP/1.1 {told}\r\n")), "{fields:.40?}: {said}");
         assert!(said.contains("This request can't be read"), "{fields:.40?}: {said}");
         assert_eq!(said.matches("Set-Cookie").count(), 2);
+        let (head, _) = said.split_once("\r\n\r\n").unwrap();
+        assert_eq!(head.matches('\n').count(), head.matches("\r\n").count(), "{head:?}");
     }
 }
 
