@@ -7,8 +7,9 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use cookie::SameSite;
 use countersign_app::{LaunchRefusal, SMART_SECONDS};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 
 use super::{Ctx, Query, bare, with_session, without_session};
 use crate::{
@@ -16,7 +17,10 @@ use crate::{
     views::{Area, ErrorPage, GetPage, LaunchPage, Page, SignedOutPage},
     web::{
         authenticator,
-        browser::{OPEN_COOKIE, SESSION_COOKIE, cookie, open_here, take_cookies},
+        browser::{
+            OPEN_COOKIE, SESSION_COOKIE, cookie, cookie_gone, kept_cookie, open_here, set_cookie,
+            take_cookies,
+        },
         limits::Door,
         respond::{Out, page, see_other, status_of},
     },
@@ -78,9 +82,6 @@ pub(super) async fn launch(ctx: Ctx, query: Query) -> Out {
 /// which is another site's.
 const SMART_COOKIE: &str = "__Host-countersign-smart";
 
-const SMART_COOKIE_GONE: &str =
-    "__Host-countersign-smart=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax";
-
 /// A SMART launch from an EHR's chart: on to its authorization server.
 pub(super) async fn smart_launch(ctx: Ctx, query: Query) -> Out {
     // Whoever comes back with a code that holds is forgiven: a practice launches as often as it likes.
@@ -89,11 +90,11 @@ pub(super) async fn smart_launch(ctx: Ctx, query: Query) -> Out {
     let begun = ctx.app().begin_smart(query.text("iss"), launch, ctx.at).await;
     match begun.map_err(|error| ctx.stop(&error))? {
         Ok(way) => {
-            let cookie = format!(
-                "{SMART_COOKIE}={}; Path=/; Max-Age={SMART_SECONDS}; Secure; HttpOnly; SameSite=Lax",
-                way.browser.expose()
-            );
-            Ok(([(header::SET_COOKIE, cookie)], see_other(&way.url)).into_response())
+            let kept =
+                kept_cookie(SMART_COOKIE, way.browser.expose(), SameSite::Lax, SMART_SECONDS);
+            let mut response = see_other(&way.url);
+            set_cookie(response.headers_mut(), &kept);
+            Ok(response)
         }
         Err(refusal) => Ok(not_launched(&ctx, refusal)),
     }
@@ -114,8 +115,7 @@ pub(super) async fn smart_callback(ctx: Ctx, headers: HeaderMap, query: Query) -
             let template = LaunchPage { page: frame, continue_href: "/e-prescribing".to_owned() };
             let mut response = with_session(page(StatusCode::OK, &template), &secret);
             // It has done its work.
-            let gone = HeaderValue::from_static(SMART_COOKIE_GONE);
-            response.headers_mut().append(header::SET_COOKIE, gone);
+            set_cookie(response.headers_mut(), &cookie_gone(SMART_COOKIE, SameSite::Lax));
             Ok(response)
         }
         Err(refusal) => Ok(not_launched(&ctx, refusal)),

@@ -9,6 +9,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use cookie::{Cookie, CookieBuilder, SameSite, time::Duration};
 use countersign_app::{App, At, Error, KNOWN_BROWSER_SECONDS};
 use countersign_crypto::{SecretText, sha256};
 use countersign_domain::SameBrowser;
@@ -25,22 +26,65 @@ pub(crate) const SESSION_COOKIE: &str = "__Host-countersign";
 /// The cookie by which a launch finds the session that it ends: the SHA-256 of the session's secret, in base64url. It
 /// comes with links of other sites, as launches do, and opens nothing.
 pub(crate) const OPEN_COOKIE: &str = "__Host-countersign-open";
-/// What takes the session out of a browser, as values of `Set-Cookie`.
-pub(crate) fn session_cookies_gone() -> [String; 2] {
-    [(SESSION_COOKIE, "Strict"), (OPEN_COOKIE, "Lax")].map(|(name, same_site)| {
-        format!("{name}=; Path=/; Secure; HttpOnly; SameSite={same_site}; Max-Age=0")
-    })
-}
-
 /// The cookie with the mark of a browser that got a token here.
 const MARK_COOKIE: &str = "__Host-countersign-device";
 /// The cookie by which an account knows a browser in which it has signed in with both factors (the "device
 /// cookie" of OWASP). It opens nothing: its wrong passphrases are counted apart from those of strangers.
 const KNOWN_COOKIE: &str = "__Host-countersign-known";
 /// 400 days, the longest that browsers keep a cookie.
-const MARK_SECONDS: u32 = 400 * 86_400;
+const MARK_SECONDS: i64 = 400 * 86_400;
 /// 256 bits in base64url.
 const RANDOM_LENGTH: usize = 43;
+
+/// A cookie of this host alone, which no script reads: browsers take the prefix `__Host-` only with `Secure` and `Path=/`
+/// and without `Domain`. Without a `Max-Age` it ends with the browser.
+pub(crate) fn host_cookie(
+    name: &'static str,
+    value: &str,
+    same_site: SameSite,
+) -> CookieBuilder<'static> {
+    Cookie::build((name, value.to_owned()))
+        .path("/")
+        .secure(true)
+        .http_only(true)
+        .same_site(same_site)
+}
+
+/// The same, kept for so many seconds.
+pub(crate) fn kept_cookie(
+    name: &'static str,
+    value: &str,
+    same_site: SameSite,
+    seconds: i64,
+) -> Cookie<'static> {
+    host_cookie(name, value, same_site).max_age(Duration::seconds(seconds)).build()
+}
+
+/// Takes a cookie out of a browser. Not [`Cookie::make_removal`], which reads the clock for an `Expires`.
+pub(crate) fn cookie_gone(name: &'static str, same_site: SameSite) -> Cookie<'static> {
+    kept_cookie(name, "", same_site, 0)
+}
+
+/// Adds a `Set-Cookie` to the headers of an answer.
+pub(crate) fn set_cookie(headers: &mut HeaderMap, cookie: &Cookie<'_>) {
+    if let Ok(value) = HeaderValue::try_from(cookie.to_string()) {
+        headers.append(header::SET_COOKIE, value);
+    }
+}
+
+/// The cookies of a session: its secret, and what a launch ends it by.
+pub(crate) fn session_cookies(secret: &str) -> [Cookie<'static>; 2] {
+    let open = BASE64URL_NOPAD.encode(&sha256(secret.as_bytes()));
+    [
+        host_cookie(SESSION_COOKIE, secret, SameSite::Strict).build(),
+        host_cookie(OPEN_COOKIE, &open, SameSite::Lax).build(),
+    ]
+}
+
+/// What takes the session out of a browser.
+pub(crate) fn session_cookies_gone() -> [Cookie<'static>; 2] {
+    [cookie_gone(SESSION_COOKIE, SameSite::Strict), cookie_gone(OPEN_COOKIE, SameSite::Lax)]
+}
 
 /// The first cookie with a name.
 pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -48,7 +92,7 @@ pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .flat_map(cookie::Cookie::split_parse)
+        .flat_map(Cookie::split_parse)
         .filter_map(Result::ok)
         .find(|cookie| cookie.name() == name)
         .map(|cookie| cookie.value().to_owned())
@@ -68,7 +112,7 @@ pub(crate) fn take_cookies(headers: &mut HeaderMap, names: &[&str]) {
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .flat_map(cookie::Cookie::split_parse)
+        .flat_map(Cookie::split_parse)
         .filter_map(Result::ok)
         .filter(|cookie| !names.contains(&cookie.name()))
         .map(|cookie| cookie.stripped().to_string())
@@ -97,11 +141,8 @@ pub(crate) fn known_secret(headers: &HeaderMap) -> Option<SecretText> {
 }
 
 /// What lets a browser keep the secret by which accounts know it; its time begins anew.
-pub(crate) fn keep_known(secret: &str) -> Option<HeaderValue> {
-    let value = format!(
-        "{KNOWN_COOKIE}={secret}; Path=/; Max-Age={KNOWN_BROWSER_SECONDS}; Secure; HttpOnly; SameSite=Strict"
-    );
-    HeaderValue::from_str(&value).ok()
+pub(crate) fn keep_known(secret: &str) -> Cookie<'static> {
+    kept_cookie(KNOWN_COOKIE, secret, SameSite::Strict, KNOWN_BROWSER_SECONDS)
 }
 
 /// SHA-256 of the mark of the browser, as `token.device.browser` has it; none where it has no mark.
@@ -128,11 +169,9 @@ pub(crate) fn browser_mark(
         }
         None => return Ok((None, None)),
     };
-    let value = format!(
-        "{MARK_COOKIE}={text}; Path=/; Max-Age={MARK_SECONDS}; Secure; HttpOnly; SameSite=Strict"
-    );
-    let value =
-        HeaderValue::from_str(&value).map_err(|_| Error::unreadable("the mark of a browser"))?;
+    let kept = kept_cookie(MARK_COOKIE, &text, SameSite::Strict, MARK_SECONDS);
+    let value = HeaderValue::try_from(kept.to_string())
+        .map_err(|_| Error::unreadable("the mark of a browser"))?;
     Ok((Some(hash), Some(value)))
 }
 
@@ -236,8 +275,23 @@ mod tests {
         assert_eq!(known_secret(&known).unwrap().expose(), secret);
         assert_eq!(marked(&known), None);
         assert!(known_secret(&headers(&format!("{MARK_COOKIE}={secret}"))).is_none());
-        let kept = keep_known(secret).unwrap();
-        let wanted = "; Path=/; Max-Age=7776000; Secure; HttpOnly; SameSite=Strict";
-        assert_eq!(kept.to_str().unwrap(), format!("{KNOWN_COOKIE}={secret}{wanted}"));
+        let wanted = "; HttpOnly; SameSite=Strict; Secure; Path=/; Max-Age=7776000";
+        assert_eq!(keep_known(secret).to_string(), format!("{KNOWN_COOKIE}={secret}{wanted}"));
+    }
+
+    #[test]
+    fn the_cookies_of_a_session_are_set_and_taken_away_with_the_same_attributes() {
+        let open = BASE64URL_NOPAD.encode(&sha256(b"secret"));
+        let set = session_cookies("secret").map(|cookie| cookie.to_string());
+        let gone = session_cookies_gone().map(|cookie| cookie.to_string());
+        for (at, (name, value, same_site)) in
+            [(SESSION_COOKIE, "secret", "Strict"), (OPEN_COOKIE, open.as_str(), "Lax")]
+                .into_iter()
+                .enumerate()
+        {
+            let attributes = format!("; HttpOnly; SameSite={same_site}; Secure; Path=/");
+            assert_eq!(set[at], format!("{name}={value}{attributes}"));
+            assert_eq!(gone[at], format!("{name}={attributes}; Max-Age=0"));
+        }
     }
 }
