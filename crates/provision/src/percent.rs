@@ -1,4 +1,7 @@
-use std::fmt::Write;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// All but the unreserved characters of RFC 3986, 2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A percent sign without two hexadecimal digits, or bytes that are no UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -6,38 +9,27 @@ pub(crate) struct PercentError;
 
 /// Decodes `%XX`; where `plus_is_space`, a plus sign as a form has it.
 pub(crate) fn decode(text: &str, plus_is_space: bool) -> Result<String, PercentError> {
+    // The library lets a percent sign without its digits stand.
+    let is_encoded = |after: &str| {
+        after.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !text.split('%').skip(1).all(is_encoded) {
+        return Err(PercentError);
+    }
+    // What is decoded may be a secret, which the caller erases: all of it is written to one place.
     let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'%' => {
-                let high = bytes.next().and_then(nibble).ok_or(PercentError)?;
-                let low = bytes.next().and_then(nibble).ok_or(PercentError)?;
-                out.push(high << 4 | low);
-            }
-            b'+' if plus_is_space => out.push(b' '),
-            other => out.push(other),
+    for (at, part) in text.split(|c| plus_is_space && c == '+').enumerate() {
+        if at > 0 {
+            out.push(b' ');
         }
+        out.extend(percent_decode_str(part));
     }
     String::from_utf8(out).map_err(|_| PercentError)
 }
 
 /// Encodes all but the unreserved characters of RFC 3986, 2.3.
 pub(crate) fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
-}
-
-fn nibble(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 #[cfg(test)]
