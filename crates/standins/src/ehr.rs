@@ -9,10 +9,7 @@ mod smart;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    fmt::{self, Write as _},
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
 use askama::Template;
 use axum::{
@@ -25,10 +22,13 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
     routing::get,
 };
-use cookie::Cookie;
+use cookie::{Cookie, SameSite};
 use countersign_crypto::{SigningKey, SystemRng};
 use countersign_domain::{EhrId, Timestamp};
-use countersign_protocol::launch::{LaunchClaims, LaunchPatient, sign_launch};
+use countersign_protocol::{
+    launch::{LaunchClaims, LaunchPatient, sign_launch},
+    oidc::escaped,
+};
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{
@@ -213,9 +213,11 @@ async fn switch(
 ) -> Response {
     let known = query.ok().and_then(|Query(query)| ehr.users.iter().find(|u| u.user == query.user));
     let cookie = known.filter(|_| !is_cross_site(&headers)).and_then(|user| {
-        let user = percent_encoded(&user.user);
-        let cookie = format!("{USER_COOKIE}={user}; Path=/; HttpOnly; SameSite=Lax");
-        HeaderValue::try_from(cookie).ok()
+        let cookie = Cookie::build((USER_COOKIE, escaped(&user.user)))
+            .path("/")
+            .http_only(true)
+            .same_site(SameSite::Lax);
+        HeaderValue::try_from(cookie.to_string()).ok()
     });
     match cookie {
         Some(cookie) => ([(SET_COOKIE, cookie)], Redirect::to("/")).into_response(),
@@ -292,7 +294,7 @@ impl Ehr {
             .find(|cookie| cookie.name() == USER_COOKIE);
         let at = chosen
             .and_then(|cookie| {
-                self.users.iter().position(|user| percent_encoded(&user.user) == cookie.value())
+                self.users.iter().position(|user| escaped(&user.user) == cookie.value())
             })
             .unwrap_or(0);
         let user = self.users.get(at)?;
@@ -309,7 +311,7 @@ impl Ehr {
             user_name: user.name.clone(),
             user_role: user.role.clone(),
             other_name: other.name.clone(),
-            switch_href: format!("/switch?user={}", percent_encoded(&other.user)),
+            switch_href: format!("/switch?user={}", escaped(&other.user)),
         }
     }
 
@@ -387,20 +389,4 @@ fn page(status: StatusCode, template: &impl Template) -> Response {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
-}
-
-/// `text` with everything but the unreserved characters of RFC 3986, 2.3, percent-encoded: fit
-/// for a query and for a cookie.
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte));
-            }
-            // Writing to a string cannot fail.
-            _ => drop(write!(encoded, "%{byte:02X}")),
-        }
-    }
-    encoded
 }

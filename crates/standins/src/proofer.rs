@@ -177,7 +177,6 @@ impl Asked {
     }
 
     fn href(&self, person: &str) -> String {
-        let escaped = oidc::escaped;
         let pairs = [
             ("response_type", &self.response_type),
             ("client_id", &self.client_id),
@@ -187,9 +186,11 @@ impl Asked {
             ("code_challenge", &self.code_challenge),
             ("code_challenge_method", &self.code_challenge_method),
         ];
-        let query: Vec<String> =
-            pairs.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
-        format!("/authorize/as?{}&person={}", query.join("&"), escaped(person))
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(pairs)
+            .append_pair("person", person)
+            .finish();
+        format!("/authorize/as?{query}")
     }
 }
 

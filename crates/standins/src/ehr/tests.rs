@@ -150,7 +150,7 @@ async fn switching_changes_the_page_and_the_launch() {
     assert_eq!(switched.status, StatusCode::SEE_OTHER);
     assert_eq!(switched.header(LOCATION), "/");
     let cookie = switched.header(SET_COOKIE);
-    assert_eq!(cookie, "demo-ehr-user=nurse%3Ba%3Db%26c; Path=/; HttpOnly; SameSite=Lax");
+    assert_eq!(cookie, "demo-ehr-user=nurse%3Ba%3Db%26c; HttpOnly; SameSite=Lax; Path=/");
     let cookie = format!("__Host-countersign=x; {}", cookie.split(';').next().unwrap());
 
     let second = get_with(&app, "/", &[("cookie", &cookie)]).await;
