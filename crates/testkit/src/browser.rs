@@ -1,9 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
+use cookie::{Cookie, SameSite};
 use countersign_crypto::{AgreementKey, sha256};
 use countersign_provision::native::{Answer, SeedAlgorithm, VERSION};
-use data_encoding::{BASE64URL_NOPAD, HEXUPPER};
+use data_encoding::BASE64URL_NOPAD;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr};
@@ -125,9 +126,9 @@ impl Page {
 
     /// The session that it gives: `None` without a cookie, empty where it takes it away.
     pub fn session(&self) -> Option<&str> {
-        let cookie = self.headers.get(header::SET_COOKIE)?.to_str().unwrap();
-        let value = cookie.strip_prefix(COOKIE)?.strip_prefix('=')?;
-        Some(value.split(';').next().unwrap_or(""))
+        let first = self.headers.get(header::SET_COOKIE)?.to_str().unwrap();
+        let cookie = Cookie::parse(first).unwrap();
+        cookie.value_raw().filter(|_| cookie.name() == COOKIE)
     }
 }
 
@@ -190,16 +191,14 @@ impl Browser {
         }
         let page = Page::read(self.router.clone(), request).await;
         for set in page.headers.get_all(header::SET_COOKIE) {
-            let set = set.to_str().unwrap();
-            let pair = set.split(';').next().unwrap_or("");
-            let (name, value) = pair.split_once('=').unwrap();
-            if set.contains("SameSite=Strict") {
-                self.strict.insert(name.to_owned());
+            let set = Cookie::parse(set.to_str().unwrap()).unwrap();
+            if set.same_site() == Some(SameSite::Strict) {
+                self.strict.insert(set.name().to_owned());
             }
-            if value.is_empty() {
-                self.cookies.remove(name);
+            if set.value().is_empty() {
+                self.cookies.remove(set.name());
             } else {
-                self.cookies.insert(name.to_owned(), value.to_owned());
+                self.cookies.insert(set.name().to_owned(), set.value().to_owned());
             }
         }
         page
@@ -287,25 +286,7 @@ impl Browser {
 
 /// A form as browsers write it.
 fn form(fields: &[(&str, &str)]) -> String {
-    let encode = |text: &str| {
-        let mut out = String::new();
-        for byte in text.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => {
-                    out.push(char::from(byte));
-                }
-                b' ' => out.push('+'),
-                _ => {
-                    out.push('%');
-                    out.push_str(&HEXUPPER.encode(&[byte]));
-                }
-            }
-        }
-        out
-    };
-    let pairs: Vec<String> =
-        fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
-    pairs.join("&")
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
 /// An answer of the API.

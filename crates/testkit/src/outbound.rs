@@ -77,14 +77,12 @@ impl Outbound for InProcess {
         }
         let request = match call.form {
             Some(form) => {
-                let pairs: Vec<String> = form
-                    .iter()
-                    .map(|(name, value)| format!("{name}={}", oidc::escaped(value)))
-                    .collect();
+                let text =
+                    form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
                 request
                     .method("POST")
                     .header("content-type", "application/x-www-form-urlencoded")
-                    .body(Body::from(pairs.join("&")))
+                    .body(Body::from(text))
             }
             None => request.body(Body::empty()),
         };
