@@ -1,5 +1,6 @@
 //! `serve`, `migrate` and `doctor`: the real clock, randomness and keys are wired here.
 
+mod background;
 mod findings;
 mod socket;
 #[cfg(test)]
@@ -18,10 +19,11 @@ use countersign_server::{
 };
 use countersign_store::{Database, SCHEMA_VERSION, Store};
 use serde::Deserialize;
-use tokio::{runtime::Runtime, sync::watch};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::socket::bind;
-use self::{findings::store_findings, socket::check_socket, time_check::watch_clock};
+use self::{background::Background, findings::store_findings, socket::check_socket};
 use crate::{
     doctor, key_file,
     outside::Outside,
@@ -269,84 +271,29 @@ pub(crate) fn run(config: Option<&Path>, check_only: bool) -> anyhow::Result<()>
     })
 }
 
-/// How often the outbox is looked at.
-const DELIVER_EVERY: Duration = Duration::from_secs(2);
-
-/// Serves one application until `stop`, tidying up once a minute.
+/// Serves one application until `stop` is canceled, with all that it does by itself meanwhile.
 pub(crate) async fn serve_app(
     app: Arc<App>,
     settings: &Settings,
     outbound: Arc<dyn Outbound>,
     listening: Listening,
     addresses: ClientAddresses,
-    stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
     let most = Duration::from_secs(u64::try_from(settings.limits.request_seconds).unwrap_or(30));
     let limits = Arc::new(Limits::of(settings.rates()).behind(addresses.clone()));
-    let tidy = tokio::spawn({
-        let (app, limits) = (Arc::clone(&app), Arc::clone(&limits));
-        async move {
-            loop {
-                tokio::time::sleep(Duration::from_mins(1)).await;
-                limits.shrink(now());
-                if let Err(error) = app.purge().await {
-                    tracing::warn!(%error, "tidying up failed");
-                }
-                if let Err(error) = app.watch_certification().await {
-                    tracing::warn!(%error, "looking at notices of non-compliance failed");
-                }
-                if let Err(error) = app.watch().await {
-                    tracing::warn!(%error, "looking at registrations failed");
-                }
-            }
-        }
-    });
-    let gateway = Arc::clone(&outbound);
-    let deliver = tokio::spawn({
-        let app = Arc::clone(&app);
-        async move {
-            loop {
-                match app.deliver(outbound.as_ref()).await {
-                    // There may be more.
-                    Ok(sent) if sent > 0 => {}
-                    Ok(_) => tokio::time::sleep(DELIVER_EVERY).await,
-                    Err(error) => {
-                        tracing::warn!(%error, "sending notices failed");
-                        tokio::time::sleep(Duration::from_mins(1)).await;
-                    }
-                }
-            }
-        }
-    });
-    let transmit = tokio::spawn({
-        let app = Arc::clone(&app);
-        async move {
-            loop {
-                match app.transmit(&gateway).await {
-                    // There may be more.
-                    Ok(tried) if tried > 0 => {}
-                    Ok(_) => app.something_signed().await,
-                    Err(error) => {
-                        tracing::warn!(%error, "sending prescriptions failed");
-                        tokio::time::sleep(DELIVER_EVERY).await;
-                    }
-                }
-            }
-        }
-    });
-    let clock = tokio::spawn(watch_clock(Arc::clone(&app), settings.signing.time_server.clone()));
+    let time_server = settings.signing.time_server.clone();
+    let background = Background::start(&app, Arc::clone(&limits), outbound, time_server);
     let options = ListenOptions { addresses, ..ListenOptions::default() };
     listen_with(listening, router(app, limits, most), options, stop).await;
-    clock.abort();
-    tidy.abort();
-    deliver.abort();
-    transmit.abort();
+    background.end().await;
 }
 
-/// Becomes true on SIGTERM or SIGINT.
-pub(crate) fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
+/// Is canceled on SIGTERM or SIGINT.
+pub(crate) fn stop_signal() -> anyhow::Result<CancellationToken> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (send, receive) = watch::channel(false);
+    let stop = CancellationToken::new();
+    let told = stop.clone();
     let mut terminate = signal(SignalKind::terminate()).context("no signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("no signals")?;
     tokio::spawn(async move {
@@ -354,9 +301,9 @@ pub(crate) fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        let _ = send.send(true);
+        told.cancel();
     });
-    Ok(receive)
+    Ok(stop)
 }
 
 /// `countersign migrate`

@@ -28,9 +28,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, UnixListener},
-    sync::{Notify, watch},
+    sync::Notify,
     task::JoinSet,
 };
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::web::{
@@ -51,6 +52,8 @@ const LIFE_SECONDS: u64 = 600;
 const LAST_SECONDS: u64 = 15;
 /// Seconds for the answer that all places are taken.
 const TURNED_AWAY_SECONDS: u64 = 2;
+/// Seconds for requests under way to be answered once the server is told to stop.
+const STOP_SECONDS: u64 = 20;
 /// Errors of `accept`: the process, or the machine, has no more file handles (errno(3)).
 const NO_HANDLES: [i32; 2] = [24, 23];
 
@@ -100,8 +103,8 @@ impl Default for ListenOptions {
     }
 }
 
-/// Serves until `stop` says so, then lets requests that are under way finish.
-pub async fn listen(listening: Listening, router: Router, stop: watch::Receiver<bool>) {
+/// Serves until `stop` is canceled, then lets requests that are under way finish, for `STOP_SECONDS` at most.
+pub async fn listen(listening: Listening, router: Router, stop: CancellationToken) {
     listen_with(listening, router, ListenOptions::default(), stop).await;
 }
 
@@ -110,7 +113,7 @@ pub async fn listen_with(
     listening: Listening,
     router: Router,
     options: ListenOptions,
-    mut stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
     let places = Arc::new(Places::default());
     let addresses = Arc::new(options.addresses);
@@ -120,7 +123,7 @@ pub async fn listen_with(
             accepted = accept(&listening) => accepted,
             Some(_) = served.join_next() => continue,
             Some(_) = turned_away.join_next() => continue,
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stop.cancelled() => break,
         };
         let (stream, sender) = match accepted {
             Ok(accepted) => accepted,
@@ -154,7 +157,7 @@ pub async fn listen_with(
         });
     }
     let all = async { while served.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(Duration::from_secs(20), all).await;
+    let _ = tokio::time::timeout(Duration::from_secs(STOP_SECONDS), all).await;
     if let Listening::Unix(_, path) = &listening {
         let _ = std::fs::remove_file(path);
     }
@@ -322,7 +325,7 @@ async fn connection(
     addresses: &ClientAddresses,
     router: Router,
     held: Held,
-    mut stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
     let mut client = sender;
     if addresses.speaks_proxy_protocol(sender) {
@@ -378,7 +381,7 @@ async fn connection(
         // In this order: most times it is a request.
         biased;
         _ = served.as_mut() => return,
-        _ = stop.wait_for(|stop| *stop) => served.as_mut().graceful_shutdown(),
+        () = stop.cancelled() => served.as_mut().graceful_shutdown(),
         () = tokio::time::sleep(Duration::from_secs(LIFE_SECONDS)) => served.as_mut().graceful_shutdown(),
     }
     // Who does not read what it asked for is let go.

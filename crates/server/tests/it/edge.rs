@@ -22,9 +22,9 @@ use countersign_server::{AddressSource, ClientAddresses, ListenOptions, Listenin
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpSocket},
-    sync::watch,
     task::JoinHandle,
 };
+use tokio_util::sync::CancellationToken;
 
 const WRONG: &str = "not the right passphrase";
 
@@ -39,7 +39,6 @@ fn trusting(proxies: &[&str], source: AddressSource) -> ClientAddresses {
 /// A server on a free port, until it is dropped.
 struct Served {
     address: SocketAddr,
-    _stop: watch::Sender<bool>,
     server: JoinHandle<()>,
 }
 
@@ -52,9 +51,9 @@ impl Drop for Served {
 async fn serve(router: Router, options: ListenOptions) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (stop, stopped) = watch::channel(false);
-    let server = tokio::spawn(listen_with(Listening::Tcp(listener), router, options, stopped));
-    Served { address, _stop: stop, server }
+    let listening = Listening::Tcp(listener);
+    let server = tokio::spawn(listen_with(listening, router, options, CancellationToken::new()));
+    Served { address, server }
 }
 
 /// Sends bytes, as they are, and reads what comes until the server closes or says no more.

@@ -6,7 +6,8 @@ use axum::body::Body;
 use countersign_server::{Listening, listen};
 use countersign_testkit::{Backend, KeepAlive, PASSPHRASE, TestApp, WRONG_CODE, both};
 use http::{Method, Request};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::add;
 
@@ -259,8 +260,8 @@ async fn header_floods_on_the_wire() {
     let app = TestApp::on(Backend::Sqlite).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (stop, stopped) = watch::channel(false);
-    let server = tokio::spawn(listen(Listening::Tcp(listener), app.router(), stopped));
+    let stop = CancellationToken::new();
+    let server = tokio::spawn(listen(Listening::Tcp(listener), app.router(), stop.clone()));
     tokio::task::spawn_blocking(move || {
         let many: String = (0..200).map(|n| format!("X-{n}: y\r\n")).collect();
         let long = format!("X-Long: {}\r\n", "y".repeat(1_000_000));
@@ -295,6 +296,6 @@ async fn header_floods_on_the_wire() {
     })
     .await
     .unwrap();
-    stop.send(true).unwrap();
+    stop.cancel();
     tokio::time::timeout(Duration::from_secs(5), server).await.unwrap().unwrap();
 }

@@ -7,8 +7,8 @@ use http::Method;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{UnixListener, UnixStream},
-    sync::watch,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{GET, WRONG, ip, mirror, raw, serve, status, trusting};
 
@@ -91,8 +91,8 @@ async fn the_proxy_protocol_names_the_client_or_the_connection_ends() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("server.sock");
     let listening = Listening::Unix(UnixListener::bind(&path).unwrap(), path.clone());
-    let (_stop, stopped) = watch::channel(false);
-    let server = tokio::spawn(listen_with(listening, mirror(), options(&["unix"]), stopped));
+    let stop = CancellationToken::new();
+    let server = tokio::spawn(listen_with(listening, mirror(), options(&["unix"]), stop));
     let mut stream = UnixStream::connect(&path).await.unwrap();
     stream.write_all(&[&proxy_head(0x21, 0x11, &V4), GET].concat()).await.unwrap();
     let mut answer = String::new();
