@@ -164,7 +164,8 @@ pub fn one_business_day_after(discovered: Timestamp, zone: &TimeZone) -> Timesta
     zone.0.to_timestamp(end).map_or(discovered, |end| Timestamp::from_micros(end.as_microsecond()))
 }
 
-fn instant(moment: Timestamp) -> jiff::Timestamp {
+/// The moment for the library, whose range is smaller: years -9999 to 9999. A moment outside becomes its first or last.
+pub(crate) fn instant(moment: Timestamp) -> jiff::Timestamp {
     let end = if moment.micros() < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
     jiff::Timestamp::from_microsecond(moment.micros()).unwrap_or(end)
 }

@@ -1,3 +1,5 @@
+use crate::calendar::instant;
+
 /// A point in time: microseconds since 1970-01-01T00:00:00Z, without leap seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -37,36 +39,19 @@ impl Timestamp {
         if micros <= 0 { 0 } else { micros.saturating_add(MICROS - 1) / MICROS }
     }
 
-    /// Year, month, day, hour, minute, second in UTC (proleptic Gregorian calendar).
-    pub const fn civil(self) -> (i64, u32, u32, u32, u32, u32) {
-        let seconds = self.seconds();
-        let days = seconds.div_euclid(86_400);
-        let second_of_day = seconds.rem_euclid(86_400);
-        // Days are counted from 0000-03-01, so that the leap day ends the year and months have a regular rhythm.
-        let shifted = days + 719_468;
-        let era = shifted.div_euclid(146_097);
-        let day_of_era = shifted.rem_euclid(146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month_shifted = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month_shifted + 2) / 5 + 1;
-        let month = if month_shifted < 10 { month_shifted + 3 } else { month_shifted - 9 };
-        let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "each part is a remainder between 0 and 59, 23, 31 or 12"
-        )]
-        let parts = (
-            year,
-            month as u32,
-            day as u32,
-            (second_of_day / 3_600) as u32,
-            (second_of_day / 60 % 60) as u32,
-            (second_of_day % 60) as u32,
-        );
-        parts
+    /// Year, month, day, hour, minute, second in UTC (proleptic Gregorian calendar). Before the year -9999 and after 9999
+    /// it is the first or last moment of that range.
+    pub fn civil(self) -> (i64, u32, u32, u32, u32, u32) {
+        let it = jiff::tz::Offset::UTC.to_datetime(instant(self));
+        let part = |part: i8| u32::from(part.unsigned_abs());
+        (
+            it.year().into(),
+            part(it.month()),
+            part(it.day()),
+            part(it.hour()),
+            part(it.minute()),
+            part(it.second()),
+        )
     }
 
     /// `2026-05-25 14:03 UTC`, for pages.
@@ -92,6 +77,10 @@ mod tests {
         assert_eq!(Timestamp::from_seconds(1_234_567_890).civil(), (2009, 2, 13, 23, 31, 30));
         assert_eq!(Timestamp::from_seconds(951_782_400).civil(), (2000, 2, 29, 0, 0, 0));
         assert_eq!(Timestamp::from_seconds(-1).civil(), (1969, 12, 31, 23, 59, 59));
+        assert_eq!(Timestamp::from_micros(-1).civil(), (1969, 12, 31, 23, 59, 59));
+        assert_eq!(Timestamp::from_seconds(-62_135_596_801).civil(), (0, 12, 31, 23, 59, 59));
+        assert_eq!(Timestamp::from_micros(i64::MIN).civil().0, -9999);
+        assert_eq!(Timestamp::from_micros(i64::MAX).civil().0, 9999);
         assert_eq!(Timestamp::from_seconds(20_000_000_000).minute_text(), "2603-10-11 11:33 UTC");
     }
 
