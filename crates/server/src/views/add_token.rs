@@ -1,6 +1,7 @@
 //! The section that adds a token, and a seed that is shown for an app of another maker.
 
 use askama::Template;
+use serde::Serialize;
 
 use super::{
     ANY_TOKEN, ASSET_VERSION, ChoiceField, Lock, LockSubject, Menu, NavTab, NextCode, Page,
@@ -70,35 +71,8 @@ impl AddToken {
 
     /// The prefix rules as a JSON array, for the form's `data-prefixes` attribute.
     pub(super) fn prefixes_json(&self) -> String {
-        let mut json = String::from("[");
-        for (at, rule) in self.prefixes.iter().enumerate() {
-            if at > 0 {
-                json.push(',');
-            }
-            json.push_str("{\"prefix\":");
-            push_json(&mut json, &rule.prefix);
-            json.push_str(",\"manufacturer\":");
-            push_json(&mut json, &rule.manufacturer);
-            json.push_str(",\"type\":");
-            push_json(&mut json, &rule.token_type);
-            json.push('}');
-        }
-        json.push(']');
-        json
+        serde_json::to_string(&self.prefixes).unwrap_or_default()
     }
-}
-
-/// A JSON string (RFC 8259 section 7).
-fn push_json(json: &mut String, text: &str) {
-    json.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => json.extend(['\\', c]),
-            c if c.is_control() => json.extend(format!("\\u{:04x}", u32::from(c)).chars()),
-            c => json.push(c),
-        }
-    }
-    json.push('"');
 }
 
 /// The token that goes when another is added.
@@ -159,12 +133,13 @@ pub struct IdFormat {
 }
 
 /// What the beginning of a credential ID says.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct PrefixRule {
     /// The first characters, upper case.
     pub prefix: String,
     /// Value of the manufacturer's option.
     pub manufacturer: String,
     /// Value of the type's option; empty if the prefix does not say.
+    #[serde(rename = "type")]
     pub token_type: String,
 }
