@@ -8,6 +8,7 @@ use std::{
 };
 
 use countersign_crypto::{SecretBytes, SystemRng, random_array};
+use data_encoding::HEXLOWER;
 use thiserror::Error;
 
 /// Why a private file can't be read or made; each text says what to do.
@@ -109,7 +110,7 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> 
     };
     let tag: [u8; 8] =
         random_array(&mut SystemRng).map_err(|error| io(io::Error::other(error.to_string())))?;
-    let draft = folder.join(format!(".{:016x}.tmp", u64::from_be_bytes(tag)));
+    let draft = folder.join(format!(".{}.tmp", HEXLOWER.encode(&tag)));
     let written = write_draft(&draft, bytes).and_then(|()| {
         // A link, unlike a rename, fails where the name has been taken meanwhile.
         fs::hard_link(&draft, path)

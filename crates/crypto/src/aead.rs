@@ -1,6 +1,7 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+use data_encoding::HEXLOWER;
 use thiserror::Error;
 
 use crate::{Rng, RngError, SecretBytes, random_array};
@@ -89,7 +90,7 @@ impl LocalMasterKey {
         labelled.extend_from_slice(bytes.expose());
         let digest = crate::sha256(&labelled);
         zeroize::Zeroize::zeroize(&mut labelled);
-        let id = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let id = HEXLOWER.encode(&digest[..8]);
         Ok(Self { key: DataKey::from_bytes(bytes)?, id })
     }
 

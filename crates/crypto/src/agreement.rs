@@ -107,13 +107,12 @@ impl fmt::Debug for AgreementKey {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::HEXLOWER;
+
     use super::*;
 
     fn unhex(text: &str) -> Vec<u8> {
-        (0..text.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-            .collect()
+        HEXLOWER.decode(text.as_bytes()).unwrap()
     }
 
     /// NIST CAVP, ECC CDH, P-256, count 0; also RFC 5903, 8.1 for the form of the point.

@@ -82,14 +82,12 @@ impl fmt::Debug for CbcKey {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::HEXLOWER;
+
     use super::*;
 
     fn unhex<const N: usize>(text: &str) -> [u8; N] {
-        let bytes: Vec<u8> = (0..text.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-            .collect();
-        bytes.try_into().unwrap()
+        HEXLOWER.decode(text.as_bytes()).unwrap().try_into().unwrap()
     }
 
     /// SP 800-38A, F.2.2, with the block of padding that `openssl enc` puts behind it.

@@ -56,19 +56,17 @@ pub fn sha256(data: &[u8]) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use data_encoding::HEXLOWER;
 
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|b| format!("{b:02x}")).collect()
-    }
+    use super::*;
 
     #[test]
     fn rfc_2202_and_4231_vectors() {
         let tag = HmacKey::new(HmacAlgorithm::Sha1, b"Jefe").tag(b"what do ya want for nothing?");
-        assert_eq!(hex(tag.as_ref()), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+        assert_eq!(HEXLOWER.encode(tag.as_ref()), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
         let tag = HmacKey::new(HmacAlgorithm::Sha256, b"Jefe").tag(b"what do ya want for nothing?");
         assert_eq!(
-            hex(tag.as_ref()),
+            HEXLOWER.encode(tag.as_ref()),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
         );
         let tag = HmacKey::new(HmacAlgorithm::Sha512, b"Jefe").tag(b"what do ya want for nothing?");
@@ -93,7 +91,7 @@ mod tests {
     #[test]
     fn sha256_of_abc() {
         assert_eq!(
-            hex(&sha256(b"abc")),
+            HEXLOWER.encode(&sha256(b"abc")),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
     }

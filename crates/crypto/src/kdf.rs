@@ -75,6 +75,8 @@ impl fmt::Debug for HkdfKey {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::HEXLOWER;
+
     use super::*;
 
     /// RFC 5869, appendix A.1.
@@ -84,9 +86,8 @@ mod tests {
         let info: Vec<u8> = (0xf0..=0xf9).collect();
         let key = HkdfKey::extract(&salt, &SecretBytes::new(vec![0x0b; 22])).unwrap();
         let out = key.expand(&info, 42).unwrap();
-        let hex: String = out.expose().iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(
-            hex,
+            HEXLOWER.encode(out.expose()),
             "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"
         );
         assert_eq!(format!("{key:?}"), "HkdfKey");

@@ -1,5 +1,6 @@
 use countersign_crypto::{random_array, sha256};
 use countersign_domain::Timestamp;
+use data_encoding::HEXLOWER;
 
 use crate::{Backend, Error, Store, Tx, tx::sql, value::Columns};
 
@@ -110,7 +111,7 @@ const SQLITE_TABLES: &str = "CREATE TABLE IF NOT EXISTS schema_version (version 
 const POSTGRES_TABLES: &str = "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied BIGINT NOT NULL); CREATE TABLE IF NOT EXISTS schema_lock (id BIGINT PRIMARY KEY, until BIGINT NOT NULL);";
 
 fn checksum(text: &str) -> String {
-    sha256(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+    HEXLOWER.encode(&sha256(text.as_bytes()))
 }
 
 /// What the database says of its schema.

@@ -249,7 +249,7 @@ fn agrees_with_oathtool() {
         return;
     }
     let bytes: Vec<u8> = (0..32u8).map(|b| b.wrapping_mul(37).wrapping_add(11)).collect();
-    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    let hex = data_encoding::HEXLOWER.encode(&bytes);
     for (algorithm, word) in [
         (HmacAlgorithm::Sha1, "sha1"),
         (HmacAlgorithm::Sha256, "sha256"),

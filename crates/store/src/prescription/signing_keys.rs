@@ -2,6 +2,7 @@
 
 use countersign_crypto::{SigningKey, VerifyingKey, sha256};
 use countersign_domain::{PracticeId, Timestamp};
+use data_encoding::HEXLOWER;
 
 use crate::{Error, Tx, tx::sql, value::Columns};
 
@@ -52,8 +53,7 @@ impl Tx<'_> {
     ) -> Result<(String, SigningKey), Error> {
         let (key, document) = SigningKey::generate().map_err(|_| Error::Crypto)?;
         let point = key.verifying_key().point().to_vec();
-        let key_id: String =
-            sha256(&point).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let key_id = HEXLOWER.encode(&sha256(&point)[..8]);
         let data_key = self.data_key(Some(practice))?;
         let sealed =
             data_key.seal(&key_place(&key_id), document.expose()).map_err(|_| Error::Crypto)?;
