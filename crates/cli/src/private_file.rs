@@ -14,7 +14,7 @@ use thiserror::Error;
 /// Why a private file can't be read or made; each text says what to do.
 #[derive(Debug, Error)]
 pub(crate) enum PrivateFileError {
-    /// Nothing there.
+    /// Nothing has this path.
     #[error("{} does not exist", .0.display())]
     Missing(PathBuf),
     /// Something is there already, and nothing is ever written over.
@@ -26,9 +26,9 @@ pub(crate) enum PrivateFileError {
     /// The group or everybody may read or write it.
     #[error("{0} is open to other accounts (mode {1:04o}): run `chmod 600 {0}`", .path.display(), .mode)]
     Exposed {
-        /// The file.
+        /// The file, as its path was given.
         path: PathBuf,
-        /// Its permission bits.
+        /// Its permission bits, without those of its kind.
         mode: u32,
     },
     /// More than the expected few bytes.

@@ -59,9 +59,9 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form
 pub struct EhrUser {
     /// Name in the launch: 1 to 64 visible ASCII characters.
     pub user: String,
-    /// Full name.
+    /// Full name, as its pages show it.
     pub name: String,
-    /// "Prescriber", "Nurse".
+    /// What that person is, such as "Prescriber" or "Nurse"; only shown.
     pub role: String,
 }
 
@@ -75,7 +75,7 @@ pub struct Ehr {
     pub ehr_id: EhrId,
     /// Public URL of Countersign: the launch goes there, and is valid only there.
     pub audience: String,
-    /// Reads the time.
+    /// Reads the time, for launches, codes and ages.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Lifetime of a launch, in seconds.
     pub launch_seconds: i64,

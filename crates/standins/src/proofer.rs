@@ -35,24 +35,24 @@ const KEY_ID: &str = "demo-1";
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
-/// Somebody made up.
+/// A made-up person of the provider, with the claims of its ID token about them. An empty text is sent as it is.
 #[derive(Debug, Clone, Default)]
 pub struct MadeUp {
-    /// Name at the provider.
+    /// Name at the provider: `sub` of the ID token, and what the page of choices sends.
     pub subject: String,
-    /// Given name.
+    /// Given name: `given_name`.
     pub given: String,
-    /// Middle name.
+    /// Middle name: `middle_name`.
     pub middle: String,
-    /// Family name.
+    /// Family name: `family_name`.
     pub family: String,
-    /// Date of birth.
+    /// Date of birth: `birthdate`, `YYYY-MM-DD`.
     pub born: String,
-    /// NPI.
+    /// National Provider Identifier, 10 digits: `npi`.
     pub npi: String,
     /// Address in one line.
     pub address: String,
-    /// What the list says of them.
+    /// What the page of choices says of them, such as why they are refused.
     pub note: &'static str,
 }
 
@@ -66,9 +66,9 @@ pub struct Proofer {
     pub redirect_uri: String,
     /// Signs the ID tokens.
     pub signing_key: SigningKey,
-    /// Its people.
+    /// Who can be chosen on its page, in this order.
     pub people: Vec<MadeUp>,
-    /// Reads the time.
+    /// Reads the time, by which codes and ID tokens run out.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 

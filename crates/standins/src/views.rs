@@ -25,23 +25,23 @@ pub struct EhrFrame {
 pub struct EhrPatient {
     /// ID in the address of the chart.
     pub id: String,
-    /// Full name.
+    /// Given name and family name.
     pub name: String,
-    /// Date of birth, ready to be shown.
+    /// Date of birth, `YYYY-MM-DD`, as in the launch.
     pub born: String,
-    /// "54, female".
+    /// Age in full years in UTC, and sex, such as "54, female".
     pub age_and_sex: String,
     /// Medical record number.
     pub mrn: String,
     /// Known allergies; empty if none.
     pub allergies: Vec<String>,
-    /// Open problems.
+    /// Open problems; empty if none.
     pub problems: Vec<String>,
-    /// Current medications.
+    /// What the patient takes now; empty if nothing.
     pub medications: Vec<EhrMedication>,
     /// Notes, newest first.
     pub notes: Vec<EhrNote>,
-    /// Last visit.
+    /// Day of the last visit, `YYYY-MM-DD`.
     pub last_visit: String,
 }
 
@@ -52,18 +52,18 @@ pub struct EhrMedication {
     pub name: String,
     /// How it is taken.
     pub directions: String,
-    /// Since when.
+    /// Day since when it is taken, `YYYY-MM-DD`.
     pub since: String,
 }
 
 /// A note in a chart.
 #[derive(Clone, Debug, Default)]
 pub struct EhrNote {
-    /// Day.
+    /// Day on which it was written, `YYYY-MM-DD`.
     pub date: String,
-    /// Who wrote it.
+    /// Where it comes from, such as "Visit note" or "Nurse's note".
     pub author: String,
-    /// The note.
+    /// The note in full, one paragraph.
     pub text: String,
 }
 
@@ -73,9 +73,9 @@ pub enum EhrTab {
     /// Allergies, problems and last visit.
     #[default]
     Summary,
-    /// Medications.
+    /// All that the patient takes now.
     Medications,
-    /// Notes.
+    /// All notes, newest first.
     Notes,
 }
 
@@ -103,22 +103,22 @@ impl EhrTab {
 #[derive(Clone, Debug, Template)]
 #[template(path = "ehr_patients.html")]
 pub struct EhrPatientsPage {
-    /// Frame.
+    /// What the page shows on top.
     pub ehr: EhrFrame,
-    /// All patients.
+    /// All charts, in the order of their IDs.
     pub patients: Vec<EhrPatient>,
 }
 
 /// A message in the mailbox of the demonstration.
 #[derive(Clone, Debug, Default)]
 pub struct EhrMessage {
-    /// "E-mail" or "Text message".
+    /// How it went: "E-mail" or "Text message".
     pub way: String,
-    /// To which address.
+    /// Address or number that it went to.
     pub to: String,
-    /// Its subject.
+    /// Subject line.
     pub subject: String,
-    /// What it says.
+    /// Text of the message, in full.
     pub text: String,
 }
 
@@ -126,7 +126,7 @@ pub struct EhrMessage {
 #[derive(Clone, Debug, Template)]
 #[template(path = "ehr_mailbox.html")]
 pub struct EhrMailboxPage {
-    /// Frame.
+    /// What the page shows on top.
     pub ehr: EhrFrame,
     /// The messages, newest first.
     pub messages: Vec<EhrMessage>,
@@ -136,7 +136,7 @@ pub struct EhrMailboxPage {
 #[derive(Clone, Debug, Template)]
 #[template(path = "ehr_choice.html")]
 pub struct EhrChoicePage {
-    /// Frame.
+    /// What the page shows on top.
     pub ehr: EhrFrame,
     /// The app that asks.
     pub app: String,
@@ -148,9 +148,9 @@ pub struct EhrChoicePage {
 #[derive(Clone, Debug, Template)]
 #[template(path = "ehr_chart.html")]
 pub struct EhrChartPage {
-    /// Frame.
+    /// What the page shows on top.
     pub ehr: EhrFrame,
-    /// The patient.
+    /// The patient whose chart it is.
     pub patient: EhrPatient,
     /// The tab that is open.
     pub tab: EhrTab,
@@ -160,9 +160,9 @@ pub struct EhrChartPage {
 #[derive(Clone, Debug, Template)]
 #[template(path = "ehr_message.html")]
 pub struct EhrMessagePage {
-    /// Frame.
+    /// What the page shows on top.
     pub ehr: EhrFrame,
-    /// What happened.
+    /// What happened, as the heading of the page.
     pub heading: String,
     /// What to do.
     pub text: String,
@@ -173,15 +173,15 @@ pub struct EhrMessagePage {
 pub struct PharmacyLine {
     /// Drug and strength.
     pub drug: String,
-    /// For whom.
+    /// Name of the patient.
     pub patient: String,
-    /// By whom.
+    /// Name of the practitioner who signed.
     pub practitioner: String,
-    /// Under which DEA number.
+    /// DEA number under which it was signed.
     pub dea: String,
-    /// When it was signed.
+    /// When it was signed, as the signed record has it: UTC, RFC 3339.
     pub signed_at: String,
-    /// When it came.
+    /// When it came, to the minute in UTC, such as "2026-05-25 14:03 UTC".
     pub taken_at: String,
 }
 
@@ -189,7 +189,7 @@ pub struct PharmacyLine {
 #[derive(Clone, Debug, Template)]
 #[template(path = "pharmacy.html")]
 pub struct PharmacyPage {
-    /// Newest first.
+    /// What was accepted, newest first.
     pub lines: Vec<PharmacyLine>,
 }
 

@@ -42,7 +42,7 @@ pub(crate) enum SameBrowser {
 pub(crate) enum LogFormat {
     /// One JSON object a line.
     Json,
-    /// For people.
+    /// Plain text without colors, a line each.
     Text,
 }
 

@@ -104,7 +104,7 @@ impl OwnHost {
 enum Misdirected {
     /// No `Host`, or two, or one that is no host (RFC 9112, 3.2).
     Malformed,
-    /// Another host.
+    /// The host of the request is neither that of `server.public_url` nor, for the app, another name of this machine.
     Foreign,
     /// A page of another site asked for it without being left: a picture, a frame, a script.
     Embedded,
@@ -237,13 +237,13 @@ pub(crate) enum SentFrom {
 /// What a browser says of the site that a request comes from (Fetch Metadata Request Headers, 2.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Site {
-    /// Nothing.
+    /// No header `Sec-Fetch-Site`, as from older browsers and from what is no browser.
     Unsaid,
-    /// Our own origin.
+    /// `same-origin`: a page of our own.
     Own,
-    /// The person, not a page: what they reload or restore.
+    /// `none`: the person, not a page; what they reload or restore.
     Person,
-    /// Another site, or several answers.
+    /// `same-site`, `cross-site`, an unknown value, or the header more than once.
     Other,
 }
 

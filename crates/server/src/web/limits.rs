@@ -111,9 +111,11 @@ pub(crate) struct Wait(pub(crate) u64);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Bucket {
+    /// Of one IPv4 address, or of one IPv6 network of 64 bits.
     Address(Door, IpAddr),
-    /// Of everybody.
+    /// Of all addresses together.
     All(Door),
+    /// Of one credential ID, whoever asks.
     Credential(String),
 }
 

@@ -13,13 +13,13 @@ const MOST_BYTES: u16 = 4_096;
 /// Why a connection is closed before its first request.
 #[derive(Debug, Error)]
 pub(crate) enum ProxyProtocolError {
-    /// It ended, or broke, first.
+    /// The connection ended, or broke, before the head was whole.
     #[error("the connection ended within the PROXY protocol: {0}")]
     Ended(#[from] std::io::Error),
-    /// Version 1.
+    /// It begins with `P`, as the text of version 1 does.
     #[error("version 1 of the PROXY protocol is not supported: let the proxy send version 2")]
     Version1,
-    /// It begins in another way.
+    /// Its first 12 bytes are not the signature of version 2.
     #[error("the connection does not begin with the PROXY protocol, version 2")]
     Missing,
     /// Another version, command, family, or length.

@@ -143,7 +143,7 @@ fn drawn() -> Option<String> {
     random_array::<32>(&mut SystemRng).ok().map(|bytes| BASE64URL_NOPAD.encode(&bytes))
 }
 
-/// Its addresses.
+/// The addresses of the authorization server and of the FHIR server.
 pub(super) fn routes() -> Router<Arc<Ehr>> {
     Router::new()
         .route("/fhir/.well-known/smart-configuration", get(configuration).options(preflight))
