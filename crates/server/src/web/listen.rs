@@ -1,39 +1,28 @@
 //! The listener: HTTP/1.1 on loopback or a Unix socket, with limits on time and number.
 
+mod slots;
+
 use std::{
-    collections::HashMap,
     convert::Infallible,
     net::IpAddr,
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::PathBuf,
-    pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    task::{Context, Poll},
+    sync::Arc,
     time::Duration,
 };
 
-use axum::{
-    Router,
-    body::{Body, Bytes, HttpBody},
-    extract::ConnectInfo,
-};
-use hyper::{
-    body::{Frame, Incoming, SizeHint},
-    server::conn::http1,
-};
+use axum::{Router, body::Body, extract::ConnectInfo};
+use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, UnixListener},
-    sync::Notify,
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use self::slots::{Answer, Begun, Held, Places};
 use crate::web::{
     client_address::{ClientAddresses, Sender, UnixSocket},
     head::{MOST_FIELDS, Strict, plain_answer},
@@ -160,130 +149,6 @@ pub async fn listen_with(
     let _ = tokio::time::timeout(Duration::from_secs(STOP_SECONDS), all).await;
     if let Listening::Unix(_, path) = &listening {
         let _ = std::fs::remove_file(path);
-    }
-}
-
-/// The place is busy: a request was read, and its answer is not yet handed over.
-const BUSY: u64 = u64::MAX;
-/// The place was taken back: the connection ends.
-const CLOSED: u64 = u64::MAX - 1;
-
-/// One of the connections that are open.
-struct Place {
-    number: u64,
-    /// [`BUSY`], [`CLOSED`], or the count of changes at which it became idle.
-    state: AtomicU64,
-    close: Notify,
-}
-
-impl Place {
-    /// Whether a request may begin.
-    fn begin(&self) -> bool {
-        let begun = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
-            (state != CLOSED).then_some(BUSY)
-        });
-        begun.is_ok()
-    }
-}
-
-/// The connections that are open.
-#[derive(Default)]
-struct Places {
-    /// Counts changes: what is idle at a smaller count is idle for longer.
-    changes: AtomicU64,
-    open: Mutex<HashMap<u64, Arc<Place>>>,
-}
-
-impl Places {
-    fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<Place>>> {
-        // Nothing that can panic runs under this lock.
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn change(&self) -> u64 {
-        self.changes.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn count(&self) -> usize {
-        self.open().len()
-    }
-
-    /// A connection that has sent nothing yet is idle.
-    fn take(&self) -> Arc<Place> {
-        let number = self.change();
-        let place = Arc::new(Place { number, state: AtomicU64::new(number), close: Notify::new() });
-        self.open().insert(number, Arc::clone(&place));
-        place
-    }
-
-    fn leave(&self, place: &Place) {
-        self.open().remove(&place.number);
-    }
-
-    /// Closes the connection that has been idle for longest; whether there was one.
-    fn close_longest_idle(&self) -> bool {
-        let mut open = self.open();
-        loop {
-            let longest = open
-                .values()
-                .map(|place| (place.state.load(Ordering::Acquire), place))
-                .filter(|(state, _)| *state < CLOSED)
-                .min_by_key(|(state, _)| *state);
-            let Some((state, place)) = longest else { return false };
-            let number = place.number;
-            // Unless its next request has begun meanwhile.
-            let closed =
-                place.state.compare_exchange(state, CLOSED, Ordering::AcqRel, Ordering::Acquire);
-            if closed.is_ok() {
-                place.close.notify_one();
-                open.remove(&number);
-                return true;
-            }
-        }
-    }
-}
-
-/// A place, and those that it is one of.
-#[derive(Clone)]
-struct Held {
-    place: Arc<Place>,
-    places: Arc<Places>,
-}
-
-/// Makes the place idle again, however the request ends.
-struct Begun(Held);
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        let Held { place, places } = &self.0;
-        let idle = places.change();
-        let _ = place.state.compare_exchange(BUSY, idle, Ordering::AcqRel, Ordering::Acquire);
-    }
-}
-
-/// The body of an answer; when it is handed over the connection is idle again.
-struct Answer {
-    body: Body,
-    _begun: Begun,
-}
-
-impl HttpBody for Answer {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
