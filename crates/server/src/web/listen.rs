@@ -22,7 +22,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use self::slots::{Answer, Begun, Held, Places};
+use self::slots::{BusySlot, HeldSlot, Slots, TrackedBody};
 use crate::web::{
     client_address::{ClientAddresses, Sender, UnixSocket},
     head::{MOST_FIELDS, Strict, plain_answer},
@@ -31,7 +31,7 @@ use crate::web::{
 
 /// Most connections at a time.
 const MOST_CONNECTIONS: usize = 4_096;
-/// Most connections at a time that are told that all places are taken.
+/// Most connections at a time that are told that all slots are taken.
 const MOST_TURNED_AWAY: usize = 256;
 /// Seconds for the head of a request, and before it for that of the PROXY protocol.
 const HEAD_SECONDS: u64 = 15;
@@ -39,7 +39,7 @@ const HEAD_SECONDS: u64 = 15;
 const LIFE_SECONDS: u64 = 600;
 /// Seconds for the last answer of a connection to be read.
 const LAST_SECONDS: u64 = 15;
-/// Seconds for the answer that all places are taken.
+/// Seconds for the answer that all slots are taken.
 const TURNED_AWAY_SECONDS: u64 = 2;
 /// Seconds for requests under way to be answered once the server is told to stop.
 const STOP_SECONDS: u64 = 20;
@@ -104,7 +104,7 @@ pub async fn listen_with(
     options: ListenOptions,
     stop: CancellationToken,
 ) {
-    let places = Arc::new(Places::default());
+    let slots = Arc::new(Slots::default());
     let addresses = Arc::new(options.addresses);
     let (mut served, mut turned_away) = (JoinSet::new(), JoinSet::new());
     loop {
@@ -118,31 +118,31 @@ pub async fn listen_with(
             Ok(accepted) => accepted,
             Err(error) => {
                 if error.raw_os_error().is_some_and(|code| NO_HANDLES.contains(&code)) {
-                    places.close_longest_idle();
+                    slots.close_longest_idle();
                 }
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
-        if places.count() >= options.most_connections && !places.close_longest_idle() {
+        if slots.count() >= options.most_connections && !slots.close_longest_idle() {
             tracing::warn!("all connections are busy: one more was turned away");
             if turned_away.len() < MOST_TURNED_AWAY {
                 turned_away.spawn(turn_away(stream));
             }
             continue;
         }
-        let place = places.take();
+        let slot = slots.claim();
         let (router, stop) = (router.clone(), stop.clone());
-        let (places, addresses) = (Arc::clone(&places), Arc::clone(&addresses));
+        let (slots, addresses) = (Arc::clone(&slots), Arc::clone(&addresses));
         served.spawn(async move {
-            let held = Held { place, places };
+            let held = HeldSlot { slot, slots };
             tokio::select! {
                 // Dropped, and closed with that; it is between two requests.
-                () = held.place.close.notified() => {}
+                () = held.slot.close.notified() => {}
                 () = connection(stream, sender, &addresses, router, held.clone(), stop) => {}
             }
-            held.places.leave(&held.place);
+            held.slots.release(&held.slot);
         });
     }
     let all = async { while served.join_next().await.is_some() {} };
@@ -169,7 +169,7 @@ async fn accept(listening: &Listening) -> std::io::Result<(Box<dyn Stream>, Send
     }
 }
 
-/// Tells a client that all places are taken, and when to come back.
+/// Tells a client that all slots are taken, and when to come back.
 async fn turn_away(mut stream: Box<dyn Stream>) {
     let text = "All connections are in use. Try again in a moment.\n";
     let answer = plain_answer("503 Service Unavailable", "Retry-After: 1\r\n", text);
@@ -189,7 +189,7 @@ async fn connection(
     sender: Sender,
     addresses: &ClientAddresses,
     router: Router,
-    held: Held,
+    held: HeldSlot,
     stop: CancellationToken,
 ) {
     let mut client = sender;
@@ -217,11 +217,11 @@ async fn connection(
         let router = router.clone();
         let held = held.clone();
         async move {
-            if !held.place.begin() {
+            if !held.slot.mark_busy() {
                 // The connection is being closed; nothing is begun on it.
                 std::future::pending::<()>().await;
             }
-            let begun = Begun(held);
+            let busy = BusySlot(held);
             let mut request = request.map(Body::new);
             match client {
                 Sender::Address(address) => {
@@ -232,7 +232,7 @@ async fn connection(
                 }
             }
             let answer: Result<_, Infallible> = router.oneshot(request).await;
-            answer.map(|answer| answer.map(|body| Answer { body, _begun: begun }))
+            answer.map(|answer| answer.map(|body| TrackedBody::new(body, busy)))
         }
     });
     let mut served = std::pin::pin!(
