@@ -64,13 +64,13 @@ async fn tidy(app: Arc<App>, limits: Arc<Limits>) {
         tokio::time::sleep(MINUTE).await;
         limits.shrink(now());
         if let Err(error) = app.purge().await {
-            tracing::warn!(%error, "tidying up failed");
+            tracing::warn!(%error, "cleanup failed");
         }
         if let Err(error) = app.watch_certification().await {
-            tracing::warn!(%error, "looking at notices of non-compliance failed");
+            tracing::warn!(%error, "checking notices of noncompliance failed");
         }
         if let Err(error) = app.watch().await {
-            tracing::warn!(%error, "looking at registrations failed");
+            tracing::warn!(%error, "checking registrations failed");
         }
     }
 }
