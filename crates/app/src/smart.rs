@@ -3,7 +3,7 @@
 use countersign_crypto::{constant_time_eq, random_array, sha256};
 use countersign_domain::{EhrId, EventKind, PracticeId, Timestamp, check_line};
 use countersign_protocol::{
-    oidc::{self, Client, KeySet, Secret},
+    oidc::{self, Client, KeySet, OidcError, Secret},
     smart::{self, Configuration, Granted},
 };
 use countersign_store::{Patient, SmartEhr, SmartTry};
@@ -154,7 +154,8 @@ impl App {
         let granted: Granted = serde_json::from_slice(&self.outbound.call(call).await?)
             .map_err(|_| Trouble::No("launch_answer"))?;
         let keys = self.outbound.call(Call::get(&it.jwks_uri)).await?;
-        let keys = KeySet::read(&keys).map_err(|error| Trouble::No(error.code()))?;
+        let keys =
+            KeySet::read(&keys).map_err(|error| Trouble::No(OidcError::from(error).code()))?;
         let client = Client {
             issuer: it.issuer.clone(),
             id: ehr.client_id.clone(),

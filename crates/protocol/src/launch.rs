@@ -13,32 +13,33 @@ mod claims;
 #[cfg(test)]
 mod tests;
 
-use std::sync::OnceLock;
-
 use countersign_crypto::{SigningKey, VerifyingKey};
 use countersign_domain::{EhrId, Timestamp};
 use data_encoding::BASE64URL_NOPAD;
-use jsonwebtoken::{
-    Algorithm, DecodingKey, Validation,
-    crypto::{CryptoProvider, JwtVerifier, KeyUtils},
-    dangerous::insecure_decode_claims,
-    decode,
-    errors::{Error as JwtError, ErrorKind},
-    signature::{Error as SignatureError, Verifier},
-};
 use serde::Deserialize;
 use thiserror::Error;
 
 pub(crate) use self::claims::check_name;
 use self::claims::read_ehr_id;
 pub use self::claims::{LaunchClaims, LaunchPatient};
-use crate::validity::has_begun;
+use crate::{
+    jws::{Algorithm, Jws, JwsError, OtherMembers, PublicKey, Rules, Typ, unverified_payload},
+    validity::has_begun,
+};
 
 /// Longest launch token, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 4096;
 
 /// How far the EHR's clock may be ahead of ours, in seconds.
 pub const MAX_CLOCK_AHEAD_SECONDS: i64 = 30;
+
+/// What a launch token may be. One key per EHR today, so that `kid` may be there and finds none.
+const RULES: Rules<'_> = Rules {
+    max_bytes: MAX_TOKEN_BYTES,
+    algorithms: &[Algorithm::Es256],
+    typ: Typ::IfThere("JWT"),
+    other_members: OtherMembers::Refused,
+};
 
 const HEADER: &str = r#"{"alg":"ES256","typ":"JWT"}"#;
 
@@ -102,6 +103,21 @@ impl LaunchError {
     }
 }
 
+impl From<JwsError> for LaunchError {
+    fn from(error: JwsError) -> Self {
+        match error {
+            JwsError::TooLong(_) => Self::TooLong,
+            JwsError::Algorithm => Self::WrongAlgorithm,
+            JwsError::Typ => Self::WrongType,
+            JwsError::UnknownKey
+            | JwsError::AmbiguousKey
+            | JwsError::KeyKind
+            | JwsError::Signature => Self::BadSignature,
+            _ => Self::Malformed,
+        }
+    }
+}
+
 /// The code of a claim that is not allowed.
 const fn claim_code(claim: &str) -> &'static str {
     match claim.as_bytes() {
@@ -120,7 +136,6 @@ pub fn sign_launch(key: &SigningKey, claims: &LaunchClaims) -> Result<String, La
     let mut token = BASE64URL_NOPAD.encode(HEADER.as_bytes());
     token.push('.');
     token.push_str(&BASE64URL_NOPAD.encode(&payload));
-    // Not `jsonwebtoken::encode`: it wants the private key as bytes, which never leave the module.
     let signature = key.sign(token.as_bytes()).map_err(|_| LaunchError::NotSigned)?;
     token.push('.');
     token.push_str(&BASE64URL_NOPAD.encode(&signature));
@@ -134,11 +149,9 @@ pub fn peek_issuer(token: &str) -> Result<EhrId, LaunchError> {
         #[serde(deserialize_with = "read_ehr_id")]
         iss: EhrId,
     }
-    if token.len() > MAX_TOKEN_BYTES {
-        return Err(LaunchError::TooLong);
-    }
-    insecure_decode_claims::<Issuer>(token)
-        .map(|claims| claims.iss)
+    let payload = unverified_payload(token, MAX_TOKEN_BYTES)?;
+    serde_json::from_slice(&payload)
+        .map(|claims: Issuer| claims.iss)
         .map_err(|_| LaunchError::Malformed)
 }
 
@@ -152,65 +165,14 @@ pub fn verify_launch(
     now: Timestamp,
     max_age_seconds: i64,
 ) -> Result<LaunchClaims, LaunchError> {
-    if token.len() > MAX_TOKEN_BYTES {
-        return Err(LaunchError::TooLong);
+    let key = PublicKey::P256(key.clone());
+    let claims: LaunchClaims = Jws::read(token, &RULES)?.verify([&key])?.claims()?;
+    if claims.aud != audience {
+        return Err(LaunchError::WrongAudience);
     }
-    check_header(token)?;
-    install_crypto();
-    let claims = decode::<LaunchClaims>(
-        token,
-        &DecodingKey::from_ec_der(key.point()),
-        &validation(audience),
-    )
-    .map_err(|error| refusal(&error))?
-    .claims;
     check_times(&claims, now, max_age_seconds)?;
     claims.check()?;
     Ok(claims)
-}
-
-/// Looks at the header before the library does.
-///
-/// The library has no reading of `alg: none` and skips header members that it does not know.
-fn check_header(token: &str) -> Result<(), LaunchError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Header {
-        alg: String,
-        typ: Option<String>,
-        // One key per EHR today; the EHR may still name it.
-        #[serde(rename = "kid")]
-        _kid: Option<String>,
-    }
-    let (header, _) = token.split_once('.').ok_or(LaunchError::Malformed)?;
-    let header = BASE64URL_NOPAD.decode(header.as_bytes()).map_err(|_| LaunchError::Malformed)?;
-    let header: Header = serde_json::from_slice(&header).map_err(|_| LaunchError::Malformed)?;
-    if header.alg != "ES256" {
-        return Err(LaunchError::WrongAlgorithm);
-    }
-    if header.typ.is_some_and(|typ| typ != "JWT") {
-        return Err(LaunchError::WrongType);
-    }
-    Ok(())
-}
-
-fn validation(audience: &str) -> Validation {
-    let mut validation = Validation::new(Algorithm::ES256);
-    validation.set_audience(&[audience]);
-    // The library reads the system's clock; ours is handed in, so times are checked by us.
-    validation.validate_exp = false;
-    validation.validate_nbf = false;
-    validation.required_spec_claims.clear();
-    validation
-}
-
-fn refusal(error: &JwtError) -> LaunchError {
-    match error.kind() {
-        ErrorKind::InvalidSignature | ErrorKind::InvalidEcdsaKey => LaunchError::BadSignature,
-        ErrorKind::InvalidAlgorithm => LaunchError::WrongAlgorithm,
-        ErrorKind::InvalidAudience => LaunchError::WrongAudience,
-        _ => LaunchError::Malformed,
-    }
 }
 
 fn check_times(
@@ -230,51 +192,4 @@ fn check_times(
         return Err(LaunchError::WrongLifetime);
     }
     Ok(())
-}
-
-/// Gives `jsonwebtoken` the FIPS module for its cryptography, once per process.
-fn install_crypto() {
-    static PROVIDER: CryptoProvider = CryptoProvider {
-        // We sign with a key that never leaves the module: see `sign_launch`.
-        signer_factory: |_, _| Err(ErrorKind::UnsupportedAlgorithm.into()),
-        verifier_factory: |algorithm, key| es256_verifier(*algorithm, key),
-        key_utils: KeyUtils {
-            rsa_pub_components_from_private_key: |_| Err(ErrorKind::UnsupportedAlgorithm.into()),
-            rsa_pub_components_from_public_key: |_| Err(ErrorKind::UnsupportedAlgorithm.into()),
-            ec_pub_components_from_private_key: |_, _| Err(ErrorKind::UnsupportedAlgorithm.into()),
-            ed_pub_components_from_private_key: |_, _| Err(ErrorKind::UnsupportedAlgorithm.into()),
-            compute_digest: |_, _| Err(ErrorKind::UnsupportedAlgorithm.into()),
-        },
-    };
-    static INSTALLED: OnceLock<()> = OnceLock::new();
-    // A second installation is refused by the library and changes nothing.
-    INSTALLED.get_or_init(|| {
-        PROVIDER.install_default().ok();
-    });
-}
-
-struct Es256Verifier(VerifyingKey);
-
-impl Verifier<Vec<u8>> for Es256Verifier {
-    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), SignatureError> {
-        self.0.verify(message, signature).map_err(SignatureError::from_source)
-    }
-}
-
-impl JwtVerifier for Es256Verifier {
-    fn algorithm(&self) -> Algorithm {
-        Algorithm::ES256
-    }
-}
-
-fn es256_verifier(
-    algorithm: Algorithm,
-    key: &DecodingKey,
-) -> Result<Box<dyn JwtVerifier>, JwtError> {
-    if algorithm != Algorithm::ES256 || key.family() != algorithm.family() {
-        return Err(ErrorKind::InvalidAlgorithm.into());
-    }
-    VerifyingKey::from_point(key.try_get_as_bytes()?)
-        .map(|key| Box::new(Es256Verifier(key)) as Box<dyn JwtVerifier>)
-        .map_err(|_| ErrorKind::InvalidEcdsaKey.into())
 }

@@ -1,5 +1,7 @@
 //! What is said to other systems and by them, byte by byte: no network, no clock, no database.
 
+pub mod jwks;
+pub mod jws;
 pub mod launch;
 pub mod newrx;
 pub mod oidc;

@@ -7,16 +7,25 @@
 #[cfg(test)]
 mod tests;
 
-use countersign_crypto::{RsaVerifyingKey, VerifyingKey, sha256};
+use countersign_crypto::sha256;
 use countersign_domain::Timestamp;
 use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::validity::{has_begun, if_there};
+pub use crate::jwks::{KeySet, jwk};
+use crate::{
+    jws::{Algorithm, Jws, JwsError, OtherMembers, Rules, Typ},
+    validity::{has_begun, if_there},
+};
 
-/// Longest ID token, in bytes.
-const MOST_BYTES: usize = 16 * 1024;
+/// What an ID token may be: at most 16 KiB, of any `typ`.
+const RULES: Rules<'_> = Rules {
+    max_bytes: 16 * 1024,
+    algorithms: &[Algorithm::Es256, Algorithm::Rs256],
+    typ: Typ::Any,
+    other_members: OtherMembers::Ignored,
+};
 /// How far the provider's clock may be off, in seconds.
 const SKEW_SECONDS: i64 = 60;
 /// How old an ID token may be, in seconds.
@@ -74,6 +83,19 @@ impl OidcError {
             Self::BadSignature => "provider_signature",
             Self::NotForUs => "provider_other_request",
             Self::WrongTime => "provider_time",
+        }
+    }
+}
+
+impl From<JwsError> for OidcError {
+    fn from(error: JwsError) -> Self {
+        match error {
+            JwsError::Algorithm
+            | JwsError::UnknownKey
+            | JwsError::AmbiguousKey
+            | JwsError::KeyKind
+            | JwsError::Signature => Self::BadSignature,
+            _ => Self::Malformed,
         }
     }
 }
@@ -154,15 +176,6 @@ pub fn authorization_url(
     url + &query(&fields)
 }
 
-/// A P-256 key for a set of keys (RFC 7517), from its point: 65 bytes, uncompressed.
-pub fn jwk(key_id: &str, point: &[u8]) -> serde_json::Value {
-    let part = |from: usize| point.get(from..from + 32).map(|it| BASE64URL_NOPAD.encode(it));
-    serde_json::json!({
-        "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": key_id,
-        "x": part(1), "y": part(33),
-    })
-}
-
 /// The fields that say something, as a query.
 pub fn query(fields: &[(&str, &str)]) -> String {
     let pairs: Vec<String> = fields
@@ -184,68 +197,6 @@ impl TokenAnswer {
     /// Reads it.
     pub fn read(body: &[u8]) -> Result<Self, OidcError> {
         serde_json::from_slice(body).map_err(|_| OidcError::Malformed)
-    }
-}
-
-/// The keys of a provider (RFC 7517).
-#[derive(Deserialize)]
-pub struct KeySet {
-    keys: Vec<Jwk>,
-}
-
-#[derive(Deserialize)]
-struct Jwk {
-    kty: String,
-    #[serde(default)]
-    kid: Option<String>,
-    #[serde(default, rename = "use")]
-    purpose: Option<String>,
-    #[serde(default)]
-    crv: String,
-    #[serde(default)]
-    x: String,
-    #[serde(default)]
-    y: String,
-    #[serde(default)]
-    n: String,
-    #[serde(default)]
-    e: String,
-}
-
-impl KeySet {
-    /// Reads them.
-    pub fn read(body: &[u8]) -> Result<Self, OidcError> {
-        serde_json::from_slice(body).map_err(|_| OidcError::Malformed)
-    }
-}
-
-impl KeySet {
-    /// Whether the key of this name has signed a message with ES256.
-    pub(crate) fn has_signed(&self, key_id: &str, message: &[u8], signature: &[u8]) -> bool {
-        let named = |key: &&Jwk| key.kid.as_deref() == Some(key_id);
-        self.keys.iter().filter(named).any(|key| key.has_signed("ES256", message, signature))
-    }
-}
-
-impl Jwk {
-    /// Whether this key, with an algorithm of its own kind, has signed the message.
-    fn has_signed(&self, alg: &str, message: &[u8], signature: &[u8]) -> bool {
-        let bytes = |text: &str| BASE64URL_NOPAD.decode(text.trim_end_matches('=').as_bytes()).ok();
-        match (self.kty.as_str(), alg) {
-            ("EC", "ES256") if self.crv == "P-256" => {
-                let point = bytes(&self.x)
-                    .zip(bytes(&self.y))
-                    .map(|(x, y)| [&[4], &x[..], &y[..]].concat());
-                point
-                    .and_then(|point| VerifyingKey::from_point(&point).ok())
-                    .is_some_and(|key| key.verify(message, signature).is_ok())
-            }
-            ("RSA", "RS256") => bytes(&self.n)
-                .zip(bytes(&self.e))
-                .and_then(|(n, e)| RsaVerifyingKey::from_components(&n, &e).ok())
-                .is_some_and(|key| key.verify(message, signature).is_ok()),
-            _ => false,
-        }
     }
 }
 
@@ -343,47 +294,9 @@ pub fn verify(
     nonce: &str,
     now: Timestamp,
 ) -> Result<IdClaims, OidcError> {
-    #[derive(Deserialize)]
-    struct Header {
-        alg: String,
-        #[serde(default)]
-        kid: Option<String>,
-        #[serde(default)]
-        crit: Option<serde_json::Value>,
-    }
-    if token.len() > MOST_BYTES {
-        return Err(OidcError::Malformed);
-    }
-    let mut parts = token.split('.');
-    let (Some(header), Some(payload), Some(signature), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(OidcError::Malformed);
-    };
-    let bytes =
-        |part: &str| BASE64URL_NOPAD.decode(part.as_bytes()).map_err(|_| OidcError::Malformed);
-    let message = token.get(..header.len() + 1 + payload.len()).ok_or(OidcError::Malformed)?;
-    let header: Header =
-        serde_json::from_slice(&bytes(header)?).map_err(|_| OidcError::Malformed)?;
-    if header.crit.is_some() {
-        return Err(OidcError::Malformed);
-    }
-    let signature = bytes(signature)?;
-    let fits = |key: &&Jwk| {
-        key.purpose.as_deref().is_none_or(|purpose| purpose == "sig")
-            && (header.kid.is_none() || key.kid.is_none() || key.kid == header.kid)
-    };
-    let signed = keys
-        .keys
-        .iter()
-        .filter(fits)
-        .take(20)
-        .any(|key| key.has_signed(&header.alg, message.as_bytes(), &signature));
-    if !signed {
-        return Err(OidcError::BadSignature);
-    }
-    let claims: IdClaims =
-        serde_json::from_slice(&bytes(payload)?).map_err(|_| OidcError::Malformed)?;
+    let jws = Jws::read(token, &RULES)?;
+    let keys = keys.fitting(jws.key_id(), jws.algorithm())?;
+    let claims: IdClaims = jws.verify(keys)?.claims()?;
     let other_party = claims.azp.as_deref().is_some_and(|azp| azp != client.id);
     if claims.iss != client.issuer
         || !claims.aud.is(&client.id)

@@ -7,7 +7,10 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::oidc::KeySet;
+use crate::{
+    jwks::KeySet,
+    jws::{Algorithm, Jws, JwsError, OtherMembers, Rules, Typ, unverified_payload},
+};
 
 /// What a signed record calls itself. A format is one set of names, each always there: with a new name comes a new number,
 /// and older records stay verifiable under theirs.
@@ -15,8 +18,13 @@ pub const RECORD_FORMAT: &str = "countersign-prescription/2";
 /// All formats that are read: the first had no days' supply, last day, series, internal code and supervisor.
 pub const RECORD_FORMATS: [&str; 2] = [RECORD_FORMAT, "countersign-prescription/1"];
 
-/// Longest record, in bytes.
-const MOST_BYTES: usize = 64 * 1024;
+/// What a record may be: at most 64 KiB. Its kind is said by `format`, which is signed with the rest.
+const RULES: Rules<'_> = Rules {
+    max_bytes: 64 * 1024,
+    algorithms: &[Algorithm::Es256],
+    typ: Typ::Any,
+    other_members: OtherMembers::Ignored,
+};
 
 /// Why a record does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -35,6 +43,24 @@ pub enum RecordError {
     Kind,
 }
 
+impl From<JwsError> for RecordError {
+    fn from(error: JwsError) -> Self {
+        match error {
+            JwsError::Extension
+            | JwsError::NoAlgorithm
+            | JwsError::Algorithm
+            | JwsError::MemberType(_) => Self::Algorithm,
+            JwsError::KeySet
+            | JwsError::UnknownKey
+            | JwsError::AmbiguousKey
+            | JwsError::KeyKind
+            | JwsError::Signature => Self::Signature,
+            JwsError::Claims => Self::Kind,
+            _ => Self::Malformed,
+        }
+    }
+}
+
 /// Signs something in its canonical form (RFC 8785) with ES256: the compact form (RFC 7515). Nothing where it
 /// has no canonical form, or the key does not sign.
 pub fn sign(key: &SigningKey, key_id: &str, kind: &str, payload: &Json) -> Option<String> {
@@ -51,8 +77,7 @@ pub fn sign(key: &SigningKey, key_id: &str, kind: &str, payload: &Json) -> Optio
 
 /// What a record of our own archive says; it was sealed there, and its signature is not looked at.
 pub fn said(jws: &str) -> Option<Value> {
-    let payload = jws.split('.').nth(1)?;
-    serde_json::from_slice(&BASE64URL_NOPAD.decode(payload.as_bytes()).ok()?).ok()
+    serde_json::from_slice(&unverified_payload(jws, RULES.max_bytes).ok()?).ok()
 }
 
 /// Reads a record and verifies it (RFC 7515, ES256; RFC 8785). What it says, if it holds.
@@ -66,35 +91,16 @@ pub fn verify_as(format: &str, jws: &str, keys: &[u8]) -> Result<Value, RecordEr
 }
 
 fn verify_one_of(formats: &[&str], jws: &str, keys: &[u8]) -> Result<Value, RecordError> {
-    let jws = jws.trim();
-    if jws.len() > MOST_BYTES {
-        return Err(RecordError::Malformed);
-    }
-    let mut parts = jws.split('.');
-    let (Some(header), Some(payload), Some(signature), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(RecordError::Malformed);
-    };
-    let bytes =
-        |part: &str| BASE64URL_NOPAD.decode(part.as_bytes()).map_err(|_| RecordError::Malformed);
-    let said: Value =
-        serde_json::from_slice(&bytes(header)?).map_err(|_| RecordError::Malformed)?;
-    let text = |name: &str| said.get(name).and_then(Value::as_str);
-    let (Some("ES256"), Some(key_id), None) = (text("alg"), text("kid"), said.get("crit")) else {
-        return Err(RecordError::Algorithm);
-    };
+    let jws = Jws::read(jws.trim(), &RULES)?;
+    let key_id = jws.key_id().ok_or(RecordError::Algorithm)?;
     let keys = KeySet::read(keys).map_err(|_| RecordError::Signature)?;
-    let message = jws.get(..header.len() + 1 + payload.len()).ok_or(RecordError::Malformed)?;
-    if !keys.has_signed(key_id, message.as_bytes(), &bytes(signature)?) {
-        return Err(RecordError::Signature);
-    }
-    let payload = bytes(payload)?;
-    let value: Value = serde_json::from_slice(&payload).map_err(|_| RecordError::Kind)?;
+    let key = keys.named(key_id, jws.algorithm())?;
+    let signed = jws.verify([key])?;
+    let value: Value = signed.claims()?;
     let spelling = json(&value).and_then(|it| it.canonical().ok()).ok_or(RecordError::Kind)?;
     let format = value.get("format").and_then(Value::as_str);
     let ours = format.is_some_and(|format| formats.contains(&format));
-    if spelling.as_bytes() != payload || !ours {
+    if spelling.as_bytes() != signed.payload() || !ours {
         return Err(RecordError::Kind);
     }
     Ok(value)

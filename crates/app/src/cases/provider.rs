@@ -210,7 +210,7 @@ impl App {
         let answer = TokenAnswer::read(&body).map_err(ReplyRefusal::Answer)?;
         let url = discovery.jwks_uri.as_str();
         let keys = self.ask(Call::get(url)).await?;
-        let keys = KeySet::read(&keys).map_err(ReplyRefusal::Answer)?;
+        let keys = KeySet::read(&keys).map_err(|error| ReplyRefusal::Answer(error.into()))?;
         oidc::verify(&answer.id_token, &keys, client, &it.nonce, now).map_err(ReplyRefusal::Answer)
     }
 }
