@@ -1,27 +1,13 @@
 //! Hardware tokens of a practice: put into stock, sent to somebody, taken out of use at their end of life.
 
 use countersign_domain::{
-    Actor, CredentialId, Device, DisableReason, Event, EventKind, Failures, ModelCode, Outcome,
-    PersonId, PracticeId, Refusal, Timestamp, Token, TokenId, TokenState,
-    console::ConsoleChange,
-    otp::{Drift, OtpParams, TokenSeed},
+    Actor, Device, DisableReason, Event, EventKind, Failures, ModelCode, Outcome, PersonId,
+    PracticeId, Refusal, Token, TokenId, TokenState, console::ConsoleChange, otp::Drift,
 };
+pub use countersign_provision::fobs::NewFob;
 use countersign_store::{Fob, TokenRow, Tx};
 
 use super::{Act, App, At, Error, Membership, notices::Mailer, record, tell_owner};
-
-/// A fob of a delivery.
-#[derive(Clone)]
-pub struct NewFob {
-    /// Its serial number.
-    pub credential: CredentialId,
-    /// How its codes are made.
-    pub params: OtpParams,
-    /// Its seed, as the maker delivered it.
-    pub seed: TokenSeed,
-    /// Until when the maker lets it be used.
-    pub ends: Timestamp,
-}
 
 /// Why a delivery is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

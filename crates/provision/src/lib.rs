@@ -5,6 +5,7 @@
 
 mod percent;
 
+pub mod fobs;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod native;
