@@ -6,12 +6,13 @@ export AWS_LC_FIPS_SYS_USE_SYSTEM := 0
 DATA ?= ./data
 PORT ?= 8700
 PROFILE ?= dev
+SECONDS ?= 600
 export DATA PORT PROFILE
 
 .DEFAULT_GOAL := help
 # Package managers and cargo take locks: one step after the other, whatever -j says.
 .NOTPARALLEL:
-.PHONY: help setup setup-test setup-bench demo demo-reset build test lint bench audit-timing screenshots clean
+.PHONY: help setup setup-test setup-bench demo demo-reset build test lint fuzz bench audit-timing screenshots clean
 
 help: ## Show this list
 	@echo "Countersign. What you can do here:"
@@ -28,6 +29,9 @@ test: setup setup-test ## Run every test: Rust on SQLite and PostgreSQL, and the
 
 lint: setup ## Check format, lints, docs, dependencies and licenses
 	@scripts/lint.sh
+
+fuzz: setup ## Run each fuzz target for SECONDS=600 (TARGET=name: that one alone; needs cargo-fuzz)
+	@scripts/fuzz.sh $(SECONDS) $(TARGET)
 
 build: setup ## Build the countersign binary (target/debug; PROFILE=release for target/release)
 	cargo build --locked --profile $(PROFILE) -p countersign

@@ -1,5 +1,7 @@
 //! What is said to other systems and by them, byte by byte: no network, no clock, no database.
 
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod jwks;
 pub mod jws;
 pub mod launch;

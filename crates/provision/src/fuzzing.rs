@@ -1,10 +1,11 @@
 //! What the fuzz targets do with their input; the tests do the same with the corpus.
 
-use std::str;
+use std::{collections::BTreeSet, str};
 
 use countersign_domain::{CredentialId, Manufacturer};
 
 use crate::{
+    fobs,
     native::{Answer, PairingCode, ProvisionRequest},
     otpauth::{OtpAuth, URI_MAX_BYTES},
     vip::{
@@ -17,7 +18,7 @@ use crate::{
 pub type Target = fn(&[u8]);
 
 /// All targets by the name of their corpus.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("vip_request", vip_request),
     ("vip_forms", vip_forms),
     ("vip_answer", vip_answer),
@@ -26,6 +27,7 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("pairing_code", pairing_code),
     ("otpauth_uri", otpauth_uri),
     ("credential_id", credential_id),
+    ("hardware_tokens", hardware_tokens),
 ];
 
 /// The keys of the seeds in the corpus; made for it and used nowhere else.
@@ -108,6 +110,26 @@ pub fn credential_id(data: &[u8]) {
         if let Ok(id) = CredentialId::parse(text, maker) {
             let again = CredentialId::parse(id.as_str(), Some(id.manufacturer()));
             assert!(again.as_ref() == Ok(&id), "an ID changed");
+        }
+    }
+}
+
+/// A delivery is taken as a whole, or its fault names a place and nothing that stands there.
+pub fn hardware_tokens(data: &[u8]) {
+    for maker in Manufacturer::ALL.into_iter().map(Some).chain([None]) {
+        match fobs::read(data, maker) {
+            Ok(all) => {
+                let serials: BTreeSet<&str> = all.iter().map(|it| it.credential.as_str()).collect();
+                assert!(!all.is_empty() && serials.len() == all.len(), "a token twice, or none");
+            }
+            Err(error) => {
+                let lines = data.split(|byte| *byte == b'\n').count();
+                let line = error.line.and_then(|line| usize::try_from(line).ok());
+                assert!(
+                    line.is_none_or(|line| (1..=lines).contains(&line)),
+                    "a line that is not there"
+                );
+            }
         }
     }
 }

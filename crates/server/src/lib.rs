@@ -1,6 +1,8 @@
 //! The JSON API and the pages of Countersign, and what speaks HTTP below them.
 
 pub mod api;
+#[doc(hidden)]
+pub mod fuzzing;
 mod notice_texts;
 mod portal;
 pub mod views;

@@ -4,6 +4,7 @@ mod prescribing;
 pub(crate) mod vip;
 
 pub use prescribing::openapi;
+pub(crate) use prescribing::read_request;
 
 use std::{net::IpAddr, time::Duration};
 

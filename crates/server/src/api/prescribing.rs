@@ -15,6 +15,7 @@ use axum::{
 };
 
 pub use document::openapi;
+pub(crate) use requests::read_request;
 
 use self::{
     document::DOCUMENT,

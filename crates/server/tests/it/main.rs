@@ -16,6 +16,7 @@ mod attacks;
 mod browser;
 mod certification;
 mod console;
+mod corpus;
 mod edge;
 mod enrol;
 mod faults;

@@ -4,7 +4,7 @@ use axum::{Json, extract::State, response::IntoResponse};
 use countersign_app::{Created, NewRequest, Written, Wrong};
 use countersign_crypto::sha256;
 use countersign_domain::{
-    Npi, check_line,
+    Npi, Timestamp, check_line,
     prescription::{Patient, longest},
 };
 use countersign_protocol::launch::LaunchPatient;
@@ -104,6 +104,76 @@ pub(super) struct NewRequestBody {
     prescriptions: Vec<PrescriptionBody>,
 }
 
+impl NewRequestBody {
+    /// What is asked to be signed, if what a reader can judge without the database holds; else everything that does not.
+    /// `digest` is the SHA-256 of the body as it came, `key` its idempotency key.
+    fn checked(
+        self,
+        digest: [u8; 32],
+        key: &str,
+        now: Timestamp,
+    ) -> Result<NewRequest, Vec<Wrong>> {
+        let mut errors = Vec::new();
+        let mut tell = |field, text: &str| {
+            errors.push(Wrong { prescription: None, field, text: text.to_owned(), code: None });
+        };
+        let npi = self.npi.parse::<Npi>();
+        if let Err(error) = &npi {
+            tell("npi", &error.to_string());
+        }
+        let patient = LaunchPatient {
+            id: self.patient.id,
+            name: self.patient.name,
+            birth_date: self.patient.birth_date,
+            mrn: self.patient.mrn,
+        };
+        if let Some((field, said)) = patient.wrong_field(now) {
+            tell(field, &said);
+        }
+        let address = self.patient.address.trim().to_owned();
+        // Never cut: what is signed is what was sent.
+        if let Err(error) = check_line(&address, longest("address")) {
+            tell("patient.address", &error.to_string());
+        }
+        let (Ok(npi), true) = (npi, errors.is_empty()) else { return Err(errors) };
+        Ok(NewRequest {
+            npi,
+            patient: Patient {
+                id: patient.id,
+                name: patient.name,
+                born: patient.birth_date,
+                mrn: patient.mrn,
+                address,
+            },
+            prescriptions: self
+                .prescriptions
+                .into_iter()
+                .map(|it| Written {
+                    drug: it.drug,
+                    strength: it.strength,
+                    form: it.form,
+                    schedule: it.schedule,
+                    quantity: it.quantity,
+                    unit: it.unit,
+                    directions: it.directions,
+                    days_supply: it.days_supply,
+                    refills: it.refills,
+                    earliest_fill: it.earliest_fill,
+                    series: it.series,
+                    supervisor: it.supervisor,
+                    supervisor_dea: it.supervisor_dea,
+                    note: it.note,
+                    pharmacy: it.pharmacy,
+                    dea: it.dea,
+                    ready: it.ready,
+                })
+                .collect(),
+            digest,
+            key: key.to_owned(),
+        })
+    }
+}
+
 /// Something that is wrong with a request.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 struct WrongBody {
@@ -197,64 +267,7 @@ pub(super) async fn create(
         return Err(no(StatusCode::BAD_REQUEST, "idempotency_key_missing", detail));
     };
     let body: NewRequestBody = sent.read()?;
-    let mut errors = Vec::new();
-    let mut tell = |field, text: &str| {
-        errors.push(Wrong { prescription: None, field, text: text.to_owned(), code: None });
-    };
-    let npi = body.npi.parse::<Npi>();
-    if let Err(error) = &npi {
-        tell("npi", &error.to_string());
-    }
-    let patient = LaunchPatient {
-        id: body.patient.id,
-        name: body.patient.name,
-        birth_date: body.patient.birth_date,
-        mrn: body.patient.mrn,
-    };
-    if let Some((field, said)) = patient.wrong_field(known.at.now) {
-        tell(field, &said);
-    }
-    let address = body.patient.address.trim().to_owned();
-    // Never cut: what is signed is what was sent.
-    if let Err(error) = check_line(&address, longest("address")) {
-        tell("patient.address", &error.to_string());
-    }
-    let (Ok(npi), true) = (npi, errors.is_empty()) else { return Err(wrong(errors)) };
-    let request = NewRequest {
-        npi,
-        patient: Patient {
-            id: patient.id,
-            name: patient.name,
-            born: patient.birth_date,
-            mrn: patient.mrn,
-            address,
-        },
-        prescriptions: body
-            .prescriptions
-            .into_iter()
-            .map(|it| Written {
-                drug: it.drug,
-                strength: it.strength,
-                form: it.form,
-                schedule: it.schedule,
-                quantity: it.quantity,
-                unit: it.unit,
-                directions: it.directions,
-                days_supply: it.days_supply,
-                refills: it.refills,
-                earliest_fill: it.earliest_fill,
-                series: it.series,
-                supervisor: it.supervisor,
-                supervisor_dea: it.supervisor_dea,
-                note: it.note,
-                pharmacy: it.pharmacy,
-                dea: it.dea,
-                ready: it.ready,
-            })
-            .collect(),
-        digest: sha256(&sent.0),
-        key: key.to_owned(),
-    };
+    let request = body.checked(sha256(&sent.0), key, known.at.now).map_err(wrong)?;
     let created = shared.app.request_signing(&known.caller, request, known.at).await;
     match created.map_err(|error| known.fault(&error))? {
         Created::There(id) => {
@@ -270,4 +283,10 @@ pub(super) async fn create(
         }
         Created::Wrong(errors) => Err(wrong(errors)),
     }
+}
+
+/// Reads and checks a body, as [`create`] does; none where it is no JSON of one. For the fuzz target alone.
+pub(crate) fn read_request(body: &[u8], now: Timestamp) -> Option<Result<NewRequest, Vec<Wrong>>> {
+    let read: NewRequestBody = serde_json::from_slice(body).ok()?;
+    Some(read.checked(sha256(body), "key", now))
 }
