@@ -4,7 +4,11 @@ use countersign_domain::{
     ApiKeyId, PersonId, PracticeId, PrescriptionId, SigningRequestId, Timestamp,
 };
 
-use crate::{ApiKey, Error, Tx, tx::sql, value::Columns};
+use crate::{
+    ApiKey, Error, Tx,
+    statements::{sql, statements},
+    value::Columns,
+};
 
 /// A system with a key of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,11 +43,35 @@ pub struct SigningRequest {
     pub prescriptions: Vec<PrescriptionId>,
 }
 
+statements! {
+    CREATE_API_CLIENT = sql!("INSERT INTO api_client (api_key, public, scopes) VALUES ($1, $2, $3)");
+    API_CLIENT = sql!(
+        "SELECT k.practice, c.public, c.scopes FROM api_client c JOIN api_key k ON k.id = c.api_key "
+        "WHERE c.api_key = $1 AND k.revoked IS NULL"
+    );
+    CREATE_ACCESS = sql!("INSERT INTO api_access (token_hash, api_key, scopes, expires) VALUES ($1, $2, $3, $4)");
+    ACCESS = sql!(
+        "SELECT a.api_key, k.practice, a.scopes FROM api_access a JOIN api_key k ON k.id = a.api_key "
+        "WHERE a.token_hash = $1 AND a.expires > $2 AND k.revoked IS NULL"
+    );
+    CREATE_SIGNING_REQUEST = sql!(
+        "INSERT INTO signing_request (id, practice, api_key, prescriber, sealed, created) VALUES ($1, $2, $3, $4, $5, $6)"
+    );
+    SIGNING_REQUEST = sql!(
+        "SELECT prescriber, sealed FROM signing_request WHERE id = $1 AND practice = $2 AND api_key = $3"
+    );
+    API_ANSWER = sql!("SELECT request_hash, request FROM api_answer WHERE api_key = $1 AND key_hash = $2");
+    KEEP_API_ANSWER = sql!(
+        "INSERT INTO api_answer (api_key, key_hash, request_hash, request, expires) VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT (api_key, key_hash) DO NOTHING"
+    );
+}
+
 impl Tx<'_> {
     /// Lets a key be used by whoever has its private part, and no other way.
     pub fn create_api_client(&mut self, it: &ApiClient) -> Result<(), Error> {
         self.run(
-            sql!("INSERT INTO api_client (api_key, public, scopes) VALUES ($1, $2, $3)"),
+            CREATE_API_CLIENT,
             &[it.key.id.as_bytes().into(), it.public.as_slice().into(), it.scopes.as_str().into()],
         )
         .map(drop)
@@ -51,20 +79,16 @@ impl Tx<'_> {
 
     /// The system with this ID, unless it was revoked.
     pub fn api_client(&mut self, id: ApiKeyId) -> Result<Option<ApiClient>, Error> {
-        self.row(
-            sql!("SELECT k.practice, c.public, c.scopes FROM api_client c JOIN api_key k ON k.id = c.api_key "
-                "WHERE c.api_key = $1 AND k.revoked IS NULL"),
-            &[id.as_bytes().into()],
-        )?
-        .map(|row| {
-            let practice = row.id(0, "api_key.practice", PracticeId::from_slice)?;
-            Ok(ApiClient {
-                key: ApiKey { id, practice },
-                public: row.blob(1, "api_client.public")?.to_vec(),
-                scopes: row.text(2, "api_client.scopes")?.to_owned(),
+        self.row(API_CLIENT, &[id.as_bytes().into()])?
+            .map(|row| {
+                let practice = row.id(0, "api_key.practice", PracticeId::from_slice)?;
+                Ok(ApiClient {
+                    key: ApiKey { id, practice },
+                    public: row.blob(1, "api_client.public")?.to_vec(),
+                    scopes: row.text(2, "api_client.scopes")?.to_owned(),
+                })
             })
-        })
-        .transpose()
+            .transpose()
     }
 
     /// Gives a token to a system.
@@ -75,7 +99,7 @@ impl Tx<'_> {
         expires: Timestamp,
     ) -> Result<(), Error> {
         self.run(
-            sql!("INSERT INTO api_access (token_hash, api_key, scopes, expires) VALUES ($1, $2, $3, $4)"),
+            CREATE_ACCESS,
             &[
                 token_hash.into(),
                 access.key.id.as_bytes().into(),
@@ -92,21 +116,17 @@ impl Tx<'_> {
         token_hash: &[u8; 32],
         now: Timestamp,
     ) -> Result<Option<Access>, Error> {
-        self.row(
-            sql!("SELECT a.api_key, k.practice, a.scopes FROM api_access a JOIN api_key k ON k.id = a.api_key "
-                "WHERE a.token_hash = $1 AND a.expires > $2 AND k.revoked IS NULL"),
-            &[token_hash.into(), now.micros().into()],
-        )?
-        .map(|row| {
-            Ok(Access {
-                key: ApiKey {
-                    id: row.id(0, "api_access.api_key", ApiKeyId::from_slice)?,
-                    practice: row.id(1, "api_key.practice", PracticeId::from_slice)?,
-                },
-                scopes: row.text(2, "api_access.scopes")?.to_owned(),
+        self.row(ACCESS, &[token_hash.into(), now.micros().into()])?
+            .map(|row| {
+                Ok(Access {
+                    key: ApiKey {
+                        id: row.id(0, "api_access.api_key", ApiKeyId::from_slice)?,
+                        practice: row.id(1, "api_key.practice", PracticeId::from_slice)?,
+                    },
+                    scopes: row.text(2, "api_access.scopes")?.to_owned(),
+                })
             })
-        })
-        .transpose()
+            .transpose()
     }
 
     /// Puts a signing request down.
@@ -119,7 +139,7 @@ impl Tx<'_> {
         let practice = it.key.practice;
         let sealed = self.seal_json(practice, "signing_request", it.id.as_bytes(), &ids)?;
         self.run(
-            sql!("INSERT INTO signing_request (id, practice, api_key, prescriber, sealed, created) VALUES ($1, $2, $3, $4, $5, $6)"),
+            CREATE_SIGNING_REQUEST,
             &[
                 it.id.as_bytes().into(),
                 practice.as_bytes().into(),
@@ -139,7 +159,7 @@ impl Tx<'_> {
         id: SigningRequestId,
     ) -> Result<Option<SigningRequest>, Error> {
         let row = self.row(
-            sql!("SELECT prescriber, sealed FROM signing_request WHERE id = $1 AND practice = $2 AND api_key = $3"),
+            SIGNING_REQUEST,
             &[id.as_bytes().into(), key.practice.as_bytes().into(), key.id.as_bytes().into()],
         )?;
         let Some(row) = row else { return Ok(None) };
@@ -164,20 +184,15 @@ impl Tx<'_> {
         key: ApiKeyId,
         key_hash: &[u8; 32],
     ) -> Result<Option<([u8; 32], SigningRequestId)>, Error> {
-        self.row(
-            sql!(
-                "SELECT request_hash, request FROM api_answer WHERE api_key = $1 AND key_hash = $2"
-            ),
-            &[key.as_bytes().into(), key_hash.into()],
-        )?
-        .map(|row| {
-            let hash = row.blob(0, "api_answer.request_hash")?.try_into();
-            Ok((
-                hash.map_err(|_| Error::Corrupt { column: "api_answer.request_hash" })?,
-                row.id(1, "api_answer.request", SigningRequestId::from_slice)?,
-            ))
-        })
-        .transpose()
+        self.row(API_ANSWER, &[key.as_bytes().into(), key_hash.into()])?
+            .map(|row| {
+                let hash = row.blob(0, "api_answer.request_hash")?.try_into();
+                Ok((
+                    hash.map_err(|_| Error::Corrupt { column: "api_answer.request_hash" })?,
+                    row.id(1, "api_answer.request", SigningRequestId::from_slice)?,
+                ))
+            })
+            .transpose()
     }
 
     /// Remembers what came of a request with an idempotency key.
@@ -190,8 +205,7 @@ impl Tx<'_> {
     ) -> Result<(), Error> {
         // Two at once under one key: one of them looks again.
         self.run_one(
-            sql!("INSERT INTO api_answer (api_key, key_hash, request_hash, request, expires) VALUES ($1, $2, $3, $4, $5) "
-                "ON CONFLICT (api_key, key_hash) DO NOTHING"),
+            KEEP_API_ANSWER,
             &[
                 key.as_bytes().into(),
                 key_hash.into(),

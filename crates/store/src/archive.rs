@@ -1,8 +1,8 @@
 //! The archive: signed records, and what practitioners disown. A record is written once. Nothing changes it, and it is
 //! removed only when its time is over and nothing holds it. The submodules hold the logs of months, and legal holds.
 
-mod holds;
-mod monthly_logs;
+pub(crate) mod holds;
+pub(crate) mod monthly_logs;
 
 use countersign_domain::{PersonId, PracticeId, PrescriptionId, Timestamp, prescription::State};
 
@@ -11,7 +11,7 @@ pub use monthly_logs::MonthlyLog;
 
 use crate::{
     Error, Tx,
-    tx::sql,
+    statements::{sql, statements},
     value::{Columns, Row},
 };
 
@@ -50,14 +50,51 @@ macro_rules! archive_query {
     };
 }
 
+statements! {
+    ARCHIVE = sql!(
+        "INSERT INTO signed_record (prescription, practice, prescriber, signed, key_id, sealed) "
+        "VALUES ($1, $2, $3, $4, $5, $6)"
+    );
+    SIGNED_RECORD = sql!(
+        "SELECT prescriber, signed, key_id, sealed FROM signed_record WHERE prescription = $1 AND practice = $2"
+    );
+    RECORDS_OF = archive_query!(
+        "WHERE r.prescriber = $1 AND r.signed >= $2 AND r.signed < $3 ORDER BY r.signed, r.prescription LIMIT $4"
+    );
+    RECORD_OF = archive_query!("WHERE r.prescriber = $1 AND r.prescription = $2");
+    RECORDS_IN = archive_query!(
+        "WHERE r.practice = $1 AND r.signed >= $2 AND r.signed < $3 ORDER BY r.signed DESC, r.prescription LIMIT $4"
+    );
+    DISOWNED = sql!("SELECT at FROM disowned WHERE prescription = $1");
+    NOT_SENT = archive_query!(
+        "WHERE r.prescriber = $1 AND p.state = 'failed' ORDER BY r.signed DESC, r.prescription LIMIT $2"
+    );
+    COUNT_NOT_SENT = sql!("SELECT COUNT(*) AS total FROM prescription WHERE prescriber = $1 AND state = 'failed'");
+    DISOWN = sql!(
+        "INSERT INTO disowned (prescription, practice, at) VALUES ($1, $2, $3) ON CONFLICT (prescription) DO NOTHING"
+    );
+    FIRST_RECORD = sql!("SELECT signed FROM signed_record WHERE practice = $1 ORDER BY signed LIMIT 1");
+    RECORDS_UNHELD = archive_query!(
+        "WHERE r.practice = $1 AND r.signed < $2 AND (r.signed > $3 OR (r.signed = $3 AND r.prescription > $4)) "
+        "AND d.at IS NULL AND NOT EXISTS (SELECT h.id FROM legal_hold h WHERE h.practice = r.practice AND h.lifted IS NULL "
+        "AND (h.person IS NULL OR h.person = r.prescriber)) ORDER BY r.signed, r.prescription LIMIT $5"
+    );
+    DELETE_SIGNED_RECORD = sql!(
+        "DELETE FROM signed_record WHERE prescription = $1 AND signed < $2 "
+        "AND NOT EXISTS (SELECT d.at FROM disowned d WHERE d.prescription = signed_record.prescription) AND NOT EXISTS (SELECT h.id FROM legal_hold h WHERE h.practice = signed_record.practice AND h.lifted IS NULL "
+        "AND (h.person IS NULL OR h.person = signed_record.prescriber))"
+    );
+    DELETE_TRANSMISSION = sql!("DELETE FROM transmission WHERE prescription = $1");
+    DELETE_PRESCRIPTION = sql!("DELETE FROM prescription WHERE id = $1");
+}
+
 impl Tx<'_> {
     /// Puts a signed record into the archive: once.
     pub fn archive(&mut self, it: &SignedRecord) -> Result<(), Error> {
         let id = it.prescription;
         let sealed = self.seal_json(it.practice, "signed_record", id.as_bytes(), &it.jws)?;
         self.run(
-            sql!("INSERT INTO signed_record (prescription, practice, prescriber, signed, key_id, sealed) "
-                "VALUES ($1, $2, $3, $4, $5, $6)"),
+            ARCHIVE,
             &[
                 id.as_bytes().into(),
                 it.practice.as_bytes().into(),
@@ -76,10 +113,7 @@ impl Tx<'_> {
         practice: PracticeId,
         id: PrescriptionId,
     ) -> Result<Option<SignedRecord>, Error> {
-        let row = self.row(
-            sql!("SELECT prescriber, signed, key_id, sealed FROM signed_record WHERE prescription = $1 AND practice = $2"),
-            &[id.as_bytes().into(), practice.as_bytes().into()],
-        )?;
+        let row = self.row(SIGNED_RECORD, &[id.as_bytes().into(), practice.as_bytes().into()])?;
         let Some(row) = row else { return Ok(None) };
         let sealed = row.blob(3, "signed_record.sealed")?;
         Ok(Some(SignedRecord {
@@ -124,12 +158,9 @@ impl Tx<'_> {
         (from, to): (Timestamp, Timestamp),
         most: i64,
     ) -> Result<Vec<Archived>, Error> {
-        let sql = archive_query!(
-            "WHERE r.prescriber = $1 AND r.signed >= $2 AND r.signed < $3 ORDER BY r.signed, r.prescription LIMIT $4"
-        );
         let params =
             [person.as_bytes().into(), from.micros().into(), to.micros().into(), most.into()];
-        let rows = self.rows(sql, &params)?;
+        let rows = self.rows(RECORDS_OF, &params)?;
         self.archived(&rows)
     }
 
@@ -139,8 +170,7 @@ impl Tx<'_> {
         person: PersonId,
         id: PrescriptionId,
     ) -> Result<Option<Archived>, Error> {
-        let sql = archive_query!("WHERE r.prescriber = $1 AND r.prescription = $2");
-        let rows = self.rows(sql, &[person.as_bytes().into(), id.as_bytes().into()])?;
+        let rows = self.rows(RECORD_OF, &[person.as_bytes().into(), id.as_bytes().into()])?;
         Ok(self.archived(&rows)?.pop())
     }
 
@@ -151,46 +181,34 @@ impl Tx<'_> {
         (from, to): (Timestamp, Timestamp),
         most: i64,
     ) -> Result<Vec<Archived>, Error> {
-        let sql = archive_query!(
-            "WHERE r.practice = $1 AND r.signed >= $2 AND r.signed < $3 ORDER BY r.signed DESC, r.prescription LIMIT $4"
-        );
         let params =
             [practice.as_bytes().into(), from.micros().into(), to.micros().into(), most.into()];
-        let rows = self.rows(sql, &params)?;
+        let rows = self.rows(RECORDS_IN, &params)?;
         self.archived(&rows)
     }
 
     /// When the practitioner of a prescription said that it is not theirs.
     pub fn disowned(&mut self, id: PrescriptionId) -> Result<Option<Timestamp>, Error> {
-        let row = self.row(
-            sql!("SELECT at FROM disowned WHERE prescription = $1"),
-            &[id.as_bytes().into()],
-        )?;
+        let row = self.row(DISOWNED, &[id.as_bytes().into()])?;
         row.map(|row| Ok(Timestamp::from_micros(row.int(0, "disowned.at")?))).transpose()
     }
 
     /// The prescriptions of somebody that could not be sent, in all practices, newest first: at most so many.
     pub fn not_sent(&mut self, person: PersonId, most: i64) -> Result<Vec<Archived>, Error> {
-        let sql = archive_query!(
-            "WHERE r.prescriber = $1 AND p.state = 'failed' ORDER BY r.signed DESC, r.prescription LIMIT $2"
-        );
-        let rows = self.rows(sql, &[person.as_bytes().into(), most.into()])?;
+        let rows = self.rows(NOT_SENT, &[person.as_bytes().into(), most.into()])?;
         self.archived(&rows)
     }
 
     /// How many those are.
     pub fn count_not_sent(&mut self, person: PersonId) -> Result<i64, Error> {
-        let row = self.row(
-            sql!("SELECT COUNT(*) FROM prescription WHERE prescriber = $1 AND state = 'failed'"),
-            &[person.as_bytes().into()],
-        )?;
+        let row = self.row(COUNT_NOT_SENT, &[person.as_bytes().into()])?;
         row.map_or(Ok(0), |row| row.int(0, "count"))
     }
 
     /// Notes that a signed record is not its practitioner's. `false` where that was noted before.
     pub fn disown(&mut self, record: &SignedRecord, now: Timestamp) -> Result<bool, Error> {
         let noted = self.run(
-            sql!("INSERT INTO disowned (prescription, practice, at) VALUES ($1, $2, $3) ON CONFLICT (prescription) DO NOTHING"),
+            DISOWN,
             &[
                 record.prescription.as_bytes().into(),
                 record.practice.as_bytes().into(),
@@ -202,10 +220,7 @@ impl Tx<'_> {
 
     /// When a practice signed its first record that is still there.
     pub fn first_record(&mut self, practice: PracticeId) -> Result<Option<Timestamp>, Error> {
-        let row = self.row(
-            sql!("SELECT signed FROM signed_record WHERE practice = $1 ORDER BY signed LIMIT 1"),
-            &[practice.as_bytes().into()],
-        )?;
+        let row = self.row(FIRST_RECORD, &[practice.as_bytes().into()])?;
         row.map(|row| Ok(Timestamp::from_micros(row.int(0, "signed_record.signed")?))).transpose()
     }
 
@@ -218,13 +233,8 @@ impl Tx<'_> {
         (after, last): (Timestamp, PrescriptionId),
         most: i64,
     ) -> Result<Vec<Archived>, Error> {
-        let sql = archive_query!(
-            "WHERE r.practice = $1 AND r.signed < $2 AND (r.signed > $3 OR (r.signed = $3 AND r.prescription > $4)) "
-            "AND d.at IS NULL AND NOT EXISTS (SELECT h.id FROM legal_hold h WHERE h.practice = r.practice AND h.lifted IS NULL "
-            "AND (h.person IS NULL OR h.person = r.prescriber)) ORDER BY r.signed, r.prescription LIMIT $5"
-        );
         let rows = self.rows(
-            sql,
+            RECORDS_UNHELD,
             &[
                 practice.as_bytes().into(),
                 before.micros().into(),
@@ -240,16 +250,8 @@ impl Tx<'_> {
     /// where it is younger, held or disowned.
     pub fn remove_record(&mut self, it: &SignedRecord, before: Timestamp) -> Result<(), Error> {
         let id = it.prescription;
-        self.run_one(
-            sql!("DELETE FROM signed_record WHERE prescription = $1 AND signed < $2 "
-                "AND NOT EXISTS (SELECT d.at FROM disowned d WHERE d.prescription = signed_record.prescription) AND NOT EXISTS (SELECT h.id FROM legal_hold h WHERE h.practice = signed_record.practice AND h.lifted IS NULL "
-                "AND (h.person IS NULL OR h.person = signed_record.prescriber))"),
-            &[id.as_bytes().into(), before.micros().into()],
-        )?;
-        self.run(
-            sql!("DELETE FROM transmission WHERE prescription = $1"),
-            &[id.as_bytes().into()],
-        )?;
-        self.run_one(sql!("DELETE FROM prescription WHERE id = $1"), &[id.as_bytes().into()])
+        self.run_one(DELETE_SIGNED_RECORD, &[id.as_bytes().into(), before.micros().into()])?;
+        self.run(DELETE_TRANSMISSION, &[id.as_bytes().into()])?;
+        self.run_one(DELETE_PRESCRIPTION, &[id.as_bytes().into()])
     }
 }

@@ -5,7 +5,7 @@ use countersign_domain::{
 
 use crate::{
     Error, TokenRow, Tx,
-    tx::{Sql, sql},
+    statements::{Sql, sql, statements},
     value::{Columns, P},
 };
 
@@ -35,12 +35,6 @@ pub struct AuditRow {
     /// The code for the help desk.
     pub support: String,
 }
-
-const INSERT: Sql = sql!(
-    "INSERT INTO audit_event (id, at, kind, outcome, actor, actor_id, practice, prescriber, token, "
-    "purpose, reason, detail, support, previous) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
-);
 
 /// Random bytes of an event's id (RFC 9562, version 7).
 const EVENT_RANDOM_BYTES: usize = 10;
@@ -79,7 +73,7 @@ impl Link {
     }
 }
 
-/// Many events as columns, for one statement on PostgreSQL.
+/// Many events as columns, for [`INSERT_MANY`].
 pub(crate) struct EventColumns<'a> {
     ids: Vec<&'a [u8]>,
     at: Vec<i64>,
@@ -98,11 +92,6 @@ pub(crate) struct EventColumns<'a> {
 }
 
 impl<'a> EventColumns<'a> {
-    pub(crate) const INSERT: &'static str = "INSERT INTO audit_event (id, at, kind, outcome, actor, actor_id, practice, prescriber, token, \
-         purpose, reason, detail, support, previous) SELECT * FROM unnest($1::BYTEA[], $2::BIGINT[], \
-         $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::BYTEA[], $7::BYTEA[], $8::BYTEA[], $9::BYTEA[], \
-         $10::TEXT[], $11::TEXT[], $12::TEXT[], $13::TEXT[], $14::BYTEA[])";
-
     pub(crate) fn of(events: &'a [(Event, Link)]) -> Self {
         fn id<T>(id: Option<&T>, bytes: impl FnOnce(&T) -> &[u8; 16]) -> Option<&[u8]> {
             id.map(bytes).map(<[u8; 16]>::as_slice)
@@ -154,6 +143,63 @@ impl<'a> EventColumns<'a> {
     }
 }
 
+statements! {
+    INSERT = sql!(
+        "INSERT INTO audit_event (id, at, kind, outcome, actor, actor_id, practice, prescriber, token, "
+        "purpose, reason, detail, support, previous) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+    );
+    /// Many events, as [`EventColumns`] has them.
+    pub(crate) INSERT_MANY = Sql::on_postgres(concat!(
+        "INSERT INTO audit_event (id, at, kind, outcome, actor, actor_id, practice, prescriber, token, ",
+        "purpose, reason, detail, support, previous) SELECT * FROM unnest($1::BYTEA[], $2::BIGINT[], ",
+        "$3::TEXT[], $4::TEXT[], $5::TEXT[], $6::BYTEA[], $7::BYTEA[], $8::BYTEA[], $9::BYTEA[], ",
+        "$10::TEXT[], $11::TEXT[], $12::TEXT[], $13::TEXT[], $14::BYTEA[])",
+    ));
+    INDEXED_EVENTS = sql!(
+        "SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
+        "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
+        "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) AS actor_name FROM audit_event e "
+        "WHERE prescriber = $1 AND previous IS NULL ORDER BY at DESC, id DESC LIMIT $2"
+    );
+    CHAINED_EVENTS = sql!(
+        "WITH RECURSIVE chain (id, place) AS ("
+        "SELECT last_event, CAST(1 AS BIGINT) FROM token WHERE prescriber = $1 AND last_event IS NOT NULL "
+        "UNION ALL SELECT e.previous, c.place + 1 FROM chain c JOIN audit_event e ON e.id = c.id "
+        "WHERE LENGTH(e.previous) = 16 AND c.place < $2) "
+        "SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
+        "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
+        "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) AS actor_name "
+        "FROM chain c JOIN audit_event e ON e.id = c.id"
+    );
+    INDEXED_EVENTS_OF_TOKEN = sql!(
+        "SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
+        "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
+        "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) AS actor_name FROM audit_event e "
+        "WHERE prescriber = $1 AND previous IS NULL AND token = $2 ORDER BY at DESC, id DESC LIMIT $3"
+    );
+    CHAINED_EVENTS_OF_TOKEN = sql!(
+        "WITH RECURSIVE chain (id, place) AS ("
+        "SELECT last_event, CAST(1 AS BIGINT) FROM token WHERE id = $1 AND last_event IS NOT NULL "
+        "UNION ALL SELECT e.previous, c.place + 1 FROM chain c JOIN audit_event e ON e.id = c.id "
+        "WHERE LENGTH(e.previous) = 16 AND c.place < $2) "
+        "SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
+        "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
+        "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) AS actor_name "
+        "FROM chain c JOIN audit_event e ON e.id = c.id"
+    );
+    ADDED_EVENT = sql!(
+        "SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
+        "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
+        "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) AS actor_name FROM audit_event e "
+        "WHERE prescriber = $1 AND previous IS NULL AND token = $2 AND kind = $3 AND outcome = 'success' "
+        "ORDER BY at LIMIT 1"
+    );
+    PING = sql!("SELECT created FROM instance WHERE id = 1");
+    NEWEST_EVENT = sql!("SELECT at FROM audit_event ORDER BY id DESC LIMIT 1");
+    EVENT_COUNT = sql!("SELECT COUNT(*) AS total FROM audit_event");
+}
+
 impl Tx<'_> {
     /// Appends an event. If this fails the whole transaction fails: no record, no change.
     pub fn append(&mut self, event: &Event, now: Timestamp) -> Result<(), Error> {
@@ -197,31 +243,15 @@ impl Tx<'_> {
     /// saves the tokens that were linked.
     pub(crate) fn append_all(&mut self, events: &[(Event, Link)]) -> Result<(), Error> {
         let sets: Vec<_> = events.iter().map(|(event, link)| columns(event, link)).collect();
-        self.run_each(INSERT.sqlite, &sets)
+        self.run_each(INSERT, &sets)
     }
 
     /// The newest events of a prescriber, at most `most`: what the index finds, and what is reached
     /// through the prescriber's tokens.
     pub fn events_of(&mut self, prescriber: PersonId, most: i64) -> Result<Vec<AuditRow>, Error> {
         let params = [prescriber.as_bytes().into(), most.into()];
-        let mut found = self.events(
-            sql!("SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
-                "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
-                "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) FROM audit_event e "
-                "WHERE prescriber = $1 AND previous IS NULL ORDER BY at DESC, id DESC LIMIT $2"),
-            &params,
-        )?;
-        found.extend(self.events(
-            sql!("WITH RECURSIVE chain (id, place) AS ("
-                "SELECT last_event, CAST(1 AS BIGINT) FROM token WHERE prescriber = $1 AND last_event IS NOT NULL "
-                "UNION ALL SELECT e.previous, c.place + 1 FROM chain c JOIN audit_event e ON e.id = c.id "
-                "WHERE LENGTH(e.previous) = 16 AND c.place < $2) "
-                "SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
-                "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
-                "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) "
-                "FROM chain c JOIN audit_event e ON e.id = c.id"),
-            &params,
-        )?);
+        let mut found = self.events(INDEXED_EVENTS, &params)?;
+        found.extend(self.events(CHAINED_EVENTS, &params)?);
         found.sort_unstable_by_key(|(id, row)| std::cmp::Reverse((row.at, *id)));
         found.truncate(usize::try_from(most).unwrap_or(0));
         Ok(found.into_iter().map(|(_, row)| row).collect())
@@ -235,34 +265,12 @@ impl Tx<'_> {
         most: i64,
     ) -> Result<Vec<AuditRow>, Error> {
         let (owner, token) = (prescriber.as_bytes().into(), token.as_bytes().into());
-        let mut found = self.events(
-            sql!("SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
-                "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
-                "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) FROM audit_event e "
-                "WHERE prescriber = $1 AND previous IS NULL AND token = $2 ORDER BY at DESC, id DESC LIMIT $3"),
-            &[owner, token, most.into()],
-        )?;
-        found.extend(self.events(
-            sql!("WITH RECURSIVE chain (id, place) AS ("
-                "SELECT last_event, CAST(1 AS BIGINT) FROM token WHERE id = $1 AND last_event IS NOT NULL "
-                "UNION ALL SELECT e.previous, c.place + 1 FROM chain c JOIN audit_event e ON e.id = c.id "
-                "WHERE LENGTH(e.previous) = 16 AND c.place < $2) "
-                "SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
-                "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
-                "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) "
-                "FROM chain c JOIN audit_event e ON e.id = c.id"),
-            &[token, most.into()],
-        )?);
+        let mut found = self.events(INDEXED_EVENTS_OF_TOKEN, &[owner, token, most.into()])?;
+        found.extend(self.events(CHAINED_EVENTS_OF_TOKEN, &[token, most.into()])?);
         found.sort_unstable_by_key(|(id, row)| std::cmp::Reverse((row.at, *id)));
         found.truncate(usize::try_from(most).unwrap_or(0));
-        let added = self.events(
-            sql!("SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
-                "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
-                "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) FROM audit_event e "
-                "WHERE prescriber = $1 AND previous IS NULL AND token = $2 AND kind = $3 AND outcome = 'success' "
-                "ORDER BY at LIMIT 1"),
-            &[owner, token, EventKind::TokenAdded.code().into()],
-        )?;
+        let added =
+            self.events(ADDED_EVENT, &[owner, token, EventKind::TokenAdded.code().into()])?;
         // Beyond the newest ones it comes last.
         found.extend(
             added
@@ -303,18 +311,18 @@ impl Tx<'_> {
 
     /// Asks for one small row: whether the database answers and has its schema.
     pub fn ping(&mut self) -> Result<(), Error> {
-        self.row(sql!("SELECT created FROM instance WHERE id = 1"), &[]).map(drop)
+        self.row(PING, &[]).map(drop)
     }
 
     /// When the newest event was.
     pub fn newest_event(&mut self) -> Result<Option<Timestamp>, Error> {
-        let row = self.row(sql!("SELECT at FROM audit_event ORDER BY id DESC LIMIT 1"), &[])?;
+        let row = self.row(NEWEST_EVENT, &[])?;
         row.map(|row| Ok(Timestamp::from_micros(row.int(0, "audit_event.at")?))).transpose()
     }
 
     /// How many events there are, for tests and `doctor`.
     pub fn event_count(&mut self) -> Result<i64, Error> {
-        self.row(sql!("SELECT COUNT(*) FROM audit_event"), &[])?
+        self.row(EVENT_COUNT, &[])?
             .ok_or(Error::Corrupt { column: "audit_event.count" })?
             .int(0, "audit_event.count")
     }

@@ -7,7 +7,7 @@ use countersign_domain::{
 
 use crate::{
     Error, Tx,
-    tx::{Sql, locking, sql},
+    statements::{Sql, locking, sql, statements},
     value::{Columns, Row},
 };
 
@@ -105,14 +105,72 @@ fn notice(row: &Row) -> Result<NoncomplianceNotice, Error> {
     })
 }
 
+statements! {
+    CREATE_REPORT = sql!(
+        "INSERT INTO certification_report (id, name, kind, auditor, issued, expires, media_type, "
+        "document, sha256, entered, entered_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
+        "ON CONFLICT (name) DO NOTHING"
+    );
+    COVER_BUILD = sql!(
+        "INSERT INTO certified_build (report, build) VALUES ($1, $2) ON CONFLICT (report, build) DO NOTHING"
+    );
+    REPORTS = sql!(
+        "SELECT id, name, kind, auditor, issued, expires, media_type, sha256, entered, entered_by "
+        "FROM certification_report ORDER BY issued DESC, entered DESC"
+    );
+    BUILDS = sql!("SELECT report, build FROM certified_build ORDER BY build");
+    REPORT_OF = sql!(
+        "SELECT r.id, r.name, r.kind, r.auditor, r.issued, r.expires, r.media_type, r.sha256, r.entered, "
+        "r.entered_by FROM certification_report r JOIN certified_build b ON b.report = r.id "
+        "WHERE b.build = $1 AND (r.name = $2 OR $2 = '') ORDER BY r.issued DESC, r.entered DESC LIMIT 1"
+    );
+    REPORT_DOCUMENT = sql!(
+        "SELECT id, name, kind, auditor, issued, expires, media_type, sha256, entered, entered_by, document "
+        "FROM certification_report WHERE id = $1"
+    );
+    ACKNOWLEDGE_REPORT = sql!(
+        "INSERT INTO report_acknowledgment (practice, report, build, person, acknowledged) "
+        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (practice, report, build) DO NOTHING"
+    );
+    REPORT_ACKNOWLEDGED = sql!(
+        "SELECT person, acknowledged FROM report_acknowledgment WHERE practice = $1 AND report = $2 AND build = $3"
+    );
+    REVIEW_REPORT = sql!(
+        "INSERT INTO report_review (person, report, reviewed) VALUES ($1, $2, $3) ON CONFLICT (person, report) DO NOTHING"
+    );
+    REPORT_REVIEWED = sql!("SELECT reviewed FROM report_review WHERE person = $1 AND report = $2");
+    LOCK_INSTANCE = locking!("SELECT id FROM instance WHERE id = 1");
+    CREATE_NONCOMPLIANCE = sql!(
+        "INSERT INTO noncompliance_notice (id, source, reason, through, entered, entered_by, ended) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7)"
+    );
+    STOP_SIGNING = sql!("UPDATE token SET sign_until = NULL WHERE sign_until IS NOT NULL");
+    NONCOMPLIANCE = sql!(
+        "SELECT id, source, reason, through, entered, entered_by, ended FROM noncompliance_notice "
+        "ORDER BY entered DESC, id DESC"
+    );
+    NOTICE_SCOPES = sql!("SELECT through, ended FROM noncompliance_notice");
+    OPEN_NONCOMPLIANCE = locking!(
+        "SELECT id, source, reason, through, entered, entered_by, ended FROM noncompliance_notice "
+        "WHERE ended IS NULL ORDER BY entered"
+    );
+    END_NONCOMPLIANCE = sql!("UPDATE noncompliance_notice SET ended = $2, ended_by = $3 WHERE id = $1 AND ended IS NULL");
+    OWNERS_OF_ACTIVATED = sql!(
+        "SELECT DISTINCT prescriber FROM token WHERE prescriber IS NOT NULL AND activated IS NOT NULL "
+        "ORDER BY prescriber"
+    );
+    SHARED = Sql::pair(
+        "SELECT id FROM instance WHERE id = 1",
+        "SELECT id FROM instance WHERE id = 1 FOR SHARE",
+    );
+}
+
 impl Tx<'_> {
     /// Enters a report with its document. `false` where its name is known already; nothing is changed then.
     pub fn create_report(&mut self, it: &Report, document: &[u8]) -> Result<bool, Error> {
         let facts = &it.facts;
         let made = self.run(
-            sql!("INSERT INTO certification_report (id, name, kind, auditor, issued, expires, media_type, "
-                "document, sha256, entered, entered_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
-                "ON CONFLICT (name) DO NOTHING"),
+            CREATE_REPORT,
             &[
                 it.id.as_bytes().into(),
                 facts.name.as_str().into(),
@@ -136,27 +194,14 @@ impl Tx<'_> {
 
     /// Notes that a report covers one more build.
     pub fn cover_build(&mut self, report: ReportId, build: &BuildId) -> Result<(), Error> {
-        self.run(
-            sql!("INSERT INTO certified_build (report, build) VALUES ($1, $2) ON CONFLICT (report, build) DO NOTHING"),
-            &[report.as_bytes().into(), build.as_str().into()],
-        )
-        .map(drop)
+        self.run(COVER_BUILD, &[report.as_bytes().into(), build.as_str().into()]).map(drop)
     }
 
     /// All reports, the newest first.
     pub fn reports(&mut self) -> Result<Vec<Report>, Error> {
-        let mut found = self
-            .rows(
-                sql!("SELECT id, name, kind, auditor, issued, expires, media_type, sha256, entered, entered_by "
-                    "FROM certification_report ORDER BY issued DESC, entered DESC"),
-                &[],
-            )?
-            .iter()
-            .map(report)
-            .collect::<Result<Vec<_>, _>>()?;
-        for row in
-            &self.rows(sql!("SELECT report, build FROM certified_build ORDER BY build"), &[])?
-        {
+        let mut found =
+            self.rows(REPORTS, &[])?.iter().map(report).collect::<Result<Vec<_>, _>>()?;
+        for row in &self.rows(BUILDS, &[])? {
             let of = row.id(0, "certified_build.report", ReportId::from_slice)?;
             let build = BuildId::from_row(row.text(1, "certified_build.build")?);
             if let Some(it) = found.iter_mut().find(|it| it.id == of) {
@@ -172,23 +217,15 @@ impl Tx<'_> {
         build: &BuildId,
         named: Option<&str>,
     ) -> Result<Option<Report>, Error> {
-        let found = self.row(
-            sql!("SELECT r.id, r.name, r.kind, r.auditor, r.issued, r.expires, r.media_type, r.sha256, r.entered, "
-                "r.entered_by FROM certification_report r JOIN certified_build b ON b.report = r.id "
-                "WHERE b.build = $1 AND (r.name = $2 OR $2 = '') ORDER BY r.issued DESC, r.entered DESC LIMIT 1"),
-            &[build.as_str().into(), named.unwrap_or_default().into()],
-        )?;
+        let found =
+            self.row(REPORT_OF, &[build.as_str().into(), named.unwrap_or_default().into()])?;
         let Some(row) = found else { return Ok(None) };
         Ok(Some(Report { builds: vec![build.clone()], ..report(&row)? }))
     }
 
     /// A report and its document.
     pub fn report_document(&mut self, id: ReportId) -> Result<Option<(Report, Vec<u8>)>, Error> {
-        let found = self.row(
-            sql!("SELECT id, name, kind, auditor, issued, expires, media_type, sha256, entered, entered_by, document "
-                "FROM certification_report WHERE id = $1"),
-            &[id.as_bytes().into()],
-        )?;
+        let found = self.row(REPORT_DOCUMENT, &[id.as_bytes().into()])?;
         let Some(row) = found else { return Ok(None) };
         Ok(Some((report(&row)?, row.blob(10, "certification_report.document")?.to_vec())))
     }
@@ -203,8 +240,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let done = self.run(
-            sql!("INSERT INTO report_acknowledgment (practice, report, build, person, acknowledged) "
-                "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (practice, report, build) DO NOTHING"),
+            ACKNOWLEDGE_REPORT,
             &[
                 practice.as_bytes().into(),
                 report.as_bytes().into(),
@@ -224,7 +260,7 @@ impl Tx<'_> {
         build: &BuildId,
     ) -> Result<Option<(PersonId, Timestamp)>, Error> {
         let found = self.row(
-            sql!("SELECT person, acknowledged FROM report_acknowledgment WHERE practice = $1 AND report = $2 AND build = $3"),
+            REPORT_ACKNOWLEDGED,
             &[practice.as_bytes().into(), report.as_bytes().into(), build.as_str().into()],
         )?;
         let Some(row) = found else { return Ok(None) };
@@ -240,7 +276,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let done = self.run(
-            sql!("INSERT INTO report_review (person, report, reviewed) VALUES ($1, $2, $3) ON CONFLICT (person, report) DO NOTHING"),
+            REVIEW_REPORT,
             &[person.as_bytes().into(), report.as_bytes().into(), now.micros().into()],
         )?;
         Ok(done == 1)
@@ -252,10 +288,8 @@ impl Tx<'_> {
         person: PersonId,
         report: ReportId,
     ) -> Result<Option<Timestamp>, Error> {
-        let found = self.row(
-            sql!("SELECT reviewed FROM report_review WHERE person = $1 AND report = $2"),
-            &[person.as_bytes().into(), report.as_bytes().into()],
-        )?;
+        let found =
+            self.row(REPORT_REVIEWED, &[person.as_bytes().into(), report.as_bytes().into()])?;
         found.map(|row| time(&row, 0, "report_review.reviewed")).transpose()
     }
 
@@ -264,15 +298,14 @@ impl Tx<'_> {
     pub fn create_noncompliance(&mut self, it: &NoncomplianceNotice) -> Result<bool, Error> {
         // Whoever writes `sign_until` at this moment is waited for, and whoever comes later sees the notice: also who
         // enters the same one at the same time.
-        self.row(locking!("SELECT id FROM instance WHERE id = 1"), &[])?;
+        self.row(LOCK_INSTANCE, &[])?;
         let open = self.open_noncompliance()?;
         let says = |it: &NoncomplianceNotice| (it.source.clone(), it.reason.clone(), it.through);
         if it.ended.is_none() && open.iter().any(|known| says(known) == says(it)) {
             return Ok(false);
         }
         self.run_one(
-            sql!("INSERT INTO noncompliance_notice (id, source, reason, through, entered, entered_by, ended) "
-                "VALUES ($1, $2, $3, $4, $5, $6, $7)"),
+            CREATE_NONCOMPLIANCE,
             &[
                 it.id.as_bytes().into(),
                 it.source.as_str().into(),
@@ -284,27 +317,20 @@ impl Tx<'_> {
             ],
         )?;
         if it.ended.is_none() {
-            self.run(sql!("UPDATE token SET sign_until = NULL WHERE sign_until IS NOT NULL"), &[])?;
+            self.run(STOP_SIGNING, &[])?;
         }
         Ok(true)
     }
 
     /// All notices of non-compliance, the newest first.
     pub fn noncompliance(&mut self) -> Result<Vec<NoncomplianceNotice>, Error> {
-        self.rows(
-            sql!("SELECT id, source, reason, through, entered, entered_by, ended FROM noncompliance_notice "
-                "ORDER BY entered DESC, id DESC"),
-            &[],
-        )?
-        .iter()
-        .map(notice)
-        .collect()
+        self.rows(NONCOMPLIANCE, &[])?.iter().map(notice).collect()
     }
 
     /// How far each notice of non-compliance reaches, also of those that have ended: an old build stays what it is.
     pub fn notice_scopes(&mut self) -> Result<Vec<NoticeScope>, Error> {
         let column = "noncompliance_notice.through";
-        self.rows(sql!("SELECT through, ended FROM noncompliance_notice"), &[])?
+        self.rows(NOTICE_SCOPES, &[])?
             .iter()
             .map(|row| {
                 Ok(NoticeScope {
@@ -317,14 +343,7 @@ impl Tx<'_> {
 
     /// The notices of non-compliance that are open; nobody else may end them until the commit.
     pub fn open_noncompliance(&mut self) -> Result<Vec<NoncomplianceNotice>, Error> {
-        self.rows(
-            locking!("SELECT id, source, reason, through, entered, entered_by, ended FROM noncompliance_notice "
-                "WHERE ended IS NULL ORDER BY entered"),
-            &[],
-        )?
-        .iter()
-        .map(notice)
-        .collect()
+        self.rows(OPEN_NONCOMPLIANCE, &[])?.iter().map(notice).collect()
     }
 
     /// Ends a notice; `by` says by which build or whose word. With the last one, tokens sign again as permissions,
@@ -335,18 +354,11 @@ impl Tx<'_> {
         by: &str,
         now: Timestamp,
     ) -> Result<(), Error> {
-        self.run_one(
-            sql!("UPDATE noncompliance_notice SET ended = $2, ended_by = $3 WHERE id = $1 AND ended IS NULL"),
-            &[id.as_bytes().into(), now.micros().into(), by.into()],
-        )?;
+        self.run_one(END_NONCOMPLIANCE, &[id.as_bytes().into(), now.micros().into(), by.into()])?;
         if !self.open_noncompliance()?.is_empty() {
             return Ok(());
         }
-        let owners = self.rows(
-            sql!("SELECT DISTINCT prescriber FROM token WHERE prescriber IS NOT NULL AND activated IS NOT NULL "
-                "ORDER BY prescriber"),
-            &[],
-        )?;
+        let owners = self.rows(OWNERS_OF_ACTIVATED, &[])?;
         owners.iter().try_for_each(|row| {
             self.refresh_signing(row.id(0, "token.prescriber", PersonId::from_slice)?)
         })
@@ -354,10 +366,6 @@ impl Tx<'_> {
 
     /// Lets nobody enter a notice of non-compliance until the commit.
     pub(crate) fn share_instance(&mut self) -> Result<(), Error> {
-        const SHARED: Sql = Sql {
-            sqlite: "SELECT id FROM instance WHERE id = 1",
-            postgres: "SELECT id FROM instance WHERE id = 1 FOR SHARE",
-        };
         self.row(SHARED, &[]).map(drop)
     }
 }

@@ -2,7 +2,11 @@
 
 use countersign_domain::{EhrId, PersonId, PracticeId, StaffId, Timestamp};
 
-use crate::{Error, Tx, tx::sql, value::Columns};
+use crate::{
+    Error, Tx,
+    statements::{sql, statements},
+    value::Columns,
+};
 
 /// A member of staff.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +39,21 @@ pub enum Identity {
     Staff(StaffId),
 }
 
+statements! {
+    CREATE_STAFF = sql!(
+        "INSERT INTO staff (id, practice, name, ehr_user, created) VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT (practice, ehr_user) DO NOTHING"
+    );
+    STAFF = sql!("SELECT id, practice, name FROM staff WHERE id = $1");
+    CREATE_EHR = sql!("INSERT INTO ehr (id, practice, name, public_key, created) VALUES ($1, $2, $3, $4, $5)");
+    EHR = sql!("SELECT id, practice, public_key FROM ehr WHERE id = $1");
+    LINK_EHR_USER = sql!("INSERT INTO ehr_user (ehr, ehr_user, prescriber, staff) VALUES ($1, $2, $3, $4)");
+    EHR_USER = sql!("SELECT prescriber, staff FROM ehr_user WHERE ehr = $1 AND ehr_user = $2");
+    USE_LAUNCH = sql!(
+        "INSERT INTO launch_used (jti_hash, expires) VALUES ($1, $2) ON CONFLICT (jti_hash) DO NOTHING"
+    );
+}
+
 impl Tx<'_> {
     /// Makes a member of staff.
     pub fn create_staff(
@@ -44,8 +63,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let made = self.run(
-            sql!("INSERT INTO staff (id, practice, name, ehr_user, created) VALUES ($1, $2, $3, $4, $5) "
-                "ON CONFLICT (practice, ehr_user) DO NOTHING"),
+            CREATE_STAFF,
             &[
                 staff.id.as_bytes().into(),
                 staff.practice.as_bytes().into(),
@@ -59,24 +77,21 @@ impl Tx<'_> {
 
     /// The member of staff with this id.
     pub fn staff(&mut self, id: StaffId) -> Result<Option<Staff>, Error> {
-        self.row(
-            sql!("SELECT id, practice, name FROM staff WHERE id = $1"),
-            &[id.as_bytes().into()],
-        )?
-        .map(|row| {
-            Ok(Staff {
-                id: row.id(0, "staff.id", StaffId::from_slice)?,
-                practice: row.id(1, "staff.practice", PracticeId::from_slice)?,
-                name: row.text(2, "staff.name")?.to_owned(),
+        self.row(STAFF, &[id.as_bytes().into()])?
+            .map(|row| {
+                Ok(Staff {
+                    id: row.id(0, "staff.id", StaffId::from_slice)?,
+                    practice: row.id(1, "staff.practice", PracticeId::from_slice)?,
+                    name: row.text(2, "staff.name")?.to_owned(),
+                })
             })
-        })
-        .transpose()
+            .transpose()
     }
 
     /// Registers an EHR.
     pub fn create_ehr(&mut self, ehr: &EhrRow, name: &str, now: Timestamp) -> Result<(), Error> {
         self.run(
-            sql!("INSERT INTO ehr (id, practice, name, public_key, created) VALUES ($1, $2, $3, $4, $5)"),
+            CREATE_EHR,
             &[
                 ehr.id.as_bytes().into(),
                 ehr.practice.as_bytes().into(),
@@ -90,18 +105,15 @@ impl Tx<'_> {
 
     /// The EHR with this id.
     pub fn ehr(&mut self, id: EhrId) -> Result<Option<EhrRow>, Error> {
-        self.row(
-            sql!("SELECT id, practice, public_key FROM ehr WHERE id = $1"),
-            &[id.as_bytes().into()],
-        )?
-        .map(|row| {
-            Ok(EhrRow {
-                id: row.id(0, "ehr.id", EhrId::from_slice)?,
-                practice: row.id(1, "ehr.practice", PracticeId::from_slice)?,
-                public_key: row.blob(2, "ehr.public_key")?.to_vec(),
+        self.row(EHR, &[id.as_bytes().into()])?
+            .map(|row| {
+                Ok(EhrRow {
+                    id: row.id(0, "ehr.id", EhrId::from_slice)?,
+                    practice: row.id(1, "ehr.practice", PracticeId::from_slice)?,
+                    public_key: row.blob(2, "ehr.public_key")?.to_vec(),
+                })
             })
-        })
-        .transpose()
+            .transpose()
     }
 
     /// Says who a user of an EHR is here.
@@ -116,7 +128,7 @@ impl Tx<'_> {
             Identity::Staff(id) => (None, Some(id.as_bytes())),
         };
         self.run(
-            sql!("INSERT INTO ehr_user (ehr, ehr_user, prescriber, staff) VALUES ($1, $2, $3, $4)"),
+            LINK_EHR_USER,
             &[ehr.as_bytes().into(), user.into(), prescriber.into(), staff.into()],
         )
         .map(drop)
@@ -124,10 +136,7 @@ impl Tx<'_> {
 
     /// Who a user of an EHR is here.
     pub fn ehr_user(&mut self, ehr: EhrId, user: &str) -> Result<Option<Identity>, Error> {
-        let row = self.row(
-            sql!("SELECT prescriber, staff FROM ehr_user WHERE ehr = $1 AND ehr_user = $2"),
-            &[ehr.as_bytes().into(), user.into()],
-        )?;
+        let row = self.row(EHR_USER, &[ehr.as_bytes().into(), user.into()])?;
         let Some(row) = row else { return Ok(None) };
         match (
             row.opt_id(0, "ehr_user.prescriber", PersonId::from_slice)?,
@@ -141,10 +150,7 @@ impl Tx<'_> {
 
     /// Uses a launch up; `false` when it was used before.
     pub fn use_launch(&mut self, jti_hash: &[u8; 32], expires: Timestamp) -> Result<bool, Error> {
-        let used = self.run(
-            sql!("INSERT INTO launch_used (jti_hash, expires) VALUES ($1, $2) ON CONFLICT (jti_hash) DO NOTHING"),
-            &[jti_hash.into(), expires.micros().into()],
-        )?;
+        let used = self.run(USE_LAUNCH, &[jti_hash.into(), expires.micros().into()])?;
         Ok(used == 1)
     }
 }

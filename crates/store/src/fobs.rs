@@ -6,7 +6,7 @@ use countersign_domain::{
 
 use crate::{
     Error, Tx,
-    tx::sql,
+    statements::{sql, statements},
     value::{Columns, Row},
 };
 
@@ -60,6 +60,24 @@ fn fob(row: &Row) -> Result<Fob, Error> {
     })
 }
 
+statements! {
+    CREATE_FOB = sql!("INSERT INTO fob (token, practice, batch, ends, imported) VALUES ($1, $2, $3, $4, $5)");
+    FOBS = sql!(
+        "SELECT f.token, t.credential, t.manufacturer, t.model, t.state, f.batch, f.ends, f.imported, "
+        "f.sent_to, f.sent_how, f.sent, t.prescriber FROM fob f JOIN token t ON t.id = f.token "
+        "WHERE f.practice = $1 ORDER BY f.ends, t.credential LIMIT $2"
+    );
+    STOCK_OF = sql!("SELECT practice FROM fob WHERE token = $1");
+    SEND_FOB = sql!(
+        "UPDATE fob SET sent_to = $3, sent_how = $4, sent = $5 WHERE token = $1 AND practice = $2 "
+        "AND token IN (SELECT id FROM token WHERE prescriber IS NULL)"
+    );
+    WORN_OUT = sql!(
+        "SELECT t.id, t.prescriber FROM fob f JOIN token t ON t.id = f.token "
+        "WHERE f.ends <= $1 AND t.state = 'active' AND t.prescriber IS NOT NULL LIMIT 100"
+    );
+}
+
 impl Tx<'_> {
     /// Puts a token that is there into the stock of a practice.
     pub fn create_fob(
@@ -71,7 +89,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<(), Error> {
         self.run(
-            sql!("INSERT INTO fob (token, practice, batch, ends, imported) VALUES ($1, $2, $3, $4, $5)"),
+            CREATE_FOB,
             &[
                 token.as_bytes().into(),
                 practice.as_bytes().into(),
@@ -85,20 +103,12 @@ impl Tx<'_> {
 
     /// The fobs of a practice, by the end of their life.
     pub fn fobs(&mut self, practice: PracticeId, most: i64) -> Result<Vec<Fob>, Error> {
-        self.rows(
-            sql!("SELECT f.token, t.credential, t.manufacturer, t.model, t.state, f.batch, f.ends, f.imported, "
-                "f.sent_to, f.sent_how, f.sent, t.prescriber FROM fob f JOIN token t ON t.id = f.token "
-                "WHERE f.practice = $1 ORDER BY f.ends, t.credential LIMIT $2"),
-            &[practice.as_bytes().into(), most.into()],
-        )?
-        .iter()
-        .map(fob)
-        .collect()
+        self.rows(FOBS, &[practice.as_bytes().into(), most.into()])?.iter().map(fob).collect()
     }
 
     /// In whose stock a token is, where it is in one.
     pub fn stock_of(&mut self, token: TokenId) -> Result<Option<PracticeId>, Error> {
-        self.row(sql!("SELECT practice FROM fob WHERE token = $1"), &[token.as_bytes().into()])?
+        self.row(STOCK_OF, &[token.as_bytes().into()])?
             .map(|row| row.id(0, "fob.practice", PracticeId::from_slice))
             .transpose()
     }
@@ -113,8 +123,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let sent = self.run(
-            sql!("UPDATE fob SET sent_to = $3, sent_how = $4, sent = $5 WHERE token = $1 AND practice = $2 "
-                "AND token IN (SELECT id FROM token WHERE prescriber IS NULL)"),
+            SEND_FOB,
             &[
                 token.as_bytes().into(),
                 practice.as_bytes().into(),
@@ -128,18 +137,14 @@ impl Tx<'_> {
 
     /// Fobs that somebody uses beyond the end of their life: token and owner.
     pub fn worn_out(&mut self, now: Timestamp) -> Result<Vec<(TokenId, PersonId)>, Error> {
-        self.rows(
-            sql!("SELECT t.id, t.prescriber FROM fob f JOIN token t ON t.id = f.token "
-                "WHERE f.ends <= $1 AND t.state = 'active' AND t.prescriber IS NOT NULL LIMIT 100"),
-            &[now.micros().into()],
-        )?
-        .iter()
-        .map(|row| {
-            Ok((
-                row.id(0, "token.id", TokenId::from_slice)?,
-                row.id(1, "token.prescriber", PersonId::from_slice)?,
-            ))
-        })
-        .collect()
+        self.rows(WORN_OUT, &[now.micros().into()])?
+            .iter()
+            .map(|row| {
+                Ok((
+                    row.id(0, "token.id", TokenId::from_slice)?,
+                    row.id(1, "token.prescriber", PersonId::from_slice)?,
+                ))
+            })
+            .collect()
     }
 }

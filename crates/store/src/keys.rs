@@ -9,7 +9,11 @@ use countersign_crypto::{DataKey, KeyProvider};
 use countersign_domain::{PracticeId, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Error, Tx, tx::sql, value::Columns};
+use crate::{
+    Error, Tx,
+    statements::{sql, statements},
+    value::Columns,
+};
 
 /// Data keys, one a practice, unwrapped by the master key and kept in memory.
 pub(crate) struct Keys {
@@ -34,22 +38,29 @@ fn place(table: &str, id: &[u8]) -> Vec<u8> {
     [table.as_bytes(), b"|", id, b"|sealed"].concat()
 }
 
+statements! {
+    INSTANCE = sql!("SELECT master_key_id, unassociated_key_sealed FROM instance WHERE id = 1");
+    CREATE_INSTANCE = sql!(
+        "INSERT INTO instance (id, master_key_id, unassociated_key_sealed, created) "
+        "VALUES (1, $1, $2, $3) ON CONFLICT (id) DO NOTHING"
+    );
+    DATA_KEY = sql!("SELECT data_key_sealed FROM practice WHERE id = $1");
+}
+
 impl Tx<'_> {
     /// Makes the instance row on first use; afterwards checks that the master key is the same.
     pub(crate) fn unlock_instance(&mut self, now: Timestamp) -> Result<(), Error> {
-        let read = sql!("SELECT master_key_id, unassociated_key_sealed FROM instance WHERE id = 1");
         let found = self.keys.provider.key_id();
-        let mut row = self.row(read, &[])?;
+        let mut row = self.row(INSTANCE, &[])?;
         if row.is_none() {
             let (_, secret) = DataKey::generate(self.rng())?;
             let sealed =
                 self.keys.provider.wrap(UNASSOCIATED_PLACE, &secret).map_err(|_| Error::Crypto)?;
             self.run(
-                sql!("INSERT INTO instance (id, master_key_id, unassociated_key_sealed, created) "
-                    "VALUES (1, $1, $2, $3) ON CONFLICT (id) DO NOTHING"),
+                CREATE_INSTANCE,
                 &[found.as_str().into(), sealed.as_slice().into(), now.micros().into()],
             )?;
-            row = self.row(read, &[])?;
+            row = self.row(INSTANCE, &[])?;
         }
         let row = row.ok_or(Error::Retry)?;
         let wanted = row.text(0, "instance.master_key_id")?;
@@ -83,12 +94,7 @@ impl Tx<'_> {
             return Ok(key);
         }
         let column = "practice.data_key_sealed";
-        let row = self
-            .row(
-                sql!("SELECT data_key_sealed FROM practice WHERE id = $1"),
-                &[id.as_bytes().into()],
-            )?
-            .ok_or(Error::Corrupt { column })?;
+        let row = self.row(DATA_KEY, &[id.as_bytes().into()])?.ok_or(Error::Corrupt { column })?;
         let secret = self
             .keys
             .provider

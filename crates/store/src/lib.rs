@@ -30,6 +30,7 @@ mod queue;
 mod session;
 mod smart;
 mod sqlite;
+mod statements;
 mod token;
 mod tx;
 mod value;
@@ -64,6 +65,8 @@ pub use practice::{
 pub use prescription::{PrescriptionRow, PublicKey, Transmission};
 pub use session::{Patient, Session, Stage};
 pub use smart::{SmartEhr, SmartTry};
+#[doc(hidden)]
+pub use statements::{Statement, all_statements};
 pub use token::{OwnedTokens, ReadMark, TokenRow};
 pub use tx::Tx;
 

@@ -2,7 +2,11 @@ use countersign_crypto::{random_array, sha256};
 use countersign_domain::Timestamp;
 use data_encoding::HEXLOWER;
 
-use crate::{Backend, Error, Store, Tx, tx::sql, value::Columns};
+use crate::{
+    Backend, Error, Store, Tx,
+    statements::{Sql, sql, statements},
+    value::Columns,
+};
 
 /// The schema that this version works with.
 pub const SCHEMA_VERSION: i64 = 14;
@@ -161,17 +165,11 @@ impl Store {
             .collect();
         let applied = self
             .read("schema_state", |tx| {
-                let there = tx.row(
-                    crate::tx::Sql {
-                        sqlite: "SELECT COUNT(*) FROM sqlite_master WHERE name = 'schema_version'",
-                        postgres: "SELECT COUNT(*) FROM information_schema.tables WHERE table_name = 'schema_version' AND table_schema = current_schema()",
-                    },
-                    &[],
-                )?;
+                let there = tx.row(HAS_VERSION_TABLE, &[])?;
                 if there.is_none_or(|row| row.int(0, "count").unwrap_or(0) == 0) {
                     return Ok(Vec::new());
                 }
-                tx.rows(sql!("SELECT version, checksum FROM schema_version ORDER BY version"), &[])?
+                tx.rows(APPLIED, &[])?
                     .iter()
                     .map(|row| {
                         Ok((
@@ -226,8 +224,13 @@ impl Store {
                 // SQLite has no "if not exists" for a column: the change and its note are one.
                 tx.define(migration.sqlite)?;
                 tx.run(
-                    sql!("INSERT INTO schema_version (version, name, checksum, applied) VALUES ($1, $2, $3, $4)"),
-                    &[migration.version.into(), migration.name.into(), sum.as_str().into(), now.micros().into()],
+                    NOTE_APPLIED,
+                    &[
+                        migration.version.into(),
+                        migration.name.into(),
+                        sum.as_str().into(),
+                        now.micros().into(),
+                    ],
                 )
                 .map(drop)
             })
@@ -265,6 +268,19 @@ impl Store {
     }
 }
 
+statements! {
+    HAS_VERSION_TABLE = Sql::pair(
+        "SELECT COUNT(*) AS total FROM sqlite_master WHERE name = 'schema_version'",
+        "SELECT COUNT(*) AS total FROM information_schema.tables WHERE table_name = 'schema_version' AND table_schema = current_schema()",
+    );
+    APPLIED = sql!("SELECT version, checksum FROM schema_version ORDER BY version");
+    NOTE_APPLIED = sql!("INSERT INTO schema_version (version, name, checksum, applied) VALUES ($1, $2, $3, $4)");
+    DROP_DEAD_LOCK = sql!("DELETE FROM schema_lock WHERE until < $1");
+    TAKE_LOCK = sql!("INSERT INTO schema_lock (id, until) VALUES (1, $1) ON CONFLICT (id) DO NOTHING");
+    RELEASE_MIGRATION_LOCK = sql!("DELETE FROM schema_lock WHERE id = 1 AND until = $1");
+    PRETEND_NEWER_SCHEMA = sql!("INSERT INTO schema_version (version, name, checksum, applied) VALUES (999, 'later', 'x', 0)");
+}
+
 impl Tx<'_> {
     /// Takes the lock, unless another holds it. The answer is the owner's mark, for the release.
     ///
@@ -272,30 +288,22 @@ impl Tx<'_> {
     /// which the lock runs out is the mark, moved by a random part of a minute.
     #[doc(hidden)]
     pub fn take_migration_lock(&mut self, now: Timestamp) -> Result<Option<i64>, Error> {
-        self.run(sql!("DELETE FROM schema_lock WHERE until < $1"), &[now.micros().into()])?;
+        self.run(DROP_DEAD_LOCK, &[now.micros().into()])?;
         let random = u32::from_le_bytes(random_array(self.rng())?);
         let mark = now.plus_seconds(LOCK_SECONDS).micros() + i64::from(random % LOCK_MARK_MICROS);
-        let taken = self.run(
-            sql!("INSERT INTO schema_lock (id, until) VALUES (1, $1) ON CONFLICT (id) DO NOTHING"),
-            &[mark.into()],
-        )?;
+        let taken = self.run(TAKE_LOCK, &[mark.into()])?;
         Ok((taken == 1).then_some(mark))
     }
 
     /// Releases the lock if it is still ours: one that ran out may be another's by now.
     #[doc(hidden)]
     pub fn release_migration_lock(&mut self, mark: i64) -> Result<(), Error> {
-        self.run(sql!("DELETE FROM schema_lock WHERE id = 1 AND until = $1"), &[mark.into()])
-            .map(drop)
+        self.run(RELEASE_MIGRATION_LOCK, &[mark.into()]).map(drop)
     }
 
     /// Pretends that a newer program was here, for tests of the refusal.
     #[doc(hidden)]
     pub fn pretend_newer_schema(&mut self) -> Result<(), Error> {
-        self.run(
-            sql!("INSERT INTO schema_version (version, name, checksum, applied) VALUES (999, 'later', 'x', 0)"),
-            &[],
-        )
-        .map(drop)
+        self.run(PRETEND_NEWER_SCHEMA, &[]).map(drop)
     }
 }

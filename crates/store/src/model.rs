@@ -2,7 +2,7 @@ use countersign_domain::{FipsCertificate, ModelCode, SigningModels, Timestamp, T
 
 use crate::{
     Error, Tx,
-    tx::{Sql, locking, sql},
+    statements::{Sql, locking, sql, statements},
     value::{Columns, RawRow},
 };
 
@@ -39,6 +39,19 @@ macro_rules! model_query {
     };
 }
 
+statements! {
+    TOKEN_MODELS = model_query!(sql, "ORDER BY code");
+    TOKEN_MODEL = model_query!(locking, "WHERE code = $1");
+    SIGNING_MODELS = sql!("SELECT code FROM token_model WHERE allowed <> 0");
+    SAVE_TOKEN_MODEL = sql!(
+        "INSERT INTO token_model (code, maker, name, kind, fips_certificate, allowed, note, changed, "
+        "changed_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (code) DO UPDATE SET "
+        "maker = excluded.maker, name = excluded.name, kind = excluded.kind, "
+        "fips_certificate = excluded.fips_certificate, allowed = excluded.allowed, "
+        "note = excluded.note, changed = excluded.changed, changed_by = excluded.changed_by"
+    );
+}
+
 impl Tx<'_> {
     fn models_by(&mut self, sql: Sql, code: Option<&ModelCode>) -> Result<Vec<TokenModel>, Error> {
         let mut found = Vec::new();
@@ -52,18 +65,18 @@ impl Tx<'_> {
 
     /// The models that the operator has judged, by code.
     pub fn token_models(&mut self) -> Result<Vec<TokenModel>, Error> {
-        self.models_by(model_query!(sql, "ORDER BY code"), None)
+        self.models_by(TOKEN_MODELS, None)
     }
 
     /// The model with this code; nobody else may change it until the commit.
     pub fn token_model(&mut self, code: &ModelCode) -> Result<Option<TokenModel>, Error> {
-        Ok(self.models_by(model_query!(locking, "WHERE code = $1"), Some(code))?.pop())
+        Ok(self.models_by(TOKEN_MODEL, Some(code))?.pop())
     }
 
     /// The models whose passcodes may sign: a handful of rows, read once for a group of checks.
     pub fn signing_models(&mut self) -> Result<SigningModels, Error> {
         let mut codes = Vec::new();
-        self.each(sql!("SELECT code FROM token_model WHERE allowed <> 0"), &[], &mut |row| {
+        self.each(SIGNING_MODELS, &[], &mut |row| {
             codes.push(code(row)?);
             Ok(())
         })?;
@@ -73,11 +86,7 @@ impl Tx<'_> {
     /// Writes what the operator says of a model, in place of what was said before.
     pub fn save_token_model(&mut self, model: &TokenModel) -> Result<(), Error> {
         self.run_one(
-            sql!("INSERT INTO token_model (code, maker, name, kind, fips_certificate, allowed, note, changed, "
-                "changed_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (code) DO UPDATE SET "
-                "maker = excluded.maker, name = excluded.name, kind = excluded.kind, "
-                "fips_certificate = excluded.fips_certificate, allowed = excluded.allowed, "
-                "note = excluded.note, changed = excluded.changed, changed_by = excluded.changed_by"),
+            SAVE_TOKEN_MODEL,
             &[
                 model.code.as_str().into(),
                 model.maker.as_str().into(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Tx,
-    tx::sql,
+    statements::{sql, statements},
     value::{Columns, Row},
 };
 
@@ -96,6 +96,44 @@ pub struct Nearing {
     pub due: Timestamp,
 }
 
+statements! {
+    CREATE_MESSAGE = sql!(
+        "INSERT INTO message (id, practice, person, kind, channel, sealed, created, next_try, tries, outcome) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, '')"
+    );
+    MESSAGES_DUE = message_query!(
+        "WHERE done IS NULL AND next_try <= $1 AND channel <> 'post' ORDER BY next_try, id LIMIT $2"
+    );
+    TAKE_MESSAGE = sql!(
+        "UPDATE message SET next_try = $3, tries = tries + 1 WHERE id = $1 AND next_try = $2 AND done IS NULL"
+    );
+    MESSAGE_TRIED = sql!(
+        "UPDATE message SET outcome = $2, done = $3, next_try = $4, "
+        "sealed = CASE WHEN CAST($3 AS BIGINT) IS NULL THEN sealed ELSE NULL END WHERE id = $1"
+    );
+    MESSAGES_OF = message_query!("WHERE practice = $1 ORDER BY created DESC, id DESC LIMIT $2");
+    MESSAGE = message_query!("WHERE id = $1 AND practice = $2");
+    CREATE_REPUDIATION = sql!("INSERT INTO repudiation (link_hash, person, practice, expires) VALUES ($1, $2, $3, $4)");
+    REPUDIATION = sql!(
+        "SELECT person, practice FROM repudiation WHERE link_hash = $1 AND used IS NULL AND expires > $2"
+    );
+    USE_REPUDIATION = sql!("UPDATE repudiation SET used = $2 WHERE link_hash = $1 AND used IS NULL");
+    CREATE_DEADLINE = sql!(
+        "INSERT INTO deadline (id, practice, person, kind, discovered, due, note) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+    );
+    DEADLINES = sql!(
+        "SELECT id, practice, person, kind, discovered, due, done, done_by, note FROM deadline "
+        "WHERE practice = $1 ORDER BY CASE WHEN done IS NULL THEN 0 ELSE 1 END, due, id LIMIT $2"
+    );
+    DEADLINES_NEARING = sql!(
+        "UPDATE deadline SET reminded = $2 WHERE done IS NULL AND reminded IS NULL AND due < $1 "
+        "RETURNING practice, person, kind, due"
+    );
+    DEADLINE_DONE = sql!(
+        "UPDATE deadline SET done = $3, done_by = $4, note = CASE WHEN note = '' THEN $5 ELSE note || '. Done: ' || $5 END WHERE id = $1 AND practice = $2 AND done IS NULL"
+    );
+}
+
 impl Tx<'_> {
     /// Puts a message into the outbox.
     pub fn create_message(&mut self, it: &Message) -> Result<(), Error> {
@@ -104,8 +142,7 @@ impl Tx<'_> {
             None => None,
         };
         self.run(
-            sql!("INSERT INTO message (id, practice, person, kind, channel, sealed, created, next_try, tries, outcome) "
-                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, '')"),
+            CREATE_MESSAGE,
             &[
                 it.id.as_bytes().into(),
                 it.practice.as_bytes().into(),
@@ -154,15 +191,12 @@ impl Tx<'_> {
         again: Timestamp,
         most: i64,
     ) -> Result<Vec<Message>, Error> {
-        let rows = self.rows(
-            message_query!("WHERE done IS NULL AND next_try <= $1 AND channel <> 'post' ORDER BY next_try, id LIMIT $2"),
-            &[now.micros().into(), most.into()],
-        )?;
+        let rows = self.rows(MESSAGES_DUE, &[now.micros().into(), most.into()])?;
         let mut taken = Vec::new();
         for row in &rows {
             let message = self.message_row(row)?;
             let mine = self.run(
-                sql!("UPDATE message SET next_try = $3, tries = tries + 1 WHERE id = $1 AND next_try = $2 AND done IS NULL"),
+                TAKE_MESSAGE,
                 &[
                     message.id.as_bytes().into(),
                     message.next_try.micros().into(),
@@ -185,8 +219,7 @@ impl Tx<'_> {
         next_try: Timestamp,
     ) -> Result<(), Error> {
         self.run_one(
-            sql!("UPDATE message SET outcome = $2, done = $3, next_try = $4, "
-                "sealed = CASE WHEN CAST($3 AS BIGINT) IS NULL THEN sealed ELSE NULL END WHERE id = $1"),
+            MESSAGE_TRIED,
             &[
                 id.as_bytes().into(),
                 outcome.into(),
@@ -198,10 +231,7 @@ impl Tx<'_> {
 
     /// The newest messages of a practice.
     pub fn messages_of(&mut self, practice: PracticeId, most: i64) -> Result<Vec<Message>, Error> {
-        let rows = self.rows(
-            message_query!("WHERE practice = $1 ORDER BY created DESC, id DESC LIMIT $2"),
-            &[practice.as_bytes().into(), most.into()],
-        )?;
+        let rows = self.rows(MESSAGES_OF, &[practice.as_bytes().into(), most.into()])?;
         rows.iter().map(|row| self.message_row(row)).collect()
     }
 
@@ -211,10 +241,7 @@ impl Tx<'_> {
         practice: PracticeId,
         id: MessageId,
     ) -> Result<Option<Message>, Error> {
-        let row = self.row(
-            message_query!("WHERE id = $1 AND practice = $2"),
-            &[id.as_bytes().into(), practice.as_bytes().into()],
-        )?;
+        let row = self.row(MESSAGE, &[id.as_bytes().into(), practice.as_bytes().into()])?;
         row.map(|row| self.message_row(&row)).transpose()
     }
 
@@ -227,7 +254,7 @@ impl Tx<'_> {
         expires: Timestamp,
     ) -> Result<(), Error> {
         self.run(
-            sql!("INSERT INTO repudiation (link_hash, person, practice, expires) VALUES ($1, $2, $3, $4)"),
+            CREATE_REPUDIATION,
             &[
                 link.into(),
                 person.as_bytes().into(),
@@ -244,31 +271,25 @@ impl Tx<'_> {
         link: &[u8; 32],
         now: Timestamp,
     ) -> Result<Option<(PersonId, PracticeId)>, Error> {
-        self.row(
-            sql!("SELECT person, practice FROM repudiation WHERE link_hash = $1 AND used IS NULL AND expires > $2"),
-            &[link.into(), now.micros().into()],
-        )?
-        .map(|row| {
-            Ok((
-                row.id(0, "repudiation.person", PersonId::from_slice)?,
-                row.id(1, "repudiation.practice", PracticeId::from_slice)?,
-            ))
-        })
-        .transpose()
+        self.row(REPUDIATION, &[link.into(), now.micros().into()])?
+            .map(|row| {
+                Ok((
+                    row.id(0, "repudiation.person", PersonId::from_slice)?,
+                    row.id(1, "repudiation.practice", PracticeId::from_slice)?,
+                ))
+            })
+            .transpose()
     }
 
     /// Uses such a link: once.
     pub fn use_repudiation(&mut self, link: &[u8; 32], now: Timestamp) -> Result<(), Error> {
-        self.run_one(
-            sql!("UPDATE repudiation SET used = $2 WHERE link_hash = $1 AND used IS NULL"),
-            &[link.into(), now.micros().into()],
-        )
+        self.run_one(USE_REPUDIATION, &[link.into(), now.micros().into()])
     }
 
     /// Starts a deadline.
     pub fn create_deadline(&mut self, it: &Deadline) -> Result<(), Error> {
         self.run(
-            sql!("INSERT INTO deadline (id, practice, person, kind, discovered, due, note) VALUES ($1, $2, $3, $4, $5, $6, $7)"),
+            CREATE_DEADLINE,
             &[
                 it.id.as_bytes().into(),
                 it.practice.as_bytes().into(),
@@ -284,27 +305,23 @@ impl Tx<'_> {
 
     /// What is due in a practice, and what was done: the open ones first.
     pub fn deadlines(&mut self, practice: PracticeId, most: i64) -> Result<Vec<Deadline>, Error> {
-        self.rows(
-            sql!("SELECT id, practice, person, kind, discovered, due, done, done_by, note FROM deadline "
-                "WHERE practice = $1 ORDER BY CASE WHEN done IS NULL THEN 0 ELSE 1 END, due, id LIMIT $2"),
-            &[practice.as_bytes().into(), most.into()],
-        )?
-        .iter()
-        .map(|row| {
-            let done = row.opt_int(6, "deadline.done")?.map(Timestamp::from_micros);
-            let by = row.opt_id(7, "deadline.done_by", PersonId::from_slice)?;
-            Ok(Deadline {
-                id: row.id(0, "deadline.id", DeadlineId::from_slice)?,
-                practice: row.id(1, "deadline.practice", PracticeId::from_slice)?,
-                person: row.opt_id(2, "deadline.person", PersonId::from_slice)?,
-                kind: row.text(3, "deadline.kind")?.to_owned(),
-                discovered: Timestamp::from_micros(row.int(4, "deadline.discovered")?),
-                due: Timestamp::from_micros(row.int(5, "deadline.due")?),
-                done: done.map(|at| (by, at)),
-                note: row.text(8, "deadline.note")?.to_owned(),
+        self.rows(DEADLINES, &[practice.as_bytes().into(), most.into()])?
+            .iter()
+            .map(|row| {
+                let done = row.opt_int(6, "deadline.done")?.map(Timestamp::from_micros);
+                let by = row.opt_id(7, "deadline.done_by", PersonId::from_slice)?;
+                Ok(Deadline {
+                    id: row.id(0, "deadline.id", DeadlineId::from_slice)?,
+                    practice: row.id(1, "deadline.practice", PracticeId::from_slice)?,
+                    person: row.opt_id(2, "deadline.person", PersonId::from_slice)?,
+                    kind: row.text(3, "deadline.kind")?.to_owned(),
+                    discovered: Timestamp::from_micros(row.int(4, "deadline.discovered")?),
+                    due: Timestamp::from_micros(row.int(5, "deadline.due")?),
+                    done: done.map(|at| (by, at)),
+                    note: row.text(8, "deadline.note")?.to_owned(),
+                })
             })
-        })
-        .collect()
+            .collect()
     }
 
     /// What is due before a time, still open and not yet spoken of, in all practices; it counts as spoken of
@@ -314,21 +331,17 @@ impl Tx<'_> {
         before: Timestamp,
         now: Timestamp,
     ) -> Result<Vec<Nearing>, Error> {
-        self.rows(
-            sql!("UPDATE deadline SET reminded = $2 WHERE done IS NULL AND reminded IS NULL AND due < $1 "
-                "RETURNING practice, person, kind, due"),
-            &[before.micros().into(), now.micros().into()],
-        )?
-        .iter()
-        .map(|row| {
-            Ok(Nearing {
-                practice: row.id(0, "deadline.practice", PracticeId::from_slice)?,
-                person: row.opt_id(1, "deadline.person", PersonId::from_slice)?,
-                kind: row.text(2, "deadline.kind")?.to_owned(),
-                due: Timestamp::from_micros(row.int(3, "deadline.due")?),
+        self.rows(DEADLINES_NEARING, &[before.micros().into(), now.micros().into()])?
+            .iter()
+            .map(|row| {
+                Ok(Nearing {
+                    practice: row.id(0, "deadline.practice", PracticeId::from_slice)?,
+                    person: row.opt_id(1, "deadline.person", PersonId::from_slice)?,
+                    kind: row.text(2, "deadline.kind")?.to_owned(),
+                    due: Timestamp::from_micros(row.int(3, "deadline.due")?),
+                })
             })
-        })
-        .collect()
+            .collect()
     }
 
     /// Notes that something due was done. `false` when it was before, or is not of this practice.
@@ -341,7 +354,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let done = self.run(
-            sql!("UPDATE deadline SET done = $3, done_by = $4, note = CASE WHEN note = '' THEN $5 ELSE note || '. Done: ' || $5 END WHERE id = $1 AND practice = $2 AND done IS NULL"),
+            DEADLINE_DONE,
             &[
                 id.as_bytes().into(),
                 practice.as_bytes().into(),

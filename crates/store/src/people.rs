@@ -1,7 +1,7 @@
 //! Accounts of people. The submodules hold the counters of wrong passcodes and passphrases, and known browsers.
 
-mod failures;
-mod known_browsers;
+pub(crate) mod failures;
+pub(crate) mod known_browsers;
 
 use countersign_domain::{
     Npi, PasscodeFailures, PassphraseHash, PersonId, PracticeId, SignInName, Timestamp,
@@ -11,7 +11,7 @@ pub(crate) use failures::passcode_failures;
 
 use crate::{
     Error, Tx,
-    tx::{locking, sql},
+    statements::{locking, sql, statements},
     value::{Columns, Row},
 };
 
@@ -60,6 +60,30 @@ fn person(row: &Row) -> Result<Person, Error> {
     })
 }
 
+statements! {
+    CREATE_PERSON = sql!(
+        "INSERT INTO prescriber (id, practice, sign_in, name, passphrase, closed, failures, created) "
+        "VALUES ($1, $2, $3, $4, $5, 0, 0, $6) ON CONFLICT (sign_in) DO NOTHING"
+    );
+    RENAME_PERSON = sql!("UPDATE prescriber SET name = $2 WHERE id = $1");
+    PERSON_BY_NAME = sql!(
+        "SELECT p.id, p.practice, p.sign_in, p.name, p.passphrase, p.closed, p.failures, p.blocked_until, "
+        "p.wrong_in_a_day, p.wrong_began, c.name "
+        "FROM prescriber p JOIN practice c ON c.id = p.practice WHERE p.sign_in = $1"
+    );
+    PERSON = sql!(
+        "SELECT p.id, p.practice, p.sign_in, p.name, p.passphrase, p.closed, p.failures, p.blocked_until, "
+        "p.wrong_in_a_day, p.wrong_began, c.name "
+        "FROM prescriber p JOIN practice c ON c.id = p.practice WHERE p.id = $1"
+    );
+    LOCK_PRESCRIBER = locking!(
+        "SELECT failures, blocked_until, wrong_in_a_day, wrong_began FROM prescriber WHERE id = $1"
+    );
+    LOCK_OPEN_ACCOUNT = locking!("SELECT closed FROM prescriber WHERE id = $1");
+    CLOSE_ACCOUNT = sql!("UPDATE prescriber SET closed = 1 WHERE id = $1");
+    SAVE_PASSPHRASE = sql!("UPDATE prescriber SET passphrase = $2 WHERE id = $1");
+}
+
 impl Tx<'_> {
     /// Makes a prescriber. `false` when the NPI is taken.
     pub fn create_prescriber(
@@ -85,8 +109,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let made = self.run(
-            sql!("INSERT INTO prescriber (id, practice, sign_in, name, passphrase, closed, failures, created) "
-                "VALUES ($1, $2, $3, $4, $5, 0, 0, $6) ON CONFLICT (sign_in) DO NOTHING"),
+            CREATE_PERSON,
             &[
                 id.as_bytes().into(),
                 practice.as_bytes().into(),
@@ -101,74 +124,48 @@ impl Tx<'_> {
 
     /// Gives an account another name for pages.
     pub fn rename_person(&mut self, id: PersonId, name: &str) -> Result<(), Error> {
-        self.run_one(
-            sql!("UPDATE prescriber SET name = $2 WHERE id = $1"),
-            &[id.as_bytes().into(), name.into()],
-        )
+        self.run_one(RENAME_PERSON, &[id.as_bytes().into(), name.into()])
     }
 
     /// Who signs in with this name.
     pub fn person_by_name(&mut self, name: &SignInName) -> Result<Option<Person>, Error> {
-        self.row(
-            sql!("SELECT p.id, p.practice, p.sign_in, p.name, p.passphrase, p.closed, p.failures, p.blocked_until, "
-                "p.wrong_in_a_day, p.wrong_began, c.name "
-                "FROM prescriber p JOIN practice c ON c.id = p.practice WHERE p.sign_in = $1"),
-            &[name.as_text().as_str().into()],
-        )?
-        .as_ref()
-        .map(person)
-        .transpose()
+        self.row(PERSON_BY_NAME, &[name.as_text().as_str().into()])?
+            .as_ref()
+            .map(person)
+            .transpose()
     }
 
     /// The account with this id.
     pub fn person(&mut self, id: PersonId) -> Result<Option<Person>, Error> {
-        self.row(
-            sql!("SELECT p.id, p.practice, p.sign_in, p.name, p.passphrase, p.closed, p.failures, p.blocked_until, "
-                "p.wrong_in_a_day, p.wrong_began, c.name "
-                "FROM prescriber p JOIN practice c ON c.id = p.practice WHERE p.id = $1"),
-            &[id.as_bytes().into()],
-        )?
-        .as_ref()
-        .map(person)
-        .transpose()
+        self.row(PERSON, &[id.as_bytes().into()])?.as_ref().map(person).transpose()
     }
 
     /// Keeps everyone else from changing this prescriber and their tokens until the commit, and
     /// gives the failure counter as it is now.
     pub fn lock_prescriber(&mut self, id: PersonId) -> Result<PasscodeFailures, Error> {
         let mut found = None;
-        self.each(
-            locking!("SELECT failures, blocked_until, wrong_in_a_day, wrong_began FROM prescriber WHERE id = $1"),
-            &[id.as_bytes().into()],
-            &mut |row| {
-                found = Some(passcode_failures(row, 0)?);
-                Ok(())
-            },
-        )?;
+        self.each(LOCK_PRESCRIBER, &[id.as_bytes().into()], &mut |row| {
+            found = Some(passcode_failures(row, 0)?);
+            Ok(())
+        })?;
         found.ok_or(Error::Corrupt { column: "prescriber.id" })
     }
 
     /// Locks a prescriber, and says whether the account is open.
     pub fn lock_open_account(&mut self, id: PersonId) -> Result<bool, Error> {
         let row = self
-            .row(locking!("SELECT closed FROM prescriber WHERE id = $1"), &[id.as_bytes().into()])?
+            .row(LOCK_OPEN_ACCOUNT, &[id.as_bytes().into()])?
             .ok_or(Error::Corrupt { column: "prescriber.id" })?;
         Ok(row.int(0, "prescriber.closed")? == 0)
     }
 
     /// Closes an account: nobody signs in to it any more.
     pub fn close_account(&mut self, id: PersonId) -> Result<(), Error> {
-        self.run_one(
-            sql!("UPDATE prescriber SET closed = 1 WHERE id = $1"),
-            &[id.as_bytes().into()],
-        )
+        self.run_one(CLOSE_ACCOUNT, &[id.as_bytes().into()])
     }
 
     /// Writes a passphrase hash, as when its parameters are raised.
     pub fn save_passphrase(&mut self, id: PersonId, to: &PassphraseHash) -> Result<(), Error> {
-        self.run_one(
-            sql!("UPDATE prescriber SET passphrase = $2 WHERE id = $1"),
-            &[id.as_bytes().into(), to.to_row().as_str().into()],
-        )
+        self.run_one(SAVE_PASSPHRASE, &[id.as_bytes().into(), to.to_row().as_str().into()])
     }
 }

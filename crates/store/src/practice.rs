@@ -1,14 +1,14 @@
 //! Practices and their rules. The submodules hold roles, registrations, permissions, and the changes that two people make.
 
-mod access_requests;
-mod acting;
-mod authorities;
-mod internal_codes;
-mod members;
+pub(crate) mod access_requests;
+pub(crate) mod acting;
+pub(crate) mod authorities;
+pub(crate) mod internal_codes;
+pub(crate) mod members;
 mod paper;
-mod permissions;
-mod refused_models;
-mod sign_until;
+pub(crate) mod permissions;
+pub(crate) mod refused_models;
+pub(crate) mod sign_until;
 
 use countersign_domain::{PracticeId, TimeZone, Timestamp, access::Setting};
 
@@ -22,7 +22,7 @@ pub use permissions::PermissionRow;
 
 use crate::{
     Error, Tx,
-    tx::sql,
+    statements::{sql, statements},
     value::{Columns, Row},
 };
 
@@ -75,16 +75,19 @@ fn practice(row: &Row) -> Result<Practice, Error> {
     })
 }
 
+statements! {
+    PRACTICE = sql!("SELECT id, name, setting, time_zone, founded FROM practice WHERE id = $1");
+    SAVE_PRACTICE_RULES = sql!("UPDATE practice SET setting = $2, time_zone = $3 WHERE id = $1");
+    FOUND_PRACTICE = sql!("UPDATE practice SET founded = $2 WHERE id = $1 AND founded IS NULL");
+    CREATE_PRACTICE = sql!("INSERT INTO practice (id, name, data_key_sealed, created) VALUES ($1, $2, $3, $4)");
+    PRACTICE_NAME = sql!("SELECT name FROM practice WHERE id = $1");
+    PRACTICES = sql!("SELECT id, name FROM practice ORDER BY name, id");
+}
+
 impl Tx<'_> {
     /// A practice with its rules.
     pub fn practice(&mut self, id: PracticeId) -> Result<Option<Practice>, Error> {
-        self.row(
-            sql!("SELECT id, name, setting, time_zone, founded FROM practice WHERE id = $1"),
-            &[id.as_bytes().into()],
-        )?
-        .as_ref()
-        .map(practice)
-        .transpose()
+        self.row(PRACTICE, &[id.as_bytes().into()])?.as_ref().map(practice).transpose()
     }
 
     /// Writes by which rules a practice works, and where.
@@ -95,17 +98,14 @@ impl Tx<'_> {
         zone: &TimeZone,
     ) -> Result<(), Error> {
         self.run_one(
-            sql!("UPDATE practice SET setting = $2, time_zone = $3 WHERE id = $1"),
+            SAVE_PRACTICE_RULES,
             &[id.as_bytes().into(), setting_code(setting).into(), zone.name().into()],
         )
     }
 
     /// Notes that the first people of a practice are named. `false` when that was done before.
     pub fn found_practice(&mut self, id: PracticeId, now: Timestamp) -> Result<bool, Error> {
-        let done = self.run(
-            sql!("UPDATE practice SET founded = $2 WHERE id = $1 AND founded IS NULL"),
-            &[id.as_bytes().into(), now.micros().into()],
-        )?;
+        let done = self.run(FOUND_PRACTICE, &[id.as_bytes().into(), now.micros().into()])?;
         Ok(done == 1)
     }
 
@@ -118,9 +118,7 @@ impl Tx<'_> {
     ) -> Result<(), Error> {
         let key = self.new_practice_key(id)?;
         self.run(
-            sql!(
-                "INSERT INTO practice (id, name, data_key_sealed, created) VALUES ($1, $2, $3, $4)"
-            ),
+            CREATE_PRACTICE,
             &[id.as_bytes().into(), name.into(), key.as_slice().into(), now.micros().into()],
         )
         .map(drop)
@@ -128,14 +126,14 @@ impl Tx<'_> {
 
     /// The name of a practice.
     pub fn practice_name(&mut self, id: PracticeId) -> Result<Option<String>, Error> {
-        self.row(sql!("SELECT name FROM practice WHERE id = $1"), &[id.as_bytes().into()])?
+        self.row(PRACTICE_NAME, &[id.as_bytes().into()])?
             .map(|row| row.text(0, "practice.name").map(str::to_owned))
             .transpose()
     }
 
     /// All practices, by name.
     pub fn practices(&mut self) -> Result<Vec<(PracticeId, String)>, Error> {
-        self.rows(sql!("SELECT id, name FROM practice ORDER BY name, id"), &[])?
+        self.rows(PRACTICES, &[])?
             .iter()
             .map(|row| {
                 Ok((

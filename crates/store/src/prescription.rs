@@ -1,7 +1,7 @@
 //! Prescriptions as rows. The submodules hold their way to pharmacies, and the keys that sign.
 
-mod signing_keys;
-mod transmissions;
+pub(crate) mod signing_keys;
+pub(crate) mod transmissions;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub use transmissions::Transmission;
 
 use crate::{
     Error, Tx,
-    tx::{Sql, locking, sql},
+    statements::{Sql, locking, sql, statements},
     value::{Columns, P, Row},
 };
 
@@ -153,6 +153,25 @@ macro_rules! prescription_query {
     };
 }
 
+statements! {
+    CREATE_PRESCRIPTION = sql!(
+        "INSERT INTO prescription (id, practice, prescriber, patient_hash, state, state_at, sealed, created, changed) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    );
+    SAVE_PRESCRIPTION = sql!(
+        "UPDATE prescription SET state = $2, state_at = $3, sealed = $4, changed = $5 WHERE id = $1 "
+        "AND state IN ('draft', 'ready')"
+    );
+    MOVE_PRESCRIPTION = sql!(
+        "UPDATE prescription SET state = $3, state_at = $4, changed = $5 WHERE id = $1 AND state = $2"
+    );
+    PRESCRIPTION = prescription_query!(locking, "WHERE id = $1 AND practice = $2");
+    PRESCRIPTIONS = prescription_query!(
+        sql,
+        "WHERE practice = $1 AND patient_hash = $2 ORDER BY created DESC, id DESC LIMIT $3"
+    );
+}
+
 impl Tx<'_> {
     /// Puts a new prescription down.
     pub fn create_prescription(&mut self, row: &PrescriptionRow) -> Result<(), Error> {
@@ -160,8 +179,7 @@ impl Tx<'_> {
         let sealed = self.seal_json(row.practice, "prescription", row.id.as_bytes(), &written)?;
         let patient = patient_hash(row.practice, &row.it.content.patient.id);
         self.run(
-            sql!("INSERT INTO prescription (id, practice, prescriber, patient_hash, state, state_at, sealed, created, changed) "
-                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"),
+            CREATE_PRESCRIPTION,
             &[
                 row.id.as_bytes().into(),
                 row.practice.as_bytes().into(),
@@ -182,8 +200,7 @@ impl Tx<'_> {
         let written = Written::from(row);
         let sealed = self.seal_json(row.practice, "prescription", row.id.as_bytes(), &written)?;
         self.run_one(
-            sql!("UPDATE prescription SET state = $2, state_at = $3, sealed = $4, changed = $5 WHERE id = $1 "
-                "AND state IN ('draft', 'ready')"),
+            SAVE_PRESCRIPTION,
             &[
                 row.id.as_bytes().into(),
                 row.it.state.code().into(),
@@ -197,7 +214,7 @@ impl Tx<'_> {
     /// Writes how far one is that was signed; what it says stays.
     pub fn move_prescription(&mut self, row: &PrescriptionRow, from: State) -> Result<(), Error> {
         self.run_one(
-            sql!("UPDATE prescription SET state = $3, state_at = $4, changed = $5 WHERE id = $1 AND state = $2"),
+            MOVE_PRESCRIPTION,
             &[
                 row.id.as_bytes().into(),
                 from.code().into(),
@@ -247,9 +264,8 @@ impl Tx<'_> {
         practice: PracticeId,
         id: PrescriptionId,
     ) -> Result<Option<PrescriptionRow>, Error> {
-        let sql = prescription_query!(locking, "WHERE id = $1 AND practice = $2");
         let params = [id.as_bytes().into(), practice.as_bytes().into()];
-        Ok(self.prescription_rows(sql, &params)?.pop())
+        Ok(self.prescription_rows(PRESCRIPTION, &params)?.pop())
     }
 
     /// The prescriptions of a patient in a practice, newest first; nobody else may change them until the
@@ -261,10 +277,9 @@ impl Tx<'_> {
         most: i64,
     ) -> Result<Vec<PrescriptionRow>, Error> {
         let hash = patient_hash(practice, patient);
-        let sql = prescription_query!(
-            sql,
-            "WHERE practice = $1 AND patient_hash = $2 ORDER BY created DESC, id DESC LIMIT $3"
-        );
-        self.prescription_rows(sql, &[practice.as_bytes().into(), (&hash).into(), most.into()])
+        self.prescription_rows(
+            PRESCRIPTIONS,
+            &[practice.as_bytes().into(), (&hash).into(), most.into()],
+        )
     }
 }

@@ -4,7 +4,7 @@ use countersign_domain::{PersonId, PracticeId, SessionRowId, StaffId, Timestamp}
 
 use crate::{
     Error, Identity, Tx,
-    tx::{locking, sql},
+    statements::{locking, sql, statements},
     value::Columns,
 };
 
@@ -85,6 +85,28 @@ fn patient_place(id: SessionRowId) -> Vec<u8> {
     [b"session|".as_slice(), id.as_bytes(), b"|patient_sealed"].concat()
 }
 
+statements! {
+    CREATE_SESSION = sql!(
+        "INSERT INTO session (id, secret_hash, practice, stage, prescriber, launch_prescriber, launch_staff, "
+        "patient_sealed, passcode_at, created, seen, expires) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    );
+    SESSION = sql!(
+        "SELECT id, practice, stage, prescriber, launch_prescriber, launch_staff, patient_sealed, "
+        "passcode_at, created, seen, expires FROM session WHERE secret_hash = $1"
+    );
+    TOUCH_SESSION = sql!("UPDATE session SET seen = $2 WHERE id = $1 AND seen < $2");
+    RENEW_PASSCODE = sql!("UPDATE session SET passcode_at = $2, seen = $2 WHERE id = $1 AND stage = 'full'");
+    STALE_PASSCODES = sql!("UPDATE session SET passcode_at = 0 WHERE prescriber = $1 AND stage = 'full'");
+    LOCK_SESSION = locking!("SELECT passcode_at FROM session WHERE id = $1");
+    END_SESSION = sql!("DELETE FROM session WHERE id = $1");
+    END_EXPIRED_SESSIONS = sql!("DELETE FROM session WHERE expires < $1 RETURNING practice, prescriber");
+    END_SESSIONS_OF = sql!("DELETE FROM session WHERE prescriber = $1");
+    END_ENROLLING_SESSIONS_OF = sql!("DELETE FROM session WHERE prescriber = $1 AND stage = 'enrolling'");
+    END_LAUNCHED_SESSIONS_OF = sql!("DELETE FROM session WHERE launch_prescriber = $1");
+    END_OTHER_SESSIONS = sql!("DELETE FROM session WHERE prescriber = $1 AND id <> $2");
+}
+
 impl Tx<'_> {
     /// Makes a session that is found by the hash of its secret.
     pub fn create_session(
@@ -116,9 +138,7 @@ impl Tx<'_> {
             None => None,
         };
         self.run(
-            sql!("INSERT INTO session (id, secret_hash, practice, stage, prescriber, launch_prescriber, launch_staff, "
-                "patient_sealed, passcode_at, created, seen, expires) "
-                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"),
+            CREATE_SESSION,
             &[
                 session.id.as_bytes().into(),
                 secret_hash.into(),
@@ -139,11 +159,7 @@ impl Tx<'_> {
 
     /// The session with this secret's hash.
     pub fn session(&mut self, secret_hash: &[u8; 32]) -> Result<Option<Session>, Error> {
-        let row = self.row(
-            sql!("SELECT id, practice, stage, prescriber, launch_prescriber, launch_staff, patient_sealed, "
-                "passcode_at, created, seen, expires FROM session WHERE secret_hash = $1"),
-            &[secret_hash.into()],
-        )?;
+        let row = self.row(SESSION, &[secret_hash.into()])?;
         let Some(row) = row else { return Ok(None) };
         let id = row.id(0, "session.id", SessionRowId::from_slice)?;
         let practice = row.id(1, "session.practice", PracticeId::from_slice)?;
@@ -188,43 +204,30 @@ impl Tx<'_> {
 
     /// Notes that a session was used.
     pub fn touch_session(&mut self, id: SessionRowId, now: Timestamp) -> Result<(), Error> {
-        self.run(
-            sql!("UPDATE session SET seen = $2 WHERE id = $1 AND seen < $2"),
-            &[id.as_bytes().into(), now.micros().into()],
-        )
-        .map(drop)
+        self.run(TOUCH_SESSION, &[id.as_bytes().into(), now.micros().into()]).map(drop)
     }
 
     /// Notes that a passcode was proved again in a full session.
     pub fn renew_passcode(&mut self, id: SessionRowId, now: Timestamp) -> Result<(), Error> {
-        self.run_one(
-            sql!("UPDATE session SET passcode_at = $2, seen = $2 WHERE id = $1 AND stage = 'full'"),
-            &[id.as_bytes().into(), now.micros().into()],
-        )
+        self.run_one(RENEW_PASSCODE, &[id.as_bytes().into(), now.micros().into()])
     }
 
     /// Makes the last passcode of every full session of a prescriber too old to confirm anything.
     pub fn stale_passcodes(&mut self, prescriber: PersonId) -> Result<u64, Error> {
-        self.run(
-            sql!("UPDATE session SET passcode_at = 0 WHERE prescriber = $1 AND stage = 'full'"),
-            &[prescriber.as_bytes().into()],
-        )
+        self.run(STALE_PASSCODES, &[prescriber.as_bytes().into()])
     }
 
     /// Locks a session, so that it can't end or change under a decision, and says when it last
     /// proved a passcode; nothing if it has ended.
     pub fn lock_session(&mut self, id: SessionRowId) -> Result<Option<Option<Timestamp>>, Error> {
-        self.row(
-            locking!("SELECT passcode_at FROM session WHERE id = $1"),
-            &[id.as_bytes().into()],
-        )?
-        .map(|row| Ok(row.opt_int(0, "session.passcode_at")?.map(Timestamp::from_micros)))
-        .transpose()
+        self.row(LOCK_SESSION, &[id.as_bytes().into()])?
+            .map(|row| Ok(row.opt_int(0, "session.passcode_at")?.map(Timestamp::from_micros)))
+            .transpose()
     }
 
     /// Ends a session; `false` when it had ended already.
     pub fn end_session(&mut self, id: SessionRowId) -> Result<bool, Error> {
-        let ended = self.run(sql!("DELETE FROM session WHERE id = $1"), &[id.as_bytes().into()])?;
+        let ended = self.run(END_SESSION, &[id.as_bytes().into()])?;
         Ok(ended == 1)
     }
 
@@ -235,39 +238,30 @@ impl Tx<'_> {
         &mut self,
         now: Timestamp,
     ) -> Result<Vec<(PracticeId, Option<PersonId>)>, Error> {
-        self.rows(
-            sql!("DELETE FROM session WHERE expires < $1 RETURNING practice, prescriber"),
-            &[now.micros().into()],
-        )?
-        .iter()
-        .map(|row| {
-            Ok((
-                row.id(0, "session.practice", PracticeId::from_slice)?,
-                row.opt_id(1, "session.prescriber", PersonId::from_slice)?,
-            ))
-        })
-        .collect()
+        self.rows(END_EXPIRED_SESSIONS, &[now.micros().into()])?
+            .iter()
+            .map(|row| {
+                Ok((
+                    row.id(0, "session.practice", PracticeId::from_slice)?,
+                    row.opt_id(1, "session.prescriber", PersonId::from_slice)?,
+                ))
+            })
+            .collect()
     }
 
     /// Ends every session of a prescriber.
     pub fn end_sessions_of(&mut self, prescriber: PersonId) -> Result<u64, Error> {
-        self.run(sql!("DELETE FROM session WHERE prescriber = $1"), &[prescriber.as_bytes().into()])
+        self.run(END_SESSIONS_OF, &[prescriber.as_bytes().into()])
     }
 
     /// Ends the sessions in which somebody enrols: by a new link they go on elsewhere.
     pub fn end_enrolling_sessions_of(&mut self, person: PersonId) -> Result<u64, Error> {
-        self.run(
-            sql!("DELETE FROM session WHERE prescriber = $1 AND stage = 'enrolling'"),
-            &[person.as_bytes().into()],
-        )
+        self.run(END_ENROLLING_SESSIONS_OF, &[person.as_bytes().into()])
     }
 
     /// Ends every session in which an EHR said that it is this prescriber.
     pub fn end_launched_sessions_of(&mut self, prescriber: PersonId) -> Result<u64, Error> {
-        self.run(
-            sql!("DELETE FROM session WHERE launch_prescriber = $1"),
-            &[prescriber.as_bytes().into()],
-        )
+        self.run(END_LAUNCHED_SESSIONS_OF, &[prescriber.as_bytes().into()])
     }
 
     /// Ends every session of a prescriber but one.
@@ -276,9 +270,6 @@ impl Tx<'_> {
         prescriber: PersonId,
         keep: SessionRowId,
     ) -> Result<u64, Error> {
-        self.run(
-            sql!("DELETE FROM session WHERE prescriber = $1 AND id <> $2"),
-            &[prescriber.as_bytes().into(), keep.as_bytes().into()],
-        )
+        self.run(END_OTHER_SESSIONS, &[prescriber.as_bytes().into(), keep.as_bytes().into()])
     }
 }

@@ -3,7 +3,11 @@
 use countersign_domain::{EhrId, PracticeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Tx, tx::sql, value::Columns};
+use crate::{
+    Error, Tx,
+    statements::{sql, statements},
+    value::Columns,
+};
 
 /// An EHR that launches with SMART.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,6 +43,20 @@ pub struct SmartTry {
     pub browser: [u8; 32],
 }
 
+statements! {
+    DELETE_EHR_SMART = sql!("DELETE FROM ehr_smart WHERE ehr = $1");
+    INSERT_EHR_SMART = sql!(
+        "INSERT INTO ehr_smart (ehr, iss, client_id, sealed) VALUES ($1, $2, $3, $4) ON CONFLICT (iss) DO NOTHING"
+    );
+    SMART_EHR = sql!(
+        "SELECT s.ehr, e.practice, s.client_id, s.sealed FROM ehr_smart s JOIN ehr e ON e.id = s.ehr WHERE s.iss = $1"
+    );
+    CREATE_SMART_TRY = sql!(
+        "INSERT INTO smart_try (state_hash, practice, ehr, sealed, expires) VALUES ($1, $2, $3, $4, $5)"
+    );
+    TAKE_SMART_TRY = sql!("DELETE FROM smart_try WHERE state_hash = $1 RETURNING practice, sealed, expires");
+}
+
 impl Tx<'_> {
     /// Writes how we are known to an EHR, over what was written before. `false` where another EHR has this address.
     pub fn save_smart_ehr(&mut self, it: &SmartEhr) -> Result<bool, Error> {
@@ -48,9 +66,9 @@ impl Tx<'_> {
         if other {
             return Ok(false);
         }
-        self.run(sql!("DELETE FROM ehr_smart WHERE ehr = $1"), &[it.ehr.as_bytes().into()])?;
+        self.run(DELETE_EHR_SMART, &[it.ehr.as_bytes().into()])?;
         let written = self.run(
-            sql!("INSERT INTO ehr_smart (ehr, iss, client_id, sealed) VALUES ($1, $2, $3, $4) ON CONFLICT (iss) DO NOTHING"),
+            INSERT_EHR_SMART,
             &[
                 it.ehr.as_bytes().into(),
                 it.iss.as_str().into(),
@@ -63,10 +81,7 @@ impl Tx<'_> {
 
     /// The EHR with this FHIR server.
     pub fn smart_ehr(&mut self, iss: &str) -> Result<Option<SmartEhr>, Error> {
-        let row = self.row(
-            sql!("SELECT s.ehr, e.practice, s.client_id, s.sealed FROM ehr_smart s JOIN ehr e ON e.id = s.ehr WHERE s.iss = $1"),
-            &[iss.into()],
-        )?;
+        let row = self.row(SMART_EHR, &[iss.into()])?;
         let Some(row) = row else { return Ok(None) };
         let ehr = row.id(0, "ehr_smart.ehr", EhrId::from_slice)?;
         let practice = row.id(1, "ehr.practice", PracticeId::from_slice)?;
@@ -90,7 +105,7 @@ impl Tx<'_> {
     ) -> Result<(), Error> {
         let sealed = self.seal_json(ehr.practice, "smart_try", state_hash, it)?;
         self.run(
-            sql!("INSERT INTO smart_try (state_hash, practice, ehr, sealed, expires) VALUES ($1, $2, $3, $4, $5)"),
+            CREATE_SMART_TRY,
             &[
                 state_hash.into(),
                 ehr.practice.as_bytes().into(),
@@ -108,10 +123,7 @@ impl Tx<'_> {
         state_hash: &[u8; 32],
         now: Timestamp,
     ) -> Result<Option<SmartTry>, Error> {
-        let row = self.row(
-            sql!("DELETE FROM smart_try WHERE state_hash = $1 RETURNING practice, sealed, expires"),
-            &[state_hash.into()],
-        )?;
+        let row = self.row(TAKE_SMART_TRY, &[state_hash.into()])?;
         let Some(row) = row else { return Ok(None) };
         if now.micros() >= row.int(2, "smart_try.expires")? {
             return Ok(None);

@@ -368,7 +368,6 @@ impl SqliteSession {
         })
     }
 
-    /// `$1` is a name to this driver, bound by first appearance: only `?1` is a number.
     fn with_text<R>(
         &self,
         sql: &'static str,
@@ -378,9 +377,14 @@ impl SqliteSession {
         if let Some(text) = self.texts.borrow().get(&key) {
             return work(text);
         }
-        let text = sql.replace('$', "?");
+        let text = numbered(sql);
         let out = work(&text);
         self.texts.borrow_mut().insert(key, text);
         out
     }
+}
+
+/// `$1` is a name to this driver, bound by first appearance: only `?1` is a number.
+pub(crate) fn numbered(sql: &str) -> String {
+    sql.replace('$', "?")
 }

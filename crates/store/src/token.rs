@@ -1,7 +1,7 @@
 //! Tokens as rows, their seeds sealed. The submodules hold what passcode checks read and write.
 
-mod checked;
-mod owned;
+pub(crate) mod checked;
+pub(crate) mod owned;
 
 use countersign_crypto::SecretBytes;
 use countersign_domain::{
@@ -15,7 +15,7 @@ pub use owned::OwnedTokens;
 
 use crate::{
     Error, Tx,
-    tx::{Sql, sql},
+    statements::{Sql, sql, statements},
     value::{Columns, P, RawRow},
 };
 
@@ -54,6 +54,7 @@ macro_rules! token_query {
             "failures, blocked_until, created, added, last_used, last_event, device_class, ",
             "device_evidence, browser_hash, model, seed_left, activated, sign_until, ",
             $row,
+            " AS row_id",
             " FROM token ",
             $tail
         )
@@ -184,6 +185,38 @@ impl Parts {
     }
 }
 
+statements! {
+    CREATE_TOKEN = sql!(
+        "INSERT INTO token (id, practice, prescriber, credential, manufacturer, name, algorithm, digits, "
+        "period, seed_sealed, state, state_reason, state_at, last_step, drift_base, drift, failures, "
+        "blocked_until, created, added, last_used, device_class, device_evidence, browser_hash, model, "
+        "seed_left, activated, sign_until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
+        "$12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) ON CONFLICT (credential) DO NOTHING"
+    );
+    TOKEN_BY_CREDENTIAL = Sql::pair(
+        token_query!("WHERE credential = $1"),
+        token_query!(postgres "WHERE credential = $1 FOR UPDATE"),
+    );
+    TOKENS_OF = Sql::pair(
+        token_query!("WHERE prescriber = $1 ORDER BY added, id"),
+        token_query!(postgres "WHERE prescriber = $1 ORDER BY added, id"),
+    );
+    SAVE_TOKEN = sql!(
+        "UPDATE token SET name = $2, state = $3, state_reason = $4, state_at = $5, last_step = $6, "
+        "drift_base = $7, drift = $8, failures = $9, blocked_until = $10, last_used = $11 "
+        "WHERE id = $1 AND last_step = $12"
+    );
+    ASSOCIATE_TOKEN = sql!(
+        "UPDATE token SET practice = $2, prescriber = $3, seed_sealed = $4, added = $5, algorithm = $6 "
+        "WHERE id = $1 AND prescriber IS NULL AND state = 'unassociated'"
+    );
+    SAVE_DEVICE = sql!("UPDATE token SET device_class = $2, device_evidence = $3 WHERE id = $1");
+    TOKEN_NAME = sql!("SELECT name FROM token WHERE id = $1");
+    TOKEN_EXISTS = sql!("SELECT id FROM token WHERE id = $1");
+    UNASSOCIATED_TOKENS = sql!("SELECT COUNT(*) AS total FROM token WHERE prescriber IS NULL AND id NOT IN (SELECT token FROM fob)");
+    ACTIVATE_TOKEN = sql!("UPDATE token SET activated = $3 WHERE id = $1 AND prescriber = $2 AND activated IS NULL");
+}
+
 impl Tx<'_> {
     /// Opens the seed of a row that was read.
     fn open_token(&mut self, parts: Parts) -> Result<TokenRow, Error> {
@@ -238,11 +271,7 @@ impl Tx<'_> {
             .map_err(|_| Error::Crypto)?;
         let (state, reason, at) = state_columns(token);
         let made = self.run(
-            sql!("INSERT INTO token (id, practice, prescriber, credential, manufacturer, name, algorithm, digits, "
-                "period, seed_sealed, state, state_reason, state_at, last_step, drift_base, drift, failures, "
-                "blocked_until, created, added, last_used, device_class, device_evidence, browser_hash, model, "
-                "seed_left, activated, sign_until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
-                "$12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) ON CONFLICT (credential) DO NOTHING"),
+            CREATE_TOKEN,
             &[
                 token.id.as_bytes().into(),
                 token.practice.as_ref().map(|id| id.as_bytes()).into(),
@@ -282,20 +311,12 @@ impl Tx<'_> {
         &mut self,
         credential: &CredentialId,
     ) -> Result<Option<TokenRow>, Error> {
-        let sql = Sql {
-            sqlite: token_query!("WHERE credential = $1"),
-            postgres: token_query!(postgres "WHERE credential = $1 FOR UPDATE"),
-        };
-        Ok(self.tokens(sql, &[credential.as_str().into()])?.pop())
+        Ok(self.tokens(TOKEN_BY_CREDENTIAL, &[credential.as_str().into()])?.pop())
     }
 
     /// All tokens ever bound to a prescriber, oldest first. Lock the prescriber before changing any.
     pub fn tokens_of(&mut self, prescriber: PersonId) -> Result<Vec<TokenRow>, Error> {
-        let sql = Sql {
-            sqlite: token_query!("WHERE prescriber = $1 ORDER BY added, id"),
-            postgres: token_query!(postgres "WHERE prescriber = $1 ORDER BY added, id"),
-        };
-        self.tokens(sql, &[prescriber.as_bytes().into()])
+        self.tokens(TOKENS_OF, &[prescriber.as_bytes().into()])
     }
 
     /// Writes everything about a token that a decision may have changed but its seed.
@@ -305,9 +326,7 @@ impl Tx<'_> {
     pub fn save_token(&mut self, token: &Token, mark: ReadMark) -> Result<(), Error> {
         let (state, reason, at) = state_columns(token);
         self.run_one(
-            sql!("UPDATE token SET name = $2, state = $3, state_reason = $4, state_at = $5, last_step = $6, "
-                "drift_base = $7, drift = $8, failures = $9, blocked_until = $10, last_used = $11 "
-                "WHERE id = $1 AND last_step = $12"),
+            SAVE_TOKEN,
             &[
                 token.id.as_bytes().into(),
                 token.name.as_str().into(),
@@ -333,8 +352,7 @@ impl Tx<'_> {
             .seal(&seed_place(token.id), token.seed.expose())
             .map_err(|_| Error::Crypto)?;
         self.run_one(
-            sql!("UPDATE token SET practice = $2, prescriber = $3, seed_sealed = $4, added = $5, algorithm = $6 "
-                "WHERE id = $1 AND prescriber IS NULL AND state = 'unassociated'"),
+            ASSOCIATE_TOKEN,
             &[
                 token.id.as_bytes().into(),
                 token.practice.as_ref().map(|id| id.as_bytes()).into(),
@@ -350,27 +368,26 @@ impl Tx<'_> {
     /// Writes what is known of the device that a token lives on.
     pub fn save_device(&mut self, id: TokenId, device: &Device) -> Result<(), Error> {
         self.run_one(
-            sql!("UPDATE token SET device_class = $2, device_evidence = $3 WHERE id = $1"),
+            SAVE_DEVICE,
             &[id.as_bytes().into(), device.class.code().into(), device.evidence.code().into()],
         )
     }
 
     /// What its owner calls a token.
     pub fn token_name(&mut self, id: TokenId) -> Result<Option<String>, Error> {
-        self.row(sql!("SELECT name FROM token WHERE id = $1"), &[id.as_bytes().into()])?
+        self.row(TOKEN_NAME, &[id.as_bytes().into()])?
             .map(|row| row.text(0, "token.name").map(str::to_owned))
             .transpose()
     }
 
     /// Whether there is a token with this identifier, whosever.
     pub fn token_exists(&mut self, id: TokenId) -> Result<bool, Error> {
-        let sql = sql!("SELECT id FROM token WHERE id = $1");
-        Ok(self.row(sql, &[id.as_bytes().into()])?.is_some())
+        Ok(self.row(TOKEN_EXISTS, &[id.as_bytes().into()])?.is_some())
     }
 
     /// How many provisioned tokens wait to be added.
     pub fn unassociated_tokens(&mut self) -> Result<i64, Error> {
-        self.row(sql!("SELECT COUNT(*) FROM token WHERE prescriber IS NULL AND id NOT IN (SELECT token FROM fob)"), &[])?
+        self.row(UNASSOCIATED_TOKENS, &[])?
             .ok_or(Error::Corrupt { column: "token" })?
             .int(0, "token")
     }
@@ -383,7 +400,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<(), Error> {
         self.run_one(
-            sql!("UPDATE token SET activated = $3 WHERE id = $1 AND prescriber = $2 AND activated IS NULL"),
+            ACTIVATE_TOKEN,
             &[token.as_bytes().into(), person.as_bytes().into(), now.micros().into()],
         )?;
         self.refresh_signing(person)

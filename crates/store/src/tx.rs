@@ -5,6 +5,7 @@ use crate::{
     keys::Keys,
     postgres::PgSession,
     sqlite::SqliteSession,
+    statements::{Sql, statements},
     value::{Columns, P, RawRow, Row},
 };
 
@@ -21,28 +22,12 @@ enum Conn<'s> {
     Postgres(&'s mut PgSession),
 }
 
-/// A statement: one text for both databases, or a named pair where they truly differ.
-#[derive(Clone, Copy)]
-pub(crate) struct Sql {
-    pub(crate) sqlite: &'static str,
-    pub(crate) postgres: &'static str,
+statements! {
+    CLOCK = Sql::pair(
+        "SELECT 0 AS micros",
+        "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS micros",
+    );
 }
-
-/// One text for both.
-macro_rules! sql {
-    ($($text:literal)+) => {
-        $crate::tx::Sql { sqlite: concat!($($text),+), postgres: concat!($($text),+) }
-    };
-}
-
-/// A query whose rows nobody else may change until the commit. `SQLite` has one writer anyway.
-macro_rules! locking {
-    ($($text:literal)+) => {
-        $crate::tx::Sql { sqlite: concat!($($text),+), postgres: concat!($($text),+, " FOR UPDATE") }
-    };
-}
-
-pub(crate) use {locking, sql};
 
 impl<'s> Tx<'s> {
     pub(crate) fn sqlite(session: &'s SqliteSession, shared: &'s Shared) -> Self {
@@ -127,14 +112,16 @@ impl<'s> Tx<'s> {
     /// On PostgreSQL: two statements in one journey.
     pub(crate) fn run_both(
         &mut self,
-        first: (&'static str, &[P<'_>]),
-        second: (&'static str, &[P<'_>]),
+        first: (Sql, &[P<'_>]),
+        second: (Sql, &[P<'_>]),
     ) -> Result<(u64, u64), Error> {
         self.unbroken()?;
         P::refuse_nul(first.1)?;
         P::refuse_nul(second.1)?;
         let out = match &mut self.conn {
-            Conn::Postgres(session) => session.run_both(first, second),
+            Conn::Postgres(session) => {
+                session.run_both((first.0.postgres, first.1), (second.0.postgres, second.1))
+            }
             Conn::Sqlite(_) => Err(Error::Driver("a statement for PostgreSQL".into())),
         };
         self.failed |= out.is_err();
@@ -145,13 +132,13 @@ impl<'s> Tx<'s> {
     /// Each set must touch one row. On PostgreSQL the caller has a statement for many rows.
     pub(crate) fn run_each<const N: usize>(
         &mut self,
-        sqlite: &'static str,
+        sql: Sql,
         sets: &[[P<'_>; N]],
     ) -> Result<(), Error> {
         self.unbroken()?;
         sets.iter().try_for_each(|set| P::refuse_nul(set))?;
         let out = match &mut self.conn {
-            Conn::Sqlite(session) => session.run_each(sqlite, sets),
+            Conn::Sqlite(session) => session.run_each(sql.sqlite, sets),
             Conn::Postgres(_) => Err(Error::Driver("a statement for SQLite".into())),
         };
         self.failed |= out.is_err();
@@ -161,7 +148,7 @@ impl<'s> Tx<'s> {
     /// The same for a query.
     pub(crate) fn each_of(
         &mut self,
-        sqlite: &'static str,
+        sql: Sql,
         sets: &[[P<'_>; 1]],
         read: &mut dyn FnMut(&RawRow<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
@@ -169,7 +156,7 @@ impl<'s> Tx<'s> {
         sets.iter().try_for_each(|set| P::refuse_nul(set))?;
         let out = match &mut self.conn {
             Conn::Sqlite(session) => {
-                session.each_of(sqlite, sets.iter().map(<[P<'_>; 1]>::as_slice), read)
+                session.each_of(sql.sqlite, sets.iter().map(<[P<'_>; 1]>::as_slice), read)
             }
             Conn::Postgres(_) => Err(Error::Driver("a statement for SQLite".into())),
         };
@@ -201,10 +188,6 @@ impl<'s> Tx<'s> {
     }
 
     pub(crate) fn database_micros(&mut self) -> Result<i64, Error> {
-        let sql = Sql {
-            sqlite: "SELECT 0",
-            postgres: "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
-        };
-        self.row(sql, &[])?.ok_or(Error::Corrupt { column: "clock" })?.int(0, "clock")
+        self.row(CLOCK, &[])?.ok_or(Error::Corrupt { column: "clock" })?.int(0, "clock")
     }
 }

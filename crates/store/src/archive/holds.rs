@@ -4,7 +4,7 @@ use countersign_domain::{HoldId, PersonId, PracticeId, Timestamp};
 
 use crate::{
     Error, Tx,
-    tx::{locking, sql},
+    statements::{locking, sql, statements},
     value::Columns,
 };
 
@@ -25,12 +25,26 @@ pub struct Hold {
     pub lifted: Option<(Timestamp, PersonId, String)>,
 }
 
+statements! {
+    LOCK_RECORDS = locking!("SELECT id FROM practice WHERE id = $1");
+    PLACE_HOLD = sql!(
+        "INSERT INTO legal_hold (id, practice, person, sealed, placed, placed_by) VALUES ($1, $2, $3, $4, $5, $6)"
+    );
+    LIFT_HOLD = sql!(
+        "UPDATE legal_hold SET lifted = $3, lifted_by = $4, lifted_sealed = $5 WHERE id = $1 AND practice = $2 "
+        "AND lifted IS NULL"
+    );
+    HOLDS = sql!(
+        "SELECT id, person, sealed, placed, placed_by, lifted, lifted_by, lifted_sealed FROM legal_hold "
+        "WHERE practice = $1 ORDER BY CASE WHEN lifted IS NULL THEN 0 ELSE 1 END, placed DESC, id LIMIT 1000"
+    );
+}
+
 impl Tx<'_> {
     /// Keeps whoever places a hold and whoever removes records of a practice apart until the commit: what was
     /// answered as held stays.
     pub fn lock_records(&mut self, practice: PracticeId) -> Result<(), Error> {
-        self.row(locking!("SELECT id FROM practice WHERE id = $1"), &[practice.as_bytes().into()])
-            .map(drop)
+        self.row(LOCK_RECORDS, &[practice.as_bytes().into()]).map(drop)
     }
 
     /// Places a hold.
@@ -38,7 +52,7 @@ impl Tx<'_> {
         let sealed = self.seal_json(it.practice, "legal_hold", it.id.as_bytes(), &it.reason)?;
         let (placed, by) = it.placed;
         self.run(
-            sql!("INSERT INTO legal_hold (id, practice, person, sealed, placed, placed_by) VALUES ($1, $2, $3, $4, $5, $6)"),
+            PLACE_HOLD,
             &[
                 it.id.as_bytes().into(),
                 it.practice.as_bytes().into(),
@@ -63,8 +77,7 @@ impl Tx<'_> {
         let place = [id.as_bytes().as_slice(), b"lifted"].concat();
         let sealed = self.seal_json(practice, "legal_hold", &place, &reason)?;
         let lifted = self.run(
-            sql!("UPDATE legal_hold SET lifted = $3, lifted_by = $4, lifted_sealed = $5 WHERE id = $1 AND practice = $2 "
-                "AND lifted IS NULL"),
+            LIFT_HOLD,
             &[
                 id.as_bytes().into(),
                 practice.as_bytes().into(),
@@ -78,11 +91,7 @@ impl Tx<'_> {
 
     /// The holds of a practice, those in force first, the newest first.
     pub fn holds(&mut self, practice: PracticeId) -> Result<Vec<Hold>, Error> {
-        let rows = self.rows(
-            sql!("SELECT id, person, sealed, placed, placed_by, lifted, lifted_by, lifted_sealed FROM legal_hold "
-                "WHERE practice = $1 ORDER BY CASE WHEN lifted IS NULL THEN 0 ELSE 1 END, placed DESC, id LIMIT 1000"),
-            &[practice.as_bytes().into()],
-        )?;
+        let rows = self.rows(HOLDS, &[practice.as_bytes().into()])?;
         rows.iter()
             .map(|row| {
                 let id = row.id(0, "legal_hold.id", HoldId::from_slice)?;

@@ -2,7 +2,11 @@
 
 use countersign_domain::{PersonId, PracticeId, Timestamp};
 
-use crate::{Error, Tx, tx::sql, value::Columns};
+use crate::{
+    Error, Tx,
+    statements::{sql, statements},
+    value::Columns,
+};
 
 /// The log of a month as it was given out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +19,41 @@ pub struct MonthlyLog {
     pub seen: Option<Timestamp>,
 }
 
+statements! {
+    LOGS_MISSING = sql!(
+        "SELECT DISTINCT r.prescriber FROM signed_record r WHERE r.practice = $1 AND r.signed >= $3 AND r.signed < $4 "
+        "AND NOT EXISTS (SELECT l.made FROM monthly_log l WHERE l.practice = r.practice AND l.prescriber = r.prescriber "
+        "AND l.month = $2)"
+    );
+    KEEP_LOG = sql!(
+        "INSERT INTO monthly_log (practice, prescriber, month, made, sealed) VALUES ($1, $2, $3, $4, $5)"
+    );
+    LOGS_OF = sql!(
+        "SELECT practice, month, seen FROM monthly_log WHERE prescriber = $1 ORDER BY month DESC, practice"
+    );
+    LOG = sql!("SELECT sealed FROM monthly_log WHERE practice = $1 AND prescriber = $2 AND month = $3");
+    SEE_LOG = sql!(
+        "UPDATE monthly_log SET seen = $4 WHERE prescriber = $1 AND practice = $2 AND month = $3 AND seen IS NULL"
+    );
+    LOGS_UNSEEN = sql!(
+        "SELECT practice, prescriber, month FROM monthly_log WHERE made > $1 AND made <= $2 AND seen IS NULL "
+        "AND told IS NULL ORDER BY month, practice, prescriber LIMIT 1000"
+    );
+    NOTE_LOG_TOLD = sql!(
+        "UPDATE monthly_log SET told = $4 WHERE practice = $1 AND prescriber = $2 AND month = $3 AND told IS NULL"
+    );
+    OLD_LOGS = sql!(
+        "SELECT l.prescriber, l.month FROM monthly_log l WHERE l.practice = $1 AND l.month < $2 "
+        "AND NOT EXISTS (SELECT h.id FROM legal_hold h WHERE h.practice = l.practice AND h.lifted IS NULL "
+        "AND (h.person IS NULL OR h.person = l.prescriber)) ORDER BY l.month, l.prescriber"
+    );
+    REMOVE_LOG = sql!(
+        "DELETE FROM monthly_log WHERE practice = $1 AND prescriber = $2 AND month = $3 AND month < $4 "
+        "AND NOT EXISTS (SELECT h.id FROM legal_hold h WHERE h.practice = monthly_log.practice AND h.lifted IS NULL "
+        "AND (h.person IS NULL OR h.person = monthly_log.prescriber))"
+    );
+}
+
 impl Tx<'_> {
     /// Who has signed in a practice in a time, and has no log of that month yet.
     pub fn logs_missing(
@@ -24,9 +63,7 @@ impl Tx<'_> {
         (from, to): (Timestamp, Timestamp),
     ) -> Result<Vec<PersonId>, Error> {
         self.rows(
-            sql!("SELECT DISTINCT r.prescriber FROM signed_record r WHERE r.practice = $1 AND r.signed >= $3 AND r.signed < $4 "
-                "AND NOT EXISTS (SELECT l.made FROM monthly_log l WHERE l.practice = r.practice AND l.prescriber = r.prescriber "
-                "AND l.month = $2)"),
+            LOGS_MISSING,
             &[practice.as_bytes().into(), month.into(), from.micros().into(), to.micros().into()],
         )?
         .iter()
@@ -46,7 +83,7 @@ impl Tx<'_> {
         let id = [person.as_bytes().as_slice(), month.as_bytes()].concat();
         let sealed = self.seal_json(practice, "monthly_log", &id, &text)?;
         self.run(
-            sql!("INSERT INTO monthly_log (practice, prescriber, month, made, sealed) VALUES ($1, $2, $3, $4, $5)"),
+            KEEP_LOG,
             &[
                 practice.as_bytes().into(),
                 person.as_bytes().into(),
@@ -60,19 +97,16 @@ impl Tx<'_> {
 
     /// The logs of somebody, newest first.
     pub fn logs_of(&mut self, person: PersonId) -> Result<Vec<MonthlyLog>, Error> {
-        self.rows(
-            sql!("SELECT practice, month, seen FROM monthly_log WHERE prescriber = $1 ORDER BY month DESC, practice"),
-            &[person.as_bytes().into()],
-        )?
-        .iter()
-        .map(|row| {
-            Ok(MonthlyLog {
-                practice: row.id(0, "monthly_log.practice", PracticeId::from_slice)?,
-                month: row.text(1, "monthly_log.month")?.to_owned(),
-                seen: row.opt_int(2, "monthly_log.seen")?.map(Timestamp::from_micros),
+        self.rows(LOGS_OF, &[person.as_bytes().into()])?
+            .iter()
+            .map(|row| {
+                Ok(MonthlyLog {
+                    practice: row.id(0, "monthly_log.practice", PracticeId::from_slice)?,
+                    month: row.text(1, "monthly_log.month")?.to_owned(),
+                    seen: row.opt_int(2, "monthly_log.seen")?.map(Timestamp::from_micros),
+                })
             })
-        })
-        .collect()
+            .collect()
     }
 
     /// One log, byte for byte as it was given out.
@@ -82,10 +116,8 @@ impl Tx<'_> {
         person: PersonId,
         month: &str,
     ) -> Result<Option<String>, Error> {
-        let row = self.row(
-            sql!("SELECT sealed FROM monthly_log WHERE practice = $1 AND prescriber = $2 AND month = $3"),
-            &[practice.as_bytes().into(), person.as_bytes().into(), month.into()],
-        )?;
+        let row =
+            self.row(LOG, &[practice.as_bytes().into(), person.as_bytes().into(), month.into()])?;
         let Some(row) = row else { return Ok(None) };
         let id = [person.as_bytes().as_slice(), month.as_bytes()].concat();
         self.open_json(practice, "monthly_log", &id, row.blob(0, "monthly_log.sealed")?).map(Some)
@@ -100,7 +132,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<(), Error> {
         self.run(
-            sql!("UPDATE monthly_log SET seen = $4 WHERE prescriber = $1 AND practice = $2 AND month = $3 AND seen IS NULL"),
+            SEE_LOG,
             &[
                 person.as_bytes().into(),
                 practice.as_bytes().into(),
@@ -119,11 +151,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<Vec<(PracticeId, PersonId, String)>, Error> {
         let found = self
-            .rows(
-                sql!("SELECT practice, prescriber, month FROM monthly_log WHERE made > $1 AND made <= $2 AND seen IS NULL "
-                    "AND told IS NULL ORDER BY month, practice, prescriber LIMIT 1000"),
-                &[from.micros().into(), to.micros().into()],
-            )?
+            .rows(LOGS_UNSEEN, &[from.micros().into(), to.micros().into()])?
             .iter()
             .map(|row| {
                 Ok((
@@ -135,7 +163,7 @@ impl Tx<'_> {
             .collect::<Result<Vec<_>, Error>>()?;
         for (practice, person, month) in &found {
             self.run_one(
-                sql!("UPDATE monthly_log SET told = $4 WHERE practice = $1 AND prescriber = $2 AND month = $3 AND told IS NULL"),
+                NOTE_LOG_TOLD,
                 &[
                     practice.as_bytes().into(),
                     person.as_bytes().into(),
@@ -154,12 +182,7 @@ impl Tx<'_> {
         month: &str,
     ) -> Result<Vec<(PersonId, String)>, Error> {
         let found = self
-            .rows(
-                sql!("SELECT l.prescriber, l.month FROM monthly_log l WHERE l.practice = $1 AND l.month < $2 "
-                    "AND NOT EXISTS (SELECT h.id FROM legal_hold h WHERE h.practice = l.practice AND h.lifted IS NULL "
-                    "AND (h.person IS NULL OR h.person = l.prescriber)) ORDER BY l.month, l.prescriber"),
-                &[practice.as_bytes().into(), month.into()],
-            )?
+            .rows(OLD_LOGS, &[practice.as_bytes().into(), month.into()])?
             .iter()
             .map(|row| {
                 Ok((
@@ -170,9 +193,7 @@ impl Tx<'_> {
             .collect::<Result<Vec<_>, Error>>()?;
         for (person, of) in &found {
             self.run_one(
-                sql!("DELETE FROM monthly_log WHERE practice = $1 AND prescriber = $2 AND month = $3 AND month < $4 "
-                    "AND NOT EXISTS (SELECT h.id FROM legal_hold h WHERE h.practice = monthly_log.practice AND h.lifted IS NULL "
-                    "AND (h.person IS NULL OR h.person = monthly_log.prescriber))"),
+                REMOVE_LOG,
                 &[
                     practice.as_bytes().into(),
                     person.as_bytes().into(),

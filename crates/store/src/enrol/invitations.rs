@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Profile;
 use crate::{
     Error, Paper, Tx,
-    tx::{Sql, locking, sql},
+    statements::{Sql, locking, sql, statements},
     value::{Columns, P, Row},
 };
 
@@ -80,13 +80,26 @@ macro_rules! invitation_query {
     };
 }
 
+statements! {
+    CREATE_INVITATION = sql!(
+        "INSERT INTO invitation (id, practice, person, invited_by, link_hash, state, created, expires, sealed) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    );
+    SAVE_INVITATION = sql!(
+        "UPDATE invitation SET link_hash = $2, state = $3, created = $4, expires = $5, accepted = $6 WHERE id = $1"
+    );
+    INVITATION_BY_LINK = invitation_query!(locking, "WHERE link_hash = $1");
+    INVITATION = invitation_query!(locking, "WHERE id = $1 AND practice = $2");
+    INVITATIONS_OF = invitation_query!(sql, "WHERE practice = $1 ORDER BY created DESC, id LIMIT $2");
+    INVITATIONS_FOR = invitation_query!(sql, "WHERE person = $1 ORDER BY created DESC, id");
+}
+
 impl Tx<'_> {
     /// Makes an invitation.
     pub fn create_invitation(&mut self, it: &InvitationRow) -> Result<(), Error> {
         let sealed = self.seal_json(it.practice, "invitation", it.id.as_bytes(), &it.invited)?;
         self.run(
-            sql!("INSERT INTO invitation (id, practice, person, invited_by, link_hash, state, created, expires, sealed) "
-                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"),
+            CREATE_INVITATION,
             &[
                 it.id.as_bytes().into(),
                 it.practice.as_bytes().into(),
@@ -106,7 +119,7 @@ impl Tx<'_> {
     pub fn save_invitation(&mut self, it: &InvitationRow, now: Timestamp) -> Result<(), Error> {
         let accepted = (it.invitation.state == InvitationState::Accepted).then(|| now.micros());
         self.run_one(
-            sql!("UPDATE invitation SET link_hash = $2, state = $3, created = $4, expires = $5, accepted = $6 WHERE id = $1"),
+            SAVE_INVITATION,
             &[
                 it.id.as_bytes().into(),
                 (&it.invitation.link).into(),
@@ -154,8 +167,7 @@ impl Tx<'_> {
 
     /// The invitation with this link; nobody else may change it until the commit.
     pub fn invitation_by_link(&mut self, link: &[u8; 32]) -> Result<Option<InvitationRow>, Error> {
-        let sql = invitation_query!(locking, "WHERE link_hash = $1");
-        Ok(self.invitations(sql, &[link.into()])?.pop())
+        Ok(self.invitations(INVITATION_BY_LINK, &[link.into()])?.pop())
     }
 
     /// One invitation of a practice; nobody else may change it until the commit.
@@ -164,8 +176,7 @@ impl Tx<'_> {
         practice: PracticeId,
         id: InvitationId,
     ) -> Result<Option<InvitationRow>, Error> {
-        let sql = invitation_query!(locking, "WHERE id = $1 AND practice = $2");
-        Ok(self.invitations(sql, &[id.as_bytes().into(), practice.as_bytes().into()])?.pop())
+        Ok(self.invitations(INVITATION, &[id.as_bytes().into(), practice.as_bytes().into()])?.pop())
     }
 
     /// The newest invitations of a practice.
@@ -174,14 +185,12 @@ impl Tx<'_> {
         practice: PracticeId,
         most: i64,
     ) -> Result<Vec<InvitationRow>, Error> {
-        let sql = invitation_query!(sql, "WHERE practice = $1 ORDER BY created DESC, id LIMIT $2");
-        self.invitations(sql, &[practice.as_bytes().into(), most.into()])
+        self.invitations(INVITATIONS_OF, &[practice.as_bytes().into(), most.into()])
     }
 
     /// The invitations of somebody, newest first.
     pub fn invitations_for(&mut self, person: PersonId) -> Result<Vec<InvitationRow>, Error> {
-        let sql = invitation_query!(sql, "WHERE person = $1 ORDER BY created DESC, id");
-        self.invitations(sql, &[person.as_bytes().into()])
+        self.invitations(INVITATIONS_FOR, &[person.as_bytes().into()])
     }
 }
 

@@ -3,7 +3,11 @@
 use countersign_domain::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Person, Tx, tx::sql, value::Columns};
+use crate::{
+    Error, Person, Tx,
+    statements::{sql, statements},
+    value::Columns,
+};
 
 /// What is known of somebody; sealed in its row.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -37,13 +41,18 @@ impl std::fmt::Debug for Profile {
     }
 }
 
+statements! {
+    PROFILE = sql!("SELECT sealed FROM person_profile WHERE person = $1");
+    SAVE_PROFILE = sql!(
+        "INSERT INTO person_profile (person, sealed, changed) VALUES ($1, $2, $3) "
+        "ON CONFLICT (person) DO UPDATE SET sealed = excluded.sealed, changed = excluded.changed"
+    );
+}
+
 impl Tx<'_> {
     /// What is known of somebody.
     pub fn profile(&mut self, person: &Person) -> Result<Option<Profile>, Error> {
-        let row = self.row(
-            sql!("SELECT sealed FROM person_profile WHERE person = $1"),
-            &[person.id.as_bytes().into()],
-        )?;
+        let row = self.row(PROFILE, &[person.id.as_bytes().into()])?;
         let Some(row) = row else { return Ok(None) };
         let sealed = row.blob(0, "person_profile.sealed")?;
         self.open_json(person.practice, "person_profile", person.id.as_bytes(), sealed).map(Some)
@@ -61,8 +70,7 @@ impl Tx<'_> {
         }
         let sealed = self.seal_json(person.practice, "person_profile", person.id.as_bytes(), to)?;
         self.run_one(
-            sql!("INSERT INTO person_profile (person, sealed, changed) VALUES ($1, $2, $3) "
-                "ON CONFLICT (person) DO UPDATE SET sealed = excluded.sealed, changed = excluded.changed"),
+            SAVE_PROFILE,
             &[person.id.as_bytes().into(), sealed.as_slice().into(), now.micros().into()],
         )
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Profile;
 use crate::{
     Error, Tx,
-    tx::{Sql, locking, sql},
+    statements::{Sql, locking, sql, statements},
     value::{Columns, P, Row},
 };
 
@@ -133,11 +133,25 @@ macro_rules! case_query {
     };
 }
 
+statements! {
+    CREATE_CASE = sql!(
+        "INSERT INTO proofing_case (id, practice, person, purpose, opened, state) VALUES ($1, $2, $3, $4, $5, $6)"
+    );
+    SAVE_CASE = sql!(
+        "UPDATE proofing_case SET state = $2, sealed = $3, near_by = $4, near_at = $5, "
+        "address_confirmed = $6, issue_by = $7, issue_unit = $8, complete_at = $9, window_until = $10 "
+        "WHERE id = $1"
+    );
+    CASE = case_query!(locking, "WHERE id = $1 AND practice = $2");
+    CASES_FOR = case_query!(locking, "WHERE person = $1 ORDER BY opened DESC, id DESC");
+    CASES_OF = case_query!(sql, "WHERE practice = $1 ORDER BY opened DESC, id DESC LIMIT $2");
+}
+
 impl Tx<'_> {
     /// Opens a case.
     pub fn create_case(&mut self, it: &CaseRow) -> Result<(), Error> {
         self.run(
-            sql!("INSERT INTO proofing_case (id, practice, person, purpose, opened, state) VALUES ($1, $2, $3, $4, $5, $6)"),
+            CREATE_CASE,
             &[
                 it.id.as_bytes().into(),
                 it.practice.as_bytes().into(),
@@ -159,9 +173,7 @@ impl Tx<'_> {
             None => None,
         };
         self.run_one(
-            sql!("UPDATE proofing_case SET state = $2, sealed = $3, near_by = $4, near_at = $5, "
-                "address_confirmed = $6, issue_by = $7, issue_unit = $8, complete_at = $9, window_until = $10 "
-                "WHERE id = $1"),
+            SAVE_CASE,
             &[
                 it.id.as_bytes().into(),
                 it.state.code().into(),
@@ -230,19 +242,16 @@ impl Tx<'_> {
 
     /// One case of a practice; nobody else may change it until the commit.
     pub fn case(&mut self, practice: PracticeId, id: CaseId) -> Result<Option<CaseRow>, Error> {
-        let sql = case_query!(locking, "WHERE id = $1 AND practice = $2");
-        Ok(self.cases(sql, &[id.as_bytes().into(), practice.as_bytes().into()])?.pop())
+        Ok(self.cases(CASE, &[id.as_bytes().into(), practice.as_bytes().into()])?.pop())
     }
 
     /// The cases of somebody, newest first; nobody else may change them until the commit.
     pub fn cases_for(&mut self, person: PersonId) -> Result<Vec<CaseRow>, Error> {
-        let sql = case_query!(locking, "WHERE person = $1 ORDER BY opened DESC, id DESC");
-        self.cases(sql, &[person.as_bytes().into()])
+        self.cases(CASES_FOR, &[person.as_bytes().into()])
     }
 
     /// The newest cases of a practice.
     pub fn cases_of(&mut self, practice: PracticeId, most: i64) -> Result<Vec<CaseRow>, Error> {
-        let sql = case_query!(sql, "WHERE practice = $1 ORDER BY opened DESC, id DESC LIMIT $2");
-        self.cases(sql, &[practice.as_bytes().into(), most.into()])
+        self.cases(CASES_OF, &[practice.as_bytes().into(), most.into()])
     }
 }

@@ -4,7 +4,11 @@ use countersign_domain::{CaseId, PracticeId, SessionRowId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::CaseRow;
-use crate::{Error, Tx, tx::sql, value::Columns};
+use crate::{
+    Error, Tx,
+    statements::{sql, statements},
+    value::Columns,
+};
 
 /// What must be remembered while somebody is at a provider; sealed in its row.
 #[derive(Clone, Serialize, Deserialize)]
@@ -17,6 +21,28 @@ pub struct ProofingTry {
     pub verifier: String,
 }
 
+statements! {
+    PROVIDER_CHANGED_AFTER = sql!(
+        "SELECT issuer FROM proofing_provider WHERE practice = $1 AND issuer = $2 AND (since > $3 OR ended > $3) LIMIT 1"
+    );
+    DELETE_PROOFING_TRY = sql!("DELETE FROM proofing_try WHERE proofing_case = $1 OR expires < $2");
+    INSERT_PROOFING_TRY = sql!(
+        "INSERT INTO proofing_try (state_hash, proofing_case, practice, session, sealed, expires) "
+        "VALUES ($1, $2, $3, $4, $5, $6)"
+    );
+    END_PROOFING_TRY = sql!(
+        "DELETE FROM proofing_try WHERE state_hash = $1 AND session = $2 AND expires > $3 "
+        "RETURNING proofing_case, practice, sealed"
+    );
+    PROVIDERS = sql!(
+        "SELECT issuer, accepted FROM proofing_provider WHERE practice = $1 AND ended IS NULL ORDER BY issuer"
+    );
+    ACCEPT_PROVIDER = sql!("INSERT INTO proofing_provider (practice, issuer, accepted, since) VALUES ($1, $2, $3, $4)");
+    DROP_PROVIDER = sql!(
+        "UPDATE proofing_provider SET ended = $3 WHERE practice = $1 AND issuer = $2 AND ended IS NULL"
+    );
+}
+
 impl Tx<'_> {
     /// Whether the list of proofing providers was changed for an issuer after a moment.
     pub fn provider_changed_after(
@@ -26,7 +52,7 @@ impl Tx<'_> {
         moment: Timestamp,
     ) -> Result<bool, Error> {
         let found = self.row(
-            sql!("SELECT issuer FROM proofing_provider WHERE practice = $1 AND issuer = $2 AND (since > $3 OR ended > $3) LIMIT 1"),
+            PROVIDER_CHANGED_AFTER,
             &[practice.as_bytes().into(), issuer.into(), moment.micros().into()],
         )?;
         Ok(found.is_some())
@@ -43,12 +69,11 @@ impl Tx<'_> {
     ) -> Result<(), Error> {
         let sealed = self.seal_json(case.practice, "proofing_try", state_hash, it)?;
         self.run(
-            sql!("DELETE FROM proofing_try WHERE proofing_case = $1 OR expires < $2"),
+            DELETE_PROOFING_TRY,
             &[case.id.as_bytes().into(), expires.plus_seconds(-86_400).micros().into()],
         )?;
         self.run(
-            sql!("INSERT INTO proofing_try (state_hash, proofing_case, practice, session, sealed, expires) "
-                "VALUES ($1, $2, $3, $4, $5, $6)"),
+            INSERT_PROOFING_TRY,
             &[
                 state_hash.into(),
                 case.id.as_bytes().into(),
@@ -69,8 +94,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<Option<(CaseId, PracticeId, ProofingTry)>, Error> {
         let row = self.row(
-            sql!("DELETE FROM proofing_try WHERE state_hash = $1 AND session = $2 AND expires > $3 "
-                "RETURNING proofing_case, practice, sealed"),
+            END_PROOFING_TRY,
             &[state_hash.into(), session.as_bytes().into(), now.micros().into()],
         )?;
         let Some(row) = row else { return Ok(None) };
@@ -86,18 +110,15 @@ impl Tx<'_> {
 
     /// The providers that a practice accepts now: issuer, and the values that stand for IAL2.
     pub fn providers(&mut self, practice: PracticeId) -> Result<Vec<(String, String)>, Error> {
-        self.rows(
-            sql!("SELECT issuer, accepted FROM proofing_provider WHERE practice = $1 AND ended IS NULL ORDER BY issuer"),
-            &[practice.as_bytes().into()],
-        )?
-        .iter()
-        .map(|row| {
-            Ok((
-                row.text(0, "proofing_provider.issuer")?.to_owned(),
-                row.text(1, "proofing_provider.accepted")?.to_owned(),
-            ))
-        })
-        .collect()
+        self.rows(PROVIDERS, &[practice.as_bytes().into()])?
+            .iter()
+            .map(|row| {
+                Ok((
+                    row.text(0, "proofing_provider.issuer")?.to_owned(),
+                    row.text(1, "proofing_provider.accepted")?.to_owned(),
+                ))
+            })
+            .collect()
     }
 
     /// Puts a provider on the list of a practice, or another set of values in place of the old one.
@@ -110,7 +131,7 @@ impl Tx<'_> {
     ) -> Result<(), Error> {
         self.drop_provider(practice, issuer, now)?;
         self.run(
-            sql!("INSERT INTO proofing_provider (practice, issuer, accepted, since) VALUES ($1, $2, $3, $4)"),
+            ACCEPT_PROVIDER,
             &[practice.as_bytes().into(), issuer.into(), accepted.into(), now.micros().into()],
         )
         .map(drop)
@@ -124,7 +145,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let ended = self.run(
-            sql!("UPDATE proofing_provider SET ended = $3 WHERE practice = $1 AND issuer = $2 AND ended IS NULL"),
+            DROP_PROVIDER,
             &[practice.as_bytes().into(), issuer.into(), now.micros().into()],
         )?;
         Ok(ended == 1)

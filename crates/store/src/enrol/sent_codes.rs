@@ -4,7 +4,7 @@ use countersign_domain::{PersonId, PracticeId, Timestamp, proofing::Channel};
 
 use crate::{
     Error, Tx,
-    tx::{locking, sql},
+    statements::{locking, sql, statements},
     value::Columns,
 };
 
@@ -31,16 +31,27 @@ pub struct SentCode {
     pub used: Option<Timestamp>,
 }
 
+statements! {
+    SEND_CODE = sql!(
+        "INSERT INTO sent_code (subject, person, practice, kind, code_sealed, channel, sent, tries) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, 0) ON CONFLICT (subject) DO UPDATE SET "
+        "person = excluded.person, practice = excluded.practice, kind = excluded.kind, "
+        "code_sealed = excluded.code_sealed, channel = excluded.channel, sent = excluded.sent, "
+        "tries = 0, used = NULL"
+    );
+    SENT_CODE = locking!(
+        "SELECT practice, kind, code_sealed, channel, sent, tries, used FROM sent_code "
+        "WHERE subject = $1 AND person = $2"
+    );
+    SAVE_SENT_CODE = sql!("UPDATE sent_code SET tries = $2, used = $3 WHERE subject = $1");
+}
+
 impl Tx<'_> {
     /// Puts a code on its way, in place of an earlier one about the same.
     pub fn send_code(&mut self, it: &SentCode) -> Result<(), Error> {
         let sealed = self.seal_json(it.practice, "sent_code", &it.subject, &it.code)?;
         self.run_one(
-            sql!("INSERT INTO sent_code (subject, person, practice, kind, code_sealed, channel, sent, tries) "
-                "VALUES ($1, $2, $3, $4, $5, $6, $7, 0) ON CONFLICT (subject) DO UPDATE SET "
-                "person = excluded.person, practice = excluded.practice, kind = excluded.kind, "
-                "code_sealed = excluded.code_sealed, channel = excluded.channel, sent = excluded.sent, "
-                "tries = 0, used = NULL"),
+            SEND_CODE,
             &[
                 (&it.subject).into(),
                 it.person.as_bytes().into(),
@@ -59,11 +70,7 @@ impl Tx<'_> {
         subject: &[u8; 16],
         person: PersonId,
     ) -> Result<Option<SentCode>, Error> {
-        let row = self.row(
-            locking!("SELECT practice, kind, code_sealed, channel, sent, tries, used FROM sent_code "
-                "WHERE subject = $1 AND person = $2"),
-            &[subject.into(), person.as_bytes().into()],
-        )?;
+        let row = self.row(SENT_CODE, &[subject.into(), person.as_bytes().into()])?;
         let Some(row) = row else { return Ok(None) };
         let practice = row.id(0, "sent_code.practice", PracticeId::from_slice)?;
         let column = "sent_code.channel";
@@ -88,7 +95,7 @@ impl Tx<'_> {
     /// Writes the tries of a code, and that it came back.
     pub fn save_sent_code(&mut self, it: &SentCode) -> Result<(), Error> {
         self.run_one(
-            sql!("UPDATE sent_code SET tries = $2, used = $3 WHERE subject = $1"),
+            SAVE_SENT_CODE,
             &[(&it.subject).into(), it.tries.into(), it.used.map(Timestamp::micros).into()],
         )
     }

@@ -4,7 +4,7 @@ use countersign_domain::{AttemptCounter, Failures, PasscodeFailures, PersonId, T
 
 use crate::{
     Error, Tx,
-    tx::{locking, sql},
+    statements::{locking, sql, statements},
     value::Columns,
 };
 
@@ -32,6 +32,34 @@ pub(crate) fn passcode_failures(
     })
 }
 
+statements! {
+    SAVE_PRESCRIBER_FAILURES = sql!(
+        "UPDATE prescriber SET failures = $2, blocked_until = $3, wrong_in_a_day = $4, wrong_began = $5 "
+        "WHERE id = $1"
+    );
+    WRONG_PASSCODES_UNTOLD = sql!(
+        "SELECT id, wrong_in_a_day FROM prescriber WHERE wrong_began IS NOT NULL AND wrong_began > $1 "
+        "AND wrong_in_a_day >= $2 AND (wrong_told IS NULL OR wrong_told <> wrong_began) AND closed = 0 "
+        "ORDER BY wrong_began, id"
+    );
+    WRONG_PASSCODES_TOLD = sql!(
+        "UPDATE prescriber SET wrong_told = wrong_began WHERE id = $1 AND wrong_began IS NOT NULL "
+        "AND (wrong_told IS NULL OR wrong_told <> wrong_began)"
+    );
+    INSERT_SIGN_IN_PAUSE = sql!(
+        "INSERT INTO sign_in_pause (npi_hash, failures, at) VALUES ($1, 0, $2) "
+        "ON CONFLICT (npi_hash) DO NOTHING"
+    );
+    LOCK_SIGN_IN_PAUSE = locking!("SELECT failures, blocked_until, under_way_until FROM sign_in_pause WHERE npi_hash = $1");
+    SAVE_ATTEMPTS = sql!(
+        "INSERT INTO sign_in_pause (npi_hash, failures, blocked_until, under_way_until, at) "
+        "VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT (npi_hash) DO UPDATE SET failures = excluded.failures, "
+        "blocked_until = excluded.blocked_until, under_way_until = excluded.under_way_until, "
+        "at = excluded.at"
+    );
+}
+
 impl Tx<'_> {
     /// Writes the failure counter of a prescriber.
     pub fn save_prescriber_failures(
@@ -40,8 +68,7 @@ impl Tx<'_> {
         to: &PasscodeFailures,
     ) -> Result<(), Error> {
         self.run_one(
-            sql!("UPDATE prescriber SET failures = $2, blocked_until = $3, wrong_in_a_day = $4, wrong_began = $5 "
-                "WHERE id = $1"),
+            SAVE_PRESCRIBER_FAILURES,
             &[
                 id.as_bytes().into(),
                 i64::from(to.in_a_row.count).into(),
@@ -59,29 +86,20 @@ impl Tx<'_> {
         least: u32,
         since: Timestamp,
     ) -> Result<Vec<(PersonId, u32)>, Error> {
-        self.rows(
-            sql!("SELECT id, wrong_in_a_day FROM prescriber WHERE wrong_began IS NOT NULL AND wrong_began > $1 "
-                "AND wrong_in_a_day >= $2 AND (wrong_told IS NULL OR wrong_told <> wrong_began) AND closed = 0 "
-                "ORDER BY wrong_began, id"),
-            &[since.micros().into(), i64::from(least).into()],
-        )?
-        .iter()
-        .map(|row| {
-            let count = row.int(1, "prescriber.wrong_in_a_day")?;
-            let id = row.id(0, "prescriber.id", PersonId::from_slice)?;
-            Ok((id, u32::try_from(count).unwrap_or(u32::MAX)))
-        })
-        .collect()
+        self.rows(WRONG_PASSCODES_UNTOLD, &[since.micros().into(), i64::from(least).into()])?
+            .iter()
+            .map(|row| {
+                let count = row.int(1, "prescriber.wrong_in_a_day")?;
+                let id = row.id(0, "prescriber.id", PersonId::from_slice)?;
+                Ok((id, u32::try_from(count).unwrap_or(u32::MAX)))
+            })
+            .collect()
     }
 
     /// Notes that the owner of an account was told of the wrong passcodes of this day; `false` where that was
     /// noted before.
     pub fn wrong_passcodes_told(&mut self, id: PersonId) -> Result<bool, Error> {
-        let told = self.run(
-            sql!("UPDATE prescriber SET wrong_told = wrong_began WHERE id = $1 AND wrong_began IS NOT NULL "
-                "AND (wrong_told IS NULL OR wrong_told <> wrong_began)"),
-            &[id.as_bytes().into()],
-        )?;
+        let told = self.run(WRONG_PASSCODES_TOLD, &[id.as_bytes().into()])?;
         Ok(told == 1)
     }
 
@@ -89,18 +107,8 @@ impl Tx<'_> {
     pub fn attempts(&mut self, key: &[u8; 32], now: Timestamp) -> Result<AttemptCounter, Error> {
         // A row first: there is nothing to lock where there is none, and attempts in parallel would
         // all read zero.
-        self.run(
-            sql!("INSERT INTO sign_in_pause (npi_hash, failures, at) VALUES ($1, 0, $2) "
-                "ON CONFLICT (npi_hash) DO NOTHING"),
-            &[key.into(), now.micros().into()],
-        )?;
-        self.row(
-            locking!(
-                "SELECT failures, blocked_until, under_way_until FROM sign_in_pause WHERE npi_hash = $1"
-            ),
-            &[key.into()],
-        )?
-        .map_or(Ok(AttemptCounter::NONE), |row| {
+        self.run(INSERT_SIGN_IN_PAUSE, &[key.into(), now.micros().into()])?;
+        self.row(LOCK_SIGN_IN_PAUSE, &[key.into()])?.map_or(Ok(AttemptCounter::NONE), |row| {
             Ok(AttemptCounter {
                 failures: failures(
                     row.int(0, "sign_in_pause.failures")?,
@@ -121,11 +129,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<(), Error> {
         self.run_one(
-            sql!("INSERT INTO sign_in_pause (npi_hash, failures, blocked_until, under_way_until, at) "
-                "VALUES ($1, $2, $3, $4, $5) "
-                "ON CONFLICT (npi_hash) DO UPDATE SET failures = excluded.failures, "
-                "blocked_until = excluded.blocked_until, under_way_until = excluded.under_way_until, "
-                "at = excluded.at"),
+            SAVE_ATTEMPTS,
             &[
                 key.into(),
                 i64::from(to.failures.count).into(),

@@ -5,7 +5,7 @@ use countersign_domain::{AuthorityId, PersonId, PracticeId, RequestId, Timestamp
 use super::{opt_time, time};
 use crate::{
     Error, Tx,
-    tx::{Sql, locking, sql},
+    statements::{Sql, locking, sql, statements},
     value::{Columns, Row},
 };
 
@@ -147,14 +147,44 @@ fn request(row: &Row) -> Result<RequestRow, Error> {
     })
 }
 
+statements! {
+    CREATE_REQUEST = sql!(
+        "INSERT INTO access_request (id, practice, kind, person, authority, body, reason, entered_by, "
+        "entered, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'entered')"
+    );
+    REQUEST = locking!(
+        "SELECT id, practice, person, authority, body, reason, entered_by, entered, state, "
+        "decided_by, decided FROM access_request WHERE id = $1 AND practice = $2"
+    );
+    REQUESTS = sql!(
+        "SELECT id, practice, person, authority, body, reason, entered_by, entered, state, "
+        "decided_by, decided FROM access_request WHERE practice = $1 ORDER BY entered DESC, id DESC LIMIT $2"
+    );
+    OPEN_REQUESTS_ABOUT = sql!(
+        "SELECT id, practice, person, authority, body, reason, entered_by, entered, state, "
+        "decided_by, decided FROM access_request WHERE person = $1 AND state = 'entered' ORDER BY entered, id"
+    );
+    // Rows that refer to the practice are written meanwhile all the same.
+    TURN = Sql::pair(
+        "SELECT id FROM practice WHERE id = $1",
+        "SELECT id FROM practice WHERE id = $1 FOR NO KEY UPDATE",
+    );
+    OPEN_REQUESTS = sql!(
+        "SELECT id, practice, person, authority, body, reason, entered_by, entered, state, "
+        "decided_by, decided FROM access_request WHERE practice = $1 AND state = 'entered' ORDER BY entered, id"
+    );
+    DECIDE_REQUEST = sql!(
+        "UPDATE access_request SET state = $2, decided_by = $3, decided = $4 WHERE id = $1 AND state = 'entered'"
+    );
+}
+
 impl Tx<'_> {
     /// Enters a change that two people make.
     pub fn create_request(&mut self, it: &RequestRow) -> Result<(), Error> {
         let body = serde_json::to_string(&it.body)
             .map_err(|_| Error::Corrupt { column: "access_request.body" })?;
         self.run(
-            sql!("INSERT INTO access_request (id, practice, kind, person, authority, body, reason, entered_by, "
-                "entered, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'entered')"),
+            CREATE_REQUEST,
             &[
                 it.id.as_bytes().into(),
                 it.practice.as_bytes().into(),
@@ -176,57 +206,30 @@ impl Tx<'_> {
         practice: PracticeId,
         id: RequestId,
     ) -> Result<Option<RequestRow>, Error> {
-        self.row(
-            locking!("SELECT id, practice, person, authority, body, reason, entered_by, entered, state, "
-                "decided_by, decided FROM access_request WHERE id = $1 AND practice = $2"),
-            &[id.as_bytes().into(), practice.as_bytes().into()],
-        )?
-        .as_ref()
-        .map(request)
-        .transpose()
+        self.row(REQUEST, &[id.as_bytes().into(), practice.as_bytes().into()])?
+            .as_ref()
+            .map(request)
+            .transpose()
     }
 
     /// The newest changes of a practice, at most `most`.
     pub fn requests(&mut self, practice: PracticeId, most: i64) -> Result<Vec<RequestRow>, Error> {
-        self.rows(
-            sql!("SELECT id, practice, person, authority, body, reason, entered_by, entered, state, "
-                "decided_by, decided FROM access_request WHERE practice = $1 ORDER BY entered DESC, id DESC LIMIT $2"),
-            &[practice.as_bytes().into(), most.into()],
-        )?
-        .iter()
-        .map(request)
-        .collect()
+        self.rows(REQUESTS, &[practice.as_bytes().into(), most.into()])?
+            .iter()
+            .map(request)
+            .collect()
     }
 
     /// The changes about somebody, in all practices, on which nobody has decided.
     pub fn open_requests_about(&mut self, person: PersonId) -> Result<Vec<RequestRow>, Error> {
-        self.rows(
-            sql!("SELECT id, practice, person, authority, body, reason, entered_by, entered, state, "
-                "decided_by, decided FROM access_request WHERE person = $1 AND state = 'entered' ORDER BY entered, id"),
-            &[person.as_bytes().into()],
-        )?
-        .iter()
-        .map(request)
-        .collect()
+        self.rows(OPEN_REQUESTS_ABOUT, &[person.as_bytes().into()])?.iter().map(request).collect()
     }
 
     /// The changes of a practice on which nobody has decided, the oldest first. Whoever else asks for them waits until the
     /// commit, so that two people who enter one change at the same moment take turns.
     pub fn open_requests(&mut self, practice: PracticeId) -> Result<Vec<RequestRow>, Error> {
-        // Rows that refer to the practice are written meanwhile all the same.
-        const TURN: Sql = Sql {
-            sqlite: "SELECT id FROM practice WHERE id = $1",
-            postgres: "SELECT id FROM practice WHERE id = $1 FOR NO KEY UPDATE",
-        };
         self.row(TURN, &[practice.as_bytes().into()])?;
-        self.rows(
-            sql!("SELECT id, practice, person, authority, body, reason, entered_by, entered, state, "
-                "decided_by, decided FROM access_request WHERE practice = $1 AND state = 'entered' ORDER BY entered, id"),
-            &[practice.as_bytes().into()],
-        )?
-        .iter()
-        .map(request)
-        .collect()
+        self.rows(OPEN_REQUESTS, &[practice.as_bytes().into()])?.iter().map(request).collect()
     }
 
     /// Decides on a change: once. Nobody does where something newer has closed it.
@@ -242,7 +245,7 @@ impl Tx<'_> {
         }
         let state = stage.code();
         self.run_one(
-            sql!("UPDATE access_request SET state = $2, decided_by = $3, decided = $4 WHERE id = $1 AND state = 'entered'"),
+            DECIDE_REQUEST,
             &[
                 id.as_bytes().into(),
                 state.into(),

@@ -8,7 +8,11 @@ use countersign_domain::{
 };
 
 use super::parsed;
-use crate::{Error, Person, Profile, Tx, tx::sql, value::Columns};
+use crate::{
+    Error, Person, Profile, Tx,
+    statements::{sql, statements},
+    value::Columns,
+};
 
 /// What of a profile tells that two accounts are one person's.
 pub fn marks_of(profile: &Profile) -> Marks {
@@ -19,6 +23,21 @@ pub fn marks_of(profile: &Profile) -> Marks {
         marks.born(&profile.given, &profile.family, born);
     }
     marks
+}
+
+statements! {
+    KEEP_FORMER_MARKS = sql!("INSERT INTO former_marks (id, person, sealed, ended) VALUES ($1, $2, $3, $4)");
+    DEA_NUMBERS = sql!("SELECT number FROM authority WHERE person = $1 AND kind = 'dea'");
+    FORMER_MARKS = sql!("SELECT id, sealed FROM former_marks WHERE person = $1 AND ended > $2");
+    REGISTERED = sql!(
+        "SELECT a.id FROM authority a WHERE a.person = $1 AND a.practice = $2 AND a.kind = 'dea' "
+        "AND a.withdrawn IS NULL AND a.stops_at > $3 AND (a.vouched IS NOT NULL OR EXISTS "
+        "(SELECT p.authority FROM permission p WHERE p.authority = a.id AND p.person = a.person "
+        "AND (p.state = 'granted' OR p.cause = 'factor_lost'))) LIMIT 1"
+    );
+    HAS_CREDENTIAL = sql!(
+        "SELECT id FROM token WHERE prescriber = $1 AND state = 'active' AND activated IS NOT NULL LIMIT 1"
+    );
 }
 
 impl Tx<'_> {
@@ -37,7 +56,7 @@ impl Tx<'_> {
         let id: [u8; 16] = random_array(self.rng()).map_err(|_| Error::Crypto)?;
         let sealed = self.seal_json(person.practice, "former_marks", &id, &gone)?;
         self.run(
-            sql!("INSERT INTO former_marks (id, person, sealed, ended) VALUES ($1, $2, $3, $4)"),
+            KEEP_FORMER_MARKS,
             &[
                 id.as_slice().into(),
                 person.id.as_bytes().into(),
@@ -60,18 +79,13 @@ impl Tx<'_> {
             SignInName::Npi(npi) => marks.npi(*npi),
             SignInName::Email(email) => marks.email(email.as_str()),
         }
-        let numbers = self.rows(
-            sql!("SELECT number FROM authority WHERE person = $1 AND kind = 'dea'"),
-            &[person.id.as_bytes().into()],
-        )?;
+        let numbers = self.rows(DEA_NUMBERS, &[person.id.as_bytes().into()])?;
         for row in &numbers {
             marks.dea(parsed(row.text(0, "authority.number")?, "authority.number")?);
         }
         let since = now.plus_seconds(-FORMER_DAYS * 86_400);
-        let former = self.rows(
-            sql!("SELECT id, sealed FROM former_marks WHERE person = $1 AND ended > $2"),
-            &[person.id.as_bytes().into(), since.micros().into()],
-        )?;
+        let former =
+            self.rows(FORMER_MARKS, &[person.id.as_bytes().into(), since.micros().into()])?;
         for row in &former {
             let (id, sealed) = (row.blob(0, "former_marks.id")?, row.blob(1, "former_marks")?);
             marks.kept(self.open_json(person.practice, "former_marks", id, sealed)?);
@@ -99,17 +113,11 @@ impl Tx<'_> {
         // or a practice with one registrant could never grant it again.
         let registered = self
             .row(
-                sql!("SELECT a.id FROM authority a WHERE a.person = $1 AND a.practice = $2 AND a.kind = 'dea' "
-                    "AND a.withdrawn IS NULL AND a.stops_at > $3 AND (a.vouched IS NOT NULL OR EXISTS "
-                    "(SELECT p.authority FROM permission p WHERE p.authority = a.id AND p.person = a.person "
-                    "AND (p.state = 'granted' OR p.cause = 'factor_lost'))) LIMIT 1"),
+                REGISTERED,
                 &[id.as_bytes().into(), practice.as_bytes().into(), now.micros().into()],
             )?
             .is_some();
-        let credential = self.row(
-            sql!("SELECT id FROM token WHERE prescriber = $1 AND state = 'active' AND activated IS NOT NULL LIMIT 1"),
-            &[id.as_bytes().into()],
-        )?;
+        let credential = self.row(HAS_CREDENTIAL, &[id.as_bytes().into()])?;
         let profile = self.profile(&person)?.unwrap_or_default();
         let confirmed = profile.phone_confirmed.is_some() || profile.address_confirmed.is_some();
         Ok(Acting {

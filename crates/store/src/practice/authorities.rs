@@ -8,7 +8,7 @@ use countersign_domain::{
 use super::{Paper, opt_time, parsed, time};
 use crate::{
     Error, Tx,
-    tx::{locking, sql},
+    statements::{locking, sql, statements},
     value::{Columns, Row},
 };
 
@@ -81,6 +81,37 @@ fn authority(row: &Row) -> Result<Authority, Error> {
     })
 }
 
+statements! {
+    CREATE_AUTHORITY = sql!(
+        "INSERT INTO authority (id, practice, person, kind, number, state, schedules, expires, "
+        "stops_at, withdrawn, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+    );
+    SAVE_AUTHORITY = sql!(
+        "UPDATE authority SET expires = $2, stops_at = $3, withdrawn = $4, warned = $5, state = $6, schedules = $7 WHERE id = $1"
+    );
+    IS_VOUCHED = sql!(
+        "SELECT id FROM authority WHERE id = $1 AND (vouched IS NOT NULL OR EXISTS "
+        "(SELECT p.authority FROM permission p WHERE p.authority = authority.id))"
+    );
+    IS_RELIED_ON = sql!(
+        "SELECT p.authority FROM permission p JOIN authority a ON a.id = p.authority "
+        "WHERE p.person = $1 AND p.practice = $2 AND a.state = $3 LIMIT 1"
+    );
+    ALL_AUTHORITIES = sql!(
+        "SELECT id, practice, person, kind, number, state, schedules, expires, stops_at, withdrawn, warned "
+        "FROM authority WHERE practice = $1 ORDER BY kind, created, id"
+    );
+    AUTHORITY = locking!(
+        "SELECT id, practice, person, kind, number, state, schedules, expires, stops_at, withdrawn, warned "
+        "FROM authority WHERE id = $1 AND practice = $2"
+    );
+    AUTHORITIES_ENDING = sql!(
+        "SELECT id, practice, person, kind, number, state, schedules, expires, stops_at, withdrawn, warned "
+        "FROM authority WHERE stops_at < $1 AND withdrawn IS NULL AND (warned IS NULL OR warned < stops_at) ORDER BY stops_at, id LIMIT 1000"
+    );
+    VOUCH = sql!("UPDATE authority SET vouched = $3 WHERE person = $1 AND practice = $2 AND vouched IS NULL");
+}
+
 impl Tx<'_> {
     /// Enters a registration or a licence.
     pub fn create_authority(&mut self, it: &Authority, now: Timestamp) -> Result<(), Error> {
@@ -89,8 +120,7 @@ impl Tx<'_> {
             Paper::Licence(licence) => ("licence", licence.number.clone(), String::new()),
         };
         self.run(
-            sql!("INSERT INTO authority (id, practice, person, kind, number, state, schedules, expires, "
-                "stops_at, withdrawn, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"),
+            CREATE_AUTHORITY,
             &[
                 it.id.as_bytes().into(),
                 it.practice.as_bytes().into(),
@@ -112,7 +142,7 @@ impl Tx<'_> {
     pub fn save_authority(&mut self, it: &Authority) -> Result<(), Error> {
         let [_, _, state, schedules, _] = it.paper.parts();
         self.run_one(
-            sql!("UPDATE authority SET expires = $2, stops_at = $3, withdrawn = $4, warned = $5, state = $6, schedules = $7 WHERE id = $1"),
+            SAVE_AUTHORITY,
             &[
                 it.id.as_bytes().into(),
                 it.paper.expires().to_string().as_str().into(),
@@ -136,19 +166,14 @@ impl Tx<'_> {
         paper: &Paper,
     ) -> Result<bool, Error> {
         if let Some(id) = known {
-            let found = self.row(
-                sql!("SELECT id FROM authority WHERE id = $1 AND (vouched IS NOT NULL OR EXISTS "
-                    "(SELECT p.authority FROM permission p WHERE p.authority = authority.id))"),
-                &[id.as_bytes().into()],
-            )?;
+            let found = self.row(IS_VOUCHED, &[id.as_bytes().into()])?;
             if found.is_some() {
                 return Ok(true);
             }
         }
         let (Paper::Licence(licence), Some(person)) = (paper, person) else { return Ok(false) };
         let found = self.row(
-            sql!("SELECT p.authority FROM permission p JOIN authority a ON a.id = p.authority "
-                "WHERE p.person = $1 AND p.practice = $2 AND a.state = $3 LIMIT 1"),
+            IS_RELIED_ON,
             &[
                 person.as_bytes().into(),
                 practice.as_bytes().into(),
@@ -160,14 +185,7 @@ impl Tx<'_> {
 
     /// Everybody's registrations and licences in a practice, and the institution's own.
     pub fn all_authorities(&mut self, practice: PracticeId) -> Result<Vec<Authority>, Error> {
-        self.rows(
-            sql!("SELECT id, practice, person, kind, number, state, schedules, expires, stops_at, withdrawn, warned "
-                "FROM authority WHERE practice = $1 ORDER BY kind, created, id"),
-            &[practice.as_bytes().into()],
-        )?
-        .iter()
-        .map(authority)
-        .collect()
+        self.rows(ALL_AUTHORITIES, &[practice.as_bytes().into()])?.iter().map(authority).collect()
     }
 
     /// What somebody has in a practice, or, for nobody, what the institution has.
@@ -186,27 +204,16 @@ impl Tx<'_> {
         practice: PracticeId,
         id: AuthorityId,
     ) -> Result<Option<Authority>, Error> {
-        self.row(
-            locking!("SELECT id, practice, person, kind, number, state, schedules, expires, stops_at, withdrawn, warned "
-                "FROM authority WHERE id = $1 AND practice = $2"),
-            &[id.as_bytes().into(), practice.as_bytes().into()],
-        )?
-        .as_ref()
-        .map(authority)
-        .transpose()
+        self.row(AUTHORITY, &[id.as_bytes().into(), practice.as_bytes().into()])?
+            .as_ref()
+            .map(authority)
+            .transpose()
     }
 
     /// The registrations and licences that end before a moment, are not withdrawn, and of whose end
     /// nobody was told yet: for the daily watch.
     pub fn authorities_ending(&mut self, before: Timestamp) -> Result<Vec<Authority>, Error> {
-        self.rows(
-            sql!("SELECT id, practice, person, kind, number, state, schedules, expires, stops_at, withdrawn, warned "
-                "FROM authority WHERE stops_at < $1 AND withdrawn IS NULL AND (warned IS NULL OR warned < stops_at) ORDER BY stops_at, id LIMIT 1000"),
-            &[before.micros().into()],
-        )?
-        .iter()
-        .map(authority)
-        .collect()
+        self.rows(AUTHORITIES_ENDING, &[before.micros().into()])?.iter().map(authority).collect()
     }
 
     /// Notes that the operator vouches for all registrations of somebody in a practice (question A10).
@@ -217,7 +224,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<(), Error> {
         self.run(
-            sql!("UPDATE authority SET vouched = $3 WHERE person = $1 AND practice = $2 AND vouched IS NULL"),
+            VOUCH,
             &[person.as_bytes().into(), practice.as_bytes().into(), now.micros().into()],
         )
         .map(drop)

@@ -5,7 +5,7 @@ use countersign_domain::{InternalCode, PersonId, PracticeId, Timestamp};
 use super::{opt_time, parsed, time};
 use crate::{
     Error, Tx,
-    tx::{locking, sql},
+    statements::{locking, sql, statements},
     value::{Columns, Row},
 };
 
@@ -34,16 +34,31 @@ fn code(row: &Row) -> Result<CodeRow, Error> {
     })
 }
 
+statements! {
+    INTERNAL_CODES = sql!(
+        "SELECT code, person, entered, entered_by, ended FROM internal_code WHERE practice = $1 ORDER BY code"
+    );
+    INTERNAL_CODE = sql!(
+        "SELECT code, person, entered, entered_by, ended FROM internal_code "
+        "WHERE practice = $1 AND person = $2 AND ended IS NULL"
+    );
+    LOCK_INTERNAL_CODE = locking!(
+        "SELECT code, person, entered, entered_by, ended FROM internal_code WHERE practice = $1 AND code = $2"
+    );
+    UPDATE_INTERNAL_CODE = sql!(
+        "UPDATE internal_code SET ended = $3, ended_by = $4 WHERE practice = $1 AND person = $2 AND ended IS NULL"
+    );
+    INSERT_INTERNAL_CODE = sql!(
+        "INSERT INTO internal_code (practice, code, person, entered, entered_by) VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT (practice, code) DO UPDATE SET entered = excluded.entered, entered_by = excluded.entered_by, "
+        "ended = NULL, ended_by = NULL WHERE internal_code.person = excluded.person"
+    );
+}
+
 impl Tx<'_> {
     /// The codes of those who prescribe under the registration of an institution, those that ended too.
     pub fn internal_codes(&mut self, practice: PracticeId) -> Result<Vec<CodeRow>, Error> {
-        self.rows(
-            sql!("SELECT code, person, entered, entered_by, ended FROM internal_code WHERE practice = $1 ORDER BY code"),
-            &[practice.as_bytes().into()],
-        )?
-        .iter()
-        .map(code)
-        .collect()
+        self.rows(INTERNAL_CODES, &[practice.as_bytes().into()])?.iter().map(code).collect()
     }
 
     /// The code with which somebody prescribes under the registration of an institution.
@@ -52,12 +67,8 @@ impl Tx<'_> {
         practice: PracticeId,
         person: PersonId,
     ) -> Result<Option<InternalCode>, Error> {
-        self.row(
-            sql!("SELECT code, person, entered, entered_by, ended FROM internal_code "
-                "WHERE practice = $1 AND person = $2 AND ended IS NULL"),
-            &[practice.as_bytes().into(), person.as_bytes().into()],
-        )?
-        .map_or(Ok(None), |row| code(&row).map(|row| Some(row.code)))
+        self.row(INTERNAL_CODE, &[practice.as_bytes().into(), person.as_bytes().into()])?
+            .map_or(Ok(None), |row| code(&row).map(|row| Some(row.code)))
     }
 
     /// Gives somebody a code in place of the one that they have, or takes it; their tokens follow. `false` where the code
@@ -71,16 +82,14 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<bool, Error> {
         if let Some(to) = to {
-            let known = self.row(
-                locking!("SELECT code, person, entered, entered_by, ended FROM internal_code WHERE practice = $1 AND code = $2"),
-                &[practice.as_bytes().into(), to.as_str().into()],
-            )?;
+            let known =
+                self.row(LOCK_INTERNAL_CODE, &[practice.as_bytes().into(), to.as_str().into()])?;
             if known.as_ref().map(code).transpose()?.is_some_and(|known| known.person != person) {
                 return Ok(false);
             }
         }
         self.run(
-            sql!("UPDATE internal_code SET ended = $3, ended_by = $4 WHERE practice = $1 AND person = $2 AND ended IS NULL"),
+            UPDATE_INTERNAL_CODE,
             &[
                 practice.as_bytes().into(),
                 person.as_bytes().into(),
@@ -90,9 +99,7 @@ impl Tx<'_> {
         )?;
         if let Some(to) = to {
             let given = self.run(
-                sql!("INSERT INTO internal_code (practice, code, person, entered, entered_by) VALUES ($1, $2, $3, $4, $5) "
-                    "ON CONFLICT (practice, code) DO UPDATE SET entered = excluded.entered, entered_by = excluded.entered_by, "
-                    "ended = NULL, ended_by = NULL WHERE internal_code.person = excluded.person"),
+                INSERT_INTERNAL_CODE,
                 &[
                     practice.as_bytes().into(),
                     to.as_str().into(),

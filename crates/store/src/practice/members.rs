@@ -5,7 +5,7 @@ use countersign_domain::{PersonId, PracticeId, Role, SignInName, Timestamp};
 use super::{opt_time, parsed, time};
 use crate::{
     Error, Tx,
-    tx::sql,
+    statements::{sql, statements},
     value::{Columns, Row},
 };
 
@@ -50,6 +50,39 @@ fn member(row: &Row) -> Result<Member, Error> {
     })
 }
 
+statements! {
+    HAS_ROLE = sql!(
+        "SELECT role FROM practice_role WHERE person = $1 AND practice = $2 AND role = $3 AND ended IS NULL"
+    );
+    GIVE_ROLE = sql!("INSERT INTO practice_role (person, practice, role, unit, since) VALUES ($1, $2, $3, $4, $5)");
+    END_ROLE = sql!(
+        "UPDATE practice_role SET ended = $4 WHERE person = $1 AND practice = $2 AND role = $3 "
+        "AND ended IS NULL"
+    );
+    ROLES_OF = sql!(
+        "SELECT person, role, unit, since, ended, practice FROM practice_role "
+        "WHERE person = $1 AND ended IS NULL ORDER BY practice, role"
+    );
+    ROLES_IN = sql!(
+        "SELECT person, role, unit, since, ended FROM practice_role WHERE practice = $1 "
+        "ORDER BY since, role, person"
+    );
+    IS_MEMBER = sql!(
+        "SELECT role FROM practice_role WHERE person = $1 AND practice = $2 AND ended IS NULL LIMIT 1"
+    );
+    BELONGS = sql!(
+        "SELECT id FROM invitation WHERE person = $1 AND practice = $2 AND state <> 'revoked' LIMIT 1"
+    );
+    PRESCRIBES = sql!(
+        "SELECT role FROM practice_role WHERE person = $1 AND practice = $2 AND role = 'prescriber' AND ended IS NULL LIMIT 1"
+    );
+    PEOPLE_OF = sql!(
+        "SELECT id, name, sign_in, passphrase, closed FROM prescriber WHERE id IN "
+        "(SELECT person FROM practice_role WHERE practice = $1) OR id IN "
+        "(SELECT person FROM invitation WHERE practice = $1) ORDER BY name, id"
+    );
+}
+
 impl Tx<'_> {
     /// Gives somebody a role. `false` when they have it.
     pub fn give_role(
@@ -61,14 +94,14 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let had = self.row(
-            sql!("SELECT role FROM practice_role WHERE person = $1 AND practice = $2 AND role = $3 AND ended IS NULL"),
+            HAS_ROLE,
             &[person.as_bytes().into(), practice.as_bytes().into(), role.code().into()],
         )?;
         if had.is_some() {
             return Ok(false);
         }
         self.run(
-            sql!("INSERT INTO practice_role (person, practice, role, unit, since) VALUES ($1, $2, $3, $4, $5)"),
+            GIVE_ROLE,
             &[
                 person.as_bytes().into(),
                 practice.as_bytes().into(),
@@ -89,8 +122,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let ended = self.run(
-            sql!("UPDATE practice_role SET ended = $4 WHERE person = $1 AND practice = $2 AND role = $3 "
-                "AND ended IS NULL"),
+            END_ROLE,
             &[
                 person.as_bytes().into(),
                 practice.as_bytes().into(),
@@ -103,74 +135,51 @@ impl Tx<'_> {
 
     /// The roles that somebody has now, in all practices.
     pub fn roles_of(&mut self, person: PersonId) -> Result<Vec<(PracticeId, Member)>, Error> {
-        self.rows(
-            sql!("SELECT person, role, unit, since, ended, practice FROM practice_role "
-                "WHERE person = $1 AND ended IS NULL ORDER BY practice, role"),
-            &[person.as_bytes().into()],
-        )?
-        .iter()
-        .map(|row| Ok((row.id(5, "practice_role.practice", PracticeId::from_slice)?, member(row)?)))
-        .collect()
+        self.rows(ROLES_OF, &[person.as_bytes().into()])?
+            .iter()
+            .map(|row| {
+                Ok((row.id(5, "practice_role.practice", PracticeId::from_slice)?, member(row)?))
+            })
+            .collect()
     }
 
     /// All roles that there ever were in a practice, oldest first (21 CFR 1311.130(c): who could do
     /// what at a past date).
     pub fn roles_in(&mut self, practice: PracticeId) -> Result<Vec<Member>, Error> {
-        self.rows(
-            sql!("SELECT person, role, unit, since, ended FROM practice_role WHERE practice = $1 "
-                "ORDER BY since, role, person"),
-            &[practice.as_bytes().into()],
-        )?
-        .iter()
-        .map(member)
-        .collect()
+        self.rows(ROLES_IN, &[practice.as_bytes().into()])?.iter().map(member).collect()
     }
 
     /// Whether somebody has any role in a practice.
     pub fn is_member(&mut self, person: PersonId, practice: PracticeId) -> Result<bool, Error> {
-        let found = self.row(
-            sql!("SELECT role FROM practice_role WHERE person = $1 AND practice = $2 AND ended IS NULL LIMIT 1"),
-            &[person.as_bytes().into(), practice.as_bytes().into()],
-        );
+        let found = self.row(IS_MEMBER, &[person.as_bytes().into(), practice.as_bytes().into()]);
         Ok(found?.is_some())
     }
 
     /// Whether somebody has any role in a practice, or is invited to it.
     pub fn belongs(&mut self, person: PersonId, practice: PracticeId) -> Result<bool, Error> {
-        let found = self.row(
-            sql!("SELECT id FROM invitation WHERE person = $1 AND practice = $2 AND state <> 'revoked' LIMIT 1"),
-            &[person.as_bytes().into(), practice.as_bytes().into()],
-        )?;
+        let found = self.row(BELONGS, &[person.as_bytes().into(), practice.as_bytes().into()])?;
         Ok(found.is_some() || self.is_member(person, practice)?)
     }
 
     /// Whether somebody prescribes in a practice.
     pub fn prescribes(&mut self, person: PersonId, practice: PracticeId) -> Result<bool, Error> {
-        let found = self.row(
-            sql!("SELECT role FROM practice_role WHERE person = $1 AND practice = $2 AND role = 'prescriber' AND ended IS NULL LIMIT 1"),
-            &[person.as_bytes().into(), practice.as_bytes().into()],
-        );
+        let found = self.row(PRESCRIBES, &[person.as_bytes().into(), practice.as_bytes().into()]);
         Ok(found?.is_some())
     }
 
     /// Everybody who has or had a role in a practice, or is invited, by name.
     pub fn people_of(&mut self, practice: PracticeId) -> Result<Vec<Listed>, Error> {
-        self.rows(
-            sql!("SELECT id, name, sign_in, passphrase, closed FROM prescriber WHERE id IN "
-                "(SELECT person FROM practice_role WHERE practice = $1) OR id IN "
-                "(SELECT person FROM invitation WHERE practice = $1) ORDER BY name, id"),
-            &[practice.as_bytes().into()],
-        )?
-        .iter()
-        .map(|row| {
-            Ok(Listed {
-                id: row.id(0, "prescriber.id", PersonId::from_slice)?,
-                name: row.text(1, "prescriber.name")?.to_owned(),
-                sign_in: parsed(row.text(2, "prescriber.sign_in")?, "prescriber.sign_in")?,
-                has_passphrase: !row.text(3, "prescriber.passphrase")?.is_empty(),
-                closed: row.int(4, "prescriber.closed")? != 0,
+        self.rows(PEOPLE_OF, &[practice.as_bytes().into()])?
+            .iter()
+            .map(|row| {
+                Ok(Listed {
+                    id: row.id(0, "prescriber.id", PersonId::from_slice)?,
+                    name: row.text(1, "prescriber.name")?.to_owned(),
+                    sign_in: parsed(row.text(2, "prescriber.sign_in")?, "prescriber.sign_in")?,
+                    has_passphrase: !row.text(3, "prescriber.passphrase")?.is_empty(),
+                    closed: row.int(4, "prescriber.closed")? != 0,
+                })
             })
-        })
-        .collect()
+            .collect()
     }
 }

@@ -8,7 +8,7 @@ use countersign_domain::{
 use super::time;
 use crate::{
     Error, Tx,
-    tx::{locking, sql},
+    statements::{locking, sql, statements},
     value::{Columns, Row},
 };
 
@@ -48,23 +48,40 @@ fn permission(row: &Row, at: usize) -> Result<Permission, Error> {
     })
 }
 
+statements! {
+    PERMISSIONS = sql!(
+        "SELECT person, authority, state, cause, since, self_executed, confirmed FROM permission "
+        "WHERE practice = $1 ORDER BY since, person"
+    );
+    PERMISSIONS_OF = locking!(
+        "SELECT person, authority, state, cause, since, self_executed, confirmed, practice "
+        "FROM permission WHERE person = $1"
+    );
+    PERMISSION = locking!(
+        "SELECT state, cause, since, self_executed, confirmed FROM permission "
+        "WHERE person = $1 AND practice = $2 AND authority = $3"
+    );
+    SAVE_PERMISSION = sql!(
+        "INSERT INTO permission (person, practice, authority, state, cause, since, self_executed, confirmed) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (person, practice, authority) DO UPDATE SET "
+        "state = excluded.state, cause = excluded.cause, since = excluded.since, "
+        "self_executed = excluded.self_executed, confirmed = excluded.confirmed"
+    );
+}
+
 impl Tx<'_> {
     /// The permissions of a practice.
     pub fn permissions(&mut self, practice: PracticeId) -> Result<Vec<PermissionRow>, Error> {
-        self.rows(
-            sql!("SELECT person, authority, state, cause, since, self_executed, confirmed FROM permission "
-                "WHERE practice = $1 ORDER BY since, person"),
-            &[practice.as_bytes().into()],
-        )?
-        .iter()
-        .map(|row| {
-            Ok(PermissionRow {
-                person: row.id(0, "permission.person", PersonId::from_slice)?,
-                authority: row.id(1, "permission.authority", AuthorityId::from_slice)?,
-                permission: permission(row, 2)?,
+        self.rows(PERMISSIONS, &[practice.as_bytes().into()])?
+            .iter()
+            .map(|row| {
+                Ok(PermissionRow {
+                    person: row.id(0, "permission.person", PersonId::from_slice)?,
+                    authority: row.id(1, "permission.authority", AuthorityId::from_slice)?,
+                    permission: permission(row, 2)?,
+                })
             })
-        })
-        .collect()
+            .collect()
     }
 
     /// Every permission of somebody, in all practices; nobody else may change them until the commit.
@@ -72,21 +89,17 @@ impl Tx<'_> {
         &mut self,
         person: PersonId,
     ) -> Result<Vec<(PracticeId, PermissionRow)>, Error> {
-        self.rows(
-            locking!("SELECT person, authority, state, cause, since, self_executed, confirmed, practice "
-                "FROM permission WHERE person = $1"),
-            &[person.as_bytes().into()],
-        )?
-        .iter()
-        .map(|row| {
-            let it = PermissionRow {
-                person,
-                authority: row.id(1, "permission.authority", AuthorityId::from_slice)?,
-                permission: permission(row, 2)?,
-            };
-            Ok((row.id(7, "permission.practice", PracticeId::from_slice)?, it))
-        })
-        .collect()
+        self.rows(PERMISSIONS_OF, &[person.as_bytes().into()])?
+            .iter()
+            .map(|row| {
+                let it = PermissionRow {
+                    person,
+                    authority: row.id(1, "permission.authority", AuthorityId::from_slice)?,
+                    permission: permission(row, 2)?,
+                };
+                Ok((row.id(7, "permission.practice", PracticeId::from_slice)?, it))
+            })
+            .collect()
     }
 
     /// A permission; nobody else may change it until the commit.
@@ -97,8 +110,7 @@ impl Tx<'_> {
         authority: AuthorityId,
     ) -> Result<Permission, Error> {
         self.row(
-            locking!("SELECT state, cause, since, self_executed, confirmed FROM permission "
-                "WHERE person = $1 AND practice = $2 AND authority = $3"),
+            PERMISSION,
             &[person.as_bytes().into(), practice.as_bytes().into(), authority.as_bytes().into()],
         )?
         .map_or(Ok(Permission::None), |row| permission(&row, 0))
@@ -127,10 +139,7 @@ impl Tx<'_> {
             }
         };
         self.run_one(
-            sql!("INSERT INTO permission (person, practice, authority, state, cause, since, self_executed, confirmed) "
-                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (person, practice, authority) DO UPDATE SET "
-                "state = excluded.state, cause = excluded.cause, since = excluded.since, "
-                "self_executed = excluded.self_executed, confirmed = excluded.confirmed"),
+            SAVE_PERMISSION,
             &[
                 person.as_bytes().into(),
                 practice.as_bytes().into(),

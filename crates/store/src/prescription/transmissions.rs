@@ -4,7 +4,7 @@ use countersign_domain::{PracticeId, PrescriptionId, Timestamp};
 
 use crate::{
     Error, Tx,
-    tx::{locking, sql},
+    statements::{locking, sql, statements},
     value::{Columns, Row},
 };
 
@@ -38,6 +38,32 @@ macro_rules! transmission_query {
     };
 }
 
+statements! {
+    TRANSMIT = sql!(
+        "INSERT INTO transmission (prescription, practice, begun, next_try, tries, sealed, told) "
+        "VALUES ($1, $2, $3, $3, 0, $4, 0) ON CONFLICT (prescription) DO UPDATE SET begun = $3, next_try = $3, "
+        "tries = 0, sealed = $4, done = NULL, told = 0"
+    );
+    TRANSMISSIONS_DUE = sql!(
+        "SELECT prescription FROM transmission WHERE done IS NULL AND (next_try <= $1 OR (told = 0 AND begun <= $2)) LIMIT 1"
+    );
+    SLOW_TRANSMISSIONS = transmission_query!(
+        locking,
+        "WHERE done IS NULL AND told = 0 AND begun <= $1 ORDER BY begun, prescription LIMIT 100"
+    );
+    TRANSMISSIONS_TO_SEND = transmission_query!(
+        "WHERE done IS NULL AND next_try <= $1 ORDER BY next_try, prescription LIMIT $2"
+    );
+    TAKE_TRANSMISSION = sql!(
+        "UPDATE transmission SET next_try = $3, tries = tries + 1 WHERE prescription = $1 AND next_try = $2 "
+        "AND done IS NULL"
+    );
+    TRANSMISSION = transmission_query!(locking, "WHERE prescription = $1");
+    SAVE_TRANSMISSION = sql!(
+        "UPDATE transmission SET next_try = $2, sealed = $3, done = $4, told = $5 WHERE prescription = $1"
+    );
+}
+
 impl Tx<'_> {
     /// Puts one on its way, or back on it.
     pub fn transmit(
@@ -48,9 +74,7 @@ impl Tx<'_> {
     ) -> Result<(), Error> {
         let sealed = self.seal_json(practice, "transmission", id.as_bytes(), &"")?;
         self.run(
-            sql!("INSERT INTO transmission (prescription, practice, begun, next_try, tries, sealed, told) "
-                "VALUES ($1, $2, $3, $3, 0, $4, 0) ON CONFLICT (prescription) DO UPDATE SET begun = $3, next_try = $3, "
-                "tries = 0, sealed = $4, done = NULL, told = 0"),
+            TRANSMIT,
             &[
                 id.as_bytes().into(),
                 practice.as_bytes().into(),
@@ -87,20 +111,14 @@ impl Tx<'_> {
         now: Timestamp,
         slow_before: Timestamp,
     ) -> Result<bool, Error> {
-        let row = self.row(
-            sql!("SELECT prescription FROM transmission WHERE done IS NULL AND (next_try <= $1 OR (told = 0 AND begun <= $2)) LIMIT 1"),
-            &[now.micros().into(), slow_before.micros().into()],
-        )?;
+        let row =
+            self.row(TRANSMISSIONS_DUE, &[now.micros().into(), slow_before.micros().into()])?;
         Ok(row.is_some())
     }
 
     /// What was put on its way before a time, has not arrived, and nobody was told of.
     pub fn slow_transmissions(&mut self, before: Timestamp) -> Result<Vec<Transmission>, Error> {
-        let sql = transmission_query!(
-            locking,
-            "WHERE done IS NULL AND told = 0 AND begun <= $1 ORDER BY begun, prescription LIMIT 100"
-        );
-        let rows = self.rows(sql, &[before.micros().into()])?;
+        let rows = self.rows(SLOW_TRANSMISSIONS, &[before.micros().into()])?;
         rows.iter().map(|row| self.way(row)).collect()
     }
 
@@ -111,18 +129,12 @@ impl Tx<'_> {
         again: Timestamp,
         most: i64,
     ) -> Result<Vec<Transmission>, Error> {
-        let rows = self.rows(
-            transmission_query!(
-                "WHERE done IS NULL AND next_try <= $1 ORDER BY next_try, prescription LIMIT $2"
-            ),
-            &[now.micros().into(), most.into()],
-        )?;
+        let rows = self.rows(TRANSMISSIONS_TO_SEND, &[now.micros().into(), most.into()])?;
         let mut taken = Vec::new();
         for row in &rows {
             let mut it = self.way(row)?;
             let mine = self.run(
-                sql!("UPDATE transmission SET next_try = $3, tries = tries + 1 WHERE prescription = $1 AND next_try = $2 "
-                    "AND done IS NULL"),
+                TAKE_TRANSMISSION,
                 &[
                     it.prescription.as_bytes().into(),
                     it.next_try.micros().into(),
@@ -140,8 +152,7 @@ impl Tx<'_> {
 
     /// How far the way of one is; nobody else may change it until the commit.
     pub fn transmission(&mut self, id: PrescriptionId) -> Result<Option<Transmission>, Error> {
-        let sql = transmission_query!(locking, "WHERE prescription = $1");
-        let row = self.row(sql, &[id.as_bytes().into()])?;
+        let row = self.row(TRANSMISSION, &[id.as_bytes().into()])?;
         row.as_ref().map(|row| self.way(row)).transpose()
     }
 
@@ -150,7 +161,7 @@ impl Tx<'_> {
         let id = it.prescription;
         let sealed = self.seal_json(it.practice, "transmission", id.as_bytes(), &it.outcome)?;
         self.run_one(
-            sql!("UPDATE transmission SET next_try = $2, sealed = $3, done = $4, told = $5 WHERE prescription = $1"),
+            SAVE_TRANSMISSION,
             &[
                 it.prescription.as_bytes().into(),
                 it.next_try.micros().into(),

@@ -4,15 +4,12 @@ use countersign_crypto::{random_array, sha256};
 use countersign_domain::{AttemptCounter, Event, Timestamp};
 
 use super::{TokenRow, state_columns, step_number};
-use crate::{Error, Link, Tx, audit::EventColumns, tx::sql, value::P};
-
-const SAVE_CHECKED: &str = "UPDATE token AS t SET state = v.state, state_reason = v.reason, state_at = v.at, \
-    last_step = v.step, drift_base = v.base, drift = v.drift, failures = v.failures, \
-    blocked_until = v.blocked, last_used = v.used, last_event = v.newest FROM unnest($1::BYTEA[], $2::TEXT[], \
-    $3::TEXT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[], $9::BIGINT[], \
-    $10::BIGINT[], $11::BIGINT[], $12::BYTEA[]) \
-    AS v (id, state, reason, at, step, base, drift, failures, blocked, used, read, newest) \
-    WHERE t.id = v.id AND t.last_step = v.read";
+use crate::{
+    Error, Link, Tx,
+    audit::{EventColumns, INSERT_MANY},
+    statements::{Sql, sql, statements},
+    value::P,
+};
 
 /// Many rows as columns, for a statement on all of them.
 struct TokenColumns<'a> {
@@ -71,6 +68,25 @@ impl<'a> TokenColumns<'a> {
     }
 }
 
+statements! {
+    /// A group of tokens in one journey.
+    SAVE_CHECKED = Sql::on_postgres(concat!(
+        "UPDATE token AS t SET state = v.state, state_reason = v.reason, state_at = v.at, ",
+        "last_step = v.step, drift_base = v.base, drift = v.drift, failures = v.failures, ",
+        "blocked_until = v.blocked, last_used = v.used, last_event = v.newest FROM unnest($1::BYTEA[], $2::TEXT[], ",
+        "$3::TEXT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[], $9::BIGINT[], ",
+        "$10::BIGINT[], $11::BIGINT[], $12::BYTEA[]) ",
+        "AS v (id, state, reason, at, step, base, drift, failures, blocked, used, read, newest) ",
+        "WHERE t.id = v.id AND t.last_step = v.read",
+    ));
+    SAVE_CHECKED_EACH = Sql::on_sqlite(concat!(
+        "UPDATE token SET state = $2, state_reason = $3, state_at = $4, last_step = $5, drift_base = $6, ",
+        "drift = $7, failures = $8, blocked_until = $9, last_used = $10, last_event = $11 ",
+        "WHERE rowid = $1 AND last_step = $12",
+    ));
+    WRITE_LIKE_A_FAILURE = sql!("INSERT INTO decoy (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = excluded.at");
+}
+
 impl Tx<'_> {
     /// Whether to write a row as it is costs what a change of it costs. `SQLite` writes no page whose
     /// bytes stay as they are.
@@ -83,10 +99,7 @@ impl Tx<'_> {
     /// statement for the tokens of the group is sent in any case.
     pub fn write_like_a_failure(&mut self, now: Timestamp) -> Result<(), Error> {
         if !self.is_postgres() {
-            self.run_one(
-                sql!("INSERT INTO decoy (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = excluded.at"),
-                &[now.micros().into()],
-            )?;
+            self.run_one(WRITE_LIKE_A_FAILURE, &[now.micros().into()])?;
         }
         // Of several, so that many who ask at once don't wait for each other.
         let [number] = random_array(self.rng())?;
@@ -106,8 +119,8 @@ impl Tx<'_> {
             return self.append_all(events);
         }
         let (tokens, events) = (TokenColumns::of(rows), EventColumns::of(events));
-        let (saved, _) = self
-            .run_both((SAVE_CHECKED, &tokens.params()), (EventColumns::INSERT, &events.params()))?;
+        let (saved, _) =
+            self.run_both((SAVE_CHECKED, &tokens.params()), (INSERT_MANY, &events.params()))?;
         if saved == rows.len() as u64 { Ok(()) } else { Err(Error::Retry) }
     }
 
@@ -134,11 +147,6 @@ impl Tx<'_> {
             })
             .collect();
         // The row was read in this transaction, so its number is still its own.
-        self.run_each(
-            "UPDATE token SET state = ?2, state_reason = ?3, state_at = ?4, last_step = ?5, drift_base = ?6, \
-             drift = ?7, failures = ?8, blocked_until = ?9, last_used = ?10, last_event = ?11 \
-             WHERE rowid = ?1 AND last_step = ?12",
-            &sets,
-        )
+        self.run_each(SAVE_CHECKED_EACH, &sets)
     }
 }

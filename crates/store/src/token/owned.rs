@@ -9,7 +9,7 @@ use super::{Parts, TokenRow, token_query};
 use crate::{
     Error, Tx,
     people::passcode_failures,
-    tx::{Sql, locking},
+    statements::{Sql, locking, statements},
     value::{Columns, P},
 };
 
@@ -25,7 +25,7 @@ macro_rules! owned_query {
             "t.digits, t.period, t.seed_sealed, t.state, t.state_reason, t.state_at, t.last_step, ",
             "t.drift_base, t.drift, t.failures, t.blocked_until, t.created, t.added, t.last_used, ",
             "t.last_event, t.device_class, t.device_evidence, t.browser_hash, t.model, t.seed_left, ",
-            "t.activated, t.sign_until, CAST(0 AS BIGINT), p.failures, p.blocked_until, ",
+            "t.activated, t.sign_until, CAST(0 AS BIGINT) AS row_id, p.failures, p.blocked_until, ",
             "p.wrong_in_a_day, p.wrong_began, m.allowed FROM prescriber p ",
             "JOIN token t ON t.prescriber = p.id LEFT JOIN token_model m ON m.code = t.model ",
             $tail
@@ -33,21 +33,23 @@ macro_rules! owned_query {
     };
 }
 
-/// Prescriber before token and in one order everywhere: rows are locked in the order of FROM, and two
-/// transactions must not wait for each other.
-const OWNED: Sql = Sql {
-    sqlite: "",
-    postgres: owned_query!("WHERE t.credential = ANY($1) ORDER BY p.id, t.id FOR UPDATE OF p, t"),
-};
-
-/// Some owned token. Not locked: its owner must not wait for a stranger's guess.
-const SOME_OWNED: Sql = Sql { sqlite: "", postgres: owned_query!("LIMIT 1") };
-
-/// On `SQLite` from the index alone. It is named: the planner takes a unique index for the better one.
-const FAILURES: Sql = Sql {
-    sqlite: "SELECT failures, blocked_until, wrong_in_a_day, wrong_began FROM prescriber INDEXED BY prescriber_counter WHERE id = $1",
-    postgres: "",
-};
+statements! {
+    /// Prescriber before token and in one order everywhere: rows are locked in the order of FROM, and two
+    /// transactions must not wait for each other.
+    OWNED = Sql::on_postgres(owned_query!("WHERE t.credential = ANY($1) ORDER BY p.id, t.id FOR UPDATE OF p, t"));
+    /// Some owned token. Not locked: its owner must not wait for a stranger's guess.
+    SOME_OWNED = Sql::on_postgres(owned_query!("LIMIT 1"));
+    /// On `SQLite` from the index alone. It is named: the planner takes a unique index for the better one.
+    FAILURES = Sql::on_sqlite("SELECT failures, blocked_until, wrong_in_a_day, wrong_began FROM prescriber INDEXED BY prescriber_counter WHERE id = $1");
+    OWNED_TOKENS = Sql::on_sqlite(token_query!("WHERE credential = $1"));
+    LOCK_OWNER = locking!(
+        "SELECT p.id FROM prescriber p WHERE p.id = (SELECT t.prescriber FROM token t WHERE t.credential = $1)"
+    );
+    FIRST_OWNED = Sql::on_sqlite(token_query!("WHERE prescriber IS NOT NULL LIMIT 1"));
+    ANY_OWNED = Sql::on_sqlite(token_query!(
+        "WHERE rowid >= (SELECT $1 % (most + 1) FROM (SELECT MAX(rowid) AS most FROM token)) AND prescriber IS NOT NULL LIMIT 1"
+    ));
+}
 
 impl Tx<'_> {
     /// The tokens with these credential IDs that somebody has, each with its owner's failure counter,
@@ -64,7 +66,7 @@ impl Tx<'_> {
         // Two plain look-ups each, and no join; a pass for each table.
         let wanted: Vec<_> = credentials.iter().map(|id| [id.as_str().into()]).collect();
         let mut rows = Vec::with_capacity(credentials.len());
-        self.each_of(token_query!("WHERE credential = ?1"), &wanted, &mut |row| {
+        self.each_of(OWNED_TOKENS, &wanted, &mut |row| {
             rows.push(Parts::of(row)?);
             Ok(())
         })?;
@@ -75,7 +77,7 @@ impl Tx<'_> {
             .map(|id| [id.as_bytes().into()])
             .collect();
         let mut counters = Vec::with_capacity(rows.len());
-        self.each_of(FAILURES.sqlite, &wanted, &mut |row| {
+        self.each_of(FAILURES, &wanted, &mut |row| {
             counters.push(passcode_failures(row, 0)?);
             Ok(())
         })?;
@@ -110,32 +112,20 @@ impl Tx<'_> {
 
     /// Locks the owner of a token, if somebody has it: prescriber before token, as everyone locks.
     pub fn lock_owner(&mut self, credential: &CredentialId) -> Result<(), Error> {
-        let sql = locking!(
-            "SELECT p.id FROM prescriber p WHERE p.id = (SELECT t.prescriber FROM token t WHERE t.credential = $1)"
-        );
-        self.row(sql, &[credential.as_str().into()]).map(drop)
+        self.row(LOCK_OWNER, &[credential.as_str().into()]).map(drop)
     }
 
     /// Some token that somebody has, read and opened like any other: what looking up an unknown ID
     /// spends, so that time does not say that it is unknown. On `SQLite` another one each time, since
     /// a page that was just read costs less.
     pub fn some_owned_token(&mut self) -> Result<Option<(TokenRow, PasscodeFailures)>, Error> {
-        const FIRST: Sql =
-            Sql { sqlite: token_query!("WHERE prescriber IS NOT NULL LIMIT 1"), postgres: "" };
-        const ANY: Sql = Sql {
-            sqlite: token_query!(
-                "WHERE rowid >= (SELECT ?1 % (most + 1) FROM (SELECT MAX(rowid) AS most FROM token)) \
-                 AND prescriber IS NOT NULL LIMIT 1"
-            ),
-            postgres: "",
-        };
         if self.is_postgres() {
             return Ok(self.owned(SOME_OWNED, &[])?.0.into_values().next());
         }
         let place = i64::from(u32::from_be_bytes(random_array(self.rng())?));
-        let mut found = self.tokens(ANY, &[place.into()])?;
+        let mut found = self.tokens(ANY_OWNED, &[place.into()])?;
         if found.is_empty() {
-            found = self.tokens(FIRST, &[])?;
+            found = self.tokens(FIRST_OWNED, &[])?;
         }
         let Some(row) = found.pop() else { return Ok(None) };
         let Some(prescriber) = row.token.prescriber else { return Ok(None) };

@@ -31,6 +31,8 @@ mod seeds;
 #[cfg(test)]
 mod signing_locks;
 #[cfg(test)]
+mod statements;
+#[cfg(test)]
 mod transactions;
 #[cfg(test)]
 mod upkeep;
