@@ -1,3 +1,7 @@
+mod both;
+
+use std::borrow::Cow;
+
 use countersign_crypto::{random_array, sha256};
 use countersign_domain::Timestamp;
 use data_encoding::HEXLOWER;
@@ -9,7 +13,7 @@ use crate::{
 };
 
 /// The schema that this version works with.
-pub const SCHEMA_VERSION: i64 = 14;
+pub const SCHEMA_VERSION: i64 = 15;
 
 /// How long a migration lock holds if its holder died.
 const LOCK_SECONDS: i64 = 600;
@@ -19,95 +23,56 @@ const LOCK_MARK_MICROS: u32 = 60_000_000;
 struct Migration {
     version: i64,
     name: &'static str,
-    sqlite: &'static str,
-    postgres: &'static str,
+    text: Text,
+}
+
+/// Where the text of a migration is.
+enum Text {
+    /// A file for each database, as it was until 0014.
+    Pair { sqlite: &'static str, postgres: &'static str },
+    /// One file for both: see [`both`].
+    Both(&'static str),
+}
+
+impl Migration {
+    fn text(&self, postgres: bool) -> Cow<'static, str> {
+        match self.text {
+            Text::Pair { postgres: text, .. } if postgres => text.into(),
+            Text::Pair { sqlite: text, .. } => text.into(),
+            Text::Both(text) => both::text_for(text, postgres).into(),
+        }
+    }
+}
+
+macro_rules! pair {
+    ($name:literal) => {
+        Text::Pair {
+            sqlite: include_str!(concat!("../migrations/sqlite/", $name, ".sql")),
+            postgres: include_str!(concat!("../migrations/postgres/", $name, ".sql")),
+        }
+    };
 }
 
 /// Append only: a released file never changes (its checksum is in every database).
-const MIGRATIONS: [Migration; 14] = [
+const MIGRATIONS: [Migration; 15] = [
+    Migration { version: 1, name: "first", text: pair!("0001_first") },
+    Migration { version: 2, name: "event_chain", text: pair!("0002_event_chain") },
+    Migration { version: 3, name: "provisioning", text: pair!("0003_provisioning") },
+    Migration { version: 4, name: "hot_path", text: pair!("0004_hot_path") },
+    Migration { version: 5, name: "people", text: pair!("0005_people") },
+    Migration { version: 6, name: "console", text: pair!("0006_console") },
+    Migration { version: 7, name: "prescriptions", text: pair!("0007_prescriptions") },
+    Migration { version: 8, name: "transmission", text: pair!("0008_transmission") },
+    Migration { version: 9, name: "holds", text: pair!("0009_holds") },
+    Migration { version: 10, name: "wrong_passcodes", text: pair!("0010_wrong_passcodes") },
+    Migration { version: 11, name: "attempts", text: pair!("0011_attempts") },
+    Migration { version: 12, name: "certification", text: pair!("0012_certification") },
+    Migration { version: 13, name: "former_marks", text: pair!("0013_former_marks") },
+    Migration { version: 14, name: "internal_codes", text: pair!("0014_internal_codes") },
     Migration {
-        version: 1,
-        name: "first",
-        sqlite: include_str!("../migrations/sqlite/0001_first.sql"),
-        postgres: include_str!("../migrations/postgres/0001_first.sql"),
-    },
-    Migration {
-        version: 2,
-        name: "event_chain",
-        sqlite: include_str!("../migrations/sqlite/0002_event_chain.sql"),
-        postgres: include_str!("../migrations/postgres/0002_event_chain.sql"),
-    },
-    Migration {
-        version: 3,
-        name: "provisioning",
-        sqlite: include_str!("../migrations/sqlite/0003_provisioning.sql"),
-        postgres: include_str!("../migrations/postgres/0003_provisioning.sql"),
-    },
-    Migration {
-        version: 4,
-        name: "hot_path",
-        sqlite: include_str!("../migrations/sqlite/0004_hot_path.sql"),
-        postgres: include_str!("../migrations/postgres/0004_hot_path.sql"),
-    },
-    Migration {
-        version: 5,
-        name: "people",
-        sqlite: include_str!("../migrations/sqlite/0005_people.sql"),
-        postgres: include_str!("../migrations/postgres/0005_people.sql"),
-    },
-    Migration {
-        version: 6,
-        name: "console",
-        sqlite: include_str!("../migrations/sqlite/0006_console.sql"),
-        postgres: include_str!("../migrations/postgres/0006_console.sql"),
-    },
-    Migration {
-        version: 7,
-        name: "prescriptions",
-        sqlite: include_str!("../migrations/sqlite/0007_prescriptions.sql"),
-        postgres: include_str!("../migrations/postgres/0007_prescriptions.sql"),
-    },
-    Migration {
-        version: 8,
-        name: "transmission",
-        sqlite: include_str!("../migrations/sqlite/0008_transmission.sql"),
-        postgres: include_str!("../migrations/postgres/0008_transmission.sql"),
-    },
-    Migration {
-        version: 9,
-        name: "holds",
-        sqlite: include_str!("../migrations/sqlite/0009_holds.sql"),
-        postgres: include_str!("../migrations/postgres/0009_holds.sql"),
-    },
-    Migration {
-        version: 10,
-        name: "wrong_passcodes",
-        sqlite: include_str!("../migrations/sqlite/0010_wrong_passcodes.sql"),
-        postgres: include_str!("../migrations/postgres/0010_wrong_passcodes.sql"),
-    },
-    Migration {
-        version: 11,
-        name: "attempts",
-        sqlite: include_str!("../migrations/sqlite/0011_attempts.sql"),
-        postgres: include_str!("../migrations/postgres/0011_attempts.sql"),
-    },
-    Migration {
-        version: 12,
-        name: "certification",
-        sqlite: include_str!("../migrations/sqlite/0012_certification.sql"),
-        postgres: include_str!("../migrations/postgres/0012_certification.sql"),
-    },
-    Migration {
-        version: 13,
-        name: "former_marks",
-        sqlite: include_str!("../migrations/sqlite/0013_former_marks.sql"),
-        postgres: include_str!("../migrations/postgres/0013_former_marks.sql"),
-    },
-    Migration {
-        version: 14,
-        name: "internal_codes",
-        sqlite: include_str!("../migrations/sqlite/0014_internal_codes.sql"),
-        postgres: include_str!("../migrations/postgres/0014_internal_codes.sql"),
+        version: 15,
+        name: "audit_only_grows",
+        text: Text::Both(include_str!("../migrations/0015_audit_only_grows.sql")),
     },
 ];
 
@@ -159,10 +124,7 @@ impl Store {
     /// The state of the schema; an empty database has none.
     pub async fn schema_state(&self) -> Result<SchemaState, Error> {
         let postgres = matches!(self.0.backend, Backend::Postgres(_));
-        let ours = MIGRATIONS
-            .iter()
-            .map(|m| (m.version, checksum(if postgres { m.postgres } else { m.sqlite })))
-            .collect();
+        let ours = MIGRATIONS.iter().map(|m| (m.version, checksum(&m.text(postgres)))).collect();
         let applied = self
             .read("schema_state", |tx| {
                 let there = tx.row(HAS_VERSION_TABLE, &[])?;
@@ -185,7 +147,7 @@ impl Store {
 
     /// Brings the schema up to this version; says how many steps that took. One process at a time.
     pub async fn migrate(&self, now: Timestamp) -> Result<usize, Error> {
-        self.batch(SQLITE_TABLES, POSTGRES_TABLES).await?;
+        self.batch(SQLITE_TABLES.into(), POSTGRES_TABLES.into()).await?;
         let state = self.schema_state().await?;
         match state.check() {
             Ok(()) => return Ok(0),
@@ -216,13 +178,14 @@ impl Store {
         let mut steps = 0;
         for migration in MIGRATIONS.iter().filter(|m| m.version > have) {
             let postgres = matches!(self.0.backend, Backend::Postgres(_));
+            let text = migration.text(postgres);
+            let sum = checksum(&text);
             if postgres {
-                self.batch("", migration.postgres).await?;
+                self.batch(Cow::Borrowed(""), text.clone()).await?;
             }
-            let sum = checksum(if postgres { migration.postgres } else { migration.sqlite });
             self.write("migrate", move |tx| {
                 // SQLite has no "if not exists" for a column: the change and its note are one.
-                tx.define(migration.sqlite)?;
+                tx.define(&text)?;
                 tx.run(
                     NOTE_APPLIED,
                     &[
@@ -242,12 +205,16 @@ impl Store {
 
     /// Runs several statements that can be repeated: on PostgreSQL outside a transaction, since some
     /// of its relatives do not mix definitions with rows.
-    async fn batch(&self, sqlite: &'static str, postgres: &'static str) -> Result<(), Error> {
+    async fn batch(
+        &self,
+        sqlite: Cow<'static, str>,
+        postgres: Cow<'static, str>,
+    ) -> Result<(), Error> {
         match &self.0.backend {
             Backend::Sqlite(pool) => {
                 let (send, receive) = tokio::sync::oneshot::channel();
                 pool.write(Box::new(move |session| {
-                    let out = session.undoable(|| session.batch(sqlite));
+                    let out = session.undoable(|| session.batch(&sqlite));
                     Box::new(move |commit: Result<(), Error>| {
                         let _ = send.send(out.and(commit));
                     })
@@ -259,7 +226,7 @@ impl Store {
                 pool.run(Box::new(move |session| {
                     // Two processes that make the same table at once can collide in the catalog.
                     let out =
-                        session.batch_alone(postgres).or_else(|_| session.batch_alone(postgres));
+                        session.batch_alone(&postgres).or_else(|_| session.batch_alone(&postgres));
                     let _ = send.send(out);
                 }))?;
                 Self::reply("batch", receive).await

@@ -205,6 +205,8 @@ impl SqliteSession {
         conn.busy_timeout(BUSY)?;
         conn.pragma_update(None, "synchronous", "FULL")?;
         conn.pragma_update(None, "foreign_keys", true)?;
+        // REPLACE removes a row too: with this, the triggers that refuse a removal see it.
+        conn.pragma_update(None, "recursive_triggers", true)?;
         // Savepoints keep old pages aside: in memory, not in a file made for each transaction.
         conn.pragma_update(None, "temp_store", "MEMORY")?;
         conn.set_prepared_statement_cache_capacity(256);
@@ -387,4 +389,24 @@ impl SqliteSession {
 /// `$1` is a name to this driver, bound by first appearance: only `?1` is a number.
 pub(crate) fn numbered(sql: &str) -> String {
     sql.replace('$', "?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without it, REPLACE would get past the triggers of `audit_event`.
+    #[test]
+    fn connections_run_triggers_for_rows_that_replace_removes() {
+        let folder = tempfile::tempdir().unwrap();
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let session = SqliteSession::open(&folder.path().join("a.db"), flags).unwrap();
+        session
+            .batch(
+                "CREATE TABLE door (id INTEGER PRIMARY KEY) STRICT; INSERT INTO door (id) VALUES (1); \
+                 CREATE TRIGGER stays BEFORE DELETE ON door BEGIN SELECT RAISE(ABORT, 'stays'); END;",
+            )
+            .unwrap();
+        assert!(session.batch("REPLACE INTO door (id) VALUES (1)").is_err());
+    }
 }

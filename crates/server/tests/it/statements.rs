@@ -100,13 +100,26 @@ pub(crate) fn unlisted_uses(text: &str, table: &str) -> Vec<Use> {
                 && after.first() == Some(&"ADD")
                 && !says("DROP")
                 && !says("RENAME"))
-            || (before.ends_with(" ON") && before.contains("INDEX "));
+            || (before.ends_with(" ON") && before.contains("INDEX "))
+            || (before.starts_with("CREATE ") && is_refusal(&before, &after));
         if !listed {
             let rest: Vec<&str> = std::iter::once(word.as_str()).chain(after).collect();
             found.push(Use { before, rest: rest.join(" ") });
         }
     }
     found
+}
+
+/// Whether a trigger does nothing but refuse what it is called for.
+fn is_refusal(before: &str, after: &[&str]) -> bool {
+    let called = [
+        "TRIGGER IF NOT EXISTS AUDIT_EVENT_NOT_CHANGED BEFORE UPDATE ON",
+        "TRIGGER IF NOT EXISTS AUDIT_EVENT_NOT_REMOVED BEFORE DELETE ON",
+        "TRIGGER AUDIT_EVENT_NOT_CHANGED BEFORE UPDATE OR DELETE OR TRUNCATE ON",
+    ];
+    let refuses = after.starts_with(&["BEGIN", "SELECT", "RAISE", "ABORT"])
+        || after == ["FOR", "EACH", "STATEMENT", "EXECUTE", "FUNCTION", "REFUSE_AUDIT_CHANGE"];
+    refuses && called.iter().any(|trigger| before.ends_with(trigger))
 }
 
 /// All files below a folder.
@@ -120,7 +133,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Statements that change or remove rows of a table, or the table.
-const BAD: [&str; 29] = [
+const BAD: [&str; 31] = [
     "DROP TABLE {table};",
     "DROP TABLE IF EXISTS {table};",
     "drop table \"{table}\"",
@@ -150,6 +163,8 @@ const BAD: [&str; 29] = [
     "CREATE TABLE IF NOT EXISTS {table}_2 AS SELECT 1; DROP TABLE {table}",
     "CREATE TABLE IF NOT EXISTS {table} (a BLOB REFERENCES token (id) ON DELETE CASCADE);",
     "CREATE TRIGGER t AFTER INSERT ON token BEGIN DELETE FROM {table}; END;",
+    "CREATE TRIGGER IF NOT EXISTS audit_event_not_changed BEFORE UPDATE ON {table} BEGIN SELECT 1; END;",
+    "CREATE TRIGGER t BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, 'no'); END; DROP TABLE {table};",
 ];
 
 /// Statements that leave every row as it is.

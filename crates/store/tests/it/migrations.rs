@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use countersign_crypto::sha256;
-use countersign_domain::PersonId;
+use countersign_domain::{EventKind, PersonId};
 use countersign_store::{Error, SCHEMA_VERSION};
 
-use crate::support::{NOW, People, hex, master_key, named, seen};
+use crate::support::{NOW, People, event, hex, master_key, named, seen};
 
-/// Every released migration with the checksums of its two files. A released file never changes:
+/// Every migration that was released as a pair of files, with the checksums of the two. A released file never changes:
 /// a difference here means that databases in the field would be refused.
 const RELEASED: [Released; 14] = [
     Released {
@@ -181,6 +181,15 @@ const RELEASED: [Released; 14] = [
     },
 ];
 
+/// Those written once, with the checksum of the file and of what each database gets of it.
+const RELEASED_FOR_BOTH: [ReleasedForBoth; 1] = [ReleasedForBoth {
+    version: 15,
+    name: "audit_only_grows",
+    file: (include_bytes!("../../migrations/0015_audit_only_grows.sql"), "868b2289e7cafba7a483081226b6f10e62849d58441c47040f125783b01b3d7b"),
+    sqlite: "19d40af8e1918c8df31007e048c9dec47d5671edf20b60dfb0edc5f3498f8bfd",
+    postgres: "1ff87ab765f97880a996af5963279f13d2476757c528c2125c58693257325ef1",
+}];
+
 const RELEASED_FIRST: (&str, &str) = (
     include_str!("../../migrations/sqlite/0001_first.sql"),
     include_str!("../../migrations/postgres/0001_first.sql"),
@@ -198,13 +207,34 @@ struct Released {
     postgres: (&'static [u8], &'static str),
 }
 
+struct ReleasedForBoth {
+    version: i64,
+    name: &'static str,
+    file: (&'static [u8], &'static str),
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+/// Name and checksum of each migration, as a database has them.
+fn applied(postgres: bool) -> Vec<String> {
+    let pairs = RELEASED.iter().map(|m| (m.name, m.sqlite.1, m.postgres.1));
+    let shared = RELEASED_FOR_BOTH.iter().map(|m| (m.name, m.sqlite, m.postgres));
+    pairs
+        .chain(shared)
+        .map(|(name, sqlite, pg)| format!("{name} {}", if postgres { pg } else { sqlite }))
+        .collect()
+}
+
 #[test]
 fn released_files_have_not_changed() {
     for Released { version, name, sqlite, postgres } in RELEASED {
         assert_eq!(hex(&sha256(sqlite.0)), sqlite.1, "SQLite, {version} {name}");
         assert_eq!(hex(&sha256(postgres.0)), postgres.1, "PostgreSQL, {version} {name}");
     }
-    assert_eq!(RELEASED.last().map(|m| m.version), Some(SCHEMA_VERSION));
+    for ReleasedForBoth { version, name, file, .. } in RELEASED_FOR_BOTH {
+        assert_eq!(hex(&sha256(file.0)), file.1, "{version} {name}");
+    }
+    assert_eq!(RELEASED_FOR_BOTH.last().map(|m| m.version), Some(SCHEMA_VERSION));
 }
 
 on_both! {
@@ -212,7 +242,7 @@ on_both! {
         let store = place.bare();
         assert_eq!(store.schema_state().await.unwrap().version(), 0);
         assert!(store.read("ping", |tx| tx.ping()).await.is_err(), "there is no table to ask");
-        assert_eq!(store.migrate(NOW).await.unwrap(), RELEASED.len());
+        assert_eq!(store.migrate(NOW).await.unwrap(), applied(place.is_postgres()).len());
         assert_eq!(store.migrate(NOW).await.unwrap(), 0);
         store.schema_state().await.unwrap().check().unwrap();
         drop(store);
@@ -228,10 +258,7 @@ on_both! {
         place.open().await;
         let sql = "SELECT name || ' ' || checksum FROM schema_version ORDER BY version";
         let sums = place.texts(sql).await;
-        let wanted = RELEASED.map(|m| {
-            format!("{} {}", m.name, if place.is_postgres() { m.postgres.1 } else { m.sqlite.1 })
-        });
-        assert_eq!(sums, wanted);
+        assert_eq!(sums, applied(place.is_postgres()));
     }
 
     async fn race_of_four_stores_on_an_empty_database(place: &Place) {
@@ -283,6 +310,34 @@ on_both! {
         let found = store.read("events", move |tx| tx.events_of(owner, 10)).await.unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].at.micros(), 5);
+    }
+
+    /// The database itself refuses to change or remove an audit record, whoever asks; adding goes on.
+    async fn an_audit_record_is_neither_changed_nor_removed(place: &Place) {
+        let store = place.open().await;
+        let add = || store.write("event", |tx| tx.append(&event(EventKind::TokenAdded), NOW));
+        add().await.unwrap();
+        let before = place.texts("SELECT support || outcome FROM audit_event").await;
+        let mut refused = vec![
+            "UPDATE audit_event SET outcome = 'failure'",
+            "UPDATE audit_event SET detail = NULL WHERE support <> ''",
+            "DELETE FROM audit_event",
+            "DELETE FROM audit_event WHERE outcome = 'success'",
+        ];
+        if place.is_postgres() {
+            refused.extend(["TRUNCATE audit_event", "TRUNCATE audit_event, schema_lock CASCADE"]);
+        } else {
+            refused.push(
+                "PRAGMA recursive_triggers = ON; REPLACE INTO audit_event SELECT * FROM audit_event",
+            );
+        }
+        for sql in refused {
+            let error = place.try_sql(sql).await.unwrap_err();
+            assert!(error.contains("an audit record is never"), "{sql}: {error}");
+        }
+        assert_eq!(place.texts("SELECT support || outcome FROM audit_event").await, before);
+        add().await.unwrap();
+        assert_eq!(place.count("audit_event").await, 2);
     }
 
     async fn an_empty_database_is_refused_where_nobody_migrates(place: &Place) {

@@ -200,6 +200,7 @@ fn both_schemas_are_alike() {
 const ELSEWHERE: [(&str, &[&str]); 3] = [
     (
         "sqlite.rs",
+        // The last two belong to a test.
         &[
             "BEGIN DEFERRED",
             "BEGIN IMMEDIATE",
@@ -209,6 +210,8 @@ const ELSEWHERE: [(&str, &[&str]); 3] = [
             "ROLLBACK",
             "ROLLBACK TO work",
             "SAVEPOINT work",
+            "CREATE TABLE door (id INTEGER PRIMARY KEY) STRICT; INSERT INTO door (id) VALUES (1); \\\n                 CREATE TRIGGER stays BEFORE DELETE ON door BEGIN SELECT RAISE(ABORT, 'stays'); END;",
+            "REPLACE INTO door (id) VALUES (1)",
         ],
     ),
     (
@@ -318,6 +321,10 @@ fn no_sql_stands_outside_the_list() {
     let mut wrong = Vec::new();
     for path in sources(&root) {
         let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        if name == "migrate/both.rs" {
+            // It writes migrations.
+            continue;
+        }
         let allowed = ELSEWHERE.iter().find(|(file, _)| *file == name).map_or(&[][..], |it| it.1);
         let found = unlisted(&fs::read_to_string(&path).unwrap());
         let strange = found.into_iter().filter(|text| !allowed.contains(&text.as_str()));

@@ -150,11 +150,20 @@ impl Place {
 
     /// Runs statements past the store.
     pub(crate) async fn sql(&self, sql: &str) {
+        self.try_sql(sql).await.unwrap();
+    }
+
+    /// The same, where the database may refuse.
+    pub(crate) async fn try_sql(&self, sql: &str) -> Result<(), String> {
         match self {
             Self::Sqlite { .. } => {
-                rusqlite::Connection::open(self.file()).unwrap().execute_batch(sql).unwrap();
+                let conn = rusqlite::Connection::open(self.file()).unwrap();
+                conn.execute_batch(sql).map_err(|error| error.to_string())
             }
-            Self::Postgres { .. } => pg_client(&self.url()).await.batch_execute(sql).await.unwrap(),
+            Self::Postgres { .. } => {
+                let refused = pg_client(&self.url()).await.batch_execute(sql).await;
+                refused.map_err(|error| error.as_db_error().unwrap().message().to_owned())
+            }
         }
     }
 
