@@ -68,9 +68,18 @@ impl Error {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode as Code;
+        use rusqlite::{ErrorCode as Code, ffi};
         match &error {
             rusqlite::Error::SqliteFailure(cause, text) => match cause.code {
+                // No key is in the way: a statement was refused, as PostgreSQL says it.
+                Code::ConstraintViolation
+                    if matches!(
+                        cause.extended_code,
+                        ffi::SQLITE_CONSTRAINT_TRIGGER | ffi::SQLITE_CONSTRAINT_CHECK
+                    ) =>
+                {
+                    Self::Driver(text.clone().unwrap_or_else(|| error.to_string()))
+                }
                 Code::ConstraintViolation => Self::Conflict,
                 Code::DatabaseBusy | Code::DatabaseLocked => {
                     Self::Unavailable("another process holds it; close that process".into())
