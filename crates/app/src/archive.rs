@@ -42,7 +42,7 @@ pub struct Entry {
 impl Entry {
     /// An archived record that does not read back is a fault, and no empty line in a log or an export.
     pub(super) fn of(it: Archived) -> Result<Self, countersign_store::Error> {
-        let corrupt = countersign_store::Error::Corrupt { column: "signed_record.sealed" };
+        let corrupt = countersign_store::Error::corrupt("signed_record.sealed");
         let said = record::said(&it.record.jws).ok_or(corrupt)?;
         Ok(Self { it, said })
     }

@@ -101,7 +101,7 @@ type Place = (Timestamp, PrescriptionId);
 /// Before the first record.
 fn beginning() -> Result<Place, Error> {
     let first = PrescriptionId::from_slice(&[0; 16]);
-    let first = first.map_err(|_| countersign_store::Error::Corrupt { column: "beginning" })?;
+    let first = first.map_err(|_| countersign_store::Error::corrupt("beginning"))?;
     Ok((Timestamp::from_micros(i64::MIN), first))
 }
 

@@ -137,7 +137,7 @@ impl Tx<'_> {
     ) -> Result<(), Error> {
         let ids: Vec<String> = it.prescriptions.iter().map(ToString::to_string).collect();
         let practice = it.key.practice;
-        let sealed = self.seal_json(practice, "signing_request", it.id.as_bytes(), &ids)?;
+        let sealed = self.seal_json(practice, "signing_request.sealed", it.id.as_bytes(), &ids)?;
         self.run(
             CREATE_SIGNING_REQUEST,
             &[
@@ -165,8 +165,8 @@ impl Tx<'_> {
         let Some(row) = row else { return Ok(None) };
         let sealed = row.blob(1, "signing_request.sealed")?;
         let ids: Vec<String> =
-            self.open_json(key.practice, "signing_request", id.as_bytes(), sealed)?;
-        let corrupt = |_| Error::Corrupt { column: "signing_request.sealed" };
+            self.open_json(key.practice, "signing_request.sealed", id.as_bytes(), sealed)?;
+        let corrupt = |_| Error::corrupt("signing_request.sealed");
         Ok(Some(SigningRequest {
             id,
             key: *key,
@@ -188,7 +188,7 @@ impl Tx<'_> {
             .map(|row| {
                 let hash = row.blob(0, "api_answer.request_hash")?.try_into();
                 Ok((
-                    hash.map_err(|_| Error::Corrupt { column: "api_answer.request_hash" })?,
+                    hash.map_err(|_| Error::corrupt("api_answer.request_hash"))?,
                     row.id(1, "api_answer.request", SigningRequestId::from_slice)?,
                 ))
             })

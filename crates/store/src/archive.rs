@@ -11,8 +11,9 @@ pub use monthly_logs::MonthlyLog;
 
 use crate::{
     Error, Tx,
+    columns::{Blob, Int, Opt, Text, columns, select},
     statements::{sql, statements},
-    value::{Columns, Row},
+    value::{Columns, Declared, Row},
 };
 
 /// A signed record: the archive's.
@@ -43,11 +44,29 @@ pub struct Archived {
     pub disowned: Option<Timestamp>,
 }
 
-macro_rules! archive_query {
-    ($($tail:literal)+) => {
-        sql!("SELECT r.prescription, r.practice, r.prescriber, r.signed, r.key_id, r.sealed, p.state, p.state_at, d.at "
-            "FROM signed_record r JOIN prescription p ON p.id = r.prescription LEFT JOIN disowned d ON d.prescription = r.prescription " $($tail)+)
-    };
+columns! {
+    /// What is read of a signed record with its prescription.
+    ARCHIVED: ArchivedColumns from "signed_record" "r JOIN prescription p ON p.id = r.prescription LEFT JOIN disowned d ON d.prescription = r.prescription" by prescription {
+        prescription: Blob = "r.prescription",
+        practice: Blob = "r.practice",
+        prescriber: Blob = "r.prescriber",
+        signed: Int = "r.signed",
+        key_id: Text = "r.key_id",
+        sealed: Blob = "r.sealed",
+        state: Text = "p.state" of "prescription",
+        state_at: Opt<Int> = "p.state_at" of "prescription",
+        at: Opt<Int> = "d.at" of "disowned",
+    }
+}
+
+columns! {
+    /// What is read of a signed record alone.
+    RECORD: RecordColumns from "signed_record" {
+        prescriber: Blob,
+        signed: Int,
+        key_id: Text,
+        sealed: Blob,
+    }
 }
 
 statements! {
@@ -55,27 +74,21 @@ statements! {
         "INSERT INTO signed_record (prescription, practice, prescriber, signed, key_id, sealed) "
         "VALUES ($1, $2, $3, $4, $5, $6)"
     );
-    SIGNED_RECORD = sql!(
-        "SELECT prescriber, signed, key_id, sealed FROM signed_record WHERE prescription = $1 AND practice = $2"
+    SIGNED_RECORD = select!(RecordColumns, "WHERE prescription = $1 AND practice = $2");
+    RECORDS_OF = select!(ArchivedColumns, "WHERE r.prescriber = $1 AND r.signed >= $2 AND r.signed < $3 ORDER BY r.signed, r.prescription LIMIT $4"
     );
-    RECORDS_OF = archive_query!(
-        "WHERE r.prescriber = $1 AND r.signed >= $2 AND r.signed < $3 ORDER BY r.signed, r.prescription LIMIT $4"
-    );
-    RECORD_OF = archive_query!("WHERE r.prescriber = $1 AND r.prescription = $2");
-    RECORDS_IN = archive_query!(
-        "WHERE r.practice = $1 AND r.signed >= $2 AND r.signed < $3 ORDER BY r.signed DESC, r.prescription LIMIT $4"
+    RECORD_OF = select!(ArchivedColumns, "WHERE r.prescriber = $1 AND r.prescription = $2");
+    RECORDS_IN = select!(ArchivedColumns, "WHERE r.practice = $1 AND r.signed >= $2 AND r.signed < $3 ORDER BY r.signed DESC, r.prescription LIMIT $4"
     );
     DISOWNED = sql!("SELECT at FROM disowned WHERE prescription = $1");
-    NOT_SENT = archive_query!(
-        "WHERE r.prescriber = $1 AND p.state = 'failed' ORDER BY r.signed DESC, r.prescription LIMIT $2"
+    NOT_SENT = select!(ArchivedColumns, "WHERE r.prescriber = $1 AND p.state = 'failed' ORDER BY r.signed DESC, r.prescription LIMIT $2"
     );
     COUNT_NOT_SENT = sql!("SELECT COUNT(*) AS total FROM prescription WHERE prescriber = $1 AND state = 'failed'");
     DISOWN = sql!(
         "INSERT INTO disowned (prescription, practice, at) VALUES ($1, $2, $3) ON CONFLICT (prescription) DO NOTHING"
     );
     FIRST_RECORD = sql!("SELECT signed FROM signed_record WHERE practice = $1 ORDER BY signed LIMIT 1");
-    RECORDS_UNHELD = archive_query!(
-        "WHERE r.practice = $1 AND r.signed < $2 AND (r.signed > $3 OR (r.signed = $3 AND r.prescription > $4)) "
+    RECORDS_UNHELD = select!(ArchivedColumns, "WHERE r.practice = $1 AND r.signed < $2 AND (r.signed > $3 OR (r.signed = $3 AND r.prescription > $4)) "
         "AND d.at IS NULL AND NOT EXISTS (SELECT h.id FROM legal_hold h WHERE h.practice = r.practice AND h.lifted IS NULL "
         "AND (h.person IS NULL OR h.person = r.prescriber)) ORDER BY r.signed, r.prescription LIMIT $5"
     );
@@ -92,7 +105,7 @@ impl Tx<'_> {
     /// Puts a signed record into the archive: once.
     pub fn archive(&mut self, it: &SignedRecord) -> Result<(), Error> {
         let id = it.prescription;
-        let sealed = self.seal_json(it.practice, "signed_record", id.as_bytes(), &it.jws)?;
+        let sealed = self.seal_json(it.practice, "signed_record.sealed", id.as_bytes(), &it.jws)?;
         self.run(
             ARCHIVE,
             &[
@@ -115,36 +128,40 @@ impl Tx<'_> {
     ) -> Result<Option<SignedRecord>, Error> {
         let row = self.row(SIGNED_RECORD, &[id.as_bytes().into(), practice.as_bytes().into()])?;
         let Some(row) = row else { return Ok(None) };
-        let sealed = row.blob(3, "signed_record.sealed")?;
+        let sealed = row.get(RECORD.sealed)?;
         Ok(Some(SignedRecord {
             prescription: id,
             practice,
-            prescriber: row.id(0, "signed_record.prescriber", PersonId::from_slice)?,
-            signed: Timestamp::from_micros(row.int(1, "signed_record.signed")?),
-            key_id: row.text(2, "signed_record.key_id")?.to_owned(),
-            jws: self.open_json(practice, "signed_record", id.as_bytes(), sealed)?,
+            prescriber: row.get_id(RECORD.prescriber, PersonId::from_slice)?,
+            signed: row.time(RECORD.signed)?,
+            key_id: row.string(RECORD.key_id)?,
+            jws: self.open_json(practice, "signed_record.sealed", id.as_bytes(), sealed)?,
         }))
     }
 
     fn archived(&mut self, rows: &[Row]) -> Result<Vec<Archived>, Error> {
         rows.iter()
             .map(|row| {
-                let column = "prescription.state";
-                let at = row.opt_int(7, "prescription.state_at")?.map(Timestamp::from_micros);
-                let id = row.id(0, "signed_record.prescription", PrescriptionId::from_slice)?;
-                let practice = row.id(1, "signed_record.practice", PracticeId::from_slice)?;
-                let sealed = row.blob(5, "signed_record.sealed")?;
+                let at = row.opt_time(ARCHIVED.state_at)?;
+                let id = row.get_id(ARCHIVED.prescription, PrescriptionId::from_slice)?;
+                let practice = row.get_id(ARCHIVED.practice, PracticeId::from_slice)?;
+                let sealed = row.get(ARCHIVED.sealed)?;
                 Ok(Archived {
-                    state: State::from_code(row.text(6, column)?, at)
-                        .ok_or(Error::Corrupt { column })?,
-                    disowned: row.opt_int(8, "disowned.at")?.map(Timestamp::from_micros),
+                    state: State::from_code(row.get(ARCHIVED.state)?, at)
+                        .ok_or_else(|| row.corrupt(ARCHIVED.state))?,
+                    disowned: row.opt_time(ARCHIVED.at)?,
                     record: SignedRecord {
                         prescription: id,
                         practice,
-                        prescriber: row.id(2, "signed_record.prescriber", PersonId::from_slice)?,
-                        signed: Timestamp::from_micros(row.int(3, "signed_record.signed")?),
-                        key_id: row.text(4, "signed_record.key_id")?.to_owned(),
-                        jws: self.open_json(practice, "signed_record", id.as_bytes(), sealed)?,
+                        prescriber: row.get_id(ARCHIVED.prescriber, PersonId::from_slice)?,
+                        signed: row.time(ARCHIVED.signed)?,
+                        key_id: row.string(ARCHIVED.key_id)?,
+                        jws: self.open_json(
+                            practice,
+                            "signed_record.sealed",
+                            id.as_bytes(),
+                            sealed,
+                        )?,
                     },
                 })
             })

@@ -5,8 +5,9 @@ use countersign_domain::{
 
 use crate::{
     Error, TokenRow, Tx,
+    columns::{Blob, Int, Opt, Text, columns, join, select},
     statements::{Sql, sql, statements},
-    value::{Columns, P},
+    value::{Columns, Declared, P},
 };
 
 /// An audit event as it reads back, for a history on a page.
@@ -74,7 +75,7 @@ impl Link {
 }
 
 /// Many events as columns, for [`INSERT_MANY`].
-pub(crate) struct EventColumns<'a> {
+pub(crate) struct EventArrays<'a> {
     ids: Vec<&'a [u8]>,
     at: Vec<i64>,
     kinds: Vec<&'a str>,
@@ -91,7 +92,7 @@ pub(crate) struct EventColumns<'a> {
     previous: Vec<Option<&'a [u8]>>,
 }
 
-impl<'a> EventColumns<'a> {
+impl<'a> EventArrays<'a> {
     pub(crate) fn of(events: &'a [(Event, Link)]) -> Self {
         fn id<T>(id: Option<&T>, bytes: impl FnOnce(&T) -> &[u8; 16]) -> Option<&[u8]> {
             id.map(bytes).map(<[u8; 16]>::as_slice)
@@ -143,58 +144,58 @@ impl<'a> EventColumns<'a> {
     }
 }
 
+columns! {
+    /// What is read of an audit event.
+    EVENT_ROW: EventColumns from "audit_event" "e" by id {
+        id: Blob = "e.id",
+        at: Int = "e.at",
+        kind: Text = "e.kind",
+        outcome: Text = "e.outcome",
+        actor: Text = "e.actor",
+        token: Opt<Blob> = "e.token",
+        purpose: Opt<Text> = "e.purpose",
+        reason: Opt<Text> = "e.reason",
+        detail: Opt<Text> = "e.detail",
+        support: Text = "e.support",
+        actor_id: Opt<Blob> = "e.actor_id",
+        actor_name: Opt<Text> = "COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), (SELECT s.name FROM staff s WHERE s.id = e.actor_id))" of "prescriber",
+    }
+}
+
 statements! {
     INSERT = sql!(
         "INSERT INTO audit_event (id, at, kind, outcome, actor, actor_id, practice, prescriber, token, "
         "purpose, reason, detail, support, previous) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
     );
-    /// Many events, as [`EventColumns`] has them.
+    /// Many events, as [`EventArrays`] has them.
     pub(crate) INSERT_MANY = Sql::on_postgres(concat!(
         "INSERT INTO audit_event (id, at, kind, outcome, actor, actor_id, practice, prescriber, token, ",
         "purpose, reason, detail, support, previous) SELECT * FROM unnest($1::BYTEA[], $2::BIGINT[], ",
         "$3::TEXT[], $4::TEXT[], $5::TEXT[], $6::BYTEA[], $7::BYTEA[], $8::BYTEA[], $9::BYTEA[], ",
         "$10::TEXT[], $11::TEXT[], $12::TEXT[], $13::TEXT[], $14::BYTEA[])",
     ));
-    INDEXED_EVENTS = sql!(
-        "SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
-        "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
-        "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) AS actor_name FROM audit_event e "
-        "WHERE prescriber = $1 AND previous IS NULL ORDER BY at DESC, id DESC LIMIT $2"
-    );
-    CHAINED_EVENTS = sql!(
-        "WITH RECURSIVE chain (id, place) AS ("
-        "SELECT last_event, CAST(1 AS BIGINT) FROM token WHERE prescriber = $1 AND last_event IS NOT NULL "
-        "UNION ALL SELECT e.previous, c.place + 1 FROM chain c JOIN audit_event e ON e.id = c.id "
-        "WHERE LENGTH(e.previous) = 16 AND c.place < $2) "
-        "SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
-        "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
-        "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) AS actor_name "
-        "FROM chain c JOIN audit_event e ON e.id = c.id"
-    );
-    INDEXED_EVENTS_OF_TOKEN = sql!(
-        "SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
-        "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
-        "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) AS actor_name FROM audit_event e "
-        "WHERE prescriber = $1 AND previous IS NULL AND token = $2 ORDER BY at DESC, id DESC LIMIT $3"
-    );
-    CHAINED_EVENTS_OF_TOKEN = sql!(
-        "WITH RECURSIVE chain (id, place) AS ("
-        "SELECT last_event, CAST(1 AS BIGINT) FROM token WHERE id = $1 AND last_event IS NOT NULL "
-        "UNION ALL SELECT e.previous, c.place + 1 FROM chain c JOIN audit_event e ON e.id = c.id "
-        "WHERE LENGTH(e.previous) = 16 AND c.place < $2) "
-        "SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
-        "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
-        "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) AS actor_name "
-        "FROM chain c JOIN audit_event e ON e.id = c.id"
-    );
-    ADDED_EVENT = sql!(
-        "SELECT e.id, e.at, e.kind, e.outcome, e.actor, e.token, e.purpose, e.reason, e.detail, e.support, "
-        "e.actor_id, COALESCE((SELECT a.name FROM prescriber a WHERE a.id = e.actor_id), "
-        "(SELECT s.name FROM staff s WHERE s.id = e.actor_id)) AS actor_name FROM audit_event e "
-        "WHERE prescriber = $1 AND previous IS NULL AND token = $2 AND kind = $3 AND outcome = 'success' "
-        "ORDER BY at LIMIT 1"
-    );
+    INDEXED_EVENTS = select!(EventColumns, "WHERE prescriber = $1 AND previous IS NULL ORDER BY at DESC, id DESC LIMIT $2");
+    CHAINED_EVENTS = Sql::both(join!(
+            "WITH RECURSIVE chain (id, place) AS (",
+            "SELECT last_event, CAST(1 AS BIGINT) FROM token WHERE prescriber = $1 AND last_event IS NOT NULL ",
+            "UNION ALL SELECT e.previous, c.place + 1 FROM chain c JOIN audit_event e ON e.id = c.id ",
+            "WHERE LENGTH(e.previous) = 16 AND c.place < $2) SELECT ",
+            EventColumns::LIST,
+            " FROM chain c JOIN audit_event e ON e.id = c.id",
+        ))
+        .reading(EventColumns::DECLARED);
+    INDEXED_EVENTS_OF_TOKEN = select!(EventColumns, "WHERE prescriber = $1 AND previous IS NULL AND token = $2 ORDER BY at DESC, id DESC LIMIT $3");
+    CHAINED_EVENTS_OF_TOKEN = Sql::both(join!(
+            "WITH RECURSIVE chain (id, place) AS (",
+            "SELECT last_event, CAST(1 AS BIGINT) FROM token WHERE id = $1 AND last_event IS NOT NULL ",
+            "UNION ALL SELECT e.previous, c.place + 1 FROM chain c JOIN audit_event e ON e.id = c.id ",
+            "WHERE LENGTH(e.previous) = 16 AND c.place < $2) SELECT ",
+            EventColumns::LIST,
+            " FROM chain c JOIN audit_event e ON e.id = c.id",
+        ))
+        .reading(EventColumns::DECLARED);
+    ADDED_EVENT = select!(EventColumns, "WHERE prescriber = $1 AND previous IS NULL AND token = $2 AND kind = $3 AND outcome = 'success' ORDER BY at LIMIT 1");
     PING = sql!("SELECT created FROM instance WHERE id = 1");
     NEWEST_EVENT = sql!("SELECT at FROM audit_event ORDER BY id DESC LIMIT 1");
     EVENT_COUNT = sql!("SELECT COUNT(*) AS total FROM audit_event");
@@ -284,24 +285,22 @@ impl Tx<'_> {
     fn events(&mut self, sql: Sql, params: &[P<'_>]) -> Result<Vec<(EventId, AuditRow)>, Error> {
         let mut found = Vec::new();
         self.each(sql, params, &mut |row| {
-            let id = row.id(0, "audit_event.id", EventId::from_slice)?;
+            let id = row.get_id(EVENT_ROW.id, EventId::from_slice)?;
             found.push((
                 id,
                 AuditRow {
-                    at: Timestamp::from_micros(row.int(1, "audit_event.at")?),
-                    kind: EventKind::from_code(row.text(2, "audit_event.kind")?)
-                        .ok_or(Error::Corrupt { column: "audit_event.kind" })?,
-                    success: row.text(3, "audit_event.outcome")? == "success",
-                    actor: row.text(4, "audit_event.actor")?.to_owned(),
-                    token: row.opt_id(5, "audit_event.token", TokenId::from_slice)?,
-                    purpose: row.opt_text(6, "audit_event.purpose")?.map(str::to_owned),
-                    reason: row.opt_text(7, "audit_event.reason")?.map(str::to_owned),
-                    detail: row.opt_text(8, "audit_event.detail")?.map(str::to_owned),
-                    support: row.text(9, "audit_event.support")?.to_owned(),
-                    actor_id: row
-                        .opt_blob(10, "audit_event.actor_id")?
-                        .and_then(|bytes| bytes.try_into().ok()),
-                    actor_name: row.opt_text(11, "prescriber.name")?.map(str::to_owned),
+                    at: row.time(EVENT_ROW.at)?,
+                    kind: EventKind::from_code(row.get(EVENT_ROW.kind)?)
+                        .ok_or_else(|| row.corrupt(EVENT_ROW.kind))?,
+                    success: row.get(EVENT_ROW.outcome)? == "success",
+                    actor: row.string(EVENT_ROW.actor)?,
+                    token: row.get_opt_id(EVENT_ROW.token, TokenId::from_slice)?,
+                    purpose: row.get(EVENT_ROW.purpose)?.map(str::to_owned),
+                    reason: row.get(EVENT_ROW.reason)?.map(str::to_owned),
+                    detail: row.get(EVENT_ROW.detail)?.map(str::to_owned),
+                    support: row.string(EVENT_ROW.support)?,
+                    actor_id: row.get(EVENT_ROW.actor_id)?.and_then(|bytes| bytes.try_into().ok()),
+                    actor_name: row.get(EVENT_ROW.actor_name)?.map(str::to_owned),
                 },
             ));
             Ok(())
@@ -323,7 +322,7 @@ impl Tx<'_> {
     /// How many events there are, for tests and `doctor`.
     pub fn event_count(&mut self) -> Result<i64, Error> {
         self.row(EVENT_COUNT, &[])?
-            .ok_or(Error::Corrupt { column: "audit_event.count" })?
+            .ok_or(Error::corrupt("audit_event.count"))?
             .int(0, "audit_event.count")
     }
 }

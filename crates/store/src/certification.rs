@@ -7,8 +7,9 @@ use countersign_domain::{
 
 use crate::{
     Error, Tx,
+    columns::{Blob, Int, Opt, Text, columns, select},
     statements::{Sql, locking, sql, statements},
-    value::{Columns, Row},
+    value::{Columns, Declared, Row},
 };
 
 /// A report without its document.
@@ -58,7 +59,7 @@ impl NoncomplianceNotice {
 }
 
 fn parsed<T: std::str::FromStr>(text: &str, column: &'static str) -> Result<T, Error> {
-    text.parse().map_err(|_| Error::Corrupt { column })
+    text.parse().map_err(|_| Error::corrupt(column))
 }
 
 fn time(row: &Row, index: usize, column: &'static str) -> Result<Timestamp, Error> {
@@ -66,43 +67,66 @@ fn time(row: &Row, index: usize, column: &'static str) -> Result<Timestamp, Erro
 }
 
 fn report(row: &Row) -> Result<Report, Error> {
-    let format = "certification_report.media_type";
-    let digest = "certification_report.sha256";
     Ok(Report {
-        id: row.id(0, "certification_report.id", ReportId::from_slice)?,
+        id: row.get_id(REPORT_ROW.id, ReportId::from_slice)?,
         facts: ReportFacts {
-            name: row.text(1, "certification_report.name")?.to_owned(),
-            kind: parsed(row.text(2, "certification_report.kind")?, "certification_report.kind")?,
-            auditor: row.text(3, "certification_report.auditor")?.to_owned(),
-            issued: parsed(
-                row.text(4, "certification_report.issued")?,
-                "certification_report.issued",
-            )?,
-            expires: parsed(
-                row.text(5, "certification_report.expires")?,
-                "certification_report.expires",
-            )?,
+            name: row.string(REPORT_ROW.name)?,
+            kind: row.parsed(REPORT_ROW.kind)?,
+            auditor: row.string(REPORT_ROW.auditor)?,
+            issued: row.parsed(REPORT_ROW.issued)?,
+            expires: row.parsed(REPORT_ROW.expires)?,
         },
-        format: ReportFormat::from_media_type(row.text(6, format)?)
-            .ok_or(Error::Corrupt { column: format })?,
-        sha256: row.blob(7, digest)?.try_into().map_err(|_| Error::Corrupt { column: digest })?,
-        entered: time(row, 8, "certification_report.entered")?,
-        entered_by: row.text(9, "certification_report.entered_by")?.to_owned(),
+        format: ReportFormat::from_media_type(row.get(REPORT_ROW.media_type)?)
+            .ok_or_else(|| row.corrupt(REPORT_ROW.media_type))?,
+        sha256: row
+            .get(REPORT_ROW.sha256)?
+            .try_into()
+            .map_err(|_| row.corrupt(REPORT_ROW.sha256))?,
+        entered: row.time(REPORT_ROW.entered)?,
+        entered_by: row.string(REPORT_ROW.entered_by)?,
         builds: Vec::new(),
     })
 }
 
 fn notice(row: &Row) -> Result<NoncomplianceNotice, Error> {
-    let through = "noncompliance_notice.through";
     Ok(NoncomplianceNotice {
-        id: row.id(0, "noncompliance_notice.id", NoticeId::from_slice)?,
-        source: row.text(1, "noncompliance_notice.source")?.to_owned(),
-        reason: row.text(2, "noncompliance_notice.reason")?.to_owned(),
-        through: parsed(row.text(3, through)?, through)?,
-        entered: time(row, 4, "noncompliance_notice.entered")?,
-        entered_by: row.text(5, "noncompliance_notice.entered_by")?.to_owned(),
-        ended: row.opt_int(6, "noncompliance_notice.ended")?.map(Timestamp::from_micros),
+        id: row.get_id(NOTICE_ROW.id, NoticeId::from_slice)?,
+        source: row.string(NOTICE_ROW.source)?,
+        reason: row.string(NOTICE_ROW.reason)?,
+        through: row.parsed(NOTICE_ROW.through)?,
+        entered: row.time(NOTICE_ROW.entered)?,
+        entered_by: row.string(NOTICE_ROW.entered_by)?,
+        ended: row.opt_time(NOTICE_ROW.ended)?,
     })
+}
+
+columns! {
+    /// What is read of a report but its document.
+    REPORT_ROW: ReportColumns from "certification_report" by id {
+        id: Blob,
+        name: Text,
+        kind: Text,
+        auditor: Text,
+        issued: Text,
+        expires: Text,
+        media_type: Text,
+        sha256: Blob,
+        entered: Int,
+        entered_by: Text,
+    }
+}
+
+columns! {
+    /// What is read of a notice of non-compliance.
+    NOTICE_ROW: NoticeColumns from "noncompliance_notice" by id {
+        id: Blob,
+        source: Text,
+        reason: Text,
+        through: Text,
+        entered: Int,
+        entered_by: Text,
+        ended: Opt<Int>,
+    }
 }
 
 statements! {
@@ -114,20 +138,19 @@ statements! {
     COVER_BUILD = sql!(
         "INSERT INTO certified_build (report, build) VALUES ($1, $2) ON CONFLICT (report, build) DO NOTHING"
     );
-    REPORTS = sql!(
-        "SELECT id, name, kind, auditor, issued, expires, media_type, sha256, entered, entered_by "
-        "FROM certification_report ORDER BY issued DESC, entered DESC"
-    );
+    REPORTS = select!(ReportColumns, "ORDER BY issued DESC, entered DESC");
     BUILDS = sql!("SELECT report, build FROM certified_build ORDER BY build");
     REPORT_OF = sql!(
         "SELECT r.id, r.name, r.kind, r.auditor, r.issued, r.expires, r.media_type, r.sha256, r.entered, "
         "r.entered_by FROM certification_report r JOIN certified_build b ON b.report = r.id "
         "WHERE b.build = $1 AND (r.name = $2 OR $2 = '') ORDER BY r.issued DESC, r.entered DESC LIMIT 1"
-    );
+    )
+    .reading(ReportColumns::DECLARED);
     REPORT_DOCUMENT = sql!(
         "SELECT id, name, kind, auditor, issued, expires, media_type, sha256, entered, entered_by, document "
         "FROM certification_report WHERE id = $1"
-    );
+    )
+    .reading(ReportColumns::DECLARED);
     ACKNOWLEDGE_REPORT = sql!(
         "INSERT INTO report_acknowledgment (practice, report, build, person, acknowledged) "
         "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (practice, report, build) DO NOTHING"
@@ -145,15 +168,9 @@ statements! {
         "VALUES ($1, $2, $3, $4, $5, $6, $7)"
     );
     STOP_SIGNING = sql!("UPDATE token SET sign_until = NULL WHERE sign_until IS NOT NULL");
-    NONCOMPLIANCE = sql!(
-        "SELECT id, source, reason, through, entered, entered_by, ended FROM noncompliance_notice "
-        "ORDER BY entered DESC, id DESC"
-    );
+    NONCOMPLIANCE = select!(NoticeColumns, "ORDER BY entered DESC, id DESC");
     NOTICE_SCOPES = sql!("SELECT through, ended FROM noncompliance_notice");
-    OPEN_NONCOMPLIANCE = locking!(
-        "SELECT id, source, reason, through, entered, entered_by, ended FROM noncompliance_notice "
-        "WHERE ended IS NULL ORDER BY entered"
-    );
+    OPEN_NONCOMPLIANCE = select!(NoticeColumns, locking "WHERE ended IS NULL ORDER BY entered");
     END_NONCOMPLIANCE = sql!("UPDATE noncompliance_notice SET ended = $2, ended_by = $3 WHERE id = $1 AND ended IS NULL");
     OWNERS_OF_ACTIVATED = sql!(
         "SELECT DISTINCT prescriber FROM token WHERE prescriber IS NOT NULL AND activated IS NOT NULL "

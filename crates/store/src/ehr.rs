@@ -144,7 +144,7 @@ impl Tx<'_> {
         ) {
             (Some(id), None) => Ok(Some(Identity::Prescriber(id))),
             (None, Some(id)) => Ok(Some(Identity::Staff(id))),
-            _ => Err(Error::Corrupt { column: "ehr_user.prescriber" }),
+            _ => Err(Error::corrupt("ehr_user.prescriber")),
         }
     }
 

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use thiserror::Error;
 
 /// What the store can fail with. The caller is told nothing of it; the log is told all.
@@ -7,10 +9,12 @@ pub enum Error {
     #[error("a row with this key exists already")]
     Conflict,
     /// A row does not read back as what was written.
-    #[error("the value of {column} is damaged")]
+    #[error("the value of {column} is damaged{}", .row.map_or_else(String::new, |row| format!(", in row {row}")))]
     Corrupt {
         /// Table and column.
         column: &'static str,
+        /// Which row, where it is known. Nothing else of the row is told.
+        row: Option<RowId>,
     },
     /// The database can't be reached or does not take writes.
     #[error("the database is not available: {0}")]
@@ -46,7 +50,35 @@ pub enum Error {
     Crypto,
 }
 
+/// The ID of a row, for whoever looks for it in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowId([u8; 16]);
+
+impl RowId {
+    /// The ID in these bytes, if they are one: the length tells it from a hash.
+    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+}
+
+impl fmt::Display for RowId {
+    /// In hexadecimal, as both databases print bytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 impl Error {
+    /// Damage in a column, of a row that is not known here.
+    pub const fn corrupt(column: &'static str) -> Self {
+        Self::Corrupt { column, row: None }
+    }
+
+    /// The same of a row with this ID.
+    pub(crate) fn corrupt_in(column: &'static str, id: &[u8]) -> Self {
+        Self::Corrupt { column, row: RowId::of(id) }
+    }
+
     /// The words for an [`Error::Unavailable`], which says already that it is one.
     pub(crate) fn why(self) -> String {
         match self {

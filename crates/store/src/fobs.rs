@@ -37,20 +37,17 @@ fn fob(row: &Row) -> Result<Fob, Error> {
     let maker: Manufacturer = row
         .text(2, "token.manufacturer")?
         .parse()
-        .map_err(|_| Error::Corrupt { column: "token.manufacturer" })?;
+        .map_err(|_| Error::corrupt("token.manufacturer"))?;
     let column = "token.credential";
     let credential = CredentialId::parse(row.text(1, column)?, Some(maker))
-        .map_err(|_| Error::Corrupt { column })?;
+        .map_err(|_| Error::corrupt(column))?;
     let sent_to = row.opt_id(8, "fob.sent_to", PersonId::from_slice)?;
     let sent_at = row.opt_int(10, "fob.sent")?.map(Timestamp::from_micros);
     let how = row.opt_text(9, "fob.sent_how")?.unwrap_or_default().to_owned();
     Ok(Fob {
         token: row.id(0, "fob.token", TokenId::from_slice)?,
         credential,
-        model: row
-            .text(3, "token.model")?
-            .parse()
-            .map_err(|_| Error::Corrupt { column: "token.model" })?,
+        model: row.text(3, "token.model")?.parse().map_err(|_| Error::corrupt("token.model"))?,
         state: row.text(4, "token.state")?.to_owned(),
         owner: row.opt_id(11, "token.prescriber", PersonId::from_slice)?,
         batch: row.text(5, "fob.batch")?.to_owned(),

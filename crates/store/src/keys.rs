@@ -34,7 +34,9 @@ impl Keys {
     }
 }
 
-fn place(table: &str, id: &[u8]) -> Vec<u8> {
+/// What a sealed value is bound to: the table, given alone or with the column, and the row.
+fn place(column: &str, id: &[u8]) -> Vec<u8> {
+    let table = column.split_once('.').map_or(column, |(table, _)| table);
     [table.as_bytes(), b"|", id, b"|sealed"].concat()
 }
 
@@ -71,7 +73,7 @@ impl Tx<'_> {
             .keys
             .provider
             .unwrap(UNASSOCIATED_PLACE, row.blob(1, "instance.unassociated_key_sealed")?)
-            .map_err(|_| Error::Corrupt { column: "instance.unassociated_key_sealed" })?;
+            .map_err(|_| Error::corrupt("instance.unassociated_key_sealed"))?;
         let key = DataKey::from_bytes(&secret).map_err(|_| Error::Crypto)?;
         let _ = self.keys.unassociated.set(Arc::new(key));
         Ok(())
@@ -94,12 +96,14 @@ impl Tx<'_> {
             return Ok(key);
         }
         let column = "practice.data_key_sealed";
-        let row = self.row(DATA_KEY, &[id.as_bytes().into()])?.ok_or(Error::Corrupt { column })?;
+        let row = self
+            .row(DATA_KEY, &[id.as_bytes().into()])?
+            .ok_or(Error::corrupt_in(column, id.as_bytes()))?;
         let secret = self
             .keys
             .provider
             .unwrap(&practice_place(id), row.blob(0, column)?)
-            .map_err(|_| Error::Corrupt { column })?;
+            .map_err(|_| Error::corrupt_in(column, id.as_bytes()))?;
         let key = Arc::new(DataKey::from_bytes(&secret).map_err(|_| Error::Crypto)?);
         let mut practices = self.keys.practices.write().unwrap_or_else(PoisonError::into_inner);
         practices.insert(id, Arc::clone(&key));
@@ -110,26 +114,26 @@ impl Tx<'_> {
     pub(crate) fn seal_json<T: Serialize>(
         &mut self,
         practice: PracticeId,
-        table: &'static str,
+        column: &'static str,
         id: &[u8],
         value: &T,
     ) -> Result<Vec<u8>, Error> {
-        let plain = serde_json::to_vec(value).map_err(|_| Error::Corrupt { column: table })?;
+        let plain = serde_json::to_vec(value).map_err(|_| Error::corrupt_in(column, id))?;
         let key = self.data_key(Some(practice))?;
-        key.seal(&place(table, id), &plain).map_err(|_| Error::Crypto)
+        key.seal(&place(column, id), &plain).map_err(|_| Error::Crypto)
     }
 
     /// Opens what [`Tx::seal_json`] has sealed.
     pub(crate) fn open_json<T: DeserializeOwned>(
         &mut self,
         practice: PracticeId,
-        table: &'static str,
+        column: &'static str,
         id: &[u8],
         sealed: &[u8],
     ) -> Result<T, Error> {
-        let corrupt = Error::Corrupt { column: table };
+        let corrupt = Error::corrupt_in(column, id);
         let key = self.data_key(Some(practice))?;
-        let Ok(plain) = key.open(&place(table, id), sealed) else { return Err(corrupt) };
+        let Ok(plain) = key.open(&place(column, id), sealed) else { return Err(corrupt) };
         serde_json::from_slice(plain.expose()).map_err(|_| corrupt)
     }
 }

@@ -11,6 +11,7 @@ mod api_keys;
 mod archive;
 mod audit;
 mod certification;
+mod columns;
 mod ehr;
 mod enrol;
 mod error;
@@ -51,7 +52,7 @@ pub use enrol::{
     CasePurpose, CaseRow, CaseState, EvidenceRow, InvitationRow, Invited, Profile, ProofingTry,
     SentCode,
 };
-pub use error::Error;
+pub use error::{Error, RowId};
 pub use fobs::Fob;
 pub use lane::Lane;
 pub use migrate::{SCHEMA_VERSION, SchemaState};

@@ -1,47 +1,48 @@
-use countersign_domain::{FipsCertificate, ModelCode, SigningModels, Timestamp, TokenModel};
+use countersign_domain::{ModelCode, SigningModels, TokenModel};
 
 use crate::{
     Error, Tx,
-    statements::{Sql, locking, sql, statements},
-    value::{Columns, RawRow},
+    columns::{Int, Text, columns, select},
+    statements::{Sql, sql, statements},
+    value::{Declared, RawRow},
 };
 
 fn model(row: &RawRow<'_>) -> Result<TokenModel, Error> {
-    let corrupt = |column| move |_| Error::Corrupt { column };
     Ok(TokenModel {
         code: code(row)?,
-        maker: row.text(1, "token_model.maker")?.to_owned(),
-        name: row.text(2, "token_model.name")?.to_owned(),
-        kind: row
-            .text(3, "token_model.kind")?
-            .parse()
-            .map_err(|_| Error::Corrupt { column: "token_model.kind" })?,
-        fips: row
-            .text(4, "token_model.fips_certificate")?
-            .parse::<FipsCertificate>()
-            .map_err(corrupt("token_model.fips_certificate"))?,
-        allowed: row.int(5, "token_model.allowed")? != 0,
-        note: row.text(6, "token_model.note")?.to_owned(),
-        changed: Timestamp::from_micros(row.int(7, "token_model.changed")?),
-        changed_by: row.text(8, "token_model.changed_by")?.to_owned(),
+        maker: row.string(MODEL_ROW.maker)?,
+        name: row.string(MODEL_ROW.name)?,
+        kind: row.parsed(MODEL_ROW.kind)?,
+        fips: row.parsed(MODEL_ROW.fips_certificate)?,
+        allowed: row.flag(MODEL_ROW.allowed)?,
+        note: row.string(MODEL_ROW.note)?,
+        changed: row.time(MODEL_ROW.changed)?,
+        changed_by: row.string(MODEL_ROW.changed_by)?,
     })
 }
 
 fn code(row: &RawRow<'_>) -> Result<ModelCode, Error> {
-    let column = "token_model.code";
-    row.text(0, column)?.parse().map_err(|_| Error::Corrupt { column })
+    row.parsed(MODEL_ROW.code)
 }
 
-macro_rules! model_query {
-    ($kind:ident, $tail:literal) => {
-        $kind!("SELECT code, maker, name, kind, fips_certificate, allowed, note, changed, changed_by "
-            "FROM token_model " $tail)
-    };
+columns! {
+    /// What is read of a token model.
+    MODEL_ROW: ModelColumns from "token_model" {
+        code: Text,
+        maker: Text,
+        name: Text,
+        kind: Text,
+        fips_certificate: Text,
+        allowed: Int,
+        note: Text,
+        changed: Int,
+        changed_by: Text,
+    }
 }
 
 statements! {
-    TOKEN_MODELS = model_query!(sql, "ORDER BY code");
-    TOKEN_MODEL = model_query!(locking, "WHERE code = $1");
+    TOKEN_MODELS = select!(ModelColumns, "ORDER BY code");
+    TOKEN_MODEL = select!(ModelColumns, locking "WHERE code = $1");
     SIGNING_MODELS = sql!("SELECT code FROM token_model WHERE allowed <> 0");
     SAVE_TOKEN_MODEL = sql!(
         "INSERT INTO token_model (code, maker, name, kind, fips_certificate, allowed, note, changed, "

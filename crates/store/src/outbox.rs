@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Tx,
+    columns::{Blob, Int, Opt, Text, columns, select},
     statements::{sql, statements},
-    value::{Columns, Row},
+    value::{Columns, Declared, Row},
 };
 
 /// What a message says, and to whom; sealed in its row, and gone once it is done.
@@ -77,10 +78,21 @@ pub struct Deadline {
     pub note: String,
 }
 
-macro_rules! message_query {
-    ($tail:literal) => {
-        sql!("SELECT id, practice, person, kind, channel, sealed, created, next_try, tries, done, outcome FROM message " $tail)
-    };
+columns! {
+    /// What is read of a message.
+    MESSAGE_ROW: MessageColumns from "message" by id {
+        id: Blob,
+        practice: Blob,
+        person: Opt<Blob>,
+        kind: Text,
+        channel: Text,
+        sealed: Opt<Blob>,
+        created: Int,
+        next_try: Int,
+        tries: Int,
+        done: Opt<Int>,
+        outcome: Text,
+    }
 }
 
 /// A deadline that comes near.
@@ -96,12 +108,28 @@ pub struct Nearing {
     pub due: Timestamp,
 }
 
+columns! {
+    /// What is read of a deadline.
+    DEADLINE: DeadlineColumns from "deadline" by id {
+        id: Blob,
+        practice: Blob,
+        person: Opt<Blob>,
+        kind: Text,
+        discovered: Int,
+        due: Int,
+        done: Opt<Int>,
+        done_by: Opt<Blob>,
+        note: Text,
+    }
+}
+
 statements! {
     CREATE_MESSAGE = sql!(
         "INSERT INTO message (id, practice, person, kind, channel, sealed, created, next_try, tries, outcome) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, '')"
     );
-    MESSAGES_DUE = message_query!(
+    MESSAGES_DUE = select!(
+        MessageColumns,
         "WHERE done IS NULL AND next_try <= $1 AND channel <> 'post' ORDER BY next_try, id LIMIT $2"
     );
     TAKE_MESSAGE = sql!(
@@ -111,8 +139,10 @@ statements! {
         "UPDATE message SET outcome = $2, done = $3, next_try = $4, "
         "sealed = CASE WHEN CAST($3 AS BIGINT) IS NULL THEN sealed ELSE NULL END WHERE id = $1"
     );
-    MESSAGES_OF = message_query!("WHERE practice = $1 ORDER BY created DESC, id DESC LIMIT $2");
-    MESSAGE = message_query!("WHERE id = $1 AND practice = $2");
+    MESSAGES_OF = select!(
+        MessageColumns,"WHERE practice = $1 ORDER BY created DESC, id DESC LIMIT $2");
+    MESSAGE = select!(
+        MessageColumns,"WHERE id = $1 AND practice = $2");
     CREATE_REPUDIATION = sql!("INSERT INTO repudiation (link_hash, person, practice, expires) VALUES ($1, $2, $3, $4)");
     REPUDIATION = sql!(
         "SELECT person, practice FROM repudiation WHERE link_hash = $1 AND used IS NULL AND expires > $2"
@@ -121,10 +151,7 @@ statements! {
     CREATE_DEADLINE = sql!(
         "INSERT INTO deadline (id, practice, person, kind, discovered, due, note) VALUES ($1, $2, $3, $4, $5, $6, $7)"
     );
-    DEADLINES = sql!(
-        "SELECT id, practice, person, kind, discovered, due, done, done_by, note FROM deadline "
-        "WHERE practice = $1 ORDER BY CASE WHEN done IS NULL THEN 0 ELSE 1 END, due, id LIMIT $2"
-    );
+    DEADLINES = select!(DeadlineColumns, "WHERE practice = $1 ORDER BY CASE WHEN done IS NULL THEN 0 ELSE 1 END, due, id LIMIT $2");
     DEADLINES_NEARING = sql!(
         "UPDATE deadline SET reminded = $2 WHERE done IS NULL AND reminded IS NULL AND due < $1 "
         "RETURNING practice, person, kind, due"
@@ -138,7 +165,9 @@ impl Tx<'_> {
     /// Puts a message into the outbox.
     pub fn create_message(&mut self, it: &Message) -> Result<(), Error> {
         let sealed = match &it.body {
-            Some(body) => Some(self.seal_json(it.practice, "message", it.id.as_bytes(), body)?),
+            Some(body) => {
+                Some(self.seal_json(it.practice, "message.sealed", it.id.as_bytes(), body)?)
+            }
             None => None,
         };
         self.run(
@@ -158,28 +187,27 @@ impl Tx<'_> {
     }
 
     fn message_row(&mut self, row: &Row) -> Result<Message, Error> {
-        let column = "message.channel";
-        let id = row.id(0, "message.id", MessageId::from_slice)?;
-        let practice = row.id(1, "message.practice", PracticeId::from_slice)?;
-        let body = match row.opt_blob(5, "message.sealed")? {
-            Some(sealed) => Some(self.open_json(practice, "message", id.as_bytes(), sealed)?),
+        let id = row.get_id(MESSAGE_ROW.id, MessageId::from_slice)?;
+        let practice = row.get_id(MESSAGE_ROW.practice, PracticeId::from_slice)?;
+        let body = match row.get(MESSAGE_ROW.sealed)? {
+            Some(sealed) => {
+                Some(self.open_json(practice, MESSAGE_ROW.sealed.label, id.as_bytes(), sealed)?)
+            }
             None => None,
-        };
-        let time = |index, column| -> Result<_, Error> {
-            Ok(Timestamp::from_micros(row.int(index, column)?))
         };
         Ok(Message {
             id,
             practice,
-            person: row.opt_id(2, "message.person", PersonId::from_slice)?,
-            kind: row.text(3, "message.kind")?.to_owned(),
-            channel: Channel::from_code(row.text(4, column)?).ok_or(Error::Corrupt { column })?,
+            person: row.get_opt_id(MESSAGE_ROW.person, PersonId::from_slice)?,
+            kind: row.string(MESSAGE_ROW.kind)?,
+            channel: Channel::from_code(row.get(MESSAGE_ROW.channel)?)
+                .ok_or_else(|| row.corrupt(MESSAGE_ROW.channel))?,
             body,
-            created: time(6, "message.created")?,
-            next_try: time(7, "message.next_try")?,
-            tries: row.int(8, "message.tries")?,
-            done: row.opt_int(9, "message.done")?.map(Timestamp::from_micros),
-            outcome: row.text(10, "message.outcome")?.to_owned(),
+            created: row.time(MESSAGE_ROW.created)?,
+            next_try: row.time(MESSAGE_ROW.next_try)?,
+            tries: row.get(MESSAGE_ROW.tries)?,
+            done: row.opt_time(MESSAGE_ROW.done)?,
+            outcome: row.string(MESSAGE_ROW.outcome)?,
         })
     }
 
@@ -308,17 +336,17 @@ impl Tx<'_> {
         self.rows(DEADLINES, &[practice.as_bytes().into(), most.into()])?
             .iter()
             .map(|row| {
-                let done = row.opt_int(6, "deadline.done")?.map(Timestamp::from_micros);
-                let by = row.opt_id(7, "deadline.done_by", PersonId::from_slice)?;
+                let done = row.opt_time(DEADLINE.done)?;
+                let by = row.get_opt_id(DEADLINE.done_by, PersonId::from_slice)?;
                 Ok(Deadline {
-                    id: row.id(0, "deadline.id", DeadlineId::from_slice)?,
-                    practice: row.id(1, "deadline.practice", PracticeId::from_slice)?,
-                    person: row.opt_id(2, "deadline.person", PersonId::from_slice)?,
-                    kind: row.text(3, "deadline.kind")?.to_owned(),
-                    discovered: Timestamp::from_micros(row.int(4, "deadline.discovered")?),
-                    due: Timestamp::from_micros(row.int(5, "deadline.due")?),
+                    id: row.get_id(DEADLINE.id, DeadlineId::from_slice)?,
+                    practice: row.get_id(DEADLINE.practice, PracticeId::from_slice)?,
+                    person: row.get_opt_id(DEADLINE.person, PersonId::from_slice)?,
+                    kind: row.string(DEADLINE.kind)?,
+                    discovered: row.time(DEADLINE.discovered)?,
+                    due: row.time(DEADLINE.due)?,
                     done: done.map(|at| (by, at)),
-                    note: row.text(8, "deadline.note")?.to_owned(),
+                    note: row.string(DEADLINE.note)?,
                 })
             })
             .collect()

@@ -122,7 +122,7 @@ impl Tx<'_> {
             None => PairingState::Open { expires },
             Some(text) => PairingState::Used {
                 credential: CredentialId::parse(text, None)
-                    .map_err(|_| Error::Corrupt { column: "token.credential" })?,
+                    .map_err(|_| Error::corrupt("token.credential"))?,
             },
         }))
     }

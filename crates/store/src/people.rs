@@ -7,12 +7,15 @@ use countersign_domain::{
     Npi, PasscodeFailures, PassphraseHash, PersonId, PracticeId, SignInName, Timestamp,
 };
 
+use failures::passcode_failures_of;
+
 pub(crate) use failures::passcode_failures;
 
 use crate::{
     Error, Tx,
+    columns::{Blob, Int, Opt, Text, columns, select},
     statements::{locking, sql, statements},
-    value::{Columns, Row},
+    value::{Columns, Declared, Row},
 };
 
 /// Somebody with an account, and what a sign-in needs.
@@ -37,27 +40,42 @@ pub struct Person {
 }
 
 fn person(row: &Row) -> Result<Person, Error> {
-    let corrupt = |column| move || Error::Corrupt { column };
-    let passphrase = match row.text(4, "prescriber.passphrase")? {
+    let passphrase = match row.get(PERSON_ROW.passphrase)? {
         "" => None,
         text => {
-            Some(PassphraseHash::from_row(text).ok().ok_or_else(corrupt("prescriber.passphrase"))?)
+            Some(PassphraseHash::from_row(text).map_err(|_| row.corrupt(PERSON_ROW.passphrase))?)
         }
     };
     Ok(Person {
-        id: row.id(0, "prescriber.id", PersonId::from_slice)?,
-        practice: row.id(1, "prescriber.practice", PracticeId::from_slice)?,
-        sign_in: row
-            .text(2, "prescriber.sign_in")?
-            .parse()
-            .ok()
-            .ok_or_else(corrupt("prescriber.sign_in"))?,
-        name: row.text(3, "prescriber.name")?.to_owned(),
+        id: row.get_id(PERSON_ROW.id, PersonId::from_slice)?,
+        practice: row.get_id(PERSON_ROW.practice, PracticeId::from_slice)?,
+        sign_in: row.parsed(PERSON_ROW.sign_in)?,
+        name: row.string(PERSON_ROW.name)?,
         passphrase,
-        closed: row.int(5, "prescriber.closed")? != 0,
-        failures: passcode_failures(row, 6)?,
-        practice_name: row.text(10, "practice.name")?.to_owned(),
+        closed: row.flag(PERSON_ROW.closed)?,
+        failures: passcode_failures_of(
+            (row.get(PERSON_ROW.failures)?, row.get(PERSON_ROW.blocked_until)?),
+            (row.get(PERSON_ROW.wrong_in_a_day)?, row.get(PERSON_ROW.wrong_began)?),
+        ),
+        practice_name: row.string(PERSON_ROW.practice_name)?,
     })
+}
+
+columns! {
+    /// What is read of a person with an account.
+    PERSON_ROW: PersonColumns from "prescriber" "p JOIN practice c ON c.id = p.practice" by id {
+        id: Blob = "p.id",
+        practice: Blob = "p.practice",
+        sign_in: Text = "p.sign_in",
+        name: Text = "p.name",
+        passphrase: Text = "p.passphrase",
+        closed: Int = "p.closed",
+        failures: Int = "p.failures",
+        blocked_until: Opt<Int> = "p.blocked_until",
+        wrong_in_a_day: Int = "p.wrong_in_a_day",
+        wrong_began: Opt<Int> = "p.wrong_began",
+        practice_name: Text = "c.name" of "practice",
+    }
 }
 
 statements! {
@@ -66,16 +84,8 @@ statements! {
         "VALUES ($1, $2, $3, $4, $5, 0, 0, $6) ON CONFLICT (sign_in) DO NOTHING"
     );
     RENAME_PERSON = sql!("UPDATE prescriber SET name = $2 WHERE id = $1");
-    PERSON_BY_NAME = sql!(
-        "SELECT p.id, p.practice, p.sign_in, p.name, p.passphrase, p.closed, p.failures, p.blocked_until, "
-        "p.wrong_in_a_day, p.wrong_began, c.name "
-        "FROM prescriber p JOIN practice c ON c.id = p.practice WHERE p.sign_in = $1"
-    );
-    PERSON = sql!(
-        "SELECT p.id, p.practice, p.sign_in, p.name, p.passphrase, p.closed, p.failures, p.blocked_until, "
-        "p.wrong_in_a_day, p.wrong_began, c.name "
-        "FROM prescriber p JOIN practice c ON c.id = p.practice WHERE p.id = $1"
-    );
+    PERSON_BY_NAME = select!(PersonColumns, "WHERE p.sign_in = $1");
+    PERSON = select!(PersonColumns, "WHERE p.id = $1");
     LOCK_PRESCRIBER = locking!(
         "SELECT failures, blocked_until, wrong_in_a_day, wrong_began FROM prescriber WHERE id = $1"
     );
@@ -148,14 +158,14 @@ impl Tx<'_> {
             found = Some(passcode_failures(row, 0)?);
             Ok(())
         })?;
-        found.ok_or(Error::Corrupt { column: "prescriber.id" })
+        found.ok_or(Error::corrupt("prescriber.id"))
     }
 
     /// Locks a prescriber, and says whether the account is open.
     pub fn lock_open_account(&mut self, id: PersonId) -> Result<bool, Error> {
         let row = self
             .row(LOCK_OPEN_ACCOUNT, &[id.as_bytes().into()])?
-            .ok_or(Error::Corrupt { column: "prescriber.id" })?;
+            .ok_or(Error::corrupt("prescriber.id"))?;
         Ok(row.int(0, "prescriber.closed")? == 0)
     }
 

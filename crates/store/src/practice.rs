@@ -22,8 +22,9 @@ pub use permissions::PermissionRow;
 
 use crate::{
     Error, Tx,
+    columns::{Blob, Int, Opt, Text, columns, select},
     statements::{sql, statements},
-    value::{Columns, Row},
+    value::{Columns, Declared, Row},
 };
 
 /// A practice with its rules.
@@ -49,7 +50,7 @@ const fn setting_code(setting: Setting) -> &'static str {
 }
 
 fn parsed<T: std::str::FromStr>(text: &str, column: &'static str) -> Result<T, Error> {
-    text.parse().map_err(|_| Error::Corrupt { column })
+    text.parse().map_err(|_| Error::corrupt(column))
 }
 
 fn time(row: &Row, index: usize, column: &'static str) -> Result<Timestamp, Error> {
@@ -61,22 +62,32 @@ fn opt_time(row: &Row, index: usize, column: &'static str) -> Result<Option<Time
 }
 
 fn practice(row: &Row) -> Result<Practice, Error> {
-    let column = "practice.setting";
     Ok(Practice {
-        id: row.id(0, "practice.id", PracticeId::from_slice)?,
-        name: row.text(1, "practice.name")?.to_owned(),
-        setting: match row.text(2, column)? {
+        id: row.get_id(PRACTICE_ROW.id, PracticeId::from_slice)?,
+        name: row.string(PRACTICE_ROW.name)?,
+        setting: match row.get(PRACTICE_ROW.setting)? {
             "practitioners" => Setting::Practitioners,
             "institution" => Setting::Institution,
-            _ => return Err(Error::Corrupt { column }),
+            _ => return Err(row.corrupt(PRACTICE_ROW.setting)),
         },
-        zone: parsed(row.text(3, "practice.time_zone")?, "practice.time_zone")?,
-        founded: opt_time(row, 4, "practice.founded")?,
+        zone: row.parsed(PRACTICE_ROW.time_zone)?,
+        founded: row.opt_time(PRACTICE_ROW.founded)?,
     })
 }
 
+columns! {
+    /// What is read of a practice.
+    PRACTICE_ROW: PracticeColumns from "practice" by id {
+        id: Blob,
+        name: Text,
+        setting: Text,
+        time_zone: Text,
+        founded: Opt<Int>,
+    }
+}
+
 statements! {
-    PRACTICE = sql!("SELECT id, name, setting, time_zone, founded FROM practice WHERE id = $1");
+    PRACTICE = select!(PracticeColumns, "WHERE id = $1");
     SAVE_PRACTICE_RULES = sql!("UPDATE practice SET setting = $2, time_zone = $3 WHERE id = $1");
     FOUND_PRACTICE = sql!("UPDATE practice SET founded = $2 WHERE id = $1 AND founded IS NULL");
     CREATE_PRACTICE = sql!("INSERT INTO practice (id, name, data_key_sealed, created) VALUES ($1, $2, $3, $4)");

@@ -17,8 +17,9 @@ pub use transmissions::Transmission;
 
 use crate::{
     Error, Tx,
-    statements::{Sql, locking, sql, statements},
-    value::{Columns, P, Row},
+    columns::{Blob, Int, Opt, Text, columns, select},
+    statements::{Sql, sql, statements},
+    value::{Declared, P, Row},
 };
 
 /// A prescription as its row has it.
@@ -147,10 +148,18 @@ fn patient_hash(practice: PracticeId, patient: &str) -> [u8; 32] {
     sha256(&[practice.as_bytes().as_slice(), b"|patient|", patient.as_bytes()].concat())
 }
 
-macro_rules! prescription_query {
-    ($kind:ident, $tail:literal) => {
-        $kind!("SELECT id, practice, prescriber, state, state_at, sealed, created, changed FROM prescription " $tail)
-    };
+columns! {
+    /// What is read of a prescription.
+    PRESCRIPTION_ROW: PrescriptionColumns from "prescription" by id {
+        id: Blob,
+        practice: Blob,
+        prescriber: Blob,
+        state: Text,
+        state_at: Opt<Int>,
+        sealed: Blob,
+        created: Int,
+        changed: Int,
+    }
 }
 
 statements! {
@@ -165,10 +174,8 @@ statements! {
     MOVE_PRESCRIPTION = sql!(
         "UPDATE prescription SET state = $3, state_at = $4, changed = $5 WHERE id = $1 AND state = $2"
     );
-    PRESCRIPTION = prescription_query!(locking, "WHERE id = $1 AND practice = $2");
-    PRESCRIPTIONS = prescription_query!(
-        sql,
-        "WHERE practice = $1 AND patient_hash = $2 ORDER BY created DESC, id DESC LIMIT $3"
+    PRESCRIPTION = select!(PrescriptionColumns, locking "WHERE id = $1 AND practice = $2");
+    PRESCRIPTIONS = select!(PrescriptionColumns, "WHERE practice = $1 AND patient_hash = $2 ORDER BY created DESC, id DESC LIMIT $3"
     );
 }
 
@@ -176,7 +183,8 @@ impl Tx<'_> {
     /// Puts a new prescription down.
     pub fn create_prescription(&mut self, row: &PrescriptionRow) -> Result<(), Error> {
         let written = Written::from(row);
-        let sealed = self.seal_json(row.practice, "prescription", row.id.as_bytes(), &written)?;
+        let sealed =
+            self.seal_json(row.practice, "prescription.sealed", row.id.as_bytes(), &written)?;
         let patient = patient_hash(row.practice, &row.it.content.patient.id);
         self.run(
             CREATE_PRESCRIPTION,
@@ -198,7 +206,8 @@ impl Tx<'_> {
     /// Writes what a prescription says and how far it is. What is signed or cancelled stays as it is.
     pub fn save_prescription(&mut self, row: &PrescriptionRow) -> Result<(), Error> {
         let written = Written::from(row);
-        let sealed = self.seal_json(row.practice, "prescription", row.id.as_bytes(), &written)?;
+        let sealed =
+            self.seal_json(row.practice, "prescription.sealed", row.id.as_bytes(), &written)?;
         self.run_one(
             SAVE_PRESCRIPTION,
             &[
@@ -235,25 +244,25 @@ impl Tx<'_> {
     }
 
     fn prescription_row(&mut self, row: &Row) -> Result<PrescriptionRow, Error> {
-        let column = "prescription.state";
-        let at = row.opt_int(4, "prescription.state_at")?.map(Timestamp::from_micros);
-        let state = State::from_code(row.text(3, column)?, at).ok_or(Error::Corrupt { column })?;
-        let id = row.id(0, "prescription.id", PrescriptionId::from_slice)?;
-        let practice = row.id(1, "prescription.practice", PracticeId::from_slice)?;
-        let sealed = row.blob(5, "prescription.sealed")?;
+        let at = row.opt_time(PRESCRIPTION_ROW.state_at)?;
+        let state = State::from_code(row.get(PRESCRIPTION_ROW.state)?, at)
+            .ok_or_else(|| row.corrupt(PRESCRIPTION_ROW.state))?;
+        let id = row.get_id(PRESCRIPTION_ROW.id, PrescriptionId::from_slice)?;
+        let practice = row.get_id(PRESCRIPTION_ROW.practice, PracticeId::from_slice)?;
+        let sealed = row.get(PRESCRIPTION_ROW.sealed)?;
         let mut written: Written =
-            self.open_json(practice, "prescription", id.as_bytes(), sealed)?;
+            self.open_json(practice, "prescription.sealed", id.as_bytes(), sealed)?;
         let by = std::mem::take(&mut written.by);
         Ok(PrescriptionRow {
             id,
             practice,
             it: Prescription {
-                prescriber: row.id(2, "prescription.prescriber", PersonId::from_slice)?,
+                prescriber: row.get_id(PRESCRIPTION_ROW.prescriber, PersonId::from_slice)?,
                 content: written.into(),
                 state,
             },
-            created: Timestamp::from_micros(row.int(6, "prescription.created")?),
-            changed: Timestamp::from_micros(row.int(7, "prescription.changed")?),
+            created: row.time(PRESCRIPTION_ROW.created)?,
+            changed: row.time(PRESCRIPTION_ROW.changed)?,
             by,
         })
     }

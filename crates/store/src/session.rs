@@ -4,8 +4,9 @@ use countersign_domain::{PersonId, PracticeId, SessionRowId, StaffId, Timestamp}
 
 use crate::{
     Error, Identity, Tx,
+    columns::{Blob, Int, Opt, Text, columns, select},
     statements::{locking, sql, statements},
-    value::Columns,
+    value::{Columns, Declared},
 };
 
 /// How far somebody has come in proving who they are.
@@ -85,16 +86,30 @@ fn patient_place(id: SessionRowId) -> Vec<u8> {
     [b"session|".as_slice(), id.as_bytes(), b"|patient_sealed"].concat()
 }
 
+columns! {
+    /// What is read of a session.
+    SESSION_ROW: SessionColumns from "session" by id {
+        id: Blob,
+        practice: Blob,
+        stage: Text,
+        prescriber: Opt<Blob>,
+        launch_prescriber: Opt<Blob>,
+        launch_staff: Opt<Blob>,
+        patient_sealed: Opt<Blob>,
+        passcode_at: Opt<Int>,
+        created: Int,
+        seen: Int,
+        expires: Int,
+    }
+}
+
 statements! {
     CREATE_SESSION = sql!(
         "INSERT INTO session (id, secret_hash, practice, stage, prescriber, launch_prescriber, launch_staff, "
         "patient_sealed, passcode_at, created, seen, expires) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
     );
-    SESSION = sql!(
-        "SELECT id, practice, stage, prescriber, launch_prescriber, launch_staff, patient_sealed, "
-        "passcode_at, created, seen, expires FROM session WHERE secret_hash = $1"
-    );
+    SESSION = select!(SessionColumns, "WHERE secret_hash = $1");
     TOUCH_SESSION = sql!("UPDATE session SET seen = $2 WHERE id = $1 AND seen < $2");
     RENEW_PASSCODE = sql!("UPDATE session SET passcode_at = $2, seen = $2 WHERE id = $1 AND stage = 'full'");
     STALE_PASSCODES = sql!("UPDATE session SET passcode_at = 0 WHERE prescriber = $1 AND stage = 'full'");
@@ -130,8 +145,9 @@ impl Tx<'_> {
         };
         let patient = match &session.patient {
             Some(patient) => {
-                let plain = serde_json::to_vec(patient)
-                    .map_err(|_| Error::Corrupt { column: "session.patient_sealed" })?;
+                let plain = serde_json::to_vec(patient).map_err(|_| {
+                    Error::corrupt_in("session.patient_sealed", session.id.as_bytes())
+                })?;
                 let key = self.data_key(Some(session.practice))?;
                 Some(key.seal(&patient_place(session.id), &plain).map_err(|_| Error::Crypto)?)
             }
@@ -161,11 +177,11 @@ impl Tx<'_> {
     pub fn session(&mut self, secret_hash: &[u8; 32]) -> Result<Option<Session>, Error> {
         let row = self.row(SESSION, &[secret_hash.into()])?;
         let Some(row) = row else { return Ok(None) };
-        let id = row.id(0, "session.id", SessionRowId::from_slice)?;
-        let practice = row.id(1, "session.practice", PracticeId::from_slice)?;
-        let prescriber = row.opt_id(3, "session.prescriber", PersonId::from_slice)?;
-        let passcode_at = row.opt_int(7, "session.passcode_at")?.map(Timestamp::from_micros);
-        let stage = match (row.text(2, "session.stage")?, prescriber, passcode_at) {
+        let id = row.get_id(SESSION_ROW.id, SessionRowId::from_slice)?;
+        let practice = row.get_id(SESSION_ROW.practice, PracticeId::from_slice)?;
+        let prescriber = row.get_opt_id(SESSION_ROW.prescriber, PersonId::from_slice)?;
+        let passcode_at = row.opt_time(SESSION_ROW.passcode_at)?;
+        let stage = match (row.get(SESSION_ROW.stage)?, prescriber, passcode_at) {
             ("launched", None, None) => Stage::Launched,
             ("passphrase", Some(prescriber), None) => Stage::Passphrase { prescriber },
             ("enrolling", Some(prescriber), None) => Stage::Enrolling { prescriber },
@@ -173,13 +189,14 @@ impl Tx<'_> {
             ("full", Some(prescriber), Some(passcode_at)) => {
                 Stage::Full { prescriber, passcode_at }
             }
-            _ => return Err(Error::Corrupt { column: "session.stage" }),
+            _ => return Err(row.corrupt(SESSION_ROW.stage)),
         };
-        let launch_prescriber = row.opt_id(4, "session.launch_prescriber", PersonId::from_slice)?;
-        let launch_staff = row.opt_id(5, "session.launch_staff", StaffId::from_slice)?;
-        let patient = match row.opt_blob(6, "session.patient_sealed")? {
+        let launch_prescriber =
+            row.get_opt_id(SESSION_ROW.launch_prescriber, PersonId::from_slice)?;
+        let launch_staff = row.get_opt_id(SESSION_ROW.launch_staff, StaffId::from_slice)?;
+        let patient = match row.get(SESSION_ROW.patient_sealed)? {
             Some(sealed) => {
-                let corrupt = || Error::Corrupt { column: "session.patient_sealed" };
+                let corrupt = || Error::corrupt_in("session.patient_sealed", id.as_bytes());
                 let plain = self
                     .data_key(Some(practice))?
                     .open(&patient_place(id), sealed)
@@ -196,9 +213,9 @@ impl Tx<'_> {
                 .map(Identity::Prescriber)
                 .or(launch_staff.map(Identity::Staff)),
             patient,
-            created: Timestamp::from_micros(row.int(8, "session.created")?),
-            seen: Timestamp::from_micros(row.int(9, "session.seen")?),
-            expires: Timestamp::from_micros(row.int(10, "session.expires")?),
+            created: row.time(SESSION_ROW.created)?,
+            seen: row.time(SESSION_ROW.seen)?,
+            expires: row.time(SESSION_ROW.expires)?,
         }))
     }
 

@@ -61,7 +61,7 @@ impl Tx<'_> {
     /// Writes how we are known to an EHR, over what was written before. `false` where another EHR has this address.
     pub fn save_smart_ehr(&mut self, it: &SmartEhr) -> Result<bool, Error> {
         let sealed =
-            self.seal_json(it.practice, "ehr_smart", it.ehr.as_bytes(), &it.client_secret)?;
+            self.seal_json(it.practice, "ehr_smart.sealed", it.ehr.as_bytes(), &it.client_secret)?;
         let other = self.smart_ehr(&it.iss)?.is_some_and(|known| known.ehr != it.ehr);
         if other {
             return Ok(false);
@@ -91,7 +91,7 @@ impl Tx<'_> {
             practice,
             iss: iss.to_owned(),
             client_id: row.text(2, "ehr_smart.client_id")?.to_owned(),
-            client_secret: self.open_json(practice, "ehr_smart", ehr.as_bytes(), sealed)?,
+            client_secret: self.open_json(practice, "ehr_smart.sealed", ehr.as_bytes(), sealed)?,
         }))
     }
 
@@ -103,7 +103,7 @@ impl Tx<'_> {
         it: &SmartTry,
         expires: Timestamp,
     ) -> Result<(), Error> {
-        let sealed = self.seal_json(ehr.practice, "smart_try", state_hash, it)?;
+        let sealed = self.seal_json(ehr.practice, "smart_try.sealed", state_hash, it)?;
         self.run(
             CREATE_SMART_TRY,
             &[
@@ -130,6 +130,6 @@ impl Tx<'_> {
         }
         let practice = row.id(0, "smart_try.practice", PracticeId::from_slice)?;
         let sealed = row.blob(1, "smart_try.sealed")?;
-        self.open_json(practice, "smart_try", state_hash, sealed).map(Some)
+        self.open_json(practice, "smart_try.sealed", state_hash, sealed).map(Some)
     }
 }

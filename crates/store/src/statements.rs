@@ -6,6 +6,8 @@
 //! by a test that reads the sources (`tests/it/statements.rs`). Only the words that begin and end transactions, the
 //! settings of a connection and the migrations are written elsewhere.
 
+use crate::columns::Declared;
+
 /// A statement: one text for both databases, or two where they truly differ.
 #[derive(Clone, Copy)]
 pub(crate) struct Sql {
@@ -13,12 +15,19 @@ pub(crate) struct Sql {
     pub(crate) sqlite: &'static str,
     /// Empty where the statement is for `SQLite` alone.
     pub(crate) postgres: &'static str,
+    /// What its reader takes its columns for, where they are declared.
+    declared: &'static [Declared],
 }
 
 impl Sql {
     /// Two texts for one thing.
     pub(crate) const fn pair(sqlite: &'static str, postgres: &'static str) -> Self {
-        Self { sqlite, postgres }
+        Self { sqlite, postgres, declared: &[] }
+    }
+
+    /// One text for both databases.
+    pub(crate) const fn both(text: &'static str) -> Self {
+        Self::pair(text, text)
     }
 
     /// For `SQLite` alone.
@@ -30,12 +39,17 @@ impl Sql {
     pub(crate) const fn on_postgres(postgres: &'static str) -> Self {
         Self::pair("", postgres)
     }
+
+    /// With the declared columns that its reader takes.
+    pub(crate) const fn reading(self, declared: &'static [Declared]) -> Self {
+        Self { declared, ..self }
+    }
 }
 
 /// One text for both.
 macro_rules! sql {
     ($($text:literal)+) => {
-        $crate::statements::Sql::pair(concat!($($text),+), concat!($($text),+))
+        $crate::statements::Sql::both(concat!($($text),+))
     };
 }
 
@@ -117,6 +131,8 @@ pub struct Statement {
     pub sqlite: Option<String>,
     /// The text for `PostgreSQL`, if it runs there.
     pub postgres: Option<&'static str>,
+    /// The declared columns, if they are declared: table and column, name in the result, kind.
+    pub declared: &'static [Declared],
 }
 
 /// Every statement of the store.
@@ -128,6 +144,7 @@ pub fn all_statements() -> Vec<Statement> {
             name: format!("{module}::{name}"),
             sqlite: (!sql.sqlite.is_empty()).then(|| crate::sqlite::numbered(sql.sqlite)),
             postgres: (!sql.postgres.is_empty()).then_some(sql.postgres),
+            declared: sql.declared,
         })
         .collect()
 }

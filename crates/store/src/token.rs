@@ -38,29 +38,31 @@ pub struct ReadMark {
     row: i64,
 }
 
-/// The columns in the order in which [`Parts::of`] takes them.
-macro_rules! token_query {
-    // SQLite numbers its rows; PostgreSQL has no such number that lasts.
-    ($tail:literal) => {
-        token_query!("rowid", $tail)
-    };
-    (postgres $tail:literal) => {
-        token_query!("CAST(0 AS BIGINT)", $tail)
-    };
-    ($row:literal, $tail:literal) => {
-        concat!(
-            "SELECT id, practice, prescriber, credential, manufacturer, name, algorithm, digits, ",
-            "period, seed_sealed, state, state_reason, state_at, last_step, drift_base, drift, ",
-            "failures, blocked_until, created, added, last_used, last_event, device_class, ",
-            "device_evidence, browser_hash, model, seed_left, activated, sign_until, ",
-            $row,
-            " AS row_id",
-            " FROM token ",
-            $tail
+/// The columns in the order in which [`Parts::of`] takes them, each with what names its table, and the number of the row.
+macro_rules! token_list {
+    ($prefix:literal, $row:literal) => {
+        token_list!(
+            $prefix, $row, id practice prescriber credential manufacturer name algorithm digits period seed_sealed
+            state state_reason state_at last_step drift_base drift failures blocked_until created added last_used
+            last_event device_class device_evidence browser_hash model seed_left activated sign_until
         )
+    };
+    ($prefix:literal, $row:literal, $($column:ident)+) => {
+        concat!($($prefix, stringify!($column), ", "),+, $row, " AS row_id")
     };
 }
 
+macro_rules! token_query {
+    // SQLite numbers its rows; PostgreSQL has no such number that lasts.
+    ($tail:literal) => {
+        concat!("SELECT ", token_list!("", "rowid"), " FROM token ", $tail)
+    };
+    (postgres $tail:literal) => {
+        concat!("SELECT ", token_list!("", "CAST(0 AS BIGINT)"), " FROM token ", $tail)
+    };
+}
+
+use token_list;
 use token_query;
 
 /// What a row holds for "no step was ever accepted".
@@ -113,26 +115,26 @@ impl Parts {
         let maker: Manufacturer = row
             .text(4, "token.manufacturer")?
             .parse()
-            .map_err(|_| Error::Corrupt { column: "token.manufacturer" })?;
+            .map_err(|_| Error::corrupt("token.manufacturer"))?;
         let credential = CredentialId::parse(row.text(3, "token.credential")?, Some(maker))
-            .map_err(|_| Error::Corrupt { column: "token.credential" })?;
+            .map_err(|_| Error::corrupt("token.credential"))?;
         let number = |index, column| -> Result<_, Error> {
-            u32::try_from(row.int(index, column)?).map_err(|_| Error::Corrupt { column })
+            u32::try_from(row.int(index, column)?).map_err(|_| Error::corrupt(column))
         };
         let time = |index, column| -> Result<_, Error> {
             Ok(row.opt_int(index, column)?.map(Timestamp::from_micros))
         };
         let params = OtpParams::from_row(
             OtpParams::algorithm_from_code(row.text(6, "token.algorithm")?)
-                .map_err(|_| Error::Corrupt { column: "token.algorithm" })?,
+                .map_err(|_| Error::corrupt("token.algorithm"))?,
             u8::try_from(number(7, "token.digits")?).unwrap_or(0),
             // Out of range is out of bounds too; 0 is an event-based token.
             u16::try_from(number(8, "token.period")?).unwrap_or(u16::MAX),
         )
-        .map_err(|_| Error::Corrupt { column: "token.digits" })?;
+        .map_err(|_| Error::corrupt("token.digits"))?;
         // A period that was lost must not make a counter of the time.
         if params.is_event_based() != credential.is_event_based() {
-            return Err(Error::Corrupt { column: "token.period" });
+            return Err(Error::corrupt("token.period"));
         }
         let at = Timestamp::from_micros(row.int(12, "token.state_at")?);
         let reason = row.opt_text(11, "token.state_reason")?.and_then(DisableReason::from_code);
@@ -140,7 +142,7 @@ impl Parts {
             ("unassociated", None) => TokenState::Unassociated { expires: at },
             ("active", None) => TokenState::Active { since: at },
             ("disabled", Some(reason)) => TokenState::Disabled { reason, since: at },
-            _ => return Err(Error::Corrupt { column: "token.state" }),
+            _ => return Err(Error::corrupt("token.state")),
         };
         Ok(Self {
             id: row.id(0, "token.id", TokenId::from_slice)?,
@@ -148,7 +150,7 @@ impl Parts {
             prescriber: row.opt_id(2, "token.prescriber", PersonId::from_slice)?,
             credential,
             name: TokenName::stored(row.text(5, "token.name")?)
-                .ok_or(Error::Corrupt { column: "token.name" })?,
+                .ok_or(Error::corrupt("token.name"))?,
             params,
             seed_sealed: row.blob(9, "token.seed_sealed")?.to_vec(),
             state,
@@ -164,19 +166,19 @@ impl Parts {
             last_event: row.opt_id(21, "token.last_event", EventId::from_slice)?,
             device: Device {
                 class: DeviceClass::from_code(row.text(22, "token.device_class")?)
-                    .ok_or(Error::Corrupt { column: "token.device_class" })?,
+                    .ok_or(Error::corrupt("token.device_class"))?,
                 evidence: DeviceEvidence::from_code(row.text(23, "token.device_evidence")?)
-                    .ok_or(Error::Corrupt { column: "token.device_evidence" })?,
+                    .ok_or(Error::corrupt("token.device_evidence"))?,
                 browser: row
                     .opt_blob(24, "token.browser_hash")?
                     .map(<[u8; 32]>::try_from)
                     .transpose()
-                    .map_err(|_| Error::Corrupt { column: "token.browser_hash" })?,
+                    .map_err(|_| Error::corrupt("token.browser_hash"))?,
             },
             model: row
                 .text(25, "token.model")?
                 .parse()
-                .map_err(|_| Error::Corrupt { column: "token.model" })?,
+                .map_err(|_| Error::corrupt("token.model"))?,
             seed_left: time(26, "token.seed_left")?,
             activated: time(27, "token.activated")?,
             sign_until: time(28, "token.sign_until")?,
@@ -225,7 +227,7 @@ impl Tx<'_> {
             .open(&seed_place(parts.id), &parts.seed_sealed)
             .ok()
             .and_then(|bytes: SecretBytes| TokenSeed::new(bytes).ok())
-            .ok_or(Error::Corrupt { column: "token.seed_sealed" })?;
+            .ok_or(Error::corrupt_in("token.seed_sealed", parts.id.as_bytes()))?;
         let token = Token {
             id: parts.id,
             practice: parts.practice,
@@ -387,9 +389,7 @@ impl Tx<'_> {
 
     /// How many provisioned tokens wait to be added.
     pub fn unassociated_tokens(&mut self) -> Result<i64, Error> {
-        self.row(UNASSOCIATED_TOKENS, &[])?
-            .ok_or(Error::Corrupt { column: "token" })?
-            .int(0, "token")
+        self.row(UNASSOCIATED_TOKENS, &[])?.ok_or(Error::corrupt("token"))?.int(0, "token")
     }
 
     /// Notes that a token is activated for signing.

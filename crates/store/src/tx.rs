@@ -188,6 +188,6 @@ impl<'s> Tx<'s> {
     }
 
     pub(crate) fn database_micros(&mut self) -> Result<i64, Error> {
-        self.row(CLOCK, &[])?.ok_or(Error::Corrupt { column: "clock" })?.int(0, "clock")
+        self.row(CLOCK, &[])?.ok_or(Error::corrupt("clock"))?.int(0, "clock")
     }
 }

@@ -1,8 +1,15 @@
+use std::str::FromStr;
+
 use bytes::BytesMut;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use tokio_postgres::types::{IsNull, ToSql, Type};
 
-use crate::Error;
+use countersign_domain::{IdError, Timestamp};
+
+use crate::{
+    Error, RowId,
+    columns::{Blob, Column, Int, Kind, Opt, Text},
+};
 
 /// A value handed to a statement: the common subset of both databases.
 #[derive(Debug, Clone, Copy)]
@@ -120,38 +127,38 @@ pub(crate) trait Columns {
     fn value(&self, index: usize, column: &'static str) -> Result<V<'_>, Error>;
 
     fn int(&self, index: usize, column: &'static str) -> Result<i64, Error> {
-        self.opt_int(index, column)?.ok_or(Error::Corrupt { column })
+        self.opt_int(index, column)?.ok_or(Error::corrupt(column))
     }
 
     fn opt_int(&self, index: usize, column: &'static str) -> Result<Option<i64>, Error> {
         match self.value(index, column)? {
             V::Int(value) => Ok(Some(value)),
             V::Null => Ok(None),
-            _ => Err(Error::Corrupt { column }),
+            _ => Err(Error::corrupt(column)),
         }
     }
 
     fn text(&self, index: usize, column: &'static str) -> Result<&str, Error> {
-        self.opt_text(index, column)?.ok_or(Error::Corrupt { column })
+        self.opt_text(index, column)?.ok_or(Error::corrupt(column))
     }
 
     fn opt_text(&self, index: usize, column: &'static str) -> Result<Option<&str>, Error> {
         match self.value(index, column)? {
             V::Text(value) => Ok(Some(value)),
             V::Null => Ok(None),
-            _ => Err(Error::Corrupt { column }),
+            _ => Err(Error::corrupt(column)),
         }
     }
 
     fn blob(&self, index: usize, column: &'static str) -> Result<&[u8], Error> {
-        self.opt_blob(index, column)?.ok_or(Error::Corrupt { column })
+        self.opt_blob(index, column)?.ok_or(Error::corrupt(column))
     }
 
     fn opt_blob(&self, index: usize, column: &'static str) -> Result<Option<&[u8]>, Error> {
         match self.value(index, column)? {
             V::Blob(value) => Ok(Some(value)),
             V::Null => Ok(None),
-            _ => Err(Error::Corrupt { column }),
+            _ => Err(Error::corrupt(column)),
         }
     }
 
@@ -162,7 +169,7 @@ pub(crate) trait Columns {
         column: &'static str,
         read: impl FnOnce(&[u8]) -> Result<T, countersign_domain::IdError>,
     ) -> Result<T, Error> {
-        read(self.blob(index, column)?).map_err(|_| Error::Corrupt { column })
+        read(self.blob(index, column)?).map_err(|_| Error::corrupt(column))
     }
 
     /// An id column that may be empty.
@@ -172,9 +179,74 @@ pub(crate) trait Columns {
         column: &'static str,
         read: impl FnOnce(&[u8]) -> Result<T, countersign_domain::IdError>,
     ) -> Result<Option<T>, Error> {
-        self.opt_blob(index, column)?.map(read).transpose().map_err(|_| Error::Corrupt { column })
+        self.opt_blob(index, column)?.map(read).transpose().map_err(|_| Error::corrupt(column))
     }
 }
+
+/// Reads declared columns.
+pub(crate) trait Declared: Columns {
+    /// The value of a column.
+    fn get<K: Kind>(&self, column: Column<K>) -> Result<K::Value<'_>, Error> {
+        let value = self.value(column.at, column.label).map_err(|error| match error {
+            Error::Corrupt { .. } => self.corrupt(column),
+            other => other,
+        })?;
+        K::of(value).ok_or_else(|| self.corrupt(column))
+    }
+
+    /// The error for a value that can't have been written, with the ID of the row.
+    fn corrupt<K: Kind>(&self, column: Column<K>) -> Error {
+        let key = column.key.and_then(|at| self.value(at, column.label).ok());
+        let row = if let Some(V::Blob(id)) = key { RowId::of(id) } else { None };
+        Error::Corrupt { column: column.label, row }
+    }
+
+    /// A time.
+    fn time(&self, column: Column<Int>) -> Result<Timestamp, Error> {
+        self.get(column).map(Timestamp::from_micros)
+    }
+
+    /// A time that may be missing.
+    fn opt_time(&self, column: Column<Opt<Int>>) -> Result<Option<Timestamp>, Error> {
+        Ok(self.get(column)?.map(Timestamp::from_micros))
+    }
+
+    /// Something that is 0 for no.
+    fn flag(&self, column: Column<Int>) -> Result<bool, Error> {
+        Ok(self.get(column)? != 0)
+    }
+
+    /// A text, to be kept.
+    fn string(&self, column: Column<Text>) -> Result<String, Error> {
+        self.get(column).map(str::to_owned)
+    }
+
+    /// A text that stands for something.
+    fn parsed<T: FromStr>(&self, column: Column<Text>) -> Result<T, Error> {
+        self.get(column)?.parse().map_err(|_| self.corrupt(column))
+    }
+
+    /// An ID.
+    fn get_id<T>(
+        &self,
+        column: Column<Blob>,
+        read: impl FnOnce(&[u8]) -> Result<T, IdError>,
+    ) -> Result<T, Error> {
+        read(self.get(column)?).map_err(|_| self.corrupt(column))
+    }
+
+    /// An ID that may be missing.
+    fn get_opt_id<T>(
+        &self,
+        column: Column<Opt<Blob>>,
+        read: impl FnOnce(&[u8]) -> Result<T, IdError>,
+    ) -> Result<Option<T>, Error> {
+        self.get(column)?.map(read).transpose().map_err(|_| self.corrupt(column))
+    }
+}
+
+impl Declared for RawRow<'_> {}
+impl Declared for Row {}
 
 /// A row while the driver holds it.
 pub(crate) enum RawRow<'r> {
@@ -211,10 +283,10 @@ impl Columns for RawRow<'_> {
                 ValueRef::Null => V::Null,
                 ValueRef::Integer(value) => V::Int(value),
                 ValueRef::Text(value) => {
-                    V::Text(std::str::from_utf8(value).map_err(|_| Error::Corrupt { column })?)
+                    V::Text(std::str::from_utf8(value).map_err(|_| Error::corrupt(column))?)
                 }
                 ValueRef::Blob(value) => V::Blob(value),
-                ValueRef::Real(_) => return Err(Error::Corrupt { column }),
+                ValueRef::Real(_) => return Err(Error::corrupt(column)),
             }),
             Self::Postgres(row) => {
                 let kind = row.columns().get(index).map(tokio_postgres::Column::type_);
@@ -228,7 +300,7 @@ impl Columns for RawRow<'_> {
                     Some(&Type::BYTEA) => {
                         row.try_get::<_, Option<&[u8]>>(index)?.map_or(V::Null, V::Blob)
                     }
-                    _ => return Err(Error::Corrupt { column }),
+                    _ => return Err(Error::corrupt(column)),
                 })
             }
         }
@@ -249,7 +321,7 @@ pub(crate) struct Row(Vec<Kept>);
 
 impl Columns for Row {
     fn value(&self, index: usize, column: &'static str) -> Result<V<'_>, Error> {
-        Ok(match self.0.get(index).ok_or(Error::Corrupt { column })? {
+        Ok(match self.0.get(index).ok_or(Error::corrupt(column))? {
             Kept::Null => V::Null,
             Kept::Int(value) => V::Int(*value),
             Kept::Text(value) => V::Text(value),

@@ -4,8 +4,9 @@ use countersign_domain::{HoldId, PersonId, PracticeId, Timestamp};
 
 use crate::{
     Error, Tx,
+    columns::{Blob, Int, Opt, columns, select},
     statements::{locking, sql, statements},
-    value::Columns,
+    value::Declared,
 };
 
 /// A legal hold: what it covers stays, whatever its age.
@@ -25,6 +26,20 @@ pub struct Hold {
     pub lifted: Option<(Timestamp, PersonId, String)>,
 }
 
+columns! {
+    /// What is read of a legal hold.
+    HOLD_ROW: HoldColumns from "legal_hold" by id {
+        id: Blob,
+        person: Opt<Blob>,
+        sealed: Blob,
+        placed: Int,
+        placed_by: Blob,
+        lifted: Opt<Int>,
+        lifted_by: Opt<Blob>,
+        lifted_sealed: Opt<Blob>,
+    }
+}
+
 statements! {
     LOCK_RECORDS = locking!("SELECT id FROM practice WHERE id = $1");
     PLACE_HOLD = sql!(
@@ -34,10 +49,7 @@ statements! {
         "UPDATE legal_hold SET lifted = $3, lifted_by = $4, lifted_sealed = $5 WHERE id = $1 AND practice = $2 "
         "AND lifted IS NULL"
     );
-    HOLDS = sql!(
-        "SELECT id, person, sealed, placed, placed_by, lifted, lifted_by, lifted_sealed FROM legal_hold "
-        "WHERE practice = $1 ORDER BY CASE WHEN lifted IS NULL THEN 0 ELSE 1 END, placed DESC, id LIMIT 1000"
-    );
+    HOLDS = select!(HoldColumns, "WHERE practice = $1 ORDER BY CASE WHEN lifted IS NULL THEN 0 ELSE 1 END, placed DESC, id LIMIT 1000");
 }
 
 impl Tx<'_> {
@@ -49,7 +61,8 @@ impl Tx<'_> {
 
     /// Places a hold.
     pub fn place_hold(&mut self, it: &Hold) -> Result<(), Error> {
-        let sealed = self.seal_json(it.practice, "legal_hold", it.id.as_bytes(), &it.reason)?;
+        let sealed =
+            self.seal_json(it.practice, "legal_hold.sealed", it.id.as_bytes(), &it.reason)?;
         let (placed, by) = it.placed;
         self.run(
             PLACE_HOLD,
@@ -75,7 +88,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let place = [id.as_bytes().as_slice(), b"lifted"].concat();
-        let sealed = self.seal_json(practice, "legal_hold", &place, &reason)?;
+        let sealed = self.seal_json(practice, "legal_hold.lifted_sealed", &place, &reason)?;
         let lifted = self.run(
             LIFT_HOLD,
             &[
@@ -94,18 +107,19 @@ impl Tx<'_> {
         let rows = self.rows(HOLDS, &[practice.as_bytes().into()])?;
         rows.iter()
             .map(|row| {
-                let id = row.id(0, "legal_hold.id", HoldId::from_slice)?;
-                let sealed = row.blob(2, "legal_hold.sealed")?;
-                let reason = self.open_json(practice, "legal_hold", id.as_bytes(), sealed)?;
-                let by = |index, column| row.opt_id(index, column, PersonId::from_slice);
+                let id = row.get_id(HOLD_ROW.id, HoldId::from_slice)?;
+                let sealed = row.get(HOLD_ROW.sealed)?;
+                let reason =
+                    self.open_json(practice, "legal_hold.sealed", id.as_bytes(), sealed)?;
                 let lifted = match (
-                    row.opt_int(5, "legal_hold.lifted")?,
-                    by(6, "legal_hold.lifted_by")?,
-                    row.opt_blob(7, "legal_hold.lifted_sealed")?,
+                    row.get(HOLD_ROW.lifted)?,
+                    row.get_opt_id(HOLD_ROW.lifted_by, PersonId::from_slice)?,
+                    row.get(HOLD_ROW.lifted_sealed)?,
                 ) {
                     (Some(at), Some(by), Some(sealed)) => {
                         let place = [id.as_bytes().as_slice(), b"lifted"].concat();
-                        let why = self.open_json(practice, "legal_hold", &place, sealed)?;
+                        let why =
+                            self.open_json(practice, "legal_hold.lifted_sealed", &place, sealed)?;
                         Some((Timestamp::from_micros(at), by, why))
                     }
                     _ => None,
@@ -113,11 +127,11 @@ impl Tx<'_> {
                 Ok(Hold {
                     id,
                     practice,
-                    person: by(1, "legal_hold.person")?,
+                    person: row.get_opt_id(HOLD_ROW.person, PersonId::from_slice)?,
                     reason,
                     placed: (
-                        Timestamp::from_micros(row.int(3, "legal_hold.placed")?),
-                        row.id(4, "legal_hold.placed_by", PersonId::from_slice)?,
+                        row.time(HOLD_ROW.placed)?,
+                        row.get_id(HOLD_ROW.placed_by, PersonId::from_slice)?,
                     ),
                     lifted,
                 })

@@ -81,7 +81,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<(), Error> {
         let id = [person.as_bytes().as_slice(), month.as_bytes()].concat();
-        let sealed = self.seal_json(practice, "monthly_log", &id, &text)?;
+        let sealed = self.seal_json(practice, "monthly_log.sealed", &id, &text)?;
         self.run(
             KEEP_LOG,
             &[
@@ -120,7 +120,8 @@ impl Tx<'_> {
             self.row(LOG, &[practice.as_bytes().into(), person.as_bytes().into(), month.into()])?;
         let Some(row) = row else { return Ok(None) };
         let id = [person.as_bytes().as_slice(), month.as_bytes()].concat();
-        self.open_json(practice, "monthly_log", &id, row.blob(0, "monthly_log.sealed")?).map(Some)
+        self.open_json(practice, "monthly_log.sealed", &id, row.blob(0, "monthly_log.sealed")?)
+            .map(Some)
     }
 
     /// Notes that a practitioner has looked at the log of a month.

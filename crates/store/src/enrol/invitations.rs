@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::Profile;
 use crate::{
     Error, Paper, Tx,
-    statements::{Sql, locking, sql, statements},
-    value::{Columns, P, Row},
+    columns::{Blob, Int, Opt, Text, columns, select},
+    statements::{Sql, sql, statements},
+    value::{Declared, P, Row},
 };
 
 /// What an administrator wrote into an invitation; sealed in its row.
@@ -74,10 +75,19 @@ pub struct InvitationRow {
     pub invited: Invited,
 }
 
-macro_rules! invitation_query {
-    ($kind:ident, $tail:literal) => {
-        $kind!("SELECT id, practice, person, invited_by, link_hash, state, created, expires, sealed FROM invitation " $tail)
-    };
+columns! {
+    /// What is read of an invitation.
+    INVITATION_ROW: InvitationColumns from "invitation" by id {
+        id: Blob,
+        practice: Blob,
+        person: Blob,
+        invited_by: Opt<Blob>,
+        link_hash: Blob,
+        state: Text,
+        created: Int,
+        expires: Int,
+        sealed: Blob,
+    }
 }
 
 statements! {
@@ -88,16 +98,17 @@ statements! {
     SAVE_INVITATION = sql!(
         "UPDATE invitation SET link_hash = $2, state = $3, created = $4, expires = $5, accepted = $6 WHERE id = $1"
     );
-    INVITATION_BY_LINK = invitation_query!(locking, "WHERE link_hash = $1");
-    INVITATION = invitation_query!(locking, "WHERE id = $1 AND practice = $2");
-    INVITATIONS_OF = invitation_query!(sql, "WHERE practice = $1 ORDER BY created DESC, id LIMIT $2");
-    INVITATIONS_FOR = invitation_query!(sql, "WHERE person = $1 ORDER BY created DESC, id");
+    INVITATION_BY_LINK = select!(InvitationColumns, locking "WHERE link_hash = $1");
+    INVITATION = select!(InvitationColumns, locking "WHERE id = $1 AND practice = $2");
+    INVITATIONS_OF = select!(InvitationColumns, "WHERE practice = $1 ORDER BY created DESC, id LIMIT $2");
+    INVITATIONS_FOR = select!(InvitationColumns, "WHERE person = $1 ORDER BY created DESC, id");
 }
 
 impl Tx<'_> {
     /// Makes an invitation.
     pub fn create_invitation(&mut self, it: &InvitationRow) -> Result<(), Error> {
-        let sealed = self.seal_json(it.practice, "invitation", it.id.as_bytes(), &it.invited)?;
+        let sealed =
+            self.seal_json(it.practice, "invitation.sealed", it.id.as_bytes(), &it.invited)?;
         self.run(
             CREATE_INVITATION,
             &[
@@ -137,31 +148,28 @@ impl Tx<'_> {
     }
 
     fn invitation_row(&mut self, row: &Row) -> Result<InvitationRow, Error> {
-        let column = "invitation.state";
-        let state = match row.text(5, column)? {
+        let state = match row.get(INVITATION_ROW.state)? {
             "open" => InvitationState::Open,
             "accepted" => InvitationState::Accepted,
             "revoked" => InvitationState::Revoked,
-            _ => return Err(Error::Corrupt { column }),
+            _ => return Err(row.corrupt(INVITATION_ROW.state)),
         };
-        let link = row.blob(4, "invitation.link_hash")?;
-        let id = row.id(0, "invitation.id", InvitationId::from_slice)?;
-        let practice = row.id(1, "invitation.practice", PracticeId::from_slice)?;
-        let sealed = row.blob(8, "invitation.sealed")?;
+        let link = row.get(INVITATION_ROW.link_hash)?;
+        let id = row.get_id(INVITATION_ROW.id, InvitationId::from_slice)?;
+        let practice = row.get_id(INVITATION_ROW.practice, PracticeId::from_slice)?;
+        let sealed = row.get(INVITATION_ROW.sealed)?;
         Ok(InvitationRow {
             id,
             practice,
-            person: row.id(2, "invitation.person", PersonId::from_slice)?,
-            invited_by: row.opt_id(3, "invitation.invited_by", PersonId::from_slice)?,
+            person: row.get_id(INVITATION_ROW.person, PersonId::from_slice)?,
+            invited_by: row.get_opt_id(INVITATION_ROW.invited_by, PersonId::from_slice)?,
             invitation: Invitation {
-                link: link
-                    .try_into()
-                    .map_err(|_| Error::Corrupt { column: "invitation.link_hash" })?,
-                expires: Timestamp::from_micros(row.int(7, "invitation.expires")?),
+                link: link.try_into().map_err(|_| row.corrupt(INVITATION_ROW.link_hash))?,
+                expires: row.time(INVITATION_ROW.expires)?,
                 state,
             },
-            created: Timestamp::from_micros(row.int(6, "invitation.created")?),
-            invited: self.open_json(practice, "invitation", id.as_bytes(), sealed)?,
+            created: row.time(INVITATION_ROW.created)?,
+            invited: self.open_json(practice, "invitation.sealed", id.as_bytes(), sealed)?,
         })
     }
 

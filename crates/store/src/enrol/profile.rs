@@ -55,7 +55,8 @@ impl Tx<'_> {
         let row = self.row(PROFILE, &[person.id.as_bytes().into()])?;
         let Some(row) = row else { return Ok(None) };
         let sealed = row.blob(0, "person_profile.sealed")?;
-        self.open_json(person.practice, "person_profile", person.id.as_bytes(), sealed).map(Some)
+        self.open_json(person.practice, "person_profile.sealed", person.id.as_bytes(), sealed)
+            .map(Some)
     }
 
     /// Writes what is known of somebody.
@@ -68,7 +69,8 @@ impl Tx<'_> {
         if let Some(old) = self.profile(person)? {
             self.keep_former_marks(person, &old, to, now)?;
         }
-        let sealed = self.seal_json(person.practice, "person_profile", person.id.as_bytes(), to)?;
+        let sealed =
+            self.seal_json(person.practice, "person_profile.sealed", person.id.as_bytes(), to)?;
         self.run_one(
             SAVE_PROFILE,
             &[person.id.as_bytes().into(), sealed.as_slice().into(), now.micros().into()],

@@ -167,9 +167,12 @@ impl Tx<'_> {
     /// Writes all that a case can change.
     pub fn save_case(&mut self, it: &CaseRow) -> Result<(), Error> {
         let sealed = match &it.evidence {
-            Some(evidence) => {
-                Some(self.seal_json(it.practice, "proofing_case", it.id.as_bytes(), evidence)?)
-            }
+            Some(evidence) => Some(self.seal_json(
+                it.practice,
+                "proofing_case.sealed",
+                it.id.as_bytes(),
+                evidence,
+            )?),
             None => None,
         };
         self.run_one(
@@ -200,14 +203,14 @@ impl Tx<'_> {
             "open" => CaseState::Open,
             "complete" => CaseState::Complete,
             "closed" => CaseState::Closed,
-            _ => return Err(Error::Corrupt { column }),
+            _ => return Err(Error::corrupt(column)),
         };
         let column = "proofing_case.purpose";
         let purpose = match row.text(3, column)? {
             "enrolment" => CasePurpose::Enrolment,
             "recovery" => CasePurpose::Recovery,
             "passphrase" => CasePurpose::Passphrase,
-            _ => return Err(Error::Corrupt { column }),
+            _ => return Err(Error::corrupt(column)),
         };
         let id = row.id(0, "proofing_case.id", CaseId::from_slice)?;
         let practice = row.id(1, "proofing_case.practice", PracticeId::from_slice)?;
@@ -220,7 +223,7 @@ impl Tx<'_> {
         let unit = row.opt_text(11, "proofing_case.issue_unit")?.map(str::to_owned);
         let evidence = match row.opt_blob(6, "proofing_case.sealed")? {
             Some(sealed) => {
-                Some(self.open_json(practice, "proofing_case", id.as_bytes(), sealed)?)
+                Some(self.open_json(practice, "proofing_case.sealed", id.as_bytes(), sealed)?)
             }
             None => None,
         };

@@ -67,7 +67,7 @@ impl Tx<'_> {
         it: &ProofingTry,
         expires: Timestamp,
     ) -> Result<(), Error> {
-        let sealed = self.seal_json(case.practice, "proofing_try", state_hash, it)?;
+        let sealed = self.seal_json(case.practice, "proofing_try.sealed", state_hash, it)?;
         self.run(
             DELETE_PROOFING_TRY,
             &[case.id.as_bytes().into(), expires.plus_seconds(-86_400).micros().into()],
@@ -101,7 +101,7 @@ impl Tx<'_> {
         let practice = row.id(1, "proofing_try.practice", PracticeId::from_slice)?;
         let it = self.open_json(
             practice,
-            "proofing_try",
+            "proofing_try.sealed",
             state_hash,
             row.blob(2, "proofing_try.sealed")?,
         )?;

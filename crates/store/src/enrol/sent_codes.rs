@@ -49,7 +49,7 @@ statements! {
 impl Tx<'_> {
     /// Puts a code on its way, in place of an earlier one about the same.
     pub fn send_code(&mut self, it: &SentCode) -> Result<(), Error> {
-        let sealed = self.seal_json(it.practice, "sent_code", &it.subject, &it.code)?;
+        let sealed = self.seal_json(it.practice, "sent_code.sealed", &it.subject, &it.code)?;
         self.run_one(
             SEND_CODE,
             &[
@@ -81,11 +81,11 @@ impl Tx<'_> {
             kind: row.text(1, "sent_code.kind")?.to_owned(),
             code: self.open_json(
                 practice,
-                "sent_code",
+                "sent_code.sealed",
                 subject,
                 row.blob(2, "sent_code.code_sealed")?,
             )?,
-            channel: Channel::from_code(row.text(3, column)?).ok_or(Error::Corrupt { column })?,
+            channel: Channel::from_code(row.text(3, column)?).ok_or(Error::corrupt(column))?,
             sent: Timestamp::from_micros(row.int(4, "sent_code.sent")?),
             tries: row.int(5, "sent_code.tries")?,
             used: row.opt_int(6, "sent_code.used")?.map(Timestamp::from_micros),

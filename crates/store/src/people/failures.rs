@@ -21,15 +21,29 @@ pub(crate) fn passcode_failures(
     row: &impl Columns,
     first: usize,
 ) -> Result<PasscodeFailures, Error> {
-    Ok(PasscodeFailures {
-        in_a_row: failures(
+    Ok(passcode_failures_of(
+        (
             row.int(first, "prescriber.failures")?,
             row.opt_int(first + 1, "prescriber.blocked_until")?,
         ),
-        in_a_day: u32::try_from(row.int(first + 2, "prescriber.wrong_in_a_day")?)
-            .unwrap_or(u32::MAX),
-        day_began: row.opt_int(first + 3, "prescriber.wrong_began")?.map(Timestamp::from_micros),
-    })
+        (
+            row.int(first + 2, "prescriber.wrong_in_a_day")?,
+            row.opt_int(first + 3, "prescriber.wrong_began")?,
+        ),
+    ))
+}
+
+/// The counter from what its row holds: wrong passcodes in a row and until when they block, wrong passcodes in a day
+/// and when that began.
+pub(crate) fn passcode_failures_of(
+    (in_a_row, blocked_until): (i64, Option<i64>),
+    (in_a_day, day_began): (i64, Option<i64>),
+) -> PasscodeFailures {
+    PasscodeFailures {
+        in_a_row: failures(in_a_row, blocked_until),
+        in_a_day: u32::try_from(in_a_day).unwrap_or(u32::MAX),
+        day_began: day_began.map(Timestamp::from_micros),
+    }
 }
 
 statements! {

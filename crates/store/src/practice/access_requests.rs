@@ -2,11 +2,11 @@
 
 use countersign_domain::{AuthorityId, PersonId, PracticeId, RequestId, Timestamp};
 
-use super::{opt_time, time};
 use crate::{
     Error, Tx,
-    statements::{Sql, locking, sql, statements},
-    value::{Columns, Row},
+    columns::{Blob, Int, Opt, Text, columns, select},
+    statements::{Sql, sql, statements},
+    value::{Declared, Row},
 };
 
 /// How far a request has come.
@@ -118,33 +118,47 @@ impl RequestBody {
 }
 
 fn request(row: &Row) -> Result<RequestRow, Error> {
-    let column = "access_request.state";
-    let stage = match row.text(8, column)? {
+    let stage = match row.get(REQUEST_ROW.state)? {
         "entered" => RequestStage::Entered,
         "executed" => RequestStage::Executed,
         "rejected" => RequestStage::Rejected,
         "withdrawn" => RequestStage::Withdrawn,
         "overtaken" => RequestStage::Overtaken,
-        _ => return Err(Error::Corrupt { column }),
+        _ => return Err(row.corrupt(REQUEST_ROW.state)),
     };
-    let body = serde_json::from_str(row.text(4, "access_request.body")?)
-        .map_err(|_| Error::Corrupt { column: "access_request.body" })?;
+    let body = serde_json::from_str(row.get(REQUEST_ROW.body)?)
+        .map_err(|_| row.corrupt(REQUEST_ROW.body))?;
     Ok(RequestRow {
-        id: row.id(0, "access_request.id", RequestId::from_slice)?,
-        practice: row.id(1, "access_request.practice", PracticeId::from_slice)?,
-        person: row.opt_id(2, "access_request.person", PersonId::from_slice)?,
-        authority: row.opt_id(3, "access_request.authority", AuthorityId::from_slice)?,
+        id: row.get_id(REQUEST_ROW.id, RequestId::from_slice)?,
+        practice: row.get_id(REQUEST_ROW.practice, PracticeId::from_slice)?,
+        person: row.get_opt_id(REQUEST_ROW.person, PersonId::from_slice)?,
+        authority: row.get_opt_id(REQUEST_ROW.authority, AuthorityId::from_slice)?,
         body,
-        reason: row.text(5, "access_request.reason")?.to_owned(),
-        entered_by: row.id(6, "access_request.entered_by", PersonId::from_slice)?,
-        entered: time(row, 7, "access_request.entered")?,
+        reason: row.string(REQUEST_ROW.reason)?,
+        entered_by: row.get_id(REQUEST_ROW.entered_by, PersonId::from_slice)?,
+        entered: row.time(REQUEST_ROW.entered)?,
         stage,
-        decided: row.opt_id(9, "access_request.decided_by", PersonId::from_slice)?.zip(opt_time(
-            row,
-            10,
-            "access_request.decided",
-        )?),
+        decided: row
+            .get_opt_id(REQUEST_ROW.decided_by, PersonId::from_slice)?
+            .zip(row.opt_time(REQUEST_ROW.decided)?),
     })
+}
+
+columns! {
+    /// What is read of a change that two people make.
+    REQUEST_ROW: RequestColumns from "access_request" by id {
+        id: Blob,
+        practice: Blob,
+        person: Opt<Blob>,
+        authority: Opt<Blob>,
+        body: Text,
+        reason: Text,
+        entered_by: Blob,
+        entered: Int,
+        state: Text,
+        decided_by: Opt<Blob>,
+        decided: Opt<Int>,
+    }
 }
 
 statements! {
@@ -152,27 +166,15 @@ statements! {
         "INSERT INTO access_request (id, practice, kind, person, authority, body, reason, entered_by, "
         "entered, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'entered')"
     );
-    REQUEST = locking!(
-        "SELECT id, practice, person, authority, body, reason, entered_by, entered, state, "
-        "decided_by, decided FROM access_request WHERE id = $1 AND practice = $2"
-    );
-    REQUESTS = sql!(
-        "SELECT id, practice, person, authority, body, reason, entered_by, entered, state, "
-        "decided_by, decided FROM access_request WHERE practice = $1 ORDER BY entered DESC, id DESC LIMIT $2"
-    );
-    OPEN_REQUESTS_ABOUT = sql!(
-        "SELECT id, practice, person, authority, body, reason, entered_by, entered, state, "
-        "decided_by, decided FROM access_request WHERE person = $1 AND state = 'entered' ORDER BY entered, id"
-    );
+    REQUEST = select!(RequestColumns, locking "WHERE id = $1 AND practice = $2");
+    REQUESTS = select!(RequestColumns, "WHERE practice = $1 ORDER BY entered DESC, id DESC LIMIT $2");
+    OPEN_REQUESTS_ABOUT = select!(RequestColumns, "WHERE person = $1 AND state = 'entered' ORDER BY entered, id");
     // Rows that refer to the practice are written meanwhile all the same.
     TURN = Sql::pair(
         "SELECT id FROM practice WHERE id = $1",
         "SELECT id FROM practice WHERE id = $1 FOR NO KEY UPDATE",
     );
-    OPEN_REQUESTS = sql!(
-        "SELECT id, practice, person, authority, body, reason, entered_by, entered, state, "
-        "decided_by, decided FROM access_request WHERE practice = $1 AND state = 'entered' ORDER BY entered, id"
-    );
+    OPEN_REQUESTS = select!(RequestColumns, "WHERE practice = $1 AND state = 'entered' ORDER BY entered, id");
     DECIDE_REQUEST = sql!(
         "UPDATE access_request SET state = $2, decided_by = $3, decided = $4 WHERE id = $1 AND state = 'entered'"
     );
@@ -181,8 +183,8 @@ statements! {
 impl Tx<'_> {
     /// Enters a change that two people make.
     pub fn create_request(&mut self, it: &RequestRow) -> Result<(), Error> {
-        let body = serde_json::to_string(&it.body)
-            .map_err(|_| Error::Corrupt { column: "access_request.body" })?;
+        let body =
+            serde_json::to_string(&it.body).map_err(|_| Error::corrupt("access_request.body"))?;
         self.run(
             CREATE_REQUEST,
             &[

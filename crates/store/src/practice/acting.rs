@@ -54,7 +54,7 @@ impl Tx<'_> {
             return Ok(());
         }
         let id: [u8; 16] = random_array(self.rng()).map_err(|_| Error::Crypto)?;
-        let sealed = self.seal_json(person.practice, "former_marks", &id, &gone)?;
+        let sealed = self.seal_json(person.practice, "former_marks.sealed", &id, &gone)?;
         self.run(
             KEEP_FORMER_MARKS,
             &[
@@ -88,7 +88,7 @@ impl Tx<'_> {
             self.rows(FORMER_MARKS, &[person.id.as_bytes().into(), since.micros().into()])?;
         for row in &former {
             let (id, sealed) = (row.blob(0, "former_marks.id")?, row.blob(1, "former_marks")?);
-            marks.kept(self.open_json(person.practice, "former_marks", id, sealed)?);
+            marks.kept(self.open_json(person.practice, "former_marks.sealed", id, sealed)?);
         }
         Ok(marks)
     }
@@ -103,7 +103,7 @@ impl Tx<'_> {
         practice: PracticeId,
         now: Timestamp,
     ) -> Result<Acting, Error> {
-        let person = self.person(id)?.ok_or(Error::Corrupt { column: "prescriber.id" })?;
+        let person = self.person(id)?.ok_or(Error::corrupt("prescriber.id"))?;
         let roles = self.roles_of(id)?;
         let designated = roles
             .iter()

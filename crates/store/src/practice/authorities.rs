@@ -5,11 +5,12 @@ use countersign_domain::{
     UsState,
 };
 
-use super::{Paper, opt_time, parsed, time};
+use super::{Paper, parsed};
 use crate::{
     Error, Tx,
-    statements::{locking, sql, statements},
-    value::{Columns, Row},
+    columns::{Blob, Int, Opt, Text, columns, select},
+    statements::{sql, statements},
+    value::{Declared, Row},
 };
 
 /// A registration or a licence as its row has it.
@@ -50,15 +51,15 @@ impl Authority {
 }
 
 fn authority(row: &Row) -> Result<Authority, Error> {
-    let expires: Date = parsed(row.text(7, "authority.expires")?, "authority.expires")?;
-    let state: UsState = parsed(row.text(5, "authority.state")?, "authority.state")?;
-    let number = row.text(4, "authority.number")?;
-    let withdrawn = opt_time(row, 9, "authority.withdrawn")?;
-    let paper = match row.text(3, "authority.kind")? {
+    let expires: Date = row.parsed(AUTHORITY_ROW.expires)?;
+    let state: UsState = row.parsed(AUTHORITY_ROW.state)?;
+    let number = row.get(AUTHORITY_ROW.number)?;
+    let withdrawn = row.opt_time(AUTHORITY_ROW.withdrawn)?;
+    let paper = match row.get(AUTHORITY_ROW.kind)? {
         "dea" => Paper::Dea(DeaRegistration {
             number: parsed(number, "authority.number")?,
             state,
-            schedules: parsed(row.text(6, "authority.schedules")?, "authority.schedules")?,
+            schedules: row.parsed(AUTHORITY_ROW.schedules)?,
             expires,
             withdrawn: None,
         }),
@@ -68,17 +69,34 @@ fn authority(row: &Row) -> Result<Authority, Error> {
             expires,
             withdrawn: None,
         }),
-        _ => return Err(Error::Corrupt { column: "authority.kind" }),
+        _ => return Err(row.corrupt(AUTHORITY_ROW.kind)),
     };
     Ok(Authority {
-        id: row.id(0, "authority.id", AuthorityId::from_slice)?,
-        practice: row.id(1, "authority.practice", PracticeId::from_slice)?,
-        person: row.opt_id(2, "authority.person", PersonId::from_slice)?,
+        id: row.get_id(AUTHORITY_ROW.id, AuthorityId::from_slice)?,
+        practice: row.get_id(AUTHORITY_ROW.practice, PracticeId::from_slice)?,
+        person: row.get_opt_id(AUTHORITY_ROW.person, PersonId::from_slice)?,
         paper,
-        stops_at: time(row, 8, "authority.stops_at")?,
+        stops_at: row.time(AUTHORITY_ROW.stops_at)?,
         withdrawn,
-        warned: opt_time(row, 10, "authority.warned")?,
+        warned: row.opt_time(AUTHORITY_ROW.warned)?,
     })
+}
+
+columns! {
+    /// What is read of a registration or license.
+    AUTHORITY_ROW: AuthorityColumns from "authority" by id {
+        id: Blob,
+        practice: Blob,
+        person: Opt<Blob>,
+        kind: Text,
+        number: Text,
+        state: Text,
+        schedules: Text,
+        expires: Text,
+        stops_at: Int,
+        withdrawn: Opt<Int>,
+        warned: Opt<Int>,
+    }
 }
 
 statements! {
@@ -97,18 +115,9 @@ statements! {
         "SELECT p.authority FROM permission p JOIN authority a ON a.id = p.authority "
         "WHERE p.person = $1 AND p.practice = $2 AND a.state = $3 LIMIT 1"
     );
-    ALL_AUTHORITIES = sql!(
-        "SELECT id, practice, person, kind, number, state, schedules, expires, stops_at, withdrawn, warned "
-        "FROM authority WHERE practice = $1 ORDER BY kind, created, id"
-    );
-    AUTHORITY = locking!(
-        "SELECT id, practice, person, kind, number, state, schedules, expires, stops_at, withdrawn, warned "
-        "FROM authority WHERE id = $1 AND practice = $2"
-    );
-    AUTHORITIES_ENDING = sql!(
-        "SELECT id, practice, person, kind, number, state, schedules, expires, stops_at, withdrawn, warned "
-        "FROM authority WHERE stops_at < $1 AND withdrawn IS NULL AND (warned IS NULL OR warned < stops_at) ORDER BY stops_at, id LIMIT 1000"
-    );
+    ALL_AUTHORITIES = select!(AuthorityColumns, "WHERE practice = $1 ORDER BY kind, created, id");
+    AUTHORITY = select!(AuthorityColumns, locking "WHERE id = $1 AND practice = $2");
+    AUTHORITIES_ENDING = select!(AuthorityColumns, "WHERE stops_at < $1 AND withdrawn IS NULL AND (warned IS NULL OR warned < stops_at) ORDER BY stops_at, id LIMIT 1000");
     VOUCH = sql!("UPDATE authority SET vouched = $3 WHERE person = $1 AND practice = $2 AND vouched IS NULL");
 }
 

@@ -2,11 +2,11 @@
 
 use countersign_domain::{InternalCode, PersonId, PracticeId, Timestamp};
 
-use super::{opt_time, parsed, time};
 use crate::{
     Error, Tx,
-    statements::{locking, sql, statements},
-    value::{Columns, Row},
+    columns::{Blob, Int, Opt, Text, columns, select},
+    statements::{sql, statements},
+    value::{Declared, Row},
 };
 
 /// The code of somebody who prescribes under an institution's registration.
@@ -26,25 +26,29 @@ pub struct CodeRow {
 
 fn code(row: &Row) -> Result<CodeRow, Error> {
     Ok(CodeRow {
-        code: parsed(row.text(0, "internal_code.code")?, "internal_code.code")?,
-        person: row.id(1, "internal_code.person", PersonId::from_slice)?,
-        entered: time(row, 2, "internal_code.entered")?,
-        entered_by: row.id(3, "internal_code.entered_by", PersonId::from_slice)?,
-        ended: opt_time(row, 4, "internal_code.ended")?,
+        code: row.parsed(CODE_ROW.code)?,
+        person: row.get_id(CODE_ROW.person, PersonId::from_slice)?,
+        entered: row.time(CODE_ROW.entered)?,
+        entered_by: row.get_id(CODE_ROW.entered_by, PersonId::from_slice)?,
+        ended: row.opt_time(CODE_ROW.ended)?,
     })
 }
 
+columns! {
+    /// What is read of an internal code; the person stands for the row.
+    CODE_ROW: CodeColumns from "internal_code" by person {
+        code: Text,
+        person: Blob,
+        entered: Int,
+        entered_by: Blob,
+        ended: Opt<Int>,
+    }
+}
+
 statements! {
-    INTERNAL_CODES = sql!(
-        "SELECT code, person, entered, entered_by, ended FROM internal_code WHERE practice = $1 ORDER BY code"
-    );
-    INTERNAL_CODE = sql!(
-        "SELECT code, person, entered, entered_by, ended FROM internal_code "
-        "WHERE practice = $1 AND person = $2 AND ended IS NULL"
-    );
-    LOCK_INTERNAL_CODE = locking!(
-        "SELECT code, person, entered, entered_by, ended FROM internal_code WHERE practice = $1 AND code = $2"
-    );
+    INTERNAL_CODES = select!(CodeColumns, "WHERE practice = $1 ORDER BY code");
+    INTERNAL_CODE = select!(CodeColumns, "WHERE practice = $1 AND person = $2 AND ended IS NULL");
+    LOCK_INTERNAL_CODE = select!(CodeColumns, locking "WHERE practice = $1 AND code = $2");
     UPDATE_INTERNAL_CODE = sql!(
         "UPDATE internal_code SET ended = $3, ended_by = $4 WHERE practice = $1 AND person = $2 AND ended IS NULL"
     );

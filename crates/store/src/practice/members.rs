@@ -2,11 +2,12 @@
 
 use countersign_domain::{PersonId, PracticeId, Role, SignInName, Timestamp};
 
-use super::{opt_time, parsed, time};
+use super::{opt_time, time};
 use crate::{
     Error, Tx,
+    columns::{Blob, Int, Text, columns, select},
     statements::{sql, statements},
-    value::{Columns, Row},
+    value::{Columns, Declared, Row},
 };
 
 /// A role that somebody has in a practice.
@@ -43,11 +44,22 @@ fn member(row: &Row) -> Result<Member, Error> {
     let column = "practice_role.role";
     Ok(Member {
         person: row.id(0, "practice_role.person", PersonId::from_slice)?,
-        role: Role::from_code(row.text(1, column)?).ok_or(Error::Corrupt { column })?,
+        role: Role::from_code(row.text(1, column)?).ok_or(Error::corrupt(column))?,
         unit: row.text(2, "practice_role.unit")?.to_owned(),
         since: time(row, 3, "practice_role.since")?,
         ended: opt_time(row, 4, "practice_role.ended")?,
     })
+}
+
+columns! {
+    /// What is read of a person for a list.
+    LISTED: ListedColumns from "prescriber" by id {
+        id: Blob,
+        name: Text,
+        sign_in: Text,
+        passphrase: Text,
+        closed: Int,
+    }
 }
 
 statements! {
@@ -76,11 +88,7 @@ statements! {
     PRESCRIBES = sql!(
         "SELECT role FROM practice_role WHERE person = $1 AND practice = $2 AND role = 'prescriber' AND ended IS NULL LIMIT 1"
     );
-    PEOPLE_OF = sql!(
-        "SELECT id, name, sign_in, passphrase, closed FROM prescriber WHERE id IN "
-        "(SELECT person FROM practice_role WHERE practice = $1) OR id IN "
-        "(SELECT person FROM invitation WHERE practice = $1) ORDER BY name, id"
-    );
+    PEOPLE_OF = select!(ListedColumns, "WHERE id IN (SELECT person FROM practice_role WHERE practice = $1) OR id IN (SELECT person FROM invitation WHERE practice = $1) ORDER BY name, id");
 }
 
 impl Tx<'_> {
@@ -173,11 +181,11 @@ impl Tx<'_> {
             .iter()
             .map(|row| {
                 Ok(Listed {
-                    id: row.id(0, "prescriber.id", PersonId::from_slice)?,
-                    name: row.text(1, "prescriber.name")?.to_owned(),
-                    sign_in: parsed(row.text(2, "prescriber.sign_in")?, "prescriber.sign_in")?,
-                    has_passphrase: !row.text(3, "prescriber.passphrase")?.is_empty(),
-                    closed: row.int(4, "prescriber.closed")? != 0,
+                    id: row.get_id(LISTED.id, PersonId::from_slice)?,
+                    name: row.string(LISTED.name)?,
+                    sign_in: row.parsed(LISTED.sign_in)?,
+                    has_passphrase: !row.get(LISTED.passphrase)?.is_empty(),
+                    closed: row.flag(LISTED.closed)?,
                 })
             })
             .collect()

@@ -5,11 +5,11 @@ use countersign_domain::{
     access::{Cause, Permission, Review},
 };
 
-use super::time;
 use crate::{
     Error, Tx,
-    statements::{locking, sql, statements},
-    value::{Columns, Row},
+    columns::{Blob, Int, Opt, Text, columns, select},
+    statements::{sql, statements},
+    value::{Declared, Row},
 };
 
 /// A permission with what it is for.
@@ -23,44 +23,47 @@ pub struct PermissionRow {
     pub permission: Permission,
 }
 
-fn permission(row: &Row, at: usize) -> Result<Permission, Error> {
-    let column = "permission.state";
-    let since = time(row, at + 2, "permission.since")?;
-    let flag = |index, column| -> Result<bool, Error> { Ok(row.int(index, column)? != 0) };
-    Ok(match row.text(at, column)? {
+fn permission(row: &Row) -> Result<Permission, Error> {
+    let since = row.time(PERMISSION_ROW.since)?;
+    Ok(match row.get(PERMISSION_ROW.state)? {
         "granted" => {
-            Permission::Granted { since, self_executed: flag(at + 3, "permission.self_executed")? }
+            Permission::Granted { since, self_executed: row.flag(PERMISSION_ROW.self_executed)? }
         }
         "revoked" => Permission::Revoked {
             cause: row
-                .opt_text(at + 1, "permission.cause")?
+                .get(PERMISSION_ROW.cause)?
                 .and_then(Cause::from_code)
-                .ok_or(Error::Corrupt { column: "permission.cause" })?,
+                .ok_or_else(|| row.corrupt(PERMISSION_ROW.cause))?,
             since,
-            review: match row.int(at + 4, "permission.confirmed")? {
+            review: match row.get(PERMISSION_ROW.confirmed)? {
                 0 => Review::Waiting,
                 1 => Review::Confirmed,
                 2 => Review::Mistaken,
-                _ => return Err(Error::Corrupt { column: "permission.confirmed" }),
+                _ => return Err(row.corrupt(PERMISSION_ROW.confirmed)),
             },
         },
-        _ => return Err(Error::Corrupt { column }),
+        _ => return Err(row.corrupt(PERMISSION_ROW.state)),
     })
 }
 
+columns! {
+    /// What is read of a permission.
+    PERMISSION_ROW: PermissionColumns from "permission" {
+        state: Text,
+        cause: Opt<Text>,
+        since: Int,
+        self_executed: Int,
+        confirmed: Int,
+        person: Blob,
+        authority: Blob,
+        practice: Blob,
+    }
+}
+
 statements! {
-    PERMISSIONS = sql!(
-        "SELECT person, authority, state, cause, since, self_executed, confirmed FROM permission "
-        "WHERE practice = $1 ORDER BY since, person"
-    );
-    PERMISSIONS_OF = locking!(
-        "SELECT person, authority, state, cause, since, self_executed, confirmed, practice "
-        "FROM permission WHERE person = $1"
-    );
-    PERMISSION = locking!(
-        "SELECT state, cause, since, self_executed, confirmed FROM permission "
-        "WHERE person = $1 AND practice = $2 AND authority = $3"
-    );
+    PERMISSIONS = select!(PermissionColumns, "WHERE practice = $1 ORDER BY since, person");
+    PERMISSIONS_OF = select!(PermissionColumns, locking "WHERE person = $1");
+    PERMISSION = select!(PermissionColumns, locking "WHERE person = $1 AND practice = $2 AND authority = $3");
     SAVE_PERMISSION = sql!(
         "INSERT INTO permission (person, practice, authority, state, cause, since, self_executed, confirmed) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (person, practice, authority) DO UPDATE SET "
@@ -76,9 +79,9 @@ impl Tx<'_> {
             .iter()
             .map(|row| {
                 Ok(PermissionRow {
-                    person: row.id(0, "permission.person", PersonId::from_slice)?,
-                    authority: row.id(1, "permission.authority", AuthorityId::from_slice)?,
-                    permission: permission(row, 2)?,
+                    person: row.get_id(PERMISSION_ROW.person, PersonId::from_slice)?,
+                    authority: row.get_id(PERMISSION_ROW.authority, AuthorityId::from_slice)?,
+                    permission: permission(row)?,
                 })
             })
             .collect()
@@ -94,10 +97,10 @@ impl Tx<'_> {
             .map(|row| {
                 let it = PermissionRow {
                     person,
-                    authority: row.id(1, "permission.authority", AuthorityId::from_slice)?,
-                    permission: permission(row, 2)?,
+                    authority: row.get_id(PERMISSION_ROW.authority, AuthorityId::from_slice)?,
+                    permission: permission(row)?,
                 };
-                Ok((row.id(7, "permission.practice", PracticeId::from_slice)?, it))
+                Ok((row.get_id(PERMISSION_ROW.practice, PracticeId::from_slice)?, it))
             })
             .collect()
     }
@@ -113,7 +116,7 @@ impl Tx<'_> {
             PERMISSION,
             &[person.as_bytes().into(), practice.as_bytes().into(), authority.as_bytes().into()],
         )?
-        .map_or(Ok(Permission::None), |row| permission(&row, 0))
+        .map_or(Ok(Permission::None), |row| permission(&row))
     }
 
     /// Writes a permission; the tokens of its holder follow.

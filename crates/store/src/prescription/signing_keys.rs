@@ -47,7 +47,7 @@ impl Tx<'_> {
         let row = self.row(SIGNING_KEY, &[practice.as_bytes().into()])?;
         let Some(row) = row else { return self.new_signing_key(practice, now) };
         let key_id = row.text(0, "signing_key.key_id")?.to_owned();
-        let corrupt = Error::Corrupt { column: "signing_key.sealed" };
+        let corrupt = Error::corrupt("signing_key.sealed");
         let data_key = self.data_key(Some(practice))?;
         let Ok(plain) = data_key.open(&key_place(&key_id), row.blob(1, "signing_key.sealed")?)
         else {
@@ -90,7 +90,7 @@ impl Tx<'_> {
             .map(|row| {
                 let point = row.blob(1, "signing_key.public")?.to_vec();
                 VerifyingKey::from_point(&point)
-                    .map_err(|_| Error::Corrupt { column: "signing_key.public" })?;
+                    .map_err(|_| Error::corrupt("signing_key.public"))?;
                 Ok(PublicKey {
                     key_id: row.text(0, "signing_key.key_id")?.to_owned(),
                     point,

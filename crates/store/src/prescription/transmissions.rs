@@ -72,7 +72,7 @@ impl Tx<'_> {
         id: PrescriptionId,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let sealed = self.seal_json(practice, "transmission", id.as_bytes(), &"")?;
+        let sealed = self.seal_json(practice, "transmission.sealed", id.as_bytes(), &"")?;
         self.run(
             TRANSMIT,
             &[
@@ -100,7 +100,12 @@ impl Tx<'_> {
             next_try: time(3, "transmission.next_try")?,
             tries: row.int(4, "transmission.tries")?,
             done: row.opt_int(5, "transmission.done")?.map(Timestamp::from_micros),
-            outcome: self.open_json(practice, "transmission", prescription.as_bytes(), sealed)?,
+            outcome: self.open_json(
+                practice,
+                "transmission.sealed",
+                prescription.as_bytes(),
+                sealed,
+            )?,
             told: row.int(7, "transmission.told")? != 0,
         })
     }
@@ -159,7 +164,8 @@ impl Tx<'_> {
     /// Notes how a try ended.
     pub fn save_transmission(&mut self, it: &Transmission) -> Result<(), Error> {
         let id = it.prescription;
-        let sealed = self.seal_json(it.practice, "transmission", id.as_bytes(), &it.outcome)?;
+        let sealed =
+            self.seal_json(it.practice, "transmission.sealed", id.as_bytes(), &it.outcome)?;
         self.run_one(
             SAVE_TRANSMISSION,
             &[

@@ -6,7 +6,7 @@ use countersign_domain::{AttemptCounter, Event, Timestamp};
 use super::{TokenRow, state_columns, step_number};
 use crate::{
     Error, Link, Tx,
-    audit::{EventColumns, INSERT_MANY},
+    audit::{EventArrays, INSERT_MANY},
     statements::{Sql, sql, statements},
     value::P,
 };
@@ -118,7 +118,7 @@ impl Tx<'_> {
             self.save_checked_each(rows)?;
             return self.append_all(events);
         }
-        let (tokens, events) = (TokenColumns::of(rows), EventColumns::of(events));
+        let (tokens, events) = (TokenColumns::of(rows), EventArrays::of(events));
         let (saved, _) =
             self.run_both((SAVE_CHECKED, &tokens.params()), (INSERT_MANY, &events.params()))?;
         if saved == rows.len() as u64 { Ok(()) } else { Err(Error::Retry) }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use countersign_crypto::random_array;
 use countersign_domain::{CredentialId, PasscodeFailures, SigningModels};
 
-use super::{Parts, TokenRow, token_query};
+use super::{Parts, TokenRow, token_list, token_query};
 use crate::{
     Error, Tx,
     people::passcode_failures,
@@ -21,12 +21,9 @@ pub type OwnedTokens = HashMap<CredentialId, (TokenRow, PasscodeFailures)>;
 macro_rules! owned_query {
     ($tail:literal) => {
         concat!(
-            "SELECT t.id, t.practice, t.prescriber, t.credential, t.manufacturer, t.name, t.algorithm, ",
-            "t.digits, t.period, t.seed_sealed, t.state, t.state_reason, t.state_at, t.last_step, ",
-            "t.drift_base, t.drift, t.failures, t.blocked_until, t.created, t.added, t.last_used, ",
-            "t.last_event, t.device_class, t.device_evidence, t.browser_hash, t.model, t.seed_left, ",
-            "t.activated, t.sign_until, CAST(0 AS BIGINT) AS row_id, p.failures, p.blocked_until, ",
-            "p.wrong_in_a_day, p.wrong_began, m.allowed FROM prescriber p ",
+            "SELECT ",
+            token_list!("t.", "CAST(0 AS BIGINT)"),
+            ", p.failures, p.blocked_until, p.wrong_in_a_day, p.wrong_began, m.allowed FROM prescriber p ",
             "JOIN token t ON t.prescriber = p.id LEFT JOIN token_model m ON m.code = t.model ",
             $tail
         )
@@ -82,7 +79,7 @@ impl Tx<'_> {
             Ok(())
         })?;
         if counters.len() != rows.len() {
-            return Err(Error::Corrupt { column: "token.prescriber" });
+            return Err(Error::corrupt("token.prescriber"));
         }
         for (parts, counter) in rows.into_iter().zip(counters) {
             let token = self.open_token(parts)?;

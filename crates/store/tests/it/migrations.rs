@@ -185,7 +185,10 @@ const RELEASED: [Released; 14] = [
 const RELEASED_FOR_BOTH: [ReleasedForBoth; 1] = [ReleasedForBoth {
     version: 15,
     name: "audit_only_grows",
-    file: (include_bytes!("../../migrations/0015_audit_only_grows.sql"), "868b2289e7cafba7a483081226b6f10e62849d58441c47040f125783b01b3d7b"),
+    file: (
+        include_bytes!("../../migrations/0015_audit_only_grows.sql"),
+        "868b2289e7cafba7a483081226b6f10e62849d58441c47040f125783b01b3d7b",
+    ),
     sqlite: "19d40af8e1918c8df31007e048c9dec47d5671edf20b60dfb0edc5f3498f8bfd",
     postgres: "1ff87ab765f97880a996af5963279f13d2476757c528c2125c58693257325ef1",
 }];

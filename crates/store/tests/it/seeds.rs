@@ -103,10 +103,29 @@ on_both! {
             .await;
         let read = store.read("swapped", move |tx| row_of(tx, &one.credential)).await;
         assert!(
-            matches!(read, Err(Error::Corrupt { column: "token.seed_sealed" })),
+            matches!(read, Err(Error::Corrupt { column: "token.seed_sealed", .. })),
             "{read:?}"
         );
         assert_eq!(facts(&stored(&store, &two.credential).await.token), facts(&two));
+    }
+
+    /// Whoever looks for the damage is told table, column and row, and nothing that the row holds.
+    async fn damage_names_its_row_and_no_content(place: &Place) {
+        let store = place.open().await;
+        let people = People::new(&store).await;
+        place.sql("UPDATE practice SET time_zone = 'Mars/Olympus'").await;
+        let read = store.read("damaged", move |tx| tx.practice(people.practice)).await;
+        let error = read.unwrap_err();
+        let row = hex(people.practice.as_bytes());
+        let said = format!("the value of practice.time_zone is damaged, in row {row}");
+        assert_eq!(error.to_string(), said);
+        assert!(!format!("{error:?}").contains("Olympus"), "{error:?}");
+        let token = people.token(&store).await;
+        place.sql("UPDATE token SET seed_sealed = practice").await;
+        let read = store.read("damaged", move |tx| row_of(tx, &token.credential)).await;
+        let row = hex(token.id.as_bytes());
+        let said = format!("the value of token.seed_sealed is damaged, in row {row}");
+        assert_eq!(read.unwrap_err().to_string(), said);
     }
 
     async fn a_data_key_opens_only_for_its_own_practice(place: &Place) {
@@ -126,7 +145,7 @@ on_both! {
         let store = place.open().await;
         let read = store.read("swapped", move |tx| row_of(tx, &token.credential)).await;
         assert!(
-            matches!(read, Err(Error::Corrupt { column: "practice.data_key_sealed" })),
+            matches!(read, Err(Error::Corrupt { column: "practice.data_key_sealed", .. })),
             "{read:?}"
         );
     }

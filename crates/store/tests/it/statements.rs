@@ -86,7 +86,7 @@ fn every_statement_prepares_on_both_and_names_its_columns_alike() {
         migrated(&other).await;
         let conn = rusqlite::Connection::open(other.file()).unwrap();
         let mut wrong = Vec::new();
-        for Statement { name, sqlite, postgres } in all_statements() {
+        for Statement { name, sqlite, postgres, .. } in all_statements() {
             let lite = sqlite.as_deref().map(|sql| prepared_on_sqlite(&conn, sql));
             let pg = match postgres {
                 Some(sql) => Some(prepared_on_postgres(&client, sql).await),
@@ -101,6 +101,55 @@ fn every_statement_prepares_on_both_and_names_its_columns_alike() {
                 _ => {}
             }
         }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    });
+}
+
+/// What a declaration takes a column for is what the database has: its name in the result, its type, and whether it may
+/// be empty. A column that is never empty may be declared as one that may, where an outer join can leave it out.
+#[test]
+fn declared_columns_are_those_of_the_schema() {
+    on_postgres(async |place| {
+        migrated(place).await;
+        let client = pg_client(&place.url()).await;
+        let is_never_empty: BTreeMap<(u32, i16), bool> = client
+            .query("SELECT attrelid, attnum, attnotnull FROM pg_attribute WHERE attnum > 0", &[])
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| ((row.get(0), row.get(1)), row.get(2)))
+            .collect();
+        let (mut wrong, mut compared) = (Vec::new(), 0);
+        for Statement { name, postgres, declared, .. } in all_statements() {
+            let (Some(sql), false) = (postgres, declared.is_empty()) else { continue };
+            let statement = client.prepare(sql).await.unwrap();
+            let columns = statement.columns();
+            assert!(columns.len() >= declared.len(), "{name}");
+            for ((label, in_result, kind), column) in declared.iter().zip(columns) {
+                compared += 1;
+                let ty = match *column.type_() {
+                    Type::INT8 => "bigint",
+                    Type::TEXT => "text",
+                    Type::BYTEA => "bytea",
+                    ref other => panic!("{name}: {label} is {other}"),
+                };
+                let origin = column.table_oid().zip(column.column_id());
+                let never_empty = origin.map(|origin| is_never_empty[&origin]);
+                let fits = match never_empty {
+                    _ if *in_result != column.name() => false,
+                    Some(true) if *kind != ty => {
+                        sql.contains("LEFT JOIN") && *kind == format!("{ty}, or none")
+                    }
+                    Some(true) => true,
+                    Some(false) | None => *kind == format!("{ty}, or none"),
+                };
+                if !fits {
+                    let found = column.name();
+                    wrong.push(format!("{name}: {label} is {kind}; found {found}, {ty}, never empty: {never_empty:?}"));
+                }
+            }
+        }
+        assert!(compared > 100, "only {compared} columns are declared");
         assert!(wrong.is_empty(), "{wrong:#?}");
     });
 }
@@ -197,7 +246,9 @@ fn both_schemas_are_alike() {
 
 /// SQL that is in no list, by file: what begins and ends transactions, settings of a connection, and the tables that
 /// the migrations themselves need.
-const ELSEWHERE: [(&str, &[&str]); 3] = [
+const ELSEWHERE: [(&str, &[&str]); 4] = [
+    // What a declaration of columns begins with.
+    ("columns.rs", &["SELECT "]),
     (
         "sqlite.rs",
         // The last two belong to a test.
@@ -266,7 +317,7 @@ fn unlisted(source: &str) -> Vec<String> {
     let mut depth = 0usize;
     while let Some(at) = rest.find(['"', '{', '}', '\'']) {
         if listed_until.is_none()
-            && ["statements! ", "_query "].iter().any(|it| rest[..at].ends_with(it))
+            && ["statements! ", "columns! ", "_query "].iter().any(|it| rest[..at].ends_with(it))
         {
             listed_until = Some(depth);
         }
@@ -335,7 +386,7 @@ fn no_sql_stands_outside_the_list() {
 
 #[test]
 fn sql_outside_the_list_is_found() {
-    let listed = "statements! {\n    A = sql!(\"SELECT 1\");\n}\n";
+    let listed = "columns! { A: B from \"FROM\" { a: Int = \"SELECT 1\" } }\nstatements! {\n    A = sql!(\"SELECT 1\");\n}\n";
     assert!(unlisted(listed).is_empty());
     for bad in [
         "let a = sql!(\"SELECT a FROM b\");",
