@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The schema that this version works with.
-pub const SCHEMA_VERSION: i64 = 15;
+pub const SCHEMA_VERSION: i64 = 16;
 
 /// How long a migration lock holds if its holder died.
 const LOCK_SECONDS: i64 = 600;
@@ -54,7 +54,7 @@ macro_rules! pair {
 }
 
 /// Append only: a released file never changes (its checksum is in every database).
-const MIGRATIONS: [Migration; 15] = [
+const MIGRATIONS: [Migration; 16] = [
     Migration { version: 1, name: "first", text: pair!("0001_first") },
     Migration { version: 2, name: "event_chain", text: pair!("0002_event_chain") },
     Migration { version: 3, name: "provisioning", text: pair!("0003_provisioning") },
@@ -73,6 +73,11 @@ const MIGRATIONS: [Migration; 15] = [
         version: 15,
         name: "audit_only_grows",
         text: Text::Both(include_str!("../migrations/0015_audit_only_grows.sql")),
+    },
+    Migration {
+        version: 16,
+        name: "state_words",
+        text: Text::Both(include_str!("../migrations/0016_state_words.sql")),
     },
 ];
 

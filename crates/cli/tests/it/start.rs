@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use crate::run::{LISTEN, Place, connect, free_ports};
 
 /// What `migrate` says.
-const SCHEMA: &str = "The database has schema 15.\n";
+const SCHEMA: &str = "The database has schema 16.\n";
 
 /// A place with a sound, empty installation in `data`.
 fn installed() -> Place {

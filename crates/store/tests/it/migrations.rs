@@ -182,16 +182,28 @@ const RELEASED: [Released; 14] = [
 ];
 
 /// Those written once, with the checksum of the file and of what each database gets of it.
-const RELEASED_FOR_BOTH: [ReleasedForBoth; 1] = [ReleasedForBoth {
-    version: 15,
-    name: "audit_only_grows",
-    file: (
-        include_bytes!("../../migrations/0015_audit_only_grows.sql"),
-        "868b2289e7cafba7a483081226b6f10e62849d58441c47040f125783b01b3d7b",
-    ),
-    sqlite: "19d40af8e1918c8df31007e048c9dec47d5671edf20b60dfb0edc5f3498f8bfd",
-    postgres: "1ff87ab765f97880a996af5963279f13d2476757c528c2125c58693257325ef1",
-}];
+const RELEASED_FOR_BOTH: [ReleasedForBoth; 2] = [
+    ReleasedForBoth {
+        version: 15,
+        name: "audit_only_grows",
+        file: (
+            include_bytes!("../../migrations/0015_audit_only_grows.sql"),
+            "868b2289e7cafba7a483081226b6f10e62849d58441c47040f125783b01b3d7b",
+        ),
+        sqlite: "19d40af8e1918c8df31007e048c9dec47d5671edf20b60dfb0edc5f3498f8bfd",
+        postgres: "1ff87ab765f97880a996af5963279f13d2476757c528c2125c58693257325ef1",
+    },
+    ReleasedForBoth {
+        version: 16,
+        name: "state_words",
+        file: (
+            include_bytes!("../../migrations/0016_state_words.sql"),
+            "f7c3770064144ed1f2a1ffa2249644239500db2d43e539788d1accc6fce87bdb",
+        ),
+        sqlite: "bfb9913f3c895b372d7ea73c6f55b3439bda29908cf33570e43e22fbc17d2f86",
+        postgres: "a71a4fe7644b4754e94517c24e3445fd9e092249f2dd498d9722ca8a6bd9709e",
+    },
+];
 
 const RELEASED_FIRST: (&str, &str) = (
     include_str!("../../migrations/sqlite/0001_first.sql"),
@@ -341,6 +353,29 @@ on_both! {
         assert_eq!(place.texts("SELECT support || outcome FROM audit_event").await, before);
         add().await.unwrap();
         assert_eq!(place.count("audit_event").await, 2);
+    }
+
+    /// No other word than the known ones gets into a column that says how far something is, by whatever way.
+    async fn words_that_nobody_knows_are_refused(place: &Place) {
+        let store = place.open().await;
+        let people = People::new(&store).await;
+        people.token(&store).await;
+        let zones = "SELECT time_zone FROM practice WHERE setting = 'practitioners'";
+        let before = place.texts(zones).await;
+        let error = place.try_sql("UPDATE practice SET setting = 'hospital'").await.unwrap_err();
+        assert!(error.contains("setting"), "{error}");
+        place.sql("UPDATE practice SET name = 'Lake'").await;
+        let id = uuid_of(7);
+        let id = if place.is_postgres() { format!("'\\x{id}'") } else { format!("x'{id}'") };
+        let practice = format!(
+            "INSERT INTO practice (id, name, data_key_sealed, created, setting) VALUES ({id}, 'Hill', {id}, 0, 'hospital')"
+        );
+        assert!(place.try_sql(&practice).await.is_err());
+        place.sql(&practice.replace("'hospital'", "'institution'")).await;
+        assert_eq!(place.texts(zones).await, before);
+        // The token's word is looked at on PostgreSQL alone.
+        let lost = place.try_sql("UPDATE token SET state = 'lost'").await;
+        assert_eq!(lost.is_err(), place.is_postgres());
     }
 
     async fn an_empty_database_is_refused_where_nobody_migrates(place: &Place) {

@@ -242,7 +242,12 @@ on_both! {
         ] {
             let as_text = format!("CAST({column} AS TEXT) FROM token WHERE {column} IS NOT NULL");
             let before = place.texts(&format!("SELECT {as_text}")).await;
-            place.sql(&format!("UPDATE token SET {column} = {value}")).await;
+            let refused = place.try_sql(&format!("UPDATE token SET {column} = {value}")).await.is_err();
+            // PostgreSQL looks at the word itself.
+            assert_eq!(refused, place.is_postgres() && value == "'asleep'", "{column} = {value}");
+            if refused {
+                continue;
+            }
             let wanted = credential.clone();
             let read = store.read("damaged", move |tx| row_of(tx, &wanted)).await;
             assert!(matches!(read, Err(Error::Corrupt { .. })), "{column} = {value}: {read:?}");

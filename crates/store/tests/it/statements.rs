@@ -18,7 +18,7 @@ fn prepared_on_sqlite(
     sql: &str,
 ) -> Result<(usize, Vec<String>), String> {
     let statement = conn.prepare(sql).map_err(|error| error.to_string())?;
-    let names = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names = statement.column_names().map(str::to_owned).collect();
     Ok((statement.parameter_count(), names))
 }
 
