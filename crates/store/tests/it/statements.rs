@@ -244,6 +244,47 @@ fn both_schemas_are_alike() {
     });
 }
 
+/// `docs/schema.md` has every column with its type, and no other.
+#[test]
+fn the_schema_is_documented() {
+    on_sqlite(async |place| {
+        migrated(place).await;
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schema.md");
+        let text = fs::read_to_string(path).unwrap();
+        let mut documented = BTreeMap::new();
+        let mut table = "";
+        for line in text.lines() {
+            if let Some(name) = line.strip_prefix("## ") {
+                table = name;
+            }
+            let Some(rest) = line.strip_prefix("| `") else { continue };
+            let (column, rest) = rest.split_once("` | ").unwrap();
+            let (ty, meaning) = rest.split_once(" | ").unwrap();
+            assert!(meaning.len() > 3, "{table}.{column} has no meaning");
+            documented.insert((table.to_owned(), column.to_owned()), ty.to_owned());
+        }
+        let (columns, _) = schema_on_sqlite(&place.file());
+        let there: BTreeMap<_, _> = columns
+            .into_iter()
+            .filter(|((table, _), _)| !table.starts_with("schema_"))
+            .map(|(column, (ty, may_be_empty, _))| {
+                let ty = match ty.as_str() {
+                    "bigint" => "integer",
+                    "bytea" => "bytes",
+                    other => other,
+                };
+                (column, format!("{ty}{}", if may_be_empty { ", may be empty" } else { "" }))
+            })
+            .collect();
+        let differs: Vec<_> = there
+            .keys()
+            .chain(documented.keys())
+            .filter(|column| there.get(*column) != documented.get(*column))
+            .collect();
+        assert!(differs.is_empty(), "{differs:#?}");
+    });
+}
+
 /// SQL that is in no list, by file: what begins and ends transactions, settings of a connection, and the tables that
 /// the migrations themselves need.
 const ELSEWHERE: [(&str, &[&str]); 4] = [
