@@ -42,8 +42,8 @@ impl Account {
     /// The steps that were consumed since `before`.
     pub(crate) fn consumed_since(&self, before: &Self) -> impl Iterator<Item = (TokenId, Step)> {
         let listed = before.tokens.iter().zip(&self.tokens).filter_map(|(old, new)| {
-            let step = new.last_step.filter(|step| old.last_step != Some(*step))?;
-            Some((new.id, step))
+            let step = new.last_step().filter(|step| old.last_step() != Some(*step))?;
+            Some((new.id(), step))
         });
         listed.chain(self.consumed_elsewhere)
     }
@@ -60,19 +60,19 @@ impl Account {
     /// Whether wrong codes make a token, or all of them, pause.
     fn pauses(&self, now: Timestamp) -> bool {
         let blocked = |failures: &Failures| failures.blocked_until.is_some_and(|until| now < until);
-        blocked(&self.owner.in_a_row) || self.tokens.iter().any(|token| blocked(&token.failures))
+        blocked(&self.owner.in_a_row) || self.tokens.iter().any(|token| blocked(&token.failures()))
     }
 
     /// The token with this id, if it is theirs, apart from the failure counter.
     pub(crate) fn token(&mut self, id: TokenId) -> Option<(&mut Token, &mut PasscodeFailures)> {
         let owner = &mut self.owner;
-        self.tokens.iter_mut().find(|token| token.id == id).map(|token| (token, owner))
+        self.tokens.iter_mut().find(|token| token.id() == id).map(|token| (token, owner))
     }
 
     /// The event, with a reason where policy let a token pass in the browser that holds it.
     pub(crate) fn noted_browser(&self, event: Event, at: At) -> Event {
         let here = |token: &Token| {
-            Some(token.id) == event.token && token.is_in_browser(at.browser.as_ref())
+            Some(token.id()) == event.token && token.is_in_browser(at.browser.as_ref())
         };
         if event.outcome == Outcome::Success && self.tokens.iter().any(here) {
             event.reason(Refusal::SAME_BROWSER)
@@ -133,12 +133,12 @@ fn columns(
     token: &Token,
 ) -> (&str, TokenState, Option<Step>, i64, i64, Failures, Option<Timestamp>) {
     (
-        token.name.as_str(),
-        token.state,
-        token.last_step,
-        token.drift.base(),
-        token.drift.current(),
-        token.failures,
-        token.last_used,
+        token.name().as_str(),
+        token.state(),
+        token.last_step(),
+        token.drift().base(),
+        token.drift().current(),
+        token.failures(),
+        token.last_used(),
     )
 }

@@ -80,8 +80,8 @@ fn to_activate(
     person: PersonId,
     token: TokenId,
 ) -> Result<Option<Token>, countersign_store::Error> {
-    let found = tx.tokens_of(person)?.into_iter().map(|row| row.token).find(|it| it.id == token);
-    Ok(found.filter(|it| it.is_active() && it.activated.is_none()))
+    let found = tx.tokens_of(person)?.into_iter().map(|row| row.token).find(|it| it.id() == token);
+    Ok(found.filter(|it| it.is_active() && it.activated().is_none()))
 }
 
 impl App {
@@ -172,7 +172,7 @@ fn send_code(
     };
     let profile = tx.profile(who)?.unwrap_or_default();
     let confirmed = channels(&profile, true);
-    let practice = token.practice.unwrap_or(who.practice);
-    let about = About { subject: *token.id.as_bytes(), practice, kind: "activation" };
+    let practice = token.practice().unwrap_or(who.practice);
+    let about = About { subject: *token.id().as_bytes(), practice, kind: "activation" };
     put_on_the_way(tx, mailer, who, &profile, &confirmed, about, channel, at)
 }

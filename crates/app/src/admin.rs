@@ -5,7 +5,7 @@ mod demo;
 use countersign_crypto::{random_array, sha256};
 use countersign_domain::{
     Actor, ApiKeyId, DisableReason, EhrId, Event, EventKind, Npi, Outcome, Passphrase,
-    PassphraseHash, PersonId, PracticeId, Refusal, StaffId, Timestamp, TokenState, access::Cause,
+    PassphraseHash, PersonId, PracticeId, Refusal, StaffId, Timestamp, access::Cause,
 };
 use countersign_store::{ApiKey, EhrRow, Identity, SmartEhr, Staff, TokenRow};
 use data_encoding::BASE64URL_NOPAD;
@@ -327,15 +327,14 @@ impl App {
                 // Its passcodes must not verify for other systems either.
                 let reason = DisableReason::AccountClosed;
                 for TokenRow { mut token, mark, .. } in tx.tokens_of(found.id)? {
-                    if !token.is_active() && !token.is_temporarily_disabled() {
+                    if !token.force_disable(reason, at.now) {
                         continue;
                     }
-                    token.state = TokenState::Disabled { reason, since: at.now };
                     tx.save_token(&token, mark)?;
                     let event =
                         Event::success(EventKind::TokenDisabled, Actor::Operator, at.support)
                             .about(found.practice, found.id)
-                            .token(token.id)
+                            .token(token.id())
                             .reason(reason.code());
                     tx.append(&event, at.now)?;
                 }

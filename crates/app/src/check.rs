@@ -106,7 +106,7 @@ pub(super) fn run(
     let mut owners: HashMap<PersonId, Owner> = HashMap::with_capacity(wanted.len());
     let (owned, models) = tx.owned_tokens(&wanted)?;
     for (id, (row, failures)) in owned {
-        if let Some(prescriber) = row.token.prescriber {
+        if let Some(prescriber) = row.token.prescriber() {
             owners.insert(prescriber, Owner { before: failures, now: failures });
         }
         rows.insert(id, row);
@@ -133,13 +133,13 @@ pub(super) fn run(
             .as_ref()
             .and_then(|id| rows.get_mut(id).map(|row| (id, row)))
             .and_then(|(id, row)| {
-                let prescriber = row.token.prescriber?;
+                let prescriber = row.token.prescriber()?;
                 owners.get_mut(&prescriber).map(|owner| (id, row, prescriber, owner))
             });
         // Its owner may prescribe in several practices (question A11). For an ID that nobody has the same
         // is asked about nobody, so that time does not tell the two apart.
         let here = match &known {
-            Some((_, row, ..)) if row.token.practice == Some(key.practice) => true,
+            Some((_, row, ..)) if row.token.practice() == Some(key.practice) => true,
             Some((_, _, prescriber, _)) => tx.prescribes(*prescriber, key.practice)?,
             None => match PersonId::from_slice(&[0; 16]) {
                 Ok(nobody) => tx.prescribes(nobody, key.practice)?,
@@ -166,8 +166,8 @@ pub(super) fn run(
         };
         let result: PasscodeCheck =
             check_passcode(&mut row.token, &mut owner.now, &request.passcode, now, &request.policy);
-        request.consumed.set(result.iter().map(|step| (row.token.id, *step)));
-        let there = row.token.practice != Some(key.practice) && request.purpose == Purpose::Sign;
+        request.consumed.set(result.iter().map(|step| (row.token.id(), *step)));
+        let there = row.token.practice() != Some(key.practice) && request.purpose == Purpose::Sign;
         let until = if there { tx.may_sign_until(prescriber, key.practice)? } else { None };
         let result = result.and_then(|step| {
             if request.noncompliant && request.purpose == Purpose::Sign {
@@ -175,9 +175,7 @@ pub(super) fn run(
             }
             if there {
                 // The row says until when it signs in its own practice; each has a permission of its own.
-                let activated = row.token.activated.is_some();
-                let sign_until = until.filter(|_| activated);
-                models.check(&Token { sign_until, ..row.token.clone() }, request.purpose, now)?;
+                models.check(&row.token.in_other_practice(until), request.purpose, now)?;
             } else {
                 models.check(&row.token, request.purpose, now)?;
             }
@@ -185,7 +183,7 @@ pub(super) fn run(
         });
         let event = Event::of(EventKind::PasscodeTried, actor, &result, request.at.support)
             .about(key.practice, prescriber)
-            .token(row.token.id)
+            .token(row.token.id())
             .purpose(request.purpose);
         let event = request.about_content(event);
         if let Err(refusal) = &result {
@@ -228,14 +226,14 @@ fn spend_like_a_failure(
     let now = request.at.now;
     let read = if foreign.is_none() { tx.some_owned_token()? } else { None };
     if let Some(token) = foreign.or(read.as_ref().map(|(row, _)| &row.token)) {
-        let (seed, params) = (&token.seed, &token.params);
+        let (seed, params) = (token.seed(), &token.params());
         // Kept from being optimized away: the answer goes nowhere else.
         std::hint::black_box(find(
             seed,
             params,
             &request.passcode,
-            token.last_step,
-            token.drift,
+            token.last_step(),
+            token.drift(),
             now,
         ));
     }
@@ -250,7 +248,8 @@ pub(super) fn spend(
 ) -> Result<(), countersign_store::Error> {
     if let Some((row, _)) = tx.some_owned_token()? {
         let token = &row.token;
-        let found = find(&token.seed, &token.params, code, token.last_step, token.drift, now);
+        let found =
+            find(token.seed(), &token.params(), code, token.last_step(), token.drift(), now);
         // Kept from being optimized away: the answer goes nowhere else.
         std::hint::black_box(found);
     }

@@ -1,8 +1,8 @@
 //! Hardware tokens of a practice: put into stock, sent to somebody, taken out of use at their end of life.
 
 use countersign_domain::{
-    Actor, Device, DisableReason, Event, EventKind, Failures, ModelCode, Outcome, PersonId,
-    PracticeId, Refusal, Token, TokenId, TokenState, console::ConsoleChange, otp::Drift,
+    Actor, Device, DisableReason, Event, EventKind, ModelCode, Outcome, PersonId, PracticeId,
+    ProvisionedToken, Refusal, Token, TokenId, console::ConsoleChange,
 };
 pub use countersign_provision::fobs::NewFob;
 use countersign_store::{Fob, TokenRow, Tx};
@@ -50,31 +50,21 @@ impl App {
                     }
                 }
                 for fob in &fobs {
-                    let token = Token {
+                    let token = Token::provisioned(ProvisionedToken {
                         id: TokenId::new(at.now, tx.rng())?,
-                        practice: None,
-                        prescriber: None,
                         credential: fob.credential.clone(),
-                        name: "new".parse().map_err(|_| countersign_store::Error::Crypto)?,
                         params: fob.params,
                         seed: fob.seed.clone(),
-                        state: TokenState::Unassociated { expires: fob.ends },
-                        last_step: None,
-                        drift: Drift::default(),
-                        failures: Failures::NONE,
+                        expires: fob.ends,
                         created: at.now,
-                        added: None,
-                        last_used: None,
                         device: Device::default(),
                         model: model.clone(),
-                        seed_left: None,
-                        activated: None,
-                        sign_until: None,
-                    };
+                    })
+                    .map_err(|_| Tx::broken("no token has these parts"))?;
                     if !tx.create_token(&token)? {
                         return Err(Tx::broken("a serial number stands twice in a delivery"));
                     }
-                    tx.create_fob(token.id, practice, &batch, fob.ends, at.now)?;
+                    tx.create_fob(token.id(), practice, &batch, fob.ends, at.now)?;
                 }
                 tx.append(&event, at.now)?;
                 Ok(Ok(fobs.len()))
@@ -125,19 +115,19 @@ pub(super) fn retire_worn_out(
     for (id, owner) in tx.worn_out(at.now)? {
         // Prescriber, then session, then token: the order in which everyone locks.
         tx.lock_prescriber(owner)?;
-        let found = tx.tokens_of(owner)?.into_iter().find(|row| row.token.id == id);
+        let found = tx.tokens_of(owner)?.into_iter().find(|row| row.token.id() == id);
         let Some(TokenRow { mut token, mark, .. }) = found.filter(|row| row.token.is_active())
         else {
             continue;
         };
         let reason = DisableReason::EndOfLife;
-        token.state = TokenState::Disabled { reason, since: at.now };
+        token.force_disable(reason, at.now);
         tx.save_token(&token, mark)?;
         tx.stale_passcodes(owner)?;
         let mut event = Event::success(EventKind::TokenDisabled, Actor::System, at.support)
             .token(id)
             .reason(reason.code());
-        event.practice = token.practice;
+        event.practice = token.practice();
         event.prescriber = Some(owner);
         record(tx, &event, at.now)?;
         tell_owner(mailer, &event, tx, at.now)?;

@@ -24,8 +24,8 @@ impl InDoubtSteps {
             return;
         }
         for token in tokens {
-            if let Some(step) = in_doubt.get(&token.id) {
-                token.last_step = Some(token.last_step.map_or(*step, |last| last.max(*step)));
+            if let Some(step) = in_doubt.get(&token.id()) {
+                token.consume(*step);
             }
         }
     }

@@ -100,8 +100,8 @@ impl App {
                     .map(|row| row.token)
                     .filter(countersign_domain::Token::is_active)
                     .map(|token| {
-                        let signs = token.activated.is_some();
-                        (token.credential.masked(), token.name.to_string(), signs)
+                        let signs = token.activated().is_some();
+                        (token.credential().masked(), token.name().to_string(), signs)
                     })
                     .collect();
                 let practitioner = Practitioner::of(tx, person.0, practice, at.now)?;
@@ -270,8 +270,8 @@ impl App {
                     None => Some(Chosen::Any),
                     Some(wanted) => tokens
                         .iter()
-                        .find(|row| row.token.credential == *wanted)
-                        .map(|row| Chosen::Token(row.token.id)),
+                        .find(|row| row.token.credential() == wanted)
+                        .map(|row| Chosen::Token(row.token.id())),
                 };
                 Ok(Some((request, chosen)))
             })

@@ -2,11 +2,11 @@
 
 use countersign_crypto::HmacAlgorithm;
 use countersign_domain::{
-    Actor, CredentialId, Device, Event, EventKind, Failures, ModelCode, PersonId, Purpose, Refusal,
-    Token, TokenId, TokenKind, TokenModel, TokenState,
-    otp::{Drift, OtpParams, TokenSeed},
+    Actor, CredentialId, Device, Event, EventKind, ModelCode, PersonId, ProvisionedToken, Purpose,
+    Refusal, Token, TokenId, TokenKind, TokenModel,
+    otp::{OtpParams, TokenSeed},
 };
-use countersign_store::Session;
+use countersign_store::{Session, Tx};
 
 use super::{App, At, Change, Confirm, Error, tokens::step_up};
 
@@ -102,39 +102,30 @@ impl App {
                 // SHA-1: many apps know nothing else, and say so only by wrong codes.
                 let params = OtpParams::new(HmacAlgorithm::Sha1, 6, 30)
                     .map_err(|_| countersign_store::Error::Crypto)?;
-                let mut token = Token {
-                    id: form.id,
-                    practice: None,
-                    prescriber: None,
-                    credential: CredentialId::random(TokenKind::OtpSoft, tx.rng())?,
-                    name: "new".parse().map_err(|_| countersign_store::Error::Crypto)?,
-                    params,
-                    seed: TokenSeed::generate(params.algorithm(), tx.rng())?,
-                    state: TokenState::Unassociated {
-                        expires: at.now.plus_seconds(policy.unassociated_seconds),
-                    },
-                    last_step: None,
-                    drift: Drift::default(),
-                    failures: Failures::NONE,
-                    created: at.now,
-                    added: None,
-                    last_used: None,
-                    device: Device::default(),
-                    model,
-                    seed_left: Some(at.now),
-                    activated: None,
-                    sign_until: None,
-                };
                 // IDs are drawn at random; one that is taken is drawn again.
                 let mut draws = 1;
-                while !tx.create_token(&token)? {
+                let token = loop {
+                    let mut token = Token::provisioned(ProvisionedToken {
+                        id: form.id,
+                        credential: CredentialId::random(TokenKind::OtpSoft, tx.rng())?,
+                        params,
+                        seed: TokenSeed::generate(params.algorithm(), tx.rng())?,
+                        expires: at.now.plus_seconds(policy.unassociated_seconds),
+                        created: at.now,
+                        device: Device::default(),
+                        model: model.clone(),
+                    })
+                    .map_err(|_| Tx::broken("no token has these parts"))?;
+                    token.seed_handed_over(at.now);
+                    if tx.create_token(&token)? {
+                        break token;
+                    }
                     if draws == 20 {
                         return Ok(Change::Refused(Refusal::TooManyWaiting));
                     }
                     draws += 1;
-                    token.credential = CredentialId::random(TokenKind::OtpSoft, tx.rng())?;
-                }
-                let Token { credential, seed, params, .. } = token;
+                };
+                let (credential, seed) = (token.credential().clone(), token.seed().clone());
                 Ok(Change::Done(HandedOver { credential, seed, params }))
             };
             let change = work()?;

@@ -1,8 +1,8 @@
 use countersign_crypto::Rng;
 use countersign_domain::{
-    Actor, CredentialId, Device, Event, EventKind, Failures, ModelCode, PersonId, PracticeId,
-    Timestamp, Token, TokenId, TokenKind, TokenState,
-    otp::{Drift, OtpParams, TokenSeed},
+    Actor, CredentialId, Device, Event, EventKind, ModelCode, PersonId, PracticeId,
+    ProvisionedToken, Timestamp, Token, TokenId, TokenKind,
+    otp::{OtpParams, TokenSeed},
 };
 use countersign_provision::native::{Answer, Family, ProvisionRequest, SeedAlgorithm};
 use countersign_store::Tx;
@@ -141,39 +141,29 @@ pub(super) fn make_token(
         let Some((credential, seed)) = make(tx)? else {
             return Ok(Err(ProvisionRefusal::NotOffered));
         };
-        let token = Token {
+        let token = Token::provisioned(ProvisionedToken {
             id: TokenId::new(at.now, tx.rng())?,
-            practice: None,
-            prescriber: None,
-            name: "new".parse().map_err(|_| countersign_store::Error::Crypto)?,
+            credential,
             params: draft.params,
             seed,
-            state: TokenState::Unassociated { expires: draft.expires },
-            last_step: None,
-            drift: Drift::default(),
-            failures: Failures::NONE,
+            expires: draft.expires,
             created: at.now,
-            added: None,
-            last_used: None,
             device: draft.device,
             model: draft.model.clone(),
-            seed_left: None,
-            activated: None,
-            sign_until: None,
-            credential,
-        };
+        })
+        .map_err(|_| Tx::broken("no token has these parts"))?;
         if tx.create_token(&token)? {
-            let masked = token.credential.masked();
+            let masked = token.credential().masked();
             let detail = draft.how.map_or_else(|| masked.clone(), |how| format!("{masked}, {how}"));
             let mut event = Event::success(EventKind::TokenProvisioned, Actor::Unknown, at.support)
-                .token(token.id)
+                .token(token.id())
                 .detail(&detail);
             if let Some((practice, prescriber)) = owner {
                 // Who started the pairing sees in the history that a device has used it.
                 event = event.about(practice, prescriber);
             }
             tx.append(&event, at.now)?;
-            return Ok(Ok(token.id));
+            return Ok(Ok(token.id()));
         }
     }
     Ok(Err(ProvisionRefusal::Full))

@@ -142,7 +142,7 @@ impl App {
                 Ok(()) => match account.token(token) {
                     None => Change::Refused(Refusal::TokenNotActive),
                     Some((token, _)) => {
-                        token.name = form.name.clone();
+                        token.rename(form.name.clone());
                         Change::Done(())
                     }
                 },
@@ -207,9 +207,9 @@ impl App {
                 let Some(TokenRow { token, .. }) = tx.token_by_credential(&credential)? else {
                     return Ok(false);
                 };
-                let device = Device { class, evidence: DeviceEvidence::Attested, ..token.device };
-                tx.save_device(token.id, &device)?;
-                let was = token.device;
+                let device = Device { class, evidence: DeviceEvidence::Attested, ..token.device() };
+                tx.save_device(token.id(), &device)?;
+                let was = token.device();
                 let detail = format!(
                     "{} by {by}; was {}, {}",
                     class.code(),
@@ -218,10 +218,10 @@ impl App {
                 );
                 let mut event =
                     Event::success(EventKind::DeviceAttested, Actor::Operator, at.support)
-                        .token(token.id)
+                        .token(token.id())
                         .detail(&detail);
-                event.practice = token.practice;
-                event.prescriber = token.prescriber;
+                event.practice = token.practice();
+                event.prescriber = token.prescriber();
                 tx.append(&event, at.now)?;
                 Ok(true)
             })
@@ -232,7 +232,7 @@ impl App {
 
 /// The id, if the token is the prescriber's own: an event never names somebody else's.
 fn theirs(account: &Account, id: TokenId) -> Option<TokenId> {
-    account.tokens.iter().any(|token| token.id == id).then_some(id)
+    account.tokens.iter().any(|token| token.id() == id).then_some(id)
 }
 
 /// Where a fresh passcode is needed, checks the one given, and renews the session by it.
@@ -259,7 +259,7 @@ pub(super) fn step_up(
     }
     let result = verify(account, confirm.chosen, &confirm.code, at, policy);
     if let Some(owner) =
-        account.tokens.first().and_then(|token| token.prescriber.zip(token.practice))
+        account.tokens.first().and_then(|token| token.prescriber().zip(token.practice()))
     {
         let event =
             passcode_event(&result, owner.0, owner.1, confirm.chosen, Purpose::ManageTokens, at);

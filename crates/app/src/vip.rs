@@ -2,15 +2,15 @@
 
 use countersign_crypto::{HmacAlgorithm, Rng};
 use countersign_domain::{
-    Actor, CredentialId, Device, Event, EventKind, Failures, Manufacturer, ModelCode, Refusal,
-    Timestamp, Token, TokenId, TokenState, check_unauthenticated,
-    otp::{Drift, OtpParams, Step, TokenSeed},
+    Actor, CredentialId, Device, Event, EventKind, Manufacturer, ModelCode, ProvisionedToken,
+    Refusal, Timestamp, Token, TokenId, check_unauthenticated,
+    otp::{OtpParams, Step, TokenSeed},
     sync_unauthenticated,
 };
 use countersign_provision::vip::{
     CheckForm, FIRST_COUNTER, SyncForm, TokenModel, VipCredentialId, VipKeys,
 };
-use countersign_store::{Error as StoreError, TokenRow};
+use countersign_store::{Error as StoreError, TokenRow, Tx};
 
 use super::{App, At, Error, log, provision::MOST_UNASSOCIATED, record};
 use crate::ProvisionRefusal;
@@ -81,12 +81,16 @@ impl App {
                     }
                     let event =
                         Event::success(EventKind::TokenProvisioned, Actor::Unknown, at.support)
-                            .token(token.id)
-                            .detail(&token.credential.masked());
+                            .token(token.id())
+                            .detail(&token.credential().masked());
                     tx.append(&event, at.now)?;
                     let credential =
-                        token.credential.as_str().parse().map_err(|_| StoreError::Crypto)?;
-                    return Ok(Ok(VipProvisioned { credential, seed: token.seed, expires }));
+                        token.credential().as_str().parse().map_err(|_| StoreError::Crypto)?;
+                    return Ok(Ok(VipProvisioned {
+                        credential,
+                        seed: token.seed().clone(),
+                        expires,
+                    }));
                 }
                 Ok(Err(ProvisionRefusal::Full))
             })
@@ -138,21 +142,21 @@ impl App {
                 else {
                     return Ok(None);
                 };
-                let waits = token.prescriber.is_none();
-                if !waits && token.model.as_str() != ModelCode::VIP_ACCESS {
+                let waits = token.prescriber().is_none();
+                if !waits && token.model().as_str() != ModelCode::VIP_ACCESS {
                     return Ok(None);
                 }
                 in_doubt.apply(std::iter::once(&mut token));
                 let answer = decision(&mut token);
                 if let Ok(step) = &answer {
-                    consumed.set(std::iter::once((token.id, *step)));
+                    consumed.set(std::iter::once((token.id(), *step)));
                     tx.save_token(&token, mark)?;
                 }
                 let mut event = Event::of(kind, Actor::Unknown, &answer, at.support)
-                    .token(token.id)
+                    .token(token.id())
                     .detail("asked without a login, by the VIP Access protocol");
-                event.practice = token.practice;
-                event.prescriber = token.prescriber;
+                event.practice = token.practice();
+                event.prescriber = token.prescriber();
                 record(tx, &event, at.now)?;
                 let outcome = match answer {
                     Ok(_) => VipOutcome::Done,
@@ -184,26 +188,20 @@ fn new_token(
     } else {
         (OtpParams::new(ALGORITHM, 6, 30), None)
     };
-    Ok(Token {
+    let mut token = Token::provisioned(ProvisionedToken {
         id: TokenId::new(now, rng)?,
-        practice: None,
-        prescriber: None,
         credential: CredentialId::random_with_prefix(model.code(), rng)?
             .ok_or(StoreError::Crypto)?,
-        name: "new".parse().map_err(|_| StoreError::Crypto)?,
         params: params.map_err(|_| StoreError::Crypto)?,
         seed: TokenSeed::generate(ALGORITHM, rng)?,
-        state: TokenState::Unassociated { expires },
-        last_step,
-        drift: Drift::default(),
-        failures: Failures::NONE,
+        expires,
         created: now,
-        added: None,
-        last_used: None,
         device: Device::default(),
         model: ModelCode::known(ModelCode::VIP_ACCESS),
-        seed_left: None,
-        activated: None,
-        sign_until: None,
     })
+    .map_err(|_| Tx::broken("no token has these parts"))?;
+    if let Some(step) = last_step {
+        token.consume(step);
+    }
+    Ok(token)
 }

@@ -7,7 +7,7 @@ use countersign_crypto::{LocalMasterKey, Rng, SecretBytes, SystemRng, sha256};
 use countersign_domain::{
     Actor, ApiKeyId, CredentialId, Device, Event, EventKind, Failures, FipsCertificate,
     Manufacturer, ModelCode, Npi, PassphraseHash, PersonId, PracticeId, Purpose, SupportCode,
-    Timestamp, Token, TokenId, TokenKind, TokenModel, TokenState, luhn_check_digit,
+    Timestamp, Token, TokenId, TokenKind, TokenModel, TokenParts, TokenState, luhn_check_digit,
     otp::{Drift, OtpParams, TokenSeed},
 };
 use countersign_store::{ApiKey, Database, Store, Tx};
@@ -172,16 +172,19 @@ fn use_once(
 ) -> Result<(), countersign_store::Error> {
     let mut links = tx.links(&vec![at; tokens.len()])?.into_iter();
     let (mut rows, _) =
-        tx.owned_tokens(&tokens.iter().map(|t| &t.credential).collect::<Vec<_>>())?;
+        tx.owned_tokens(&tokens.iter().map(|t| t.credential()).collect::<Vec<_>>())?;
     let support = SupportCode::new(tx.rng())?;
     let mut events = Vec::with_capacity(tokens.len());
     for ((row, _), link) in rows.values_mut().zip(&mut links) {
-        row.token.last_step = Some(PARAMS.step_at(at));
-        row.token.last_used = Some(at);
-        let Some(owner) = row.token.prescriber else { continue };
+        let mut parts = TokenParts::from(row.token.clone());
+        parts.last_step = Some(PARAMS.step_at(at));
+        parts.last_used = Some(at);
+        let Ok(used) = Token::from_parts(parts) else { continue };
+        row.token = used;
+        let Some(owner) = row.token.prescriber() else { continue };
         let event = Event::success(EventKind::PasscodeTried, Actor::System, support)
             .about(practice, owner)
-            .token(row.token.id)
+            .token(row.token.id())
             .purpose(Purpose::Login);
         events.push((event, link.after(row)));
     }
@@ -213,7 +216,7 @@ fn token_row(
     prescriber: PersonId,
     now: Timestamp,
 ) -> Result<Token> {
-    Ok(Token {
+    Ok(Token::from_parts(TokenParts {
         id: TokenId::new(now, &mut SystemRng)?,
         practice: Some(practice),
         prescriber: Some(prescriber),
@@ -233,7 +236,7 @@ fn token_row(
         seed_left: None,
         activated: Some(now),
         sign_until: Some(now.plus_seconds(365 * 86_400)),
-    })
+    })?)
 }
 
 /// The seed of the token with this number.
@@ -305,14 +308,14 @@ mod tests {
             .await
             .unwrap();
         let last = last.unwrap().token;
-        assert_eq!(last.practice, found.map(|key| key.practice));
-        assert_eq!(last.seed.expose(), seed(1_010).unwrap().expose());
+        assert_eq!(last.practice(), found.map(|key| key.practice));
+        assert_eq!(last.seed().expose(), seed(1_010).unwrap().expose());
         assert!(last.is_active() && beyond.is_none());
         let owner = store
             .read("owner", |tx| tx.person_by_name(&npi(10 + 250).unwrap().into()))
             .await
             .unwrap();
-        assert_eq!(owner.map(|p| p.id), last.prescriber);
+        assert_eq!(owner.map(|p| p.id), last.prescriber());
         assert!(practice.create(&store, &PassphraseHash::decoy(0)).await.is_err());
     }
 }

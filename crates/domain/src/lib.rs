@@ -76,8 +76,9 @@ pub use text::{
 };
 pub use time::Timestamp;
 pub use token::{
-    AddCheck, DisableReason, NewToken, PasscodeCheck, Token, TokenName, TokenNameError, TokenState,
-    add_token, check_any, check_passcode, check_resync, disable_token, enable_token,
-    explain_wrong_passcode, replace_token, same_browser, test_token,
+    AddCheck, DisableReason, NewToken, PasscodeCheck, ProvisionedToken, Token, TokenName,
+    TokenNameError, TokenParts, TokenPartsError, TokenState, add_token, check_any, check_passcode,
+    check_resync, disable_token, enable_token, explain_wrong_passcode, replace_token, same_browser,
+    test_token,
 };
 pub use unauthenticated::{check_unauthenticated, sync_unauthenticated};

@@ -164,7 +164,7 @@ impl SigningModels {
         if purpose != Purpose::Sign {
             return Ok(());
         }
-        if !self.allow(&token.model) {
+        if !self.allow(token.model()) {
             return Err(Refusal::ModelNotAllowed);
         }
         token.may_sign(now)

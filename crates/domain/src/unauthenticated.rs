@@ -19,12 +19,12 @@ pub fn check_unauthenticated(
     now: Timestamp,
     policy: &Policy,
 ) -> PasscodeCheck {
-    let found = otp::find(&token.seed, &token.params, code, token.last_step, token.drift, now);
+    let found =
+        otp::find(token.seed(), &token.params(), code, token.last_step(), token.drift(), now);
     serves(token, now, policy)?;
     match found {
         Found::Fresh { step, drift } => {
-            token.last_step = Some(step);
-            token.drift = drift;
+            token.bring_into_step(step, drift);
             Ok(step)
         }
         Found::Used { step } => Err(token.used(step, now)),
@@ -40,23 +40,23 @@ pub fn sync_unauthenticated(
     now: Timestamp,
     policy: &Policy,
 ) -> Result<Step, Refusal> {
-    let found = otp::find_pair(&token.seed, &token.params, first, second, token.last_step, now);
+    let found =
+        otp::find_pair(token.seed(), &token.params(), first, second, token.last_step(), now);
     serves(token, now, policy)?;
     let (step, drift) = found.ok_or(Refusal::NotConsecutive)?;
-    token.last_step = Some(step);
-    token.drift = drift;
+    token.bring_into_step(step, drift);
     Ok(step)
 }
 
 /// A token that is paused or off says nothing, and neither does one that has run out.
 fn serves(token: &Token, now: Timestamp, policy: &Policy) -> Result<(), Refusal> {
-    match token.state {
+    match token.state() {
         TokenState::Active { .. } => {}
         TokenState::Unassociated { expires } if now < expires => {}
         TokenState::Unassociated { .. } => return Err(Refusal::UnknownCredential),
         TokenState::Disabled { .. } => return Err(Refusal::TokenNotActive),
     }
-    match token.failures.blocked(&policy.token, now) {
+    match token.failures().blocked(&policy.token, now) {
         Some(blocked) => Err(Refusal::TokenBlocked(blocked)),
         None => Ok(()),
     }
@@ -67,8 +67,8 @@ mod tests {
     use super::*;
     use crate::{
         CredentialId, Device, DisableReason, Failures, ModelCode, PasscodeFailures, PersonId,
-        PracticeId, TokenId, add_token, check_passcode,
-        otp::{Drift, OtpParams, TokenSeed, passcode},
+        PracticeId, ProvisionedToken, TokenId, TokenParts, add_token, check_passcode,
+        otp::{OtpParams, TokenSeed, passcode},
         token::NewToken,
     };
     use countersign_crypto::{HmacAlgorithm, SystemRng};
@@ -79,37 +79,39 @@ mod tests {
         Timestamp::from_seconds(1_700_000_010 + seconds)
     }
 
-    fn waiting(params: OtpParams) -> Token {
+    fn waiting(params: OtpParams) -> TokenParts {
         let rng = &mut SystemRng;
-        Token {
+        let token = Token::provisioned(ProvisionedToken {
             id: TokenId::new(at(0), rng).unwrap(),
-            practice: None,
-            prescriber: None,
             credential: CredentialId::random_with_prefix("UBHE", rng).unwrap().unwrap(),
-            name: "new".parse().unwrap(),
             params,
             seed: TokenSeed::generate(params.algorithm(), rng).unwrap(),
-            state: TokenState::Unassociated { expires: at(86_400) },
-            last_step: Some(Step::new(0)),
-            drift: Drift::default(),
-            failures: Failures::NONE,
+            expires: at(86_400),
             created: at(0),
-            added: None,
-            last_used: None,
             device: Device::default(),
             model: ModelCode::known(ModelCode::VIP_ACCESS),
-            seed_left: None,
-            activated: None,
-            sign_until: None,
-        }
+        });
+        let mut token = token.unwrap();
+        token.consume(Step::new(0));
+        token.into()
     }
 
-    fn event_based() -> Token {
+    fn bound(mut parts: TokenParts) -> TokenParts {
+        let rng = &mut SystemRng;
+        parts.bind(PracticeId::new(at(0), rng).unwrap(), PersonId::new(at(0), rng).unwrap(), at(0));
+        parts
+    }
+
+    fn counting() -> TokenParts {
         waiting(OtpParams::event_based(HmacAlgorithm::Sha1, 6).unwrap())
     }
 
+    fn event_based() -> Token {
+        Token::from_parts(counting()).unwrap()
+    }
+
     fn code(token: &Token, step: i64) -> OneTimePasscode {
-        passcode(&token.seed, &token.params, Step::new(step)).parse().unwrap()
+        passcode(token.seed(), &token.params(), Step::new(step)).parse().unwrap()
     }
 
     #[test]
@@ -124,8 +126,8 @@ mod tests {
             let answer = check_unauthenticated(&mut token, &guess, at(0), &POLICY);
             assert_eq!(answer, Err(Refusal::WrongPasscode));
         }
-        assert_eq!((token.failures, token.last_used), (Failures::NONE, None));
-        token.state = TokenState::Active { since: at(0) };
+        assert_eq!((token.failures(), token.last_used()), (Failures::NONE, None));
+        let mut token = Token::from_parts(bound(token.into())).unwrap();
         let mut owner = PasscodeFailures::NONE;
         let used = check_passcode(&mut token, &mut owner, &first, at(0), &POLICY);
         assert_eq!(used, Err(Refusal::EventPasscodeUsed));
@@ -140,19 +142,23 @@ mod tests {
                 Refusal::TokenNotActive,
             ),
         ] {
-            let mut token = event_based();
-            token.state = state;
+            let parts = match state {
+                TokenState::Disabled { .. } => bound(counting()),
+                _ => counting(),
+            };
+            let mut token = Token::from_parts(TokenParts { state, ..parts }).unwrap();
             let (first, second) = (code(&token, 1), code(&token, 2));
             let check = check_unauthenticated(&mut token, &first, at(0), &POLICY);
             assert_eq!(check, Err(expected.clone()));
             let sync = sync_unauthenticated(&mut token, &first, &second, at(0), &POLICY);
             assert_eq!(sync, Err(expected));
-            assert_eq!(token.last_step, Some(Step::new(0)));
+            assert_eq!(token.last_step(), Some(Step::new(0)));
         }
-        let mut token = event_based();
+        let mut parts = counting();
         for _ in 0..3 {
-            token.failures = token.failures.failed(&POLICY.token, at(0));
+            parts.failures = parts.failures.failed(&POLICY.token, at(0));
         }
+        let mut token = Token::from_parts(parts).unwrap();
         let first = code(&token, 1);
         let paused = check_unauthenticated(&mut token, &first, at(0), &POLICY);
         assert!(matches!(paused, Err(Refusal::TokenBlocked(_))));

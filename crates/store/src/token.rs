@@ -7,7 +7,7 @@ use countersign_crypto::SecretBytes;
 use countersign_domain::{
     CredentialId, Device, DeviceClass, DeviceEvidence, DisableReason, EventId, Failures,
     Manufacturer, ModelCode, PersonId, PracticeId, Timestamp, Token, TokenId, TokenName,
-    TokenState,
+    TokenParts, TokenPartsError, TokenState,
     otp::{Drift, OtpParams, Step, TokenSeed},
 };
 
@@ -73,11 +73,11 @@ fn seed_place(id: TokenId) -> Vec<u8> {
 }
 
 fn step_number(token: &Token) -> i64 {
-    token.last_step.map_or(NO_STEP, Step::number)
+    token.last_step().map_or(NO_STEP, Step::number)
 }
 
 fn state_columns(token: &Token) -> (&'static str, Option<&'static str>, i64) {
-    match token.state {
+    match token.state() {
         TokenState::Unassociated { expires } => ("unassociated", None, expires.micros()),
         TokenState::Active { since } => ("active", None, since.micros()),
         TokenState::Disabled { reason, since } => ("disabled", Some(reason.code()), since.micros()),
@@ -132,10 +132,6 @@ impl Parts {
             u16::try_from(number(8, "token.period")?).unwrap_or(u16::MAX),
         )
         .map_err(|_| Error::corrupt("token.digits"))?;
-        // A period that was lost must not make a counter of the time.
-        if params.is_event_based() != credential.is_event_based() {
-            return Err(Error::corrupt("token.period"));
-        }
         let at = Timestamp::from_micros(row.int(12, "token.state_at")?);
         let reason = row.opt_text(11, "token.state_reason")?.and_then(DisableReason::from_code);
         let state = match (row.text(10, "token.state")?, reason) {
@@ -228,7 +224,8 @@ impl Tx<'_> {
             .ok()
             .and_then(|bytes: SecretBytes| TokenSeed::new(bytes).ok())
             .ok_or(Error::corrupt_in("token.seed_sealed", parts.id.as_bytes()))?;
-        let token = Token {
+        let id = parts.id;
+        let token = Token::from_parts(TokenParts {
             id: parts.id,
             practice: parts.practice,
             prescriber: parts.prescriber,
@@ -248,7 +245,16 @@ impl Tx<'_> {
             seed_left: parts.seed_left,
             activated: parts.activated,
             sign_until: parts.sign_until,
-        };
+        })
+        .map_err(|error| {
+            let column = match error {
+                TokenPartsError::Period => "token.period",
+                TokenPartsError::Owner => "token.prescriber",
+                TokenPartsError::State => "token.state",
+                TokenPartsError::Signing => "token.sign_until",
+            };
+            Error::corrupt_in(column, id.as_bytes())
+        })?;
         Ok(TokenRow {
             token,
             mark: ReadMark { step: parts.step, row: parts.row },
@@ -268,41 +274,41 @@ impl Tx<'_> {
     /// Makes a token. `false` when the credential ID is taken.
     pub fn create_token(&mut self, token: &Token) -> Result<bool, Error> {
         let sealed = self
-            .data_key(token.practice)?
-            .seal(&seed_place(token.id), token.seed.expose())
+            .data_key(token.practice())?
+            .seal(&seed_place(token.id()), token.seed().expose())
             .map_err(|_| Error::Crypto)?;
         let (state, reason, at) = state_columns(token);
         let made = self.run(
             CREATE_TOKEN,
             &[
-                token.id.as_bytes().into(),
-                token.practice.as_ref().map(|id| id.as_bytes()).into(),
-                token.prescriber.as_ref().map(|id| id.as_bytes()).into(),
-                token.credential.as_str().into(),
-                token.credential.manufacturer().code().into(),
-                token.name.as_str().into(),
-                token.params.algorithm_code().into(),
-                i64::from(token.params.digits()).into(),
-                i64::from(token.params.period()).into(),
+                token.id().as_bytes().into(),
+                token.practice().as_ref().map(|id| id.as_bytes()).into(),
+                token.prescriber().as_ref().map(|id| id.as_bytes()).into(),
+                token.credential().as_str().into(),
+                token.credential().manufacturer().code().into(),
+                token.name().as_str().into(),
+                token.params().algorithm_code().into(),
+                i64::from(token.params().digits()).into(),
+                i64::from(token.params().period()).into(),
                 sealed.as_slice().into(),
                 state.into(),
                 reason.into(),
                 at.into(),
                 step_number(token).into(),
-                token.drift.base().into(),
-                token.drift.current().into(),
-                i64::from(token.failures.count).into(),
-                token.failures.blocked_until.map(Timestamp::micros).into(),
-                token.created.micros().into(),
-                token.added.map(Timestamp::micros).into(),
-                token.last_used.map(Timestamp::micros).into(),
-                token.device.class.code().into(),
-                token.device.evidence.code().into(),
-                token.device.browser.as_ref().into(),
-                token.model.as_str().into(),
-                token.seed_left.map(Timestamp::micros).into(),
-                token.activated.map(Timestamp::micros).into(),
-                token.sign_until.map(Timestamp::micros).into(),
+                token.drift().base().into(),
+                token.drift().current().into(),
+                i64::from(token.failures().count).into(),
+                token.failures().blocked_until.map(Timestamp::micros).into(),
+                token.created().micros().into(),
+                token.added().map(Timestamp::micros).into(),
+                token.last_used().map(Timestamp::micros).into(),
+                token.device().class.code().into(),
+                token.device().evidence.code().into(),
+                token.device().browser.as_ref().into(),
+                token.model().as_str().into(),
+                token.seed_left().map(Timestamp::micros).into(),
+                token.activated().map(Timestamp::micros).into(),
+                token.sign_until().map(Timestamp::micros).into(),
             ],
         )?;
         Ok(made == 1)
@@ -330,17 +336,17 @@ impl Tx<'_> {
         self.run_one(
             SAVE_TOKEN,
             &[
-                token.id.as_bytes().into(),
-                token.name.as_str().into(),
+                token.id().as_bytes().into(),
+                token.name().as_str().into(),
                 state.into(),
                 reason.into(),
                 at.into(),
                 step_number(token).into(),
-                token.drift.base().into(),
-                token.drift.current().into(),
-                i64::from(token.failures.count).into(),
-                token.failures.blocked_until.map(Timestamp::micros).into(),
-                token.last_used.map(Timestamp::micros).into(),
+                token.drift().base().into(),
+                token.drift().current().into(),
+                i64::from(token.failures().count).into(),
+                token.failures().blocked_until.map(Timestamp::micros).into(),
+                token.last_used().map(Timestamp::micros).into(),
                 mark.step.into(),
             ],
         )
@@ -350,18 +356,18 @@ impl Tx<'_> {
     /// practice, and its hash as its first code has shown it. Holds only if nobody has bound it before.
     pub fn associate_token(&mut self, token: &Token, mark: ReadMark) -> Result<(), Error> {
         let sealed = self
-            .data_key(token.practice)?
-            .seal(&seed_place(token.id), token.seed.expose())
+            .data_key(token.practice())?
+            .seal(&seed_place(token.id()), token.seed().expose())
             .map_err(|_| Error::Crypto)?;
         self.run_one(
             ASSOCIATE_TOKEN,
             &[
-                token.id.as_bytes().into(),
-                token.practice.as_ref().map(|id| id.as_bytes()).into(),
-                token.prescriber.as_ref().map(|id| id.as_bytes()).into(),
+                token.id().as_bytes().into(),
+                token.practice().as_ref().map(|id| id.as_bytes()).into(),
+                token.prescriber().as_ref().map(|id| id.as_bytes()).into(),
                 sealed.as_slice().into(),
-                token.added.map(Timestamp::micros).into(),
-                token.params.algorithm_code().into(),
+                token.added().map(Timestamp::micros).into(),
+                token.params().algorithm_code().into(),
             ],
         )?;
         self.save_token(token, mark)

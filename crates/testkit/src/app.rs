@@ -352,14 +352,14 @@ impl TestApp {
     /// Notes that both pieces of a token's activation came, past the pages that ask for them.
     pub async fn activate(&self, credential: &CredentialId) {
         let token = self.token(credential).await;
-        let (id, owner, now) = (token.id, token.prescriber.unwrap(), self.now());
+        let (id, owner, now) = (token.id(), token.prescriber().unwrap(), self.now());
         let done = self.store.write("test_activate", move |tx| tx.activate_token(id, owner, now));
         done.await.unwrap();
     }
 
     /// Its identifier.
     pub async fn token_id(&self, credential: &CredentialId) -> TokenId {
-        self.token(credential).await.id
+        self.token(credential).await.id()
     }
 
     /// The wrong passcodes in a row counted for the prescriber.

@@ -2,9 +2,9 @@
 
 use countersign_crypto::sha256;
 use countersign_domain::{
-    CredentialId, Device, Failures, ModelCode, PassphraseHash, PersonId, PracticeId, Timestamp,
-    Token, TokenId, TokenKind, TokenState,
-    otp::{Drift, OtpParams, TokenSeed},
+    CredentialId, Device, ModelCode, PassphraseHash, PersonId, PracticeId, ProvisionedToken,
+    Timestamp, Token, TokenId, TokenKind, TokenParts,
+    otp::{OtpParams, TokenSeed},
 };
 use countersign_store::Store;
 
@@ -35,29 +35,28 @@ pub async fn fill(store: &Store, tokens: u32, key: &str, now: Timestamp) -> Vec<
                     &hash,
                     now,
                 )?;
-                let token = Token {
+                let mut token = Token::provisioned(ProvisionedToken {
                     id: TokenId::new(now, tx.rng())?,
-                    practice: Some(practice),
-                    prescriber: Some(prescriber),
                     credential: CredentialId::random(TokenKind::OtpSoft, tx.rng())?,
-                    name: "flood".parse().unwrap(),
                     params: OtpParams::OWN,
                     seed: TokenSeed::generate(OtpParams::OWN.algorithm(), tx.rng())?,
-                    state: TokenState::Active { since: now },
-                    last_step: None,
-                    drift: Drift::default(),
-                    failures: Failures::NONE,
+                    expires: now.plus_seconds(1),
                     created: now,
-                    added: Some(now),
-                    last_used: None,
                     device: Device::default(),
                     model: ModelCode::known(ModelCode::AUTHENTICATOR),
-                    seed_left: None,
-                    activated: Some(now),
-                    sign_until: Some(now.plus_seconds(365 * 86_400)),
-                };
+                })
+                .unwrap();
+                token.bind(practice, prescriber, "flood".parse().unwrap(), now).unwrap();
+                token.activate(now).unwrap();
+                let mut parts = TokenParts::from(token);
+                parts.sign_until = Some(now.plus_seconds(365 * 86_400));
+                let token = Token::from_parts(parts).unwrap();
                 assert!(tx.create_token(&token)?, "an ID came twice");
-                phones.push(Phone::new(token.credential, token.seed, token.params));
+                phones.push(Phone::new(
+                    token.credential().clone(),
+                    token.seed().clone(),
+                    token.params(),
+                ));
             }
             Ok(phones)
         })

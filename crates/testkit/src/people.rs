@@ -68,7 +68,7 @@ pub(crate) async fn make_person(
     app.install_demo_permission(practice, id, dea(number), at).await.unwrap();
     let wanted = phone.credential.clone();
     let row = store.write("test_token", move |tx| tx.token_by_credential(&wanted)).await;
-    Person { id, npi, token: row.unwrap().unwrap().token.id, phone }
+    Person { id, npi, token: row.unwrap().unwrap().token.id(), phone }
 }
 
 #[cfg(test)]

@@ -204,11 +204,11 @@ pub(super) fn try_code(
     let Some(token) = to_activate(tx, person, token)? else {
         return Ok(Err(Hindrance::NothingToDo));
     };
-    let sent = match take_code(tx, person, token.id.as_bytes(), code, now)? {
+    let sent = match take_code(tx, person, token.id().as_bytes(), code, now)? {
         Ok(sent) => sent,
         Err(hindrance) => return Ok(Err(hindrance)),
     };
-    let added = token.added.unwrap_or(token.created);
+    let added = token.added().unwrap_or(token.created());
     let pieces = [
         Piece { channel: Channel::Portal, sent: added, used: added },
         Piece { channel: sent.channel, sent: sent.sent, used: now },

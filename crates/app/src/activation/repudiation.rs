@@ -1,7 +1,7 @@
 //! The link in a notice by which its reader says "this was not me".
 
 use countersign_domain::{
-    Actor, DisableReason, Event, EventKind, TokenState, access::Cause, enrolment::LinkSecret,
+    Actor, DisableReason, Event, EventKind, access::Cause, enrolment::LinkSecret,
 };
 use countersign_store::TokenRow;
 
@@ -43,12 +43,12 @@ impl App {
                         continue;
                     }
                     // Their owner turns them on again with a code of the token itself.
-                    token.state = TokenState::Disabled { reason, since: at.now };
+                    token.force_disable(reason, at.now);
                     tx.save_token(&token, mark)?;
                     let event =
                         Event::success(EventKind::TokenDisabled, Actor::Unknown, at.support)
                             .about(practice, person)
-                            .token(token.id)
+                            .token(token.id())
                             .reason(reason.code());
                     tx.append(&event, at.now)?;
                 }

@@ -2,10 +2,10 @@
 
 use countersign_domain::{
     Actor, AuthorityId, CredentialId, Date, DeaNumber, DeaRegistration, Device, Event, EventKind,
-    Failures, ModelCode, Passphrase, PersonId, PracticeId, Role, Schedules, SignInName,
-    StateLicence, Token, TokenId, TokenKind, TokenName, TokenState, UsState,
+    ModelCode, Passphrase, PersonId, PracticeId, ProvisionedToken, Role, Schedules, SignInName,
+    StateLicence, Token, TokenId, TokenKind, TokenName, UsState,
     access::{Permission, Setting},
-    otp::{Drift, OtpParams, TokenSeed},
+    otp::{OtpParams, TokenSeed},
 };
 use countersign_store::{Authority, Paper, Profile, Tx};
 
@@ -219,37 +219,31 @@ impl App {
         let made = self
             .store
             .write("install_demo_token", move |tx| {
-                let token = Token {
+                let mut token = Token::provisioned(ProvisionedToken {
                     id: TokenId::new(at.now, tx.rng())?,
-                    practice: Some(practice),
-                    prescriber: Some(prescriber),
                     credential: CredentialId::random(TokenKind::OtpSoft, tx.rng())?,
-                    name: name.clone(),
                     params: OtpParams::OWN,
                     seed: TokenSeed::generate(OtpParams::OWN.algorithm(), tx.rng())?,
-                    state: TokenState::Active { since: at.now },
-                    last_step: None,
-                    drift: Drift::default(),
-                    failures: Failures::NONE,
+                    expires: at.now.plus_seconds(1),
                     created: at.now,
-                    added: Some(at.now),
-                    last_used: None,
                     device: Device::default(),
                     model: ModelCode::known(ModelCode::TERMINAL),
-                    seed_left: None,
-                    activated: Some(at.now),
-                    sign_until: None,
-                };
+                })
+                .map_err(|_| Tx::broken("no token has these parts"))?;
+                token
+                    .bind(practice, prescriber, name.clone(), at.now)
+                    .and_then(|()| token.activate(at.now))
+                    .map_err(|_| Tx::broken("a token that was just made can't be bound"))?;
                 if !tx.create_token(&token)? {
                     return Err(countersign_store::Error::Retry);
                 }
                 tx.refresh_signing(prescriber)?;
                 let event = Event::success(EventKind::TokenAdded, Actor::Operator, at.support)
                     .about(practice, prescriber)
-                    .token(token.id)
+                    .token(token.id())
                     .detail("first token of the demonstration");
                 tx.append(&event, at.now)?;
-                Ok((token.credential, token.seed, token.params))
+                Ok((token.credential().clone(), token.seed().clone(), token.params()))
             })
             .await?;
         Ok(made)

@@ -2,7 +2,7 @@
 
 use countersign_domain::{
     Actor, DisableReason, Event, EventKind, InvitationId, Outcome, PersonId, PracticeId, Refusal,
-    Role, SignInName, TokenState,
+    Role, SignInName,
     access::AccessRefusal,
     console::ConsoleChange,
     enrolment::{Invitation, InvitationState, LinkSecret},
@@ -354,11 +354,11 @@ fn take_back(
                 continue;
             }
             let reason = DisableReason::Replaced;
-            token.state = TokenState::Disabled { reason, since: at.now };
+            token.force_disable(reason, at.now);
             tx.save_token(&token, mark)?;
             let event = Event::success(EventKind::TokenDisabled, by, at.support)
                 .about(row.practice, row.person)
-                .token(token.id)
+                .token(token.id())
                 .reason(reason.code());
             tx.append(&event, at.now)?;
         }

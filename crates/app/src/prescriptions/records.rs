@@ -137,8 +137,8 @@ fn signed_json(
     let state = set.practitioner.state(content.dea);
     let state = state.map(|state| state.as_text()).unwrap_or_default();
     let dea = content.written_dea();
-    let credential: &CredentialId = &token.credential;
-    let class: DeviceClass = token.device.class;
+    let credential: &CredentialId = token.credential();
+    let class: DeviceClass = token.device().class;
     Json::object([
         ("format", Json::from(record::RECORD_FORMAT)),
         ("id", Json::from(row.id.to_string())),
@@ -162,10 +162,10 @@ fn signed_json(
             Json::object([
                 ("factors", Json::List(vec![Json::from("passphrase"), Json::from("passcode")])),
                 ("token", Json::from(credential.masked())),
-                ("model", Json::from(token.model.to_string())),
+                ("model", Json::from(token.model().to_string())),
                 ("device", Json::from(class.code())),
                 ("binding", Json::from(binding.code())),
-                ("step", Json::Int(token.last_step.map_or(-1, |step| step.number()))),
+                ("step", Json::Int(token.last_step().map_or(-1, |step| step.number()))),
             ]),
         ),
         ("software", Json::from(concat!("countersign ", env!("CARGO_PKG_VERSION")))),

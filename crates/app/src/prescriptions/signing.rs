@@ -146,20 +146,20 @@ impl App {
                     let proved = proved.and_then(|id| {
                         let (token, _) = account.token(id).ok_or(Refusal::TokenNotActive)?;
                         let token = token.clone();
-                        let refused = unwanted.iter().any(|(model, ..)| *model == token.model);
-                        if refused || !models.allow(&token.model) {
+                        let refused = unwanted.iter().any(|(model, ..)| model == token.model());
+                        if refused || !models.allow(token.model()) {
                             return Err(Refusal::ModelNotAllowed);
                         }
-                        if token.activated.is_none() {
+                        if token.activated().is_none() {
                             return Err(Refusal::NotActivated);
                         }
-                        if token.practice == Some(practice) {
+                        if token.practice() == Some(practice) {
                             // Also until when the row says: a fob has an end.
                             token.may_sign(at.now)?;
                         }
                         Ok(token)
                     });
-                    let outcome = proved.as_ref().map(|token| token.id).map_err(Clone::clone);
+                    let outcome = proved.as_ref().map(|token| token.id()).map_err(Clone::clone);
                     let chosen = confirm.chosen;
                     let passcode =
                         passcode_event(&outcome, person, practice, chosen, Purpose::Sign, at);

@@ -45,7 +45,7 @@ impl App {
             let mut bound = Bound::default();
             let mut work = || -> Result<Change<TokenId>, countersign_store::Error> {
                 let found = tx.token_by_credential(&form.credential)?;
-                let new = found.as_ref().map(|row| row.token.id);
+                let new = found.as_ref().map(|row| row.token.id());
                 let confirm = form.confirm.as_ref();
                 if let Some(old) = form.replaces {
                     match confirm.map(|confirm| confirm.chosen) {
@@ -149,7 +149,7 @@ fn bind(
     bound: &mut Bound,
 ) -> Result<Change<TokenId>, countersign_store::Error> {
     // A fob of another practice's stock is answered like one that nobody knows.
-    if tx.stock_of(new.id)?.is_some_and(|stock| stock != practice) {
+    if tx.stock_of(new.id())?.is_some_and(|stock| stock != practice) {
         return Ok(Change::Refused(Refusal::UnknownCredential));
     }
     match same_browser(&new, at.browser.as_ref(), policy) {
@@ -158,8 +158,8 @@ fn bind(
     }
     account.apply_in_doubt(&mut new);
     let refused_here = tx.refused_models(practice)?;
-    let allowed = tx.signing_models()?.allow(&new.model)
-        && !refused_here.iter().any(|(model, ..)| *model == new.model);
+    let allowed = tx.signing_models()?.allow(new.model())
+        && !refused_here.iter().any(|(model, ..)| model == new.model());
     let by = NewToken {
         practice,
         prescriber,
@@ -186,14 +186,14 @@ fn bind(
                         .reason(DisableReason::Replaced.code());
                 tx.append(&event, at.now)?;
             }
-            account.consumed_elsewhere = new.last_step.map(|step| (new.id, step));
+            account.consumed_elsewhere = new.last_step().map(|step| (new.id(), step));
             tx.associate_token(&new, mark)?;
-            bound.added = Some(new.id);
-            Ok(Change::Done(new.id))
+            bound.added = Some(new.id());
+            Ok(Change::Done(new.id()))
         }
         Err(refusal) => {
             // A wrong code counts on the new token too, or its six digits could be guessed here.
-            if before.failures != new.failures || before.state != new.state {
+            if before.failures() != new.failures() || before.state() != new.state() {
                 tx.save_token(&new, mark)?;
             }
             Ok(Change::Refused(refusal))

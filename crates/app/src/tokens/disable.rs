@@ -2,7 +2,7 @@
 
 use countersign_domain::{
     Actor, CredentialId, DisableReason, Event, EventKind, Outcome, PersonId, Refusal, TokenId,
-    TokenState, access::Cause, console::ConsoleChange, disable_token,
+    access::Cause, console::ConsoleChange, disable_token,
 };
 use countersign_store::{Session, Stage, TokenRow};
 
@@ -47,9 +47,9 @@ impl App {
             // Prescriber, then session, then token: the order in which everyone locks.
             tx.lock_prescriber(person)?;
             let rows = tx.tokens_of(person)?;
-            let found = rows.into_iter().find(|row| row.token.id == token);
+            let found = rows.into_iter().find(|row| row.token.id() == token);
             // Tokens that another practice gave out are that practice's to disable.
-            let found = found.filter(|row| row.token.practice == Some(practice));
+            let found = found.filter(|row| row.token.practice() == Some(practice));
             let Some(TokenRow { token: mut it, mark, .. }) = found else { return Ok(None) };
             let result = disable_token(&mut it, reason, 1, true, at.now);
             let mut event = event.about(practice, person).token(token).detail(&words);
@@ -135,23 +135,20 @@ impl App {
                 // Prescriber, then session, then token: the order in which everyone locks.
                 tx.lock_owner(&credential)?;
                 let event = Event::success(EventKind::TokenDisabled, Actor::Operator, at.support);
-                let Some(TokenRow { mut token, mark, .. }) = tx.token_by_credential(&credential)? else {
+                let Some(TokenRow { mut token, mark, .. }) = tx.token_by_credential(&credential)?
+                else {
                     let refusal = Refusal::UnknownCredential;
                     let event = Event::refused(event.kind, event.actor, &refusal, at.support);
                     tx.append(&event.detail(&credential.masked()), at.now)?;
                     return Ok(false);
                 };
-                let mut event = event.token(token.id).reason(DisableReason::Emergency.code());
-                event.practice = token.practice;
-                event.prescriber = token.prescriber;
-                // What is final already keeps its reason and its date.
-                if !matches!(token.state, TokenState::Disabled { reason, .. } if !reason.is_reversible()) {
-                    // A token that nobody added yet is stopped just the same.
-                    token.state =
-                        TokenState::Disabled { reason: DisableReason::Emergency, since: at.now };
+                let mut event = event.token(token.id()).reason(DisableReason::Emergency.code());
+                event.practice = token.practice();
+                event.prescriber = token.prescriber();
+                if token.force_disable(DisableReason::Emergency, at.now) {
                     tx.save_token(&token, mark)?;
                 }
-                if let Some(prescriber) = token.prescriber {
+                if let Some(prescriber) = token.prescriber() {
                     // Whoever made the emergency may hold a session.
                     tx.end_sessions_of(prescriber)?;
                     let what = DisableReason::Emergency.label();

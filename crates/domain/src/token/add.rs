@@ -1,7 +1,7 @@
 //! Adding a token to a prescriber, by itself or in the place of an older one.
 
 use super::{
-    DisableReason, Token, TokenName, TokenState,
+    DisableReason, Token, TokenName,
     check::{late_code, settle},
     disable_token,
 };
@@ -41,15 +41,7 @@ pub fn add_token(
     policy: &Policy,
 ) -> AddCheck {
     let mut found = token.find(code, now);
-    match token.prescriber {
-        Some(id) if id == new.prescriber => return Err(Refusal::AlreadyYours),
-        Some(_) => return Err(Refusal::BoundToAnother),
-        None => {}
-    }
-    match token.state {
-        TokenState::Unassociated { expires } if now < expires => {}
-        _ => return Err(Refusal::UnknownCredential),
-    }
+    token.may_be_bound(new.prescriber, now)?;
     if !new.model_allowed {
         return Err(Refusal::ModelNotAllowed);
     }
@@ -70,14 +62,7 @@ pub fn add_token(
         return Err(refusal);
     }
     token.params = params;
-    token.practice = Some(new.practice);
-    token.prescriber = Some(new.prescriber);
-    token.name = new.name.clone();
-    token.state = TokenState::Active { since: now };
-    token.added = Some(now);
-    // To show that it is at hand is no use of it.
-    token.last_used = None;
-    Ok(())
+    token.bind(new.practice, new.prescriber, new.name.clone(), now)
 }
 
 /// Many apps ignore the hash that an `otpauth` address names and compute SHA-1. The first code tells;

@@ -198,8 +198,7 @@ pub fn test_token(
     pauses(token, owner, policy, now)?;
     match found {
         Found::Fresh { step, drift } => {
-            token.last_step = Some(step);
-            token.drift = drift;
+            token.bring_into_step(step, drift);
             token.last_used = Some(now);
             Ok(step)
         }

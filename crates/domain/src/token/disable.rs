@@ -116,6 +116,24 @@ pub fn disable_token(
     Ok(())
 }
 
+impl Token {
+    /// Disables a token without asking its owner: the operator, the end of an account, a report of somebody
+    /// else. A token that nobody has added is stopped just the same. What is final keeps its reason and its
+    /// date. Says whether anything changed.
+    pub fn force_disable(&mut self, reason: DisableReason, now: Timestamp) -> bool {
+        let changes = match self.state {
+            TokenState::Unassociated { .. } | TokenState::Active { .. } => true,
+            TokenState::Disabled { reason: was, .. } => {
+                was.is_reversible() && !reason.is_reversible()
+            }
+        };
+        if changes {
+            self.state = TokenState::Disabled { reason, since: now };
+        }
+        changes
+    }
+}
+
 /// Enables a temporarily disabled token by a passcode of that very token.
 pub fn enable_token(
     token: &mut Token,

@@ -2,6 +2,7 @@
 
 mod add;
 mod disable;
+mod parts;
 
 use super::*;
 use crate::{Blocked, TokenKind, otp::passcode};

@@ -18,8 +18,11 @@ use crate::{
 async fn activate_page(ctx: &Ctx, id: &str) -> Result<(ActivatePage, tokens::Theirs), Stop> {
     let theirs = tokens::known_token(ctx, id).await?;
     let (_, person, overview, token) = &theirs;
-    let it =
-        ctx.app().activation(*person, token.id, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    let it = ctx
+        .app()
+        .activation(*person, token.id(), ctx.at)
+        .await
+        .map_err(|error| ctx.stop(&error))?;
     let way = |channel: Channel, to: &str| match channel {
         Channel::Phone => format!("Text message or call to {to}"),
         _ => format!("Letter to {to}"),
@@ -38,7 +41,7 @@ async fn activate_page(ctx: &Ctx, id: &str) -> Result<(ActivatePage, tokens::The
     });
     let template = ActivatePage {
         page: tokens::frame(ctx, overview, "Activate for signing", NavTab::Tokens),
-        id: token.id.to_string(),
+        id: token.id().to_string(),
         token: show::label(token),
         channel: ChoiceField {
             value: options.first().map(|first| first.value.clone()).unwrap_or_default(),
@@ -53,8 +56,8 @@ async fn activate_page(ctx: &Ctx, id: &str) -> Result<(ActivatePage, tokens::The
 
 pub(super) async fn form(ctx: Ctx, Path(id): Path<String>) -> Out {
     let (template, (_, _, _, token)) = activate_page(&ctx, &id).await?;
-    if token.activated.is_some() || !token.is_active() {
-        return Ok(see_other(&format!("/portal/tokens/{}", token.id)));
+    if token.activated().is_some() || !token.is_active() {
+        return Ok(see_other(&format!("/portal/tokens/{}", token.id())));
     }
     Ok(page(StatusCode::OK, &template))
 }
@@ -66,8 +69,8 @@ pub(super) async fn send(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Ou
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     channel.code().clone_into(&mut template.channel.value);
-    match ctx.app().send_activation_code(&session, person, token.id, channel, ctx.at).await {
-        Ok(Ok(())) => Ok(see_other(&format!("/portal/tokens/{}/activate", token.id))),
+    match ctx.app().send_activation_code(&session, person, token.id(), channel, ctx.at).await {
+        Ok(Ok(())) => Ok(see_other(&format!("/portal/tokens/{}/activate", token.id()))),
         Ok(Err(hindrance)) => {
             template.channel.error = Some(hindrance.to_string());
             Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
@@ -84,7 +87,7 @@ pub(super) async fn activate(ctx: Ctx, Path(id): Path<String>, fields: Fields) -
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     }
     let code = template.code.value.clone();
-    match ctx.app().activate_token(&session, person, token.id, &code, ctx.at).await {
+    match ctx.app().activate_token(&session, person, token.id(), &code, ctx.at).await {
         Ok(Ok(())) => Ok(see_other("/portal/tokens?done=activated")),
         Ok(Err(hindrance)) => {
             let spent = matches!(hindrance, Hindrance::TooManyTries | Hindrance::Rule(_));

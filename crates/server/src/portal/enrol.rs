@@ -104,10 +104,10 @@ fn body(ctx: &Ctx, it: &Enrolment, more: bool, paired: &str) -> EnrolBody {
 /// The page that activates a token, where none of the active ones is activated for signing.
 fn to_activate(it: &Enrolment) -> Option<String> {
     let mut active = it.tokens.iter().filter(|token| token.is_active());
-    if active.clone().any(|token| token.activated.is_some()) {
+    if active.clone().any(|token| token.activated().is_some()) {
         return None;
     }
-    active.next().map(|token| format!("/portal/tokens/{}/activate", token.id))
+    active.next().map(|token| format!("/portal/tokens/{}/activate", token.id()))
 }
 
 /// Why somebody may not sign, in a sentence; for those whose permission is suspended.

@@ -334,7 +334,7 @@ pub(super) async fn lost(ctx: Ctx, fields: Fields) -> Out {
     let confirmed = fields.text("confirmation") == DISABLE_WORD;
     match ctx.app().report_lost(&session, prescriber, token, reason, confirmed, ctx.at).await {
         Ok(()) => {
-            let other = overview.tokens.iter().any(|it| it.is_active() && it.id != token);
+            let other = overview.tokens.iter().any(|it| it.is_active() && it.id() != token);
             Ok(see_other(if other {
                 "/portal/login/passcode?done=lost"
             } else {

@@ -27,7 +27,7 @@ use crate::{
 /// code, which only an active one can.
 pub(super) fn replaces(overview: &Overview, token: &str) -> Option<Token> {
     let id: TokenId = token.parse().ok()?;
-    overview.tokens.iter().find(|token| token.id == id && token.is_active()).cloned()
+    overview.tokens.iter().find(|token| token.id() == id && token.is_active()).cloned()
 }
 
 /// The form that adds a token in the place of another.
@@ -45,7 +45,7 @@ pub(super) fn replacing_add(
             },
             passcode: SecretField::default(),
         }),
-        replaces: Some(Gone { token: old.id.to_string(), label: show::label(old) }),
+        replaces: Some(Gone { token: old.id().to_string(), label: show::label(old) }),
         ..empty_add(ctx, session, overview)
     }
 }
@@ -90,7 +90,7 @@ pub(super) async fn form(ctx: Ctx, query: Query) -> Out {
     template.steps = match query.text("intent") {
         "getting" => Some(PhoneSteps::Getting),
         "gone" => lost(&overview, query.text("token")).map(|old| {
-            let (id, token) = (old.id.to_string(), show::label(&old));
+            let (id, token) = (old.id().to_string(), show::label(&old));
             if has_another(&overview, &old) {
                 PhoneSteps::Report { id, token }
             } else {
@@ -106,11 +106,11 @@ pub(super) async fn form(ctx: Ctx, query: Query) -> Out {
 fn lost(overview: &Overview, token: &str) -> Option<Token> {
     let id: TokenId = token.parse().ok()?;
     let may = |token: &&Token| token.is_active() || token.is_temporarily_disabled();
-    overview.tokens.iter().filter(may).find(|token| token.id == id).cloned()
+    overview.tokens.iter().filter(may).find(|token| token.id() == id).cloned()
 }
 
 fn has_another(overview: &Overview, old: &Token) -> bool {
-    overview.tokens.iter().any(|token| token.is_active() && token.id != old.id)
+    overview.tokens.iter().any(|token| token.is_active() && token.id() != old.id())
 }
 
 /// Leads on. A loss is reported by itself, on a page that names the token: it must not live on until a
@@ -143,14 +143,14 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     if !gone {
-        return Ok(see_other(&format!("/portal/tokens/new?replaces={}#add-token", old.id)));
+        return Ok(see_other(&format!("/portal/tokens/new?replaces={}#add-token", old.id())));
     }
-    let named = || see_other(&format!("/portal/phone?intent=gone&token={}", old.id));
+    let named = || see_other(&format!("/portal/phone?intent=gone&token={}", old.id()));
     if fields.text("confirmed") != "yes" || !has_another(&overview, &old) {
         return Ok(named());
     }
     let reason = DisableReason::Lost;
-    match ctx.app().report_lost(&session, prescriber, old.id, reason, false, ctx.at).await {
+    match ctx.app().report_lost(&session, prescriber, old.id(), reason, false, ctx.at).await {
         Ok(()) => Ok(see_other("/portal/tokens/new?done=lost")),
         // Another page has changed something meanwhile.
         Err(Error::Refused(_)) => Ok(named()),

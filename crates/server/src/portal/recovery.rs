@@ -358,7 +358,7 @@ async fn roads(
         // Each has its own page there; the one at the log-in is for who has no passcode.
         enable_href: asleep.map(|token| {
             if full {
-                format!("/portal/tokens/{}/enable", token.id)
+                format!("/portal/tokens/{}/enable", token.id())
             } else {
                 "/portal/login/enable".to_owned()
             }

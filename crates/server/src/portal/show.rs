@@ -25,14 +25,14 @@ pub(super) fn when(at: Timestamp) -> When {
 }
 
 pub(super) fn label(token: &Token) -> TokenLabel {
-    let id = token.credential.as_str();
+    let id = token.credential().as_str();
     let (head, rest) = id.split_at_checked(4).unwrap_or((id, ""));
     let tail = rest.get(rest.len().saturating_sub(4)..).unwrap_or("");
-    TokenLabel { name: token.name.as_str().to_owned(), credential: MaskedId::new(head, tail) }
+    TokenLabel { name: token.name().as_str().to_owned(), credential: MaskedId::new(head, tail) }
 }
 
 fn blocked_until(token: &Token, now: Timestamp) -> Option<Timestamp> {
-    token.failures.blocked_until.filter(|until| now < *until)
+    token.failures().blocked_until.filter(|until| now < *until)
 }
 
 /// Why a token that logs in does not sign; nothing where it may.
@@ -42,9 +42,9 @@ pub(super) fn log_in_only(token: &Token, overview: &Overview) -> Option<&'static
         None
     } else if !model(&overview.models, token).allowed {
         Some("log-in only: its model may not sign")
-    } else if overview.refused_models.contains(&token.model) {
+    } else if overview.refused_models.contains(token.model()) {
         Some("log-in only: your practice does not let its model sign")
-    } else if token.activated.is_none() {
+    } else if token.activated().is_none() {
         Some(NOT_ACTIVATED)
     } else {
         None
@@ -60,7 +60,7 @@ pub(super) fn waits_for_activation(token: &Token, overview: &Overview) -> bool {
 
 pub(super) fn row(token: &Token, overview: &Overview, now: Timestamp) -> TokenRow {
     let blocked = blocked_until(token, now);
-    let (status, detail, disabled) = match token.state {
+    let (status, detail, disabled) = match token.state() {
         TokenState::Active { .. } | TokenState::Unassociated { .. } => {
             if let Some(until) = blocked {
                 let left = u64::try_from(now.seconds_until(until)).unwrap_or(0);
@@ -77,16 +77,16 @@ pub(super) fn row(token: &Token, overview: &Overview, now: Timestamp) -> TokenRo
         }
     };
     TokenRow {
-        id: token.id.to_string(),
+        id: token.id().to_string(),
         label: label(token),
-        manufacturer: token.credential.manufacturer().label().to_owned(),
-        kind: token.credential.kind().label().to_owned(),
+        manufacturer: token.credential().manufacturer().label().to_owned(),
+        kind: token.credential().kind().label().to_owned(),
         status,
         status_detail: detail,
-        added: when(token.added.unwrap_or(token.created)),
-        last_used: token.last_used.map(when),
+        added: when(token.added().unwrap_or(token.created())),
+        last_used: token.last_used().map(when),
         disabled,
-        to_activate: token.is_active() && token.activated.is_none(),
+        to_activate: token.is_active() && token.activated().is_none(),
     }
 }
 
@@ -111,7 +111,7 @@ pub(super) fn choices(tokens: &[Token], value: &str, now: Timestamp) -> TokenFie
 
 pub(super) fn choice(token: &Token, now: Timestamp) -> TokenChoice {
     TokenChoice {
-        id: token.id.to_string(),
+        id: token.id().to_string(),
         label: label(token),
         note: blocked_until(token, now).map(|_| "locked".to_owned()),
     }
@@ -126,14 +126,14 @@ pub(super) fn lock(
     let Blocked { until, .. } = refusal.blocked()?;
     let subject = match refusal {
         Refusal::TokenBlocked(_) => {
-            let name = tokens.iter().find(|token| token.id.to_string() == chosen);
+            let name = tokens.iter().find(|token| token.id().to_string() == chosen);
             let others = tokens.iter().any(|token| {
                 token.is_active()
-                    && token.id.to_string() != chosen
+                    && token.id().to_string() != chosen
                     && blocked_until(token, now).is_none()
             });
             LockSubject::Token {
-                name: name.map_or_else(String::new, |token| token.name.as_str().to_owned()),
+                name: name.map_or_else(String::new, |token| token.name().as_str().to_owned()),
                 others_usable: others,
             }
         }
@@ -148,7 +148,7 @@ pub(super) fn events(overview: &Overview, only: Option<&Token>, most: usize) -> 
     overview
         .events
         .iter()
-        .filter(|event| only.is_none_or(|token| event.token == Some(token.id)))
+        .filter(|event| only.is_none_or(|token| event.token == Some(token.id())))
         .take(most)
         .map(|event| event_row(event, overview, only.is_none()))
         .collect()
@@ -157,7 +157,7 @@ pub(super) fn events(overview: &Overview, only: Option<&Token>, most: usize) -> 
 /// Who added a token, as its event among the token's own says.
 pub(super) fn added_by(overview: &Overview, token: &Token) -> String {
     let added = overview.events.iter().find(|event| {
-        event.success && event.token == Some(token.id) && event.kind == EventKind::TokenAdded
+        event.success && event.token == Some(token.id()) && event.kind == EventKind::TokenAdded
     });
     added.map_or_else(
         || "an unknown person".to_owned(),
@@ -167,7 +167,7 @@ pub(super) fn added_by(overview: &Overview, token: &Token) -> String {
 
 /// What a token lives on, as far as it is known.
 pub(super) fn device(token: &Token) -> String {
-    let device = token.device;
+    let device = token.device();
     match device.class {
         DeviceClass::Unknown => device.class.label().to_owned(),
         class => format!("{}, {}", class.label(), device.evidence.label()),
@@ -180,7 +180,7 @@ pub(super) fn twins(overview: &Overview, now: Timestamp) -> Vec<TokenChoice> {
     let suspected = |token: &Token| {
         overview.events.iter().any(|event| {
             event.kind == EventKind::TwinSuspected
-                && event.token == Some(token.id)
+                && event.token == Some(token.id())
                 && event.at > since
         })
     };
@@ -192,8 +192,8 @@ fn event_row(event: &AuditRow, overview: &Overview, name_token: bool) -> EventRo
     let token = event
         .token
         .filter(|_| name_token)
-        .and_then(|id| overview.tokens.iter().find(|token| token.id == id))
-        .map(|token| token.name.as_str().to_owned());
+        .and_then(|id| overview.tokens.iter().find(|token| token.id() == id))
+        .map(|token| token.name().as_str().to_owned());
     EventRow {
         when: when(event.at),
         what: history::what(event),
@@ -210,7 +210,7 @@ pub(super) fn same_browser(
     policy: &Policy,
 ) -> Option<Notice> {
     let token = tokens.iter().find(|token| token.is_active() && token.is_in_browser(mark))?;
-    let name = token.name.as_str();
+    let name = token.name().as_str();
     Some(match policy.same_browser {
         SameBrowser::Deny => Notice::new(
             NoticeKind::Info,
@@ -323,8 +323,8 @@ pub(super) fn models_note(offered: &[Manufacturer], models: &[TokenModel]) -> Op
 
 /// A token's model, as the operator has judged it.
 pub(super) fn model(models: &[TokenModel], token: &Token) -> ModelFacts {
-    let Some(model) = models.iter().find(|model| model.code == token.model) else {
-        let name = match token.model.as_str() {
+    let Some(model) = models.iter().find(|model| model.code == *token.model()) else {
+        let name = match token.model().as_str() {
             ModelCode::UNKNOWN => "Not known".to_owned(),
             code => code.to_owned(),
         };
@@ -356,7 +356,7 @@ pub(super) fn minutes(seconds: i64) -> String {
 
 /// How far a token's clock is off, in words.
 pub(super) fn clock(token: &Token) -> Option<String> {
-    let seconds = token.drift.current() * i64::from(token.params.period());
+    let seconds = token.drift().current() * i64::from(token.params().period());
     match seconds {
         0 => None,
         1.. => Some(format!("About {seconds} seconds fast; allowed for.")),

@@ -161,7 +161,7 @@ both! {
         }
         // The other practice's try cost its owner nothing.
         let token = app.token(&other.phone.credential).await;
-        assert!(token.failures.count == 0 && token.last_step.is_none());
+        assert!(token.failures().count == 0 && token.last_step().is_none());
     }
 
     /// Without a good key nothing is looked at, and nothing changes.
@@ -186,7 +186,7 @@ both! {
             assert_eq!(reply.headers["www-authenticate"], "Bearer");
         }
         assert_eq!(app.event_count().await, before + 6, "as many as are recorded in a minute");
-        assert!(app.token(&app.person.phone.credential).await.last_step.is_none());
+        assert!(app.token(&app.person.phone.credential).await.last_step().is_none());
         app.database.execute("UPDATE api_key SET revoked = 1").await;
         good.check(&credential, &code).await.is_problem(401, "key_unknown");
         app.database.execute("UPDATE api_key SET revoked = NULL").await;
@@ -202,15 +202,15 @@ both! {
         for _ in 0..3 {
             assert!(!api.check(&own, WRONG_CODE).await.verified());
         }
-        assert_eq!(app.token(&app.person.phone.credential).await.failures.count, 3);
-        assert_eq!(app.token(&second.credential).await.failures.count, 0);
+        assert_eq!(app.token(&app.person.phone.credential).await.failures().count, 3);
+        assert_eq!(app.token(&second.credential).await.failures().count, 0);
         assert!(!api.check(&own, &app.code()).await.verified(), "paused");
         assert!(api.check(second.credential.as_str(), &second.code(app.now())).await.verified());
         let code = other.phone.code(app.now());
         assert!(api.check(other.phone.credential.as_str(), &code).await.verified());
         app.clock.advance(30);
         assert!(api.check(&own, &app.code()).await.verified());
-        assert_eq!(app.token(&app.person.phone.credential).await.failures.count, 0);
+        assert_eq!(app.token(&app.person.phone.credential).await.failures().count, 0);
     }
 
     /// A token is provisioned for a day, works once it was added, and not before.

@@ -25,7 +25,7 @@ async fn settle(app: &TestApp, phone: &Phone) {
     let id = phone.credential.as_str();
     let sql = format!("UPDATE token SET browser_hash = x'{hash}' WHERE credential = '{id}'");
     app.database.execute(&sql).await;
-    assert!(app.token(&phone.credential).await.device.browser.is_some());
+    assert!(app.token(&phone.credential).await.device().browser.is_some());
 }
 
 fn in_the_same(mut browser: Browser) -> Browser {
@@ -90,7 +90,7 @@ async fn a_browser_with_a_token_is_marked_once() {
         let id = reply.json["credential_id"].as_str().unwrap();
         let id = countersign_domain::CredentialId::parse(id, None).unwrap();
         let token = app.token(&id).await;
-        assert_eq!(token.device.browser, Some(sha256(mark.as_bytes())));
+        assert_eq!(token.device().browser, Some(sha256(mark.as_bytes())));
     }
     // What isn't a mark of ours is replaced.
     let mut other = app.browser();
@@ -99,7 +99,7 @@ async fn a_browser_with_a_token_is_marked_once() {
     assert_eq!(other.cookie(MARK_COOKIE).map(str::len), Some(43));
     // The terminal's token is in no browser.
     let phone = app.provision().await;
-    assert_eq!(app.token(&phone.credential).await.device.browser, None);
+    assert_eq!(app.token(&phone.credential).await.device().browser, None);
 }
 
 #[tokio::test]

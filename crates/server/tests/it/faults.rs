@@ -49,10 +49,10 @@ both! {
 
         app.database.execute("ALTER TABLE audit_event_gone RENAME TO audit_event").await;
         let token = app.token(&app.person.phone.credential).await;
-        assert!(token.is_active() && token.last_step.is_none() && token.failures.count == 0);
-        assert_eq!(token.name.as_str(), "First phone");
+        assert!(token.is_active() && token.last_step().is_none() && token.failures().count == 0);
+        assert_eq!(token.name().as_str(), "First phone");
         assert_eq!(app.owner_failures().await.count, 0);
-        assert!(app.token(&phone.credential).await.prescriber.is_none());
+        assert!(app.token(&phone.credential).await.prescriber().is_none());
         browser.get("/portal/tokens").await.says(200, "1 of 5 active");
         let page = app.browser().get(&format!("/launch?token={launch}")).await;
         assert_eq!(page.status, 200, "a launch that failed is not used up");
@@ -207,5 +207,5 @@ async fn postgres_is_away() {
     assert_eq!(browser.get("/healthz").await.status, 200);
     // The page's own files come all the same, or nobody could read it.
     assert_eq!(browser.get("/static/portal.css").await.status, 200);
-    assert!(app.token(&app.person.phone.credential).await.last_step.is_none());
+    assert!(app.token(&app.person.phone.credential).await.last_step().is_none());
 }

@@ -52,7 +52,7 @@ both! {
     /// Shows: R-1311.115-b, A2
     async fn a_model_that_is_not_allowed_is_not_added(app: TestApp) {
         let phone = app.provision().await;
-        let model = app.token(&phone.credential).await.model.to_string();
+        let model = app.token(&phone.credential).await.model().to_string();
         assert_eq!(model, ModelCode::AUTHENTICATOR);
         app.set_model(ModelCode::AUTHENTICATOR, false).await;
         let mut browser = app.signed_in().await;
@@ -63,7 +63,7 @@ both! {
         assert!(error.contains("Lakeside Clinic support desk, +1 555 0100"), "{error}");
         assert_eq!(app.event_count().await - before, 1);
         assert!(app.events().await.contains(&"token_added refused model_not_allowed".to_owned()));
-        assert!(app.token(&phone.credential).await.prescriber.is_none());
+        assert!(app.token(&phone.credential).await.prescriber().is_none());
         app.set_model(ModelCode::AUTHENTICATOR, true).await;
         let page = add(&mut browser, &phone, &phone.code(app.now()), &[]).await;
         page.leads_to("/portal/tokens?done=added");
@@ -150,7 +150,7 @@ both! {
         assert_eq!(app.event_count().await - before, 6, "the passcode, the old token, the new one");
         let reason = DisableReason::Replaced;
         assert_eq!(
-            app.token(&app.person.phone.credential).await.state,
+            app.token(&app.person.phone.credential).await.state(),
             TokenState::Disabled { reason, since: app.now() }
         );
         assert!(app.token(&new.credential).await.is_active());
@@ -176,7 +176,7 @@ both! {
         browser.post("/portal/phone", &sure).await.leads_to("/portal/tokens/new?done=lost");
         let reason = DisableReason::Lost;
         assert_eq!(
-            app.token(&app.person.phone.credential).await.state,
+            app.token(&app.person.phone.credential).await.state(),
             TokenState::Disabled { reason, since: app.now() }
         );
         elsewhere.get("/portal/dashboard").await.leads_to("/portal/login?ended=1");
@@ -269,9 +269,9 @@ async fn another_app_takes_the_seed_once(app: TestApp) {
     let page = add(&mut browser, &phone, &phone.code(app.now()), &[]).await;
     page.leads_to("/portal/tokens?done=added");
     let token = app.token(&phone.credential).await;
-    assert_eq!(token.model.as_str(), ModelCode::OTHER);
-    assert_eq!((token.id.to_string(), token.seed_left.is_some()), (id, true));
-    let path = format!("/portal/tokens/{}", token.id);
+    assert_eq!(token.model().as_str(), ModelCode::OTHER);
+    assert_eq!((token.id().to_string(), token.seed_left().is_some()), (id, true));
+    let path = format!("/portal/tokens/{}", token.id());
     browser.get(&path).await.says(200, "Seed has left the app");
     browser.post(&format!("{path}/disable"), &[("reason", "lost")]).await;
     browser.get(&path).await.says(200, "Seed has left the app");

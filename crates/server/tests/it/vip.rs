@@ -154,11 +154,11 @@ on_both! {
             let phone = place.provision(model).await;
             assert!(phone.credential.as_str().starts_with(model.code()));
             let token = place.app.token(&phone.credential).await;
-            assert_eq!(token.model, ModelCode::known(ModelCode::VIP_ACCESS));
-            assert_eq!(token.params, phone.params);
-            assert_eq!(token.params.is_event_based(), model == TokenModel::Ubhe);
+            assert_eq!(*token.model(), ModelCode::known(ModelCode::VIP_ACCESS));
+            assert_eq!(token.params(), phone.params);
+            assert_eq!(token.params().is_event_based(), model == TokenModel::Ubhe);
             let day = place.app.now().plus_seconds(24 * 3_600);
-            assert_eq!(token.state, TokenState::Unassociated { expires: day });
+            assert_eq!(token.state(), TokenState::Unassociated { expires: day });
             let code = if model == TokenModel::Ubhe {
                 pressed(&phone, 1)
             } else {
@@ -241,7 +241,7 @@ on_both! {
             assert_eq!(place.check(&credential, WRONG_CODE).await.body, unknown.body);
         }
         let token = place.app.token(&phone.credential).await;
-        assert_eq!(token.failures, Failures::NONE);
+        assert_eq!(token.failures(), Failures::NONE);
         assert_eq!(place.app.owner_failures().await, Failures::NONE);
         place.app.clock.advance(30);
         let code = phone.code(place.app.now());
@@ -263,7 +263,7 @@ on_both! {
         assert!(swapped.body.contains(OUT_OF_SYNC));
         assert!(place.sync(&credential, &first, &second).await.body.contains(SYNCED));
         assert!(place.sync(&credential, &first, &second).await.body.contains(OUT_OF_SYNC));
-        assert_eq!(place.app.token(&phone.credential).await.drift.current(), 41);
+        assert_eq!(place.app.token(&phone.credential).await.drift().current(), 41);
         assert!(place.check(&credential, &phone.code_after(now, 42)).await.body.contains(WORKING));
 
         let fob = place.provision(TokenModel::Ubhe).await;

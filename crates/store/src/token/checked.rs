@@ -1,7 +1,7 @@
 //! Writes what a group of passcode checks has decided.
 
 use countersign_crypto::{random_array, sha256};
-use countersign_domain::{AttemptCounter, Event, Timestamp};
+use countersign_domain::{AttemptCounter, Event, Timestamp, TokenId};
 
 use super::{TokenRow, state_columns, step_number};
 use crate::{
@@ -28,20 +28,21 @@ struct TokenColumns<'a> {
 }
 
 impl<'a> TokenColumns<'a> {
-    fn of(rows: &[&'a TokenRow]) -> Self {
+    /// `ids` are those of `rows`, in their order.
+    fn of(rows: &[&'a TokenRow], ids: &'a [TokenId]) -> Self {
         let micros = Timestamp::micros;
         let states: Vec<_> = rows.iter().map(|r| state_columns(&r.token)).collect();
         Self {
-            ids: rows.iter().map(|r| r.token.id.as_bytes().as_slice()).collect(),
+            ids: ids.iter().map(|id| id.as_bytes().as_slice()).collect(),
             states: states.iter().map(|c| c.0).collect(),
             reasons: states.iter().map(|c| c.1).collect(),
             ats: states.iter().map(|c| c.2).collect(),
             steps: rows.iter().map(|r| step_number(&r.token)).collect(),
-            bases: rows.iter().map(|r| r.token.drift.base()).collect(),
-            drifts: rows.iter().map(|r| r.token.drift.current()).collect(),
-            failures: rows.iter().map(|r| i64::from(r.token.failures.count)).collect(),
-            blocked: rows.iter().map(|r| r.token.failures.blocked_until.map(micros)).collect(),
-            used: rows.iter().map(|r| r.token.last_used.map(micros)).collect(),
+            bases: rows.iter().map(|r| r.token.drift().base()).collect(),
+            drifts: rows.iter().map(|r| r.token.drift().current()).collect(),
+            failures: rows.iter().map(|r| i64::from(r.token.failures().count)).collect(),
+            blocked: rows.iter().map(|r| r.token.failures().blocked_until.map(micros)).collect(),
+            used: rows.iter().map(|r| r.token.last_used().map(micros)).collect(),
             read: rows.iter().map(|r| r.mark.step).collect(),
             newest: rows
                 .iter()
@@ -118,7 +119,8 @@ impl Tx<'_> {
             self.save_checked_each(rows)?;
             return self.append_all(events);
         }
-        let (tokens, events) = (TokenColumns::of(rows), EventArrays::of(events));
+        let ids: Vec<_> = rows.iter().map(|row| row.token.id()).collect();
+        let (tokens, events) = (TokenColumns::of(rows, &ids), EventArrays::of(events));
         let (saved, _) =
             self.run_both((SAVE_CHECKED, &tokens.params()), (INSERT_MANY, &events.params()))?;
         if saved == rows.len() as u64 { Ok(()) } else { Err(Error::Retry) }
@@ -136,11 +138,11 @@ impl Tx<'_> {
                     reason.into(),
                     at.into(),
                     step_number(token).into(),
-                    token.drift.base().into(),
-                    token.drift.current().into(),
-                    i64::from(token.failures.count).into(),
-                    token.failures.blocked_until.map(Timestamp::micros).into(),
-                    token.last_used.map(Timestamp::micros).into(),
+                    token.drift().base().into(),
+                    token.drift().current().into(),
+                    i64::from(token.failures().count).into(),
+                    token.failures().blocked_until.map(Timestamp::micros).into(),
+                    token.last_used().map(Timestamp::micros).into(),
                     row.last_event.as_ref().map(|id| id.as_bytes()).into(),
                     row.mark.step.into(),
                 ]

@@ -83,7 +83,7 @@ impl Tx<'_> {
         }
         for (parts, counter) in rows.into_iter().zip(counters) {
             let token = self.open_token(parts)?;
-            found.insert(token.token.credential.clone(), (token, counter));
+            found.insert(token.token.credential().clone(), (token, counter));
         }
         Ok((found, self.signing_models()?))
     }
@@ -102,7 +102,7 @@ impl Tx<'_> {
         let mut found = HashMap::with_capacity(rows.len());
         for (parts, failures, _) in rows {
             let token = self.open_token(parts)?;
-            found.insert(token.token.credential.clone(), (token, failures));
+            found.insert(token.token.credential().clone(), (token, failures));
         }
         Ok((found, models))
     }
@@ -125,7 +125,7 @@ impl Tx<'_> {
             found = self.tokens(FIRST_OWNED, &[])?;
         }
         let Some(row) = found.pop() else { return Ok(None) };
-        let Some(prescriber) = row.token.prescriber else { return Ok(None) };
+        let Some(prescriber) = row.token.prescriber() else { return Ok(None) };
         let mut counter = PasscodeFailures::NONE;
         self.each(FAILURES, &[prescriber.as_bytes().into()], &mut |row| {
             counter = passcode_failures(row, 0)?;

@@ -36,9 +36,9 @@ fn run(tx: &mut Tx<'_>, asked: &[Ask]) -> Result<Vec<bool>, Error> {
     for ask in asked {
         let Ask::Step(credential, step) = ask else { continue };
         let token = &mut rows.get_mut(credential).expect("the token is there").token;
-        let fresh = token.last_step.is_none_or(|last| last < *step);
+        let fresh = token.last_step().is_none_or(|last| last < *step);
         if fresh {
-            token.last_step = Some(*step);
+            token.consume(*step);
         }
         answers.push(fresh);
     }
@@ -73,7 +73,7 @@ async fn tokens(store: &Store, count: usize) -> Vec<CredentialId> {
     let people = People::new(store).await;
     let mut made = Vec::new();
     for _ in 0..count {
-        made.push(people.token(store).await.credential);
+        made.push(people.token(store).await.credential().clone());
     }
     made
 }
@@ -111,7 +111,7 @@ on_both! {
             }
         }
         for token in &tokens {
-            assert_eq!(stored(&store, token).await.token.last_step, Some(Step::new(11)));
+            assert_eq!(stored(&store, token).await.token.last_step(), Some(Step::new(11)));
         }
     }
 
@@ -140,7 +140,7 @@ on_both! {
             }
         }
         for token in &tokens {
-            assert_eq!(stored(&store, token).await.token.last_step, Some(Step::new(1)));
+            assert_eq!(stored(&store, token).await.token.last_step(), Some(Step::new(1)));
         }
         store.write("after", named("after")).await.unwrap();
         assert_eq!(seen(place, "after").await, 1);

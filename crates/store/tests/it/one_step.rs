@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use countersign_domain::{CredentialId, PersonId, TokenState, otp::Step};
+use countersign_domain::{CredentialId, DisableReason, PersonId, TokenState, otp::Step};
 use countersign_store::{Error, Pairing, Session, Stage, Store, Tx};
 
-use crate::support::{NOW, People, facts, new_token, random, row_of, stored};
+use crate::support::{NOW, People, facts, new_token, random, row_of, stored, with_parts};
 
 const RACERS: usize = 64;
 const ROUNDS: i64 = 50;
@@ -23,13 +23,13 @@ fn consume(
         Some(prescriber) => tx
             .tokens_of(prescriber)?
             .into_iter()
-            .find(|row| row.token.credential == *credential)
+            .find(|row| row.token.credential() == credential)
             .expect("the token is there"),
     };
-    if row.token.last_step.is_some_and(|last| last >= step) {
+    if row.token.last_step().is_some_and(|last| last >= step) {
         return Ok(false);
     }
-    row.token.last_step = Some(step);
+    row.token.consume(step);
     tx.save_token(&row.token, row.mark)?;
     Ok(true)
 }
@@ -109,7 +109,7 @@ on_both! {
                                     return Ok(false);
                                 }
                                 tx.create_token(&token)?;
-                                tx.use_pairing(&hash, token.id, NOW)?;
+                                tx.use_pairing(&hash, token.id(), NOW)?;
                                 Ok(true)
                             })
                             .await
@@ -133,19 +133,22 @@ on_both! {
     async fn a_stale_mark_changes_nothing(place: &Place) {
         let store = place.open().await;
         let token = People::new(&store).await.token(&store).await;
-        let stale = stored(&store, &token.credential).await;
+        let stale = stored(&store, token.credential()).await;
         let mut winner = stale.clone();
-        winner.token.last_step = Some(Step::new(100));
+        winner.token.consume(Step::new(100));
         let saved = winner.clone();
         store.write("first", move |tx| tx.save_token(&saved.token, saved.mark)).await.unwrap();
         for many in [false, true] {
             let mut loser = stale.clone();
-            loser.token.last_step = Some(Step::new(101));
-            loser.token.state = TokenState::Unassociated { expires: NOW };
-            loser.token.failures.count = 5;
+            loser.token = with_parts(&loser.token, |parts| {
+                parts.last_step = Some(Step::new(101));
+                let reason = DisableReason::Lost;
+                parts.state = TokenState::Disabled { reason, since: NOW };
+                parts.failures.count = 5;
+            });
             let other = People::new(&store).await.token(&store).await;
-            let mut other_row = stored(&store, &other.credential).await;
-            other_row.token.last_step = Some(Step::new(7));
+            let mut other_row = stored(&store, other.credential()).await;
+            other_row.token.consume(Step::new(7));
             let late = store
                 .write("late", move |tx| {
                     if many {
@@ -159,8 +162,8 @@ on_both! {
             // PostgreSQL tries again, as another transaction may have been in the way; in the end
             // the answer is that it did not work.
             assert!(matches!(late, Err(Error::Retry | Error::Unavailable(_))), "{late:?}");
-            assert_eq!(facts(&stored(&store, &token.credential).await.token), facts(&winner.token));
-            let other_now = stored(&store, &other.credential).await.token;
+            assert_eq!(facts(&stored(&store, token.credential()).await.token), facts(&winner.token));
+            let other_now = stored(&store, other.credential()).await.token;
             assert_eq!(facts(&other_now), facts(&other), "all of the transaction or nothing");
         }
     }
@@ -168,15 +171,15 @@ on_both! {
     async fn a_first_step_is_compared_too(place: &Place) {
         let store = place.open().await;
         let token = People::new(&store).await.token(&store).await;
-        let before = stored(&store, &token.credential).await;
+        let before = stored(&store, token.credential()).await;
         for (step, wins) in [(0, true), (1, false)] {
             let mut row = before.clone();
-            row.token.last_step = Some(Step::new(step));
+            row.token.consume(Step::new(step));
             let saved = store.write("step", move |tx| tx.save_token(&row.token, row.mark)).await;
             assert_eq!(saved.is_ok(), wins, "step {step}: {saved:?}");
         }
-        let now = stored(&store, &token.credential).await.token;
-        assert_eq!(now.last_step, Some(Step::new(0)), "step 0 is a step, not \"none yet\"");
+        let now = stored(&store, token.credential()).await.token;
+        assert_eq!(now.last_step(), Some(Step::new(0)), "step 0 is a step, not \"none yet\"");
     }
 
     async fn a_token_is_bound_once(place: &Place) {
@@ -185,15 +188,12 @@ on_both! {
         let loose = new_token();
         let made = loose.clone();
         store.write("loose", move |tx| tx.create_token(&made)).await.unwrap();
-        let row = stored(&store, &loose.credential).await;
+        let row = stored(&store, loose.credential()).await;
         let bound = |people: People| {
             let mut row = row.clone();
-            row.token.practice = Some(people.practice);
-            row.token.prescriber = Some(people.prescriber);
-            row.token.state = TokenState::Active { since: NOW };
-            row.token.added = Some(NOW);
-            row.token.last_step = Some(Step::new(40));
-            row.token.name = "key fob".parse().unwrap();
+            row.token = people.bound(&row.token);
+            row.token.consume(Step::new(40));
+            row.token.rename("key fob".parse().unwrap());
             row
         };
         let (winner, loser) = (bound(first), bound(second));
@@ -207,10 +207,10 @@ on_both! {
             store.write("late", move |tx| tx.associate_token(&again.token, again.mark)).await;
         assert!(matches!(late, Err(Error::Retry | Error::Unavailable(_))), "{late:?}");
         // With a fresh mark neither.
-        let mark = stored(&store, &loose.credential).await.mark;
+        let mark = stored(&store, loose.credential()).await.mark;
         let late = store.write("late", move |tx| tx.associate_token(&loser.token, mark)).await;
         assert!(matches!(late, Err(Error::Retry | Error::Unavailable(_))), "{late:?}");
-        assert_eq!(facts(&stored(&store, &loose.credential).await.token), wanted);
+        assert_eq!(facts(&stored(&store, loose.credential()).await.token), wanted);
         assert_eq!(store.read("loose", |tx| tx.unassociated_tokens()).await.unwrap(), 0);
     }
 
@@ -223,7 +223,7 @@ on_both! {
         }
         for _ in 0..10 {
             let loose = new_token();
-            let credential = loose.credential.clone();
+            let credential = loose.credential().clone();
             stores[0].write("loose", move |tx| tx.create_token(&loose)).await.unwrap();
             let racers: Vec<_> = people
                 .iter()
@@ -234,13 +234,10 @@ on_both! {
                         let bound = store
                             .write("bind", move |tx| {
                                 let mut row = row_of(tx, &credential)?;
-                                if row.token.prescriber.is_some() {
+                                if row.token.prescriber().is_some() {
                                     return Ok(false);
                                 }
-                                row.token.practice = Some(people.practice);
-                                row.token.prescriber = Some(people.prescriber);
-                                row.token.state = TokenState::Active { since: NOW };
-                                row.token.added = Some(NOW);
+                                row.token = people.bound(&row.token);
                                 tx.associate_token(&row.token, row.mark)?;
                                 Ok(true)
                             })
@@ -253,7 +250,7 @@ on_both! {
             for racer in racers {
                 winners.extend(racer.await.unwrap());
             }
-            let owner = stored(&stores[0], &credential).await.token.prescriber;
+            let owner = stored(&stores[0], &credential).await.token.prescriber();
             assert_eq!(winners.len(), 1);
             assert_eq!(owner, Some(winners[0]));
         }
@@ -262,7 +259,7 @@ on_both! {
     async fn race_for_one_step_on_one_store(place: &Place) {
         let store = place.open().await;
         let people = People::new(&store).await;
-        let credential = Arc::new(people.token(&store).await.credential);
+        let credential = Arc::new(people.token(&store).await.credential().clone());
         for round in 0..ROUNDS {
             let stores = std::slice::from_ref(&store);
             let winners = race(stores, people, &credential, Step::new(round)).await;
@@ -274,7 +271,7 @@ on_both! {
     async fn race_for_one_step_on_two_stores(place: &Place) {
         let stores = [place.open().await, place.open().await];
         let people = People::new(&stores[0]).await;
-        let credential = Arc::new(people.token(&stores[0]).await.credential);
+        let credential = Arc::new(people.token(&stores[0]).await.credential().clone());
         for round in 0..ROUNDS {
             let winners = race(&stores, people, &credential, Step::new(round)).await;
             assert_eq!(winners, 1, "round {round}");

@@ -81,7 +81,7 @@ fn an_idle_connection_that_was_ended_is_replaced_without_a_word() {
             assert!(signal(&client, "pg_terminate_backend", name, "state = 'idle'").await > 1);
             until(&client, name, "TRUE", 0).await;
             store.read("read", |tx| tx.practices()).await.unwrap();
-            stored(&store, &token.credential).await;
+            stored(&store, token.credential()).await;
         }
         let practices = store.read("practices", |tx| tx.practices()).await.unwrap();
         assert_eq!(practices.len(), 1 + 3 * (12 + 1));

@@ -13,7 +13,7 @@ on_both! {
     async fn events_newest_first_one_by_one_and_many_at_once(place: &Place) {
         let store = place.open().await;
         let people = People::new(&store).await;
-        let token = people.token(&store).await.id;
+        let token = people.token(&store).await.id();
         let actors = [
             Actor::Unknown,
             Actor::Person(people.prescriber),
@@ -89,16 +89,16 @@ on_both! {
         for second_no in 0..9 {
             let at = NOW.plus_seconds(second_no);
             let token = [&first, &second, &foreign][usize::try_from(second_no % 3).unwrap()].clone();
-            let whose = if token.id == foreign.id { other } else { people };
-            if token.id != foreign.id {
-                wanted.push((at, Some(token.id)));
+            let whose = if token.id() == foreign.id() { other } else { people };
+            if token.id() != foreign.id() {
+                wanted.push((at, Some(token.id())));
             }
             store
                 .write("check", move |tx| {
-                    let mut row = row_of(tx, &token.credential)?;
+                    let mut row = row_of(tx, token.credential())?;
                     let event = event(EventKind::PasscodeTried)
                         .about(whose.practice, whose.prescriber)
-                        .token(token.id);
+                        .token(token.id());
                     // Two events of one token in one group: the second follows the first.
                     let linked: Vec<_> = tx
                         .links(&[at, at])?

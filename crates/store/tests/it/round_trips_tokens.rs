@@ -10,7 +10,7 @@ use countersign_store::Error;
 
 use crate::{
     round_trips::TRICKY,
-    support::{NOW, People, facts, new_token, row_of, stored},
+    support::{NOW, People, facts, new_token, row_of, stored, with_parts},
 };
 
 on_both! {
@@ -26,21 +26,21 @@ on_both! {
             .chain([TokenState::Active { since }, TokenState::Unassociated { expires: since }])
             .collect();
         for state in states {
-            let mut token = new_token();
-            token.state = state;
-            if !matches!(state, TokenState::Unassociated { .. }) {
-                token.practice = Some(people.practice);
-                token.prescriber = Some(people.prescriber);
-                token.added = Some(NOW.plus_seconds(3));
-                token.last_used = Some(NOW.plus_seconds(4));
-                token.last_step = Some(Step::new(59_333_333));
-                token.drift = Drift::from_parts(-100, -97);
-                token.failures = Failures { count: 9, blocked_until: Some(NOW.plus_seconds(9)) };
-            }
-            token.name = TRICKY.parse().unwrap();
+            let token = with_parts(&new_token(), |parts| {
+                if !matches!(state, TokenState::Unassociated { .. }) {
+                    parts.bind(people.practice, people.prescriber, NOW.plus_seconds(3));
+                    parts.last_used = Some(NOW.plus_seconds(4));
+                    parts.last_step = Some(Step::new(59_333_333));
+                    parts.drift = Drift::from_parts(-100, -97);
+                    parts.failures =
+                        Failures { count: 9, blocked_until: Some(NOW.plus_seconds(9)) };
+                }
+                parts.state = state;
+                parts.name = TRICKY.parse().unwrap();
+            });
             let made = token.clone();
             assert!(store.write("token", move |tx| tx.create_token(&made)).await.unwrap());
-            assert_eq!(facts(&stored(&store, &token.credential).await.token), facts(&token));
+            assert_eq!(facts(&stored(&store, token.credential()).await.token), facts(&token));
         }
     }
 
@@ -49,10 +49,10 @@ on_both! {
         let mut made = Vec::new();
         for algorithm in [HmacAlgorithm::Sha1, HmacAlgorithm::Sha256, HmacAlgorithm::Sha512] {
             for (digits, period, length) in [(6, 30, 14), (7, 1, 20), (8, 120, 256)] {
-                let mut token = new_token();
-                token.params = OtpParams::new(algorithm, digits, period).unwrap();
-                token.seed = TokenSeed::new(SecretBytes::new(vec![digits; length])).unwrap();
-                made.push(token);
+                made.push(with_parts(&new_token(), |parts| {
+                    parts.params = OtpParams::new(algorithm, digits, period).unwrap();
+                    parts.seed = TokenSeed::new(SecretBytes::new(vec![digits; length])).unwrap();
+                }));
             }
         }
         // Two makers have IDs of digits alone: only the maker tells them apart on the way back.
@@ -63,25 +63,25 @@ on_both! {
             ("123456788", Some(Manufacturer::Rsa)),
         ];
         for (text, maker) in typed {
-            let mut token = new_token();
-            token.credential = CredentialId::parse(text, maker).unwrap();
-            made.push(token);
+            made.push(with_parts(&new_token(), |parts| {
+                parts.credential = CredentialId::parse(text, maker).unwrap();
+            }));
         }
-        let mut hard = new_token();
-        hard.credential = CredentialId::random(TokenKind::OtpHard, &mut SystemRng).unwrap();
-        made.push(hard);
+        made.push(with_parts(&new_token(), |parts| {
+            parts.credential = CredentialId::random(TokenKind::OtpHard, &mut SystemRng).unwrap();
+        }));
         let tokens = made.clone();
         store
             .write("tokens", move |tx| tokens.iter().try_for_each(|t| tx.create_token(t).map(drop)))
             .await
             .unwrap();
         for token in &made {
-            let found = stored(&store, &token.credential).await.token;
+            let found = stored(&store, token.credential()).await.token;
             assert_eq!(facts(&found), facts(token));
-            assert_eq!(found.credential.manufacturer(), token.credential.manufacturer());
+            assert_eq!(found.credential().manufacturer(), token.credential().manufacturer());
         }
         // Nobody has them, so the read for passcode checks finds none.
-        let wanted: Vec<_> = made.iter().map(|t| t.credential.clone()).collect();
+        let wanted: Vec<_> = made.iter().map(|t| t.credential().clone()).collect();
         let found = store
             .read("many", move |tx| Ok(tx.owned_tokens(&wanted.iter().collect::<Vec<_>>())?.0))
             .await
@@ -94,8 +94,8 @@ on_both! {
     async fn a_credential_exists_once(place: &Place) {
         let store = place.open().await;
         let first = new_token();
-        let mut second = new_token();
-        second.credential = first.credential.clone();
+        let second =
+            with_parts(&new_token(), |parts| parts.credential = first.credential().clone());
         let made = store
             .write("twice", {
                 let first = first.clone();
@@ -104,24 +104,25 @@ on_both! {
             .await
             .unwrap();
         assert_eq!(made, (true, false));
-        assert_eq!(facts(&stored(&store, &first.credential).await.token), facts(&first));
+        assert_eq!(facts(&stored(&store, first.credential()).await.token), facts(&first));
     }
 
     async fn a_saved_token_reads_back_and_keeps_its_seed(place: &Place) {
         let store = place.open().await;
         let token = People::new(&store).await.token(&store).await;
-        let mut row = stored(&store, &token.credential).await;
-        let after = &mut row.token;
-        after.name = TRICKY.parse().unwrap();
-        after.state =
-            TokenState::Disabled { reason: DisableReason::Lost, since: NOW.plus_seconds(8) };
-        after.last_step = Some(Step::new(12));
-        after.drift = Drift::from_parts(120, 124);
-        after.failures = Failures { count: u32::MAX, blocked_until: Some(NOW) };
-        after.last_used = Some(NOW.plus_seconds(7));
+        let mut row = stored(&store, token.credential()).await;
+        row.token = with_parts(&row.token, |after| {
+            after.name = TRICKY.parse().unwrap();
+            after.state =
+                TokenState::Disabled { reason: DisableReason::Lost, since: NOW.plus_seconds(8) };
+            after.last_step = Some(Step::new(12));
+            after.drift = Drift::from_parts(120, 124);
+            after.failures = Failures { count: u32::MAX, blocked_until: Some(NOW) };
+            after.last_used = Some(NOW.plus_seconds(7));
+        });
         let saved = row.clone();
         store.write("save", move |tx| tx.save_token(&saved.token, saved.mark)).await.unwrap();
-        assert_eq!(facts(&stored(&store, &token.credential).await.token), facts(&row.token));
+        assert_eq!(facts(&stored(&store, token.credential()).await.token), facts(&row.token));
     }
 
     async fn many_tokens_are_saved_like_one(place: &Place) {
@@ -130,16 +131,18 @@ on_both! {
         let mut rows = Vec::new();
         for number in 0..5 {
             let token = people.token(&store).await;
-            let mut row = stored(&store, &token.credential).await;
-            row.token.last_step = (number > 0).then(|| Step::new(100 + number));
-            row.token.drift = Drift::from_parts(number, number - 1);
-            row.token.failures.count = u32::try_from(number).unwrap();
-            row.token.failures.blocked_until = (number % 2 == 0).then_some(NOW);
-            row.token.last_used = (number % 2 == 1).then_some(NOW);
-            if number == 4 {
-                let reason = DisableReason::TooManyFailures;
-                row.token.state = TokenState::Disabled { reason, since: NOW.plus_seconds(1) };
-            }
+            let mut row = stored(&store, token.credential()).await;
+            row.token = with_parts(&row.token, |parts| {
+                parts.last_step = (number > 0).then(|| Step::new(100 + number));
+                parts.drift = Drift::from_parts(number, number - 1);
+                parts.failures.count = u32::try_from(number).unwrap();
+                parts.failures.blocked_until = (number % 2 == 0).then_some(NOW);
+                parts.last_used = (number % 2 == 1).then_some(NOW);
+                if number == 4 {
+                    let reason = DisableReason::TooManyFailures;
+                    parts.state = TokenState::Disabled { reason, since: NOW.plus_seconds(1) };
+                }
+            });
             rows.push(row);
         }
         let saved = rows.clone();
@@ -148,7 +151,7 @@ on_both! {
             .await
             .unwrap();
         for row in &rows {
-            let found = stored(&store, &row.token.credential).await;
+            let found = stored(&store, row.token.credential()).await;
             assert_eq!(facts(&found.token), facts(&row.token));
         }
     }
@@ -159,11 +162,9 @@ on_both! {
         other.token(&store).await;
         let mut wanted = Vec::new();
         for added in [30, 10, 20] {
-            let mut token = new_token();
-            token.practice = Some(people.practice);
-            token.prescriber = Some(people.prescriber);
-            token.state = TokenState::Active { since: NOW };
-            token.added = Some(NOW.plus_seconds(added));
+            let token = with_parts(&new_token(), |parts| {
+                parts.bind(people.practice, people.prescriber, NOW.plus_seconds(added));
+            });
             wanted.push((added, facts(&token)));
             store.write("token", move |tx| tx.create_token(&token)).await.unwrap();
         }
@@ -182,10 +183,10 @@ on_both! {
         let store = place.open().await;
         let (people, other) = (People::new(&store).await, People::new(&store).await);
         let loose = new_token();
-        let mut wanted = vec![loose.credential.clone(), new_token().credential];
+        let mut wanted = vec![loose.credential().clone(), new_token().credential().clone()];
         for (owner, count) in [(people, 2), (other, 1)] {
             for _ in 0..count {
-                wanted.push(owner.token(&store).await.credential);
+                wanted.push(owner.token(&store).await.credential().clone());
             }
         }
         let failures = PasscodeFailures {
@@ -221,7 +222,7 @@ on_both! {
             let (row, counted) = &found[credential];
             let alone = stored(&store, credential).await.token;
             assert_eq!(facts(&row.token), facts(&alone), "many rows read like one");
-            let mine = row.token.prescriber == Some(people.prescriber);
+            let mine = row.token.prescriber() == Some(people.prescriber);
             assert_eq!(*counted, if mine { PasscodeFailures::NONE } else { failures });
         }
     }
@@ -229,7 +230,7 @@ on_both! {
     async fn a_value_of_another_kind_is_damage_not_a_default(place: &Place) {
         let store = place.open().await;
         let token = People::new(&store).await.token(&store).await;
-        let credential = token.credential;
+        let credential = token.credential();
         for (column, value) in [
             ("state", "'asleep'"),
             ("state", "'disabled'"),
@@ -257,7 +258,7 @@ on_both! {
                 Some(text) => format!("'{text}'"),
             };
             place.sql(&format!("UPDATE token SET {column} = {back}")).await;
-            stored(&store, &credential).await;
+            stored(&store, credential).await;
         }
     }
 }

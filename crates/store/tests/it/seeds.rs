@@ -73,11 +73,11 @@ on_both! {
             .await
             .unwrap();
         // What is not secret is found, or this test would prove nothing.
-        for plain in ["Lakeside Clinic", active.credential.as_str(), loose.credential.as_str()] {
+        for plain in ["Lakeside Clinic", active.credential().as_str(), loose.credential().as_str()] {
             assert!(is_in_database(place, plain.as_bytes()).await, "{plain}");
         }
-        assert!(is_in_database(place, active.id.as_bytes()).await);
-        for seed in [active.seed.expose(), loose.seed.expose()] {
+        assert!(is_in_database(place, active.id().as_bytes()).await);
+        for seed in [active.seed().expose(), loose.seed().expose()] {
             // A part of a seed is as bad as all of it.
             for part in seed.chunks(8) {
                 assert!(!is_in_database(place, part).await);
@@ -98,15 +98,15 @@ on_both! {
             .sql(&format!(
                 "UPDATE token SET seed_sealed = \
                  (SELECT seed_sealed FROM token WHERE credential = '{}') WHERE credential = '{}'",
-                two.credential, one.credential
+                two.credential(), one.credential()
             ))
             .await;
-        let read = store.read("swapped", move |tx| row_of(tx, &one.credential)).await;
+        let read = store.read("swapped", move |tx| row_of(tx, one.credential())).await;
         assert!(
             matches!(read, Err(Error::Corrupt { column: "token.seed_sealed", .. })),
             "{read:?}"
         );
-        assert_eq!(facts(&stored(&store, &two.credential).await.token), facts(&two));
+        assert_eq!(facts(&stored(&store, two.credential()).await.token), facts(&two));
     }
 
     /// Whoever looks for the damage is told table, column and row, and nothing that the row holds.
@@ -143,7 +143,7 @@ on_both! {
             ))
             .await;
         let store = place.open().await;
-        let read = store.read("swapped", move |tx| row_of(tx, &token.credential)).await;
+        let read = store.read("swapped", move |tx| row_of(tx, token.credential())).await;
         assert!(
             matches!(read, Err(Error::Corrupt { column: "practice.data_key_sealed", .. })),
             "{read:?}"
@@ -159,7 +159,7 @@ on_both! {
         drop(store);
         let store = place.open().await;
         for token in [active, loose] {
-            assert_eq!(facts(&stored(&store, &token.credential).await.token), facts(&token));
+            assert_eq!(facts(&stored(&store, token.credential()).await.token), facts(&token));
         }
     }
 }

@@ -5,7 +5,6 @@ use std::{future::Future, pin::Pin};
 
 use countersign_domain::{
     CredentialId, DeaRegistration, NoticeId, PersonId, PracticeId, StateLicence, Timestamp,
-    TokenState,
     access::{Cause, Permission, Review},
     certification::Version,
 };
@@ -30,13 +29,9 @@ struct Signer {
 impl Signer {
     async fn new(store: &Store) -> Self {
         let People { practice, prescriber: person } = People::new(store).await;
-        let mut token = new_token();
-        token.practice = Some(practice);
-        token.prescriber = Some(person);
-        token.state = TokenState::Active { since: NOW };
-        token.added = Some(NOW);
-        token.activated = Some(NOW);
-        let credential = token.credential.clone();
+        let mut token = People { practice, prescriber: person }.bound(&new_token());
+        token.activate(NOW).unwrap();
+        let credential = token.credential().clone();
         let state = "NE".parse().unwrap();
         let authority = |paper: Paper| Authority {
             id: new_id!(AuthorityId),
@@ -90,7 +85,7 @@ impl Signer {
 
     /// Until when the token signs, as its row says.
     async fn sign_until(&self, store: &Store) -> Option<Timestamp> {
-        stored(store, &self.credential).await.token.sign_until
+        stored(store, &self.credential).await.token.sign_until()
     }
 }
 

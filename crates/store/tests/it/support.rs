@@ -17,9 +17,10 @@ use countersign_crypto::{
     HmacAlgorithm, KeyProvider, LocalMasterKey, Rng, SecretBytes, SystemRng, random_array,
 };
 use countersign_domain::{
-    Actor, CredentialId, Device, Event, EventKind, Failures, ModelCode, Npi, PassphraseHash,
-    PersonId, PracticeId, SupportCode, Timestamp, Token, TokenKind, TokenState, luhn_check_digit,
-    otp::{Drift, OtpParams, TokenSeed},
+    Actor, CredentialId, Device, Event, EventKind, ModelCode, Npi, PassphraseHash, PersonId,
+    PracticeId, ProvisionedToken, SupportCode, Timestamp, Token, TokenKind, TokenParts,
+    luhn_check_digit,
+    otp::{OtpParams, TokenSeed},
 };
 use countersign_store::{Database, Error, Store, TokenRow, Tx};
 use tempfile::TempDir;
@@ -277,32 +278,31 @@ pub(crate) fn append_many(tx: &mut Tx<'_>, events: &[Event], at: Timestamp) -> R
 /// A provisioned token that nobody has added.
 pub(crate) fn new_token() -> Token {
     let rng = &mut SystemRng;
-    Token {
+    let mut token = Token::provisioned(ProvisionedToken {
         id: new_id!(TokenId),
-        practice: None,
-        prescriber: None,
         credential: CredentialId::random(TokenKind::OtpSoft, rng).unwrap(),
-        name: "phone".parse().unwrap(),
         params: OtpParams::OWN,
         seed: TokenSeed::generate(HmacAlgorithm::Sha256, rng).unwrap(),
-        state: TokenState::Unassociated { expires: NOW.plus_seconds(600) },
-        last_step: None,
-        drift: Drift::default(),
-        failures: Failures::NONE,
+        expires: NOW.plus_seconds(600),
         created: NOW,
-        added: None,
-        last_used: None,
         device: Device::default(),
         model: ModelCode::known(ModelCode::AUTHENTICATOR),
-        seed_left: None,
-        activated: None,
-        sign_until: None,
-    }
+    })
+    .unwrap();
+    token.rename("phone".parse().unwrap());
+    token
+}
+
+/// A token with other parts, which must be ones that a token has.
+pub(crate) fn with_parts(token: &Token, change: impl FnOnce(&mut TokenParts)) -> Token {
+    let mut parts = TokenParts::from(token.clone());
+    change(&mut parts);
+    Token::from_parts(parts).unwrap()
 }
 
 /// Everything about a token, in a form that can be compared.
 pub(crate) fn facts(token: &Token) -> (String, Vec<u8>) {
-    (format!("{token:#?}"), token.seed.expose().to_vec())
+    (format!("{token:#?}"), token.seed().expose().to_vec())
 }
 
 /// A practice with one prescriber.
@@ -335,13 +335,14 @@ impl People {
         people
     }
 
+    /// The token as it is once this prescriber has added it.
+    pub(crate) fn bound(&self, token: &Token) -> Token {
+        with_parts(token, |parts| parts.bind(self.practice, self.prescriber, NOW))
+    }
+
     /// A token of this prescriber, made and active.
     pub(crate) async fn token(&self, store: &Store) -> Token {
-        let mut token = new_token();
-        token.practice = Some(self.practice);
-        token.prescriber = Some(self.prescriber);
-        token.state = TokenState::Active { since: NOW };
-        token.added = Some(NOW);
+        let token = self.bound(&new_token());
         let made = token.clone();
         assert!(store.write("token", move |tx| tx.create_token(&made)).await.unwrap());
         token

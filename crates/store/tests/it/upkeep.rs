@@ -5,7 +5,7 @@ use countersign_domain::{
 };
 use countersign_store::{Pairing, Session, Stage, Tx};
 
-use crate::support::{NOW, People, new_token, random};
+use crate::support::{NOW, People, new_token, random, with_parts};
 
 on_both! {
     /// An internal code is one person's for good, a person has one at a time, and the codes of a practice are its own.
@@ -47,8 +47,9 @@ on_both! {
         let store = place.open().await;
         let people = People::new(&store).await;
         let soon = NOW.plus_seconds(60);
-        let mut token = new_token();
-        token.state = TokenState::Unassociated { expires: soon };
+        let token = with_parts(&new_token(), |parts| {
+            parts.state = TokenState::Unassociated { expires: soon };
+        });
         let hashes: [[u8; 32]; 2] = [random(), random()];
         store
             .write("pairings", move |tx| {
@@ -63,7 +64,7 @@ on_both! {
                     };
                     tx.create_pairing(&pairing, hash, NOW)?;
                 }
-                tx.use_pairing(&hashes[0], token.id, NOW)
+                tx.use_pairing(&hashes[0], token.id(), NOW)
             })
             .await
             .unwrap();
@@ -85,19 +86,15 @@ on_both! {
         let before = NOW.plus_seconds(-1);
         let day_ago = NOW.plus_seconds(-86_401);
         let loose = |expires| {
-            let mut token = new_token();
-            token.state = TokenState::Unassociated { expires };
-            token
+            with_parts(&new_token(), |parts| parts.state = TokenState::Unassociated { expires })
         };
         // Nobody will ever add it: too many wrong codes while it was being added.
         let mut spoilt = new_token();
         let reason = DisableReason::TooManyFailures;
-        spoilt.state = TokenState::Disabled { reason, since: before };
+        assert!(spoilt.force_disable(reason, before));
         let (old, fresh, at_the_edge) = (loose(before), loose(NOW.plus_seconds(1)), loose(NOW));
-        let mut disabled = new_token();
-        disabled.practice = Some(people.practice);
-        disabled.prescriber = Some(people.prescriber);
-        disabled.state = TokenState::Disabled { reason: DisableReason::Lost, since: day_ago };
+        let mut disabled = people.bound(&new_token());
+        assert!(disabled.force_disable(DisableReason::Lost, day_ago));
         let session = move |expires| Session {
             id: new_id!(SessionRowId),
             practice: people.practice,
@@ -120,7 +117,7 @@ on_both! {
         let (old_launch, launch) = (random(), random());
         let (old_browser, browser): ([u8; 32], [u8; 32]) = (random(), random());
         let credentials = [&old, &spoilt, &fresh, &at_the_edge, &disabled, &kept]
-            .map(|token| token.credential.clone());
+            .map(|token| token.credential().clone());
         store
             .write("rows", move |tx| {
                 for token in [&old, &spoilt, &fresh, &at_the_edge, &disabled] {

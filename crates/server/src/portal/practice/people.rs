@@ -182,13 +182,13 @@ pub(in crate::portal) async fn person_page(
                 .iter()
                 // Those that another practice gave out are that practice's.
                 .filter(|token| {
-                    token.is_active() && token.practice == Some(known.membership.practice.id)
+                    token.is_active() && token.practice() == Some(known.membership.practice.id)
                 })
                 .map(|token| {
                     let label = show::label(token);
                     let id = &label.credential;
                     let text = format!("{} — {}••••{}", label.name, id.head, id.tail);
-                    Choice::new(token.id.to_string(), text)
+                    Choice::new(token.id().to_string(), text)
                 })
                 .collect(),
             ..ChoiceField::default()

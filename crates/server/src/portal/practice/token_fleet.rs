@@ -21,7 +21,7 @@ use crate::{
 
 fn fleet_line(ctx: &Ctx, known: &Known, it: &Fleet) -> (FleetLine, [bool; 4]) {
     let active: Vec<&Token> = it.tokens.iter().filter(|token| token.is_active()).collect();
-    let locked = |token: &&&Token| token.failures.blocked_until.is_some_and(|u| ctx.now() < u);
+    let locked = |token: &&&Token| token.failures().blocked_until.is_some_and(|u| ctx.now() < u);
     let prescriber = known.practice_overview.roles.iter().any(|member| {
         member.person == it.person && member.role == Role::Prescriber && member.ended.is_none()
     });
@@ -29,7 +29,7 @@ fn fleet_line(ctx: &Ctx, known: &Known, it: &Fleet) -> (FleetLine, [bool; 4]) {
         active.is_empty(),
         active.len() == 1,
         it.blocked_until.is_some() || active.iter().any(|token| locked(&token)),
-        prescriber && active.iter().any(|token| token.activated.is_none()),
+        prescriber && active.iter().any(|token| token.activated().is_none()),
     ];
     let words = ["no active token", "one token only", "locked now", "a token waits for activation"];
     let mut attention: Vec<&str> =
@@ -38,7 +38,7 @@ fn fleet_line(ctx: &Ctx, known: &Known, it: &Fleet) -> (FleetLine, [bool; 4]) {
     if !step.is_empty() {
         attention.push(step);
     }
-    let used = it.tokens.iter().filter_map(|token| token.last_used).max();
+    let used = it.tokens.iter().filter_map(|token| token.last_used()).max();
     let line = FleetLine {
         href: format!("{}/people/{}", known.base(), it.person),
         name: known.name(it.person),

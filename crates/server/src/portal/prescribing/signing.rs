@@ -44,7 +44,7 @@ async fn sign_page(ctx: &Ctx, known: &Known, overview: &Overview) -> Result<RxSi
     let signing = show::signing_choices(overview, ANY_TOKEN, ctx.now());
     let signs = !signing.options.is_empty();
     let own = [ModelCode::AUTHENTICATOR, ModelCode::TERMINAL].map(ModelCode::known);
-    let app = overview.tokens.iter().any(|it| it.is_active() && own.contains(&it.model));
+    let app = overview.tokens.iter().any(|it| it.is_active() && own.contains(it.model()));
     // What has no canonical form is not shown to be signed.
     let stop = |error: CanonicalError| ctx.stop(&error.into());
     let text = set.text(&ctx.app().options().public_url).map_err(stop)?;

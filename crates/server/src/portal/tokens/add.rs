@@ -183,7 +183,7 @@ pub(in crate::portal) async fn add(ctx: Ctx, fields: Fields) -> Out {
     };
     let (Some(mut form), Ok(confirm)) = (form, confirm) else { return Ok(again(add)) };
     form.confirm = confirm;
-    form.replaces = replaces.map(|old| old.id);
+    form.replaces = replaces.map(|old| old.id());
     let form_replaces = form.replaces.is_some();
     match ctx.app().add_token(&session, prescriber, form, ctx.at).await {
         Ok(Change::Done(_)) => {

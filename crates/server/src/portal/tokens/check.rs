@@ -22,7 +22,7 @@ use crate::{
 fn test_page(ctx: &Ctx, overview: &Overview, token: &Token) -> TestPage {
     TestPage {
         page: frame(ctx, overview, "Test a token", NavTab::Tokens),
-        id: token.id.to_string(),
+        id: token.id().to_string(),
         token: show::label(token),
         passcode: SecretField::default(),
         result: None,
@@ -46,7 +46,7 @@ pub(in crate::portal) async fn test(ctx: Ctx, Path(id): Path<String>, fields: Fi
             return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
         }
     };
-    template.result = match ctx.app().test(&session, prescriber, token.id, code, ctx.at).await {
+    template.result = match ctx.app().test(&session, prescriber, token.id(), code, ctx.at).await {
         Ok(()) => Some(TestResult {
             kind: NoticeKind::Success,
             heading: "This token works.".to_owned(),
@@ -54,7 +54,7 @@ pub(in crate::portal) async fn test(ctx: Ctx, Path(id): Path<String>, fields: Fi
             offer_resync: false,
         }),
         Err(Error::Refused(refusal)) => {
-            template.lock = show::lock(&refusal, &overview.tokens, &token.id.to_string(), ctx.now());
+            template.lock = show::lock(&refusal, &overview.tokens, &token.id().to_string(), ctx.now());
             template.wait = wait(&refusal);
             let late = matches!(refusal, Refusal::WrongPasscode | Refusal::LatePasscode { .. });
             template.lock.is_none().then(|| TestResult {
@@ -72,8 +72,8 @@ pub(in crate::portal) async fn test(ctx: Ctx, Path(id): Path<String>, fields: Fi
 fn resync_page(ctx: &Ctx, overview: &Overview, token: &Token) -> ResyncPage {
     ResyncPage {
         page: frame(ctx, overview, "Resync a token", NavTab::Tokens),
-        action: format!("/portal/tokens/{}/resync", token.id),
-        back: format!("/portal/tokens/{}", token.id),
+        action: format!("/portal/tokens/{}/resync", token.id()),
+        back: format!("/portal/tokens/{}", token.id()),
         token: fixed(token),
         passcode1: SecretField::default(),
         passcode2: SecretField::default(),
@@ -92,9 +92,9 @@ pub(in crate::portal) async fn resync(ctx: Ctx, Path(id): Path<String>, fields: 
     let Some(codes) = two_codes(&fields, &mut template) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
-    match ctx.app().resync(&session, prescriber, token.id, codes, ctx.at).await {
+    match ctx.app().resync(&session, prescriber, token.id(), codes, ctx.at).await {
         Ok(()) => Ok(see_other("/portal/tokens?done=resynced")),
-        Err(error) => resync_refused(&ctx, template, &error, &overview, &token.id.to_string())
+        Err(error) => resync_refused(&ctx, template, &error, &overview, &token.id().to_string())
             .ok_or_else(|| ctx.stop(&error)),
     }
 }

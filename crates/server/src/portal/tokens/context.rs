@@ -24,7 +24,7 @@ pub(in crate::portal) type Theirs = (Session, PersonId, Overview, Token);
 pub(in crate::portal) async fn known_token(ctx: &Ctx, id: &str) -> Result<Theirs, Stop> {
     let (session, prescriber, overview) = known(ctx).await?;
     let id: TokenId = id.parse().map_err(|_| ctx.not_found())?;
-    let token = overview.tokens.iter().find(|token| token.id == id).cloned();
+    let token = overview.tokens.iter().find(|token| token.id() == id).cloned();
     let token = token.ok_or_else(|| ctx.not_found())?;
     Ok((session, prescriber, overview, token))
 }

@@ -90,7 +90,7 @@ pub(in crate::portal) async fn signing(
         return Ok(Some(line("You can\u{2019}t sign now.", text, "/portal/approval", see)));
     }
     if let Some(token) = waits.filter(|_| !signs) {
-        let href = format!("/portal/tokens/{}/activate", token.id);
+        let href = format!("/portal/tokens/{}/activate", token.id());
         let mut text = "Your token waits for its activation.".to_owned();
         if !it.facts.granted {
             text = format!("{text} {}", enrol::who_acts(&it));

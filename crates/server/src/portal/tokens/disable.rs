@@ -17,10 +17,10 @@ use crate::{
 };
 
 fn disable_page(ctx: &Ctx, session: &Session, overview: &Overview, token: &Token) -> DisablePage {
-    let others = overview.tokens.iter().any(|other| other.is_active() && other.id != token.id);
+    let others = overview.tokens.iter().any(|other| other.is_active() && other.id() != token.id());
     DisablePage {
         page: frame(ctx, overview, "Disable a token", NavTab::Tokens),
-        id: token.id.to_string(),
+        id: token.id().to_string(),
         token: show::label(token),
         reason: ReasonField {
             value: String::new(),
@@ -57,7 +57,7 @@ pub(in crate::portal) async fn disable(ctx: Ctx, Path(id): Path<String>, fields:
     };
     let confirmed = template.confirmation.value.trim().eq_ignore_ascii_case(DISABLE_WORD);
     let form = DisableForm { reason, confirmed, confirm };
-    match ctx.app().disable(&session, prescriber, token.id, form, ctx.at).await {
+    match ctx.app().disable(&session, prescriber, token.id(), form, ctx.at).await {
         Ok(Change::Done(())) => {
             let done = if reason.is_loss() { "lost" } else { "disabled" };
             return Ok(see_other(&format!("/portal/tokens?done={done}")));

@@ -15,7 +15,7 @@ use crate::{
 fn enable_page(ctx: &Ctx, overview: &Overview, token: &Token) -> EnablePage {
     EnablePage {
         page: frame(ctx, overview, "Enable a token", NavTab::Tokens),
-        action: format!("/portal/tokens/{}/enable", token.id),
+        action: format!("/portal/tokens/{}/enable", token.id()),
         back: "/portal/tokens".to_owned(),
         at_login: false,
         token: fixed(token),
@@ -42,7 +42,7 @@ pub(in crate::portal) async fn enable(ctx: Ctx, Path(id): Path<String>, fields: 
         &ctx,
         &session,
         prescriber,
-        token.id,
+        token.id(),
         template,
         &fields,
         &overview,

@@ -18,16 +18,16 @@ use crate::{
 
 fn token_page(ctx: &Ctx, session: &Session, overview: &Overview, token: &Token) -> TokenPage {
     TokenPage {
-        page: frame(ctx, overview, token.name.as_str(), NavTab::Tokens),
+        page: frame(ctx, overview, token.name().as_str(), NavTab::Tokens),
         token: show::row(token, overview, ctx.now()),
         issuer: "Countersign (this server)".to_owned(),
         added_by: show::added_by(overview, token),
         clock: show::clock(token),
         model: show::model(&overview.models, token),
         device: show::device(token),
-        activate: token.is_active() && token.activated.is_none(),
-        seed_left: token.seed_left.map(show::when),
-        name: TextField { value: token.name.as_str().to_owned(), error: None },
+        activate: token.is_active() && token.activated().is_none(),
+        seed_left: token.seed_left().map(show::when),
+        name: TextField { value: token.name().as_str().to_owned(), error: None },
         can_confirm: overview.tokens.iter().any(Token::is_active),
         step_up: step_up(ctx, session, overview),
         lock: None,
@@ -41,7 +41,7 @@ async fn known_with_events(
     id: &str,
 ) -> Result<(Session, PersonId, Overview, Token), Stop> {
     let (session, prescriber, mut overview, token) = known_token(ctx, id).await?;
-    let events = ctx.app().token_events(prescriber, token.id).await;
+    let events = ctx.app().token_events(prescriber, token.id()).await;
     overview.events = events.map_err(|error| ctx.stop(&error))?;
     Ok((session, prescriber, overview, token))
 }
@@ -66,9 +66,9 @@ pub(in crate::portal) async fn rename(ctx: Ctx, Path(id): Path<String>, fields: 
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let form = RenameForm { name, confirm };
-    match ctx.app().rename(&session, prescriber, token.id, form, ctx.at).await {
+    match ctx.app().rename(&session, prescriber, token.id(), form, ctx.at).await {
         Ok(Change::Done(())) => {
-            return Ok(see_other(&format!("/portal/tokens/{}?done=renamed", token.id)));
+            return Ok(see_other(&format!("/portal/tokens/{}?done=renamed", token.id())));
         }
         Ok(Change::Refused(refusal)) => {
             // The confirmation was accepted and is spent; it need not be given again.

@@ -59,7 +59,7 @@ both! {
         }
         app.clock.advance(60);
         let code = app.code();
-        let count = app.token(&app.person.phone.credential).await.failures.count;
+        let count = app.token(&app.person.phone.credential).await.failures().count;
         let shifted = |zero: u32| -> String {
             code.bytes().map(|b| char::from_u32(zero + u32::from(b - b'0')).unwrap()).collect()
         };
@@ -72,7 +72,7 @@ both! {
             reply.is_problem(422, "passcode_malformed");
         }
         // None of them cost a try or the step.
-        assert_eq!(app.token(&app.person.phone.credential).await.failures.count, count);
+        assert_eq!(app.token(&app.person.phone.credential).await.failures().count, count);
         assert!(api.check(&credential, &code).await.verified());
     }
 
@@ -106,7 +106,7 @@ both! {
             assert_eq!(page.status, 422, "{one} {two}: {}", page.words());
             app.at_passcode().await;
         }
-        assert_eq!(app.token(&phone.credential).await.drift.current(), 0);
+        assert_eq!(app.token(&phone.credential).await.drift().current(), 0);
         // A pair that holds is used up by it, and by nothing before it.
         app.clock.advance(60);
         let (one, two) = (app.code(), phone.code_after(app.now(), 1));
@@ -129,7 +129,7 @@ both! {
             browser.passcode(&id, WRONG_CODE).await.says(422, "not right");
         }
         app.restart().await;
-        assert_eq!(app.token(&app.person.phone.credential).await.failures.count, 2);
+        assert_eq!(app.token(&app.person.phone.credential).await.failures().count, 2);
         browser.use_server(app.router());
         browser.passcode(&id, WRONG_CODE).await.says(422, "not right");
         app.restart().await;
@@ -167,7 +167,7 @@ both! {
         let credential = &app.person.phone.credential;
         let id = app.person.token.to_string();
         let api = app.api().await;
-        let count = async || app.token(credential).await.failures.count;
+        let count = async || app.token(credential).await.failures().count;
         assert!(!api.check(credential.as_str(), WRONG_CODE).await.verified());
         assert_eq!(count().await, 1);
         app.at_passcode().await.passcode(&id, WRONG_CODE).await.says(422, "not right");
@@ -197,7 +197,7 @@ both! {
         }
         let page = add(&mut browser, &phone, &phone.code(app.now()), &[]).await;
         assert!(page.field_error("otp").unwrap().contains("paused"), "{}", page.words());
-        assert_eq!(app.token(&phone.credential).await.failures.count, 3);
+        assert_eq!(app.token(&phone.credential).await.failures().count, 3);
     }
 
     /// Wrong NPI, wrong passphrase and closed account: the same bytes, but for what was typed.
@@ -276,7 +276,7 @@ both! {
         let credential = app.person.phone.credential.to_string();
         let future = app.person.phone.code_after(app.now(), 4);
         assert!(!api.check(&credential, &future).await.verified());
-        assert!(app.token(&app.person.phone.credential).await.last_step.is_none());
+        assert!(app.token(&app.person.phone.credential).await.last_step().is_none());
         app.clock.advance(120);
         assert!(api.check(&credential, &future).await.verified());
     }

@@ -168,7 +168,7 @@ both! {
             );
         }
         let token = app.token(&app.person.phone.credential).await;
-        assert!(!token.name.as_str().contains('\0'));
+        assert!(!token.name().as_str().contains('\0'));
         // Another content type is no form.
         for kind in ["application/json", "multipart/form-data", "text/plain", ""] {
             let mut request = browser.request(&Method::POST, &name).body(Body::from("{}")).unwrap();

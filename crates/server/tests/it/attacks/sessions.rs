@@ -111,7 +111,7 @@ both! {
             add(&mut browser, &phone, &code, &[("stepup_token", "any"), ("stepup_passcode", &code)]).await;
         assert_eq!(page.status, 422);
         let token = app.token(&phone.credential).await;
-        assert!(token.prescriber.is_none() && token.last_step.is_none());
+        assert!(token.prescriber().is_none() && token.last_step().is_none());
         // Nor can it prove the second factor of a sign-in before it is added.
         let page = app.at_passcode().await.passcode(&id, &code).await;
         page.says(422, "not active");
@@ -123,7 +123,7 @@ both! {
         let mut browser = app.at_passcode().await;
         let page = add(&mut browser, &phone, &phone.code(app.now()), &[]).await;
         page.leads_to("/portal/login/passcode");
-        assert!(app.token(&phone.credential).await.prescriber.is_none());
+        assert!(app.token(&phone.credential).await.prescriber().is_none());
     }
 
     /// Tokens, sessions and launches are there after a restart as they were before.

@@ -25,7 +25,7 @@ both! {
         let far = place.app.now().plus_seconds(5 * 365 * 86_400).micros();
         place.app.database.execute(&format!("UPDATE authority SET stops_at = {far} WHERE person = {blob} AND kind = 'licence'")).await;
         let row = async || place.app.database.texts("SELECT schedules || ', ' || expires FROM authority WHERE number = 'BM0000000'").await;
-        let until = async || place.app.token(&holder.phone.credential).await.sign_until;
+        let until = async || place.app.token(&holder.phone.credential).await.sign_until();
         let first = (row().await, until().await);
         // No date that no registration has.
         for last in ["2099-12-31", "2029-08-26"] {

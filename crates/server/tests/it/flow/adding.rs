@@ -64,7 +64,7 @@ both! {
         let credential = app.person.phone.credential.clone();
         let done = app.app.attest_device(credential.clone(), DeviceClass::Tablet, "Ruth".to_owned(), at);
         assert!(done.await.unwrap());
-        let device = app.token(&credential).await.device;
+        let device = app.token(&credential).await.device();
         assert_eq!((device.class, device.evidence), (DeviceClass::Tablet, DeviceEvidence::Attested));
         browser.get(&path).await.says(200, "Tablet, seen and confirmed by a person");
         let rows = app.database.texts(
@@ -109,7 +109,7 @@ both! {
         assert!(page.field_error("credential_id").unwrap().contains("belongs to another account"));
         let refused = "token_added refused credential_bound_to_another".to_owned();
         assert!(app.events().await.contains(&refused), "{:?}", app.events().await);
-        assert_eq!(app.token(&other.phone.credential).await.prescriber, Some(other.id));
+        assert_eq!(app.token(&other.phone.credential).await.prescriber(), Some(other.id));
         let page = browser.get(&format!("/portal/tokens/{}", other.token)).await;
         assert_eq!(page.status, 404);
         let mut browser = app.at_passcode().await;
@@ -181,7 +181,7 @@ both! {
         ];
         let page = add(&mut browser, &phone, WRONG_CODE, &fields).await;
         assert!(page.field_error("credential_id").is_some());
-        let spent = app.token(&app.person.phone.credential).await.last_step.is_some();
+        let spent = app.token(&app.person.phone.credential).await.last_step().is_some();
         let asked = page.body.contains("stepup_passcode");
         assert_ne!(spent, asked, "spent and asked again, or neither: spent is {spent}");
     }

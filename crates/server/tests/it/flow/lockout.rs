@@ -27,7 +27,7 @@ both! {
             let page = browser.passcode(&id, &app.code()).await;
             assert_eq!(page.seconds(), Some(800), "a try does not extend it");
         }
-        assert_eq!(app.token(&app.person.phone.credential).await.failures.count, 6);
+        assert_eq!(app.token(&app.person.phone.credential).await.failures().count, 6);
         let mut other = app.at_passcode().await;
         other
             .passcode(&second_id.to_string(), &second.code(app.now()))
@@ -39,7 +39,7 @@ both! {
         assert_eq!(browser.passcode(&id, &app.code()).await.seconds(), Some(1));
         app.clock.advance(1);
         browser.passcode(&id, &app.code()).await.leads_to("/portal/dashboard");
-        assert_eq!(app.token(&app.person.phone.credential).await.failures.count, 0);
+        assert_eq!(app.token(&app.person.phone.credential).await.failures().count, 0);
     }
 
     /// With every token locked, "any of my tokens" counts down to the first that opens again.
@@ -79,7 +79,7 @@ both! {
                 page.says(422, "disabled for good");
             }
         }
-        let state = app.token(&app.person.phone.credential).await.state;
+        let state = app.token(&app.person.phone.credential).await.state();
         assert_eq!(
             state,
             TokenState::Disabled { reason: DisableReason::TooManyFailures, since: app.now() }

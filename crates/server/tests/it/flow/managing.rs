@@ -29,7 +29,7 @@ both! {
             let page = browser.post(&path, &[("passcode", WRONG_CODE)]).await;
             page.says(200, "did not count against the token");
         }
-        assert_eq!(app.token(&app.person.phone.credential).await.failures.count, 0);
+        assert_eq!(app.token(&app.person.phone.credential).await.failures().count, 0);
         assert_eq!(app.owner_failures().await.count, 0);
         let code = app.code();
         browser.post(&path, &[("passcode", &code)]).await.says(200, "This token works");
@@ -92,7 +92,7 @@ both! {
         assert!(page.body.contains("value=\"Kitchen fob\""), "the name is kept");
         assert!(!page.body.contains(WRONG_CODE), "a passcode is never echoed");
         let token = app.token(&app.person.phone.credential).await;
-        assert_eq!(token.name.as_str(), "First phone");
+        assert_eq!(token.name().as_str(), "First phone");
 
         let right = with(&app.code());
         let right = right.each_ref().map(|(key, value)| (*key, value.as_str()));

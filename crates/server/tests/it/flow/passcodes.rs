@@ -11,12 +11,12 @@ both! {
         browser.passcode("any", WRONG_CODE).await.says(422, "That passcode is not right");
         assert_eq!(app.owner_failures().await.count, 1);
         for credential in [&app.person.phone.credential, &second.credential] {
-            assert_eq!(app.token(credential).await.failures.count, 0);
+            assert_eq!(app.token(credential).await.failures().count, 0);
         }
         browser.passcode("any", &second.code(app.now())).await.leads_to("/portal/dashboard");
         assert_eq!(app.owner_failures().await.count, 0);
-        assert!(app.token(&second.credential).await.last_step.is_some());
-        assert!(app.token(&app.person.phone.credential).await.last_step.is_none());
+        assert!(app.token(&second.credential).await.last_step().is_some());
+        assert!(app.token(&app.person.phone.credential).await.last_step().is_none());
     }
 
     /// A code of the other token is named, and is consumed there.
@@ -38,7 +38,7 @@ both! {
             phone.ahead = 30 * steps;
             app.clock.advance(60);
             assert!(api.check(phone.credential.as_str(), &phone.code(app.now())).await.verified());
-            assert_eq!(app.token(&phone.credential).await.drift.current(), steps);
+            assert_eq!(app.token(&phone.credential).await.drift().current(), steps);
         }
         phone.ahead = 180;
         app.clock.advance(60);

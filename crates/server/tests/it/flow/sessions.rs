@@ -24,7 +24,7 @@ both! {
         assert!(page.body.contains("value=\"Kitchen phone\""), "the name is kept");
         assert!(page.body.contains(new.credential.as_str()), "the ID is kept");
         assert!(!page.body.contains(&otp), "a passcode is never echoed");
-        assert!(app.token(&new.credential).await.prescriber.is_none());
+        assert!(app.token(&new.credential).await.prescriber().is_none());
 
         let wrong = [("stepup_token", "any"), ("stepup_passcode", WRONG_CODE)];
         let page = add(&mut browser, &new, &otp, &wrong).await;
