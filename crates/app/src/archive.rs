@@ -199,9 +199,8 @@ fn stop(tx: &mut Tx<'_>, it: &Archived, at: At) -> Result<(), countersign_store:
     }
     row.changed = at.now;
     tx.move_prescription(&row, from)?;
-    if let Some(mut way) = tx.transmission(id)?.filter(|way| way.done.is_none()) {
-        way.done = Some(at.now);
-        "said not to be the practitioner's".clone_into(&mut way.outcome);
+    if let Some(mut way) = tx.transmission(id)?.filter(|way| way.state.is_waiting()) {
+        way.state.end("said not to be the practitioner's".to_owned(), at.now);
         tx.save_transmission(&way)?;
     }
     Ok(())

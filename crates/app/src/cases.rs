@@ -8,9 +8,9 @@ mod views;
 
 use countersign_domain::{
     Actor, CaseId, Date, Event, EventKind, PersonId, PracticeId, Role, Timestamp,
-    proofing::{Channel, missing},
+    proofing::{CaseState, Channel, missing},
 };
-use countersign_store::{CasePurpose, CaseRow, CaseState, Person, Session, Stage, Tx};
+use countersign_store::{CasePurpose, CaseRow, Person, Session, Stage, Tx};
 
 use super::{
     App, At, Error, Hindrance,
@@ -24,9 +24,6 @@ pub use provider::ReplyRefusal;
 pub use views::CaseView;
 pub(super) use views::case_view;
 use views::ways;
-
-/// How long a complete case lets a token be added, in seconds: a quarter of an hour.
-pub const WINDOW_SECONDS: i64 = 900;
 
 impl App {
     /// Opens a case for somebody whose last token is gone, and who has proved the passphrase. One that is
@@ -101,9 +98,7 @@ impl App {
                 event = event.detail(sent.channel.code());
                 confirm_address(tx, who, sent.channel, at.now)?;
                 case.address_confirmed = Some(at.now);
-                if case.state == CaseState::Complete {
-                    case.window_until = Some(at.now.plus_seconds(WINDOW_SECONDS));
-                }
+                case.state.open_window(at.now);
             }
             put_on_record(tx, &result, event, at.now)?;
             settle(tx, &mailer, who, &mut case, at)?;
@@ -134,7 +129,7 @@ pub(super) fn current_case(
     tx: &mut Tx<'_>,
     person: PersonId,
 ) -> Result<Option<CaseRow>, countersign_store::Error> {
-    Ok(tx.cases_for(person)?.into_iter().find(|case| case.state != CaseState::Closed))
+    Ok(tx.cases_for(person)?.into_iter().find(|case| !case.state.is_closed()))
 }
 
 /// Opens a case, unless one of that purpose is under way; whoever can act is told.
@@ -161,8 +156,6 @@ pub(super) fn open_case(
         near: None,
         address_confirmed: None,
         issue: None,
-        complete_at: None,
-        window_until: None,
     })?;
     let event = Event::success(EventKind::CaseOpened, Actor::Person(who.id), at.support)
         .about(practice, who.id)
@@ -187,13 +180,11 @@ fn settle(
     row: &mut CaseRow,
     at: At,
 ) -> Result<(), countersign_store::Error> {
-    if row.state == CaseState::Open {
+    if row.state.is_open() {
         let case = domain_case(tx, row, at.now)?;
         let zone = tx.practice(row.practice)?.ok_or_else(|| Tx::broken("no practice"))?.zone;
         if missing(&case, Date::at(at.now, &zone)).is_empty() {
-            row.state = CaseState::Complete;
-            row.complete_at = Some(at.now);
-            row.window_until = Some(at.now.plus_seconds(WINDOW_SECONDS));
+            row.state.complete(at.now);
             let event = Event::success(EventKind::CaseClosed, Actor::System, at.support)
                 .about(row.practice, row.person)
                 .detail(&format!("{}: complete", row.purpose.code()));
@@ -221,7 +212,6 @@ pub(super) fn window(
         Stage::Passphrase { .. } | Stage::Full { .. } => case.purpose == CasePurpose::Recovery,
         Stage::Launched | Stage::Resetting { .. } => false,
     };
-    let open =
-        case.state == CaseState::Complete && case.window_until.is_some_and(|until| now < until);
+    let open = case.state.window(now).is_some();
     Ok(Some(case).filter(|_| fits && open))
 }

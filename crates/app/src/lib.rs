@@ -55,7 +55,7 @@ pub use activation::{Activation, Hindrance};
 pub use admin::{Closing, DemoPerson, ListedKey};
 pub use archive::{Entry, Format, MOST_RECORDS, OwnLog, Search, rendered};
 pub use attempts::KNOWN_BROWSER_SECONDS;
-pub use cases::{CaseView, Decision, ReplyRefusal, Seen, WINDOW_SECONDS};
+pub use cases::{CaseView, Decision, ReplyRefusal, Seen};
 pub use certification::{
     Certification, MOST_REASON_CHARS, NewNotice, NewReport, NoticeEnd, NoticeRefusal, ReportRefusal,
 };

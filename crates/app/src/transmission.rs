@@ -24,10 +24,6 @@ use crate::outbound::{Fault, Outbound, Parcel};
 /// How long a prescription that is being sent belongs to the one who sends it, in seconds: longer than a
 /// try takes.
 const CLAIM_SECONDS: i64 = 60;
-/// The first pause after a failed try, in seconds; it doubles from try to try.
-const FIRST_PAUSE_SECONDS: i64 = 4;
-/// The longest pause, in seconds.
-const LONGEST_PAUSE_SECONDS: i64 = 60;
 /// How many are sent at a time.
 const AT_ONCE: i64 = 20;
 /// How often is looked for what waits, whether or not something was signed here.
@@ -143,7 +139,7 @@ impl App {
                 let (practice, id) = (it.practice, it.prescription);
                 // As the rows lie now: another try may have ended meanwhile.
                 let Some(mut row) = tx.prescription(practice, id)? else { return Ok(()) };
-                let Some(mut now) = tx.transmission(id)?.filter(|now| now.done.is_none()) else {
+                let Some(mut now) = tx.transmission(id)?.filter(|now| now.state.is_waiting()) else {
                     return Ok(());
                 };
                 let from = row.it.state;
@@ -155,9 +151,7 @@ impl App {
                         (row.it.failed(at.now), why.clone())
                     }
                     Tried::NotReached(why) => {
-                        let pause = FIRST_PAUSE_SECONDS << (now.tries - 1).clamp(0, 5);
-                        now.next_try = at.now.plus_seconds(pause.min(LONGEST_PAUSE_SECONDS));
-                        now.outcome.clone_from(why);
+                        now.state.not_reached(now.tries, why, at.now);
                         tracing::warn!(prescription = %id, tries = now.tries, why, "a prescription was not sent yet");
                         return tx.save_transmission(&now);
                     }
@@ -165,8 +159,7 @@ impl App {
                 if moved.is_err() {
                     return Err(Tx::broken("what was on its way is not signed"));
                 }
-                now.done = Some(at.now);
-                now.outcome = outcome;
+                now.state.end(outcome, at.now);
                 tx.save_transmission(&now)?;
                 row.changed = at.now;
                 tx.move_prescription(&row, from)?;
@@ -267,6 +260,6 @@ fn say_failed(
         discovered: at.now,
         due: one_business_day_after(at.now, &rules.zone),
         done: None,
-        note: format!("Record {}; {} tries; {}", row.id, it.tries, it.outcome),
+        note: format!("Record {}; {} tries; {}", row.id, it.tries, it.state.outcome()),
     })
 }

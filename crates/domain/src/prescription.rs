@@ -12,6 +12,7 @@ mod series;
 mod state;
 #[cfg(test)]
 mod tests;
+mod transmission;
 
 pub use content::{Content, Patient, Supervisor};
 pub use pharmacy::{Pharmacy, PharmacyError};
@@ -19,6 +20,7 @@ pub use quantity::{Quantity, QuantityError};
 pub use rules::{Lack, Rules};
 pub use series::{Series, number_series, series_lacking};
 pub use state::{State, StateRefusal};
+pub use transmission::TransmissionState;
 
 use crate::{PersonId, Timestamp};
 

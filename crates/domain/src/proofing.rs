@@ -4,6 +4,8 @@
 //! provider says who somebody is (21 CFR 1311.105); this product never appoints itself. An institution
 //! with its own registration proofs its practitioners in person, and a separate unit issues (1311.110).
 
+mod state;
+
 use std::collections::BTreeSet;
 
 use thiserror::Error;
@@ -13,6 +15,8 @@ use crate::{
     access::Acting,
     identity::{Difference, Match},
 };
+
+pub use state::{CaseState, WINDOW_SECONDS};
 
 /// How strongly a provider vouches for an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,7 +11,7 @@ use countersign_domain::{PersonId, Timestamp};
 
 pub use invitations::{InvitationRow, Invited};
 pub use profile::Profile;
-pub use proofing_cases::{CasePurpose, CaseRow, CaseState, EvidenceRow};
+pub use proofing_cases::{CasePurpose, CaseRow, EvidenceRow};
 pub use proofing_providers::ProofingTry;
 pub use sent_codes::SentCode;
 

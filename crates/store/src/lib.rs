@@ -49,8 +49,7 @@ pub use audit::{AuditRow, Link};
 pub use certification::{NoncomplianceNotice, Report};
 pub use ehr::{EhrRow, Identity, Staff};
 pub use enrol::{
-    CasePurpose, CaseRow, CaseState, EvidenceRow, InvitationRow, Invited, Profile, ProofingTry,
-    SentCode,
+    CasePurpose, CaseRow, EvidenceRow, InvitationRow, Invited, Profile, ProofingTry, SentCode,
 };
 pub use error::{Error, RowId};
 pub use fobs::Fob;

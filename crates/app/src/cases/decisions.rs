@@ -4,7 +4,7 @@ use countersign_domain::{
     Actor, CaseId, Date, Event, Outcome, PersonId, PracticeId, Purpose, Role, access::Setting,
     console::ConsoleChange, proofing::CaseRefusal,
 };
-use countersign_store::{CaseRow, CaseState, EvidenceRow, Session, Tx};
+use countersign_store::{CaseRow, EvidenceRow, Session, Tx};
 
 use super::{
     evidence::{domain_case, in_person},
@@ -133,7 +133,7 @@ fn decided(
     person: PersonId,
     at: At,
 ) -> Result<Result<(), CaseRefusal>, countersign_store::Error> {
-    if row.state != CaseState::Open {
+    if !row.state.is_open() {
         return Ok(Err(CaseRefusal::NothingToDecide));
     }
     let by = tx.acting(person, practice.id, at.now)?;

@@ -10,7 +10,7 @@ use countersign_domain::{
 use countersign_protocol::oidc::{
     self, Client, Discovery, IdClaims, KeySet, OidcError, TokenAnswer,
 };
-use countersign_store::{CaseRow, CaseState, EvidenceRow, Profile, ProofingTry, Session, Tx};
+use countersign_store::{CaseRow, EvidenceRow, Profile, ProofingTry, Session, Tx};
 use data_encoding::BASE64URL_NOPAD;
 
 use super::{current_case, evidence::domain_case, settle};
@@ -89,8 +89,7 @@ impl App {
             .write("begin_proofing", move |tx| {
                 let Some(case) = current_case(tx, person)? else { return Ok(false) };
                 let listed = tx.providers(case.practice)?;
-                if case.state != CaseState::Open
-                    || !listed.iter().any(|(known, _)| *known == client.issuer)
+                if !case.state.is_open() || !listed.iter().any(|(known, _)| *known == client.issuer)
                 {
                     return Ok(false);
                 }
@@ -233,7 +232,7 @@ fn take_reply(
     let Some(who) = tx.person(person)? else { return Ok(Err(ReplyRefusal::Stale)) };
     let provider = provider(tx, practice, issuer)?;
     let weak = provider.is_none_or(|it| it.assurance(claims.assurance()) < Assurance::Ial2);
-    if row.state != CaseState::Open {
+    if !row.state.is_open() {
         return Ok(Err(ReplyRefusal::Stale));
     }
     if weak {

@@ -4,9 +4,9 @@ use countersign_domain::{
     CaseId, Date, PersonId, Role, Timestamp,
     access::Setting,
     identity::{Difference, Match},
-    proofing::{Channel, Evidence, Missing, missing},
+    proofing::{CaseState, Channel, Evidence, Missing, missing},
 };
-use countersign_store::{CasePurpose, CaseRow, CaseState, EvidenceRow, Profile, Tx};
+use countersign_store::{CasePurpose, CaseRow, EvidenceRow, Profile, Tx};
 
 use super::{current_case, evidence::domain_case};
 use crate::{
@@ -112,7 +112,7 @@ pub(crate) fn case_view(
     let case = domain_case(tx, &row, now)?;
     let mut missing = match row.state {
         CaseState::Open => missing(&case, Date::at(now, &practice.zone)),
-        CaseState::Complete | CaseState::Closed => Vec::new(),
+        CaseState::Complete { .. } | CaseState::Closed { .. } => Vec::new(),
     };
     if practice.setting == Setting::Practitioners {
         // An outside provider will issue by its own rules; no unit here is waited for.

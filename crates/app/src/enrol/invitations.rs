@@ -8,9 +8,7 @@ use countersign_domain::{
     enrolment::{Invitation, InvitationState, LinkSecret},
     proofing::Channel,
 };
-use countersign_store::{
-    CasePurpose, CaseState, InvitationRow, Invited, Person, Profile, TokenRow, Tx,
-};
+use countersign_store::{CasePurpose, InvitationRow, Invited, Person, Profile, TokenRow, Tx};
 
 use crate::{
     Act, App, At, Error, Membership, Wanted,
@@ -363,8 +361,8 @@ fn take_back(
             tx.append(&event, at.now)?;
         }
         for mut case in tx.cases_for(row.person)? {
-            if case.practice == row.practice && case.state != CaseState::Closed {
-                case.state = CaseState::Closed;
+            if case.practice == row.practice && !case.state.is_closed() {
+                case.state.close();
                 tx.save_case(&case)?;
             }
         }

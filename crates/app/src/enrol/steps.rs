@@ -8,7 +8,7 @@ use countersign_domain::{
     enrolment::{Facts, Stage as Step, stage},
 };
 use countersign_store::{
-    Authority, CasePurpose, CaseState, Paper, Person, Practice, Profile, RequestBody, RequestRow,
+    Authority, CasePurpose, Paper, Person, Practice, Profile, RequestBody, RequestRow,
     RequestStage, Session, Tx,
 };
 
@@ -59,7 +59,7 @@ impl Enrolment {
 
     /// Until when a token, or a passphrase, can be set now; nothing where a code opens it first.
     pub fn window(&self, now: Timestamp) -> Option<Timestamp> {
-        self.case.as_ref().and_then(|case| case.row.window_until).filter(|until| now < *until)
+        self.case.as_ref().and_then(|case| case.row.state.window(now))
     }
 }
 
@@ -189,9 +189,9 @@ impl App {
                 let mut row = case.row.clone();
                 // A case for a passphrase is used up; one of an enrolment stays as its proof.
                 if row.purpose == CasePurpose::Passphrase {
-                    row.state = CaseState::Closed;
+                    row.state.close();
                 }
-                row.window_until = None;
+                row.state.end_window();
                 tx.save_case(&row)?;
             }
             tx.end_sessions_of(person)?;
@@ -299,9 +299,7 @@ pub(crate) fn enrolment(
         personal_data: is_whole(&profile, prescribes, &papers)
             && (case.is_some() || person.passphrase.is_some()),
         // An account of before has been proofed as the operator did it then.
-        proofed: case
-            .as_ref()
-            .map_or(person.passphrase.is_some(), |case| case.state == CaseState::Complete),
+        proofed: case.as_ref().map_or(person.passphrase.is_some(), |case| case.state.is_complete()),
         tokens: u32::try_from(tokens.iter().filter(|token| token.is_active()).count())
             .unwrap_or(u32::MAX),
         passphrase: person.passphrase.is_some() && !again,

@@ -5,7 +5,7 @@ use countersign_domain::{
     Refusal, TokenId, TokenKind, TokenName, add_token, otp::OneTimePasscode, replace_token,
     same_browser,
 };
-use countersign_store::{CasePurpose, CaseState, ReadMark, Session, TokenRow, Tx};
+use countersign_store::{CasePurpose, ReadMark, Session, TokenRow, Tx};
 
 use super::{Change, Confirm, step_up};
 use crate::{Account, App, At, Chosen, Error, cases::window};
@@ -109,8 +109,7 @@ impl App {
                 let change = bind(account, tx, &form, new, mark, owner, at, &policy, &mut bound)?;
                 if let (Change::Done(_), CasePurpose::Recovery) = (&change, case.purpose) {
                     // Once: the window of a recovery ends with its token.
-                    case.state = CaseState::Closed;
-                    case.window_until = None;
+                    case.state.close();
                     tx.save_case(&case)?;
                 }
                 Ok(change)

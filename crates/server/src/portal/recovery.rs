@@ -8,7 +8,7 @@ use countersign_domain::{
     access::Setting,
     proofing::{Channel, Missing},
 };
-use countersign_store::{CasePurpose, CaseState, PairingState, Session, Stage};
+use countersign_store::{CasePurpose, PairingState, Session, Stage};
 use http::StatusCode;
 
 use super::{Ctx, Fields, Query, enrol, show, tokens};
@@ -137,7 +137,7 @@ fn own_missing_line(view: &CaseView, it: &Missing) -> MissingLine {
 /// A case for whom it is about.
 pub(super) fn case_box(view: Option<&CaseView>, action: &'static str, ctx: &Ctx) -> CaseBox {
     let Some(view) = view else { return CaseBox { action, ..CaseBox::default() } };
-    let complete = view.row.state == CaseState::Complete;
+    let complete = view.row.state.is_complete();
     let asks_code = complete || view.row.address_confirmed.is_none();
     let options: Vec<Choice> = view
         .ways
@@ -346,7 +346,7 @@ async fn roads(
 ) -> Result<(NoTokenPage, Option<CaseView>), Stop> {
     let case = ctx.app().own_case(person, ctx.at).await.map_err(|error| ctx.stop(&error))?;
     let case = case.filter(|case| case.row.purpose == CasePurpose::Recovery);
-    let window = case.as_ref().and_then(|case| case.row.window_until);
+    let window = case.as_ref().and_then(|case| case.row.state.window_until());
     let open = window.is_some_and(|until| ctx.now() < until);
     let asleep = overview.tokens.iter().find(|token| token.is_temporarily_disabled());
     let full = matches!(session.stage, Stage::Full { .. });

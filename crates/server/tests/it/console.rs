@@ -13,10 +13,10 @@ use countersign_domain::{
     access::Setting,
     console::ConsoleChange,
     otp::{OtpParams, TokenSeed},
-    proofing::Channel,
+    proofing::{CaseState, Channel},
 };
 use countersign_store::{
-    Authority, CasePurpose, CaseRow, CaseState, Deadline, Hold, Message, MessageBody, Paper, Stage,
+    Authority, CasePurpose, CaseRow, Deadline, Hold, Message, MessageBody, Paper, Stage,
 };
 use countersign_testkit::{Browser, Page, Person, SeededRng, TestApp, dea, npi};
 
@@ -219,8 +219,6 @@ impl Cast {
                     near: None,
                     address_confirmed: None,
                     issue: None,
-                    complete_at: None,
-                    window_until: None,
                 };
                 app.store.write("test_case", move |tx| tx.create_case(&row)).await.unwrap();
                 let fields = match change {

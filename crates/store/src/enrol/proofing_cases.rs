@@ -1,6 +1,6 @@
 //! Proofing cases: how far somebody's identity proofing has come, and its evidence.
 
-use countersign_domain::{CaseId, PersonId, PracticeId, Timestamp};
+use countersign_domain::{CaseId, PersonId, PracticeId, Timestamp, proofing::CaseState};
 use serde::{Deserialize, Serialize};
 
 use super::Profile;
@@ -9,27 +9,6 @@ use crate::{
     statements::{Sql, locking, sql, statements},
     value::{Columns, P, Row},
 };
-
-/// How far a case has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CaseState {
-    /// Something is missing.
-    Open,
-    /// All is there.
-    Complete,
-    /// It was given up, or replaced by another.
-    Closed,
-}
-
-impl CaseState {
-    const fn code(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Complete => "complete",
-            Self::Closed => "closed",
-        }
-    }
-}
 
 /// Why a case was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +89,7 @@ pub struct CaseRow {
     pub purpose: CasePurpose,
     /// When.
     pub opened: Timestamp,
-    /// How far it is.
+    /// How far it is, and since when.
     pub state: CaseState,
     /// What there is.
     pub evidence: Option<EvidenceRow>,
@@ -120,10 +99,6 @@ pub struct CaseRow {
     pub address_confirmed: Option<Timestamp>,
     /// Who authorized the issue, and of which unit.
     pub issue: Option<(PersonId, String)>,
-    /// When it was complete.
-    pub complete_at: Option<Timestamp>,
-    /// Until when a token, or a passphrase, can be set on it; once.
-    pub window_until: Option<Timestamp>,
 }
 
 macro_rules! case_query {
@@ -145,6 +120,15 @@ statements! {
     CASE = case_query!(locking, "WHERE id = $1 AND practice = $2");
     CASES_FOR = case_query!(locking, "WHERE person = $1 ORDER BY opened DESC, id DESC");
     CASES_OF = case_query!(sql, "WHERE practice = $1 ORDER BY opened DESC, id DESC LIMIT $2");
+}
+
+/// Two columns that are both there or both empty.
+fn pair<A, B>(a: Option<A>, b: Option<B>, column: &'static str) -> Result<Option<(A, B)>, Error> {
+    match (a, b) {
+        (Some(a), Some(b)) => Ok(Some((a, b))),
+        (None, None) => Ok(None),
+        _ => Err(Error::corrupt(column)),
+    }
 }
 
 impl Tx<'_> {
@@ -186,8 +170,8 @@ impl Tx<'_> {
                 it.address_confirmed.map(Timestamp::micros).into(),
                 it.issue.as_ref().map(|(by, _)| by.as_bytes()).into(),
                 it.issue.as_ref().map(|(_, unit)| unit.as_str()).into(),
-                it.complete_at.map(Timestamp::micros).into(),
-                it.window_until.map(Timestamp::micros).into(),
+                it.state.completed().map(Timestamp::micros).into(),
+                it.state.window_until().map(Timestamp::micros).into(),
             ],
         )
     }
@@ -198,13 +182,6 @@ impl Tx<'_> {
     }
 
     fn case_row(&mut self, row: &Row) -> Result<CaseRow, Error> {
-        let column = "proofing_case.state";
-        let state = match row.text(5, column)? {
-            "open" => CaseState::Open,
-            "complete" => CaseState::Complete,
-            "closed" => CaseState::Closed,
-            _ => return Err(Error::corrupt(column)),
-        };
         let column = "proofing_case.purpose";
         let purpose = match row.text(3, column)? {
             "enrolment" => CasePurpose::Enrolment,
@@ -217,6 +194,11 @@ impl Tx<'_> {
         let time = |index, column| -> Result<_, Error> {
             Ok(row.opt_int(index, column)?.map(Timestamp::from_micros))
         };
+        let column = "proofing_case.state";
+        let completed = time(12, "proofing_case.complete_at")?;
+        let window = time(13, "proofing_case.window_until")?;
+        let state = CaseState::from_parts(row.text(5, column)?, completed, window)
+            .ok_or(Error::corrupt(column))?;
         let near_at = time(8, "proofing_case.near_at")?;
         let near_by = row.opt_id(7, "proofing_case.near_by", PersonId::from_slice)?;
         let issue_by = row.opt_id(10, "proofing_case.issue_by", PersonId::from_slice)?;
@@ -235,11 +217,9 @@ impl Tx<'_> {
             opened: Timestamp::from_micros(row.int(4, "proofing_case.opened")?),
             state,
             evidence,
-            near: near_by.zip(near_at),
+            near: pair(near_by, near_at, "proofing_case.near_at")?,
             address_confirmed: time(9, "proofing_case.address_confirmed")?,
-            issue: issue_by.zip(unit),
-            complete_at: time(12, "proofing_case.complete_at")?,
-            window_until: time(13, "proofing_case.window_until")?,
+            issue: pair(issue_by, unit, "proofing_case.issue_unit")?,
         })
     }
 

@@ -1,6 +1,6 @@
 //! The way of signed prescriptions to their pharmacies.
 
-use countersign_domain::{PracticeId, PrescriptionId, Timestamp};
+use countersign_domain::{PracticeId, PrescriptionId, Timestamp, prescription::TransmissionState};
 
 use crate::{
     Error, Tx,
@@ -17,14 +17,10 @@ pub struct Transmission {
     pub practice: PracticeId,
     /// When it was put on its way.
     pub begun: Timestamp,
-    /// When it is tried next.
-    pub next_try: Timestamp,
     /// How often it was tried.
     pub tries: i64,
-    /// When that ended.
-    pub done: Option<Timestamp>,
-    /// How it ended, or why the last try failed.
-    pub outcome: String,
+    /// How far it is.
+    pub state: TransmissionState,
     /// Its practitioner was told that it takes long.
     pub told: bool,
 }
@@ -60,7 +56,7 @@ statements! {
     );
     TRANSMISSION = transmission_query!(locking, "WHERE prescription = $1");
     SAVE_TRANSMISSION = sql!(
-        "UPDATE transmission SET next_try = $2, sealed = $3, done = $4, told = $5 WHERE prescription = $1"
+        "UPDATE transmission SET next_try = COALESCE(CAST($2 AS BIGINT), next_try), sealed = $3, done = $4, told = $5 WHERE prescription = $1"
     );
 }
 
@@ -93,19 +89,21 @@ impl Tx<'_> {
         let practice = row.id(1, "transmission.practice", PracticeId::from_slice)?;
         // What a gateway says may name the patient.
         let sealed = row.blob(6, "transmission.sealed")?;
+        let text =
+            self.open_json(practice, "transmission.sealed", prescription.as_bytes(), sealed)?;
+        let state = match row.opt_int(5, "transmission.done")? {
+            Some(at) => TransmissionState::Ended { at: Timestamp::from_micros(at), outcome: text },
+            None => TransmissionState::Waiting {
+                next_try: time(3, "transmission.next_try")?,
+                failure: text,
+            },
+        };
         Ok(Transmission {
             prescription,
             practice,
             begun: time(2, "transmission.begun")?,
-            next_try: time(3, "transmission.next_try")?,
             tries: row.int(4, "transmission.tries")?,
-            done: row.opt_int(5, "transmission.done")?.map(Timestamp::from_micros),
-            outcome: self.open_json(
-                practice,
-                "transmission.sealed",
-                prescription.as_bytes(),
-                sealed,
-            )?,
+            state,
             told: row.int(7, "transmission.told")? != 0,
         })
     }
@@ -138,17 +136,18 @@ impl Tx<'_> {
         let mut taken = Vec::new();
         for row in &rows {
             let mut it = self.way(row)?;
+            let TransmissionState::Waiting { next_try, .. } = &mut it.state else { continue };
             let mine = self.run(
                 TAKE_TRANSMISSION,
                 &[
                     it.prescription.as_bytes().into(),
-                    it.next_try.micros().into(),
+                    next_try.micros().into(),
                     again.micros().into(),
                 ],
             )?;
             if mine == 1 {
+                *next_try = again;
                 it.tries += 1;
-                it.next_try = again;
                 taken.push(it);
             }
         }
@@ -164,15 +163,20 @@ impl Tx<'_> {
     /// Notes how a try ended.
     pub fn save_transmission(&mut self, it: &Transmission) -> Result<(), Error> {
         let id = it.prescription;
-        let sealed =
-            self.seal_json(it.practice, "transmission.sealed", id.as_bytes(), &it.outcome)?;
+        let outcome = it.state.outcome();
+        let sealed = self.seal_json(it.practice, "transmission.sealed", id.as_bytes(), &outcome)?;
+        let (next_try, done) = match it.state {
+            TransmissionState::Waiting { next_try, .. } => (Some(next_try), None),
+            // Nobody looks at the next try of what has ended.
+            TransmissionState::Ended { at, .. } => (None, Some(at)),
+        };
         self.run_one(
             SAVE_TRANSMISSION,
             &[
                 it.prescription.as_bytes().into(),
-                it.next_try.micros().into(),
+                next_try.map(Timestamp::micros).into(),
                 sealed.as_slice().into(),
-                it.done.map(Timestamp::micros).into(),
+                done.map(Timestamp::micros).into(),
                 i64::from(it.told).into(),
             ],
         )

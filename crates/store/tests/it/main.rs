@@ -7,6 +7,8 @@
 mod support;
 
 #[cfg(test)]
+mod cases;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod faults;

@@ -53,7 +53,7 @@ pub(super) fn receipt_body(
         content,
         hindrance,
         record: it.signed.as_ref().map(|signed| signed.jws.clone()),
-        transmission: it.way.as_ref().map(|way| match way.outcome.as_str() {
+        transmission: it.way.as_ref().map(|way| match way.state.outcome() {
             "" => "on its way".to_owned(),
             outcome => outcome.to_owned(),
         }),

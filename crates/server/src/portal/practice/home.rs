@@ -7,7 +7,6 @@ use countersign_domain::{
     access::{Permission, Review, Setting},
     proofing::Channel,
 };
-use countersign_store::CaseState;
 use http::StatusCode;
 
 use super::{
@@ -127,7 +126,7 @@ pub(in crate::portal) async fn home(ctx: Ctx, Path(practice): Path<String>, quer
             })
             .collect(),
         letters,
-        cases: cases.iter().filter(|it| it.row.state == CaseState::Open).count(),
+        cases: cases.iter().filter(|it| it.row.state.is_open()).count(),
         invitations: invitation_lines(&ctx, &known, &rules.invitations, &fleet),
         sees_records: known.membership.sees_records(),
         can_invite: known.membership.may_invite(),

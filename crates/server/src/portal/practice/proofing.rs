@@ -2,8 +2,10 @@
 
 use axum::extract::Path;
 use countersign_app::{Asked, CaseView, Decision, Seen};
-use countersign_domain::{Date, PersonId, Role, access::Setting, console::ConsoleChange};
-use countersign_store::{CasePurpose, CaseState, EvidenceRow, Paper};
+use countersign_domain::{
+    Date, PersonId, Role, access::Setting, console::ConsoleChange, proofing::CaseState,
+};
+use countersign_store::{CasePurpose, EvidenceRow, Paper};
 use http::StatusCode;
 
 use super::{
@@ -30,8 +32,8 @@ fn purpose(purpose: CasePurpose) -> &'static str {
 fn case_line(known: &Known, view: &CaseView) -> CaseLine {
     let state = match view.row.state {
         CaseState::Open => "Open",
-        CaseState::Complete => "Complete",
-        CaseState::Closed => "Closed",
+        CaseState::Complete { .. } => "Complete",
+        CaseState::Closed { .. } => "Closed",
     };
     let missing: Vec<String> = view.missing.iter().map(|it| missing_line(view, it).what).collect();
     CaseLine {
@@ -60,7 +62,7 @@ async fn case_page(ctx: &Ctx, known: &Known, id: &str) -> Result<(CasePage, Case
     let id = id.parse().map_err(|_| ctx.not_found())?;
     let view =
         ctx.app().case(&known.membership, id, ctx.at).await.map_err(|error| ctx.stop(&error))?;
-    let open = view.row.state == CaseState::Open && view.row.person != known.membership.person;
+    let open = view.row.state.is_open() && view.row.person != known.membership.person;
     let has = |role| open && known.membership.roles.contains(&role);
     let mut facts = Vec::new();
     let mut compared = Vec::new();

@@ -66,18 +66,20 @@ fn sending(one: &OneRx) -> Option<(String, Option<When>, String)> {
     let way = one.way.as_ref()?;
     let pharmacy = one.row.it.content.pharmacy.as_ref().map_or("the pharmacy", |it| &it.name);
     let (words, when, more) = match one.row.it.state {
-        RxState::Signed { .. } if way.outcome.is_empty() => {
+        RxState::Signed { .. } if way.state.outcome().is_empty() => {
             (format!("On its way to {pharmacy}."), None, String::new())
         }
         RxState::Signed { .. } => (
-            format!("Not taken yet by {pharmacy}: {}.", way.outcome),
+            format!("Not taken yet by {pharmacy}: {}.", way.state.outcome()),
             None,
             format!(" It is tried again by itself ({} so far).", way.tries),
         ),
         RxState::Transmitted { at } => (format!("{pharmacy} took it at"), Some(at), String::new()),
-        RxState::Failed { at } => {
-            (format!("It did not get to {pharmacy},"), Some(at), format!(": {}.", way.outcome))
-        }
+        RxState::Failed { at } => (
+            format!("It did not get to {pharmacy},"),
+            Some(at),
+            format!(": {}.", way.state.outcome()),
+        ),
         RxState::Printed { at } => (
             "Printed, to be signed by hand,".to_owned(),
             Some(at),
