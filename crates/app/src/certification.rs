@@ -5,7 +5,11 @@ mod demo;
 mod noncompliance;
 mod reports;
 
-use countersign_domain::{PersonId, PracticeId, ReportId, Timestamp, certification::RunningBuild};
+use countersign_domain::{
+    PersonId, PracticeId, ReportId, Timestamp,
+    certification::RunningBuild,
+    signing::{Installation, ReportFacts, SigningFacts, hindrances},
+};
 use countersign_store::{NoncomplianceNotice, Report, Tx};
 
 use super::{App, At, Build, Error, SigningHindrance, prescriptions::today};
@@ -93,7 +97,10 @@ impl App {
         let found = self
             .store
             .read("certification_hindrance", move |tx| {
-                hindrance(tx, &running, person, practice, at.now)
+                let (noncompliant, report) = facts(tx, &running, person, practice, at.now)?;
+                let installation = Installation { noncompliant, ..Installation::CLEAR };
+                let facts = SigningFacts { installation, report, ..SigningFacts::CLEAR };
+                Ok(hindrances(&facts).first().copied())
             })
             .await?;
         Ok(found)
@@ -115,46 +122,27 @@ fn said(report: &Report, running: &RunningBuild) -> String {
     format!("report {}, version {}, build {}", report.facts.name, running.version, running.id)
 }
 
-/// What of certification keeps a practitioner from signing in a practice now.
+/// What certification says of a practitioner who would sign in a practice now: whether a notice of non-compliance
+/// stops this build, and how its report stands.
 ///
 /// A build that a release manifest lists needs the report that the manifest names. Where the operator lets another
 /// build sign, and in a demonstration, a report that covers it counts in the same way, and none is needed.
-pub(super) fn hindrance(
+pub(super) fn facts(
     tx: &mut Tx<'_>,
     running: &RunningBuild,
     person: PersonId,
     practice: PracticeId,
     now: Timestamp,
-) -> Result<Option<SigningHindrance>, countersign_store::Error> {
-    let notices = tx.notice_scopes()?;
-    if notices.iter().any(|it| running.is_stopped_by(*it)) {
-        return Ok(Some(SigningHindrance::Noncompliant));
-    }
-    let Some(report) = tx.report_of(&running.id, running.listed.as_deref())? else {
-        return Ok(running.listed.is_some().then_some(SigningHindrance::NoReport));
+) -> Result<(bool, ReportFacts), countersign_store::Error> {
+    let stopped = tx.notice_scopes()?.iter().any(|it| running.is_stopped_by(*it));
+    let report = match tx.report_of(&running.id, running.listed.as_deref())? {
+        None if running.listed.is_some() => ReportFacts::Missing,
+        None => ReportFacts::NotNeeded,
+        Some(report) => ReportFacts::Entered {
+            holds: report.facts.holds(today(tx, practice, now)?),
+            acknowledged: tx.report_acknowledged(practice, report.id, &running.id)?.is_some(),
+            reviewed: tx.report_reviewed(person, report.id)?.is_some(),
+        },
     };
-    Ok(if !report.facts.holds(today(tx, practice, now)?) {
-        Some(SigningHindrance::ReportExpired)
-    } else if tx.report_acknowledged(practice, report.id, &running.id)?.is_none() {
-        Some(SigningHindrance::ReportNotAcknowledged)
-    } else if tx.report_reviewed(person, report.id)?.is_none() {
-        Some(SigningHindrance::ReportNotReviewed)
-    } else {
-        None
-    })
-}
-
-/// What hinders signing: what is known of this installation, and else what certification says.
-pub(super) fn blocked(
-    tx: &mut Tx<'_>,
-    known: Option<SigningHindrance>,
-    running: &RunningBuild,
-    person: PersonId,
-    practice: PracticeId,
-    now: Timestamp,
-) -> Result<Option<SigningHindrance>, countersign_store::Error> {
-    match known {
-        Some(known) => Ok(Some(known)),
-        None => hindrance(tx, running, person, practice, now),
-    }
+    Ok((stopped, report))
 }

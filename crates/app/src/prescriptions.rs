@@ -7,7 +7,6 @@
 mod changes;
 mod chart;
 mod drafts;
-mod hindrance;
 mod installation;
 mod judgment;
 mod practitioner;
@@ -20,8 +19,8 @@ use countersign_store::Tx;
 
 pub use changes::RxRefusal;
 pub use chart::{Chart, Sheet};
+pub use countersign_domain::signing::SigningHindrance;
 pub use drafts::Draft;
-pub use hindrance::SigningHindrance;
 pub(super) use judgment::Ground;
 pub use judgment::Judgment;
 pub(super) use practitioner::{Practitioner, prescribers};

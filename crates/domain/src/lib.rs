@@ -31,6 +31,7 @@ mod refusal;
 mod registration;
 pub mod retention;
 mod role;
+pub mod signing;
 pub mod state_rules;
 mod text;
 mod time;

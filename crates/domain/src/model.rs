@@ -5,6 +5,7 @@ use thiserror::Error;
 use crate::{
     DeviceClass, Manufacturer, ModelCode, Purpose, Refusal, TextError, Timestamp, Token, TokenKind,
     check_line,
+    signing::{SigningFacts, TokenFacts, hindrances},
 };
 
 /// What is wrong with what an operator says of a model.
@@ -164,10 +165,9 @@ impl SigningModels {
         if purpose != Purpose::Sign {
             return Ok(());
         }
-        if !self.allow(token.model()) {
-            return Err(Refusal::ModelNotAllowed);
-        }
-        token.may_sign(now)
+        let facts = TokenFacts::of(token, self.allow(token.model()), true, now);
+        let found = hindrances(&SigningFacts { token: Some(facts), ..SigningFacts::CLEAR });
+        found.first().and_then(|why| why.refusal()).map_or(Ok(()), Err)
     }
 }
 

@@ -211,18 +211,32 @@ impl Registered {
     /// Whether the practitioner may prescribe under it at all (21 CFR 1311.100(b), 1301.22(c)): it is in force, and so
     /// is one of their licenses (state, standing) of the state in which it is registered.
     pub fn in_force(&self, licenses: &[(UsState, Standing)]) -> Result<(), NoAuthority> {
+        self.lacking(licenses, None).into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// All that keeps the practitioner from prescribing under it a drug of this schedule, or of any where none is
+    /// given; registration first, schedule last.
+    pub fn lacking(
+        &self,
+        licenses: &[(UsState, Standing)],
+        schedule: Option<Schedule>,
+    ) -> Vec<NoAuthority> {
+        let mut found = Vec::new();
         if !self.standing.holds() {
-            return Err(NoAuthority::Registration(self.standing));
+            found.push(NoAuthority::Registration(self.standing));
         }
         let of_the_state =
             || licenses.iter().filter(|(state, _)| *state == self.registration.state);
         if !of_the_state().any(|(_, standing)| standing.holds()) {
-            return Err(NoAuthority::License(of_the_state().map(|(_, standing)| *standing).next()));
+            found.push(NoAuthority::License(of_the_state().map(|(_, standing)| *standing).next()));
         }
         if self.holder == Holder::Institution(None) {
-            return Err(NoAuthority::InternalCode);
+            found.push(NoAuthority::InternalCode);
         }
-        Ok(())
+        if schedule.is_some_and(|it| !self.registration.schedules.allow(it)) {
+            found.push(NoAuthority::Schedule);
+        }
+        found
     }
 
     /// Whether the practitioner may prescribe a drug of a schedule under it (21 CFR 1311.100(b)).
@@ -231,11 +245,6 @@ impl Registered {
         licenses: &[(UsState, Standing)],
         schedule: Schedule,
     ) -> Result<(), NoAuthority> {
-        self.in_force(licenses)?;
-        if self.registration.schedules.allow(schedule) {
-            Ok(())
-        } else {
-            Err(NoAuthority::Schedule)
-        }
+        self.lacking(licenses, Some(schedule)).into_iter().next().map_or(Ok(()), Err)
     }
 }

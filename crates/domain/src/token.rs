@@ -74,17 +74,6 @@ pub struct Token {
 }
 
 impl Token {
-    /// Whether a signature may come of its passcode now, as far as activation and access control go.
-    pub fn may_sign(&self, now: Timestamp) -> Result<(), Refusal> {
-        if self.activated.is_none() {
-            return Err(Refusal::NotActivated);
-        }
-        if self.sign_until.is_none_or(|until| now >= until) {
-            return Err(Refusal::NotPermitted);
-        }
-        Ok(())
-    }
-
     /// Whether its passcodes count, apart from pauses.
     pub const fn is_active(&self) -> bool {
         matches!(self.state, TokenState::Active { .. })

@@ -3,16 +3,16 @@
 use countersign_domain::{
     Event, EventKind, Outcome, PersonId, PrescriptionId,
     prescription::{State, StateRefusal},
+    signing::SigningHindrance,
 };
 use countersign_store::{PrescriptionRow, Tx};
 
 use super::{
     chart::{Chart, actor, me, of_chart},
-    hindrance::SigningHindrance,
     judgment::judge_row,
     practitioner::Practitioner,
 };
-use crate::{App, At, Error, certification};
+use crate::{App, At, Error};
 
 /// Why something is not done with a prescription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -86,15 +86,11 @@ impl App {
                 }
                 // What let it be signed must hold still: it may have failed months ago.
                 let (by, practice) = (row.it.prescriber, row.practice);
-                let hindrance = match Practitioner::of(tx, by, practice, at.now)? {
-                    Some(it) => it.unauthorized(tx, &row.it.content)?,
-                    None => Some(SigningHindrance::NotPermitted),
+                let found = match Practitioner::of(tx, by, practice, at.now)? {
+                    Some(it) => it.resend_hindrances(tx, &running, &row.it.content, at.now)?,
+                    None => vec![SigningHindrance::NotPermitted],
                 };
-                let hindrance = match hindrance {
-                    None => certification::hindrance(tx, &running, by, practice, at.now)?,
-                    found => found,
-                };
-                Ok(hindrance.map_or(Ok(()), |why| Err(RxRefusal::NotSentAgain(why))))
+                Ok(found.first().map_or(Ok(()), |why| Err(RxRefusal::NotSentAgain(*why))))
             })
             .await?;
         self.signed.notify_one();

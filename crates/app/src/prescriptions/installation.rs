@@ -2,9 +2,8 @@
 
 use std::sync::PoisonError;
 
-use countersign_domain::{Actor, Event, EventKind, Timestamp};
+use countersign_domain::{Actor, Event, EventKind, Timestamp, signing::Installation};
 
-use super::hindrance::SigningHindrance;
 use crate::{App, Build, Error};
 
 /// How far the clock may be off, in seconds: five minutes (21 CFR 1311.120(b)(8)).
@@ -13,25 +12,21 @@ const MOST_OFFSET_SECONDS: i64 = 300;
 const MEASURED_SECONDS: i64 = 3_600;
 
 impl App {
-    /// What of this installation keeps everybody from signing (R-1311.100-d).
-    pub fn blocked(&self, now: Timestamp) -> Option<SigningHindrance> {
+    /// What of this installation decides over signing (R-1311.100-d).
+    pub(crate) fn installation(&self, now: Timestamp) -> Installation {
         let options = &self.options;
-        if !options.gateway {
-            return Some(SigningHindrance::NoGateway);
-        }
-        if options.build == Build::Unlisted && !options.demonstration {
-            return Some(SigningHindrance::Build);
-        }
-        if self.is_noncompliant() {
-            return Some(SigningHindrance::Noncompliant);
-        }
         let measured = *self.clock_measured.lock().unwrap_or_else(PoisonError::into_inner);
         let right = measured.is_some_and(|(at, offset)| {
             at.seconds_until(now) <= MEASURED_SECONDS && offset.abs() <= MOST_OFFSET_SECONDS
         });
         // A demonstration has no time server, and asks none.
         let trusted = options.demonstration && !options.time_server;
-        (!right && !trusted).then_some(SigningHindrance::Clock)
+        Installation {
+            gateway: options.gateway,
+            build: options.build != Build::Unlisted || options.demonstration,
+            noncompliant: self.is_noncompliant(),
+            clock: right || trusted,
+        }
     }
 
     /// Notes by how many seconds a trusted time server is ahead of this host's clock.

@@ -7,11 +7,12 @@ use countersign_domain::{
     certification::RunningBuild,
     controlled::Table,
     prescription::{Content, Lack, State, number_series},
+    signing::{Installation, SigningHindrance},
     state_rules::StateRules,
 };
 use countersign_store::{PrescriptionRow, Tx};
 
-use super::{hindrance::SigningHindrance, practitioner::Practitioner};
+use super::practitioner::Practitioner;
 use crate::App;
 
 /// All that keeps a prescription from being marked ready and signed: the same judgment for both.
@@ -26,7 +27,7 @@ pub struct Judgment {
 /// What of this installation decides over signing; read before a transaction.
 #[derive(Clone)]
 pub(crate) struct Ground {
-    pub(super) blocked: Option<SigningHindrance>,
+    pub(super) installation: Installation,
     pub(super) running: RunningBuild,
     pub(super) drugs: Arc<Table>,
     pub(super) states: Arc<StateRules>,
@@ -71,7 +72,7 @@ impl App {
     /// What of this installation decides over signing at a moment.
     pub(crate) fn ground(&self, now: Timestamp) -> Ground {
         Ground {
-            blocked: self.blocked(now),
+            installation: self.installation(now),
             running: self.running(),
             drugs: Arc::clone(&self.options.drugs),
             states: Arc::clone(&self.options.states),

@@ -3,12 +3,13 @@
 use countersign_domain::{
     AuthorityId, Date, DeaNumber, Holder, NoAuthority, PersonId, PracticeId, Registered, Role,
     Standing, Timestamp, UsState,
+    certification::RunningBuild,
     prescription::{Content, Lack, Rules, series_lacking},
+    signing::{Installation, NumberFacts, SigningFacts, SigningHindrance, hindrances},
 };
 use countersign_store::{Paper, Tx};
 
 use super::{
-    hindrance::SigningHindrance,
     judgment::{Ground, Judgment},
     today,
 };
@@ -108,28 +109,39 @@ impl Practitioner {
     }
 
     /// What registrations, licenses and access control say of one (21 CFR 1311.100(b), 1311.125).
-    pub(super) fn unauthorized(
+    fn number_facts<'a>(
+        &'a self,
+        tx: &mut Tx<'_>,
+        content: &'a Content,
+    ) -> Result<NumberFacts<'a>, countersign_store::Error> {
+        // A missing number is said where it is chosen.
+        let Some(number) = content.dea else { return Ok(NumberFacts::None) };
+        let Some((id, registered)) = self.registration(Some(number)) else {
+            return Ok(NumberFacts::Unknown);
+        };
+        Ok(NumberFacts::Known {
+            registered,
+            licenses: &self.licenses,
+            schedule: content.schedule,
+            code: content.internal_code.as_ref(),
+            permitted: tx.permission(self.id, self.practice, *id)?.allows(),
+        })
+    }
+
+    /// All that keeps one from being sent again: what let it be signed must hold still.
+    pub(super) fn resend_hindrances(
         &self,
         tx: &mut Tx<'_>,
+        running: &RunningBuild,
         content: &Content,
-    ) -> Result<Option<SigningHindrance>, countersign_store::Error> {
-        // A missing number is said where it is chosen.
-        let Some(number) = content.dea else { return Ok(None) };
-        let Some((id, it)) = self.registration(Some(number)) else {
-            return Ok(Some(SigningHindrance::NotPermitted));
-        };
-        let covered = match content.schedule {
-            Some(schedule) => it.covers(&self.licenses, schedule),
-            None => it.in_force(&self.licenses),
-        };
-        if let Err(why) = covered {
-            return Ok(Some(why.into()));
-        }
-        if content.internal_code.as_ref() != it.code() {
-            return Ok(Some(SigningHindrance::InternalCodeChanged));
-        }
-        let allowed = tx.permission(self.id, self.practice, *id)?.allows();
-        Ok((!allowed).then_some(SigningHindrance::NotPermitted))
+        now: Timestamp,
+    ) -> Result<Vec<SigningHindrance>, countersign_store::Error> {
+        let (noncompliant, report) =
+            certification::facts(tx, running, self.id, self.practice, now)?;
+        let number = self.number_facts(tx, content)?;
+        let installation = Installation { noncompliant, ..Installation::CLEAR };
+        let facts = SigningFacts { installation, report, number, ..SigningFacts::CLEAR };
+        Ok(hindrances(&facts))
     }
 
     /// Whether a supervisor must be named: in a state that wants one, where whoever prescribes under this number may be a
@@ -169,19 +181,16 @@ impl Practitioner {
             );
             lacks.push(Lack { field: "supervisor", text: text.into() });
         }
-        let blocked = certification::blocked(
-            tx,
-            ground.blocked,
-            &ground.running,
-            self.id,
-            self.practice,
-            ground.now,
-        )?;
-        let mut hindrances: Vec<SigningHindrance> = blocked.into_iter().collect();
-        if self.address.is_empty() {
-            hindrances.push(SigningHindrance::NoAddress);
-        }
-        hindrances.extend(self.unauthorized(tx, content)?);
+        let (stopped, report) =
+            certification::facts(tx, &ground.running, self.id, self.practice, ground.now)?;
+        let noncompliant = ground.installation.noncompliant || stopped;
+        let hindrances = hindrances(&SigningFacts {
+            installation: Installation { noncompliant, ..ground.installation },
+            report,
+            address: !self.address.is_empty(),
+            number: self.number_facts(tx, content)?,
+            token: None,
+        });
         Ok(Judgment { lacks, hindrances })
     }
 }

@@ -8,12 +8,12 @@ use countersign_domain::{
     Timestamp,
     ocra::Challenge,
     prescription::{SIGNING_SECONDS, StateRefusal},
+    signing::{SigningFacts, SigningHindrance, TokenFacts, hindrances},
 };
 use countersign_store::Session;
 
 use super::{
     chart::me,
-    hindrance::SigningHindrance,
     records::sign_one,
     signing_set::{Which, not_canonical, signing_set},
 };
@@ -147,17 +147,13 @@ impl App {
                         let (token, _) = account.token(id).ok_or(Refusal::TokenNotActive)?;
                         let token = token.clone();
                         let refused = unwanted.iter().any(|(model, ..)| model == token.model());
-                        if refused || !models.allow(token.model()) {
-                            return Err(Refusal::ModelNotAllowed);
-                        }
-                        if token.activated().is_none() {
-                            return Err(Refusal::NotActivated);
-                        }
-                        if token.practice() == Some(practice) {
-                            // Also until when the row says: a fob has an end.
-                            token.may_sign(at.now)?;
-                        }
-                        Ok(token)
+                        let model = !refused && models.allow(token.model());
+                        // Also until when the row says: a hardware token has an end.
+                        let here = token.practice() == Some(practice);
+                        let facts = TokenFacts::of(&token, model, here, at.now);
+                        let facts = SigningFacts { token: Some(facts), ..SigningFacts::CLEAR };
+                        let why = hindrances(&facts).first().and_then(|why| why.refusal());
+                        why.map_or(Ok(token), Err)
                     });
                     let outcome = proved.as_ref().map(|token| token.id()).map_err(Clone::clone);
                     let chosen = confirm.chosen;

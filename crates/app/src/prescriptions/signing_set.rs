@@ -5,12 +5,12 @@ use countersign_domain::{
     canonical::{CanonicalError, Json},
     ocra,
     prescription::{SIGNING_STATEMENT, State},
+    signing::SigningHindrance,
 };
 use countersign_store::{Person, PrescriptionRow, Session, Tx};
 
 use super::{
     chart::{Chart, is_of, me},
-    hindrance::SigningHindrance,
     judgment::{Ground, judge_row, series_of},
     practitioner::Practitioner,
 };

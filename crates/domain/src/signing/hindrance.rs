@@ -1,6 +1,6 @@
 //! What can keep a prescription from being signed.
 
-use countersign_domain::{NoAuthority, Standing, prescription::StateRefusal};
+use crate::{NoAuthority, Refusal, Standing, prescription::StateRefusal};
 
 /// Why one of them can't be marked ready or signed now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -89,6 +89,15 @@ pub enum SigningHindrance {
         "Your address is not on record, and must stand on it. Add it under Token Management, Addresses."
     )]
     NoAddress,
+    /// The model of the token may not sign, here or at all.
+    #[error("{}", Refusal::ModelNotAllowed)]
+    TokenModel,
+    /// The token is not activated.
+    #[error("{}", Refusal::NotActivated)]
+    TokenNotActivated,
+    /// The token signs no more in its practice: permission or hardware token have ended.
+    #[error("{}", Refusal::NotPermitted)]
+    TokenNotPermitted,
 }
 
 impl From<NoAuthority> for SigningHindrance {
@@ -106,6 +115,16 @@ impl From<NoAuthority> for SigningHindrance {
 }
 
 impl SigningHindrance {
+    /// What is said of a passcode of a token that may not sign; none where it is not about the token.
+    pub const fn refusal(self) -> Option<Refusal> {
+        match self {
+            Self::TokenModel => Some(Refusal::ModelNotAllowed),
+            Self::TokenNotActivated => Some(Refusal::NotActivated),
+            Self::TokenNotPermitted => Some(Refusal::NotPermitted),
+            _ => None,
+        }
+    }
+
     /// Stable code.
     pub const fn code(self) -> &'static str {
         match self {
@@ -128,11 +147,14 @@ impl SigningHindrance {
             Self::ReportNotReviewed => "report_not_reviewed",
             Self::Clock => "clock_not_checked",
             Self::NoAddress => "no_address",
+            Self::TokenModel => "model_not_allowed",
+            Self::TokenNotActivated => "not_activated",
+            Self::TokenNotPermitted => "not_permitted",
         }
     }
 
     /// Which field of a request it is about; `prescriber`, `practice` and `installation` are none of a prescription.
-    pub(crate) const fn field(self) -> &'static str {
+    pub const fn field(self) -> &'static str {
         match self {
             Self::Lacking => "prescriptions",
             Self::RegistrationExpired
@@ -153,6 +175,7 @@ impl SigningHindrance {
             | Self::NoReport
             | Self::ReportExpired
             | Self::Clock => "installation",
+            Self::TokenModel | Self::TokenNotActivated | Self::TokenNotPermitted => "token",
         }
     }
 }
