@@ -14,7 +14,7 @@ mod upkeep;
 use countersign_domain::{Event, Refusal, access::AccessRefusal};
 
 pub use execute::Execution;
-pub use matter::{Shown, still_waits};
+pub use matter::{ChangeRequestView, still_waits};
 pub use membership::{Membership, PracticeOverview};
 pub(super) use membership::{RECORD_ROLES, membership};
 pub use papers::{NewPaper, PaperDone};

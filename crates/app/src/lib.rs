@@ -48,7 +48,7 @@ mod transmission;
 mod vip;
 
 pub use access::{
-    Asked, Execution, Membership, NewPaper, PaperDone, PracticeOverview, Shown, Wanted,
+    Asked, ChangeRequestView, Execution, Membership, NewPaper, PaperDone, PracticeOverview, Wanted,
     deadline_advice, deadline_label, still_waits,
 };
 pub use activation::{Activation, Hindrance};

@@ -59,7 +59,7 @@ pub use outbox::{Deadline, Message, MessageBody, Nearing};
 pub use pairing::{Pairing, PairingState};
 pub use people::Person;
 pub use practice::{
-    Authority, CodeRow, Listed, Member, Paper, PermissionRow, Practice, RequestBody, RequestRow,
+    AccessChange, Authority, CodeRow, Listed, Member, Paper, PermissionRow, Practice, RequestRow,
     RequestStage, marks_of,
 };
 pub use prescription::{PrescriptionRow, PublicKey, Transmission};

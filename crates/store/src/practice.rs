@@ -1,5 +1,6 @@
 //! Practices and their rules. The submodules hold roles, registrations, permissions, and the changes that two people make.
 
+mod access_change;
 pub(crate) mod access_requests;
 pub(crate) mod acting;
 pub(crate) mod authorities;
@@ -12,7 +13,8 @@ pub(crate) mod sign_until;
 
 use countersign_domain::{PracticeId, TimeZone, Timestamp, access::Setting};
 
-pub use access_requests::{RequestBody, RequestRow, RequestStage};
+pub use access_change::AccessChange;
+pub use access_requests::{RequestRow, RequestStage};
 pub use acting::marks_of;
 pub use authorities::Authority;
 pub use internal_codes::CodeRow;

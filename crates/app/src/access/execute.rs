@@ -4,14 +4,12 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use countersign_crypto::SecretText;
 use countersign_domain::{
-    Actor, AuthorityId, Event, EventKind, Outcome, PersonId, PracticeId, Purpose, RequestId, Role,
+    Actor, AuthorityId, Event, EventKind, Outcome, PersonId, PracticeId, Purpose, RequestId,
     Timestamp,
     access::{AccessRefusal, Confirmed, Matter, Permission, Request, Setting},
     console::ConsoleChange,
 };
-use countersign_store::{
-    Authority, Paper, Practice, RequestBody, RequestRow, RequestStage, Session, Tx,
-};
+use countersign_store::{AccessChange, Authority, Practice, RequestRow, RequestStage, Session, Tx};
 
 use super::{
     Asked,
@@ -183,8 +181,8 @@ fn carry_out(
     let mut event = Event::success(EventKind::RoleChanged, actor, at.support);
     event.practice = Some(practice);
     event.prescriber = row.person;
-    match (&row.body, row.person) {
-        (RequestBody::Grant { .. } | RequestBody::Revoke { .. }, Some(holder)) => {
+    match (&row.change, row.person) {
+        (AccessChange::Grant { .. } | AccessChange::Revoke { .. }, Some(holder)) => {
             let (Some(authority), Some(permission)) = (row.authority, permission) else {
                 return Err(Tx::broken("a change without a registration"));
             };
@@ -198,17 +196,16 @@ fn carry_out(
             };
             say_permission(tx, mailer, holder, practice, authority, cause, actor, at)?;
         }
-        (RequestBody::Role { role, unit, give }, Some(person)) => {
-            let known = Role::from_code(role).ok_or_else(|| Tx::broken("a role that is none"))?;
-            tx.end_role(person, practice, known, at.now)?;
+        (AccessChange::Role { role, unit, give }, Some(person)) => {
+            tx.end_role(person, practice, *role, at.now)?;
             if *give {
-                tx.give_role(person, practice, known, unit, at.now)?;
+                tx.give_role(person, practice, *role, unit, at.now)?;
             }
             let how = if *give { "given" } else { "taken" };
-            tx.append(&event.reason(how).detail(&format!("{role} {unit}")), at.now)?;
+            tx.append(&event.reason(how).detail(&format!("{} {unit}", role.code())), at.now)?;
             overtake_if_gone(tx, person, practice, at)?;
         }
-        (RequestBody::Provider { issuer, accepted, give }, _) => {
+        (AccessChange::Provider { issuer, accepted, give }, _) => {
             if *give {
                 tx.accept_provider(practice, issuer, accepted, at.now)?;
             } else {
@@ -218,8 +215,7 @@ fn carry_out(
             let how = if *give { "given" } else { "taken" };
             tx.append(&event.reason(how).detail(&format!("{issuer} {accepted}")), at.now)?;
         }
-        (RequestBody::Paper { paper, before }, person) => {
-            let paper = Paper::of_parts(paper).ok_or_else(|| Tx::broken("a paper that is none"))?;
+        (AccessChange::Paper { paper, before }, person) => {
             let known = match row.authority {
                 Some(id) => tx.authority(practice, id)?,
                 None => None,
@@ -232,7 +228,7 @@ fn carry_out(
                 practice,
                 person,
                 stops_at: paper.expires().end(&place.zone),
-                paper,
+                paper: paper.clone(),
                 withdrawn: None,
                 warned: None,
             };

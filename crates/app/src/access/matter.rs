@@ -1,17 +1,17 @@
 //! A change request read from its row, with the people as they are now.
 
 use countersign_domain::{
-    AuthorityId, Date, PersonId, PracticeId, RequestId, Role, Timestamp,
-    access::{AccessRefusal, Cause, Change, Matter, REQUEST_DAYS, Request, RequestState, Subject},
+    AuthorityId, PersonId, PracticeId, RequestId, Timestamp,
+    access::{AccessRefusal, Change, Matter, REQUEST_DAYS, Request, RequestState, Subject},
 };
-use countersign_store::{Paper, RequestBody, RequestRow, RequestStage, Tx};
+use countersign_store::{AccessChange, RequestRow, RequestStage, Tx};
 
 use super::{execute::trial, membership::Membership, preconditions::is_overtaken};
 use crate::{App, At, Error};
 
 /// A change as its page shows it.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub struct ChangeRequestView {
     /// The change with the people as they are now.
     pub request: Request,
     /// Its row.
@@ -29,7 +29,7 @@ impl App {
         membership: &Membership,
         id: RequestId,
         at: At,
-    ) -> Result<Shown, Error> {
+    ) -> Result<ChangeRequestView, Error> {
         let (person, practice) = (membership.person, membership.practice.clone());
         let found = self
             .store
@@ -38,7 +38,7 @@ impl App {
                 let Some(request) = read_request(tx, &row, at.now)? else { return Ok(None) };
                 let digest = request.digest();
                 let hindrance = trial(tx, &practice, &row, &request, person, digest, at.now)?.err();
-                Ok(Some(Shown { request, row, digest, hindrance }))
+                Ok(Some(ChangeRequestView { request, row, digest, hindrance }))
             })
             .await?;
         found.ok_or(Error::NotFound)
@@ -72,7 +72,7 @@ fn subject(
 /// Whether a change still waits for a second person.
 pub fn still_waits(row: &RequestRow, now: Timestamp) -> bool {
     let runs_out = row.entered.plus_seconds(REQUEST_DAYS * 86_400);
-    let works = matches!(row.body, RequestBody::Revoke { .. });
+    let works = matches!(row.change, AccessChange::Revoke { .. });
     row.stage == RequestStage::Entered && (works || now < runs_out)
 }
 
@@ -84,16 +84,11 @@ pub(super) fn matter(
     now: Timestamp,
 ) -> Result<Option<Matter>, countersign_store::Error> {
     let practice = row.practice;
-    let change = match &row.body {
-        RequestBody::Grant { verified, .. } => {
-            Change::Grant { verified: verified.parse::<Date>().ok() }
-        }
-        RequestBody::Revoke { cause } => match Cause::from_code(cause) {
-            Some(cause) => Change::Revoke(cause),
-            None => return Ok(None),
-        },
-        RequestBody::Role { role, unit, give } => {
-            let role = Role::from_code(role).filter(|role| role.takes_two());
+    let change = match &row.change {
+        AccessChange::Grant { verified, .. } => Change::Grant { verified: *verified },
+        AccessChange::Revoke { cause } => Change::Revoke(*cause),
+        AccessChange::Role { role, unit, give } => {
+            let role = Some(*role).filter(|role| role.takes_two());
             let (Some(role), Some(person)) = (role, row.person) else { return Ok(None) };
             // Somebody who is invited is none of the practice yet.
             if !tx.belongs(person, practice)? {
@@ -103,12 +98,11 @@ pub(super) fn matter(
             let (unit, give) = (unit.clone(), *give);
             return Ok(Some(Matter::Role { person, practice, role, unit, give }));
         }
-        RequestBody::Provider { issuer, accepted, give } => {
+        AccessChange::Provider { issuer, accepted, give } => {
             let (issuer, accepted, give) = (issuer.clone(), accepted.clone(), *give);
             return Ok(Some(Matter::Provider { practice, issuer, accepted, give }));
         }
-        RequestBody::Paper { paper, before } => {
-            let Some(paper) = Paper::of_parts(paper) else { return Ok(None) };
+        AccessChange::Paper { paper, before } => {
             if let Some(person) = row.person
                 && !tx.belongs(person, practice)?
             {

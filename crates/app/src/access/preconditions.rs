@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use countersign_domain::{Role, Timestamp, access::Permission};
-use countersign_store::{Paper, RequestBody, RequestRow, Tx};
+use countersign_store::{AccessChange, RequestRow, Tx};
 
 use super::matter::still_waits;
 
@@ -16,11 +16,11 @@ pub(super) fn waits_already(
 ) -> Result<bool, countersign_store::Error> {
     let mut open = tx.open_requests(row.practice)?;
     open.retain(|it| still_waits(it, now));
-    if let (RequestBody::Revoke { .. }, Some(person), Some(authority)) =
-        (&row.body, row.person, row.authority)
+    if let (AccessChange::Revoke { .. }, Some(person), Some(authority)) =
+        (&row.change, row.person, row.authority)
     {
         let grant_waits = open.iter().any(|it| {
-            matches!(it.body, RequestBody::Grant { .. })
+            matches!(it.change, AccessChange::Grant { .. })
                 && (it.person, it.authority) == (row.person, row.authority)
         });
         if grant_waits || tx.permission(person, row.practice, authority)?.allows() {
@@ -41,19 +41,19 @@ fn is_same_change(one: &RequestRow, other: &RequestRow) -> bool {
     if (one.person, one.authority) != (other.person, other.authority) {
         return false;
     }
-    match (&one.body, &other.body) {
-        (RequestBody::Grant { .. }, RequestBody::Grant { .. }) => true,
-        (RequestBody::Revoke { cause }, RequestBody::Revoke { cause: same }) => cause == same,
+    match (&one.change, &other.change) {
+        (AccessChange::Grant { .. }, AccessChange::Grant { .. }) => true,
+        (AccessChange::Revoke { cause }, AccessChange::Revoke { cause: same }) => cause == same,
         (
-            RequestBody::Role { role, unit, give },
-            RequestBody::Role { role: same, unit: place, give: given },
+            AccessChange::Role { role, unit, give },
+            AccessChange::Role { role: same, unit: place, give: given },
         ) => role == same && give == given && (unit.eq_ignore_ascii_case(place) || !give),
         (
-            RequestBody::Provider { issuer, accepted, give },
-            RequestBody::Provider { issuer: same, accepted: values, give: given },
+            AccessChange::Provider { issuer, accepted, give },
+            AccessChange::Provider { issuer: same, accepted: values, give: given },
         ) => issuer == same && give == given && (words(accepted) == words(values) || !give),
-        (RequestBody::Paper { paper, .. }, RequestBody::Paper { paper: same, .. }) => {
-            paper.each_ref().map(|part| folded(part)) == same.each_ref().map(|part| folded(part))
+        (AccessChange::Paper { paper, .. }, AccessChange::Paper { paper: same, .. }) => {
+            paper.parts().map(|part| folded(&part)) == same.parts().map(|part| folded(&part))
         }
         _ => false,
     }
@@ -78,32 +78,31 @@ pub(super) fn changes_nothing(
         (Some(person), Some(authority)) => tx.permission(person, row.practice, authority),
         _ => Ok(Permission::None),
     };
-    Ok(match &row.body {
-        RequestBody::Grant { .. } => standing(tx)?.allows(),
-        RequestBody::Revoke { .. } => standing(tx)? == Permission::None,
-        RequestBody::Role { role, unit, give } => {
+    Ok(match &row.change {
+        AccessChange::Grant { .. } => standing(tx)?.allows(),
+        AccessChange::Revoke { .. } => standing(tx)? == Permission::None,
+        AccessChange::Role { role, unit, give } => {
             let has = tx.roles_in(row.practice)?.into_iter().any(|member| {
                 Some(member.person) == row.person
                     && member.ended.is_none()
-                    && member.role.code() == role
+                    && member.role == *role
                     && (member.unit == *unit || !give)
             });
             has == *give
         }
-        RequestBody::Provider { issuer, accepted, give } => {
+        AccessChange::Provider { issuer, accepted, give } => {
             let listed = tx.providers(row.practice)?;
             let same = listed
                 .iter()
                 .any(|(known, values)| known == issuer && (values == accepted || !give));
             same == *give
         }
-        RequestBody::Paper { paper, .. } => {
+        AccessChange::Paper { paper, .. } => {
             let known = match row.authority {
                 Some(id) => tx.authority(row.practice, id)?,
                 None => None,
             };
-            let paper = Paper::of_parts(paper);
-            known.is_some_and(|it| it.withdrawn.is_none() && Some(&it.paper) == paper.as_ref())
+            known.is_some_and(|it| it.withdrawn.is_none() && it.paper == *paper)
         }
     })
 }
@@ -113,15 +112,14 @@ pub(super) fn leaves_nobody(
     tx: &mut Tx<'_>,
     row: &RequestRow,
 ) -> Result<bool, countersign_store::Error> {
-    let RequestBody::Role { role, give: false, .. } = &row.body else { return Ok(false) };
-    let known = Role::from_code(role);
-    if !matches!(known, Some(Role::Administrator | Role::Designated)) {
+    let AccessChange::Role { role, give: false, .. } = &row.change else { return Ok(false) };
+    if !matches!(role, Role::Administrator | Role::Designated) {
         return Ok(false);
     }
     let others = tx
         .roles_in(row.practice)?
         .into_iter()
-        .any(|it| Some(it.role) == known && it.ended.is_none() && Some(it.person) != row.person);
+        .any(|it| it.role == *role && it.ended.is_none() && Some(it.person) != row.person);
     Ok(!others)
 }
 
@@ -134,28 +132,27 @@ pub(super) fn is_overtaken(
         Some(id) => tx.authority(row.practice, id)?,
         None => None,
     };
-    Ok(match &row.body {
-        RequestBody::Grant { registration, .. } => {
+    Ok(match &row.change {
+        AccessChange::Grant { registration, .. } => {
             let now = authority.map(|it| it.says()).unwrap_or_default();
             !registration.is_empty() && *registration != now
         }
         // The record is confirmed, and what was decided since stands.
-        RequestBody::Revoke { .. } => false,
-        RequestBody::Role { role, .. } => tx.roles_in(row.practice)?.into_iter().any(|it| {
+        AccessChange::Revoke { .. } => false,
+        AccessChange::Role { role, .. } => tx.roles_in(row.practice)?.into_iter().any(|it| {
             Some(it.person) == row.person
-                && it.role.code() == role
+                && it.role == *role
                 && (it.since > row.entered || it.ended.is_some_and(|at| at > row.entered))
         }),
-        RequestBody::Provider { issuer, .. } => {
+        AccessChange::Provider { issuer, .. } => {
             tx.provider_changed_after(row.practice, issuer, row.entered)?
         }
-        RequestBody::Paper { paper, before } => {
+        AccessChange::Paper { paper, before } => {
             if let Some(it) = authority {
                 it.says() != *before
             } else {
-                let paper = Paper::of_parts(paper);
                 let all = tx.authorities(row.practice, row.person)?;
-                all.iter().any(|it| paper.as_ref().is_some_and(|new| it.paper.is_same(new)))
+                all.iter().any(|it| it.paper.is_same(paper))
             }
         }
     })
@@ -166,8 +163,8 @@ pub(super) fn lacks_internal_code(
     tx: &mut Tx<'_>,
     row: &RequestRow,
 ) -> Result<bool, countersign_store::Error> {
-    let (RequestBody::Grant { .. }, Some(person), Some(authority)) =
-        (&row.body, row.person, row.authority)
+    let (AccessChange::Grant { .. }, Some(person), Some(authority)) =
+        (&row.change, row.person, row.authority)
     else {
         return Ok(false);
     };

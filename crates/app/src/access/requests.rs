@@ -5,7 +5,7 @@ use countersign_domain::{
     access::{AccessRefusal, Change, Permission, enter},
     console::ConsoleChange,
 };
-use countersign_store::{Paper, RequestBody, RequestRow, RequestStage, Tx};
+use countersign_store::{AccessChange, Paper, RequestRow, RequestStage, Tx};
 
 use super::{
     Asked, Decided, asked_of,
@@ -64,25 +64,24 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    fn body(&self) -> RequestBody {
+    fn access_change(&self) -> AccessChange {
         match self {
-            Self::Permission { change: Change::Grant { verified }, .. } => RequestBody::Grant {
-                verified: verified.map(|day| day.to_string()).unwrap_or_default(),
-                registration: String::new(),
-            },
+            Self::Permission { change: Change::Grant { verified }, .. } => {
+                AccessChange::Grant { verified: *verified, registration: String::new() }
+            }
             Self::Permission { change: Change::Revoke(cause), .. } => {
-                RequestBody::Revoke { cause: cause.code().to_owned() }
+                AccessChange::Revoke { cause: *cause }
             }
             Self::Role { role, unit, give, .. } => {
-                RequestBody::Role { role: role.code().to_owned(), unit: unit.clone(), give: *give }
+                AccessChange::Role { role: *role, unit: unit.clone(), give: *give }
             }
-            Self::Provider { issuer, accepted, give } => RequestBody::Provider {
+            Self::Provider { issuer, accepted, give } => AccessChange::Provider {
                 issuer: issuer.clone(),
                 accepted: accepted.clone(),
                 give: *give,
             },
             Self::Paper { paper, before, .. } => {
-                RequestBody::Paper { paper: paper.parts(), before: before.clone() }
+                AccessChange::Paper { paper: paper.clone(), before: before.clone() }
             }
         }
     }
@@ -171,8 +170,8 @@ impl App {
                 let mut event = event.detail(&format!("{}: {reason}", row.reason));
                 event.prescriber = row.person;
                 let of = row.person.zip(row.authority);
-                let mut permission = match (&row.body, of) {
-                    (RequestBody::Revoke { .. }, Some((holder, authority))) => {
+                let mut permission = match (&row.change, of) {
+                    (AccessChange::Revoke { .. }, Some((holder, authority))) => {
                         tx.permission(holder, practice, authority)?
                     }
                     _ => Permission::None,
@@ -194,7 +193,7 @@ impl App {
                         .detail(&reason);
                     tx.append(&changed, at.now)?;
                 }
-                if let (RequestBody::Revoke { .. }, Some(holder)) = (&row.body, row.person) {
+                if let (AccessChange::Revoke { .. }, Some(holder)) = (&row.change, row.person) {
                     settle_loss(tx, practice, holder, person, &reason, at)?;
                 }
                 Ok(Some((Ok(()), event)))
@@ -243,9 +242,9 @@ pub(crate) fn put_request(
 ) -> Result<Decided<RequestId>, countersign_store::Error> {
     let by = tx.acting(person, practice, at.now)?;
     let id = RequestId::new(at.now, tx.rng())?;
-    let mut body = wanted.body();
-    if let (RequestBody::Grant { registration, .. }, Some(authority)) =
-        (&mut body, wanted.authority())
+    let mut change = wanted.access_change();
+    if let (AccessChange::Grant { registration, .. }, Some(authority)) =
+        (&mut change, wanted.authority())
     {
         *registration = tx.authority(practice, authority)?.map(|it| it.says()).unwrap_or_default();
     }
@@ -254,7 +253,7 @@ pub(crate) fn put_request(
         practice,
         person: wanted.person(),
         authority: wanted.authority(),
-        body,
+        change,
         reason: reason.to_owned(),
         entered_by: person,
         entered: at.now,
@@ -310,7 +309,7 @@ fn settle_loss(
     let waits = tx
         .open_requests_about(holder)?
         .into_iter()
-        .any(|row| row.practice == practice && matches!(row.body, RequestBody::Revoke { .. }));
+        .any(|row| row.practice == practice && matches!(row.change, AccessChange::Revoke { .. }));
     if waits {
         return Ok(());
     }
@@ -359,6 +358,6 @@ pub(crate) fn overtake_if_gone(
         return Ok(());
     }
     overtake(tx, person, at, |row| {
-        row.practice == practice && !matches!(row.body, RequestBody::Revoke { .. })
+        row.practice == practice && !matches!(row.change, AccessChange::Revoke { .. })
     })
 }

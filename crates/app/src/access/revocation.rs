@@ -7,7 +7,7 @@ use countersign_domain::{
     access::{Cause, revoke_now},
     one_business_day_after,
 };
-use countersign_store::{Authority, Deadline, RequestBody, RequestRow, RequestStage, Tx};
+use countersign_store::{AccessChange, Authority, Deadline, RequestRow, RequestStage, Tx};
 
 use super::requests::overtake;
 use crate::{
@@ -68,7 +68,7 @@ pub(super) fn take_away(
     overtake(tx, holder, at, |row| {
         row.practice == practice
             && row.authority == Some(authority)
-            && matches!(row.body, RequestBody::Grant { .. })
+            && matches!(row.change, AccessChange::Grant { .. })
     })?;
     let before = tx.permission(holder, practice, authority)?;
     let mut permission = before;
@@ -131,7 +131,7 @@ fn take_away_unasked(
         practice,
         person: Some(holder),
         authority: Some(authority),
-        body: RequestBody::Revoke { cause: cause.code().to_owned() },
+        change: AccessChange::Revoke { cause },
         reason: format!("{}: taken away at once, to be confirmed", cause.label()),
         // Whoever reported it; a second person confirms.
         entered_by: match actor {
@@ -155,7 +155,7 @@ pub(crate) fn leave(
 ) -> Result<(), countersign_store::Error> {
     let (cause, actor) = (Cause::Left, Actor::Person(by));
     overtake(tx, holder, at, |row| {
-        row.practice == practice && matches!(row.body, RequestBody::Grant { .. })
+        row.practice == practice && matches!(row.change, AccessChange::Grant { .. })
     })?;
     for (place, row) in tx.permissions_of(holder)? {
         if place == practice {
@@ -178,7 +178,7 @@ pub(crate) fn suspend(
     at: At,
 ) -> Result<(), countersign_store::Error> {
     let Some(person) = tx.person(holder)? else { return Ok(()) };
-    overtake(tx, holder, at, |row| matches!(row.body, RequestBody::Grant { .. }))?;
+    overtake(tx, holder, at, |row| matches!(row.change, AccessChange::Grant { .. }))?;
     for (practice, row) in tx.permissions_of(holder)? {
         take_away_unasked(tx, mailer, holder, practice, row.authority, cause, actor, at)?;
     }

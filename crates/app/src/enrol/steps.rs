@@ -8,7 +8,7 @@ use countersign_domain::{
     enrolment::{Facts, Stage as Step, stage},
 };
 use countersign_store::{
-    Authority, CasePurpose, Paper, Person, Practice, Profile, RequestBody, RequestRow,
+    AccessChange, Authority, CasePurpose, Paper, Person, Practice, Profile, RequestRow,
     RequestStage, Session, Tx,
 };
 
@@ -282,7 +282,7 @@ pub(crate) fn enrolment(
     let waits = |row: &RequestRow| {
         row.person == Some(person.id)
             && row.stage == RequestStage::Entered
-            && matches!(row.body, RequestBody::Grant { .. })
+            && matches!(row.change, AccessChange::Grant { .. })
     };
     let waiting = if granted && suspended.is_none() {
         None

@@ -2,6 +2,7 @@
 
 use countersign_domain::{AuthorityId, PersonId, PracticeId, RequestId, Timestamp};
 
+use super::access_change::AccessChange;
 use crate::{
     Error, Tx,
     columns::{Blob, Int, Opt, Text, columns, select},
@@ -48,7 +49,7 @@ pub struct RequestRow {
     /// Which registration.
     pub authority: Option<AuthorityId>,
     /// What is asked for.
-    pub body: RequestBody,
+    pub change: AccessChange,
     /// Why.
     pub reason: String,
     /// By whom.
@@ -61,62 +62,6 @@ pub struct RequestRow {
     pub decided: Option<(PersonId, Timestamp)>,
 }
 
-/// What a request asks for.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum RequestBody {
-    /// A permission is given.
-    Grant {
-        /// The day on which registration and licence were looked at.
-        verified: String,
-        /// What the registration said then; empty in requests of before.
-        #[serde(default)]
-        registration: String,
-    },
-    /// A permission is taken, or its taking is confirmed.
-    Revoke {
-        /// Why, as a code.
-        cause: String,
-    },
-    /// A role is given or taken.
-    Role {
-        /// Which, as a code.
-        role: String,
-        /// The unit.
-        unit: String,
-        /// Given.
-        give: bool,
-    },
-    /// A proofing provider is put on the list, or taken off.
-    Provider {
-        /// Its address.
-        issuer: String,
-        /// The values that stand for IAL2, with spaces between.
-        accepted: String,
-        /// Put on.
-        give: bool,
-    },
-    /// A registration or licence holds longer, or for more.
-    Paper {
-        /// What it is to be, as [`Paper::parts`](crate::Paper::parts) has it.
-        paper: [String; 5],
-        /// What it said when this was entered; empty where there was none.
-        before: String,
-    },
-}
-
-impl RequestBody {
-    const fn kind(&self) -> &'static str {
-        match self {
-            Self::Grant { .. } => "grant",
-            Self::Revoke { .. } => "revoke",
-            Self::Role { .. } => "role",
-            Self::Provider { .. } => "provider",
-            Self::Paper { .. } => "paper",
-        }
-    }
-}
-
 fn request(row: &Row) -> Result<RequestRow, Error> {
     let stage = match row.get(REQUEST_ROW.state)? {
         "entered" => RequestStage::Entered,
@@ -126,14 +71,14 @@ fn request(row: &Row) -> Result<RequestRow, Error> {
         "overtaken" => RequestStage::Overtaken,
         _ => return Err(row.corrupt(REQUEST_ROW.state)),
     };
-    let body = serde_json::from_str(row.get(REQUEST_ROW.body)?)
-        .map_err(|_| row.corrupt(REQUEST_ROW.body))?;
+    let change = AccessChange::from_json(row.get(REQUEST_ROW.body)?)
+        .ok_or_else(|| row.corrupt(REQUEST_ROW.body))?;
     Ok(RequestRow {
         id: row.get_id(REQUEST_ROW.id, RequestId::from_slice)?,
         practice: row.get_id(REQUEST_ROW.practice, PracticeId::from_slice)?,
         person: row.get_opt_id(REQUEST_ROW.person, PersonId::from_slice)?,
         authority: row.get_opt_id(REQUEST_ROW.authority, AuthorityId::from_slice)?,
-        body,
+        change,
         reason: row.string(REQUEST_ROW.reason)?,
         entered_by: row.get_id(REQUEST_ROW.entered_by, PersonId::from_slice)?,
         entered: row.time(REQUEST_ROW.entered)?,
@@ -183,14 +128,13 @@ statements! {
 impl Tx<'_> {
     /// Enters a change that two people make.
     pub fn create_request(&mut self, it: &RequestRow) -> Result<(), Error> {
-        let body =
-            serde_json::to_string(&it.body).map_err(|_| Error::corrupt("access_request.body"))?;
+        let body = it.change.to_json().ok_or(Error::corrupt("access_request.body"))?;
         self.run(
             CREATE_REQUEST,
             &[
                 it.id.as_bytes().into(),
                 it.practice.as_bytes().into(),
-                it.body.kind().into(),
+                it.change.kind().into(),
                 it.person.as_ref().map(|id| id.as_bytes()).into(),
                 it.authority.as_ref().map(|id| id.as_bytes()).into(),
                 body.as_str().into(),

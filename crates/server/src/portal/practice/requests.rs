@@ -1,13 +1,13 @@
 //! Changes of access control that two people make: entered, executed, rejected, withdrawn.
 
 use axum::extract::Path;
-use countersign_app::{Asked, Execution, Shown, Wanted, still_waits};
+use countersign_app::{Asked, ChangeRequestView, Execution, Wanted, still_waits};
 use countersign_domain::{
-    RequestId, Role, SignInName, Timestamp,
-    access::{AccessRefusal, Cause, Matter},
+    RequestId, SignInName, Timestamp,
+    access::{AccessRefusal, Matter},
     console::ConsoleChange,
 };
-use countersign_store::{Authority, Paper, RequestBody, RequestRow, RequestStage};
+use countersign_store::{AccessChange, Authority, RequestRow, RequestStage};
 use data_encoding::HEXLOWER;
 use http::StatusCode;
 
@@ -30,29 +30,28 @@ impl Known {
 
     pub(super) fn line(&self, row: &RequestRow, now: Timestamp) -> RequestLine {
         let whom = row.person.map(|id| self.name(id)).unwrap_or_default();
-        let what = match &row.body {
-            RequestBody::Grant { .. } => format!("{whom}: permission to sign"),
-            RequestBody::Revoke { cause } => {
-                let cause = Cause::from_code(cause).map_or("", Cause::label);
-                format!("{whom}: permission taken away ({})", cause.to_lowercase())
+        let what = match &row.change {
+            AccessChange::Grant { .. } => format!("{whom}: permission to sign"),
+            AccessChange::Revoke { cause } => {
+                let cause = cause.label().to_lowercase();
+                format!("{whom}: permission taken away ({cause})")
             }
-            RequestBody::Role { role, give, .. } => {
-                let role = Role::from_code(role).map_or("", Role::label).to_lowercase();
+            AccessChange::Role { role, give, .. } => {
+                let role = role.label().to_lowercase();
                 format!(
                     "{whom}: {} the role \u{201c}{role}\u{201d}",
                     if *give { "gets" } else { "loses" }
                 )
             }
-            RequestBody::Provider { issuer, give: true, .. } => {
+            AccessChange::Provider { issuer, give: true, .. } => {
                 format!("Accept the proofing provider {issuer}")
             }
-            RequestBody::Provider { issuer, .. } => {
+            AccessChange::Provider { issuer, .. } => {
                 format!("No longer accept the proofing provider {issuer}")
             }
-            RequestBody::Paper { paper, .. } => {
-                let paper = Paper::of_parts(paper);
+            AccessChange::Paper { paper, .. } => {
                 let whose = if whom.is_empty() { "The institution" } else { &whom };
-                let label = paper.map(|it| it.label()).unwrap_or_default();
+                let label = paper.label();
                 format!("{whose}: {label} lasts longer or covers more")
             }
         };
@@ -97,7 +96,7 @@ pub(super) async fn enter(
     }
 }
 
-async fn shown(ctx: &Ctx, known: &Known, id: &str) -> Result<(Shown, RequestId), Stop> {
+async fn shown(ctx: &Ctx, known: &Known, id: &str) -> Result<(ChangeRequestView, RequestId), Stop> {
     let id: RequestId = id.parse().map_err(|_| ctx.not_found())?;
     let shown = ctx.app().request(&known.membership, id, ctx.at).await;
     Ok((shown.map_err(|error| ctx.stop(&error))?, id))
@@ -108,7 +107,7 @@ async fn shown(ctx: &Ctx, known: &Known, id: &str) -> Result<(Shown, RequestId),
 async fn request_out(
     ctx: &Ctx,
     known: &Known,
-    shown: &Shown,
+    shown: &ChangeRequestView,
     template: &RequestPage,
     status: StatusCode,
 ) -> Out {
@@ -126,7 +125,7 @@ async fn request_out(
     Ok(page(status, template))
 }
 
-fn request_page(ctx: &Ctx, known: &Known, shown: &Shown) -> RequestPage {
+fn request_page(ctx: &Ctx, known: &Known, shown: &ChangeRequestView) -> RequestPage {
     let row = &shown.row;
     let full = known.membership.may(ConsoleChange::ExecuteRequest);
     let is_open = shown.request.is_open(ctx.now());
@@ -138,10 +137,10 @@ fn request_page(ctx: &Ctx, known: &Known, shown: &Shown) -> RequestPage {
     }
     let paper = match &shown.request.matter {
         Matter::Paper { before, after, .. } if full => Some((before.clone(), after.clone())),
-        Matter::Paper { .. } => match &row.body {
-            RequestBody::Paper { paper, before } => {
-                let says = Paper::of_parts(paper).map(|it| it.says()).unwrap_or_default();
-                Some((if before.is_empty() { "none".to_owned() } else { before.clone() }, says))
+        Matter::Paper { .. } => match &row.change {
+            AccessChange::Paper { paper, before } => {
+                let before = if before.is_empty() { "none" } else { before };
+                Some((before.to_owned(), paper.says()))
             }
             _ => None,
         },
@@ -162,13 +161,13 @@ fn request_page(ctx: &Ctx, known: &Known, shown: &Shown) -> RequestPage {
         line,
         sign_in,
         registration,
-        verified: match &row.body {
-            RequestBody::Grant { verified, .. } => verified.clone(),
+        verified: match &row.change {
+            AccessChange::Grant { verified: Some(day), .. } => day.to_string(),
             _ => String::new(),
         },
-        more: match &row.body {
-            RequestBody::Role { unit, .. } if !unit.is_empty() => format!("Unit {unit}"),
-            RequestBody::Provider { accepted, .. } if !accepted.is_empty() => {
+        more: match &row.change {
+            AccessChange::Role { unit, .. } if !unit.is_empty() => format!("Unit {unit}"),
+            AccessChange::Provider { accepted, .. } if !accepted.is_empty() => {
                 format!("Counts as IAL2: {accepted}")
             }
             _ => String::new(),
@@ -222,7 +221,7 @@ pub(in crate::portal) async fn execute(
     match ctx.app().execute_request(&known.session, &known.membership, id, execution, ctx.at).await
     {
         Ok(Asked::Done(())) => {
-            let taken = matches!(it.row.body, RequestBody::Revoke { .. });
+            let taken = matches!(it.row.change, AccessChange::Revoke { .. });
             let done = if taken { "confirmed" } else { "executed" };
             return Ok(see_other(&format!("{}?done={done}", known.base())));
         }
