@@ -10,6 +10,10 @@ use crate::{InternalCode, Registered, Schedule, Standing, Timestamp, Token, UsSt
 
 /// What of this installation decides over signing (21 CFR 1311.100(d)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, named where it is read"
+)]
 pub struct Installation {
     /// There is a way to the pharmacies.
     pub gateway: bool,

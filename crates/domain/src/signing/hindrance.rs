@@ -136,7 +136,7 @@ impl SigningHindrance {
             Self::NoInternalCode => "internal_code_missing",
             Self::InternalCodeChanged => "internal_code_changed",
             Self::Schedule => "schedule_not_registered",
-            Self::NotPermitted => "not_permitted",
+            Self::NotPermitted | Self::TokenNotPermitted => "not_permitted",
             Self::SeriesIncomplete => "series_incomplete",
             Self::NoGateway => "no_gateway",
             Self::Build => "build_not_listed",
@@ -149,7 +149,6 @@ impl SigningHindrance {
             Self::NoAddress => "no_address",
             Self::TokenModel => "model_not_allowed",
             Self::TokenNotActivated => "not_activated",
-            Self::TokenNotPermitted => "not_permitted",
         }
     }
 
