@@ -95,21 +95,6 @@ impl Page {
         text.replace("&#60;", "<").replace("&#62;", ">").replace("&#38;", "&").replace("&amp;", "&")
     }
 
-    /// The text beside a field that is wrong.
-    pub fn field_error(&self, id: &str) -> Option<String> {
-        let start = format!("id=\"{id}-error\"><span class=\"sr\">Error: </span>");
-        let (_, rest) = self.body.split_once(&start)?;
-        let (text, _) = rest.split_once("</p>")?;
-        let page = Self { body: text.to_owned(), ..self.clone() };
-        Some(page.words())
-    }
-
-    /// The seconds of the first countdown.
-    pub fn seconds(&self) -> Option<i64> {
-        let (_, rest) = self.body.split_once("class=\"left\" data-seconds=\"")?;
-        rest.split_once('"')?.0.parse().ok()
-    }
-
     /// The support code on the page.
     pub fn support_code(&self) -> Option<&str> {
         let (_, rest) = self.body.split_once("<code>")?;

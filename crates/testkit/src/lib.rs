@@ -8,6 +8,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
+    clippy::panic,
     clippy::print_stderr,
     reason = "test support: a panic is how it reports a failure"
 )]
@@ -17,6 +18,7 @@ mod browser;
 mod clock;
 mod database;
 mod flood;
+mod html;
 mod models;
 mod options;
 mod outbound;
@@ -33,6 +35,7 @@ pub use rusqlite::Connection;
 
 pub use database::{Backend, TestDatabase, wanted};
 pub use flood::fill;
+pub use html::Element;
 pub use outbound::GatewayMood;
 pub use people::{PASSPHRASE, Person, dea, npi};
 pub use phone::Phone;
