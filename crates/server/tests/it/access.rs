@@ -1,9 +1,9 @@
 //! Who may sign: two people, each in their own time; what a loss takes away at once; activation over two
 //! channels; and the practices beside one another.
 
-mod activation;
+pub(crate) mod activation;
 mod grants;
-mod losses;
+pub(crate) mod losses;
 mod practices;
 
 use countersign_domain::Role;
@@ -48,8 +48,7 @@ impl Place {
     pub(crate) async fn registration(&self, browser: &mut Browser) -> String {
         let page = browser.get(&self.person()).await;
         page.says(200, "DEA registration");
-        let select = page.body.split("id=\"registration\"").nth(1).unwrap();
-        select.split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+        page.value("registration")
     }
 
     /// Enters a grant or a revocation; answers with the address of its page.
@@ -74,10 +73,9 @@ impl Place {
     /// The addresses of all changes that wait, as the console lists them.
     pub(crate) async fn all_waiting(&self, by: &mut Browser) -> Vec<String> {
         let page = by.get(&self.base).await;
-        let list = page.body.split("id=\"waiting\"").nth(1).unwrap();
-        let list = list.split("</section>").next().unwrap();
-        let links = list.split("href=\"").skip(1);
-        links.map(|it| it.split('"').next().unwrap().to_owned()).collect()
+        let list = page.html();
+        let links = list.all("[data-hook=waiting] a");
+        links.iter().map(|link| link.attribute("href").unwrap().to_owned()).collect()
     }
 
     pub(crate) async fn grant(&self, by: &mut Browser) -> String {
@@ -93,8 +91,8 @@ impl Place {
 
     pub(crate) async fn execute(&self, by: &mut Browser, person: &Person, request: &str) -> Page {
         let page = by.get(request).await;
-        let shown = page.body.split("name=\"shown\" value=\"").nth(1);
-        let shown = shown.map_or("", |rest| rest.split('"').next().unwrap()).to_owned();
+        // The page of a change that is over has none.
+        let shown = page.find("[name=shown]").map_or_else(String::new, |it| it.value());
         let code = person.phone.code(self.app.now());
         let fields = [
             ("shown", shown.as_str()),

@@ -20,12 +20,11 @@ async fn start_pairing(browser: &mut Browser) -> (String, String) {
     let address = page.headers["location"].to_str().unwrap().to_owned();
     let page = browser.get(&address).await;
     page.says(200, "Pair a phone");
-    let code =
-        page.body.split("class=\"pairing-code\">").nth(1).unwrap().split('<').next().unwrap();
+    let code = page.hook("pairing-code").text();
     let picture = browser.get(&format!("{address}/code.svg")).await;
     assert_eq!(picture.headers["content-type"], "image/svg+xml");
     assert_eq!(picture.headers["cache-control"], "no-store");
-    (address, code.to_owned())
+    (address, code)
 }
 
 both! {

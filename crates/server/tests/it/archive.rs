@@ -254,8 +254,8 @@ both! {
         desk.get(&format!("{at}/records")).await.says(200, "Held");
         let page = desk.get(&format!("{at}/holds")).await;
         page.says(200, "State v. X");
-        let hold = page.body.split("/holds/").nth(1).unwrap().split('/').next().unwrap().to_owned();
-        let lift = format!("{at}/holds/{hold}/lift");
+        let lift = page.addresses(&format!("{at}/holds/")).remove(0);
+        let hold = lift.strip_suffix("/lift").unwrap().rsplit('/').next().unwrap().to_owned();
         let why = format!("why-{hold}");
         // A session alone lifts nothing: the reason, then a fresh passcode.
         let page = desk.post(&lift, &[]).await;
@@ -337,7 +337,8 @@ both! {
         let me = ben.id.to_string();
         app.confirm(&mut desk, &ben, &holds, &[("person", &me), ("reason", "Case")]).await.leads_to(&format!("{holds}?done=held"));
         assert_eq!(over(&app).await, 254);
-        let id = desk.get(&holds).await.body.split("/holds/").nth(1).unwrap().split('/').next().unwrap().to_owned();
+        let lift = desk.get(&holds).await.addresses(&format!("{holds}/")).remove(0);
+        let id = lift.strip_suffix("/lift").unwrap().rsplit('/').next().unwrap().to_owned();
         app.clock.advance(60);
         let (why, code) = (format!("why-{id}"), ben.phone.code(app.now()));
         let form = [(why.as_str(), "Done"), ("stepup_token", "any"), ("stepup_passcode", &code)];

@@ -83,9 +83,8 @@ async fn sign(app: &TestApp, browser: &mut Browser) -> Page {
 /// Sends the form of the page of certification, as it stands there.
 async fn acknowledge(browser: &mut Browser, path: &str, code: &str) -> Page {
     let page = browser.get(path).await;
-    let report = page.body.split("name=\"report\" value=\"").nth(1);
-    let report = report.unwrap_or_else(|| panic!("{}", page.words())).split('"').next().unwrap();
-    let fields = [("report", report), ("stepup_token", "any"), ("stepup_passcode", code)];
+    let report = page.value("report");
+    let fields = [("report", report.as_str()), ("stepup_token", "any"), ("stepup_passcode", code)];
     browser.post(path, &fields).await
 }
 
@@ -201,7 +200,7 @@ both! {
             .says(422, "no longer meets the requirements");
         let page = browser.get("/e-prescribing/sign").await;
         page.says(200, "Signing has stopped: this version of the program no longer meets the requirements");
-        assert!(!page.body.contains("name=\"shown\""));
+        assert!(page.find("[name=shown]").is_none());
         // A log-in goes on.
         assert!(api.check_for(&id, &app.code(), "login").await.verified());
         // All who set access control are told, and each practice has its record.
@@ -343,8 +342,7 @@ both! {
         let page = browser.get("/enrol").await;
         page.says(200, "I have read the report MADE-UP-");
         browser.get("/enrol/certification").await.says(200, "MADE UP. This is not an audit report.");
-        let id = page.body.split("name=\"certification\" value=\"").nth(1).unwrap();
-        let id = id.split('"').next().unwrap().to_owned();
+        let id = page.value("certification");
         let ticked = [("keep", "yes"), ("report", "yes"), ("audit", "yes"), ("certification", id.as_str())];
         browser.post("/enrol/terms", &ticked).await.leads_to("/enrol");
         let details = app.database

@@ -1,10 +1,10 @@
 //! The console of a practice: who may do what there, with how fresh a passcode; what one person alone can't do;
 //! and in which order decisions count.
 
-mod changes;
+pub(crate) mod changes;
 mod decisions;
 mod people;
-mod registrations;
+pub(crate) mod registrations;
 
 use countersign_app::NewFob;
 use countersign_crypto::{HmacAlgorithm, SecretBytes};
@@ -117,9 +117,8 @@ impl Cast {
                 let path = self.entered_by(&self.place.office, &format!("Unit {made}")).await;
                 let mut office = app.signed_in_as(&self.place.doctor).await;
                 let page = office.get(&path).await;
-                let shown = page.body.split("name=\"shown\" value=\"").nth(1).unwrap();
-                let shown = shown.split('"').next().unwrap();
-                (path, own(&[("shown", shown), ("passphrase", countersign_testkit::PASSPHRASE)]))
+                let shown = page.value("shown");
+                (path, own(&[("shown", &shown), ("passphrase", countersign_testkit::PASSPHRASE)]))
             }
             ConsoleChange::RejectRequest => {
                 let path = self.entered_by(&self.place.office, &format!("Unit {made}")).await;
@@ -379,5 +378,5 @@ fn borrowed(fields: &[(String, String)]) -> Vec<(&str, &str)> {
 
 /// Whether a page asks for a passcode.
 fn asks(page: &Page) -> bool {
-    page.body.contains("name=\"stepup_passcode\"")
+    page.find("[name=stepup_passcode]").is_some()
 }

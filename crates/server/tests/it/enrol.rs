@@ -1,10 +1,10 @@
 //! From an invitation to somebody who may sign; identity proofing on both roads; the way back when the last
 //! token is gone; and what abuse gets.
 
-mod administration;
-mod invitations;
-mod proofing;
-mod recovery;
+pub(crate) mod administration;
+pub(crate) mod invitations;
+pub(crate) mod proofing;
+pub(crate) mod recovery;
 
 use countersign_domain::{PersonId, Role, access::Setting};
 use countersign_testkit::{Browser, ISSUER, PASSPHRASE, Page, Person, Phone, TestApp, npi};
@@ -16,17 +16,17 @@ const NEW_PASSPHRASE: &str = "copper lantern over nine rivers";
 
 /// A practice whose office invites: administrator and registrant, somebody who proofs, somebody of another
 /// unit who authorizes.
-struct House {
+pub(crate) struct House {
     app: TestApp,
     office: Person,
     doctor: Person,
-    proofer: Person,
+    pub(crate) proofer: Person,
     issuer: Person,
     base: String,
 }
 
 impl House {
-    async fn of(mut app: TestApp, setting: Setting) -> Self {
+    pub(crate) async fn of(mut app: TestApp, setting: Setting) -> Self {
         let mut people = Vec::new();
         for email in ["office@x.example", "doctor@x.example", "proof@x.example", "issue@x.example"]
         {
@@ -53,7 +53,7 @@ impl House {
         Self { app, office, doctor, proofer, issuer, base }
     }
 
-    async fn at_desk(&self, person: &Person) -> Browser {
+    pub(crate) async fn at_desk(&self, person: &Person) -> Browser {
         self.app.signed_in_as(person).await
     }
 
@@ -79,7 +79,7 @@ impl House {
         text.split("Clinic: ").nth(1).unwrap().split('\n').next().unwrap().to_owned()
     }
 
-    async fn invite(&self, change: &[(&str, &str)]) -> Page {
+    pub(crate) async fn invite(&self, change: &[(&str, &str)]) -> Page {
         let mut office = self.at_desk(&self.office).await;
         let npi = npi(9_000).as_text();
         let mut fields = vec![
@@ -134,8 +134,8 @@ impl House {
 
     async fn execute(&self, by: &mut Browser, person: &Person, request: &str) -> Page {
         let page = by.get(request).await;
-        let shown = page.body.split("name=\"shown\" value=\"").nth(1);
-        let shown = shown.map_or("", |rest| rest.split('"').next().unwrap()).to_owned();
+        // The page of a change that is over has none.
+        let shown = page.find("[name=shown]").map_or_else(String::new, |it| it.value());
         let code = person.phone.code(self.app.now());
         let fields = [
             ("shown", shown.as_str()),
@@ -147,7 +147,7 @@ impl House {
     }
 
     /// Follows the newest invitation, up to the proofing.
-    async fn begin(&self) -> Browser {
+    pub(crate) async fn begin(&self) -> Browser {
         let link = self.link("invitation").await;
         let mut browser = self.app.browser();
         browser.get(&link).await.says(200, "Lakeside Clinic invites you");
@@ -172,8 +172,7 @@ impl House {
     async fn go_to_provider(&self, browser: &mut Browser, action: &str, person: &str) -> Page {
         let page = browser.post(action, &[("issuer", ISSUER)]).await;
         assert_eq!(page.status, 200, "{}", page.words());
-        let away = page.body.split("content=\"0;url=").nth(1).unwrap().split('"').next().unwrap();
-        let away = away.replace("&#38;", "&").replace("&amp;", "&");
+        let away = leads_on_to(&page);
         let choice = away.strip_prefix(ISSUER).unwrap().replace("/authorize?", "/authorize/as?");
         let request = Request::get(format!("{choice}&person={person}"))
             .body(axum::body::Body::empty())
@@ -184,8 +183,7 @@ impl House {
         // The redirect comes without the cookie; the page it lands on goes on with it.
         let landed = self.app.browser().get(&back).await;
         landed.says(200, "Identity proofing");
-        let on = landed.body.split("content=\"0;url=").nth(1).unwrap().split('"').next().unwrap();
-        browser.get(&on.replace("&#38;", "&").replace("&amp;", "&")).await
+        browser.get(&leads_on_to(&landed)).await
     }
 
     async fn confirm_by_phone(&self, browser: &mut Browser, action: &str) -> Page {
@@ -212,14 +210,9 @@ impl House {
         (phone, page)
     }
 
-    async fn case(&self, by: &mut Browser) -> String {
+    pub(crate) async fn case(&self, by: &mut Browser) -> String {
         let page = by.get(&format!("{}/cases", self.base)).await;
-        let list = page
-            .body
-            .split("class=\"token-list\"")
-            .nth(1)
-            .unwrap_or_else(|| panic!("{}", page.words()));
-        list.split("href=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+        page.link("[data-hook=cases] a")
     }
 
     async fn decide(&self, by: &Person, more: &[(&str, &str)]) -> Page {
@@ -248,9 +241,7 @@ impl House {
         let mut office = self.at_desk(&self.office).await;
         let here = format!("{}/people/{person}", self.base);
         let page = office.get(&here).await;
-        let select = page.body.split("id=\"registration\"").nth(1).unwrap();
-        let registration =
-            select.split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let registration = page.value("registration");
         let fields = [
             ("registration", registration.as_str()),
             ("verified", "2026-05-25"),
@@ -267,9 +258,14 @@ impl House {
 
 /// The address of the newest change that waits: the list begins with the oldest.
 fn newest_waiting(page: &Page) -> String {
-    let list = page.body.split("id=\"waiting\"").nth(1).unwrap();
-    let list = list.split("</section>").next().unwrap();
-    list.rsplit("href=\"").next().unwrap().split('"').next().unwrap().to_owned()
+    let list = page.hook("waiting");
+    list.all("a").last().unwrap().attribute("href").unwrap().to_owned()
+}
+
+/// Where a page goes on to by itself.
+fn leads_on_to(page: &Page) -> String {
+    let refresh = page.one("meta[http-equiv=refresh]");
+    refresh.attribute("content").unwrap().strip_prefix("0;url=").unwrap().to_owned()
 }
 
 const SEEN: [(&str, &str); 6] = [

@@ -1,10 +1,10 @@
 //! The help article, step by step, and what can happen on the way.
 
-mod adding;
-mod disabling;
+pub(crate) mod adding;
+pub(crate) mod disabling;
 mod launches;
 mod lockout;
-mod managing;
-mod passcodes;
-mod passphrase;
-mod sessions;
+pub(crate) mod managing;
+pub(crate) mod passcodes;
+pub(crate) mod passphrase;
+pub(crate) mod sessions;

@@ -21,7 +21,7 @@ async fn check(app: &TestApp, phone: &Phone, purpose: &str) -> bool {
 }
 
 /// With hand-over on and the model for it allowed.
-async fn with_other_apps(backend: Backend) -> TestApp {
+pub(crate) async fn with_other_apps(backend: Backend) -> TestApp {
     let app = TestApp::with(backend, Limits::new(100_000, 100_000), |options| {
         options.policy.otpauth = true;
     })
@@ -30,20 +30,12 @@ async fn with_other_apps(backend: Backend) -> TestApp {
     app
 }
 
-/// The value of a hidden field.
-fn hidden(page: &Page, name: &str) -> String {
-    let from = format!("name=\"{name}\" value=\"");
-    let (_, rest) = page.body.split_once(&from).unwrap_or_else(|| panic!("{name}: {}", page.body));
-    rest.split_once('"').unwrap().0.to_owned()
-}
-
 /// The other app, as it takes the secret from the page.
 fn phone_of(page: &Page) -> Phone {
-    let (_, rest) = page.body.split_once("<code id=\"secret\">").expect("the secret");
-    let secret = rest.split_once("</code>").unwrap().0.replace(' ', "");
+    let secret = page.one("#secret").text().replace(' ', "");
     let bytes = BASE32_NOPAD.decode(secret.as_bytes()).unwrap();
     let seed = TokenSeed::new(SecretBytes::new(bytes)).unwrap();
-    let credential = CredentialId::parse(&hidden(page, "credential_id"), None).unwrap();
+    let credential = CredentialId::parse(&page.value("credential_id"), None).unwrap();
     Phone::new(credential, seed, OtpParams::OWN.with_sha1())
 }
 
@@ -119,7 +111,7 @@ both! {
         let page = browser.get(form.split('#').next().unwrap()).await;
         page.says(200, "takes the place of First phone");
         page.says(200, "a code that the OLD token shows now");
-        assert_eq!((hidden(&page, "replaces"), hidden(&page, "stepup_token")), (old.clone(), old.clone()));
+        assert_eq!((page.value("replaces"), page.value("stepup_token")), (old.clone(), old.clone()));
 
         // By picture too: whatever page comes between, it stays a replacement.
         let page = browser.post("/portal/pairings", &[("replaces", &old)]).await;
@@ -230,22 +222,19 @@ async fn another_app_takes_the_seed_once_postgres() {
 }
 
 /// Shows: N-04
-async fn another_app_takes_the_seed_once(app: TestApp) {
+pub(crate) async fn another_app_takes_the_seed_once(app: TestApp) {
     let mut browser = app.signed_in().await;
     let page = browser.get("/portal/tokens/new").await;
-    assert!(page.body.contains("href=\"/portal/tokens/other\""));
+    assert!(page.find("[href=/portal/tokens/other]").is_some());
     // Not without a fresh passcode.
     app.clock.advance(301);
     let page = browser.get("/portal/tokens/other").await;
     page.says(200, "Confirm it is you");
-    let id = hidden(&page, "id");
+    let id = page.value("id");
     let before = app.event_count().await;
     let wrong = [("id", id.as_str()), ("stepup_token", "any"), ("stepup_passcode", WRONG_CODE)];
     let page = browser.post("/portal/tokens/other", &wrong).await;
-    assert!(
-        page.field_error("stepup_passcode").is_some()
-            && !page.body.contains("<code id=\"secret\">")
-    );
+    assert!(page.field_error("stepup_passcode").is_some() && page.find("#secret").is_none());
     let code = app.code();
     let form = [("id", id.as_str()), ("stepup_token", "any"), ("stepup_passcode", &code)];
     let page = browser.post("/portal/tokens/other", &form).await;
@@ -259,7 +248,7 @@ async fn another_app_takes_the_seed_once(app: TestApp) {
     // The same form again shows nothing, nor does any other page.
     let again = browser.post("/portal/tokens/other", &form).await;
     again.says(422, "is not shown again");
-    assert!(!again.body.contains("<code id=\"secret\">") && !again.body.contains("<svg"));
+    assert!(again.find("#secret").is_none() && !again.body.contains("<svg"));
     let secret = BASE32_NOPAD.encode(phone.seed.expose());
     let all = app.database.texts("SELECT kind, detail FROM audit_event").await.join("\n");
     assert!(!all.contains(&secret) && !all.contains(phone.credential.as_str()));

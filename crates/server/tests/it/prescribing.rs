@@ -2,8 +2,8 @@
 //! stands in the way.
 
 mod blockers;
-mod signing;
-mod transmission;
+pub(crate) mod signing;
+pub(crate) mod transmission;
 
 use countersign_testkit::{Browser, PASSPHRASE, Page, TestApp};
 
@@ -55,11 +55,7 @@ pub(crate) fn with(
 
 /// The hidden parts of the page of signing.
 pub(crate) fn shown(page: &Page) -> (String, String) {
-    let part = |name: &str| {
-        let tail = page.body.split(&format!("name=\"{name}\" value=\"")).nth(1);
-        tail.unwrap_or_else(|| panic!("{}", page.words())).split('"').next().unwrap().to_owned()
-    };
-    (part("shown"), part("shown_at"))
+    (page.value("shown"), page.value("shown_at"))
 }
 
 pub(crate) fn signing(

@@ -104,7 +104,7 @@ both! {
             assert_eq!(page.status, 303, "{}", page.words());
         }
         let page = browser.get("/e-prescribing/sign").await;
-        assert!(page.body.contains("name=\"shown\""), "{}", page.words());
+        assert!(page.find("[name=shown]").is_some(), "{}", page.words());
         let words = page.words();
         for (row, element) in [
             ("b9i, date of issuance", "2026-05-25"),
@@ -174,11 +174,10 @@ both! {
         };
         let page = console.get(&path(&nobody)).await;
         page.says(200, "DEA registration");
-        assert!(!page.body.contains("id=\"registration\""), "nothing to grant: {}", page.words());
+        assert!(page.find("[name=registration]").is_none(), "nothing to grant: {}", page.words());
         let page = console.get(&path(&app.person)).await;
-        let theirs = page.body.split("id=\"registration\"").nth(1).unwrap();
-        let theirs = theirs.split("value=\"").nth(1).unwrap().split('"').next().unwrap();
-        let grant = [("registration", theirs), ("verified", "2026-05-25"), ("grant_reason", "Joined")];
+        let theirs = page.value("registration");
+        let grant = [("registration", theirs.as_str()), ("verified", "2026-05-25"), ("grant_reason", "Joined")];
         let page = console.post(&format!("{}/grant", path(&nobody)), &grant).await;
         assert!([404, 422].contains(&page.status), "{}", page.words());
         assert!(app.database.texts("SELECT reason FROM access_request").await.is_empty());

@@ -59,7 +59,7 @@ both! {
         let first = out(&app, &mut browser, &mut ehr, "p-1001").await;
         browser.get(&first).await.says(200, "Opening");
         let form = browser.get("/e-prescribing/new").await;
-        assert!(form.body.contains("name=\"patient\" value=\"p-1001\""));
+        assert_eq!(form.value("patient"), "p-1001");
         let second = out(&app, &mut browser, &mut ehr, "p-1002").await;
         browser.get(&second).await.says(200, "Opening");
         browser.post("/e-prescribing/new", &[("patient", "p-1001"), ("drug", "Zolpidem tartrate"), ("refills", "0")]).await
@@ -128,8 +128,8 @@ both! {
         let page = here.get(&format!("/smart/launch?iss={EHR_ORIGIN}/fhir")).await;
         let page = ehr.get(path_of(page.location(), EHR_ORIGIN)).await;
         page.says(200, "Choose a patient");
-        let link = page.body.split("href=\"/auth/authorize").nth(2).unwrap().split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&");
-        let page = ehr.get(&format!("/auth/authorize{link}")).await;
+        // The second patient.
+        let page = ehr.get(&page.addresses("/auth/authorize")[1]).await;
         here.get(path_of(page.location(), APP)).await.says(200, "Opening");
         here.get("/e-prescribing").await.says(200, "Barnaby Samplewick");
     }

@@ -53,8 +53,7 @@ both! {
         never_says(&page, &["Step 1", "Terms", "Your part is done"]);
         // Who acts next: somebody has entered the grant.
         let page = console.get(&person).await;
-        let registration = page.body.split("id=\"registration\"").nth(1).unwrap();
-        let registration = registration.split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let registration = page.value("registration");
         let fields = [
             ("registration", registration.as_str()),
             ("verified", "2026-05-25"),
@@ -99,8 +98,7 @@ both! {
         let mut console = app.signed_in_as(&office).await;
         let person = format!("/practice/{}/people/{}", app.practice, app.person.id);
         let page = console.get(&person).await;
-        let select = page.body.split("id=\"revoked\"").nth(1).unwrap();
-        let registration = select.split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let registration = page.value("revoked");
         let fields = [
             ("revoked", registration.as_str()),
             ("cause", "withdrawn"),
@@ -139,7 +137,7 @@ both! {
             let page = chart.get(path).await;
             page.says(200, SUSPENDS);
             page.says(200, "Two people of your practice must approve it");
-            assert!(page.body.contains("href=\"/portal/approval\""), "{path}: {}", page.words());
+            assert!(page.find("[href=/portal/approval]").is_some(), "{path}: {}", page.words());
         }
         let mut nurse = app.launched("jlee").await;
         never_says(&nurse.get("/e-prescribing").await, &[SUSPENDS, "can\u{2019}t sign"]);

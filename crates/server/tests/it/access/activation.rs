@@ -52,12 +52,13 @@ both! {
         let mut office = place.app.signed_in_as(&place.office).await;
         let letters = format!("{}/letters", place.base);
         let page = office.get(&letters).await;
-        let letter = page.body.split(&format!("{letters}/")).nth(1).unwrap();
-        let letter = format!("{letters}/{}", letter.split('"').next().unwrap());
+        let letter = page.addresses(&format!("{letters}/")).remove(0);
         let page = place.app.confirm(&mut office, &place.office, &letter, &[]).await;
         page.says(200, "12 Elm Street");
-        let code = page.body.split("Your code for").nth(1).unwrap().split("Type it").next().unwrap();
-        let code = code.lines().map(str::trim).find(|line| line.len() == 9).unwrap().to_owned();
+        // Two groups of four, on a line of their own.
+        let text = page.hook("letter-text").raw_text();
+        let mut lines = text.lines().map(str::trim).skip_while(|line| !line.starts_with("Your code"));
+        let code = lines.find(|line| line.len() == 9).unwrap_or_else(|| panic!("{text}")).to_owned();
         assert_eq!(office.post(&letter, &[]).await.status, 404, "it opens once");
         place.app.clock.advance(9 * 86_400);
         let mut browser = place.app.signed_in().await;

@@ -38,8 +38,7 @@ both! {
         page.says(200, "2026-05-25");
         // A wrong passphrase spends no passcode, a wrong passcode grants nothing, nor does another page.
         let code = place.doctor.phone.code(place.app.now());
-        let shown = page.body.split("name=\"shown\" value=\"").nth(1).unwrap();
-        let shown = shown.split('"').next().unwrap().to_owned();
+        let shown = page.value("shown");
         let send = |shown: String, passphrase: &'static str, code: String| {
             vec![("shown", shown), ("passphrase", passphrase.to_owned()),
                  ("stepup_token", "any".to_owned()), ("stepup_passcode", code)]
@@ -226,8 +225,8 @@ both! {
             .leads_to(&format!("{}?done=saved", place.person()));
         let page = office.get(&place.person()).await;
         page.says(200, "May not sign");
-        let select = page.body.split("id=\"registration\"").nth(1).unwrap().split("</select>").next().unwrap();
-        let other = select.split("value=\"").skip(1).map(|it| it.split('"').next().unwrap().to_owned()).find(|id| *id != first).unwrap();
+        let choices = page.field("registration").options();
+        let (other, _) = choices.into_iter().find(|(id, _)| *id != first).unwrap();
         let fields = [("registration", other.as_str()), ("verified", "2026-05-25"), ("grant_reason", "Second number")];
         let request = place.enter(&mut office, "grant", &fields).await;
         place.app.clock.advance(30);

@@ -81,9 +81,8 @@ both! {
         // Ended: at once, with what rests on it.
         assert!(place.may_sign().await);
         let page = office.get(&place.person()).await;
-        let list = page.body.split("id=\"ended\"").nth(1).unwrap();
-        let option = list.split("<option").find(|it| it.contains("DEA registration BM")).unwrap();
-        let id = option.split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let choices = page.field("ended").options();
+        let (id, _) = choices.into_iter().find(|(_, name)| name.contains("DEA registration BM")).unwrap();
         let end = [("ended", id.as_str()), ("end_reason", "Revoked by the DEA")];
         place.app.confirm(&mut office, &place.office, &format!("{}/end", place.person()), &end).await
             .leads_to(&format!("{}?done=ended", place.person()));

@@ -111,10 +111,8 @@ both! {
         for field in ["fob", "person", "how"] {
             assert!(bad.field_error(field).is_some(), "{field}");
         }
-        let select = page.body.split("id=\"fob\"").nth(1).unwrap();
-        let serial = "AVT1••••6789";
-        let option = select.split("<option").find(|it| it.contains("6789")).unwrap_or_else(|| panic!("{serial}: {select}"));
-        let id = option.split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let fobs = page.field("fob").options();
+        let (id, _) = fobs.into_iter().find(|(_, name)| name.contains("6789")).unwrap();
         let owner = house.app.person.id.to_string();
         let fields = [("fob", id.as_str()), ("person", owner.as_str()), ("how", "parcel 77")];
         office.post(&format!("{fleet}/send"), &fields).await.leads_to(&format!("{fleet}?done=sent"));

@@ -121,7 +121,8 @@ both! {
         let mut office = house.at_desk(&house.office).await;
         let page = office.get(&house.base).await;
         page.says(200, "Grace Lindholm");
-        let id = page.body.split("/invitations/").nth(1).unwrap().split('/').next().unwrap().to_owned();
+        let resend = page.addresses(&format!("{}/invitations/", house.base)).remove(0);
+        let id = resend.strip_suffix("/resend").unwrap().rsplit('/').next().unwrap().to_owned();
         house.app.clock.advance(60);
         office.post(&format!("{}/invitations/{id}/resend", house.base), &[]).await.leads_to(&format!("{}?done=resent", house.base));
         let second = house.link("invitation").await;

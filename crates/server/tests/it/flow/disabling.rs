@@ -26,7 +26,7 @@ both! {
         let page = browser.post("/portal/login/lost", &lost).await;
         // Its own page says what follows, and its one button means it.
         page.says(422, "It is your only token");
-        assert!(page.body.contains("name=\"confirmation\" value=\"DISABLE\""), "{}", page.body);
+        assert_eq!(page.value("confirmation"), "DISABLE");
         let lost = [("token", second_id.as_str()), ("reason", "lost"), ("confirmation", "DISABLE")];
         browser.post("/portal/login/lost", &lost).await.leads_to("/portal/no-token?done=lost");
         let page = browser.passcode("any", &second.code(app.now())).await;

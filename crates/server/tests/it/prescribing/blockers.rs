@@ -35,7 +35,7 @@ both! {
         send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &code)).await.says(422, "no permission to sign");
         let page = browser.get("/e-prescribing/sign").await;
         page.says(200, "no permission to sign");
-        assert!(!page.body.contains("name=\"shown\""), "no form where nothing can be signed");
+        assert!(page.find("[name=shown]").is_none(), "no form where nothing can be signed");
         let said = app.events().await;
         assert!(said.contains(&"prescription_signed refused not_permitted".to_owned()), "{said:?}");
         // What can't be read stands beside its field, and what was typed is kept.
@@ -99,14 +99,14 @@ both! {
         // Of the drug that was there the table said its schedule; of the next one it says nothing.
         let edit = format!("{path}/edit");
         let form = browser.get(&edit).await;
-        assert!(!form.body.contains("<option value=\"2\" selected"), "nobody chose it");
+        assert!(form.find("option[value=2][selected]").is_none(), "nobody chose it");
         let page = send(&mut browser, &edit, &with(fields(), &[("drug", "OxyContinn")])).await;
         assert!(page.field_error("schedule").unwrap().contains("not in the table"));
         let page = send(&mut browser, &edit, &with(fields(), &[("drug", "oxycodone")])).await;
         assert!(page.field_error("schedule").unwrap().contains("Oxycodone hydrochloride"));
         let page = send(&mut browser, &edit, &with(fields(), &[("drug", "OxyContinn"), ("schedule", "2")])).await;
         page.leads_to(&path);
-        assert!(browser.get(&edit).await.body.contains("<option value=\"2\" selected"), "somebody chose it");
+        assert!(browser.get(&edit).await.find("option[value=2][selected]").is_some(), "somebody chose it");
         for strength in ["5", "fifty", "mg"] {
             let page = send(&mut browser, &edit, &with(fields(), &[("strength", strength)])).await;
             assert!(page.field_error("strength").unwrap().contains("with its unit"), "{strength}");
@@ -132,7 +132,7 @@ async fn a_wrong_clock_or_build_signs_nothing() {
     let page = browser.get("/e-prescribing/sign").await;
     page.says(200, "This build of the program is not a certified one, so nothing can be signed");
     page.says(200, "This build of the program is not a certified one.");
-    assert!(!page.body.contains("name=\"shown\""));
+    assert!(page.find("[name=shown]").is_none());
     app.restart_with(|options| options.build = Build::Listed { report: "R-1".to_owned() }).await;
     crate::certification::report_in_force(&app, "R-1").await;
     let mut browser = app.launched("amoreno").await;
@@ -146,7 +146,7 @@ async fn a_wrong_clock_or_build_signs_nothing() {
     for (offset, right) in [(0, true), (301, false), (-301, false), (-300, true)] {
         app.app.clock_was_measured(offset);
         let page = browser.get("/e-prescribing/sign").await;
-        assert_eq!(page.body.contains("name=\"shown\""), right, "{offset}");
+        assert_eq!(page.find("[name=shown]").is_some(), right, "{offset}");
     }
     // Between the page and the act the measurement grows old.
     app.clock.advance(3_570);
@@ -182,7 +182,7 @@ async fn what_waits_for_a_token_goes_on_once_there_is_one() {
     assert_eq!(page.status, 303, "{}", page.words());
     let page = browser.get("/e-prescribing/sign").await;
     page.says(200, "No token of yours can sign");
-    assert!(!page.body.contains("name=\"shown\""), "nothing is signed without one");
+    assert!(page.find("[name=shown]").is_none(), "nothing is signed without one");
     app.clock.advance(30);
     let fields = [("token", app.person.token.to_string()), ("passcode", app.code())];
     let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
@@ -193,7 +193,7 @@ async fn what_waits_for_a_token_goes_on_once_there_is_one() {
         .leads_to("/portal/login/passcode?done=enabled");
     let page = browser.get("/e-prescribing/sign").await;
     assert!(
-        page.body.contains("name=\"shown\""),
+        page.find("[name=shown]").is_some(),
         "a fresh review, with a fresh digest: {}",
         page.words()
     );

@@ -102,9 +102,8 @@ both! {
         let code = app.person.phone.bound_code(&now, Binding::Shown, app.now());
         let page = browser.get("/e-prescribing/sign").await;
         send(&mut browser, "/e-prescribing/sign", &signing(&shown(&page), PASSPHRASE, &code)).await.says(422, "not right");
-        let path = browser.get("/e-prescribing").await.body;
-        let id = path.split("/e-prescribing/rx/").nth(1).unwrap().split('"').next().unwrap().to_owned();
-        browser.post(&format!("/e-prescribing/rx/{id}/cancel"), &[]).await;
+        let path = browser.get("/e-prescribing").await.addresses("/e-prescribing/rx/").remove(0);
+        browser.post(&format!("{path}/cancel"), &[]).await;
         app.database.execute("UPDATE token SET model = 'countersign-authenticator'").await;
         app.clock.advance(60);
         let mut before: Option<String> = None;

@@ -52,7 +52,7 @@ both! {
             send(&mut browser, SIGN, &signing(&parts, PASSPHRASE, &app.code())).await.says(422, text);
             let page = browser.get(SIGN).await;
             page.says(200, text);
-            assert!(!page.body.contains("name=\"shown\""), "{code}");
+            assert!(page.find("[name=shown]").is_none(), "{code}");
             let page = browser.post(&format!("{failed}/send-again"), &[]).await;
             page.says(422, "You could not sign it now");
             page.says(422, text);

@@ -171,7 +171,7 @@ both! {
         let page = house.code(&mut desk, &ben, "012").await;
         assert!(page.field_error("code").is_some(), "a code stays its person's");
         house.code(&mut desk, &ada, "012").await.leads_to(&format!("{}?done=saved", house.page(&ada)));
-        assert!(browser.get(SIGN).await.body.contains("name=\"shown\""));
+        assert!(browser.get(SIGN).await.find("[name=shown]").is_some());
         // Taken away: at once.
         house.code(&mut desk, &ada, "").await.leads_to(&format!("{}?done=saved", house.page(&ada)));
         browser.get(SIGN).await.says(200, "given you no internal code");
@@ -308,11 +308,9 @@ impl Hospital {
     /// The second person executes what waits.
     async fn execute(&self, desk: &mut Browser, second: &mut Browser) {
         let page = desk.get(&self.base()).await;
-        let list = page.body.split("id=\"waiting\"").nth(1).unwrap();
-        let href = list.split("href=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let href = page.link("[data-hook=waiting] a");
         let page = second.get(&href).await;
-        let shown = page.body.split("name=\"shown\" value=\"").nth(1).unwrap();
-        let shown = shown.split('"').next().unwrap().to_owned();
+        let shown = page.value("shown");
         self.app.clock.advance(30);
         let code = self.second.phone.code(self.app.now());
         let fields = [
