@@ -19,7 +19,7 @@ use data_encoding::BASE64URL_NOPAD;
 
 use crate::{
     Api, Backend, Browser, EHR_ORIGIN, FrozenClock, GatewayMood, Person, Phone, Reply, SeededRng,
-    TestDatabase,
+    TestDatabase, Trail,
     browser::ORIGIN,
     models::{allow_models, set_model},
     options::options,
@@ -66,6 +66,7 @@ pub struct TestApp {
     limits: Arc<Limits>,
     options: Options,
     people: u32,
+    trail: Option<Trail>,
 }
 
 impl TestApp {
@@ -146,6 +147,7 @@ impl TestApp {
             limits,
             options,
             people: 1,
+            trail: None,
         }
     }
 
@@ -179,7 +181,17 @@ impl TestApp {
 
     /// The routes of this server.
     pub fn router(&self) -> Router {
-        self.router.clone()
+        let router = self.router.clone();
+        match &self.trail {
+            Some(trail) => trail.follow(router),
+            None => router,
+        }
+    }
+
+    /// Follows what each request leaves in the audit trail from here on, also after a restart. On SQLite.
+    pub fn follow(&mut self) -> Trail {
+        let trail = Trail::of(self.database.file().expect("SQLite"));
+        self.trail.insert(trail).clone()
     }
 
     /// A browser that has never been here.

@@ -16,7 +16,7 @@ use crate::Phone;
 pub(crate) const ORIGIN: &str = "https://erx.test";
 /// Its host.
 pub(crate) const HOST: &str = "erx.test";
-const COOKIE: &str = "__Host-countersign";
+pub(crate) const COOKIE: &str = "__Host-countersign";
 /// By which a launch finds the session that it ends.
 const OPEN_COOKIE: &str = "__Host-countersign-open";
 /// Digits that no token here shows in any test: the generator is seeded.

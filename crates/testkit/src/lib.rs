@@ -26,6 +26,7 @@ mod people;
 mod phone;
 mod standins;
 mod store;
+mod trail;
 mod wire;
 
 pub use app::TestApp;
@@ -41,20 +42,21 @@ pub use people::{PASSPHRASE, Person, dea, npi};
 pub use phone::Phone;
 pub use standins::{EHR_ORIGIN, ISSUER};
 pub use store::{open_store, write_key_file};
+pub use trail::{Answered, Record, Trail};
 pub use wire::{KeepAlive, WireReply};
 
 /// Writes one test for both databases: `both! { async fn name(app: TestApp) { .. } }` becomes
 /// `name::sqlite` and `name::postgres`. Without PostgreSQL the second says so and passes, except
-/// in CI.
+/// in CI. `name::run` is its body, for a test that goes through several of them.
 #[macro_export]
 macro_rules! both {
     ($($(#[$doc:meta])* async fn $name:ident($($app:ident)+: TestApp) $body:block)+) => {$(
         $(#[$doc])*
-        mod $name {
+        pub(crate) mod $name {
             #[allow(unused_imports, reason = "not every test needs what its file imports")]
             use super::*;
 
-            async fn run($($app)+: $crate::TestApp) $body
+            pub(crate) async fn run($($app)+: $crate::TestApp) $body
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {

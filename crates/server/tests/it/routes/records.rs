@@ -1,10 +1,16 @@
 //! Each change leaves its audit record; looking leaves none.
 
-use countersign_testkit::{Api, Backend, PASSPHRASE, TestApp, WRONG_CODE, both};
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_testkit::{Answered, Api, Backend, PASSPHRASE, Record, TestApp, WRONG_CODE, both};
+use data_encoding::HEXLOWER;
 use http::Method;
 
 use super::{ROUTES, Who::Passphrase, address, open};
-use crate::add;
+use crate::{
+    access, add, api, archive, certification, console, enrol, flow, integration, models,
+    prescribing, requirements,
+};
 
 #[tokio::test]
 async fn looking_changes_nothing_and_leaves_no_record() {
@@ -47,6 +53,223 @@ async fn looking_changes_nothing_and_leaves_no_record() {
     }
 }
 
+/// Whose name a record bears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// Who is signed in, or enrolls, did it.
+    Session,
+    /// There is no session yet: the record is about a person.
+    About,
+    /// A system with a key did it, or the server itself.
+    System,
+}
+
+/// The routes that change something, with the records of which a change leaves one at least.
+const RECORDS: [(&str, By, &[&str]); 75] = [
+    ("/e-prescribing/new", By::Session, &["prescription_written"]),
+    ("/e-prescribing/sign", By::Session, &["prescription_signed"]),
+    ("/e-prescribing/rx/{id}/edit", By::Session, &["prescription_written"]),
+    ("/e-prescribing/rx/{id}/ready", By::Session, &["prescription_ready"]),
+    ("/e-prescribing/rx/{id}/cancel", By::Session, &["prescription_cancelled"]),
+    ("/e-prescribing/rx/{id}/send-again", By::Session, &["prescription_sent_again"]),
+    ("/e-prescribing/rx/{id}/print", By::Session, &["prescription_printed"]),
+    ("/sign-out", By::Session, &["session_ended"]),
+    ("/portal/login", By::About, &["passphrase_tried"]),
+    ("/portal/login/passcode", By::Session, &["passcode_tried"]),
+    ("/portal/login/resync", By::Session, &["token_resynced"]),
+    ("/portal/login/lost", By::Session, &["token_disabled"]),
+    ("/portal/login/enable", By::Session, &["token_enabled"]),
+    ("/portal/recovery", By::Session, &["case_opened"]),
+    ("/portal/recovery/code", By::Session, &["code_sent"]),
+    ("/portal/recovery/confirm", By::Session, &["address_confirmed"]),
+    ("/portal/recovery/tokens", By::Session, &["token_added"]),
+    ("/portal/forgot", By::About, &["passphrase_chosen"]),
+    ("/portal/forgot/code", By::Session, &["passphrase_chosen"]),
+    ("/portal/addresses", By::Session, &["profile_saved"]),
+    ("/portal/addresses/{way}/code", By::Session, &["code_sent"]),
+    ("/portal/addresses/{way}/confirm", By::Session, &["address_confirmed"]),
+    ("/invitation/{link}", By::About, &["invitation_accepted"]),
+    ("/invitation/{link}/again", By::About, &["invitation_sent_again"]),
+    ("/enrol/terms", By::Session, &["terms_accepted"]),
+    ("/enrol/data", By::Session, &["profile_saved"]),
+    ("/enrol/code", By::Session, &["code_sent"]),
+    ("/enrol/confirm", By::Session, &["address_confirmed"]),
+    ("/enrol/tokens", By::Session, &["token_added"]),
+    ("/enrol/passphrase", By::Session, &["passphrase_chosen"]),
+    ("/portal/certification", By::Session, &["report_reviewed"]),
+    ("/portal/tokens", By::Session, &["token_added"]),
+    ("/portal/pairings", By::Session, &["pairing_started"]),
+    ("/portal/tokens/other", By::Session, &["seed_handed_over"]),
+    ("/portal/passphrase", By::Session, &["passphrase_changed"]),
+    ("/portal/prescriptions/export", By::Session, &["records_exported"]),
+    ("/portal/prescriptions/{id}/not-mine", By::Session, &["prescription_disowned"]),
+    ("/portal/tokens/{id}/name", By::Session, &["token_renamed"]),
+    ("/portal/tokens/{id}/disable", By::Session, &["token_disabled"]),
+    ("/portal/tokens/{id}/enable", By::Session, &["token_enabled"]),
+    ("/portal/tokens/{id}/test", By::Session, &["token_tested"]),
+    ("/portal/tokens/{id}/resync", By::Session, &["token_resynced"]),
+    ("/portal/tokens/{id}/activate", By::Session, &["token_activated"]),
+    ("/portal/tokens/{id}/activation-code", By::Session, &["code_sent"]),
+    ("/not-me/{link}", By::About, &["repudiated"]),
+    ("/practice/{practice}/due/{id}", By::Session, &["deadline_done"]),
+    ("/practice/{practice}/invite", By::Session, &["person_invited"]),
+    ("/practice/{practice}/invitations/{id}/resend", By::Session, &["invitation_sent_again"]),
+    ("/practice/{practice}/invitations/{id}/revoke", By::Session, &["invitation_revoked"]),
+    (
+        "/practice/{practice}/cases/{id}",
+        By::Session,
+        &["identity_proofed", "issue_authorized", "near_match_decided"],
+    ),
+    ("/practice/{practice}/rules/zone", By::Session, &["policy_changed"]),
+    ("/practice/{practice}/rules/model", By::Session, &["policy_changed"]),
+    ("/practice/{practice}/rules/provider", By::Session, &["request_entered"]),
+    ("/practice/{practice}/records/export", By::Session, &["records_exported"]),
+    ("/practice/{practice}/holds", By::Session, &["hold_placed"]),
+    ("/practice/{practice}/holds/{id}/lift", By::Session, &["hold_lifted"]),
+    ("/practice/{practice}/fleet/send", By::Session, &["fob_sent"]),
+    ("/practice/{practice}/people/{id}/role", By::Session, &["request_entered"]),
+    ("/practice/{practice}/people/{id}/disable", By::Session, &["token_disabled"]),
+    ("/practice/{practice}/people/{id}/prove-again", By::Session, &["person_invited"]),
+    ("/practice/{practice}/people/{id}/grant", By::Session, &["request_entered"]),
+    ("/practice/{practice}/people/{id}/revoke", By::Session, &["permission_changed"]),
+    (
+        "/practice/{practice}/people/{id}/dea",
+        By::Session,
+        &["authority_changed", "request_entered"],
+    ),
+    (
+        "/practice/{practice}/people/{id}/licence",
+        By::Session,
+        &["authority_changed", "request_entered"],
+    ),
+    ("/practice/{practice}/people/{id}/end", By::Session, &["authority_changed"]),
+    ("/practice/{practice}/people/{id}/code", By::Session, &["authority_changed"]),
+    ("/practice/{practice}/requests/{id}", By::Session, &["request_executed"]),
+    ("/practice/{practice}/requests/{id}/reject", By::Session, &["request_rejected"]),
+    ("/practice/{practice}/certification", By::Session, &["report_acknowledged"]),
+    ("/practice/{practice}/requests/{id}/withdraw", By::Session, &["request_withdrawn"]),
+    ("/practice/{practice}/letters/{id}", By::Session, &["letter_printed"]),
+    ("/api/v1/passcode-checks", By::About, &["passcode_tried"]),
+    ("/api/v1/signing-requests", By::About, &["prescription_ready"]),
+    ("/api/v1/signing-requests/{id}/signature", By::About, &["prescription_signed"]),
+    ("/provision/v1/credentials", By::System, &["token_provisioned"]),
+];
+
+/// Routes that leave no record when they have done their work.
+const WITHOUT: [&str; 4] = [
+    // A choice between two ways.
+    "/portal/phone",
+    // On the way to a provider; its answer is on record at `/proofing/finish`.
+    "/portal/recovery/provider",
+    "/enrol/provider",
+    // An access token for a system; what is done with it is on record.
+    "/api/v1/token",
+];
+
+/// Runs the body of a test, and answers with its practice and what its requests left.
+async fn followed<F: Future<Output = ()>>(
+    run: impl FnOnce(TestApp) -> F,
+) -> (String, Vec<Answered>) {
+    followed_on(TestApp::on(Backend::Sqlite).await, run).await
+}
+
+/// The same, on a server with options of its own.
+async fn followed_on<F: Future<Output = ()>>(
+    mut app: TestApp,
+    run: impl FnOnce(TestApp) -> F,
+) -> (String, Vec<Answered>) {
+    let trail = app.follow();
+    let practice = HEXLOWER.encode(app.practice.as_bytes());
+    run(app).await;
+    (practice, trail.answered())
+}
+
+/// Every form that changes something, in tests that walk through all of them: one record at least is of the kind that
+/// belongs to the form, in its practice, under the name of who sent it.
+/// Shows: R-1311.120-b24, R-1311.150-a1, H-164.312-b
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_change_leaves_its_record() {
+    let mut seen: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut good: BTreeSet<&str> = BTreeSet::new();
+    let walks = [
+        followed(flow::adding::the_article_from_launch_to_a_new_token_that_signs_in::run).await,
+        followed(flow::disabling::a_lost_token_is_reported_with_the_passphrase_alone::run).await,
+        followed(flow::disabling::only_temporarily_unavailable_is_reversible::run).await,
+        followed(flow::disabling::the_last_token_and_back_by_its_own_code::run).await,
+        followed(flow::managing::a_token_is_renamed::run).await,
+        followed(flow::managing::a_test_of_a_token_does_not_count_against_it::run).await,
+        followed(flow::passcodes::two_codes_resynchronise::run).await,
+        followed(flow::passphrase::the_passphrase_is_changed_by_its_owner_alone::run).await,
+        followed(flow::sessions::sign_out_ends_it_on_the_server::run).await,
+        followed(enrol::invitations::an_invited_prescriber_enrols_by_an_outside_provider::run).await,
+        followed(enrol::invitations::an_invitation_is_followed_once_and_goes_on_elsewhere::run).await,
+        followed(enrol::proofing::an_institution_proofs_in_person_and_another_unit_issues::run).await,
+        followed(enrol::recovery::a_lost_phone_comes_back_by_proofing::run).await,
+        followed(enrol::recovery::a_forgotten_passphrase_takes_two_tokens_or_proofing::run).await,
+        followed(enrol::recovery::changed_addresses_are_told_to_the_old_ones::run).await,
+        followed(enrol::administration::a_practice_looks_after_itself::run).await,
+        followed(access::activation::a_new_token_signs_after_its_activation::run).await,
+        followed(access::losses::this_was_not_me::run).await,
+        followed(api::a_pairing_code_works_once::run).await,
+        followed(prescribing::signing::staff_write_and_the_practitioner_alone_signs::run).await,
+        followed(prescribing::transmission::what_could_not_be_sent_is_told_and_printed_or_sent_again::run).await,
+        followed(requirements::each_act_on_a_prescription_leaves_a_record_of_its_kind::run).await,
+        followed(archive::a_practitioner_reads_their_log_and_disowns_what_is_not_theirs::run).await,
+        followed(archive::records_are_kept_for_their_time_and_longer_where_they_are_held::run).await,
+        followed(archive::a_practice_finds_its_records::run).await,
+        followed(certification::a_listed_build_signs_with_its_report_acknowledged_and_read::run).await,
+        followed(integration::a_system_has_a_prescription_signed::run).await,
+        followed(api::a_right_code_is_verified_once_for_any_purpose::run).await,
+        followed(console::changes::every_change_once).await,
+        followed(console::registrations::a_registration_is_extended_by_two_and_narrowed_at_once::run).await,
+        followed(each_form_leaves_as_many_records_as_it_should::run).await,
+        followed_on(models::with_other_apps(Backend::Sqlite).await, models::another_app_takes_the_seed_once).await,
+    ];
+    for (practice, answered) in &walks {
+        for request in answered.iter().filter(|it| it.method == "POST" && it.status < 400) {
+            // A report of a prescription that is not theirs is on record as one that was refused.
+            let counts = |it: &&Record| it.success || it.kind == "prescription_disowned";
+            for record in request.records.iter().filter(counts) {
+                let by = if record.actor.is_some() && record.actor == request.person {
+                    "session"
+                } else if record.person.is_some() {
+                    "about"
+                } else {
+                    "system"
+                };
+                let place =
+                    if record.practice.as_ref() == Some(practice) { "" } else { " elsewhere" };
+                let line = format!("{} {by}{place}", record.kind);
+                seen.entry(request.route.clone()).or_default().insert(line);
+                let rule = RECORDS.iter().find(|(route, _, kinds)| {
+                    *route == request.route && kinds.contains(&record.kind.as_str())
+                });
+                let Some((route, wanted, _)) = rule else { continue };
+                let who = match wanted {
+                    By::Session => by == "session",
+                    By::About => record.person.is_some(),
+                    By::System => true,
+                };
+                if who && place.is_empty() {
+                    good.insert(route);
+                }
+            }
+        }
+    }
+    let all = ROUTES
+        .iter()
+        .filter(|(path, methods, _)| methods.contains("POST") && !WITHOUT.contains(path));
+    let missing: Vec<String> = all
+        .filter(|(path, ..)| !good.contains(path))
+        .map(|(path, ..)| format!("{path}: {:?}", seen.get(*path)))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "no record of the right kind, practice and person:\n{}",
+        missing.join("\n")
+    );
+}
+
 /// Counts the records of one request.
 struct Count<'a> {
     app: &'a TestApp,
@@ -76,8 +299,9 @@ macro_rules! leaves {
 }
 
 both! {
+    /// How many records the forms of signing in and of token management leave, done or refused, none twice.
     /// Shows: R-1311.120-b24, R-1311.150-a1, H-164.312-b
-    async fn every_change_leaves_its_record(app: TestApp) {
+    async fn each_form_leaves_as_many_records_as_it_should(app: TestApp) {
         let npi = app.person.npi.as_text();
         let id = app.person.token.to_string();
         let launch = format!("/launch?token={}", app.launch("amoreno", |_| {}));
