@@ -31,6 +31,7 @@ mod requirements;
 mod routes;
 mod signing_rules;
 mod smart;
+mod snapshots;
 mod statements;
 mod text;
 mod truth;
