@@ -15,7 +15,7 @@ use tokio::{
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 const FIRST_BYTES: usize = 4 * 1024;
 
-/// A kept connection.
+/// An HTTP/1.1 connection that is used for many requests.
 pub(crate) struct Connection {
     stream: TcpStream,
     input: Vec<u8>,
@@ -24,16 +24,16 @@ pub(crate) struct Connection {
 /// An answer; it lives in the buffer of its connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Answer<'a> {
-    /// Status code.
+    /// HTTP status code.
     pub(crate) status: u16,
     /// Status line and header lines, with the blank line.
     pub(crate) head: &'a [u8],
-    /// What follows.
+    /// The body, without the blank line before it.
     pub(crate) body: &'a [u8],
 }
 
 impl Connection {
-    /// Connects.
+    /// Opens a TCP connection without Nagle's delay.
     pub(crate) async fn open(address: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;

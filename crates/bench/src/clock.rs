@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use countersign_domain::Timestamp;
 
-/// Now.
+/// The time of the system clock, to the microsecond.
 #[expect(clippy::disallowed_methods, reason = "the edge: the clock is read here and handed down")]
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

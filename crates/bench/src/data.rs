@@ -32,7 +32,7 @@ pub(crate) const PARAMS: OtpParams = OtpParams::OWN;
 /// database.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Practice {
-    /// Its name.
+    /// Name of the practice.
     pub(crate) name: &'static str,
     /// Number of its first token, and of its first prescriber.
     pub(crate) first: u32,

@@ -144,7 +144,7 @@ fn stride(count: u64) -> u64 {
 pub(crate) struct Outcome {
     /// Answers that said yes.
     pub(crate) verified: u64,
-    /// Other answers.
+    /// How many other answers came.
     pub(crate) wrong: u64,
     /// A few of those, to look at.
     pub(crate) examples: Vec<String>,

@@ -13,7 +13,7 @@ pub(crate) const GROUP: u32 = 64;
 pub(crate) struct OwnDatabase {
     server: String,
     name: String,
-    /// Its connection text.
+    /// Connection URL of the database.
     pub(crate) url: String,
 }
 

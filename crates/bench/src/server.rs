@@ -20,7 +20,7 @@ const START_MAX: Duration = Duration::from_mins(1);
 /// Variables with this prefix would change the server's settings.
 const VARIABLES: &str = "COUNTERSIGN_";
 
-/// A child process.
+/// A child process that is killed with this value.
 struct Running(Child);
 
 impl Drop for Running {
@@ -42,7 +42,7 @@ pub(crate) struct Setup {
 /// A `countersign serve` of our own.
 pub(crate) struct Server {
     process: Running,
-    /// Where it listens.
+    /// Address on which it listens.
     pub(crate) address: SocketAddr,
     /// From the start of the process until `/readyz` said yes.
     pub(crate) started_in: Duration,
@@ -141,12 +141,12 @@ impl Server {
 /// The echo server of this program, in a process of its own.
 pub(crate) struct Echo {
     _process: Running,
-    /// Where it listens.
+    /// Address on which it listens.
     pub(crate) address: SocketAddr,
 }
 
 impl Echo {
-    /// Starts one.
+    /// Starts the process, and reads from it where it listens.
     pub(crate) fn start() -> Result<Self> {
         let mut child = Command::new(env::current_exe()?)
             .arg("echo-server")

@@ -1,6 +1,6 @@
 //! Whether two sets of times differ: Mann-Whitney's U and Cliff's delta.
 
-/// Two samples compared.
+/// How two samples differ.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Comparison {
     /// Pairs in which the value of the first sample is the greater one; a tie counts one half.

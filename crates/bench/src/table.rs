@@ -11,7 +11,7 @@ impl Table {
         Self { rows: vec![heading.iter().map(|cell| (*cell).to_owned()).collect()] }
     }
 
-    /// Adds a row.
+    /// Adds a row with one cell for each column.
     pub(crate) fn row(&mut self, cells: &[&str]) {
         self.rows.push(cells.iter().map(|cell| (*cell).to_owned()).collect());
     }

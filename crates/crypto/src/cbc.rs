@@ -28,7 +28,7 @@ pub struct CbcError;
 /// For our own data there is [`crate::DataKey`].
 pub struct CbcKey(Zeroizing<[u8; AES_CBC_KEY_BYTES]>);
 
-/// What [`CbcKey::encrypt`] made.
+/// Cipher text and initialization vector of one message, made by [`CbcKey::encrypt`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CbcText {
     /// The initialization vector, made at random inside the module.

@@ -55,7 +55,7 @@ impl Rng for Drawn {
     }
 }
 
-/// `N` random bytes.
+/// Reads `N` random bytes from `rng`; an error if `rng` can't deliver them.
 pub fn random_array<const N: usize>(rng: &mut dyn Rng) -> Result<[u8; N], RngError> {
     let mut bytes = [0; N];
     rng.fill(&mut bytes)?;

@@ -22,7 +22,7 @@ impl SecretBytes {
         &self.0
     }
 
-    /// Length in bytes.
+    /// The number of bytes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -32,7 +32,7 @@ impl SecretBytes {
         self.0.is_empty()
     }
 
-    /// Constant-time comparison.
+    /// Whether the bytes equal `other`, in constant time; lengths may differ and are not secret.
     pub fn ct_eq(&self, other: &[u8]) -> bool {
         constant_time_eq(&self.0, other)
     }

@@ -53,7 +53,7 @@ impl SigningKey {
             .map_err(|_| SignError::NotSigned)
     }
 
-    /// The public half.
+    /// The public key that verifies signatures of this key.
     pub fn verifying_key(&self) -> VerifyingKey {
         VerifyingKey(self.0.public_key().as_ref().to_vec())
     }

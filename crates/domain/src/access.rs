@@ -34,7 +34,7 @@ pub enum Setting {
 /// Somebody who acts, as the rules know them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acting {
-    /// The account.
+    /// The account of this person.
     pub person: PersonId,
     /// What tells their accounts: all addresses and numbers that are theirs, or were within
     /// [`crate::marks::FORMER_DAYS`].

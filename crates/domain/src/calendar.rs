@@ -17,10 +17,10 @@ pub struct TimeZoneError;
 pub struct TimeZone(jiff::tz::TimeZone);
 
 impl TimeZone {
-    /// Coordinated Universal Time.
+    /// Coordinated Universal Time (UTC).
     pub const UTC: Self = Self(jiff::tz::TimeZone::UTC);
 
-    /// Its name.
+    /// Name in the IANA database, such as `America/Chicago`; `UTC` for [`TimeZone::UTC`].
     pub fn name(&self) -> &str {
         self.0.iana_name().unwrap_or("UTC")
     }

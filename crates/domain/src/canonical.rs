@@ -10,14 +10,14 @@ use countersign_crypto::sha256;
 /// The largest whole number that every reader of JSON keeps: 2^53 - 1 (RFC 8785, 3.2.2.3).
 pub const LARGEST: i64 = (1 << 53) - 1;
 
-/// A value.
+/// A JSON value, without fractions and null.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Json {
-    /// A text.
+    /// A JSON string.
     Text(String),
     /// A whole number from -[`LARGEST`] to [`LARGEST`].
     Int(i64),
-    /// True or false.
+    /// A JSON `true` or `false`.
     Bool(bool),
     /// A list; its order stays.
     List(Vec<Json>),

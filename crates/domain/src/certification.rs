@@ -23,7 +23,7 @@ pub enum ReportError {
     /// The auditor's name is no line of text.
     #[error("the auditor: {0}")]
     Auditor(TextError),
-    /// Neither word.
+    /// The kind is neither `audit` nor `certification`.
     #[error("a report is an `audit` or a `certification`")]
     Kind,
     /// The days are in the wrong order.
@@ -38,7 +38,7 @@ pub enum ReportError {
     /// It would hold no more.
     #[error("the report has expired already")]
     Expired,
-    /// An empty document.
+    /// The document has no bytes.
     #[error("the file of the report is empty")]
     Empty,
     /// A document that is too large.
@@ -50,7 +50,7 @@ pub enum ReportError {
     /// Not the digest of a build.
     #[error("a build is named by its SHA-256: 64 hexadecimal digits")]
     Build,
-    /// It covers nothing.
+    /// The list of builds is empty.
     #[error("a report covers one build at least")]
     NoBuild,
 }
@@ -73,7 +73,7 @@ impl ReportKind {
         }
     }
 
-    /// Words for pages.
+    /// The kind with its section of the CFR, for pages.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Audit => "Audit report (21 CFR 1311.300(a))",
@@ -96,7 +96,7 @@ impl FromStr for ReportKind {
 /// How the document of a report is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportFormat {
-    /// PDF.
+    /// A document that begins with `%PDF-`.
     Pdf,
     /// Plain text in UTF-8.
     Text,
@@ -123,7 +123,7 @@ impl ReportFormat {
         if text.contains(control) { Err(ReportError::Format) } else { Ok(Self::Text) }
     }
 
-    /// The media type.
+    /// Media type (RFC 6838) under which the document is stored and served.
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::Pdf => "application/pdf",
@@ -150,7 +150,7 @@ impl ReportFormat {
 pub struct ReportFacts {
     /// The ID that its auditor gave it; a release manifest names it.
     pub name: String,
-    /// Audit or certification.
+    /// Whether it is an audit report or a certification report.
     pub kind: ReportKind,
     /// Who has audited or certified.
     pub auditor: String,
@@ -233,7 +233,7 @@ impl fmt::Display for BuildId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version([u32; 3]);
 
-/// Not three numbers.
+/// The text is not three numbers with dots between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a version is three numbers with dots between them, such as 1.4.0")]
 pub struct VersionError;
@@ -278,7 +278,7 @@ pub struct NoticeScope {
 /// The build that runs, as far as certification goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunningBuild {
-    /// Its version.
+    /// Version of the running build, as its package manifest has it.
     pub version: Version,
     /// Which build it is.
     pub id: BuildId,

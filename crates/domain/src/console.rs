@@ -56,7 +56,7 @@ pub enum ConsoleChange {
     NarrowPaper,
     /// The role of a prescriber is given or taken.
     SetPrescriber,
-    /// Somebody is invited.
+    /// A person is invited.
     Invite,
     /// An invitation is sent again with a new link.
     ResendInvitation,
@@ -99,7 +99,7 @@ pub enum ConsoleChange {
 /// A line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsoleRule {
-    /// What is changed.
+    /// The change to which the line applies.
     pub change: ConsoleChange,
     /// What is done, in words: for the documentation, and for the page that asks for the passcode.
     pub what: &'static str,

@@ -19,7 +19,7 @@ pub struct EmailAddressError;
 pub struct EmailAddress(String);
 
 impl EmailAddress {
-    /// The address.
+    /// The address in lower case, at most 254 characters.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -76,7 +76,7 @@ pub struct PhoneNumberError;
 pub struct PhoneNumber(String);
 
 impl PhoneNumber {
-    /// `+14025550100`.
+    /// The number in E.164 form, such as `+14025550100`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -130,7 +130,7 @@ pub enum SignInNameError {
 /// What somebody types to sign in: a prescriber the NPI, everybody else their e-mail address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SignInName {
-    /// A prescriber.
+    /// The NPI of a prescriber.
     Npi(Npi),
     /// Somebody who administers a practice.
     Email(EmailAddress),

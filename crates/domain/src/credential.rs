@@ -20,7 +20,7 @@ use crate::npi::{luhn_check_digit, luhn_holds};
 /// What is wrong with a typed ID; says which part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CredentialIdError {
-    /// Nothing was typed.
+    /// The text is empty.
     #[error("Enter the credential ID or serial number shown by the token.")]
     Empty,
     /// A character that no ID has.
@@ -183,7 +183,7 @@ impl CredentialId {
         }
     }
 
-    /// The normalized text.
+    /// The normalized ID: capital letters and digits, without spaces and dashes.
     pub fn as_str(&self) -> &str {
         self.text.as_str()
     }

@@ -5,21 +5,21 @@ use thiserror::Error;
 /// What kind of device a token lives on (21 CFR 1311.115(a)(3): apart from the one that prescribes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceClass {
-    /// A phone.
+    /// A smartphone.
     Phone,
-    /// A tablet.
+    /// A tablet computer.
     Tablet,
-    /// A watch.
+    /// A watch with a browser or an app.
     Watch,
-    /// A terminal.
+    /// A computer that runs `countersign token`.
     Terminal,
-    /// Not said.
+    /// The app did not say on which device it runs.
     #[default]
     Unknown,
 }
 
 impl DeviceClass {
-    /// All classes.
+    /// All classes, in the order of declaration.
     pub const ALL: [Self; 5] =
         [Self::Phone, Self::Tablet, Self::Watch, Self::Terminal, Self::Unknown];
 
@@ -65,7 +65,7 @@ pub enum DeviceEvidence {
 }
 
 impl DeviceEvidence {
-    /// All kinds.
+    /// All kinds of evidence, in the order of declaration.
     pub const ALL: [Self; 3] = [Self::Checked, Self::Stated, Self::Attested];
     /// What an app may say of itself.
     pub const OF_APPS: [Self; 2] = [Self::Checked, Self::Stated];
@@ -116,7 +116,7 @@ pub struct ModelCodeError;
 pub struct ModelCode(Cow<'static, str>);
 
 impl ModelCode {
-    /// Our own app.
+    /// The Countersign Authenticator, for phone, tablet and watch.
     pub const AUTHENTICATOR: &str = "countersign-authenticator";
     /// Our own soft token for the terminal.
     pub const TERMINAL: &str = "countersign-terminal";
@@ -132,7 +132,7 @@ impl ModelCode {
         Self(Cow::Borrowed(code))
     }
 
-    /// The code.
+    /// The code: 1 to 40 characters of `a-z0-9-`.
     pub fn as_str(&self) -> &str {
         &self.0
     }

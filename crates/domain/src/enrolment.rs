@@ -13,7 +13,7 @@ pub const INVITATION_DAYS: i64 = 30;
 pub struct LinkSecret([u8; 32]);
 
 impl LinkSecret {
-    /// A new one.
+    /// Draws a new secret; an error if `rng` fails.
     pub fn new(rng: &mut dyn Rng) -> Result<Self, RngError> {
         Ok(Self(random_array(rng)?))
     }
@@ -38,7 +38,7 @@ impl LinkSecret {
 /// How far an invitation has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvitationState {
-    /// Its link works.
+    /// Nobody has followed the link yet.
     Open,
     /// Somebody has followed the link and begun.
     Accepted,
@@ -51,7 +51,7 @@ pub enum InvitationState {
 pub struct Invitation {
     /// The digest of the link that works; a resent one has another.
     pub link: [u8; 32],
-    /// Until when.
+    /// The first moment at which the link no longer works.
     pub expires: Timestamp,
     /// How far it is.
     pub state: InvitationState,
@@ -138,7 +138,7 @@ pub enum Stage {
     Passphrase,
     /// Two persons grant the permission.
     Access,
-    /// May sign.
+    /// All steps are done, and the person may sign.
     Done,
 }
 
@@ -183,7 +183,7 @@ pub struct Facts {
     pub personal_data: bool,
     /// A completed proofing whose identity matches.
     pub proofed: bool,
-    /// Active tokens.
+    /// How many active tokens there are.
     pub tokens: u32,
     /// A passphrase of their own choice.
     pub passphrase: bool,

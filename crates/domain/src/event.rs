@@ -15,7 +15,7 @@ use crate::{ApiKeyId, EhrId, PersonId, PracticeId, Refusal, StaffId, TokenId, sh
 /// Whether it went through (21 CFR 1311.120(b)(24) wants the outcome of each event).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It did.
+    /// The action was done.
     Success,
     /// It was refused, and nothing but counters changed.
     Refused,
@@ -31,7 +31,7 @@ impl Outcome {
     }
 }
 
-/// Who did it.
+/// Who caused an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
     /// Nobody who has proved who they are.
@@ -42,11 +42,11 @@ pub enum Actor {
     Staff(StaffId),
     /// Somebody with a shell on the host.
     Operator,
-    /// An integrating system.
+    /// A system that calls the API, by its key.
     ApiKey(ApiKeyId),
-    /// An EHR.
+    /// An EHR, by its registration.
     Ehr(EhrId),
-    /// The server itself.
+    /// The server itself, such as a scheduled task.
     System,
 }
 
@@ -79,7 +79,7 @@ impl Actor {
 /// What a passcode is given for. One given for one purpose is spent for all (question A15).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// To sign in.
+    /// To sign in to Token Management.
     Login,
     /// To confirm a change of tokens.
     ManageTokens,
@@ -94,7 +94,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// All purposes.
+    /// All purposes, in the order of declaration.
     pub const ALL: [Self; 6] = [
         Self::Login,
         Self::ManageTokens,
@@ -164,17 +164,17 @@ impl fmt::Debug for SupportCode {
 /// One audit event: date and time are added by the transaction that writes it.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// What happened.
+    /// The kind of action.
     pub kind: EventKind,
     /// Whether it went through.
     pub outcome: Outcome,
-    /// Who did it.
+    /// Who caused the event.
     pub actor: Actor,
-    /// In which practice.
+    /// The practice concerned, where there is one.
     pub practice: Option<PracticeId>,
-    /// To whom.
+    /// The account concerned, where there is one.
     pub prescriber: Option<PersonId>,
-    /// To which token.
+    /// The token concerned, where there is one.
     pub token: Option<TokenId>,
     /// What a passcode was given for.
     pub purpose: Option<Purpose>,
@@ -254,21 +254,21 @@ impl Event {
         self
     }
 
-    /// Names the token.
+    /// The event with this token; `None` removes it.
     #[must_use]
     pub fn token(mut self, token: impl Into<Option<TokenId>>) -> Self {
         self.token = token.into();
         self
     }
 
-    /// Names the purpose.
+    /// The event with the purpose of the passcode.
     #[must_use]
     pub const fn purpose(mut self, purpose: Purpose) -> Self {
         self.purpose = Some(purpose);
         self
     }
 
-    /// Names the reason.
+    /// The event with the code of the refusal, or of the reason given.
     #[must_use]
     pub const fn reason(mut self, reason: &'static str) -> Self {
         self.reason = Some(reason);

@@ -34,7 +34,7 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// No failure.
+    /// The counter without a failure.
     pub const NONE: Self = Self { count: 0, blocked_until: None };
 
     /// Whether tries are refused at `now`.
@@ -74,7 +74,7 @@ pub enum AttemptStart {
     Begun(AttemptCounter),
     /// Another one is being looked at, and may be right: wait for its end.
     Busy,
-    /// Attempts pause.
+    /// Attempts are paused or locked, until the time given.
     Blocked(Blocked),
 }
 
@@ -91,7 +91,7 @@ pub struct AttemptCounter {
 }
 
 impl AttemptCounter {
-    /// No attempt.
+    /// The counter without an attempt.
     pub const NONE: Self = Self { failures: Failures::NONE, under_way_until: None };
 
     /// Begins an attempt, unless attempts pause or one is under way.
@@ -138,7 +138,7 @@ const DAY_SECONDS: i64 = 86_400;
 /// log-ins would clear the first one again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PasscodeFailures {
-    /// In a row.
+    /// Wrong passcodes in a row; a right one clears them.
     pub in_a_row: Failures,
     /// Wrong ones since [`PasscodeFailures::day_began`]. Codes that were used before are in `in_a_row` alone:
     /// they are no guesses.
@@ -148,7 +148,7 @@ pub struct PasscodeFailures {
 }
 
 impl PasscodeFailures {
-    /// No failure.
+    /// The counter without a failure.
     pub const NONE: Self = Self { in_a_row: Failures::NONE, in_a_day: 0, day_began: None };
 
     /// Whether passcodes are refused at `now`.

@@ -10,7 +10,7 @@ use crate::{Date, Npi};
 /// A name as a document has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersonName {
-    /// Given name.
+    /// Given name; one or several words.
     pub given: String,
     /// Middle names or initials; may be empty.
     pub middle: String,
@@ -23,7 +23,7 @@ pub struct PersonName {
 /// What is known of a person, from an invitation or from proofing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The name.
+    /// Name in its four parts.
     pub name: PersonName,
     /// Date of birth, where it is known.
     pub born: Option<Date>,

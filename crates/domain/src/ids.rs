@@ -74,7 +74,7 @@ typed_ids! {
     TokenId;
     /// A session row; not the secret that the cookie carries.
     SessionRowId;
-    /// An audit event.
+    /// An audit event: a row of `audit_event`.
     EventId;
     /// A pairing by picture.
     PairingId;
@@ -86,7 +86,7 @@ typed_ids! {
     InvitationId;
     /// A DEA registration or a state licence, as a practice knows it.
     AuthorityId;
-    /// A prescription.
+    /// A prescription, from draft to signed record.
     PrescriptionId;
     /// A case of identity proofing.
     CaseId;

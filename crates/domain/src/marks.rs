@@ -18,7 +18,7 @@ pub const FORMER_DAYS: i64 = 365;
 pub struct Marks(BTreeSet<String>);
 
 impl Marks {
-    /// Adds an NPI.
+    /// Adds an NPI, by its ten digits.
     pub fn npi(&mut self, npi: Npi) {
         self.0.insert(format!("npi:{}", npi.as_text()));
     }

@@ -14,7 +14,7 @@ pub enum ModelError {
     /// A text that is empty, too long, or holds a character that can't be shown.
     #[error("{field}: {why}")]
     Text {
-        /// Which.
+        /// Which text it is, such as "the maker".
         field: &'static str,
         /// What is wrong with it.
         why: TextError,
@@ -31,7 +31,7 @@ pub enum ModelError {
 pub struct FipsCertificate(Option<String>);
 
 impl FipsCertificate {
-    /// There is none.
+    /// The model has no certificate.
     pub const NONE: Self = Self(None);
 
     /// The number, or "none".
@@ -71,13 +71,13 @@ impl fmt::Display for FipsCertificate {
 /// A model of tokens as the operator has judged it. One that has no entry may not be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenModel {
-    /// What names it.
+    /// Code of the model, the key of its row.
     pub code: ModelCode,
-    /// Who makes it.
+    /// Name of the manufacturer: 1 to 40 characters.
     pub maker: String,
     /// What it is called.
     pub name: String,
-    /// App or fob.
+    /// Whether it is a soft token or a hardware token.
     pub kind: TokenKind,
     /// The certificate of its cryptographic module.
     pub fips: FipsCertificate,
@@ -87,7 +87,7 @@ pub struct TokenModel {
     pub note: String,
     /// Since when this entry says so.
     pub changed: Timestamp,
-    /// Who said so.
+    /// Name of the operator who said so: 1 to 40 characters.
     pub changed_by: String,
 }
 

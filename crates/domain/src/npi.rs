@@ -38,7 +38,7 @@ pub enum NpiError {
 pub struct Npi([u8; 10]);
 
 impl Npi {
-    /// The ten digits.
+    /// The ten digits as text, unmasked.
     pub fn as_text(&self) -> String {
         self.0.iter().map(|digit| char::from(b'0' + digit)).collect()
     }

@@ -46,7 +46,7 @@ impl Step {
         Self(number)
     }
 
-    /// Its number.
+    /// Number of the step: periods since 1970 UTC, or the value of the counter.
     pub const fn number(self) -> i64 {
         self.0
     }

@@ -155,7 +155,8 @@ impl PassphraseHash {
         )
     }
 
-    /// Reads that text.
+    /// Reads the text of a row, as [`PassphraseHash::to_row`] writes it; an error for any other
+    /// text.
     pub fn from_row(text: &str) -> Result<Self, PassphraseHashError> {
         let rest = text.strip_prefix("$pbkdf2-sha512$i=").ok_or(PassphraseHashError)?;
         let mut parts = rest.split('$');

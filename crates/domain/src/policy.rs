@@ -15,7 +15,7 @@ pub struct PolicyError {
 /// What happens to a token that is used from the browser which holds it (21 CFR 1311.115(a)(3)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SameBrowser {
-    /// It is refused.
+    /// The token is refused in the browser that holds it.
     #[default]
     Deny,
     /// It is accepted, said and recorded.

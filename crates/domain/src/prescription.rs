@@ -69,9 +69,9 @@ pub const GIVE_UP_SECONDS: i64 = 15 * 60;
 /// A prescription as the rules see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prescription {
-    /// In whose name.
+    /// The practitioner in whose name it is written, and who alone may sign it.
     pub prescriber: PersonId,
-    /// What it says.
+    /// The content of the prescription.
     pub content: Content,
     /// How far it is.
     pub state: State,

@@ -25,14 +25,14 @@ pub enum Assurance {
     Lower,
     /// IAL2 (SP 800-63A), or level 3 of SP 800-63-1, which the rule names (question A5).
     Ial2,
-    /// IAL3.
+    /// IAL3 (SP 800-63A).
     Ial3,
 }
 
 /// A provider on the list of those that are accepted. Changed by two persons only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
-    /// Its issuer address.
+    /// `OpenID` Connect issuer URL of the provider.
     pub issuer: String,
     /// The values of `acr` or `ial` that stand for IAL2 or more.
     pub accepted: BTreeSet<String>,
@@ -63,7 +63,7 @@ pub struct InPerson {
     pub by: Acting,
     /// The unit that person works in.
     pub unit: String,
-    /// The ID.
+    /// The photo ID that was compared with the person.
     pub photo_id: PhotoId,
     /// State authority to practise and prescribe.
     pub licence: Standing,
@@ -99,7 +99,7 @@ pub struct Case {
     /// They prescribe: only then the rule asks who they are (21 CFR 1311.105, 1311.110). Everybody else
     /// is known to the practice, and confirms an address.
     pub prescribes: bool,
-    /// What there is.
+    /// How the person was proofed; none while nobody has done it.
     pub evidence: Option<Evidence>,
     /// Who decided that a near match is this person, and when.
     pub near_match_accepted: Option<(PersonId, Timestamp)>,
@@ -255,7 +255,7 @@ impl Case {
 /// A way on which a code reaches somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Channel {
-    /// A letter.
+    /// A letter to a postal address.
     Post,
     /// A text message, or a call that speaks the code.
     Phone,
@@ -266,7 +266,7 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// All.
+    /// All channels, in the order of declaration.
     pub const ALL: [Self; 4] = [Self::Post, Self::Phone, Self::Email, Self::Portal];
 
     /// Stable word for rows and forms.
@@ -303,7 +303,7 @@ impl Channel {
 /// Why a token is not activated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ActivationRefusal {
-    /// One piece only.
+    /// There are not exactly two codes.
     #[error("Two codes are needed, each over its own way.")]
     OnePiece,
     /// Both came the same way.
@@ -320,7 +320,7 @@ pub enum ActivationRefusal {
 /// One piece of what activates a token: the way it came, and when it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece {
-    /// The way.
+    /// The channel by which the code was sent.
     pub channel: Channel,
     /// When it was sent.
     pub sent: Timestamp,

@@ -145,7 +145,7 @@ pub enum Refusal {
         "You have {most} active tokens, which is the limit. Disable one that you no longer use, then add this one."
     )]
     TokenLimit {
-        /// The limit.
+        /// Most active tokens of one account (`policy.max_active_tokens`).
         most: u32,
     },
     /// A fresh passcode of an active token is needed first.

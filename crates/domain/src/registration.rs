@@ -35,12 +35,12 @@ pub fn latest_licence_day(today: Date) -> Date {
 /// A last day lies too far ahead to be right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum LastDayError {
-    /// Of a registration.
+    /// The last day of a DEA registration; the latest day allowed.
     #[error(
         "This is too far ahead for a DEA registration, which lasts 36 months and is renewed early: {0} at the latest."
     )]
     Registration(Date),
-    /// Of a licence.
+    /// The last day of a state license; the latest day allowed.
     #[error("No licence lasts so long: the last day is {0} at the latest.")]
     Licence(Date),
 }
@@ -62,7 +62,7 @@ impl LastDayError {
 /// How a registration or a licence stands on a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// In force.
+    /// In force, and more than [`WARN_DAYS`] days before its last day.
     Good,
     /// In force, and it expires in so many days, at most [`WARN_DAYS`].
     ExpiresIn(i32),
@@ -107,11 +107,11 @@ impl Standing {
 /// A registration with the DEA.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeaRegistration {
-    /// Its number.
+    /// The DEA number.
     pub number: DeaNumber,
     /// The state it is for.
     pub state: UsState,
-    /// What it allows.
+    /// The schedules that it covers.
     pub schedules: Schedules,
     /// The last day on which it is in force.
     pub expires: Date,
@@ -129,7 +129,7 @@ impl DeaRegistration {
 /// A licence of a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateLicence {
-    /// The state.
+    /// The state that issued it.
     pub state: UsState,
     /// Its number, as the state writes it.
     pub number: String,
@@ -175,11 +175,11 @@ pub enum Holder {
 /// A registration under which somebody may prescribe, as it stands now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registered {
-    /// The registration.
+    /// The registration as it is recorded.
     pub registration: DeaRegistration,
-    /// How it stands.
+    /// Whether it is in force today.
     pub standing: Standing,
-    /// Whose it is.
+    /// Whether it is the practitioner's own or the institution's.
     pub holder: Holder,
 }
 

@@ -31,9 +31,9 @@ pub enum RetentionError {
 /// A state's own number of years, as `NE 7`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StateYears {
-    /// The state.
+    /// The state whose law asks for it.
     pub state: UsState,
-    /// Its years.
+    /// Number of years after the day of the signature; [`Retention`] checks the range.
     pub years: u8,
 }
 

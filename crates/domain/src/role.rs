@@ -1,7 +1,7 @@
 /// What somebody does in a practice. Which role may make which change there is one table: [`crate::console`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
-    /// Prescribes.
+    /// Prescribes controlled substances.
     Prescriber,
     /// Invites people and keeps their data.
     Administrator,
@@ -14,7 +14,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// All roles.
+    /// All roles, in the order of declaration.
     pub const ALL: [Self; 5] =
         [Self::Prescriber, Self::Administrator, Self::Designated, Self::Proofing, Self::Issuing];
 

@@ -32,9 +32,9 @@ pub enum StateRuleError {
 /// How a state limits refills of schedule V.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitOfV {
-    /// The state.
+    /// The state that sets the limit.
     pub state: UsState,
-    /// Most refills.
+    /// Most refills of schedule V in that state.
     pub refills: u8,
     /// Most days after the day of issue on which it may still be filled or refilled; none where the state has no such
     /// limit.

@@ -52,7 +52,7 @@ pub fn is_unseen(c: char) -> bool {
 /// Why a text is not taken. The words are for whoever typed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TextError {
-    /// Nothing but spaces.
+    /// The text is empty or has spaces only.
     #[error("This is empty.")]
     Empty,
     /// Longer than its field. Nothing is cut.
@@ -102,7 +102,7 @@ pub enum TextError {
     NotOnKeyboard,
 }
 
-/// `U+202E`.
+/// The code point as `U+` and four or more hexadecimal digits, such as `U+202E`.
 fn code(c: &char) -> String {
     format!("U+{:04X}", u32::from(*c))
 }
@@ -110,7 +110,7 @@ fn code(c: &char) -> String {
 /// What stands before a character, as far as it matters.
 #[derive(Default)]
 struct Before {
-    /// The character before.
+    /// The character directly before; none at the start.
     last: Option<char>,
     /// The letter or sign that marks would join; none at the start and after a space.
     base: Option<char>,
@@ -384,7 +384,7 @@ macro_rules! text_type {
         pub struct $type<const MOST: usize>(String);
 
         impl<const MOST: usize> $type<MOST> {
-            /// The text.
+            /// The checked text: one line of at most `MOST` characters.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

@@ -51,7 +51,7 @@ pub struct OtpAuth {
     pub issuer: Option<String>,
     /// Whose it is; for our own, the credential ID.
     pub account: String,
-    /// The shared secret.
+    /// The secret of TOTP, decoded from base32.
     pub seed: TokenSeed,
     /// Hash, digits and period.
     pub params: OtpParams,

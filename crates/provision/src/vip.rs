@@ -101,26 +101,26 @@ impl fmt::Debug for VipKeys {
 /// The kinds of token that a client of this protocol asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenModel {
-    /// Mobile.
+    /// `SYMC`, for phones; TOTP.
     Symc,
-    /// Mobile.
+    /// `SYMD`, for phones; TOTP.
     Symd,
-    /// Mobile.
+    /// `SYMZ`, for phones; TOTP.
     Symz,
-    /// Mobile.
+    /// `VSMT`, for phones; TOTP.
     Vsmt,
-    /// Mobile.
+    /// `VSMB`, for phones; TOTP.
     Vsmb,
-    /// Desktop.
+    /// `SYDC`, for desktop computers; TOTP.
     Sydc,
-    /// Desktop.
+    /// `VSST`, for desktop computers; TOTP.
     Vsst,
-    /// Moves by events (HOTP), not by time.
+    /// `UBHE`, event-based: HOTP.
     Ubhe,
 }
 
 impl TokenModel {
-    /// All of them.
+    /// All eight models.
     pub const ALL: [Self; 8] = [
         Self::Symc,
         Self::Symd,
@@ -177,7 +177,7 @@ impl VipCredentialId {
         Ok(Self { model, text: format!("{}{number:08}", model.code()) })
     }
 
-    /// The twelve characters.
+    /// The ID: four capital letters and eight digits.
     pub fn as_str(&self) -> &str {
         &self.text
     }

@@ -35,19 +35,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A practice with a prescriber, a nurse and an EHR; nobody is signed in. Time stands still.
 pub struct TestApp {
-    /// The clock.
+    /// The clock of the application; it moves only when a test moves it.
     pub clock: Arc<FrozenClock>,
-    /// The application.
+    /// The application under test.
     pub app: Arc<App>,
-    /// Its store.
+    /// The store that the application uses.
     pub store: Store,
-    /// Its database.
+    /// The database of the store; it is removed with this value.
     pub database: TestDatabase,
-    /// The practice.
+    /// The practice of the prescriber.
     pub practice: PracticeId,
     /// The prescriber, `amoreno` in the EHR.
     pub person: Person,
-    /// The EHR.
+    /// The registered EHR of the practice.
     pub ehr: EhrId,
     /// What it signs with.
     pub ehr_key: SigningKey,
@@ -174,7 +174,7 @@ impl TestApp {
         router(app, Arc::clone(&self.limits), PATIENCE)
     }
 
-    /// The time.
+    /// The time of the frozen clock.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -369,7 +369,7 @@ impl TestApp {
         done.await.unwrap();
     }
 
-    /// Its identifier.
+    /// Identifier of the token with this credential ID; panics if there is none.
     pub async fn token_id(&self, credential: &CredentialId) -> TokenId {
         self.token(credential).await.id()
     }

@@ -14,7 +14,7 @@ use crate::Phone;
 
 /// The origin under which browsers reach the server.
 pub(crate) const ORIGIN: &str = "https://erx.test";
-/// Its host.
+/// Host of `server.public_url` in tests.
 pub(crate) const HOST: &str = "erx.test";
 pub(crate) const COOKIE: &str = "__Host-countersign";
 /// By which a launch finds the session that it ends.
@@ -25,11 +25,11 @@ pub const WRONG_CODE: &str = "000000";
 /// An answer as it came.
 #[derive(Debug, Clone)]
 pub struct Page {
-    /// Status.
+    /// HTTP status code.
     pub status: u16,
-    /// Headers.
+    /// Header fields of the answer.
     pub headers: HeaderMap,
-    /// Body.
+    /// Body as text.
     pub body: String,
 }
 
@@ -144,7 +144,7 @@ impl Browser {
         self.cookies.get(COOKIE).map(String::as_str)
     }
 
-    /// Plants a session.
+    /// Puts this secret into the session cookie.
     pub fn set_session(&mut self, secret: &str) {
         self.cookies.insert(COOKIE.to_owned(), secret.to_owned());
         self.strict.insert(COOKIE.to_owned());
@@ -206,7 +206,7 @@ impl Browser {
         self.send(request.body(Body::empty()).unwrap()).await
     }
 
-    /// Opens an address.
+    /// Sends GET for a path of the server; redirects are not followed.
     pub async fn get(&mut self, path: &str) -> Page {
         let request = self.request(&Method::GET, path).body(Body::empty()).unwrap();
         self.send(request).await
@@ -236,7 +236,7 @@ impl Browser {
         self.cookies.get(name).map(String::as_str)
     }
 
-    /// Plants a cookie.
+    /// Puts a cookie of this name into the browser.
     pub fn set_cookie(&mut self, name: &str, value: &str) {
         self.cookies.insert(name.to_owned(), value.to_owned());
     }
@@ -258,12 +258,12 @@ impl Browser {
         self.passcode(token, code).await
     }
 
-    /// Step 1.
+    /// Posts NPI and passphrase: the first step of signing in.
     pub async fn pass(&mut self, npi: &str, passphrase: &str) -> Page {
         self.post("/portal/login", &[("npi", npi), ("passphrase", passphrase)]).await
     }
 
-    /// Step 2.
+    /// Posts a passcode of a token: the second step of signing in.
     pub async fn passcode(&mut self, token: &str, code: &str) -> Page {
         self.post("/portal/login/passcode", &[("token", token), ("passcode", code)]).await
     }
@@ -277,9 +277,9 @@ fn form(fields: &[(&str, &str)]) -> String {
 /// An answer of the API.
 #[derive(Debug, Clone)]
 pub struct Reply {
-    /// Status.
+    /// HTTP status code.
     pub status: u16,
-    /// Headers.
+    /// Header fields of the answer.
     pub headers: HeaderMap,
     /// Body, as it came.
     pub body: String,
@@ -307,11 +307,11 @@ impl Reply {
     }
 }
 
-/// An integrating system.
+/// A client of the JSON API.
 #[derive(Clone)]
 pub struct Api {
     router: Router,
-    /// Its key.
+    /// API key, sent as a bearer token; none sends no `Authorization`.
     pub key: Option<String>,
     /// Where it comes from.
     pub address: IpAddr,
@@ -328,7 +328,7 @@ impl Api {
         self.router = router;
     }
 
-    /// Sends anything.
+    /// Sends one request; `kind` is its content type, and an empty one sends none.
     pub async fn send(&self, method: Method, path: &str, kind: &str, body: Vec<u8>) -> Reply {
         let mut builder = Request::builder().method(method).uri(path);
         if !kind.is_empty() {

@@ -18,7 +18,7 @@ impl Default for FrozenClock {
 }
 
 impl FrozenClock {
-    /// Sets the time.
+    /// Sets the clock to a time, later or earlier.
     pub fn set(&self, to: Timestamp) {
         self.0.store(to.micros(), Ordering::SeqCst);
     }

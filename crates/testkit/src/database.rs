@@ -43,7 +43,7 @@ enum Kind {
 static MADE: AtomicU32 = AtomicU32::new(0);
 
 impl TestDatabase {
-    /// Makes one.
+    /// Makes an empty database of this kind; it is removed with this value.
     pub async fn create(backend: Backend) -> Self {
         match backend {
             Backend::Sqlite => Self(Kind::Sqlite { folder: tempfile::tempdir().unwrap() }),

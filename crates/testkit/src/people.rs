@@ -34,11 +34,11 @@ pub fn dea(number: u32) -> DeaNumber {
 /// A prescriber with one active token in hand. The passphrase is [`PASSPHRASE`].
 #[derive(Debug, Clone)]
 pub struct Person {
-    /// Identifier.
+    /// Identifier of the account.
     pub id: PersonId,
-    /// National Provider Identifier.
+    /// National Provider Identifier, with which the person signs in.
     pub npi: Npi,
-    /// The token.
+    /// The soft token in the person's hand.
     pub phone: Phone,
     /// Identifier of the token.
     pub token: TokenId,

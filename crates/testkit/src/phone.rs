@@ -10,7 +10,7 @@ use countersign_domain::{
 pub struct Phone {
     /// What it shows as its ID.
     pub credential: CredentialId,
-    /// Its seed.
+    /// The secret that the token shares with the server.
     pub seed: TokenSeed,
     /// Hash, digits and period.
     pub params: OtpParams,

@@ -15,9 +15,9 @@ pub struct KeepAlive {
 /// Status and body of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireReply {
-    /// Status.
+    /// HTTP status code.
     pub status: u16,
-    /// Body.
+    /// Body as text.
     pub body: String,
 }
 

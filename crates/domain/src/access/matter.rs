@@ -20,29 +20,29 @@ pub enum Change {
 pub enum Matter {
     /// A permission to sign.
     Permission {
-        /// Whose.
+        /// Person, DEA number and location of the permission.
         subject: Subject,
         /// What becomes of it.
         change: Change,
     },
     /// A role that decides over who signs ([`Role::takes_two`]).
     Role {
-        /// Whose.
+        /// The person whose role changes.
         person: Acting,
-        /// In which practice.
+        /// The practice in which the role holds.
         practice: PracticeId,
-        /// Which.
+        /// The role that is given or taken.
         role: Role,
         /// The unit they work in, for proofing and issuing.
         unit: String,
-        /// Given, or taken.
+        /// `true` gives the role, `false` takes it.
         give: bool,
     },
     /// A provider on the list of those whose identity proofing is accepted (question A5).
     Provider {
-        /// By which practice.
+        /// The practice whose list changes.
         practice: PracticeId,
-        /// Its issuer address.
+        /// `OpenID` Connect issuer URL of the provider.
         issuer: String,
         /// The values of `acr` or `ial` that stand for IAL2, with spaces between.
         accepted: String,
@@ -53,7 +53,7 @@ pub enum Matter {
     Paper {
         /// Whose; none for the institution's own.
         person: Option<Acting>,
-        /// In which practice.
+        /// The practice that keeps the registration or license.
         practice: PracticeId,
         /// Which; none for a new one.
         authority: Option<AuthorityId>,

@@ -50,7 +50,7 @@ impl Cause {
         Self::ALL.into_iter().find(|cause| cause.code() == code)
     }
 
-    /// All causes.
+    /// All causes, in the order of declaration.
     pub const ALL: [Self; 5] =
         [Self::FactorLost, Self::Expired, Self::Withdrawn, Self::Left, Self::NonCompliant];
 
@@ -69,7 +69,7 @@ impl Cause {
 /// What a second person has said of a permission that was taken away at once (question A8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Review {
-    /// Nothing yet.
+    /// No second person has looked at it yet.
     Waiting,
     /// The record is right.
     Confirmed,
@@ -80,20 +80,20 @@ pub enum Review {
 /// A permission to mark ready and sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permission {
-    /// Never granted.
+    /// The person never had this permission.
     None,
-    /// In force.
+    /// The permission is in force.
     Granted {
-        /// Since when.
+        /// The time of the grant.
         since: Timestamp,
         /// The holder executed it: a solo practice (question A9). The daily report says so.
         self_executed: bool,
     },
-    /// Taken away.
+    /// The permission is revoked.
     Revoked {
-        /// Why.
+        /// Why it was revoked.
         cause: Cause,
-        /// Since when.
+        /// The time of the revocation.
         since: Timestamp,
         /// What a second person has said of it.
         review: Review,

@@ -11,7 +11,7 @@ pub enum AccessRefusal {
     /// A grant without the day on which registration and licence were looked at.
     #[error("Say on which day you looked at the DEA registration and the licence.")]
     NotVerified,
-    /// No reason.
+    /// No reason was typed.
     #[error("Say why, in a few words.")]
     NoReason,
     /// The person who entered it, by this or another account.

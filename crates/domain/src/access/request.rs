@@ -14,21 +14,21 @@ pub enum RequestState {
     Entered,
     /// Somebody else has executed it.
     Executed {
-        /// Who.
+        /// The second person.
         by: PersonId,
-        /// When.
+        /// The time of the execution.
         at: Timestamp,
     },
     /// Somebody has turned it down.
     Rejected {
-        /// Who.
+        /// The second person.
         by: PersonId,
-        /// When.
+        /// The time of the rejection.
         at: Timestamp,
     },
     /// Whoever entered it has withdrawn it.
     Withdrawn {
-        /// When.
+        /// The time of the withdrawal.
         at: Timestamp,
     },
     /// Something newer was decided.
@@ -38,15 +38,15 @@ pub enum RequestState {
 /// A change that two people make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Its ID.
+    /// Identifier of the request; it is part of what the second person confirms.
     pub id: RequestId,
     /// What it is about.
     pub matter: Matter,
-    /// Why, in words.
+    /// The reason that was typed when it was entered: one line, not empty.
     pub reason: String,
-    /// Who entered it.
+    /// The first person, who entered it.
     pub entered_by: Acting,
-    /// When.
+    /// The time of the entry; the request lapses [`REQUEST_DAYS`] days later.
     pub entered: Timestamp,
     /// How far it is.
     pub state: RequestState,

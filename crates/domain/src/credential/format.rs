@@ -7,13 +7,13 @@ use super::CredentialIdError;
 /// Who made a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Manufacturer {
-    /// This product.
+    /// Countersign: tokens of this product.
     Countersign,
-    /// Symantec (VIP).
+    /// Symantec, maker of the VIP tokens.
     Symantec,
-    /// `OneSpan` (Digipass).
+    /// `OneSpan`, maker of the Digipass tokens.
     OneSpan,
-    /// RSA (`SecurID`).
+    /// RSA, maker of the `SecurID` tokens.
     Rsa,
 }
 
@@ -31,7 +31,7 @@ impl Manufacturer {
         }
     }
 
-    /// Name for people.
+    /// Name of the company, for pages.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Countersign => "Countersign",
@@ -105,9 +105,9 @@ pub struct CredentialFormat {
     pub prefix: &'static str,
     /// Fewest and most digits after the prefix.
     pub digits: (usize, usize),
-    /// Who makes them.
+    /// The manufacturer of tokens with such IDs.
     pub manufacturer: Manufacturer,
-    /// What they are.
+    /// Whether these tokens are software or hardware.
     pub kind: TokenKind,
     /// Whether the last digit is a Luhn check digit over all digits.
     pub check_digit: bool,

@@ -35,7 +35,7 @@ pub enum EventKind {
     TwinSuspected,
     /// An EHR launched the e-prescribing app, or that was refused.
     EhrLaunched,
-    /// A session ended.
+    /// A session ended: by signing out, by its time, or by a newer session.
     SessionEnded,
     /// A practice was made.
     PracticeCreated,

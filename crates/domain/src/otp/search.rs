@@ -55,7 +55,7 @@ pub enum Found {
     },
     /// The right digits of a step already accepted, or of an older one.
     Used {
-        /// That step.
+        /// The step to which the digits belong.
         step: Step,
     },
     /// Not the digits of any step in the window.

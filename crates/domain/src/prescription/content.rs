@@ -8,11 +8,11 @@ use crate::{Date, DeaNumber, InternalCode, Schedule, canonical::Json, written_de
 pub struct Patient {
     /// The EHR's identifier.
     pub id: String,
-    /// Full name.
+    /// Full name of the patient, in one line.
     pub name: String,
-    /// Date of birth.
+    /// Date of birth as the EHR sends it, such as `1971-03-14`.
     pub born: String,
-    /// Medical record number.
+    /// Medical record number at the EHR.
     pub mrn: String,
     /// Full address (21 CFR 1306.05(a)).
     pub address: String,
@@ -21,7 +21,7 @@ pub struct Patient {
 /// The supervisor of a mid-level practitioner, where the state wants one named (21 CFR 1311.135(c)). Never the signer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Supervisor {
-    /// Full name.
+    /// Full name of the supervisor, in one line.
     pub name: String,
     /// DEA number, where it is wanted too.
     pub dea: Option<DeaNumber>,
@@ -30,25 +30,25 @@ pub struct Supervisor {
 /// What a prescription says (21 CFR 1306.05(a), 1311.120(b)(9)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
-    /// For whom.
+    /// The patient, as the EHR named them at the launch.
     pub patient: Patient,
-    /// The drug.
+    /// Name of the drug, in one line.
     pub drug: String,
-    /// Its strength.
+    /// Strength with its unit, such as `5 mg`.
     pub strength: String,
     /// Its form: tablet, solution.
     pub form: String,
     /// Its schedule, where the DEA number is registered.
     pub schedule: Option<Schedule>,
-    /// How much.
+    /// How much is dispensed, counted in `unit`; none while it is not given.
     pub quantity: Option<Quantity>,
     /// Of what: tablets, mL.
     pub unit: String,
-    /// Directions for use.
+    /// Directions for use, in one line.
     pub directions: String,
     /// For how many days it lasts; needed in a series.
     pub days_supply: Option<u16>,
-    /// Refills.
+    /// Number of refills after the first fill; 0 for schedule II (21 CFR 1306.12(a)).
     pub refills: u8,
     /// The earliest day on which it may be filled: in a series of schedule II.
     pub earliest_fill: Option<Date>,

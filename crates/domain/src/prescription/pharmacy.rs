@@ -9,7 +9,7 @@ use crate::{TextError, check_line};
 pub struct Pharmacy {
     /// Its NCPDP provider number: seven digits.
     pub ncpdp: String,
-    /// Name and address.
+    /// Name and address, in one line.
     pub name: String,
 }
 

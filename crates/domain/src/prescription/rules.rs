@@ -13,7 +13,7 @@ use crate::{
 /// By what a prescription is judged besides its own words.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {
-    /// The day.
+    /// Today, in the time zone of the practice: the day of issue.
     pub today: Date,
     /// The drugs that are known, with their schedules.
     pub drugs: &'a Table,
@@ -53,7 +53,7 @@ impl Rules<'_> {
 pub struct Lack {
     /// Name of the field.
     pub field: &'static str,
-    /// What to do.
+    /// A sentence for the person who writes: what is wrong and what to do.
     pub text: Cow<'static, str>,
 }
 

@@ -11,32 +11,32 @@ pub enum State {
     Draft,
     /// The practitioner has looked at it and says that it is right (1311.120(b)(10)).
     Ready {
-        /// When.
+        /// The time of marking it ready.
         at: Timestamp,
     },
     /// The practitioner has signed it, and it is on its way.
     Signed {
-        /// Since when.
+        /// The time of the signature.
         at: Timestamp,
     },
     /// The pharmacy's side has taken it.
     Transmitted {
-        /// When.
+        /// The time at which the gateway accepted it.
         at: Timestamp,
     },
     /// It did not get there, and is not tried any more.
     Failed {
-        /// Since when.
+        /// The time at which the transmission failed.
         at: Timestamp,
     },
     /// After the failure it was printed, to be signed by hand (21 CFR 1311.170(b)).
     Printed {
-        /// When.
+        /// The time of the printing.
         at: Timestamp,
     },
     /// It was put away.
     Cancelled {
-        /// When.
+        /// The time of the cancellation.
         at: Timestamp,
     },
 }
@@ -74,7 +74,7 @@ impl State {
         matches!(self, Self::Draft | Self::Ready { .. })
     }
 
-    /// Stable word.
+    /// Stable word of the state, for rows and the API.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Draft => "draft",
@@ -113,7 +113,7 @@ pub enum StateRefusal {
     /// Another practitioner's (1311.120(b)(12)).
     #[error("Only the practitioner whose name stands on it can do this.")]
     NotYours,
-    /// Something is missing.
+    /// A field is missing, or breaks a rule.
     #[error("Something is missing. Look at the fields that are marked.")]
     Lacking,
     /// It has changed since it was shown.

@@ -41,7 +41,7 @@ pub enum RegistrantKind {
 pub struct DeaNumber([u8; 9]);
 
 impl DeaNumber {
-    /// The nine characters.
+    /// The nine characters, unmasked.
     pub fn as_text(&self) -> String {
         self.0.iter().map(|b| char::from(*b)).collect()
     }

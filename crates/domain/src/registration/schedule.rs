@@ -12,17 +12,17 @@ pub struct SchedulesError;
 /// A schedule of controlled substances; N stands for those that are no narcotics (21 CFR 1308).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Schedule {
-    /// II, narcotic.
+    /// Schedule II, narcotic.
     II,
-    /// II, not narcotic.
+    /// Schedule II, not narcotic.
     IIN,
-    /// III, narcotic.
+    /// Schedule III, narcotic.
     III,
-    /// III, not narcotic.
+    /// Schedule III, not narcotic.
     IIIN,
-    /// IV.
+    /// Schedule IV.
     IV,
-    /// V.
+    /// Schedule V.
     V,
 }
 
@@ -72,7 +72,7 @@ impl Schedule {
 pub struct Schedules(u8);
 
 impl Schedules {
-    /// All of them.
+    /// All six schedules.
     pub const ALL: Self = Self(0b11_1111);
 
     /// Whether one is among them.

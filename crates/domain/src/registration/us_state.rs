@@ -17,7 +17,7 @@ impl UsState {
     pub(super) const ALL: &str = "AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT \
         NE NV NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY AS GU MP PR VI";
 
-    /// Its two letters.
+    /// The two capital letters of the postal service, such as `NE`.
     pub fn as_text(&self) -> String {
         self.0.iter().map(|b| char::from(*b)).collect()
     }

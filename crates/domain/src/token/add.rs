@@ -16,11 +16,11 @@ pub type AddCheck = Result<(), Refusal>;
 /// Who adds a token, and what they said of it.
 #[derive(Debug, Clone)]
 pub struct NewToken {
-    /// The practice.
+    /// The practice in which the token is added.
     pub practice: PracticeId,
-    /// The prescriber.
+    /// The person to whom it is bound.
     pub prescriber: PersonId,
-    /// The name.
+    /// The name that the owner gives it.
     pub name: TokenName,
     /// How many active tokens there are already.
     pub active: u32,

@@ -8,13 +8,13 @@ use crate::{PasscodeFailures, Policy, Refusal, Timestamp, otp::OneTimePasscode};
 pub enum DisableReason {
     /// Left at home; comes back with a passcode of that very token.
     TemporarilyUnavailable,
-    /// Lost.
+    /// The owner does not know where it is.
     Lost,
-    /// Stolen.
+    /// Somebody took it from the owner.
     Stolen,
     /// Somebody else may know its seed or codes.
     Compromised,
-    /// Broken.
+    /// It no longer works.
     Damaged,
     /// Another token took its place.
     Replaced,
@@ -55,7 +55,7 @@ impl DisableReason {
         }
     }
 
-    /// Words for pages.
+    /// The reason, for pages.
     pub const fn label(self) -> &'static str {
         match self {
             Self::TemporarilyUnavailable => "Temporarily unavailable",

@@ -9,7 +9,7 @@ use crate::{TextError, check_line, shown_line, unambiguous};
 /// Why a token name is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TokenNameError {
-    /// Nothing but blanks.
+    /// The name is empty or has spaces only.
     #[error(
         "Give the token a name that you will recognize, such as \u{201c}iPhone\u{201d} or \u{201c}key fob\u{201d}."
     )]
@@ -30,12 +30,7 @@ pub enum TokenNameError {
 pub struct TokenName(String);
 
 impl TokenName {
-    /// The name of a token that nobody has added: it gets another one from its owner.
-    pub fn unnamed() -> Self {
-        Self("new".to_owned())
-    }
-
-    /// The text.
+    /// The name: one line of 1 to 40 characters.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -18,7 +18,7 @@ const SERVER_ROLE: &[u8] = b"server";
 /// The hash that the new token's passcodes use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SeedAlgorithm {
-    /// Our own app.
+    /// HMAC-SHA-256 with a seed of 32 bytes, for our own app.
     #[default]
     Sha256,
     /// Software that knows no other.
@@ -81,7 +81,7 @@ pub enum DeriveError {
 pub struct Confirmation([u8; CONFIRMATION_BYTES]);
 
 impl Confirmation {
-    /// As received.
+    /// The confirmation that was received; `None` unless it has [`CONFIRMATION_BYTES`] bytes.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }

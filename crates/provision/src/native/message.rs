@@ -56,13 +56,13 @@ impl Family {
 /// Why a request is refused; [`RequestError::code`] is what the client is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RequestError {
-    /// Longer than [`BODY_MAX_BYTES`].
+    /// The body has more than [`BODY_MAX_BYTES`] bytes.
     #[error("the body is longer than {BODY_MAX_BYTES} bytes")]
     TooLong,
     /// No JSON object with the fields of the protocol, each at most once.
     #[error("the body is no request of this protocol")]
     Body,
-    /// Another version.
+    /// The version is not [`VERSION`].
     #[error("this server speaks version {VERSION}")]
     Version,
     /// The public key is no base64url, or no uncompressed point on P-256.
@@ -148,7 +148,7 @@ impl Drop for RequestBody {
 }
 
 impl ProvisionRequest {
-    /// Reads a body.
+    /// Reads a request from JSON; an error says which field is wrong, the version first.
     pub fn from_json(body: &[u8]) -> Result<Self, RequestError> {
         if body.len() > BODY_MAX_BYTES {
             return Err(RequestError::TooLong);
@@ -252,7 +252,7 @@ const DIGITS: u8 = 6;
 const PERIOD: u16 = 30;
 
 impl Answer {
-    /// Writes the body.
+    /// Writes the answer as JSON; times in milliseconds since 1970 UTC, bytes in base64url.
     pub fn to_json(&self) -> String {
         json(&AnswerBody {
             credential_id: self.credential_id.as_str().to_owned(),
@@ -325,12 +325,12 @@ impl ServerTime {
         Self { unix_time_ms: now.micros().div_euclid(MICROS_PER_MILLI) }
     }
 
-    /// Writes the body.
+    /// Writes the answer as JSON.
     pub fn to_json(&self) -> String {
         json(self)
     }
 
-    /// Reads a body.
+    /// Reads the answer from JSON; an error for other fields and for a time out of range.
     pub fn from_json(body: &[u8]) -> Result<Self, AnswerError> {
         let read: Self = strict(body)?;
         from_millis(read.unix_time_ms).map(|_| read)
@@ -353,7 +353,7 @@ pub struct BrowserState {
 }
 
 impl BrowserState {
-    /// Writes the body.
+    /// Writes the answer as JSON.
     pub fn to_json(&self) -> String {
         json(self)
     }

@@ -24,7 +24,7 @@ pub struct PairingCodeError;
 pub struct PairingCode(Zeroizing<[u8; CODE_BYTES]>);
 
 impl PairingCode {
-    /// A new code.
+    /// Draws a new code; an error if `rng` fails.
     pub fn random(rng: &mut dyn Rng) -> Result<Self, RngError> {
         Ok(Self(Zeroizing::new(random_array(rng)?)))
     }
@@ -60,7 +60,7 @@ impl PairingCode {
         sha256(self.0.as_slice())
     }
 
-    /// Constant-time comparison.
+    /// Whether the codes are equal, in constant time.
     pub fn ct_eq(&self, other: &Self) -> bool {
         constant_time_eq(self.0.as_slice(), other.0.as_slice())
     }

@@ -45,7 +45,7 @@ pub enum Fault {
     /// A token model that does not exist, or is not offered. Clients look for exactly these words.
     #[error("Unsupported token model")]
     Model,
-    /// Something broke here.
+    /// A fault of this server.
     #[error("Internal error")]
     Internal,
     /// Too many requests, or switched off for now.
@@ -54,7 +54,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// All of them.
+    /// All faults that an answer can name.
     pub const ALL: [Self; 7] = [
         Self::Malformed,
         Self::Version,
@@ -65,7 +65,7 @@ impl Fault {
         Self::Unavailable,
     ];
 
-    /// The reason code.
+    /// The `ReasonCode` of the answer: four hexadecimal digits.
     pub const fn reason_code(self) -> &'static str {
         match self {
             Self::Malformed => "600B",
@@ -96,7 +96,7 @@ impl Refusal {
         Self::new(None, fault)
     }
 
-    /// What went wrong.
+    /// Why the request is refused.
     pub const fn fault(&self) -> Fault {
         self.fault
     }
@@ -119,7 +119,7 @@ pub struct Issued<'a> {
     pub seed: &'a TokenSeed,
     /// The time of the answer.
     pub now: Timestamp,
-    /// When it ends.
+    /// The `Expiry` of the answer, which the protocol requires; an added credential does not end.
     pub expires: Timestamp,
 }
 

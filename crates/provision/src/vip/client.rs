@@ -79,7 +79,7 @@ pub enum ClientError {
     /// The server refused, with its reason code and words.
     #[error("the server refused: {message} ({reason_code})")]
     Refused {
-        /// Four hexadecimal digits.
+        /// The `ReasonCode` of the answer: four hexadecimal digits.
         reason_code: String,
         /// What the server says.
         message: String,
@@ -100,9 +100,9 @@ pub enum MovingFactor {
 
 /// A credential as the client got it.
 pub struct Received {
-    /// Its ID.
+    /// The credential ID: four letters and eight digits.
     pub credential: VipCredentialId,
-    /// Its seed.
+    /// The decrypted seed.
     pub seed: TokenSeed,
     /// What moves its codes.
     pub moving_factor: MovingFactor,

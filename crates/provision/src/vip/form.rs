@@ -19,19 +19,19 @@ pub struct FormError;
 
 /// "Is this credential in order?", with one passcode.
 pub struct CheckForm {
-    /// Which credential.
+    /// The credential to check (`cred`).
     pub credential: VipCredentialId,
-    /// What it shows.
+    /// The passcode that it shows (`cr1` to `cr6`).
     pub passcode: OneTimePasscode,
 }
 
 /// "Bring this credential into step", with two passcodes.
 pub struct SyncForm {
-    /// Which credential.
+    /// The credential to resynchronize (`cred`).
     pub credential: VipCredentialId,
-    /// The earlier passcode.
+    /// The earlier passcode (`cr1` to `cr6`).
     pub first: OneTimePasscode,
-    /// The later one.
+    /// The passcode that follows it (`ncr1` to `ncr6`).
     pub second: OneTimePasscode,
 }
 
@@ -167,7 +167,7 @@ pub enum SyncAnswer {
     Synced,
     /// The two passcodes do not bring them into step.
     OutOfSync,
-    /// Anything else.
+    /// Anything else: an unknown credential, too many tries, or no form.
     Unknown,
 }
 

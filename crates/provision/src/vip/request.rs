@@ -39,7 +39,7 @@ impl RequestId {
         holds.then(|| Self(text.to_owned()))
     }
 
-    /// The text.
+    /// The ID as the client sent it: 1 to 40 letters, digits and `_`.
     pub fn as_str(&self) -> &str {
         &self.0
     }

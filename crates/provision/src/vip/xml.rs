@@ -75,7 +75,7 @@ pub(super) fn printable(text: &str, most: usize) -> Result<&str, XmlError> {
     if holds { Ok(text) } else { Err(XmlError) }
 }
 
-/// Fills `slot` once.
+/// Puts `value` into an empty `slot`; an error if the slot has one, since an element comes once.
 pub(super) fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), XmlError> {
     if slot.replace(value).is_some() { Err(XmlError) } else { Ok(()) }
 }
