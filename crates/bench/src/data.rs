@@ -18,7 +18,7 @@ use crate::clock;
 
 /// Rows of tokens in one transaction.
 const CHUNK: u32 = 500;
-/// When each token was last used.
+/// How long ago each token was last used, in seconds.
 const USED_BEFORE_SECONDS: i64 = 3_600;
 /// Transactions under way at a time.
 const UNDER_WAY: usize = 4;

@@ -23,7 +23,7 @@ pub(crate) const CONNECTIONS: usize = 64;
 const CODES_EACH: usize = 3;
 /// Longest latency that is told apart: a minute, in microseconds.
 const LATENCY_MAX: u64 = 60_000_000;
-/// What a verified check is answered with.
+/// Body of the answer to a verified check.
 const VERIFIED: &[u8] = b"{\"verified\":true}";
 /// Answers that are shown where they are wrong.
 const EXAMPLES: usize = 3;
@@ -139,7 +139,7 @@ fn stride(count: u64) -> u64 {
     (wanted..wanted + count).find(|step| common(*step, count) == 1).unwrap_or(1)
 }
 
-/// What came of a load.
+/// The result of a load.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// Answers that said yes.

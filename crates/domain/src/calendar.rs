@@ -64,7 +64,7 @@ impl Date {
         Self(self.0.first_of_month())
     }
 
-    /// Its month, such as `2027-05`.
+    /// Year and month of the day, such as `2027-05`.
     pub fn month(self) -> String {
         self.to_string().chars().take(7).collect()
     }

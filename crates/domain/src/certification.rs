@@ -29,13 +29,13 @@ pub enum ReportError {
     /// The days are in the wrong order.
     #[error("a report expires after the day on which it was issued")]
     Order,
-    /// It would hold for too long.
+    /// The report would hold for more than two years.
     #[error("a report holds for two years at most (21 CFR 1311.300(a))")]
     TooLong,
-    /// It was not issued yet.
+    /// The day of issue is in the future.
     #[error("the report is dated in the future")]
     Future,
-    /// It would hold no more.
+    /// The last day of the report has passed.
     #[error("the report has expired already")]
     Expired,
     /// The document has no bytes.
@@ -145,14 +145,14 @@ impl ReportFormat {
     }
 }
 
-/// What a report says of itself.
+/// The facts that a report states about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportFacts {
     /// The ID that its auditor gave it; a release manifest names it.
     pub name: String,
     /// Whether it is an audit report or a certification report.
     pub kind: ReportKind,
-    /// Who has audited or certified.
+    /// Name of the person or organization that audited or certified.
     pub auditor: String,
     /// The day on which it was issued.
     pub issued: Date,
@@ -271,7 +271,7 @@ impl fmt::Display for Version {
 pub struct NoticeScope {
     /// All builds up to and including this version are concerned.
     pub through: Version,
-    /// It has not ended.
+    /// `true` until the notice has ended.
     pub open: bool,
 }
 
@@ -280,7 +280,7 @@ pub struct NoticeScope {
 pub struct RunningBuild {
     /// Version of the running build, as its package manifest has it.
     pub version: Version,
-    /// Which build it is.
+    /// SHA-256 of the running binary.
     pub id: BuildId,
     /// A signed release manifest lists it, and names this report; none where no manifest lists it.
     pub listed: Option<String>,

@@ -132,7 +132,7 @@ pub enum SignInNameError {
 pub enum SignInName {
     /// The NPI of a prescriber.
     Npi(Npi),
-    /// Somebody who administers a practice.
+    /// The e-mail address of a user who does not prescribe.
     Email(EmailAddress),
 }
 
@@ -145,7 +145,7 @@ impl SignInName {
         }
     }
 
-    /// For pages and records.
+    /// The name with most characters replaced, for pages and audit records.
     pub fn masked(&self) -> String {
         match self {
             Self::Npi(npi) => npi.masked(),

@@ -38,7 +38,7 @@ pub struct Table(Vec<Row>);
 /// A line of a table can't be read. The number is that of the line, from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TableError {
-    /// It is not written as lines are.
+    /// The line does not have the form of a line of the table.
     #[error(
         "line {0}: write the schedule (2, 2N, 3, 3N, 4 or 5), \" | \" and the name of the drug, and for the schedule of one state \" | \" and its two letters; each name once, and once for each state"
     )]

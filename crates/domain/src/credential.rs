@@ -193,12 +193,12 @@ impl CredentialId {
         FORMATS.get(self.format).unwrap_or(const { &FORMATS[0] })
     }
 
-    /// Who makes tokens with such IDs.
+    /// The manufacturer that the letters of the ID stand for.
     pub fn manufacturer(&self) -> Manufacturer {
         self.family().manufacturer
     }
 
-    /// What tokens with such IDs are.
+    /// Whether the ID is that of software or of hardware.
     pub fn kind(&self) -> TokenKind {
         self.family().kind
     }

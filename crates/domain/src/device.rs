@@ -57,7 +57,7 @@ impl DeviceClass {
 pub enum DeviceEvidence {
     /// The app looked at the device it runs on.
     Checked,
-    /// It was only said.
+    /// The app stated it, without a check of the device.
     #[default]
     Stated,
     /// A person with authority has seen the device.
@@ -67,7 +67,7 @@ pub enum DeviceEvidence {
 impl DeviceEvidence {
     /// All kinds of evidence, in the order of declaration.
     pub const ALL: [Self; 3] = [Self::Checked, Self::Stated, Self::Attested];
-    /// What an app may say of itself.
+    /// The kinds of evidence that an app may claim.
     pub const OF_APPS: [Self; 2] = [Self::Checked, Self::Stated];
 
     /// Stable word for messages and rows.
@@ -97,7 +97,7 @@ impl DeviceEvidence {
 /// Where a token lives, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Device {
-    /// What kind of device.
+    /// Kind of device.
     pub class: DeviceClass,
     /// How that is known.
     pub evidence: DeviceEvidence,

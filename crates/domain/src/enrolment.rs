@@ -18,12 +18,12 @@ impl LinkSecret {
         Ok(Self(random_array(rng)?))
     }
 
-    /// What stands in the link: 43 characters.
+    /// The secret as it is written in the link: 43 characters of base64url.
     pub fn text(&self) -> String {
         BASE64URL_NOPAD.encode(&self.0)
     }
 
-    /// What a row holds.
+    /// SHA-256 of the secret, which the row holds.
     pub fn digest(&self) -> [u8; 32] {
         sha256(&self.0)
     }
@@ -35,14 +35,14 @@ impl LinkSecret {
     }
 }
 
-/// How far an invitation has come.
+/// The state of an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvitationState {
     /// Nobody has followed the link yet.
     Open,
     /// Somebody has followed the link and begun.
     Accepted,
-    /// It was taken back.
+    /// The practice has revoked it.
     Revoked,
 }
 
@@ -53,7 +53,7 @@ pub struct Invitation {
     pub link: [u8; 32],
     /// The first moment at which the link no longer works.
     pub expires: Timestamp,
-    /// How far it is.
+    /// The state of the invitation.
     pub state: InvitationState,
 }
 
@@ -65,15 +65,15 @@ pub enum InvitationRefusal {
         "This link was replaced by a newer one. Use the newest message, or ask your practice to send it again."
     )]
     Replaced,
-    /// Its time is over.
+    /// The invitation has expired.
     #[error(
         "This invitation has run out. Ask your practice to send it again; nothing you entered is lost."
     )]
     RunOut,
-    /// It was taken back.
+    /// The practice has revoked the invitation.
     #[error("This invitation was taken back. Your practice can tell you why.")]
     TakenBack,
-    /// It was followed before.
+    /// The link was followed before.
     #[error("This link was used before; each works once.")]
     Used,
 }
@@ -130,9 +130,9 @@ pub enum Stage {
     Terms,
     /// Name, addresses, registrations, licence.
     PersonalData,
-    /// Somebody else says who this is.
+    /// The identity is proved by an outside provider or in person.
     Proofing,
-    /// One token, better two.
+    /// At least one token is added; two are recommended.
     Tokens,
     /// The passphrase is chosen.
     Passphrase,

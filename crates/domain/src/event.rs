@@ -34,13 +34,13 @@ impl Outcome {
 /// Who caused an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
-    /// Nobody who has proved who they are.
+    /// Nobody whose identity is known.
     Unknown,
-    /// Somebody with an account.
+    /// A person with an account.
     Person(PersonId),
     /// A member of staff.
     Staff(StaffId),
-    /// Somebody with a shell on the host.
+    /// The operator, through the command line.
     Operator,
     /// A system that calls the API, by its key.
     ApiKey(ApiKeyId),
@@ -176,7 +176,7 @@ pub struct Event {
     pub prescriber: Option<PersonId>,
     /// The token concerned, where there is one.
     pub token: Option<TokenId>,
-    /// What a passcode was given for.
+    /// The purpose of the passcode, where one was given.
     pub purpose: Option<Purpose>,
     /// The code of the refusal, or of the reason given.
     pub reason: Option<&'static str>,

@@ -61,12 +61,12 @@ impl Difference {
     }
 }
 
-/// What comparing two identities found.
+/// The result of comparing two identities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Match {
     /// The same person, as far as this can tell.
     Same,
-    /// Somebody must look: the differences in order.
+    /// A person must decide; the differences, in order.
     Near(Vec<Difference>),
     /// Another person: nothing of the proofing may be used for this invitation.
     Other,
@@ -121,7 +121,7 @@ enum Alike {
     Equal,
     /// The same, where an initial stands for a word.
     Initials,
-    /// At least one word in common.
+    /// The names have at least one word in common.
     Overlap,
     /// None, or one side is empty.
     Nothing,

@@ -92,7 +92,7 @@ typed_ids! {
     CaseId;
     /// A message that waits to be sent, or was.
     MessageId;
-    /// Something that is due by a time.
+    /// A task of a practice that has a deadline.
     DeadlineId;
     /// A key of an integrating system.
     ApiKeyId;

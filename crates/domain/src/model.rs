@@ -16,7 +16,7 @@ pub enum ModelError {
     Text {
         /// Which text it is, such as "the maker".
         field: &'static str,
-        /// What is wrong with it.
+        /// Why the text is refused.
         why: TextError,
     },
     /// Neither a certificate nor "none".
@@ -75,7 +75,7 @@ pub struct TokenModel {
     pub code: ModelCode,
     /// Name of the manufacturer: 1 to 40 characters.
     pub maker: String,
-    /// What it is called.
+    /// Name of the model: 1 to 60 characters.
     pub name: String,
     /// Whether it is a soft token or a hardware token.
     pub kind: TokenKind,
@@ -85,7 +85,7 @@ pub struct TokenModel {
     pub allowed: bool,
     /// Why, in the operator's words; may be empty.
     pub note: String,
-    /// Since when this entry says so.
+    /// Time of the last change of this entry.
     pub changed: Timestamp,
     /// Name of the operator who said so: 1 to 40 characters.
     pub changed_by: String,

@@ -11,7 +11,7 @@ use crate::{
     otp::{OtpParams, Step, TokenSeed, truncated},
 };
 
-/// What the text begins with.
+/// First line of the text that a token shows and binds to.
 const HEAD: &str = "countersign-sign 1";
 /// Digits of such a code: one that is not bound has fewer.
 pub const BOUND_DIGITS: u8 = 8;
@@ -50,7 +50,7 @@ pub fn initials(name: &str) -> String {
         .join(" ")
 }
 
-/// What a code can be bound to.
+/// The value to which a code can be bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Challenge {
     scanned: [u8; SCANNED_BYTES],
@@ -91,7 +91,7 @@ impl Binding {
 }
 
 impl Challenge {
-    /// That of a text.
+    /// The challenge of a text.
     pub fn of(text: &str) -> Self {
         let digest = sha256(text.as_bytes());
         let mut scanned = [0; SCANNED_BYTES];

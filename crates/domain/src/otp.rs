@@ -177,7 +177,7 @@ impl OtpParams {
         self.digits
     }
 
-    /// What moves its codes on.
+    /// Whether the codes follow the time or a counter.
     pub const fn moving_factor(&self) -> MovingFactor {
         self.moving
     }

@@ -38,7 +38,7 @@ pub enum PassphraseError {
     /// It has the account's own data in it.
     #[error("This passphrase contains your name, NPI or practice. Leave those out.")]
     OwnData,
-    /// Too easy to guess.
+    /// The passphrase is easy to guess.
     #[error("This passphrase is too easy to guess. Add words that do not belong together.")]
     Guessable,
 }

@@ -18,11 +18,11 @@ pub enum SameBrowser {
     /// The token is refused in the browser that holds it.
     #[default]
     Deny,
-    /// It is accepted, said and recorded.
+    /// The token is accepted; the page says so, and the event has the reason `same_browser`.
     Warn,
 }
 
-/// What an operator may choose, within bounds.
+/// The settings of an operator, within bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// Most active tokens of one prescriber.

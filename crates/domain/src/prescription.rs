@@ -73,7 +73,7 @@ pub struct Prescription {
     pub prescriber: PersonId,
     /// The content of the prescription.
     pub content: Content,
-    /// How far it is.
+    /// The state of the prescription.
     pub state: State,
 }
 
@@ -133,7 +133,7 @@ impl Prescription {
         self.arrived(State::Transmitted { at: now })
     }
 
-    /// It did not get there.
+    /// The transmission has failed, at `now`; refused unless the prescription is signed.
     pub const fn failed(&mut self, now: Timestamp) -> Result<(), StateRefusal> {
         self.arrived(State::Failed { at: now })
     }

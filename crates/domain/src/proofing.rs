@@ -48,7 +48,7 @@ impl Provider {
 /// A government photo ID, of which the number is not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhotoId {
-    /// What kind: passport, driving licence.
+    /// Kind of document, such as a passport or a driver's license.
     pub kind: String,
     /// The last four characters of its number.
     pub last_four: String,
@@ -78,7 +78,7 @@ pub struct InPerson {
 /// How the person was proofed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Evidence {
-    /// By an outside provider.
+    /// An outside provider has proofed the person (21 CFR 1311.105).
     Provider {
         /// How strongly it vouches.
         assurance: Assurance,
@@ -87,14 +87,14 @@ pub enum Evidence {
         /// How what it says compares with the invitation.
         identity: Match,
     },
-    /// By the institution itself.
+    /// The institution itself has proofed the person (21 CFR 1311.110).
     InPerson(InPerson),
 }
 
 /// A case of proofing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
-    /// Who is to be proofed.
+    /// The person whose identity is proved.
     pub subject: Acting,
     /// They prescribe: only then the rule asks who they are (21 CFR 1311.105, 1311.110). Everybody else
     /// is known to the practice, and confirms an address.
@@ -116,11 +116,11 @@ pub enum Missing {
     Evidence,
     /// The provider is not on the list of those accepted.
     ListedProvider,
-    /// It vouches too weakly.
+    /// The assurance of the provider is below IAL2.
     Assurance,
     /// It speaks of another person. Only another proofing helps.
     Identity,
-    /// Somebody must look at these differences.
+    /// A person must decide whether these differences matter.
     NearMatch(Vec<Difference>),
     /// The ID is described incompletely, or has expired.
     PhotoId,
@@ -188,13 +188,13 @@ pub fn missing(case: &Case, today: Date) -> Vec<Missing> {
 /// Why somebody may not act in a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CaseRefusal {
-    /// It is about themselves.
+    /// The person who decides is the subject of the case.
     #[error("Nobody proofs themselves.")]
     OwnCase,
     /// The same person or unit proofed and would issue (1311.110(b)).
     #[error("Another person of another unit must do this.")]
     SameHand,
-    /// Something else comes first.
+    /// Another step must be done before this one.
     #[error("The proofing is not complete yet.")]
     NotComplete,
     /// There is nothing to decide.
@@ -312,7 +312,7 @@ pub enum ActivationRefusal {
     /// E-mail is no way for an activation code.
     #[error("E-mail can't carry an activation code.")]
     ByEmail,
-    /// One is too old.
+    /// The time of one of the codes is over.
     #[error("A code has run out. Ask for a new one.")]
     RunOut,
 }
@@ -322,9 +322,9 @@ pub enum ActivationRefusal {
 pub struct Piece {
     /// The channel by which the code was sent.
     pub channel: Channel,
-    /// When it was sent.
+    /// The time of sending.
     pub sent: Timestamp,
-    /// When it came back.
+    /// The time at which the code was typed.
     pub used: Timestamp,
 }
 

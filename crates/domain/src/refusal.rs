@@ -113,7 +113,7 @@ pub enum Refusal {
     /// Manufacturer or type does not fit the ID.
     #[error("This ID belongs to a {label} token. Choose that in the list.")]
     TypeMismatch {
-        /// What the ID says.
+        /// The manufacturer or type that the ID stands for.
         label: &'static str,
     },
     /// The operator has not allowed the model for signing (21 CFR 1311.115(b)).

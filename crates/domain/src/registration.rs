@@ -131,11 +131,11 @@ impl DeaRegistration {
 pub struct StateLicence {
     /// The state that issued it.
     pub state: UsState,
-    /// Its number, as the state writes it.
+    /// License number, as the state writes it.
     pub number: String,
     /// The last day on which it is in force.
     pub expires: Date,
-    /// Since when it is suspended or revoked.
+    /// The day from which it is suspended or revoked.
     pub withdrawn: Option<Date>,
 }
 
@@ -163,7 +163,7 @@ pub enum NoAuthority {
     Schedule,
 }
 
-/// Whose a registration is.
+/// The holder of a registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {
     /// The practitioner's own.

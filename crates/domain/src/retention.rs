@@ -23,7 +23,7 @@ pub enum RetentionError {
     /// A state can only ask for more.
     #[error("a state can ask for more years than are kept everywhere, not for fewer")]
     Fewer,
-    /// No state and number.
+    /// The text is not a state and a number.
     #[error("write the two letters of the state and a number of years, such as NE 7")]
     State,
 }

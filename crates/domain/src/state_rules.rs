@@ -19,7 +19,7 @@ const MOST_DAYS: u16 = 3_660;
 /// Why a limit of a state is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum StateRuleError {
-    /// It is not written as one.
+    /// The text does not have the form of a limit.
     #[error(
         "write the two letters of the state, the most refills (0 to 99) and the most days after the day of issue (1 to 3660, or - for no limit), such as KY 5 180"
     )]

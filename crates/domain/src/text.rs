@@ -119,7 +119,7 @@ struct Before {
 }
 
 impl Before {
-    /// What is wrong with the next character.
+    /// What is wrong with the next character; none if it is allowed here.
     fn fault(&self, c: char, next: Option<char>) -> Option<TextError> {
         if matches!(c, ' '..='~') {
             return None;

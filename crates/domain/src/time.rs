@@ -7,7 +7,7 @@ pub struct Timestamp(i64);
 const MICROS: i64 = 1_000_000;
 
 impl Timestamp {
-    /// From microseconds since the epoch.
+    /// The time `micros` microseconds after 1970-01-01 00:00 UTC.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
@@ -22,7 +22,7 @@ impl Timestamp {
         self.0
     }
 
-    /// Whole seconds since the epoch, rounded down.
+    /// Whole seconds since 1970-01-01 00:00 UTC, rounded down.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(MICROS)
     }

@@ -26,10 +26,10 @@ use crate::{
 pub enum TokenState {
     /// Made by an authority, not added by anyone yet.
     Unassociated {
-        /// When it is discarded.
+        /// The first moment at which it can no longer be added.
         expires: Timestamp,
     },
-    /// Its passcodes are accepted.
+    /// It is added, and its passcodes are accepted.
     Active {
         /// The time of adding or enabling it.
         since: Timestamp,
@@ -48,35 +48,35 @@ pub enum TokenState {
 pub struct Token {
     /// Identifier of the row; never shown as the credential ID.
     pub id: TokenId,
-    /// Its practice, once added.
+    /// The practice in which it was added; none before.
     pub practice: Option<PracticeId>,
     /// Its prescriber, once added. Never changes afterwards (21 CFR 1311.102(a): sole possession).
     pub prescriber: Option<PersonId>,
     /// What is printed on it or shown by it.
     pub credential: CredentialId,
-    /// What its owner calls it.
+    /// The name that its owner gave it.
     pub name: TokenName,
     /// Hash, digits and period.
     pub params: OtpParams,
     /// The secret of HOTP or TOTP, shared with the token.
     pub seed: TokenSeed,
-    /// Whether its passcodes count.
+    /// Whether its passcodes are accepted.
     pub state: TokenState,
     /// The last step accepted, for whatever purpose.
     pub last_step: Option<Step>,
-    /// How far its clock is off.
+    /// The offset of its clock from ours, in steps.
     pub drift: Drift,
     /// Wrong passcodes in a row.
     pub failures: Failures,
-    /// When it was made.
+    /// The time of provisioning or import.
     pub created: Timestamp,
-    /// When it was added.
+    /// The time of adding; none before.
     pub added: Option<Timestamp>,
     /// When a passcode of it was last accepted.
     pub last_used: Option<Timestamp>,
     /// The device that holds the token, as far as it is known.
     pub device: Device,
-    /// Which model it is of.
+    /// The code of its model.
     pub model: ModelCode,
     /// When its seed was handed to another app. From then on nobody knows how many copies there are.
     pub seed_left: Option<Timestamp>,
@@ -198,12 +198,12 @@ pub fn same_browser(
     }
 }
 
-/// What was wrong with a passcode.
+/// Why a passcode is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Failure {
     /// It is of no step of the window.
     Wrong,
-    /// It was used before.
+    /// Its step, or a later one, was accepted before.
     Used,
 }
 

@@ -170,7 +170,7 @@ pub struct VipCredentialId {
 pub struct VipCredentialIdError;
 
 impl VipCredentialId {
-    /// A new ID of this model.
+    /// Draws a new ID of this model; an error if `rng` fails.
     pub fn random(model: TokenModel, rng: &mut dyn Rng) -> Result<Self, RngError> {
         // 64 random bits for a number below 10^8: no digit is noticeably more likely than another.
         let number = u64::from_be_bytes(random_array(rng)?) % 100_000_000;
@@ -182,7 +182,7 @@ impl VipCredentialId {
         &self.text
     }
 
-    /// What its letters say.
+    /// The model that the four letters stand for.
     pub const fn model(&self) -> TokenModel {
         self.model
     }

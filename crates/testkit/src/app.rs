@@ -49,7 +49,7 @@ pub struct TestApp {
     pub person: Person,
     /// The registered EHR of the practice.
     pub ehr: EhrId,
-    /// What it signs with.
+    /// The private key with which the EHR signs launches.
     pub ehr_key: SigningKey,
     /// The proofing provider, for the browser that goes there.
     pub provider: Router,
@@ -199,7 +199,7 @@ impl TestApp {
         Browser::new(self.router())
     }
 
-    /// What the prescriber's token shows now.
+    /// The passcode of the prescriber's token at the frozen time.
     pub fn code(&self) -> String {
         self.person.phone.code(self.now())
     }

@@ -52,7 +52,7 @@ impl Page {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Where it sends the browser.
+    /// The `Location` field of a redirect.
     pub fn location(&self) -> &str {
         self.header("location")
     }
@@ -129,7 +129,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// One that has never been here.
+    /// A browser without cookies.
     pub const fn new(router: Router) -> Self {
         Self { router, cookies: BTreeMap::new(), strict: BTreeSet::new(), address: None }
     }
@@ -313,7 +313,7 @@ pub struct Api {
     router: Router,
     /// API key, sent as a bearer token; none sends no `Authorization`.
     pub key: Option<String>,
-    /// Where it comes from.
+    /// Client address that the server sees.
     pub address: IpAddr,
 }
 

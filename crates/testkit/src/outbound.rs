@@ -20,11 +20,11 @@ pub enum GatewayMood {
     /// As the made-up pharmacy does.
     #[default]
     Up,
-    /// It is not there.
+    /// The gateway does not answer.
     Down,
     /// It takes what comes, and its answer is lost.
     Mute,
-    /// It rejects what comes, for this reason.
+    /// The gateway rejects every prescription, for this reason.
     Rejecting(&'static str),
 }
 

@@ -40,7 +40,7 @@ pub struct Person {
     pub npi: Npi,
     /// The soft token in the person's hand.
     pub phone: Phone,
-    /// Identifier of the token.
+    /// Identifier of that token.
     pub token: TokenId,
 }
 

@@ -8,7 +8,7 @@ use countersign_domain::{
 /// A soft token in somebody's hand. Its clock may be off.
 #[derive(Debug, Clone)]
 pub struct Phone {
-    /// What it shows as its ID.
+    /// The credential ID that the token shows.
     pub credential: CredentialId,
     /// The secret that the token shares with the server.
     pub seed: TokenSeed,
@@ -24,7 +24,7 @@ impl Phone {
         Self { credential, seed, params, ahead: 0 }
     }
 
-    /// What it shows at a time.
+    /// The passcode of the token at a time.
     pub fn code(&self, at: Timestamp) -> String {
         self.code_of(self.step(at))
     }

@@ -3,7 +3,7 @@
 use super::{Acting, Cause, Subject};
 use crate::{AuthorityId, Date, PracticeId, Role};
 
-/// What is asked for.
+/// What a request does to a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// The first grant, or one after a suspension: there is no shorter way back.
@@ -11,18 +11,18 @@ pub enum Change {
         /// The day on which whoever enters it looked at registration and licence (1311.125(b)).
         verified: Option<Date>,
     },
-    /// It is taken away.
+    /// The permission is revoked, for this cause.
     Revoke(Cause),
 }
 
-/// What two people decide on.
+/// The subject of a request: what two people decide on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Matter {
     /// A permission to sign.
     Permission {
         /// Person, DEA number and location of the permission.
         subject: Subject,
-        /// What becomes of it.
+        /// Whether the permission is granted or revoked.
         change: Change,
     },
     /// A role that decides over who signs ([`Role::takes_two`]).
@@ -51,15 +51,15 @@ pub enum Matter {
     },
     /// A registration or licence that holds longer, or for more schedules, than it did.
     Paper {
-        /// Whose; none for the institution's own.
+        /// The holder; none for a registration of the institution.
         person: Option<Acting>,
         /// The practice that keeps the registration or license.
         practice: PracticeId,
-        /// Which; none for a new one.
+        /// The registration or license that changes; none for a new one.
         authority: Option<AuthorityId>,
         /// What it is, with its number, and what it says until now.
         before: String,
-        /// What it is to say.
+        /// The new content, in the form of `before`.
         after: String,
     },
 }
@@ -89,7 +89,7 @@ impl Matter {
         }
     }
 
-    /// Its parts, for the digest.
+    /// All fields as texts, in a fixed order, for the digest of the request.
     pub(super) fn parts(&self) -> Vec<String> {
         match self {
             Self::Permission { subject, change } => {

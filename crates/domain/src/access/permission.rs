@@ -6,7 +6,7 @@ use crate::{DeaNumber, PracticeId, Timestamp};
 /// What a permission is for: one person, one DEA number, one location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// Whose permission it is.
+    /// The practitioner who may sign.
     pub person: Acting,
     /// Under which DEA number (question A12).
     pub dea: DeaNumber,
@@ -14,7 +14,7 @@ pub struct Subject {
     pub registration: String,
     /// The registration is in force.
     pub in_force: bool,
-    /// At which registered location.
+    /// The practice at whose registered location the permission holds.
     pub location: PracticeId,
 }
 

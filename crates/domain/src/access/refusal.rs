@@ -42,13 +42,13 @@ pub enum AccessRefusal {
     /// A DEA number that stands here for another state, and on which something rests.
     #[error("This number is registered here for another state, and permissions rest on that.")]
     OtherState,
-    /// Somebody else entered it.
+    /// Only the person who entered the request may withdraw it.
     #[error("Only the person who entered it withdraws it.")]
     NotYours,
     /// A permission that is taken away is not given back by withdrawing.
     #[error("This works already. Another person confirms it, or says that it was a mistake.")]
     WorksAlready,
-    /// Nobody would have the role any more.
+    /// The change would leave the role without anybody.
     #[error("Nobody else would have this role. Give it to somebody else first.")]
     LastOne,
     /// Outside institutions a DEA registrant executes (1311.125(c)).

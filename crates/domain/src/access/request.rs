@@ -7,31 +7,31 @@ use countersign_crypto::sha256;
 use super::{AccessRefusal, Acting, Change, Matter, Permission, REQUEST_DAYS, Review, Setting};
 use crate::{PersonId, RequestId, Timestamp};
 
-/// How far a request has come.
+/// The state of a request; every state but `Entered` is final.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestState {
-    /// Somebody has entered it.
+    /// A first person has entered it, and no second person has decided.
     Entered,
-    /// Somebody else has executed it.
+    /// A second person has executed it.
     Executed {
         /// The second person.
         by: PersonId,
         /// The time of the execution.
         at: Timestamp,
     },
-    /// Somebody has turned it down.
+    /// A second person has rejected it.
     Rejected {
         /// The second person.
         by: PersonId,
         /// The time of the rejection.
         at: Timestamp,
     },
-    /// Whoever entered it has withdrawn it.
+    /// The person who entered it has withdrawn it.
     Withdrawn {
         /// The time of the withdrawal.
         at: Timestamp,
     },
-    /// Something newer was decided.
+    /// A newer decision about the same subject has closed it.
     Overtaken,
 }
 
@@ -40,7 +40,7 @@ pub enum RequestState {
 pub struct Request {
     /// Identifier of the request; it is part of what the second person confirms.
     pub id: RequestId,
-    /// What it is about.
+    /// The subject of the request.
     pub matter: Matter,
     /// The reason that was typed when it was entered: one line, not empty.
     pub reason: String,
@@ -48,7 +48,7 @@ pub struct Request {
     pub entered_by: Acting,
     /// The time of the entry; the request lapses [`REQUEST_DAYS`] days later.
     pub entered: Timestamp,
-    /// How far it is.
+    /// The state of the request.
     pub state: RequestState,
     /// What it is about was changed since it was entered: a newer decision is not undone by an older one.
     pub overtaken: bool,

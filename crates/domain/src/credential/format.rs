@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::CredentialIdError;
 
-/// Who made a token.
+/// The manufacturer of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Manufacturer {
     /// Countersign: tokens of this product.

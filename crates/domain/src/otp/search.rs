@@ -33,7 +33,7 @@ impl Drift {
         self.base
     }
 
-    /// What is expected now, in steps.
+    /// The drift that is expected now, in steps; positive when the token is ahead.
     pub const fn current(self) -> i64 {
         self.current
     }
@@ -43,7 +43,7 @@ impl Drift {
     }
 }
 
-/// What looking for a passcode found.
+/// The result of looking for a passcode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
     /// A step that was never accepted, and the drift it shows.
@@ -173,7 +173,7 @@ fn find_counter_pair(
 /// A code that was right some time ago.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Late {
-    /// Whose code it is.
+    /// The step to which the code belongs.
     pub step: Step,
     /// How long ago, in seconds.
     pub age_seconds: i64,

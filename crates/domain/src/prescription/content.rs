@@ -36,13 +36,13 @@ pub struct Content {
     pub drug: String,
     /// Strength with its unit, such as `5 mg`.
     pub strength: String,
-    /// Its form: tablet, solution.
+    /// Dosage form, such as `tablet` or `solution`.
     pub form: String,
     /// Its schedule, where the DEA number is registered.
     pub schedule: Option<Schedule>,
     /// How much is dispensed, counted in `unit`; none while it is not given.
     pub quantity: Option<Quantity>,
-    /// Of what: tablets, mL.
+    /// Unit of the quantity, such as `tablets` or `mL`.
     pub unit: String,
     /// Directions for use, in one line.
     pub directions: String,
@@ -59,7 +59,7 @@ pub struct Content {
     pub series: Option<Series>,
     /// A word to the pharmacist.
     pub note: String,
-    /// To which pharmacy it is transmitted.
+    /// The pharmacy to which it is transmitted.
     pub pharmacy: Option<Pharmacy>,
     /// Under which DEA number; never chosen by itself (1311.120(b)(7)).
     pub dea: Option<DeaNumber>,

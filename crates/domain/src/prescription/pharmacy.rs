@@ -4,19 +4,19 @@ use thiserror::Error;
 
 use crate::{TextError, check_line};
 
-/// Where it is to be dispensed.
+/// A pharmacy of the operator's list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pharmacy {
-    /// Its NCPDP provider number: seven digits.
+    /// NCPDP provider number: seven digits.
     pub ncpdp: String,
     /// Name and address, in one line.
     pub name: String,
 }
 
-/// It names no pharmacy.
+/// Why a text names no pharmacy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PharmacyError {
-    /// It is not written as one.
+    /// The text does not have the form of an entry.
     #[error("a pharmacy is its NCPDP number of seven digits, a space, and name and address")]
     Shape,
     /// Name and address are no line of text.

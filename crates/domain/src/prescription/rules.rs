@@ -17,7 +17,7 @@ pub struct Rules<'a> {
     pub today: Date,
     /// The drugs that are known, with their schedules.
     pub drugs: &'a Table,
-    /// What states ask for.
+    /// The stricter rules of states, as the operator entered them.
     pub states: &'a StateRules,
     /// The state in which the DEA number of the prescription is registered: the one that counts.
     pub state: Option<UsState>,
@@ -105,7 +105,7 @@ impl Content {
         found
     }
 
-    /// What refills, days and dates lack.
+    /// What is missing or wrong in refills, days and dates.
     fn lacking_of_schedule(&self, schedule: Schedule, rules: &Rules<'_>, found: &mut Vec<Lack>) {
         let mut lack = |on: bool, field, text: Cow<'static, str>| {
             if on {

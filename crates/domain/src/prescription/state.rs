@@ -4,10 +4,10 @@ use thiserror::Error;
 
 use crate::Timestamp;
 
-/// How far a prescription has come.
+/// The state of a prescription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Somebody writes it; staff too.
+    /// It is being written, by the practitioner or by staff.
     Draft,
     /// The practitioner has looked at it and says that it is right (1311.120(b)(10)).
     Ready {
@@ -34,7 +34,7 @@ pub enum State {
         /// The time of the printing.
         at: Timestamp,
     },
-    /// It was put away.
+    /// It was cancelled before it was transmitted.
     Cancelled {
         /// The time of the cancellation.
         at: Timestamp,
@@ -116,7 +116,7 @@ pub enum StateRefusal {
     /// A field is missing, or breaks a rule.
     #[error("Something is missing. Look at the fields that are marked.")]
     Lacking,
-    /// It has changed since it was shown.
+    /// The content has changed since it was shown.
     #[error("It has changed since it was shown to you. Look at it again.")]
     Changed,
     /// It is not on its way (1311.120(b)(18)).

@@ -53,7 +53,7 @@ impl DeaNumber {
         text.chars().enumerate().map(|(at, c)| if shown(at) { c } else { '•' }).collect()
     }
 
-    /// What its first letter says.
+    /// The kind of registrant that the first letter stands for.
     pub const fn kind(&self) -> RegistrantKind {
         match self.0[0] {
             b'M' => RegistrantKind::MidLevel,

@@ -21,7 +21,7 @@ pub enum SeedAlgorithm {
     /// HMAC-SHA-256 with a seed of 32 bytes, for our own app.
     #[default]
     Sha256,
-    /// Software that knows no other.
+    /// HMAC-SHA-1 with a seed of 20 bytes, for software that knows no other hash.
     Sha1,
 }
 

@@ -36,7 +36,7 @@ pub enum Family {
 impl Family {
     const ALL: [Self; 2] = [Self::Countersign, Self::Symantec];
 
-    /// Its word in messages.
+    /// The word of the field `family`.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Countersign => "countersign",
@@ -44,7 +44,7 @@ impl Family {
         }
     }
 
-    /// Whose IDs these are.
+    /// The manufacturer that these IDs stand for.
     pub const fn manufacturer(self) -> Manufacturer {
         match self {
             Self::Countersign => Manufacturer::Countersign,
@@ -105,7 +105,7 @@ pub struct ProvisionRequest {
     pub algorithm: SeedAlgorithm,
     /// The kind of ID.
     pub family: Family,
-    /// What the device is.
+    /// The class of device that the app states.
     pub device_class: DeviceClass,
     /// How that is known.
     pub device_evidence: DeviceEvidence,

@@ -29,11 +29,11 @@ pub struct Ask<'a> {
     pub now: Timestamp,
     /// A code that lets it in, or nothing.
     pub activation_code: &'a str,
-    /// What the client's ID is.
+    /// The kind of the client's ID.
     pub client_id_type: &'a str,
     /// The client's ID.
     pub client_id: &'a str,
-    /// Who handed the client out.
+    /// The distribution channel of the client.
     pub dist_channel: &'a str,
 }
 
@@ -81,7 +81,7 @@ pub enum ClientError {
     Refused {
         /// The `ReasonCode` of the answer: four hexadecimal digits.
         reason_code: String,
-        /// What the server says.
+        /// The text of the server's refusal.
         message: String,
     },
     /// The message is none of this protocol, or the secret does not decrypt.
@@ -104,7 +104,7 @@ pub struct Received {
     pub credential: VipCredentialId,
     /// The decrypted seed.
     pub seed: TokenSeed,
-    /// What moves its codes.
+    /// Whether its codes follow the time or a counter.
     pub moving_factor: MovingFactor,
     /// The server's clock.
     pub server_time: Timestamp,

@@ -128,12 +128,12 @@ pub struct AuthenticRequest {
 }
 
 impl AuthenticRequest {
-    /// What is asked for.
+    /// The token model that the client asks for.
     pub const fn model(&self) -> TokenModel {
         self.model
     }
 
-    /// What the client called its request.
+    /// The ID that the client gave its request.
     pub const fn id(&self) -> &RequestId {
         &self.request.id
     }
