@@ -3,7 +3,9 @@
 mod add;
 mod check;
 mod disable;
+mod fields;
 mod name;
+mod parts;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +15,7 @@ pub use check::{
 };
 pub use disable::{DisableReason, disable_token, enable_token};
 pub use name::{TokenName, TokenNameError};
+pub use parts::{ProvisionedToken, TokenParts, TokenPartsError};
 
 use crate::{
     CredentialId, Device, Failures, ModelCode, PasscodeFailures, PersonId, Policy, PracticeId,
@@ -44,62 +47,33 @@ pub enum TokenState {
 }
 
 /// A token with everything that a decision about it needs. The store reads and writes it whole.
+///
+/// Its fields are private, so that a state that can't be does not come about: [`Token::from_parts`]
+/// checks what was stored, and everything after that is a method or function that holds a rule.
 #[derive(Debug, Clone)]
 pub struct Token {
-    /// Identifier of the row; never shown as the credential ID.
-    pub id: TokenId,
-    /// The practice in which it was added; none before.
-    pub practice: Option<PracticeId>,
-    /// Its prescriber, once added. Never changes afterwards (21 CFR 1311.102(a): sole possession).
-    pub prescriber: Option<PersonId>,
-    /// What is printed on it or shown by it.
-    pub credential: CredentialId,
-    /// The name that its owner gave it.
-    pub name: TokenName,
-    /// Hash, digits and period.
-    pub params: OtpParams,
-    /// The secret of HOTP or TOTP, shared with the token.
-    pub seed: TokenSeed,
-    /// Whether its passcodes are accepted.
-    pub state: TokenState,
-    /// The last step accepted, for whatever purpose.
-    pub last_step: Option<Step>,
-    /// The offset of its clock from ours, in steps.
-    pub drift: Drift,
-    /// Wrong passcodes in a row.
-    pub failures: Failures,
-    /// The time of provisioning or import.
-    pub created: Timestamp,
-    /// The time of adding; none before.
-    pub added: Option<Timestamp>,
-    /// When a passcode of it was last accepted.
-    pub last_used: Option<Timestamp>,
-    /// The device that holds the token, as far as it is known.
-    pub device: Device,
-    /// The code of its model.
-    pub model: ModelCode,
-    /// When its seed was handed to another app. From then on nobody knows how many copies there are.
-    pub seed_left: Option<Timestamp>,
-    /// When both pieces of its activation had come, over two channels (21 CFR 1311.105(c)). Before, it
-    /// logs in and does not sign.
-    pub activated: Option<Timestamp>,
-    /// Until when its owner may sign with it in the practice of the token, as permissions,
-    /// registrations and licences stand; none where it may not sign. Follows from other rows.
-    pub sign_until: Option<Timestamp>,
+    id: TokenId,
+    practice: Option<PracticeId>,
+    prescriber: Option<PersonId>,
+    credential: CredentialId,
+    name: TokenName,
+    params: OtpParams,
+    seed: TokenSeed,
+    state: TokenState,
+    last_step: Option<Step>,
+    drift: Drift,
+    failures: Failures,
+    created: Timestamp,
+    added: Option<Timestamp>,
+    last_used: Option<Timestamp>,
+    device: Device,
+    model: ModelCode,
+    seed_left: Option<Timestamp>,
+    activated: Option<Timestamp>,
+    sign_until: Option<Timestamp>,
 }
 
 impl Token {
-    /// Whether a signature may come of its passcode now, as far as activation and access control go.
-    pub fn may_sign(&self, now: Timestamp) -> Result<(), Refusal> {
-        if self.activated.is_none() {
-            return Err(Refusal::NotActivated);
-        }
-        if self.sign_until.is_none_or(|until| now >= until) {
-            return Err(Refusal::NotPermitted);
-        }
-        Ok(())
-    }
-
     /// Whether its passcodes count, apart from pauses.
     pub const fn is_active(&self) -> bool {
         matches!(self.state, TokenState::Active { .. })
@@ -126,9 +100,14 @@ impl Token {
         code.of_model(&self.model).binding(&self.seed, &self.params, step)
     }
 
-    fn accept(&mut self, step: Step, drift: Drift, now: Timestamp) {
+    /// Consumes a step and takes over what its code has shown of the clock.
+    pub(crate) const fn bring_into_step(&mut self, step: Step, drift: Drift) {
         self.last_step = Some(step);
         self.drift = drift;
+    }
+
+    fn accept(&mut self, step: Step, drift: Drift, now: Timestamp) {
+        self.bring_into_step(step, drift);
         self.failures = Failures::NONE;
         self.last_used = Some(now);
     }

@@ -7,12 +7,12 @@ use crate::{
 };
 
 impl Token {
-    /// Our own identifier.
+    /// Identifier of the row; never shown as the credential ID.
     pub const fn id(&self) -> TokenId {
         self.id
     }
 
-    /// Its practice, once added.
+    /// The practice in which it was added; none before.
     pub const fn practice(&self) -> Option<PracticeId> {
         self.practice
     }
@@ -27,7 +27,7 @@ impl Token {
         &self.credential
     }
 
-    /// What its owner calls it.
+    /// The name that its owner gave it.
     pub const fn name(&self) -> &TokenName {
         &self.name
     }
@@ -37,12 +37,12 @@ impl Token {
         self.params
     }
 
-    /// The shared secret.
+    /// The secret of HOTP or TOTP, shared with the token.
     pub const fn seed(&self) -> &TokenSeed {
         &self.seed
     }
 
-    /// Whether its passcodes count.
+    /// Whether its passcodes are accepted.
     pub const fn state(&self) -> TokenState {
         self.state
     }
@@ -52,7 +52,7 @@ impl Token {
         self.last_step
     }
 
-    /// How far its clock is off.
+    /// The offset of its clock from ours, in steps.
     pub const fn drift(&self) -> Drift {
         self.drift
     }
@@ -62,12 +62,12 @@ impl Token {
         self.failures
     }
 
-    /// When it was made.
+    /// The time of provisioning or import.
     pub const fn created(&self) -> Timestamp {
         self.created
     }
 
-    /// When it was added.
+    /// The time of adding; none before.
     pub const fn added(&self) -> Option<Timestamp> {
         self.added
     }
@@ -77,12 +77,12 @@ impl Token {
         self.last_used
     }
 
-    /// Where it lives.
+    /// The device that holds the token, as far as it is known.
     pub const fn device(&self) -> Device {
         self.device
     }
 
-    /// Which model it is of.
+    /// The code of its model.
     pub const fn model(&self) -> &ModelCode {
         &self.model
     }

@@ -30,6 +30,11 @@ pub enum TokenNameError {
 pub struct TokenName(String);
 
 impl TokenName {
+    /// The name of a token that nobody has added: it gets another one from its owner.
+    pub fn unnamed() -> Self {
+        Self("new".to_owned())
+    }
+
     /// The name: one line of 1 to 40 characters.
     pub fn as_str(&self) -> &str {
         &self.0
