@@ -64,7 +64,7 @@ on_both! {
         ] {
             place.sql(&format!("UPDATE proofing_case SET {column} = {value}")).await;
             let read = store.read("damaged", move |tx| tx.case(people.practice, id)).await;
-            let Err(Error::Corrupt { column: found }) = read else { panic!("{column} = {value}") };
+            let Err(Error::Corrupt { column: found, .. }) = read else { panic!("{column} = {value}") };
             assert_eq!(found, damage, "{column} = {value}");
             place.sql(&format!("UPDATE proofing_case SET {column} = {back}")).await;
         }

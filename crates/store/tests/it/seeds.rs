@@ -122,8 +122,8 @@ on_both! {
         assert!(!format!("{error:?}").contains("Olympus"), "{error:?}");
         let token = people.token(&store).await;
         place.sql("UPDATE token SET seed_sealed = practice").await;
-        let read = store.read("damaged", move |tx| row_of(tx, &token.credential)).await;
-        let row = hex(token.id.as_bytes());
+        let row = hex(token.id().as_bytes());
+        let read = store.read("damaged", move |tx| row_of(tx, token.credential())).await;
         let said = format!("the value of token.seed_sealed is damaged, in row {row}");
         assert_eq!(read.unwrap_err().to_string(), said);
     }
