@@ -108,7 +108,7 @@ test("a token can't be added from the browser that holds it", enrolls, async () 
   await page.goto(app(demo.origin));
   await press(page, "Set up");
   await page.getByLabel("PIN", { exact: true }).fill("482915");
-  await page.getByLabel("PIN again", { exact: true }).fill("482915");
+  await page.getByLabel("Confirm PIN", { exact: true }).fill("482915");
   await press(page, "Save");
   await press(page, "Set up without a code");
   await page.locator(".code").waitFor();
@@ -120,7 +120,7 @@ test("a token can't be added from the browser that holds it", enrolls, async () 
   await portal.getByLabel("Passphrase", { exact: true }).fill(demo.facts.passphrase);
   await press(portal, "Next");
   await portal.getByLabel("Passcode", { exact: true }).fill(await demo.firstToken.fresh());
-  await press(portal, "Log in");
+  await press(portal, "Sign in");
   await heading(portal, "Prescriber Dashboard");
   await portal.goto(`${demo.origin}/portal/tokens/new`);
   await portal.getByLabel("Token Name", { exact: true }).fill("This browser");

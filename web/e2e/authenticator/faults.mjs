@@ -32,11 +32,11 @@ test("faults of the server are sentences, and nothing is kept", standIn, async (
   await choosePin(page);
   for (const [fault, words] of [
     ["confirmation", /The server could not prove that it has the same key/],
-    ["full", /The server takes no new tokens right now/],
-    ["too_many", /Too many set-ups at once/],
+    ["full", /The server can't accept new tokens right now/],
+    ["too_many", /Too many setups at once/],
     ["version_unknown", /This app is out of date/],
     ["pairing_malformed", /A pairing code has 26 characters/],
-    ["something_else", /The server gave an answer that this app does not understand/],
+    ["something_else", /The server sent an invalid response/],
   ]) {
     server.fault = fault;
     try {
@@ -55,7 +55,7 @@ test("faults of the server are sentences, and nothing is kept", standIn, async (
   await choosePin(page);
   await page.evaluate(() => { IDBObjectStore.prototype.add = () => { throw new DOMException("full", "QuotaExceededError"); }; });
   await press(page, "Set up without a code");
-  await page.getByText(/The token could not be stored, so it was not added/).waitFor();
+  await page.getByText(/The token could not be saved, so it was not added/).waitFor();
   assert.equal(await page.locator(".code").count(), 0);
   await look(page, "not-stored");
   await page.reload();
@@ -74,7 +74,7 @@ test("who leaves while the server is asked is not pulled back, and the token is 
     await press(page, "Set up without a code");
     await page.goBack();
     await heading(page, "Set up your token");
-    await page.getByText(/The server takes no new tokens/).waitFor();
+    await page.getByText(/The server can't accept new tokens/).waitFor();
     await heading(page, "Set up your token");
     server.fault = null;
     // The PIN that was chosen is still meant: no second question.

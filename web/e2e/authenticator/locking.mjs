@@ -10,16 +10,16 @@ test("wrong PINs are counted over restarts, the tenth removes everything and say
   await heading(page, "Unlock");
   await look(page, "unlock");
   await unlock(page, "111111");
-  await page.getByText("Wrong PIN. Tries left: 9.").waitFor();
+  await page.getByText("Incorrect PIN. Attempts left: 9.").waitFor();
   await look(page, "unlock-wrong");
   await page.reload();
-  await page.getByText("Wrong PIN. Tries left: 9.").waitFor();
+  await page.getByText("Incorrect PIN. Attempts left: 9.").waitFor();
   for (let left = 8; left > 1; left -= 1) {
     await unlock(page, "111111");
-    await page.getByText(`Wrong PIN. Tries left: ${left}.`).waitFor();
+    await page.getByText(`Incorrect PIN. Attempts left: ${left}.`).waitFor();
   }
   await unlock(page, "111111");
-  await page.getByText("Wrong PIN. One try left, then the tokens are removed from this phone.").waitFor();
+  await page.getByText("Incorrect PIN. One attempt left before the tokens are removed from this phone.").waitFor();
   await unlock(page, "111111");
   await page.getByRole("heading", { name: "The tokens were removed" }).waitFor();
   await look(page, "wiped");
@@ -33,13 +33,13 @@ test("a right PIN sets the count back", enrolls, async () => {
   const id = await enroll(page);
   await press(page, "Lock");
   await unlock(page, "111111");
-  await page.getByText("Wrong PIN. Tries left: 9.").waitFor();
+  await page.getByText("Incorrect PIN. Attempts left: 9.").waitFor();
   await unlock(page);
   await page.locator(".code").waitFor();
   await assertRightCode(page, id);
   await press(page, "Lock");
   await heading(page, "Unlock");
-  assert.equal(await page.getByText(/Tries left/).count(), 0);
+  assert.equal(await page.getByText(/Attempts left/).count(), 0);
   await context.close();
 });
 
@@ -69,7 +69,7 @@ test("a device whose passkeys give no key falls back to a PIN, and says so", asy
   await press(page, "Set up");
   await press(page, "Use face, fingerprint or screen lock");
   await heading(page, "Choose a PIN");
-  await page.getByText("Passkeys on this phone cannot lock this app. Use a PIN.").waitFor();
+  await page.getByText("Passkeys on this phone can't lock this app. Use a PIN.").waitFor();
   await look(page, "passkey-unable");
   await context.close();
 });

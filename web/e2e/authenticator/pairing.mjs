@@ -20,7 +20,7 @@ test("pairing by the address of the picture: the code is filled in and leaves th
   await look(page, "pair-ready");
   await press(page, "Connect");
   await page.locator(".code").waitFor();
-  await page.getByText("Type the passcode below into the page that showed the QR code.").waitFor();
+  await page.getByText("Enter the passcode below on the page that showed the QR code.").waitFor();
   const id = await shownId(page);
   assert.equal(server.credentials.get(id).request.pairing_code, PAIRING);
   assert.equal(server.pairings.size, 0);
@@ -28,9 +28,9 @@ test("pairing by the address of the picture: the code is filled in and leaves th
 
   // Used: the second time it is refused, in words.
   await press(page, "Add a token");
-  await page.getByLabel("Or type the pairing code").fill(PAIRING);
+  await page.getByLabel("Or enter the pairing code").fill(PAIRING);
   await press(page, "Connect");
-  await page.getByText(/That pairing code does not work/).waitFor();
+  await page.getByText(/This pairing code is not valid/).waitFor();
   await look(page, "pairing-unknown");
   await context.close();
 });
@@ -89,14 +89,14 @@ test("pairing by camera", standIn, async (t) => {
   };
   try {
     const foreign = await scanning(`https://other.example/authenticator/#pair=${PAIRING}`);
-    await foreign.getByText("That QR code belongs to other.example. Open the app there.").waitFor();
+    await foreign.getByText("This QR code belongs to other.example. Open the app there.").waitFor();
     await look(foreign, "scan");
     const ended = await foreign.evaluateHandle(() => document.querySelector("video").srcObject.getTracks()[0]);
-    await press(foreign, "Type the code instead");
+    await press(foreign, "Enter the code instead");
     assert.equal(await ended.evaluate((track) => track.readyState), "ended", "the camera is off");
 
     const page = await scanning(`${server.origin}/authenticator/#pair=${PAIRING}`);
-    await page.getByText(/That pairing code does not work/).waitFor();
+    await page.getByText(/This pairing code is not valid/).waitFor();
     server.pairings.add(PAIRING);
     await press(page, "Scan the QR code");
     await page.locator(".code").waitFor();

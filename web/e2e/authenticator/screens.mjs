@@ -11,7 +11,7 @@ test("help and settings; the way back; Spanish, remembered", enrolls, async () =
   await page.getByText(/^This phone's clock is right\. Checked /).waitFor();
   await look(page, "more");
   await press(page, "Moving to a new phone");
-  await page.getByText("Choose \"I have both phones here\", then Show pairing code.").waitFor();
+  await page.getByText("Choose \"I have both phones\", then Show pairing code.").waitFor();
   await look(page, "moving");
   await page.goBack();
   await heading(page, "Help and settings");

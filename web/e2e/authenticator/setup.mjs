@@ -9,7 +9,7 @@ test("from the first opening to a passcode: install help, PIN, no pairing code",
   await open(page);
   await heading(page, "Install the app first");
   await look(page, "install");
-  await press(page, "Go on without installing");
+  await press(page, "Continue without installing");
   await page.getByRole("heading", { name: "This browser may delete your token" }).waitFor();
   await look(page, "risk");
   await press(page, "Set up");
@@ -21,19 +21,19 @@ test("from the first opening to a passcode: install help, PIN, no pairing code",
     ["12345", "12345", "A PIN has at least 6 digits."],
     ["abcdef", "abcdef", "Use digits only."],
     ["123456", "123456", "That PIN is too easy to guess. Choose another."],
-    [PIN, "482916", "The two PINs differ. Type both again."],
+    [PIN, "482916", "The PINs don't match. Enter both again."],
   ]) {
     await page.getByLabel("PIN", { exact: true }).fill(pin);
-    await page.getByLabel("PIN again", { exact: true }).fill(again);
+    await page.getByLabel("Confirm PIN", { exact: true }).fill(again);
     await press(page, "Save");
     await page.getByText(words).waitFor();
   }
   await look(page, "pin-wrong");
   await choosePin(page);
 
-  await heading(page, "Connect with the computer");
+  await heading(page, "Connect to the computer");
   await look(page, "pair");
-  await page.getByLabel("Or type the pairing code").fill("ABC 123");
+  await page.getByLabel("Or enter the pairing code").fill("ABC 123");
   await press(page, "Connect");
   await page.getByText(/A pairing code has 26 characters/).waitFor();
   await look(page, "pair-bad");
@@ -74,7 +74,7 @@ test("from the first opening to a passcode: install help, PIN, no pairing code",
   await page.getByText("Credential ID copied").waitFor();
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), id);
 
-  await press(page, "The computer took it");
+  await press(page, "I've entered the code");
   await page.getByRole("heading", { name: "One more step, on the computer" }).waitFor({ state: "detached" });
   await look(page, "codes");
   await context.close();

@@ -98,7 +98,7 @@ export const heading = (page, name) => page.getByRole("heading", { level: 1, nam
 
 export async function choosePin(page, pin = PIN) {
   await page.getByLabel("PIN", { exact: true }).fill(pin);
-  await page.getByLabel("PIN again", { exact: true }).fill(pin);
+  await page.getByLabel("Confirm PIN", { exact: true }).fill(pin);
   await press(page, "Save");
 }
 
