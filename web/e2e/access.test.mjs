@@ -36,7 +36,7 @@ async function logIn({ sign_in: name, passphrase, token }) {
   await press(page, "Next");
   await heading(page, "Enter a passcode").waitFor();
   await field(page, "Passcode").fill(await token.fresh());
-  await press(page, "Log in");
+  await press(page, "Sign in");
   await page.getByText("Active tokens").waitFor();
   return person;
 }
@@ -65,12 +65,12 @@ test("a second token signs after a code that came another way", async () => {
   await page.locator("#credential_id").fill(second.id);
   await page.locator("#otp").fill(await second.fresh());
   await press(page, "Save");
-  await page.getByText("Token added. You can log in with it now. To sign prescriptions, activate it in its row.").waitFor();
+  await page.getByText("Token added. You can sign in with it now. To sign prescriptions, activate it in the list below.").waitFor();
   await follow(page, "Second phone");
   await follow(page, "Activate for signing");
   await heading(page, "Activate for signing").waitFor();
   await look(page, "activate", true);
-  await press(page, "Send a code");
+  await press(page, "Send code");
   const [, code] = await waitForMail(/code for Lakeside Clinic: (\w{4} \w{4})/);
   await field(page, "Activation code").fill("AAAA AAAA");
   await press(page, "Activate");
@@ -78,7 +78,7 @@ test("a second token signs after a code that came another way", async () => {
   await look(page, "activate-wrong");
   await field(page, "Activation code").fill(code);
   await press(page, "Activate");
-  await page.getByText("The token is activated for signing.").waitFor();
+  await page.getByText("Token activated for signing.").waitFor();
   await waitForMail(/was activated for signing/);
 });
 
@@ -87,29 +87,29 @@ test("the first phone is lost: one report stops it, and tells those who must kno
   await page.goto(`${demo.origin}/portal/tokens`);
   await follow(page, "Demo phone");
   await follow(page, "Disable");
-  await page.getByText("You do not know where it is.").click();
+  await page.getByText("You don't know where it is.").click();
   await press(page, "Disable");
-  await page.getByText("The token is disabled. Its codes no longer work. Your permission to sign is suspended, for every token, until two people of your practice approve it again.").waitFor();
-  await waitForMail(/has reported a token lost, stolen or compromised/);
+  await page.getByText("Token disabled. Its passcodes no longer work. Your permission to sign is suspended for all your tokens until two people at your practice approve it again.").waitFor();
+  await waitForMail(/reported a token lost, stolen or compromised/);
 });
 
 test("two people bring the permission back, each in their own browser", async () => {
   const office = await logIn(ruth);
   await heading(office.page, "Your account").waitFor();
   await look(office.page, "your-account");
-  await follow(office.page, "Console of Lakeside Clinic");
+  await follow(office.page, "Lakeside Clinic: practice administration");
   await heading(office.page, "Lakeside Clinic").waitFor();
-  await office.page.getByText("Look at a reported loss").waitFor();
+  await office.page.getByText("Review a reported loss").waitFor();
   await look(office.page, "console", true);
   await follow(office.page, "Dr. Ada Moreno");
   await heading(office.page, "Dr. Ada Moreno").waitFor();
   await look(office.page, "console-person", true);
-  await press(office.page, "Enter the grant");
+  await press(office.page, "Request permission");
   await office.page.locator("#grant_reason-error").waitFor();
   await look(office.page, "console-person-wrong");
   await field(office.page, "Reason").first().fill("Second phone at hand");
-  await press(office.page, "Enter the grant");
-  await office.page.getByText("Another person now has to look at it.").waitFor();
+  await press(office.page, "Request permission");
+  await office.page.getByText("Another person must now approve it.").waitFor();
 
   const doctor = await logIn(ben);
   const { page } = doctor;
@@ -119,39 +119,39 @@ test("two people bring the permission back, each in their own browser", async ()
   await look(page, "practices", true);
   await follow(page, "Lakeside Clinic");
   await heading(page, "Lakeside Clinic").waitFor();
-  await page.getByRole("link", { name: /permission taken away/ }).click();
-  await page.getByText("a fresh code say that you mean exactly").waitFor();
+  await page.getByRole("link", { name: /permission to sign revoked/ }).click();
+  await page.getByText("a new passcode to approve exactly").waitFor();
   await press(page, "Confirm");
   await page.locator("#passphrase-error").waitFor();
   await look(page, "console-request-wrong");
   const execute = async (button, said) => {
     await field(page, "Passphrase").fill(ben.passphrase);
-    await field(page, "Passcode of the active token").fill(await ben.token.fresh());
+    await field(page, "Passcode from that token").fill(await ben.token.fresh());
     await press(page, button);
     await page.getByText(said).waitFor();
   };
-  await execute("Confirm", "The record is confirmed. The permission was taken away before.");
+  await execute("Confirm", "Record confirmed. The permission was already revoked.");
   await page.getByRole("link", { name: /permission to sign/ }).click();
   await look(page, "console-request", true);
-  await execute("Execute", "The change is executed. It works from now on.");
+  await execute("Approve", "Change approved. It is now in effect.");
   await page.getByText("May sign").first().waitFor();
-  await waitForMail(/You have the permission to sign controlled substances/);
+  await waitForMail(/You now have permission to sign controlled-substance prescriptions/);
 
   // Who entered it can't execute it; her page says so.
-  await follow(office.page, "What is due");
-  await heading(office.page, "What is due").waitFor();
+  await follow(office.page, "Open tasks");
+  await heading(office.page, "Open tasks").waitFor();
   await look(office.page, "console-due", true);
   await field(office.page, "What was done").first().fill("Called her; new phone on Monday");
-  await press(office.page, "Note as done");
+  await press(office.page, "Mark as done");
   // What the law wants done is noted with a fresh code; what was typed goes along.
-  await heading(office.page, "Note that what was due is done").waitFor();
+  await heading(office.page, "Mark a task as done").waitFor();
   await look(office.page, "console-confirm");
-  await field(office.page, "Passcode of the active token").fill(await ruth.token.fresh());
+  await field(office.page, "Passcode from that token").fill(await ruth.token.fresh());
   await press(office.page, "Confirm");
   await office.page.getByText("Called her; new phone on Monday").waitFor();
   await office.page.goto(`${demo.origin}/practice`);
   await follow(office.page, "Lakeside Clinic");
-  await follow(office.page, "Letters and messages");
+  await follow(office.page, "Messages");
   await look(office.page, "console-letters");
   assert.deepEqual([...office.complaints, ...doctor.complaints, ...ada.complaints], []);
 });
@@ -162,8 +162,8 @@ test("a link in a notice stops everything", async () => {
   await stranger.page.goto(link);
   await heading(stranger.page, "This was not me").waitFor();
   await look(stranger.page, "not-me");
-  await press(stranger.page, "Stop everything now");
-  await heading(stranger.page, "Everything is stopped").waitFor();
+  await press(stranger.page, "Secure the account now");
+  await heading(stranger.page, "Account secured").waitFor();
   await look(stranger.page, "not-me-done");
 });
 

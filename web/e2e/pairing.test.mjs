@@ -35,7 +35,7 @@ async function logIn(page, token) {
   await press(page, "Next");
   await heading(page, "Enter a passcode").waitFor();
   await field(page, "Passcode").fill(await token.fresh());
-  await press(page, "Log in");
+  await press(page, "Sign in");
   await heading(page, "Prescriber Dashboard").waitFor();
 }
 
@@ -58,11 +58,11 @@ test("a phone is paired by the picture, and its token added", async () => {
   await app.goto(address);
   await press(app, "Set up");
   await field(app, "PIN").fill(PIN);
-  await field(app, "PIN again").fill(PIN);
+  await field(app, "Confirm PIN").fill(PIN);
   await press(app, "Save");
   await press(app, "Connect");
   await app.locator(".code").waitFor();
-  await app.getByText("Type the passcode below into the page that showed the QR code.").waitFor();
+  await app.getByText("Enter the passcode below on the page that showed the QR code.").waitFor();
   paired = (await app.locator(".token .id").first().innerText()).replaceAll(" ", "");
 
   await shotAt(app, "authenticator-phone", { width: 390, height: 780 });
@@ -88,7 +88,7 @@ test("a phone is paired by the picture, and its token added", async () => {
     await page.locator("#stepup_passcode").fill(await demo.firstToken.fresh());
   }
   await press(page, "Save");
-  await page.getByText("Token added. You can log in with it now. To sign prescriptions, activate it in its row.").waitFor();
+  await page.getByText("Token added. You can sign in with it now. To sign prescriptions, activate it in the list below.").waitFor();
   assert.deepEqual(complaints, []);
 
   // The code that added it is no log-in; the next one is.
@@ -102,11 +102,11 @@ test("a phone is paired by the picture, and its token added", async () => {
   const label = (await choice.locator("option").allInnerTexts()).find((it) => it.includes("New phone"));
   await choice.selectOption({ label });
   await field(again.page, "Passcode").fill(await token.fresh());
-  await press(again.page, "Log in");
+  await press(again.page, "Sign in");
   await heading(again.page, "Prescriber Dashboard").waitFor();
   await again.page.goto(`${demo.origin}/portal/tokens`);
   await follow(again.page, "New phone");
-  await again.page.getByText("Phone, checked by the app").waitFor();
+  await again.page.getByText("Phone, detected by the app").waitFor();
   await look(again.page, "token-of-phone");
   await again.context.close();
 });
@@ -121,10 +121,10 @@ test("a pairing code works once, and says so", async () => {
     await field(app, "PIN").fill(PIN);
     await press(app, "Unlock");
     await app.getByRole("button", { name: "Add a token", exact: true }).click();
-    await app.getByLabel("Or type the pairing code").fill(typed);
+    await app.getByLabel("Or enter the pairing code").fill(typed);
     await press(app, "Connect");
     if (works) await app.locator(".code").nth(1).waitFor();
-    else await app.getByText(/That pairing code does not work/).waitFor();
+    else await app.getByText(/This pairing code is not valid/).waitFor();
   }
 });
 
@@ -137,7 +137,7 @@ test("a new phone, and a lost one: each page", async () => {
   await look(page, "new-phone-wrong");
   await page.getByText("I'm getting a new phone").click();
   await press(page, "Continue");
-  await heading(page, "Before the new phone comes").waitFor();
+  await heading(page, "Before the new phone arrives").waitFor();
   await look(page, "new-phone-getting");
   const begin = async (intent) => {
     await page.goto(`${demo.origin}/portal/phone`);
@@ -147,15 +147,15 @@ test("a new phone, and a lost one: each page", async () => {
     await choice.selectOption({ label });
     await press(page, "Continue");
   };
-  await begin("I have both phones here");
-  await page.getByText("It takes the place of").waitFor();
+  await begin("I have both phones");
+  await page.getByText("It replaces").waitFor();
   await look(page, "replace");
   // Lost: the old one ends by itself, whatever becomes of the new one.
   await begin("I no longer have the old one");
   await heading(page, "Report New phone lost?").waitFor();
   await look(page, "report-lost", true);
   await press(page, "Report it lost");
-  await page.getByText("The token is disabled. Its codes no longer work. Your permission to sign is suspended, for every token, until two people of your practice approve it again. Now add the new one: confirm with a token that you still have.").waitFor();
+  await page.getByText("Token disabled. Its passcodes no longer work. Your permission to sign is suspended for all your tokens until two people at your practice approve it again. Now add the new one: confirm with a token that you still have.").waitFor();
   await look(page, "lost-add");
   await page.goto(`${demo.origin}/portal/tokens`);
   assert.equal(await page.getByRole("link", { name: "New phone", exact: true }).count(), 0);
@@ -176,17 +176,17 @@ test("the passphrase is changed with the old one and a passcode", async () => {
   await heading(page, "Change passphrase").waitFor();
   await look(page, "passphrase", true);
   const fill = async (current, code) => {
-    await field(page, "Present passphrase").fill(current);
+    await field(page, "Current passphrase").fill(current);
     await field(page, "New passphrase").fill(chosen);
-    await field(page, "New passphrase again").fill(chosen);
+    await field(page, "Confirm new passphrase").fill(chosen);
     await page.locator("#stepup_passcode").fill(code);
     await press(page, "Change passphrase");
   };
   await fill("not the one that it is", "000000");
-  await page.locator("#current-error", { hasText: "not your present passphrase" }).waitFor();
+  await page.locator("#current-error", { hasText: "Incorrect passphrase" }).waitFor();
   await look(page, "passphrase-wrong");
   await fill(demo.facts.passphrase, await demo.firstToken.fresh());
-  await page.getByText("Your passphrase is changed.").waitFor();
+  await page.getByText("Passphrase changed.").waitFor();
   const again = await newPerson(browser);
   await again.page.goto(demo.facts.portal_url);
   await again.page.getByLabel(/^NPI/).fill(demo.facts.npi);

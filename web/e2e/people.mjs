@@ -24,7 +24,7 @@ export async function logIn(browser, portal, { sign_in: name, passphrase, token 
   await press(page, "Next");
   await heading(page, "Enter a passcode").waitFor();
   await field(page, "Passcode").fill(await token.fresh());
-  await press(page, "Log in");
+  await press(page, "Sign in");
   await page.getByText("Active tokens").waitFor();
   return person;
 }
@@ -41,6 +41,6 @@ export async function waitForMail(facts, pattern, not = null) {
 
 /** Types a fresh passcode under a decision, and sends it. */
 export async function decide(page, token, button) {
-  await field(page, "Passcode of the active token").last().fill(await token.fresh());
+  await field(page, "Passcode from that token").last().fill(await token.fresh());
   await press(page, button);
 }

@@ -46,9 +46,9 @@ async function sign(page) {
   await page.getByRole("link", { name: /^Review and sign/ }).click();
   await heading(page, "Review and sign").waitFor();
   await field(page, "Passphrase").fill(demo.facts.passphrase);
-  await field(page, "Passcode of the active token").fill(await phone.fresh());
+  await field(page, "Passcode from that token").fill(await phone.fresh());
   await page.getByRole("button", { name: /^Sign (the|\d)/ }).click();
-  await page.getByText("Signed, and on its way to the pharmacy.").waitFor();
+  await page.getByText("Signed. Being sent to the pharmacy.").waitFor();
 }
 
 /** Puts a QR code before the camera of a phone, square by square. */
@@ -92,7 +92,7 @@ test("a phone that was paired a minute ago is activated for signing", async () =
   await app.goto(address);
   await press(app, "Set up");
   await field(app, "PIN").fill(PIN);
-  await field(app, "PIN again").fill(PIN);
+  await field(app, "Confirm PIN").fill(PIN);
   await press(app, "Save");
   await press(app, "Connect");
   await app.locator(".code").waitFor();
@@ -102,14 +102,14 @@ test("a phone that was paired a minute ago is activated for signing", async () =
   await page.locator("#otp").fill(await phone.fresh());
   if (await page.locator("#stepup_passcode").count()) await page.locator("#stepup_passcode").fill(await demo.firstToken.fresh());
   await press(page, "Save");
-  await page.getByText("Token added. You can log in with it now. To sign prescriptions, activate it in its row.").waitFor();
+  await page.getByText("Token added. You can sign in with it now. To sign prescriptions, activate it in the list below.").waitFor();
   await follow(page, "New phone");
   await follow(page, "Activate for signing");
-  await press(page, "Send a code");
+  await press(page, "Send code");
   const [, code] = await waitForMail(demo.facts, /code for Lakeside Clinic: (\w{4} \w{4})/);
   await field(page, "Activation code").fill(code);
   await press(page, "Activate");
-  await page.getByText("The token is activated for signing.").waitFor();
+  await page.getByText("Token activated for signing.").waitFor();
   await context.close();
 });
 
@@ -133,7 +133,7 @@ test("from the chart to a prescription that its pharmacy has taken", async () =>
   await heading(page, "Oxycodone hydrochloride 5 mg").waitFor();
   await look(page, "rx-draft", true);
   await press(page, "Mark ready to sign");
-  await page.getByText("Marked ready.").waitFor();
+  await page.getByText("Marked ready to sign.").waitFor();
   await look(page, "rx-list", true);
   await page.getByRole("link", { name: /^Review and sign/ }).click();
   await heading(page, "Review and sign").waitFor();
@@ -141,14 +141,14 @@ test("from the chart to a prescription that its pharmacy has taken", async () =>
   await look(page, "rx-sign", true);
   // A code that is not this phone's signs nothing.
   await field(page, "Passphrase").fill(demo.facts.passphrase);
-  await field(page, "Passcode of the active token").fill("000000");
+  await field(page, "Passcode from that token").fill("000000");
   await page.getByRole("button", { name: /^Sign (the|\d)/ }).click();
   await page.locator("#stepup_passcode-error").waitFor();
   await look(page, "rx-sign-wrong");
   await page.goto(`${demo.origin}/e-prescribing`);
   await sign(page);
   await follow(page, "Oxycodone hydrochloride 5 mg");
-  await until(page, /Corner Pharmacy.* took it at/);
+  await until(page, /Accepted by Corner Pharmacy/);
   await look(page, "rx-sent", true);
 
   // The pharmacy has verified it; so can anybody, with the published keys alone.
@@ -158,12 +158,12 @@ test("from the chart to a prescription that its pharmacy has taken", async () =>
   assert.equal(await desk.page.locator("section").count(), 1);
   await look(desk.page, "pharmacy", true);
   await desk.context.close();
-  const record = await page.evaluate(async (href) => (await fetch(href)).text(), await page.getByRole("link", { name: "Download the record" }).getAttribute("href"));
+  const record = await page.evaluate(async (href) => (await fetch(href)).text(), await page.getByRole("link", { name: "Download record" }).getAttribute("href"));
   const folder = await mkdtemp(join(tmpdir(), "countersign-rx-"));
   await writeFile(join(folder, "record.jws"), record);
   await writeFile(join(folder, "keys.json"), await (await fetch(`${demo.origin}/.well-known/jwks.json`)).text());
   const verify = (name) => run(binary, ["prescription", "verify", join(folder, name), "--keys", join(folder, "keys.json")]);
-  assert.match((await verify("record.jws")).stdout, /The signature holds/);
+  assert.match((await verify("record.jws")).stdout, /The signature is valid/);
   await writeFile(join(folder, "changed.jws"), record.replace(/\.(.)/, (_, letter) => `.${letter === "e" ? "f" : "e"}`));
   await assert.rejects(verify("changed.jws"), /not valid/);
   await rm(folder, { recursive: true });
@@ -179,7 +179,7 @@ test("the phone shows what is signed, and its code is bound to that", async () =
   await write(page, { drug: "Alprazolam" });
   await press(page, "Mark ready to sign");
   await page.getByRole("link", { name: /^Review and sign/ }).click();
-  await page.getByText("See on your phone what you sign").click();
+  await page.getByText("Check on your phone what you sign").click();
   await look(page, "rx-sign-bound");
   await see(app, await page.locator(".bound svg path").last().getAttribute("d"));
   const begin = async () => {
@@ -188,20 +188,20 @@ test("the phone shows what is signed, and its code is bound to that", async () =
   };
   // Typed in place of scanned: the app says that it has seen nothing.
   await begin();
-  await field(app, "Or type the number below the QR code").fill("12");
-  await press(app, "Show the code");
+  await field(app, "Or enter the number below the QR code").fill("12");
+  await press(app, "Show passcode");
   await app.locator("#number-error").waitFor();
   await look(app, "sign-begin");
-  await field(app, "Or type the number below the QR code").fill(await page.locator(".bound .id").innerText());
-  await press(app, "Show the code");
-  await app.getByText("This app has not seen what you sign.").waitFor();
+  await field(app, "Or enter the number below the QR code").fill(await page.locator(".bound .id").innerText());
+  await press(app, "Show passcode");
+  await app.getByText("This app can't show what you sign.").waitFor();
   await press(app, "Back");
   await begin();
   await press(app, "Scan the QR code");
-  await heading(app, "Is this what you sign?").waitFor();
+  await heading(app, "Is this what you want to sign?").waitFor();
   await app.getByText("Alprazolam 5 mg tablet, 20 tablets").waitFor();
   await look(app, "sign-review", true);
-  await press(app, "Yes, show the code");
+  await press(app, "Yes, show passcode");
   await app.locator(".digits").first().waitFor();
   await look(app, "sign-code", true);
   const code = async () => (await app.locator(".digits").first().innerText()).replace(/\s/g, "");
@@ -210,11 +210,11 @@ test("the phone shows what is signed, and its code is bound to that", async () =
   const digits = await code();
   assert.match(digits, /^\d{8}$/);
   await field(page, "Passphrase").fill(demo.facts.passphrase);
-  await field(page, "Passcode of the active token").fill(digits);
+  await field(page, "Passcode from that token").fill(digits);
   await page.getByRole("button", { name: /^Sign (the|\d)/ }).click();
-  await page.getByText("Signed, and on its way to the pharmacy.").waitFor();
+  await page.getByText("Signed. Being sent to the pharmacy.").waitFor();
   await follow(page, "Alprazolam 5 mg");
-  const record = await page.evaluate(async (href) => (await fetch(href)).text(), await page.getByRole("link", { name: "Download the record" }).getAttribute("href"));
+  const record = await page.evaluate(async (href) => (await fetch(href)).text(), await page.getByRole("link", { name: "Download record" }).getAttribute("href"));
   const said = JSON.parse(Buffer.from(record.split(".")[1], "base64url").toString());
   assert.equal(said.authentication.binding, "content_shown");
   await press(app, "Back");
@@ -228,9 +228,9 @@ test("what the pharmacy turns down is printed and signed by hand", async () => {
   await press(page, "Mark ready to sign");
   await sign(page);
   await follow(page, "Hydromorphone hydrochloride 5 mg");
-  await until(page, /It did not get to Corner Pharmacy/);
+  await until(page, /Not delivered to Corner Pharmacy/);
   await look(page, "rx-failed", true);
-  await press(page, "Print it for signing by hand");
+  await press(page, "Print for manual signature");
   await heading(page, "Prescription").waitFor();
   await page.getByText("The electronic transmission failed.").waitFor();
   await look(page, "rx-paper", true);
@@ -251,9 +251,9 @@ test("a nurse writes, and the prescriber finds it", async () => {
   await field(page, "Drug").fill("Zolpidem tartrate");
   await field(page, "Prescriber").selectOption({ label: "Dr. Ada Moreno" });
   await press(page, "Save");
-  await page.getByText("What is missing").waitFor();
+  await page.getByText("Still needed").waitFor();
   await page.goto(`${demo.origin}/e-prescribing/sign`);
-  await heading(page, "Only prescribers sign").waitFor();
+  await heading(page, "Only prescribers can sign").waitFor();
   await clinic.page.goto(`${demo.origin}/e-prescribing`);
   await clinic.page.getByRole("link", { name: "Zolpidem tartrate" }).waitFor();
   assert.deepEqual([...nurse.complaints, ...clinic.complaints], []);
@@ -264,15 +264,15 @@ test("the prescriber reads the log and disowns a line; the practice finds its re
   await follow(page, "Prescriptions");
   await heading(page, /^Signed prescriptions, /).waitFor();
   await look(page, "records", true);
-  await page.getByText("This one is not mine").first().click();
+  await page.getByText("I did not sign this").first().click();
   await press(page, "Report it");
-  await page.getByText("must look at it within one business day").waitFor();
+  await page.getByText("must review it within one business day").waitFor();
   await look(page, "records-reported");
   await context.close();
   const [ruth] = demo.facts.others;
   const ruths = new Token(ruth.token_command);
   const desk = await logIn(browser, demo.facts.portal_url, { ...ruth, token: ruths });
-  await follow(desk.page, "Console of Lakeside Clinic");
+  await follow(desk.page, "Lakeside Clinic: practice administration");
   await follow(desk.page, "Signed prescriptions");
   await heading(desk.page, "Signed prescriptions").waitFor();
   await desk.page.getByLabel(/^Drug/).fill("oxy");
@@ -284,27 +284,27 @@ test("the prescriber reads the log and disowns a line; the practice finds its re
   // What may be wanted by a court stays, whatever its age.
   await follow(desk.page, "Legal holds");
   await heading(desk.page, "Legal holds").waitFor();
-  await press(desk.page, "Place the hold");
-  await desk.page.getByText("2 things to correct").waitFor();
+  await press(desk.page, "Place hold");
+  await desk.page.getByText("2 fields need attention").waitFor();
   await look(desk.page, "console-holds-wrong");
-  await field(desk.page, "Whose prescriptions").selectOption({ label: "Dr. Ada Moreno" });
-  await field(desk.page, "Why").fill("State v. Example");
-  await press(desk.page, "Place the hold");
-  await field(desk.page, "Passcode of the active token").fill(await ruths.fresh());
+  await field(desk.page, "Prescriptions by").selectOption({ label: "Dr. Ada Moreno" });
+  await field(desk.page, "Reason").fill("State v. Example");
+  await press(desk.page, "Place hold");
+  await field(desk.page, "Passcode from that token").fill(await ruths.fresh());
   await press(desk.page, "Confirm");
-  await desk.page.getByText("The hold is in force.").waitFor();
+  await desk.page.getByText("Hold placed.").waitFor();
   await look(desk.page, "console-holds", true);
   await desk.page.getByText("Lift this hold").click();
-  await field(desk.page, "Why it is lifted").fill("Case closed");
+  await field(desk.page, "Reason for lifting").fill("Case closed");
   await press(desk.page, "Lift");
   await heading(desk.page, "Legal holds").waitFor();
-  await field(desk.page, "Passcode of the active token").fill(await ruths.fresh());
+  await field(desk.page, "Passcode from that token").fill(await ruths.fresh());
   await look(desk.page, "console-holds-lift");
   await press(desk.page, "Lift the hold");
-  await desk.page.getByText("The hold is lifted.").waitFor();
+  await desk.page.getByText("Hold lifted.").waitFor();
   await desk.page.goto(`${desk.page.url().split("/holds")[0]}/due`);
-  await press(desk.page, "Note as done");
-  await desk.page.getByText("Say what was done").waitFor();
+  await press(desk.page, "Mark as done");
+  await desk.page.getByText("Briefly describe what was done").waitFor();
   await look(desk.page, "console-due");
   assert.deepEqual(desk.complaints, []);
   await desk.context.close();

@@ -169,7 +169,7 @@ test("the operator founds a practice, with its two people, once", async () => {
   const said = await found();
   links = [...said.matchAll(/http:\S+\/invitation\/\S+/g)].map(([link]) => link);
   assert.equal(links.length, 2, said);
-  await assert.rejects(found(), /founded before/);
+  await assert.rejects(found(), /already set up/);
 });
 
 /** Terms, data, and a code by text message. */
@@ -178,19 +178,19 @@ async function begin(link, number, born) {
   complaints.push(own);
   page.setDefaultTimeout(15_000);
   await page.goto(link);
-  await press(page, "Begin");
-  for (const text of ["I keep my token", "I report a lost", "Before I sign I read the audit or certification report"]) await page.getByLabel(text).check();
+  await press(page, "Get started");
+  for (const text of ["I will keep my token", "I will report a lost", "Before I sign, I will read the audit or certification report"]) await page.getByLabel(text).check();
   await press(page, "I agree");
   if (born) await field(page, "Date of birth").fill(born);
   await press(page, "Next");
-  await heading(page, "Prove your identity").waitFor();
+  await heading(page, "Verify your identity").waitFor();
   return { page, number };
 }
 
 async function confirm({ page, number }) {
   const known = texts.length;
-  await press(page, "Send a code");
-  await page.getByText("A code was sent to your telephone.").waitFor();
+  await press(page, "Send code");
+  await page.getByText("A code was sent to your phone.").waitFor();
   const message = await waitFor(texts, (it, at) => at >= known && it.to === number && it.kind === "code_text", "a text message");
   await field(page, "Code").fill(/code for Lakeside Clinic: (\w{4} \w{4})/.exec(message.text)[1]);
   await press(page, "Confirm");
@@ -204,14 +204,14 @@ async function finish({ page }, name, npi) {
   await page.locator("#otp").fill(await token.fresh());
   await press(page, "Save");
   await field(page, "Passphrase").fill(PASSPHRASE);
-  await field(page, "Passphrase again").fill(PASSPHRASE);
+  await field(page, "Confirm passphrase").fill(PASSPHRASE);
   await press(page, "Set passphrase");
   await page.getByText("Your passphrase is set.").waitFor();
   await page.getByLabel(/^NPI/).fill(npi);
   await field(page, "Passphrase").fill(PASSPHRASE);
   await press(page, "Next");
   await field(page, "Passcode").fill(await token.fresh());
-  await press(page, "Log in");
+  await press(page, "Sign in");
   await page.getByText("Active tokens").waitFor();
   return token;
 }
@@ -230,7 +230,7 @@ test("the first one administers: known to the practice, confirmed by a text mess
 });
 
 async function goAs(page, account) {
-  await press(page, "Prove your identity with Clinician ID");
+  await press(page, "Verify your identity with Clinician ID");
   await page.locator("input[name=login]").fill(account);
   await page.locator("input[name=password]").fill("any");
   await page.locator("button[type=submit]").click();
@@ -246,33 +246,33 @@ test("the second one prescribes: proofed by a real OpenID provider", async () =>
   const ben = await begin(links[1], "+14025550103", "1971-05-17");
   const { page } = ben;
   await goAs(page, "weak");
-  await page.getByText("confirmed your identity too weakly").waitFor();
+  await page.getByText("identity check was not strong enough").waitFor();
   await goAs(page, "henry");
-  await page.getByText("The provider spoke of another person.").waitFor();
+  await page.getByText("The provider verified a different person.").waitFor();
   await goAs(page, "ben");
-  await page.getByText("The provider has answered. Your identity is not confirmed yet: see below what is missing.").waitFor();
+  await page.getByText("Your identity is not verified yet. See below what is still needed.").waitFor();
   await confirm(ben);
   ben.token = await finish(ben, "Ben's phone", "1234567893");
-  await follow(page, "Activate it");
+  await follow(page, "Activate");
   const known = texts.length;
-  await press(page, "Send a code");
+  await press(page, "Send code");
   const message = await waitFor(texts, (it, at) => at >= known && it.kind === "code_text", "an activation code");
   await field(page, "Activation code").fill(/: (\w{4} \w{4})/.exec(message.text)[1]);
   await press(page, "Activate");
-  await page.getByText("The token is activated for signing.").waitFor();
+  await page.getByText("Token activated for signing.").waitFor();
 
   // One enters and has looked; in a practice with one registrant he executes his own (question A9).
   await ruth.page.goto(`${origin}/practice`);
   await follow(ruth.page, "Ben Castillo");
   await field(ruth.page, "Reason").first().fill("The first grant here");
-  await press(ruth.page, "Enter the grant");
-  await ruth.page.getByText("Another person now has to look at it.").waitFor();
+  await press(ruth.page, "Request permission");
+  await ruth.page.getByText("Another person must now approve it.").waitFor();
   await page.goto(`${origin}/practice`);
   await page.getByRole("link", { name: /Ben Castillo: permission to sign/ }).click();
   await field(page, "Passphrase").fill(PASSPHRASE);
-  await field(page, "Passcode of the active token").fill(await ben.token.fresh());
-  await press(page, "Execute");
-  await page.getByText("May sign, granted by the holder").first().waitFor();
+  await field(page, "Passcode from that token").fill(await ben.token.fresh());
+  await press(page, "Approve");
+  await page.getByText("May sign, granted by the registration holder").first().waitFor();
 });
 
 test("what a server refused for the moment came again, and nothing unsigned was sent", async () => {

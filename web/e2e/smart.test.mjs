@@ -81,7 +81,7 @@ test("fhirclient authorizes, reads what its patient's chart says, and nothing of
   assert.equal(said.patient.name[0].text, "Odalys Mockingham");
   assert.equal(said.patient.birthDate, "1986-12-02");
   assert.deepEqual(said.allergies.map((it) => [it.code.text, it.reaction[0].manifestation[0].text]), [["Sulfa antibiotics", "hives"]]);
-  assert.ok(said.problems.some((it) => it.code.text === "Opioid use disorder, in steady treatment"));
+  assert.ok(said.problems.some((it) => it.code.text === "Opioid use disorder, in stable treatment"));
   assert.equal(said.orders.length, 3);
   assert.equal(said.user.name[0].text, "Dr. Ada Moreno");
   assert.notEqual(said.other, "p-1001");

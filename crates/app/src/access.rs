@@ -17,7 +17,7 @@ pub use execute::Execution;
 pub use matter::{ChangeRequestView, still_waits};
 pub use membership::{Membership, PracticeOverview};
 pub(super) use membership::{RECORD_ROLES, membership};
-pub use papers::{NewPaper, PaperDone};
+pub use papers::{NewPaper, PaperDone, paper_in_words};
 pub use requests::Wanted;
 pub(super) use requests::{overtake_if_gone, put_request};
 pub(super) use revocation::{leave, suspend};

@@ -27,24 +27,24 @@ pub(super) use codes::{
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
 pub enum Hindrance {
     /// It is not active, or activated already.
-    #[error("Nothing to activate: the token is not active, or it is activated already.")]
+    #[error("This token is not active or is already activated.")]
     NothingToDo,
     /// There is no confirmed way for a code.
     #[error(
-        "No telephone and no postal address of yours is confirmed here, so no code can be sent. Ask your practice."
+        "You have no confirmed phone or mailing address on file, so no code can be sent. Ask your practice."
     )]
     NoChannel,
     /// A code was sent just now.
-    #[error("A code was sent a moment ago. Wait a minute before you ask for another.")]
+    #[error("A code was just sent. Wait a minute before you request another.")]
     TooSoon,
     /// No code was sent.
-    #[error("Ask for a code first.")]
+    #[error("Request a code first.")]
     NoCode,
     /// Too many wrong tries.
-    #[error("That was typed wrongly too often. Ask for a new code.")]
+    #[error("Too many incorrect entries. Request a new code.")]
     TooManyTries,
     /// Not the code.
-    #[error("That is not the code. Check it letter by letter; the newest one counts.")]
+    #[error("Incorrect code. Check each character. Only the newest code is valid.")]
     WrongCode,
     /// The rule says no.
     #[error(transparent)]

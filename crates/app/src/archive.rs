@@ -200,7 +200,7 @@ fn stop(tx: &mut Tx<'_>, it: &Archived, at: At) -> Result<(), countersign_store:
     row.changed = at.now;
     tx.move_prescription(&row, from)?;
     if let Some(mut way) = tx.transmission(id)?.filter(|way| way.state.is_waiting()) {
-        way.state.end("said not to be the practitioner's".to_owned(), at.now);
+        way.state.end("reported as not issued by the prescriber".to_owned(), at.now);
         tx.save_transmission(&way)?;
     }
     Ok(())
@@ -227,8 +227,8 @@ fn incident(
     let name = tx.person(person)?.map(|person| person.name).unwrap_or_default();
     let state: State = it.state;
     let detail = format!(
-        "{name} says that a prescription signed in that name at {} is not theirs (now: {}).",
-        it.record.signed.minute_text(),
+        "{name} reported that they did not issue a prescription signed in their name on {} (status: {}).",
+        rules.zone.moment_text(it.record.signed),
         state.label(),
     );
     let path = format!("/practice/{practice}/due");

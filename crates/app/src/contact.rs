@@ -72,9 +72,9 @@ fn write_addresses(
     };
     tx.save_profile(&who, &kept, at.now)?;
     let what: Vec<&str> = [
-        ("e-mail", old.emails != kept.emails),
-        ("telephone", old.phone != kept.phone),
-        ("postal address", old.address != kept.address),
+        ("email", old.emails != kept.emails),
+        ("phone", old.phone != kept.phone),
+        ("mailing address", old.address != kept.address),
     ]
     .into_iter()
     .filter_map(|(word, changed)| changed.then_some(word))

@@ -13,10 +13,10 @@ use super::{Act, App, At, Error, Membership, notices::Mailer, record, tell_owner
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImportRefusal {
     /// Nobody has judged the model, or it may not sign.
-    #[error("the model {0} is not allowed: see `countersign admin models`")]
+    #[error("model {0} is not allowed: see `countersign admin models`")]
     Model(ModelCode),
     /// One of them is here already.
-    #[error("{0} is here already; nothing of the delivery was taken")]
+    #[error("{0} is already in stock; nothing was imported")]
     Known(String),
 }
 

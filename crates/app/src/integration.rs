@@ -147,12 +147,12 @@ impl App {
                     None => None,
                 };
                 let (Some((person, _)), Some(practitioner)) = (person, practitioner) else {
-                    let text = "Nobody with this NPI prescribes in the practice.".to_owned();
+                    let text = "No prescriber in the practice has this NPI.".to_owned();
                     return Ok(Created::Wrong(vec![Wrong::of(None, "prescriber", text)]));
                 };
                 let mut wrong = Vec::new();
                 if !(1..=MOST_PRESCRIPTIONS).contains(&request.prescriptions.len()) {
-                    let text = format!("Send from 1 to {MOST_PRESCRIPTIONS} prescriptions.");
+                    let text = format!("Send 1 to {MOST_PRESCRIPTIONS} prescriptions.");
                     wrong.push(Wrong::of(None, "prescriptions", text));
                 }
                 let mut contents = Vec::new();

@@ -49,7 +49,7 @@ mod vip;
 
 pub use access::{
     Asked, ChangeRequestView, Execution, Membership, NewPaper, PaperDone, PracticeOverview, Wanted,
-    deadline_advice, deadline_label, still_waits,
+    deadline_advice, deadline_label, paper_in_words, still_waits,
 };
 pub use activation::{Activation, Hindrance};
 pub use admin::{Closing, DemoPerson, ListedKey};

@@ -44,61 +44,61 @@ notices! {
     /// Your passphrase was changed.
     PassphraseChanged: "passphrase_changed" = "Your passphrase was changed";
     /// A loss was reported.
-    LossReported: "loss_reported" = "A loss was reported";
+    LossReported: "loss_reported" = "A token was reported lost, stolen or compromised";
     /// A loss at the practice.
-    LossForDesignated: "loss_for_designated" = "A loss at {{ practice }}";
+    LossForDesignated: "loss_for_designated" = "Token loss reported at {{ practice }}";
     /// A change waits for a second person.
-    RequestWaiting: "request_waiting" = "A change waits for a second person";
+    RequestWaiting: "request_waiting" = "A change is waiting for approval";
     /// You may sign.
-    PermissionGranted: "permission_granted" = "You may sign";
+    PermissionGranted: "permission_granted" = "Permission to sign granted";
     /// Your permission to sign was taken away.
-    PermissionRevoked: "permission_revoked" = "Your permission to sign was taken away";
+    PermissionRevoked: "permission_revoked" = "Your permission to sign was revoked";
     /// A registration or licence was changed.
-    PaperChanged: "paper_changed" = "A registration or licence was changed";
+    PaperChanged: "paper_changed" = "A registration or license was changed";
     /// The time zone of the practice was changed.
     ZoneChanged: "zone_changed" = "The time zone of {{ practice }} was changed";
     /// A registration ends soon.
-    ExpiresSoon: "expires_soon" = "A registration ends soon";
+    ExpiresSoon: "expires_soon" = "A registration or license expires soon";
     /// A registration has ended.
-    Expired: "expired" = "A registration has ended";
+    Expired: "expired" = "A registration or license has expired";
     /// An invitation.
     Invitation: "invitation" = "{{ practice }} invites you";
     /// Prove your identity again.
-    ProveAgain: "prove_again" = "Prove your identity again";
+    ProveAgain: "prove_again" = "Verify your identity again";
     /// A link to prove your identity went out.
-    ProveAgainTold: "prove_again_told" = "A link to prove your identity was sent";
+    ProveAgainTold: "prove_again_told" = "A link to verify your identity was sent";
     /// A proofing waits.
-    CaseOpened: "case_opened" = "An identity proofing waits";
+    CaseOpened: "case_opened" = "Identity proofing is waiting for you";
     /// Somebody recovers your account.
-    RecoveryBegun: "recovery_begun" = "A new token is asked for on your account";
+    RecoveryBegun: "recovery_begun" = "A new token was requested for your account";
     /// Your proofing is complete.
     CaseComplete: "case_complete" = "Your identity proofing is complete";
     /// Your addresses were changed.
-    AddressesChanged: "addresses_changed" = "Your addresses were changed";
+    AddressesChanged: "addresses_changed" = "Your contact information was changed";
     /// Wrong tries paused a token.
-    TriesFailed: "tries_failed" = "Several wrong codes on your account";
+    TriesFailed: "tries_failed" = "Several incorrect passcodes on your account";
     /// Something is due soon.
-    Reminder: "reminder" = "Something is due soon";
+    Reminder: "reminder" = "A task is due soon";
     /// A prescription is not sent yet.
-    RxSlow: "prescription_slow" = "A prescription is not sent yet";
+    RxSlow: "prescription_slow" = "A prescription has not been delivered yet";
     /// A prescription was not sent.
-    RxFailed: "prescription_failed" = "A prescription was not sent";
+    RxFailed: "prescription_failed" = "A prescription was not delivered";
     /// A signed prescription is disowned.
-    RxDisowned: "prescription_disowned" = "A signed prescription is said not to be the practitioner's";
+    RxDisowned: "prescription_disowned" = "A signed prescription was reported as not issued by the prescriber";
     /// The log of a month is there.
     MonthlyLog: "monthly_log" = "Your log of signed prescriptions";
     /// A log was not looked at.
-    LogUnseen: "log_unseen" = "A monthly log was not looked at";
+    LogUnseen: "log_unseen" = "A monthly log has not been reviewed";
     /// Records are held, or no longer.
-    HoldChanged: "hold_changed" = "A legal hold at {{ practice }}";
+    HoldChanged: "hold_changed" = "Legal hold changed at {{ practice }}";
     /// Records were removed after their time.
-    RecordsRemoved: "records_removed" = "Signed records of {{ practice }} were removed";
+    RecordsRemoved: "records_removed" = "Signed records were removed at {{ practice }}";
     /// A report is to be acknowledged.
     ReportEntered: "report_entered" = "Acknowledge the certification report";
     /// Signing has stopped.
-    SigningStopped: "signing_stopped" = "Stop signing: the program no longer meets the requirements";
+    SigningStopped: "signing_stopped" = "Stop signing: the software no longer meets the requirements";
     /// Signing goes on.
-    SigningResumed: "signing_resumed" = "The program meets the requirements again";
+    SigningResumed: "signing_resumed" = "Signing has resumed";
     /// Your code.
     CodeText: "code_text" = "Your code";
     /// Your code.

@@ -148,11 +148,11 @@ impl Part {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RemovalRefusal {
     /// Other records than somebody has looked at.
-    #[error("{0} records would go, not as many as were named: list them again")]
+    #[error("{0} records would be removed, which is not the number you gave: list them again")]
     Count(usize),
     /// The clock may be wrong, and what is removed is gone.
     #[error(
-        "the newest record of the trail is of {0}, more than {MOST_QUIET_DAYS} days ago or to come: is the clock of this machine right? Start the server once, then try again"
+        "the newest audit record is from {0}, which is more than {MOST_QUIET_DAYS} days ago or in the future: check the clock of this machine, start the server once, then try again"
     )]
     Clock(String),
 }
@@ -196,7 +196,7 @@ impl App {
             // The reason may name a patient: it lies sealed, and neither trail nor mail has it.
             let mut event = event.detail(&id.to_string());
             event.prescriber = person;
-            let detail = format!("Signed records of {whose} are held from now on.");
+            let detail = format!("A legal hold was placed on the signed records of {whose}.");
             tell_hold(tx, &mailer, practice, &detail, by, at)?;
             let placed = (at.now, by);
             tx.place_hold(&Hold { id, practice, person, reason, placed, lifted: None })?;
@@ -249,7 +249,7 @@ impl App {
                 return Ok((Ok(Lifting::Done), refused(&event, Refusal::NoChange.code())));
             }
             let whose = whose(tx, hold.person)?;
-            let detail = format!("Signed records of {whose} are held no longer.");
+            let detail = format!("The legal hold on the signed records of {whose} was lifted.");
             tell_hold(tx, &mailer, practice, &detail, by, at)?;
             Ok((Ok(Lifting::Done), event))
         })

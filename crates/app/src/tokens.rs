@@ -7,7 +7,8 @@ use std::sync::PoisonError;
 
 use countersign_domain::{
     Actor, CredentialId, Device, DeviceClass, DeviceEvidence, Event, EventKind, ModelCode,
-    PersonId, Purpose, Refusal, TokenId, TokenModel, TokenName, otp::OneTimePasscode, test_token,
+    PersonId, Purpose, Refusal, TimeZone, TokenId, TokenModel, TokenName, otp::OneTimePasscode,
+    test_token,
 };
 use countersign_store::{AuditRow, Person, Session, Stage, TokenRow, Tx};
 
@@ -31,6 +32,8 @@ pub struct Overview {
     pub models: Vec<TokenModel>,
     /// The models that their practice does not let sign.
     pub refused_models: Vec<ModelCode>,
+    /// Time zone of their practice, in which pages show times.
+    pub zone: TimeZone,
 }
 
 /// A fresh passcode of an active token, given with a change.
@@ -91,7 +94,9 @@ impl App {
                 let models = tx.token_models()?;
                 let refused = tx.refused_models(prescriber.practice)?;
                 let refused_models = refused.into_iter().map(|(model, ..)| model).collect();
-                Ok(Some(Overview { prescriber, tokens, events, models, refused_models }))
+                let practice = tx.practice(prescriber.practice)?;
+                let zone = practice.ok_or_else(|| Tx::broken("no practice"))?.zone;
+                Ok(Some(Overview { prescriber, tokens, events, models, refused_models, zone }))
             })
             .await?;
         let mut found = found.ok_or(Error::NotFound)?;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use countersign_domain::{
-    Actor, DeadlineId, Event, EventKind, Outcome, Timestamp, one_business_day_after,
+    Actor, DeadlineId, Event, EventKind, Outcome, TimeZone, Timestamp, one_business_day_after,
     prescription::{GIVE_UP_SECONDS, SLOW_SECONDS},
     shown_line,
 };
@@ -51,7 +51,7 @@ impl Tried {
                 Ok(answer) if answer.status == "accepted" => Self::Accepted,
                 Ok(answer) if answer.status == "rejected" => Self::Rejected(line(&answer.reason)),
                 // It may have it, or not: asked again under the same key, it says so.
-                _ => Self::NotReached("the answer can't be read".to_owned()),
+                _ => Self::NotReached("the gateway's response can't be read".to_owned()),
             },
             Err(Fault::Refused(why)) => Self::Rejected(line(&why)),
             Err(fault) => Self::NotReached(line(&fault.to_string())),
@@ -201,8 +201,9 @@ fn parcel(signed: &SignedRecord, public_url: &str) -> Result<String, &'static st
 }
 
 /// What a notice says of it: never a word of the patient.
-fn which(it: &Transmission) -> String {
-    format!("signed at {}", it.begun.minute_text())
+fn which(tx: &mut Tx<'_>, it: &Transmission) -> Result<String, countersign_store::Error> {
+    let zone = tx.practice(it.practice)?.map_or(TimeZone::UTC, |found| found.zone);
+    Ok(format!("signed {}", zone.moment_text(it.begun)))
 }
 
 fn say_slow(
@@ -215,7 +216,7 @@ fn say_slow(
     let notice = Notice {
         note: Note::RxSlow,
         practice: it.practice,
-        detail: &which(it),
+        detail: &which(tx, it)?,
         path: "/portal/prescriptions",
     };
     if let Some(person) = tx.person(row.it.prescriber)? {
@@ -238,8 +239,8 @@ fn say_failed(
     at: At,
 ) -> Result<(), countersign_store::Error> {
     // What the gateway says may name the patient: it stays on the page.
-    let why = if incident { "it was not reached" } else { "it was turned down" };
-    let detail = format!("{}, {why}", which(it));
+    let why = if incident { "the pharmacy was not reached" } else { "the pharmacy rejected it" };
+    let detail = format!("{}, {why}", which(tx, it)?);
     let practice = row.practice;
     let notice =
         Notice { note: Note::RxFailed, practice, detail: &detail, path: "/portal/prescriptions" };

@@ -52,7 +52,7 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 let phrase = read_passphrase(passphrase_file.as_deref(), &own)?;
                 match app.create_prescriber(practice, npi, name, phrase, at).await? {
                     Some(id) => format!("Prescriber {id}\n"),
-                    None => bail!("this NPI has an account already"),
+                    None => bail!("this NPI already has an account"),
                 }
             }
             AdminCommand::Staff { practice, name, ehr_user } => {
@@ -61,7 +61,7 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 known_practice(&app, practice).await?;
                 match app.create_staff(practice, name, ehr_user, at).await? {
                     Some(id) => format!("Staff {id}\n"),
-                    None => bail!("this EHR user name has an account in the practice already"),
+                    None => bail!("this EHR user name already has an account in the practice"),
                 }
             }
             AdminCommand::Ehr { practice, name, public_key } => {
@@ -75,31 +75,31 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 let iss = given::<KeyboardLine<LONGEST_REFERENCE>>(&iss, "iss")?;
                 let client_id = given::<KeyboardLine<200>>(&client_id, "client-id")?;
                 if !is_safe(&iss) {
-                    bail!("--iss must begin with https://, except on this machine alone");
+                    bail!("--iss must begin with https://, except for a server on this machine");
                 }
                 let secret = match client_secret_file {
                     None => String::new(),
                     Some(path) => {
                         let text = private_file::read(&path, 4_096)?;
                         std::str::from_utf8(text.expose().trim_ascii())
-                            .context("the client secret is no text")?
+                            .context("the client secret is not UTF-8 text")?
                             .to_owned()
                     }
                 };
                 if !app.register_smart(ehr, iss, client_id, secret, at).await? {
-                    bail!("no EHR {ehr} is registered here, or another one has this address");
+                    bail!("EHR {ehr} is not registered, or another EHR has this address");
                 }
                 let public_url = settings.public_origin()?;
                 format!(
-                    "Known. Register there:\n  launch URL    {public_url}/smart/launch\n  redirect URL  {public_url}/smart/callback\n"
+                    "Registered. In the EHR, register:\n  launch URL    {public_url}/smart/launch\n  redirect URL  {public_url}/smart/callback\n"
                 )
             }
             AdminCommand::EhrUser { ehr, user, npi, staff } => {
                 let user = given::<Line<LONGEST_REFERENCE>>(&user, "user")?;
                 if app.link_ehr_user(ehr, user, npi, staff, at).await? {
-                    "Connected.\n".to_owned()
+                    "Linked.\n".to_owned()
                 } else {
-                    bail!("no such EHR, prescriber or member of staff is here, or the user is connected already");
+                    bail!("EHR, prescriber or staff member not found, or the user is already linked");
                 }
             }
             AdminCommand::ApiKey { practice, name } => {
@@ -121,17 +121,17 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
             AdminCommand::RevokeApiKey { key } => {
                 if !app.revoke_api_key(key, at).await? {
                     bail!(
-                        "no key {key} works here: `countersign admin api-keys --practice ID` lists them"
+                        "no active key {key}; list the keys with `countersign admin api-keys --practice ID`"
                     );
                 }
-                "Revoked. Requests with this key are refused from now on.\n".to_owned()
+                "Revoked. Requests with this key are now rejected.\n".to_owned()
             }
             AdminCommand::CloseAccount { npi } => match app.close_account(npi, at).await? {
                 Closing::Done => {
-                    "Closed. Its sessions have ended and its tokens are disabled.\n".to_owned()
+                    "Account closed. Its sessions have ended and its tokens are disabled.\n".to_owned()
                 }
-                Closing::Before => bail!("this account was closed before"),
-                Closing::Unknown => bail!("nobody has this NPI here"),
+                Closing::Before => bail!("this account is already closed"),
+                Closing::Unknown => bail!("no account has this NPI"),
             },
             AdminCommand::Models { command: None } => models::table(&app.models().await?),
             AdminCommand::Models { command: Some(command) } => {
@@ -154,7 +154,7 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 let by = given::<Name<40>>(by.as_deref().unwrap_or_default(), "by")?;
                 let removed = app.remove_over(practice, count, by, at).await?;
                 let Removed { records, logs } = removed.map_err(anyhow::Error::from)?;
-                format!("{records} records and {logs} monthly logs were removed; each is on record.\n")
+                format!("{records} records and {logs} monthly logs were removed; each removal is in the audit trail.\n")
             }
             AdminCommand::ExpiredRecords { practice, remove: None, .. } => {
                 known_practice(&app, practice).await?;
@@ -164,12 +164,12 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 known_practice(&app, practice).await?;
                 let maker = manufacturer.as_deref().map(str::parse::<Manufacturer>).transpose()?;
                 let fobs = fobs::read(&file, maker)
-                    .with_context(|| format!("{}: nothing was taken", file.display()))?;
+                    .with_context(|| format!("{}: nothing was imported", file.display()))?;
                 let batch = given::<Line<40>>(&batch, "batch")?;
                 let by = given::<Name<40>>(&by, "by")?;
                 let taken = app.import_fobs(practice, model, batch, by, fobs, at).await?;
                 let count = taken.map_err(anyhow::Error::from)?;
-                format!("{count} fobs are in stock. Remove the file: it holds their secrets.\n")
+                format!("{count} hardware tokens were added to stock. Delete the file: it contains their secrets.\n")
             }
             AdminCommand::AttestDevice { credential, manufacturer, class, by } => {
                 let id = credential_id(&credential, manufacturer.as_deref())?;
@@ -180,14 +180,14 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                     DeviceKind::Watch => DeviceClass::Watch,
                 };
                 if !app.attest_device(id, class, by, at).await? {
-                    bail!("no token with this ID is known here");
+                    bail!("no token has this ID");
                 }
                 "Recorded.\n".to_owned()
             }
             AdminCommand::DisableToken { credential, manufacturer } => {
                 let id = credential_id(&credential, manufacturer.as_deref())?;
                 if !app.emergency_disable(id, at).await? {
-                    bail!("no token with this ID is known here");
+                    bail!("no token has this ID");
                 }
                 "Disabled. Its passcodes no longer work.\n".to_owned()
             }
@@ -234,10 +234,10 @@ fn over_lines(over: &[OverRecord]) -> String {
         .collect();
     let count = over.len();
     match count {
-        0 => "No record is so old that nobody has to keep it, or all that are so old are held.\n"
+        0 => "No records are past their retention period, or all of them are under a legal hold.\n"
             .to_owned(),
         _ => format!(
-            "{lines}{count} records. With --remove {count} --by NAME they go for good: save them first.\n"
+            "{lines}{count} records. Save them first, then remove them permanently with --remove {count} --by NAME.\n"
         ),
     }
 }
@@ -255,7 +255,7 @@ pub(crate) fn given<T: FromStr<Err = TextError> + Into<String>>(
 async fn known_practice(app: &App, id: PracticeId) -> anyhow::Result<String> {
     let known = app.practices().await?.into_iter().find(|(known, _)| *known == id);
     known.map(|(_, name)| name).with_context(|| {
-        format!("there is no practice {id}: `countersign admin practices` lists them")
+        format!("practice {id} not found; list the practices with `countersign admin practices`")
     })
 }
 
@@ -268,9 +268,9 @@ fn read_passphrase(file: Option<&Path>, own: &[&str]) -> anyhow::Result<Passphra
     } else {
         let first =
             SecretText::new(rpassword::prompt_password("Passphrase (typed by the prescriber): ")?);
-        let second = SecretText::new(rpassword::prompt_password("Once more: ")?);
+        let second = SecretText::new(rpassword::prompt_password("Repeat it: ")?);
         if first.expose() != second.expose() {
-            bail!("the two are not the same; nothing was changed");
+            bail!("the passphrases do not match; nothing was changed");
         }
         first
     };
@@ -291,5 +291,5 @@ fn public_point(path: &Path) -> anyhow::Result<Vec<u8>> {
         .ok()
         .and_then(|bytes| bytes.strip_prefix(&HEAD).map(<[u8]>::to_vec))
         .filter(|point| VerifyingKey::from_point(point).is_ok());
-    point.with_context(|| format!("{}: no P-256 public key in PEM", path.display()))
+    point.with_context(|| format!("{}: not a P-256 public key in PEM", path.display()))
 }

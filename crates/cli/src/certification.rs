@@ -24,31 +24,31 @@ use crate::{admin::given, release};
 /// A report, as the command line has it.
 #[derive(Debug, Args)]
 pub(crate) struct AddReport {
-    /// ID that the auditor gave it; a release manifest names it
+    /// ID given by the auditor; the release manifest names it
     #[arg(long)]
     id: String,
     /// `audit` or `certification`
     #[arg(long)]
     kind: ReportKind,
-    /// Who has audited or certified
+    /// Auditor or certifying organization
     #[arg(long)]
     auditor: String,
-    /// Day on which it was issued, such as 2026-03-01
+    /// Date issued, such as 2026-03-01
     #[arg(long)]
     issued: Date,
-    /// Last day on which it holds: at most two years later
+    /// Expiration date: at most two years later
     #[arg(long)]
     expires: Date,
     /// The report: PDF or plain text, at most 4 MiB
     #[arg(long)]
     file: PathBuf,
-    /// SHA-256 of a build that it covers, in hexadecimal; can be given again
+    /// SHA-256 of a build it covers, in hexadecimal; can be given several times
     #[arg(long)]
     build: Vec<BuildId>,
-    /// A binary that it covers; can be given again
+    /// A binary it covers; can be given several times
     #[arg(long)]
     binary: Vec<PathBuf>,
-    /// Who enters it: your name
+    /// Your name, as the person who enters it
     #[arg(long)]
     by: String,
 }
@@ -56,16 +56,16 @@ pub(crate) struct AddReport {
 /// A notice of non-compliance, as the command line has it.
 #[derive(Debug, Args)]
 pub(crate) struct AddNotice {
-    /// Who has given notice, such as the provider of the program or its auditor
+    /// Source of the notice, such as the software provider or its auditor
     #[arg(long)]
     from: String,
-    /// What is wrong; it is shown to everybody
+    /// What is wrong; shown to all users
     #[arg(long)]
     reason: String,
-    /// The last version that is concerned; without it, the version of this program
+    /// The last version affected [default: this version]
     #[arg(long)]
     through: Option<Version>,
-    /// Who enters it: your name
+    /// Your name, as the person who enters it
     #[arg(long)]
     by: String,
 }
@@ -75,13 +75,13 @@ pub(crate) struct AddNotice {
 pub(crate) struct EndNotice {
     /// ID of the notice, as `countersign admin reports` lists it
     notice: NoticeId,
-    /// Who says that the program is compliant again, such as its provider or its auditor
+    /// Who states that the software is compliant again, such as its provider or its auditor
     #[arg(long)]
     from: String,
-    /// What was said, and why signing may go on
+    /// What was stated, and why signing may resume
     #[arg(long)]
     reason: String,
-    /// Who records it: your name
+    /// Your name, as the person who records it
     #[arg(long)]
     by: String,
 }
@@ -118,7 +118,7 @@ pub(crate) async fn add_report(app: &App, it: AddReport, at: At) -> anyhow::Resu
     let entered = app.enter_report(new, at).await?;
     let report = entered.map_err(anyhow::Error::from)?;
     Ok(format!(
-        "Entered. Each practice acknowledges it, and each practitioner reads it, before the next signature.\n{}",
+        "Entered. Before the next signature, each practice must acknowledge it and each prescriber must read it.\n{}",
         report_line(&report)
     ))
 }
@@ -141,11 +141,11 @@ fn report_line(report: &Report) -> String {
 
 fn notice_line(it: &NoncomplianceNotice) -> String {
     let state = match it.ended {
-        None => "open: nothing is signed".to_owned(),
+        None => "open: signing is stopped".to_owned(),
         Some(at) => format!("ended {}", at.minute_text()),
     };
     format!(
-        "non-compliance {} through version {}, entered {}, {state}. From {}: {}\n",
+        "noncompliance {} through version {}, entered {}, {state}. From {}: {}\n",
         it.id,
         it.through,
         it.entered.minute_text(),
@@ -158,7 +158,7 @@ pub(crate) async fn reports(app: &App) -> anyhow::Result<String> {
     let reports: String = app.reports().await?.iter().map(report_line).collect();
     let notices: String = app.noncompliance().await?.iter().map(notice_line).collect();
     Ok(if reports.is_empty() && notices.is_empty() {
-        "No report and no notice of non-compliance is entered.\n".to_owned()
+        "No reports or notices of noncompliance are entered.\n".to_owned()
     } else {
         format!("{reports}{notices}")
     })
@@ -172,13 +172,13 @@ pub(crate) async fn add_notice(app: &App, it: AddNotice, at: At) -> anyhow::Resu
     let through = it.through.unwrap_or(running);
     if through > running {
         bail!(
-            "--through {through}: this program is version {running}, and there is no newer one that a notice could be about"
+            "--through {through}: this is version {running}; a notice can't cover a newer version"
         );
     }
     let new = NewNotice { source, reason, through, by };
     let id = app.enter_noncompliance(new, at).await?.map_err(anyhow::Error::from)?;
     Ok(format!(
-        "Recorded as {id}. Nothing is signed in any practice, by any version. A newer build that a release manifest lists ends this by running; with a newer build that none lists, `countersign admin end-noncompliance {id}` records the word that ends it. Version {through} and older ones sign never again.\n"
+        "Recorded as {id}. Signing is stopped in every practice, in every version. To resume, run a newer build that a release manifest lists; for a newer build that is not listed, use `countersign admin end-noncompliance {id}`. Version {through} and older can never sign again.\n"
     ))
 }
 
@@ -191,7 +191,7 @@ pub(crate) async fn end_notice(app: &App, it: EndNotice, at: At) -> anyhow::Resu
     };
     let ended = app.end_noncompliance(end, at).await?.map_err(anyhow::Error::from)?;
     Ok(format!(
-        "Ended. Where no other notice is open, versions after {} sign again; version {} and older ones never do. The practices are told.\n",
+        "Ended. If no other notice is open, versions after {} can sign again; version {} and older never can. The practices are notified.\n",
         ended.through, ended.through
     ))
 }

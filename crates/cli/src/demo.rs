@@ -61,17 +61,17 @@ const VIP_TOKEN_KEY: &str = "vip-token.key";
 /// `countersign demo`
 #[derive(Debug, Args)]
 pub(crate) struct DemoArguments {
-    /// Folder for everything
+    /// Folder for all data
     #[arg(long, default_value = "data", value_name = "DIR")]
     data: PathBuf,
-    /// Port of e-prescribing app and portal; the stand-in EHR, the made-up proofing provider and the
-    /// made-up pharmacy take the next three
+    /// Port of the e-prescribing app and portal; the demonstration EHR, identity proofing provider and
+    /// pharmacy use the next three
     #[arg(long, default_value_t = 8700, value_parser = clap::value_parser!(u16).range(1024..=65532))]
     port: u16,
-    /// Remove what an earlier demonstration left in the folder, then start afresh
+    /// Remove the data of an earlier demonstration in the folder, then start over
     #[arg(long)]
     reset: bool,
-    /// Remove what an earlier demonstration left in the folder, and end
+    /// Remove the data of an earlier demonstration in the folder, then exit
     #[arg(long)]
     reset_only: bool,
 }
@@ -162,7 +162,7 @@ async fn start(data: &Path, port: u16, settings: &Settings, afresh: bool) -> any
     if !marker.exists() {
         if settings.database.path.exists() {
             bail!(
-                "{} holds a database and no demonstration: choose another folder",
+                "{} contains a database that is not a demonstration: choose another folder",
                 data.display()
             );
         }
@@ -270,7 +270,7 @@ fn pem(document: &SecretBytes) -> String {
 /// Our client ID at the stand-in EHR.
 const SMART_CLIENT: &str = "countersign";
 
-const PROVIDER: &str = "Demo ID (made up)";
+const PROVIDER: &str = "Demo ID (fictional)";
 
 /// The proofing provider of the demonstration. Its key and its client's secret are new at each start.
 fn provider(settings: &Settings, port: u16) -> anyhow::Result<Proofer> {
@@ -289,7 +289,7 @@ fn provider(settings: &Settings, port: u16) -> anyhow::Result<Proofer> {
         subject: "grace-married".to_owned(),
         middle: "Birgit".to_owned(),
         family: "Lindholm Berg".to_owned(),
-        note: "written otherwise: a person looks at it",
+        note: "address differs: the practice reviews it",
         ..grace.clone()
     };
     let other = MadeUp {
@@ -297,7 +297,7 @@ fn provider(settings: &Settings, port: u16) -> anyhow::Result<Proofer> {
         given: "Henry".to_owned(),
         family: "Stone".to_owned(),
         born: "1960-01-01".to_owned(),
-        note: "somebody else: refused",
+        note: "a different person: rejected",
         ..MadeUp::default()
     };
     let ada = MadeUp {
@@ -330,8 +330,9 @@ fn client_of(provider: &Proofer) -> Client {
 
 fn read_state(marker: &Path) -> anyhow::Result<State> {
     let bytes = private_file::read(marker, 65_536)?;
-    serde_json::from_slice(bytes.expose())
-        .with_context(|| format!("{} is damaged: make demo-reset starts afresh", marker.display()))
+    serde_json::from_slice(bytes.expose()).with_context(|| {
+        format!("{} is damaged: run make demo-reset to start over", marker.display())
+    })
 }
 
 /// Tells the app how it is known to the stand-in EHR, whose address goes with the port.
@@ -344,7 +345,7 @@ async fn know_smart(app: &App, state: &State, ehr_port: u16) -> anyhow::Result<(
     let client_id = SMART_CLIENT.to_owned();
     let client_secret = state.smart_secret.clone();
     if !app.register_smart(ehr, iss, client_id, client_secret, app.at()?).await? {
-        bail!("the stand-in EHR is not registered: make demo-reset starts afresh");
+        bail!("the demonstration EHR is not registered: run make demo-reset to start over");
     }
     Ok(())
 }
@@ -357,7 +358,7 @@ fn reset(data: &Path) -> anyhow::Result<()> {
     let made_here = data.join(DEMO_MARKER).exists() || data.join(BEGUN).exists();
     let empty = fs::read_dir(data).with_context(|| data.display().to_string())?.next().is_none();
     if !made_here && !empty {
-        bail!("{} is no folder of the demonstration; nothing was removed", data.display());
+        bail!("{} is not a demonstration folder; nothing was removed", data.display());
     }
     let mut names = vec![
         "countersign.db".to_owned(),
@@ -389,5 +390,5 @@ fn reset(data: &Path) -> anyhow::Result<()> {
     // The folders go only if nothing else lies in them.
     let _ = fs::remove_dir(data.join("tokens"));
     let _ = fs::remove_dir(data);
-    print("The demonstration's data is removed.\n")
+    print("The demonstration's data was removed.\n")
 }

@@ -88,8 +88,8 @@ pub(crate) fn render(findings: &[Finding]) -> String {
     for finding in findings {
         let state = match finding.state {
             State::Good => "ok  ",
-            State::Warn => "look",
-            State::Bad => "BAD ",
+            State::Warn => "warn",
+            State::Bad => "FAIL",
         };
         lines.push(format!("{state}  {:width$}  {}", finding.name, finding.says));
         let advice = finding.do_this.as_ref();
@@ -97,9 +97,9 @@ pub(crate) fn render(findings: &[Finding]) -> String {
     }
     let count = |state| findings.iter().filter(|finding| finding.state == state).count();
     lines.push(match (count(State::Bad), count(State::Warn)) {
-        (0, 0) => "Everything looks good.".to_owned(),
-        (0, warn) => format!("It works; {warn} to look at."),
-        (bad, warn) => format!("{bad} bad, {warn} to look at."),
+        (0, 0) => "All checks passed.".to_owned(),
+        (0, warn) => format!("No failures; {warn} warnings."),
+        (bad, warn) => format!("{bad} failed, {warn} warnings."),
     });
     lines.push(String::new());
     lines.join("\n")

@@ -17,13 +17,13 @@ const KEY_DIGITS: usize = 2 * KEY_BYTES;
 pub(crate) enum KeyFileError {
     /// No file. Only a new installation may make one.
     #[error(
-        "the master key file {} is missing: restore it from your backup, or correct keys.master_key_file; without it no stored seed opens, and a new key would not help",
+        "the master key file {} is missing: restore it from your backup, or correct keys.master_key_file; stored seeds can't be decrypted without it, and a new key would not help",
         .0.display()
     )]
     Missing(PathBuf),
     /// Something else is in the file.
     #[error(
-        "{} is no master key file (64 hexadecimal digits): restore the right one from your backup, or correct keys.master_key_file",
+        "{} is not a master key file (64 hexadecimal digits): restore the right one from your backup, or correct keys.master_key_file",
         .0.display()
     )]
     NotAKey(PathBuf),
@@ -34,7 +34,7 @@ pub(crate) enum KeyFileError {
     #[error("master key file: {0}; restart this machine and run `countersign doctor`")]
     Random(#[from] RngError),
     /// The module refused the key.
-    #[error("master key file: the FIPS module refused the key; run `countersign doctor`")]
+    #[error("master key file: the FIPS module rejected the key; run `countersign doctor`")]
     Module(#[from] OpenError),
 }
 

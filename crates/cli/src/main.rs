@@ -44,28 +44,28 @@ enum Command {
         #[arg(long)]
         check_config: bool,
     },
-    /// Run a demonstration with made-up people, all in one folder
+    /// Run a demonstration with fictional people, all in one folder
     #[cfg(feature = "demo")]
     Demo(demo::DemoArguments),
-    /// A soft token for the terminal
+    /// Use a soft token in the terminal
     #[command(subcommand)]
     Token(soft_token::TokenCommand),
-    /// Create practices, prescribers and staff; stop a token in an emergency
+    /// Manage practices, prescribers, staff, tokens and reports
     #[command(subcommand)]
     Admin(admin::AdminCommand),
     /// Verify signed records of prescriptions
     #[command(subcommand)]
     Prescription(prescription::PrescriptionCommand),
-    /// Sign and check lists of certified builds
+    /// Sign and verify manifests of certified builds
     #[command(subcommand)]
     Release(release::ReleaseCommand),
-    /// Bring the database up to this version
+    /// Migrate the database to this version
     Migrate,
-    /// Check this host and say what to do
+    /// Check this host and suggest fixes
     Doctor,
-    /// Print the version, and the FIPS module's
+    /// Print the versions of Countersign and the FIPS module
     Version,
-    /// Print the documented default configuration
+    /// Print the default configuration with comments
     Config,
 }
 
@@ -91,7 +91,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         // A file that is named and not read would be a setting that nobody heeds.
         ref command if config.is_some() && !command.reads_settings() => Err(anyhow::anyhow!(
-            "--config: this command reads no settings, and so no configuration file: leave it out"
+            "--config: this command does not read a configuration file; omit it"
         )),
         Command::Serve { check_config } => serve::run(config, check_config).map(|()| 0),
         #[cfg(feature = "demo")]

@@ -26,7 +26,7 @@ fn cells(model: &TokenModel) -> [String; 9] {
 /// A line for each model under a line of headings, in columns.
 pub(crate) fn table(models: &[TokenModel]) -> String {
     if models.is_empty() {
-        return "No model is judged yet, so none is allowed: `countersign admin models set --help`\n"
+        return "No model is set yet, so none is allowed: see `countersign admin models set --help`\n"
             .to_owned();
     }
     let mut rows = vec![HEADS.map(str::to_owned)];
@@ -52,15 +52,15 @@ pub(crate) fn judged(model: &TokenModel) -> String {
         "no FIPS certificate".to_owned()
     };
     let allowed = if model.allowed {
-        "Its tokens can be added, and their passcodes sign."
+        "Its tokens can be added and can sign."
     } else {
-        "Its tokens can't be added, and passcodes of those there are don't sign."
+        "Its tokens can't be added, and existing ones can't sign."
     };
     let mut said =
         format!("{} ({} {}), {certificate}. {allowed}\n", model.code, model.maker, model.name);
     if model.allowed && !model.fips.is_some() {
         said.push_str(
-            "21 CFR 1311.115(b) wants FIPS 140-2 level 1 for a token that signs: keep on file why you allow it.\n",
+            "21 CFR 1311.115(b) requires FIPS 140-2 level 1 for a token that signs: keep your reason for allowing it on file.\n",
         );
     }
     said

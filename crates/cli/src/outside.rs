@@ -67,7 +67,7 @@ impl Outside {
             Ok(client) => Some(client),
             Err(error) if asks => return Err(error),
             Err(error) => {
-                tracing::warn!(%error, "no EHR can be asked");
+                tracing::warn!(%error, "no EHR can be contacted");
                 None
             }
         };
@@ -141,7 +141,7 @@ fn signed_post(
         .filter(|key| key.len() == 32)
         .ok_or_else(|| {
             SettingsError::from(format!(
-                "{setting}: {}: it does not hold 64 lower-case hexadecimal digits: make it with `openssl rand -hex 32`",
+                "{setting}: {}: it does not contain 64 lowercase hexadecimal digits: create it with `openssl rand -hex 32`",
                 path.display()
             ))
         })?;
@@ -206,7 +206,7 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<(reqwest::StatusCode
     while let Some(chunk) = answer.chunk().await.map_err(fault)? {
         if body.len() + chunk.len() > MOST_BYTES {
             // It may have done what was asked: asked again, it says so.
-            return Err(Fault::NotReached("the answer is too long".to_owned()));
+            return Err(Fault::NotReached("the response is too long".to_owned()));
         }
         body.extend_from_slice(&chunk);
     }
@@ -239,7 +239,7 @@ pub(crate) fn client() -> anyhow::Result<reqwest::Client> {
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .build()
-        .context("no HTTP client")
+        .context("the HTTP client could not be created")
 }
 
 impl Outbound for Outside {

@@ -22,14 +22,14 @@ const MOST_BYTES: u64 = 512 * 1024 * 1024;
 /// What `countersign prescription` does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PrescriptionCommand {
-    /// Verify a signed record, or an export of many, with the published keys; no server and no database is needed
+    /// Verify a signed record, or an export of many, with the published keys; needs no server or database
     Verify {
-        /// The record as it was downloaded, or an export of JSON lines
+        /// The downloaded record, or a JSON Lines export
         file: PathBuf,
-        /// The keys, as `/.well-known/jwks.json` of the server gives them
+        /// The keys, from `/.well-known/jwks.json` of the server
         #[arg(long)]
         keys: PathBuf,
-        /// Write what the records say as pages to print
+        /// Write the records as a printable document
         #[arg(long, value_name = "FILE")]
         pdf: Option<PathBuf>,
     },
@@ -58,19 +58,19 @@ pub(crate) fn run(command: &PrescriptionCommand) -> anyhow::Result<()> {
     let keys = read(keys)?;
     let (held, summary) = if text.trim_start().starts_with('{') {
         let held = export(&text, &keys).with_context(|| file.display().to_string())?;
-        let summary = format!("All {} signatures hold.\n", held.len());
+        let summary = format!("All {} signatures are valid.\n", held.len());
         (held, summary)
     } else {
         let said = record::verify(&text, &keys)
             .with_context(|| format!("{}: not valid", file.display()))?;
         let words = serde_json::to_string_pretty(&said)?;
-        let summary = format!("The signature holds. The record says:\n{words}\n");
+        let summary = format!("The signature is valid. Record:\n{words}\n");
         (vec![Held { said, state: "", disowned: false }], summary)
     };
     if let Some(path) = pdf {
         let words = |it: &Held| record::paragraphs(&it.said, it.state, it.disowned);
         let lines: Vec<String> = held.iter().flat_map(words).collect();
-        let title = "Signed prescriptions; signatures verified, what became of them is not signed";
+        let title = "Signed prescriptions; signatures verified (the status is not signed)";
         let document = pdf::document(title, &lines);
         // Health data: for its owner alone, and over nothing that is there.
         private_file::create(path, &document).with_context(|| path.display().to_string())?;
@@ -89,7 +89,7 @@ fn export(text: &str, keys: &[u8]) -> anyhow::Result<Vec<Held>> {
             let said = record::verify(&line.signed_record, keys).with_context(about)?;
             let id = said.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
             if !seen.insert(id) {
-                bail!("line {}: a record that was there before", at + 1);
+                bail!("line {}: duplicate record", at + 1);
             }
             // What became of it is no part of what was signed: an unknown word is left out.
             let state = State::from_code(&line.state, Some(Timestamp::from_micros(0)))

@@ -18,7 +18,7 @@ pub(crate) enum PrivateFileError {
     #[error("{} does not exist", .0.display())]
     Missing(PathBuf),
     /// Something is there already, and nothing is ever written over.
-    #[error("{} exists already and is not overwritten", .0.display())]
+    #[error("{} already exists and is not overwritten", .0.display())]
     Exists(PathBuf),
     /// A folder, a device or the like.
     #[error("{} is not a regular file: give the path of a file", .0.display())]
@@ -53,7 +53,7 @@ pub(crate) fn explain(path: &Path, error: &io::Error) -> String {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space on this disk",
         io::ErrorKind::ReadOnlyFilesystem => "mount it writable, or choose another folder",
         io::ErrorKind::NotFound => "create the folder, or correct the path",
-        io::ErrorKind::NotADirectory => "a part of this path is a file: correct the path",
+        io::ErrorKind::NotADirectory => "part of this path is a file: correct the path",
         _ => "check the path and the disk",
     };
     format!("{}: {error}; {advice}", path.display())

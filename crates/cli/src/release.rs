@@ -28,32 +28,32 @@ const MOST_BYTES: u64 = 256 * 1024;
 /// What `countersign release` does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReleaseCommand {
-    /// Make a key that signs manifests: its secret part into a file of mode 0600, its public part as a JSON
-    /// Web Key Set on the standard output
+    /// Create a key that signs manifests: writes the private key to a file of mode 0600, and prints the public
+    /// key as a JSON Web Key Set
     NewKey {
-        /// File for the secret part; it must not be there yet
+        /// File for the private key; it must not exist yet
         key_file: PathBuf,
     },
-    /// Sign a manifest that lists binaries; it goes to the standard output
+    /// Sign a manifest that lists binaries, and print it
     Sign {
-        /// File with the secret part of the key
+        /// File with the private key
         #[arg(long)]
         key_file: PathBuf,
-        /// ID of the report that covers them, as `countersign admin add-report` enters it
+        /// ID of the report that covers them, as entered with `countersign admin add-report`
         #[arg(long)]
         report: String,
         /// The binaries
         #[arg(required = true)]
         binaries: Vec<PathBuf>,
     },
-    /// Say whether a manifest lists a binary
+    /// Check whether a manifest lists a binary
     Check {
         /// The manifest
         manifest: PathBuf,
         /// The keys, as a JSON Web Key Set
         #[arg(long)]
         keys: PathBuf,
-        /// The binary; this one, where none is named
+        /// The binary [default: this one]
         binary: Option<PathBuf>,
     },
 }
@@ -86,7 +86,7 @@ pub(crate) fn run(command: &ReleaseCommand) -> anyhow::Result<()> {
         ReleaseCommand::Check { manifest, keys, binary } => {
             let path = match binary {
                 Some(path) => path.clone(),
-                None => std::env::current_exe().context("where this program lies")?,
+                None => std::env::current_exe().context("the path of this program")?,
             };
             let said = read(manifest, keys, ["the manifest", "--keys"])?;
             let report = said.get("report").and_then(Value::as_str).unwrap_or_default();
@@ -121,13 +121,13 @@ fn read(manifest: &Path, keys: &Path, names: [&'static str; 2]) -> anyhow::Resul
     let [manifest_name, keys_name] = names;
     let about = || format!("{manifest_name}: {}: not valid", manifest.display());
     let jws = short(manifest).context(manifest_name)?;
-    let jws = String::from_utf8(jws).context("it is no text").with_context(about)?;
+    let jws = String::from_utf8(jws).context("it is not UTF-8 text").with_context(about)?;
     let set = short(keys).context(keys_name)?;
     let is_set = serde_json::from_slice::<Value>(&set)
         .is_ok_and(|set| set.get("keys").is_some_and(Value::is_array));
     if !is_set {
         bail!(
-            "{keys_name}: {}: no JSON Web Key Set, such as `countersign release new-key` prints",
+            "{keys_name}: {}: not a JSON Web Key Set, such as `countersign release new-key` prints",
             keys.display()
         );
     }
@@ -162,7 +162,7 @@ pub(crate) fn build(signing: &Signing) -> anyhow::Result<(Build, BuildId)> {
         Path::new(&signing.release_keys_file),
         ["signing.release_manifest_file", "signing.release_keys_file"],
     )?;
-    let program = std::env::current_exe().context("where this program lies")?;
+    let program = std::env::current_exe().context("the path of this program")?;
     let digest = digest(&program)?;
     if !lists(&said, &digest) {
         return Ok((other, unlisted));

@@ -103,7 +103,7 @@ pub(crate) async fn open_store(
         && folder.join(DEMO_MARKER).exists()
     {
         bail!(
-            "{} holds the demonstration, whose keys and passphrase lie open beside it: set database.path to another folder",
+            "{} contains the demonstration, whose keys and passphrase are not protected: set database.path to another folder",
             folder.display()
         );
     }
@@ -187,12 +187,12 @@ fn providers(settings: &Settings) -> anyhow::Result<Vec<(String, Client)>> {
         // The place of the fault alone: what serde says of it may quote the secret.
         let it: ProviderFile = serde_json::from_slice(bytes.expose()).map_err(|error| {
             anyhow::anyhow!(
-                "{path}: line {}: no JSON with the texts name, issuer, client_id, client_secret and acr_values alone",
+                "{path}: line {}: not JSON with exactly the strings name, issuer, client_id, client_secret and acr_values",
                 error.line()
             )
         })?;
         if !is_safe(&it.issuer) {
-            bail!("{path}: issuer must begin with https://, except on this machine alone");
+            bail!("{path}: issuer must begin with https://, except for a server on this machine");
         }
         let name: Label<60> = it.name.parse().with_context(|| format!("{path}: name"))?;
         for (field, text) in [("issuer", &it.issuer), ("client_id", &it.client_id)] {
@@ -244,7 +244,7 @@ pub(crate) fn run(config: Option<&Path>, check_only: bool) -> anyhow::Result<()>
         options(&settings, false)?;
         Outside::new(&settings)?;
         check_socket(&settings)?;
-        return print("The configuration is good.\n");
+        return print("The configuration is valid.\n");
     }
     start_log(&settings);
     runtime()?.block_on(async {

@@ -48,11 +48,11 @@ use crate::private_file;
 /// What `countersign token` does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
-    /// Get a new credential from a server and keep it here
+    /// Get a new credential from a server and save it here
     New(NewToken),
     /// Show the current passcode
     Code(ShowCode),
-    /// List the tokens that are kept here
+    /// List the saved tokens
     List(ListTokens),
     /// Remove a token from this computer
     Remove(RemoveToken),
@@ -78,7 +78,7 @@ pub(crate) struct NewToken {
     /// Kind of credential ID to ask for
     #[arg(long, value_enum, default_value_t = Family::Countersign)]
     family: Family,
-    /// Code of a pairing that the portal shows; the portal then goes on by itself
+    /// Pairing code shown in the portal; the portal then continues automatically
     #[arg(long, value_name = "CODE")]
     pairing_code: Option<PairingCode>,
     #[command(flatten)]
@@ -90,15 +90,15 @@ pub(crate) struct NewToken {
 /// `token code`
 #[derive(Debug, Args)]
 pub(crate) struct ShowCode {
-    /// Name or credential ID; not needed where there is only one token
+    /// Name or credential ID; not needed if there is only one token
     name: Option<String>,
-    /// Go on showing passcodes until stopped (Ctrl-C)
+    /// Keep showing passcodes until stopped (Ctrl-C)
     #[arg(long)]
     watch: bool,
-    /// Only the digits, as when the output goes to a file or a pipe
+    /// Print only the digits (default if the output is a file or pipe)
     #[arg(long)]
     plain: bool,
-    /// A code of 8 digits that is bound to what is signed: the number that stands below its picture
+    /// Show an 8-digit passcode bound to what is signed: give the number below the QR code
     #[arg(long, value_name = "NUMBER", conflicts_with = "watch")]
     sign: Option<String>,
     #[command(flatten)]
@@ -119,7 +119,7 @@ pub(crate) struct ListTokens {
 pub(crate) struct RemoveToken {
     /// Name or credential ID
     name: String,
-    /// Don't ask
+    /// Don't ask for confirmation
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -184,7 +184,7 @@ fn new_token(
     let (tokens, _) = read_folder(&folder)?;
     if tokens.iter().any(|token| token.name == arguments.name.as_str()) {
         bail!(
-            "a token named {} is kept here already: choose another --name, or remove it by `{}`",
+            "a token named {} already exists here: choose another --name, or remove it with `{}`",
             quoted(arguments.name.as_str()),
             follow_up(&arguments.folder, &["remove", arguments.name.as_str()])
         );
@@ -201,19 +201,19 @@ fn new_token(
     let id = &credential.id;
     let stored = StoredToken::seal(arguments.name.as_str(), &credential, &pin)?;
     let path = folder.join(format!("{id}.json"));
-    let text = serde_json::to_vec_pretty(&stored).context("the token could not be written")?;
+    let text = serde_json::to_vec_pretty(&stored).context("the token could not be saved")?;
     private_file::create(&path, &text).with_context(|| {
-        format!("the token was not kept; the server discards the credential {id} by itself")
+        format!("the token was not saved; the server discards credential {id} automatically")
     })?;
 
-    writeln!(out, "Token {} is kept in {}", quoted(&stored.name), path.display())?;
+    writeln!(out, "Token {} saved in {}", quoted(&stored.name), path.display())?;
     writeln!(out, "\n    Credential ID  {}\n", grouped_id(id))?;
     writeln!(out, "Next: in Token Management, choose Add New Token, enter this credential ID")?;
     writeln!(out, "and the passcode that this command shows:\n")?;
     writeln!(out, "    {}\n", follow_up(&arguments.folder, &["code", &stored.name]))?;
     if let Some(expires) = credential.expires {
-        writeln!(out, "The server discards the credential at {} if it is", expires.minute_text())?;
-        writeln!(out, "not added by then.")?;
+        writeln!(out, "The server discards the credential at {} if it has", expires.minute_text())?;
+        writeln!(out, "not been added by then.")?;
     }
     Ok(())
 }
@@ -228,9 +228,8 @@ fn show_code(arguments: &ShowCode, terminal: bool, out: &mut dyn Write) -> anyho
     }
     let now = now();
     if let Some(number) = &arguments.sign {
-        let code = typed_code(number, &seed, &params, params.step_at(now)).context(
-            "the page of signing gives a number of 8 digits, below the picture: type that one",
-        )?;
+        let code = typed_code(number, &seed, &params, params.step_at(now))
+            .context("enter the 8-digit number shown below the QR code on the signing page")?;
         writeln!(out, "{code}")?;
     } else if plain {
         writeln!(out, "{}", passcode(&seed, &params, params.step_at(now)))?;
@@ -280,7 +279,7 @@ fn list_tokens(given: &TokenFolder, out: &mut dyn Write) -> anyhow::Result<()> {
     let folder = given.path()?;
     let (tokens, faults) = read_folder(&folder)?;
     if tokens.is_empty() && faults.is_empty() {
-        writeln!(out, "No tokens in {}. Make one:", folder.display())?;
+        writeln!(out, "No tokens in {}. Create one:", folder.display())?;
         let words = ["new", "--server", "URL", "--name", "NAME"];
         writeln!(out, "    {}", follow_up(given, &words))?;
     }
@@ -314,7 +313,7 @@ fn remove_token(
     }
     let path = token.path;
     fs::remove_file(&path).map_err(|error| anyhow!(private_file::explain(&path, &error)))?;
-    writeln!(out, "Token {name} is removed from this computer. If it was added to your account,")?;
+    writeln!(out, "Token {name} was removed from this computer. If it was added to your account,")?;
     writeln!(out, "also disable {} in Token Management.", grouped_id(&id))?;
     Ok(())
 }
@@ -325,7 +324,7 @@ fn confirmed(what: &str) -> anyhow::Result<bool> {
         return Ok(true);
     }
     let mut stderr = io::stderr().lock();
-    write!(stderr, "Remove {what}? Its passcodes can't be shown again. Type yes: ")?;
+    write!(stderr, "Remove {what}? It can't show passcodes after that. Type yes to confirm: ")?;
     stderr.flush()?;
     let mut answer = String::new();
     io::stdin().lock().take(16).read_line(&mut answer)?;
@@ -338,7 +337,7 @@ impl TokenFolder {
             return Ok(dir.clone());
         }
         let home = std::env::home_dir().filter(|home| home.is_absolute());
-        let home = home.ok_or_else(|| anyhow!("there is no home folder: give --dir DIR"))?;
+        let home = home.ok_or_else(|| anyhow!("no home folder found: give --dir DIR"))?;
         Ok(home.join(".countersign/tokens"))
     }
 }

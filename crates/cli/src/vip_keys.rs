@@ -22,7 +22,7 @@ pub(crate) fn read(hmac: &Path, token: &Path) -> anyhow::Result<VipKeys> {
     let token_key = digits(token, "vip.token_key_file", 32)?;
     VipKeys::from_hex(hmac_key.expose(), token_key.expose()).with_context(|| {
         format!(
-            "{} and {}: make them with `openssl rand -hex 32` and `openssl rand -hex 16`",
+            "{} and {}: create them with `openssl rand -hex 32` and `openssl rand -hex 16`",
             hmac.display(),
             token.display()
         )
@@ -50,7 +50,7 @@ pub(crate) fn read_or_create(
 fn digits(path: &Path, setting: &'static str, count: usize) -> anyhow::Result<SecretText> {
     let bytes = match private_file::read(path, MOST_BYTES) {
         Err(PrivateFileError::Missing(path)) => bail!(
-            "{setting}: the key file {} is missing: make it as docs/operations.md says, or set vip.enabled = false",
+            "{setting}: the key file {} is missing: create it as described in docs/operations.md, or set vip.enabled = false",
             path.display()
         ),
         other => other.context(setting)?,
@@ -58,7 +58,7 @@ fn digits(path: &Path, setting: &'static str, count: usize) -> anyhow::Result<Se
     let text = std::str::from_utf8(bytes.expose().trim_ascii()).unwrap_or("");
     if text.len() != count || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         bail!(
-            "{setting}: {} does not hold {count} hexadecimal digits: make it with `openssl rand -hex {}`",
+            "{setting}: {} does not contain {count} hexadecimal digits: create it with `openssl rand -hex {}`",
             path.display(),
             count / 2
         );

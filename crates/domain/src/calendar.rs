@@ -9,7 +9,7 @@ use crate::Timestamp;
 
 /// The text names no time zone.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("a time zone has a name such as America/New_York")]
+#[error("Enter a time zone name such as America/New_York.")]
 pub struct TimeZoneError;
 
 /// The time zone of a registrant, by its name in the IANA database, whose rules are compiled in.
@@ -24,6 +24,22 @@ impl TimeZone {
     pub fn name(&self) -> &str {
         self.0.iana_name().unwrap_or("UTC")
     }
+
+    /// A moment as a page shows it, in this zone and with its abbreviation: `Nov 27, 2026, 4:00 PM CST`.
+    pub fn moment_text(&self, moment: Timestamp) -> String {
+        self.text("%b %-d, %Y, %-I:%M %p", moment)
+    }
+
+    /// The time of day of a moment as a page shows it, in this zone: `4:00:44 PM CST`.
+    pub fn clock_text(&self, moment: Timestamp) -> String {
+        self.text("%-I:%M:%S %p", moment)
+    }
+
+    fn text(&self, format: &str, moment: Timestamp) -> String {
+        let info = self.0.to_offset_info(instant(moment));
+        let local = info.offset().to_datetime(instant(moment));
+        format!("{} {}", local.strftime(format), info.abbreviation())
+    }
 }
 
 impl FromStr for TimeZone {
@@ -35,9 +51,15 @@ impl FromStr for TimeZone {
     }
 }
 
+/// A month such as `2026-11` as a page shows it: `November 2026`.
+pub fn month_in_words(month: &str) -> String {
+    let first = format!("{month}-01").parse::<Date>();
+    first.map_or_else(|_| month.to_owned(), |day| day.0.strftime("%B %Y").to_string())
+}
+
 /// The text is no date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("Write a date as year, month and day, such as 2027-05-31.")]
+#[error("Enter a date as year, month and day, such as 2027-05-31.")]
 pub struct DateError;
 
 /// A day of the calendar.
@@ -56,6 +78,11 @@ impl Date {
         zone.0.to_timestamp(midnight).map_or(Timestamp::from_micros(i64::MAX), |end| {
             Timestamp::from_micros(end.as_microsecond())
         })
+    }
+
+    /// As a page shows it: `Nov 27, 2026`.
+    pub fn text(self) -> String {
+        self.0.strftime("%b %-d, %Y").to_string()
     }
 
     /// The first day of its month.
@@ -227,6 +254,22 @@ mod tests {
 
     fn local(moment: Timestamp, zone: &TimeZone) -> String {
         zone.0.to_datetime(instant(moment)).to_string()
+    }
+
+    #[test]
+    fn pages_show_dates_and_times_in_words() {
+        let chicago = zone("America/Chicago");
+        let at = |local| moment(local, &chicago);
+        assert_eq!(chicago.moment_text(at("2026-11-27T16:00:00")), "Nov 27, 2026, 4:00 PM CST");
+        assert_eq!(chicago.moment_text(at("2026-07-04T00:05:00")), "Jul 4, 2026, 12:05 AM CDT");
+        assert_eq!(chicago.clock_text(at("2026-11-27T16:00:44")), "4:00:44 PM CST");
+        assert_eq!(
+            TimeZone::UTC.moment_text(at("2026-11-27T16:00:00")),
+            "Nov 27, 2026, 10:00 PM UTC"
+        );
+        assert_eq!(date("2026-11-07").text(), "Nov 7, 2026");
+        assert_eq!(month_in_words("2026-11"), "November 2026");
+        assert_eq!(month_in_words("no month"), "no month");
     }
 
     #[test]

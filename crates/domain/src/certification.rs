@@ -24,19 +24,19 @@ pub enum ReportError {
     #[error("the auditor: {0}")]
     Auditor(TextError),
     /// The kind is neither `audit` nor `certification`.
-    #[error("a report is an `audit` or a `certification`")]
+    #[error("the type must be `audit` or `certification`")]
     Kind,
     /// The days are in the wrong order.
-    #[error("a report expires after the day on which it was issued")]
+    #[error("a report must expire after its issue date")]
     Order,
     /// The report would hold for more than two years.
-    #[error("a report holds for two years at most (21 CFR 1311.300(a))")]
+    #[error("a report is valid for at most two years (21 CFR 1311.300(a))")]
     TooLong,
     /// The day of issue is in the future.
     #[error("the report is dated in the future")]
     Future,
     /// The last day of the report has passed.
-    #[error("the report has expired already")]
+    #[error("the report has already expired")]
     Expired,
     /// The document has no bytes.
     #[error("the file of the report is empty")]
@@ -48,10 +48,10 @@ pub enum ReportError {
     #[error("the file of the report is neither a PDF nor plain text in UTF-8")]
     Format,
     /// Not the digest of a build.
-    #[error("a build is named by its SHA-256: 64 hexadecimal digits")]
+    #[error("give a build as its SHA-256: 64 hexadecimal digits")]
     Build,
     /// The list of builds is empty.
-    #[error("a report covers one build at least")]
+    #[error("a report must cover at least one build")]
     NoBuild,
 }
 
@@ -235,7 +235,7 @@ pub struct Version([u32; 3]);
 
 /// The text is not three numbers with dots between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a version is three numbers with dots between them, such as 1.4.0")]
+#[error("a version is three numbers separated by dots, such as 1.4.0")]
 pub struct VersionError;
 
 impl Version {

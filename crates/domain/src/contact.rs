@@ -8,7 +8,7 @@ use crate::{Npi, NpiError};
 
 /// The text is no e-mail address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("Type an e-mail address such as ruth@clinic.example.")]
+#[error("Enter an email address, such as ruth@clinic.example.")]
 pub struct EmailAddressError;
 
 /// An e-mail address in lower case, of at most 254 characters (RFC 5321, 4.5.3.1.3).
@@ -67,7 +67,7 @@ impl fmt::Debug for EmailAddress {
 
 /// The text is no telephone number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("Type a telephone number with its area code, such as 402 555 0100.")]
+#[error("Enter a phone number with its area code, such as 402 555 0100.")]
 pub struct PhoneNumberError;
 
 /// A telephone number as E.164 writes it: a plus and 8 to 15 digits. Ten digits are a number of the

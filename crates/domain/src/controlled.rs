@@ -44,11 +44,11 @@ pub enum TableError {
     )]
     Line(usize),
     /// The name of its drug is no line of text.
-    #[error("line {0}: the name of the drug: {1}")]
+    #[error("line {0}: drug name: {1}")]
     Name(usize, TextError),
     /// A state can only be stricter (21 U.S.C. 903).
     #[error(
-        "line {0}: federally this drug is of schedule {1}; a state can only make it stricter, so this line would be looser"
+        "line {0}: this drug is federally in schedule {1}; a state schedule can only be stricter"
     )]
     Looser(usize, &'static str),
 }

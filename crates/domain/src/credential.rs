@@ -24,24 +24,24 @@ pub enum CredentialIdError {
     #[error("Enter the credential ID or serial number shown by the token.")]
     Empty,
     /// A character that no ID has.
-    #[error("An ID has only letters and digits. Check what you typed.")]
+    #[error("An ID contains only letters and digits. Check what you entered.")]
     BadCharacter,
     /// The letters in front are not those of a token that is known here.
-    #[error("The letters at the front are not known. Check the first four characters.")]
+    #[error("The ID prefix is not recognized. Check the first four characters.")]
     UnknownPrefix,
     /// The number of digits is wrong for the letters in front.
     #[error(
-        "The number of digits is not right for this kind of ID. Check for a missing or extra digit."
+        "This type of ID has a different number of digits. Check for a missing or extra digit."
     )]
     WrongLength,
     /// The check digit does not fit.
-    #[error("One digit is not right. Compare the ID with the token, digit by digit.")]
+    #[error("A digit is incorrect. Compare the ID with the token, digit by digit.")]
     BadCheckDigit,
     /// Only digits, and the maker was not chosen.
-    #[error("Choose the token manufacturer; an ID of digits alone does not say who made it.")]
+    #[error("Choose the token manufacturer. It can't be detected from an ID with digits only.")]
     MakerNeeded,
     /// The ID is of another maker than chosen.
-    #[error("This ID belongs to another manufacturer than the one chosen.")]
+    #[error("This ID belongs to a different manufacturer than the one you chose.")]
     OtherMaker,
     /// A maker or type that does not exist.
     #[error("Choose one from the list.")]

@@ -46,7 +46,7 @@ impl DeviceClass {
             Self::Tablet => "Tablet",
             Self::Watch => "Watch",
             Self::Terminal => "Terminal",
-            Self::Unknown => "Not known",
+            Self::Unknown => "Unknown",
         }
     }
 }
@@ -82,9 +82,9 @@ impl DeviceEvidence {
     /// Words for a person.
     pub const fn label(self) -> &'static str {
         match self {
-            Self::Checked => "checked by the app",
-            Self::Stated => "not checked",
-            Self::Attested => "seen and confirmed by a person",
+            Self::Checked => "detected by the app",
+            Self::Stated => "not verified",
+            Self::Attested => "seen and confirmed in person",
         }
     }
 
@@ -107,7 +107,7 @@ pub struct Device {
 
 /// The text is no code of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a model has a code of 1 to 40 small letters, digits and dashes")]
+#[error("a model code has 1 to 40 lowercase letters, digits and dashes")]
 pub struct ModelCodeError;
 
 /// Names a model of tokens: 1 to 40 of `a-z0-9-`. What the model is and whether it may sign stands in

@@ -62,19 +62,19 @@ pub struct Invitation {
 pub enum InvitationRefusal {
     /// Not the link that works now.
     #[error(
-        "This link was replaced by a newer one. Use the newest message, or ask your practice to send it again."
+        "This link was replaced by a newer one. Use the newest message, or ask your practice to resend it."
     )]
     Replaced,
     /// The invitation has expired.
     #[error(
-        "This invitation has run out. Ask your practice to send it again; nothing you entered is lost."
+        "This invitation has expired. Ask your practice to resend it. What you entered is saved."
     )]
     RunOut,
     /// The practice has revoked the invitation.
-    #[error("This invitation was taken back. Your practice can tell you why.")]
+    #[error("This invitation was canceled. Your practice can tell you why.")]
     TakenBack,
     /// The link was followed before.
-    #[error("This link was used before; each works once.")]
+    #[error("This link was already used. Each link works once.")]
     Used,
 }
 

@@ -52,9 +52,9 @@ impl Difference {
     /// Words for whoever decides.
     pub const fn label(self) -> &'static str {
         match self {
-            Self::Given => "The given names differ.",
+            Self::Given => "The first names differ.",
             Self::Middle => "The middle names differ.",
-            Self::Family => "The family names differ.",
+            Self::Family => "The last names differ.",
             Self::Suffix => "One name has a suffix, such as Jr.",
             Self::Address => "The addresses differ.",
         }

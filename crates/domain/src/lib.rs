@@ -38,7 +38,9 @@ mod time;
 mod token;
 mod unauthenticated;
 
-pub use calendar::{Date, DateError, TimeZone, TimeZoneError, one_business_day_after};
+pub use calendar::{
+    Date, DateError, TimeZone, TimeZoneError, month_in_words, one_business_day_after,
+};
 pub use contact::{
     EmailAddress, EmailAddressError, PhoneNumber, PhoneNumberError, SignInName, SignInNameError,
 };

@@ -26,10 +26,10 @@ fn luhn_sum(digits: impl DoubleEndedIterator<Item = u8>, mut double: bool) -> u3
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NpiError {
     /// Not ten ASCII digits.
-    #[error("An NPI has 10 digits. Check for a missing or extra one.")]
+    #[error("An NPI has 10 digits. Check for a missing or extra digit.")]
     NotTenDigits,
     /// The last digit does not fit the others.
-    #[error("One digit of this NPI is not right. Check it digit by digit.")]
+    #[error("A digit of this NPI is incorrect. Check it digit by digit.")]
     BadCheckDigit,
 }
 

@@ -78,7 +78,7 @@ pub enum OtpError {
     #[error("a seed has 14 to 256 bytes")]
     Seed,
     /// Not 6 to 8 digits.
-    #[error("Enter the 6 digits that the token shows.")]
+    #[error("Enter the 6 digits the token shows.")]
     Passcode,
 }
 

@@ -22,24 +22,22 @@ const COMMON: &str = include_str!("common_passphrases.txt");
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PassphraseError {
     /// Fewer than 14 bytes.
-    #[error("Use at least 14 characters. Four or five words in a row are easy to remember.")]
+    #[error("Use at least 14 characters. Four or five words are easy to remember.")]
     TooShort,
     /// More than 128 bytes.
     #[error("Use at most 128 characters.")]
     TooLong,
     /// A control character, which can't be typed again.
-    #[error("Use only characters that you can type on any keyboard; one of these cannot be typed.")]
+    #[error("Use only characters you can type on a keyboard.")]
     ControlCharacter,
     /// On the list of common ones.
-    #[error(
-        "This passphrase is on the list of common ones that attackers try first. Choose other words."
-    )]
+    #[error("This passphrase is too common. Choose other words.")]
     Common,
     /// It has the account's own data in it.
-    #[error("This passphrase contains your name, NPI or practice. Leave those out.")]
+    #[error("This passphrase contains your name, NPI or practice. Choose one without them.")]
     OwnData,
     /// The passphrase is easy to guess.
-    #[error("This passphrase is too easy to guess. Add words that do not belong together.")]
+    #[error("This passphrase is too easy to guess. Add unrelated words.")]
     Guessable,
 }
 
@@ -103,7 +101,7 @@ impl fmt::Debug for Passphrase {
 
 /// A stored text is no passphrase hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("not a passphrase hash of a kind known here")]
+#[error("unknown type of passphrase hash")]
 pub struct PassphraseHashError;
 
 /// What is kept of a passphrase: PBKDF2-HMAC-SHA-512, iterations, 32 bytes of salt, 64 bytes of hash.

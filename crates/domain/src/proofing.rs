@@ -189,13 +189,13 @@ pub fn missing(case: &Case, today: Date) -> Vec<Missing> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CaseRefusal {
     /// The person who decides is the subject of the case.
-    #[error("Nobody proofs themselves.")]
+    #[error("You can't verify your own identity.")]
     OwnCase,
     /// The same person or unit proofed and would issue (1311.110(b)).
-    #[error("Another person of another unit must do this.")]
+    #[error("A different person in a different department must do this.")]
     SameHand,
     /// Another step must be done before this one.
-    #[error("The proofing is not complete yet.")]
+    #[error("Identity proofing is not complete yet.")]
     NotComplete,
     /// There is nothing to decide.
     #[error("There is nothing to decide here.")]
@@ -304,16 +304,16 @@ impl Channel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ActivationRefusal {
     /// There are not exactly two codes.
-    #[error("Two codes are needed, each over its own way.")]
+    #[error("Two codes are required, each sent a different way.")]
     OnePiece,
     /// Both came the same way.
-    #[error("Both codes came the same way. The second must come over another one.")]
+    #[error("Both codes were sent the same way. The second must be sent a different way.")]
     OneChannel,
     /// E-mail is no way for an activation code.
-    #[error("E-mail can't carry an activation code.")]
+    #[error("Activation codes can't be sent by email.")]
     ByEmail,
     /// The time of one of the codes is over.
-    #[error("A code has run out. Ask for a new one.")]
+    #[error("A code has expired. Request a new one.")]
     RunOut,
 }
 

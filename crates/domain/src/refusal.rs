@@ -9,166 +9,164 @@ use crate::Blocked;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// NPI, passphrase or both are wrong; never says which.
-    #[error("That NPI and passphrase do not match. Check both and try again.")]
+    #[error("Incorrect NPI or passphrase. Check both and try again.")]
     SignIn,
     /// The present passphrase, asked for again inside a session, is not right.
-    #[error("That is not your present passphrase.")]
+    #[error("Incorrect passphrase.")]
     WrongPassphrase,
     /// The new passphrase is the old one.
-    #[error("That is the passphrase you have. Choose another.")]
+    #[error("This is your current passphrase. Choose a different one.")]
     SamePassphrase,
     /// Too many tries for this NPI, known or not.
-    #[error("Too many tries. Wait until the pause ends; trying earlier does not make it longer.")]
+    #[error(
+        "Too many failed attempts. Wait until the lockout ends. Trying again early won't extend it."
+    )]
     Paused(Blocked),
     /// The passcode is wrong.
-    #[error("That passcode is not right. Take a fresh code from the token and type it as shown.")]
+    #[error("Incorrect passcode. Enter the passcode the token shows now.")]
     WrongPasscode,
     /// The passcode, or a later one, was used before.
-    #[error("That passcode was already used. Each one works once: wait for the next code.")]
+    #[error("This passcode was already used. Wait for the next one.")]
     PasscodeUsed {
         /// Seconds until the token shows the next code.
         wait_seconds: i64,
     },
     /// The same for a token whose codes follow a counter: no wait brings a new one.
-    #[error(
-        "That passcode was already used. Each one works once: press the button for a new code."
-    )]
+    #[error("This passcode was already used. Press the button on the token for a new one.")]
     EventPasscodeUsed,
     /// The right passcode of an earlier step or counter than one that was accepted. One device does
     /// not go back: either an old code was kept, or two devices show this token's codes.
     #[error(
-        "That passcode is older than one that was already used. Type the code that the token shows now. If you did, another device may be showing this token\u{2019}s codes: disable it as compromised."
+        "This passcode is older than one already used. Enter the passcode the token shows now. If you did, someone may have copied the token: disable it as compromised."
     )]
     PasscodeBehind,
     /// The passcode belongs to another token of the same prescriber.
     #[error(
-        "That passcode is from your token \u{201c}{name}\u{201d}. Choose that token, take its next code and try again."
+        "This passcode is from your token \u{201c}{name}\u{201d}. Choose that token and enter its next passcode."
     )]
     OtherToken {
         /// Name of that token.
         name: String,
     },
     /// The passcode was right some time ago.
-    #[error("That passcode was right {} ago. If you typed it at once, the clock of that device is slow: set its time to automatic, or resync the token with two codes.", minutes(*age_seconds))]
+    #[error("This passcode expired {} ago. If you entered it right away, the device's clock is slow: set its time to automatic, or resync the token.", minutes(*age_seconds))]
     LatePasscode {
         /// How long ago, in seconds.
         age_seconds: i64,
     },
     /// The two codes are not consecutive codes of this token.
     #[error(
-        "Those are not two codes in a row from this token. Take a new code, type it, then type the one that follows."
+        "These are not two consecutive passcodes from this token. Enter a new passcode, then the next one."
     )]
     NotConsecutive,
     /// Tries with this token pause.
     #[error(
-        "This token is paused after several wrong passcodes. Trying earlier does not make it longer, and your other tokens still work."
+        "This token is locked after several incorrect passcodes. Trying again early won't extend the lockout. Your other tokens still work."
     )]
     TokenBlocked(Blocked),
     /// All passcodes of this prescriber pause.
-    #[error("Passcodes are paused after many wrong ones. Trying earlier does not make it longer.")]
+    #[error(
+        "Your tokens are locked after many incorrect passcodes. Trying again early won't extend the lockout."
+    )]
     PasscodesBlocked(Blocked),
     /// Too many failures: the token was just disabled for good.
     #[error(
-        "This token is now disabled for good, because of too many wrong passcodes in a row. Use another token."
+        "This token is now permanently disabled because of too many incorrect passcodes in a row. Use another token."
     )]
     TokenExhausted,
     /// The token is not active.
-    #[error("This token is not active, so its passcodes are not accepted.")]
+    #[error("This token is not active. Use an active token.")]
     TokenNotActive,
     /// Many wrong passcodes in a row: the token must be named, so that its own limit holds.
-    #[error("After several wrong passcodes, choose the token whose code you are typing.")]
+    #[error("After several incorrect passcodes, you must choose the token the passcode is from.")]
     ChooseToken,
     /// No token can be used for "any of my tokens".
     #[error("None of your tokens can be used right now.")]
     NoUsableToken,
     /// What was sent for a new passphrase does not do; never says what of it.
     #[error(
-        "That did not match. Both codes must be fresh ones of two of your tokens, and the way for the third code one that you confirmed before."
+        "We could not verify this. Enter new passcodes from two of your tokens, and choose a phone or address that you confirmed before."
     )]
     NotReset,
     /// No complete proofing has opened the way for a first token, or its quarter of an hour is over.
-    #[error("The time for adding a token is over. Ask for a new code to open it again.")]
+    #[error("The time to add a token has expired. Request a new code to open it again.")]
     NoWindow,
     /// Every active token pauses; named is the one whose pause ends first.
     #[error(
-        "All your tokens are paused after several wrong passcodes. Trying earlier does not make it longer."
+        "All your tokens are locked after several incorrect passcodes. Trying again early won't extend the lockout."
     )]
     AllTokensBlocked(Blocked),
     /// Too many tests of a token in a short time.
-    #[error("Too many tests in a short time. Try again in a few minutes.")]
+    #[error("Too many tests. Try again in a few minutes.")]
     TooManyTests,
     /// No token with this ID is known here.
     #[error(
-        "No token with this ID is known here. Compare the ID with the token. If the app was removed or its data cleared, it shows a new ID. Use the one it shows now. A soft token that was set up more than a day ago must be set up again."
+        "Token not found. Check the ID against the token. If the app was removed or its data cleared, use the new ID it shows. A soft token not added within a day must be set up again."
     )]
     UnknownCredential,
     /// The ID belongs to this prescriber already.
-    #[error("This token is already on your list.")]
+    #[error("This token is already in your list.")]
     AlreadyYours,
     /// The ID belongs to somebody else.
-    #[error(
-        "This token belongs to another account. A token is for one person only and cannot be shared."
-    )]
+    #[error("This token belongs to another account. Tokens can't be shared.")]
     BoundToAnother,
     /// Manufacturer or type does not fit the ID.
-    #[error("This ID belongs to a {label} token. Choose that in the list.")]
+    #[error("This ID belongs to a {label} token. Choose that type.")]
     TypeMismatch {
         /// The manufacturer or type that the ID stands for.
         label: &'static str,
     },
     /// The operator has not allowed the model for signing (21 CFR 1311.115(b)).
     #[error(
-        "Tokens of this model are not allowed for signing here, so it can't be added. Your practice's support knows which ones are."
+        "This token model is not allowed for signing here, so it can't be added. Ask your practice's support which models are allowed."
     )]
     ModelNotAllowed,
     /// The token's activation code has not come back (21 CFR 1311.105(c)).
-    #[error(
-        "This token is not activated for signing yet. Under Token Management, activate it first."
-    )]
+    #[error("This token is not activated for signing. Activate it in Token Management first.")]
     NotActivated,
     /// Access control does not let its owner sign now (21 CFR 1311.125).
-    #[error("You have no permission to sign here now. Your practice can say why.")]
+    #[error("You do not have permission to sign here. Your practice can tell you why.")]
     NotPermitted,
     /// The secret of a new token was shown, and is not shown again.
     #[error(
-        "That secret was shown once and is not shown again. If your app does not have it, start again: you get a new one."
+        "The secret was already shown and can't be shown again. If you did not save it in your app, start over to get a new one."
     )]
     ShownBefore,
     /// Too many new tokens wait to be added.
-    #[error("Too many new tokens wait to be added. Try again in an hour.")]
+    #[error("Too many new tokens are waiting to be added. Try again in an hour.")]
     TooManyWaiting,
     /// The token that goes must confirm that it is at hand.
-    #[error("Confirm with a code of the token that the new one replaces.")]
+    #[error("Confirm with a passcode from the token you are replacing.")]
     ConfirmWithOld,
     /// As many active tokens as allowed.
     #[error(
-        "You have {most} active tokens, which is the limit. Disable one that you no longer use, then add this one."
+        "You have reached the limit of {most} active tokens. Disable one you no longer use, then add this one."
     )]
     TokenLimit {
         /// Most active tokens of one account (`policy.max_active_tokens`).
         most: u32,
     },
     /// A fresh passcode of an active token is needed first.
-    #[error("Confirm that it is you: enter a passcode of one of your active tokens.")]
+    #[error("Confirm that it is you: enter a passcode from one of your active tokens.")]
     StepUpNeeded,
     /// The passcode that confirms and the new token's own must come from two tokens.
-    #[error("Confirm with a token that is already active, not with the new one.")]
+    #[error("Confirm with a token that is already active, not the new one.")]
     SelfVouching,
     /// The token is in the browser that asks.
     #[error("This token is in the browser you are using now. Use a token on another device.")]
     SameBrowser,
     /// The last active token would go.
     #[error(
-        "This is your last active token. Without one you must prove your identity again before you can sign. Add another token first, or type DISABLE to confirm."
+        "This is your last active token. Without it you must verify your identity again before you can sign. Add another token first, or type DISABLE to confirm."
     )]
     LastToken,
     /// Only a temporarily disabled token can be enabled.
     #[error(
-        "This token was disabled for good and cannot be enabled again. Add a new token instead."
+        "This token is permanently disabled and can't be enabled again. Add a new token instead."
     )]
     NotReversible,
     /// The token is active already, or disabled already.
-    #[error("Nothing to change: the token is already in that state.")]
+    #[error("No changes: the token already has that status.")]
     NoChange,
     /// The account is closed. For the record only: a page says [`Refusal::SignIn`].
     #[error("This account is closed.")]

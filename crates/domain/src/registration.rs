@@ -37,11 +37,15 @@ pub fn latest_licence_day(today: Date) -> Date {
 pub enum LastDayError {
     /// The last day of a DEA registration; the latest day allowed.
     #[error(
-        "This is too far ahead for a DEA registration, which lasts 36 months and is renewed early: {0} at the latest."
+        "This date is too far in the future for a DEA registration. The latest possible date is {}.",
+        .0.text()
     )]
     Registration(Date),
     /// The last day of a state license; the latest day allowed.
-    #[error("No licence lasts so long: the last day is {0} at the latest.")]
+    #[error(
+        "This date is too far in the future for a license. The latest possible date is {}.",
+        .0.text()
+    )]
     Licence(Date),
 }
 
@@ -153,10 +157,10 @@ pub enum NoAuthority {
     #[error("The DEA registration is not in force.")]
     Registration(Standing),
     /// No license of the registration's state is in force; how the best one stands, where there is any.
-    #[error("No license of the registration's state is in force.")]
+    #[error("No license in the registration's state is in force.")]
     License(Option<Standing>),
     /// It is the institution's, and the practitioner has no internal code there.
-    #[error("The institution has given no internal code.")]
+    #[error("The institution has not assigned an internal code.")]
     InternalCode,
     /// The schedule is not on it.
     #[error("The DEA registration does not cover this schedule.")]

@@ -21,7 +21,7 @@ pub enum RetentionError {
     #[error("records are kept from {FEWEST_YEARS} to {MOST_YEARS} years (21 CFR 1311.305(b))")]
     Years,
     /// A state can only ask for more.
-    #[error("a state can ask for more years than are kept everywhere, not for fewer")]
+    #[error("a state can require more years than the general retention period, not fewer")]
     Fewer,
     /// The text is not a state and a number.
     #[error("write the two letters of the state and a number of years, such as NE 7")]

@@ -34,9 +34,9 @@ impl Role {
         match self {
             Self::Prescriber => "Prescriber",
             Self::Administrator => "Administrator",
-            Self::Designated => "Sets access control",
-            Self::Proofing => "Proofs identities",
-            Self::Issuing => "Authorizes tokens",
+            Self::Designated => "Access control designee",
+            Self::Proofing => "Identity proofing",
+            Self::Issuing => "Credential issuer",
         }
     }
 

@@ -53,10 +53,10 @@ pub fn is_unseen(c: char) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TextError {
     /// The text is empty or has spaces only.
-    #[error("This is empty.")]
+    #[error("Enter a value.")]
     Empty,
     /// Longer than its field. Nothing is cut.
-    #[error("At most {most} characters; these are {found}.")]
+    #[error("Use at most {most} characters (now {found}).")]
     TooLong {
         /// Most characters of the field.
         most: usize,
@@ -64,41 +64,41 @@ pub enum TextError {
         found: usize,
     },
     /// A line or paragraph separator (CR, LF, VT, FF, NEL, U+2028, U+2029).
-    #[error("Write it on one line.")]
+    #[error("Enter it on one line.")]
     LineBreak,
     /// A control or format character, or another one that is not seen.
-    #[error("It has a character that can't be seen ({}). Remove it.", code(.0))]
+    #[error("This contains an invisible character ({}). Remove it.", code(.0))]
     Unseen(char),
     /// Unassigned, or for private use: it looks different everywhere, or like nothing.
-    #[error("It has a character that has no fixed meaning ({}). Remove it.", code(.0))]
+    #[error("This contains an unsupported character ({}). Remove it.", code(.0))]
     Unassigned(char),
     /// The sign that stands for a character which could not be read or shown.
-    #[error("The sign \u{fffd} stands for a character that can't be shown. Remove it.")]
+    #[error("The character \u{fffd} can't be shown. Remove it.")]
     Replaced,
     /// A combining mark without a letter before it.
-    #[error("An accent stands alone ({}). Type it after its letter.", code(.0))]
+    #[error("An accent has no letter before it ({}). Enter it after its letter.", code(.0))]
     LoneMark(char),
     /// More than four marks of no width on one letter.
-    #[error("A letter has more than {MOST_MARKS} accents.")]
+    #[error("A letter can have at most {MOST_MARKS} accents.")]
     ManyMarks,
     /// A sign that no name of a person has.
-    #[error("A name can't have the sign {0}.")]
+    #[error("A name can't contain the character {0}.")]
     NotInNames(char),
     /// A name of signs and digits only.
-    #[error("A name has at least one letter.")]
+    #[error("A name needs at least one letter.")]
     NoLetter,
     /// A letter in a special form, such as full width or mathematical, that looks like a plain one.
-    #[error("The letter {0} is a special form. Type the plain letter.")]
+    #[error("The letter {0} is a special form. Enter the plain letter.")]
     Styled(char),
     /// Letters of scripts that are not used together: some look alike.
     #[error(
-        "It mixes letters of two alphabets ({} and {}), some of which look alike. Use one alphabet.",
+        "This mixes letters from two alphabets ({} and {}). Use only one.",
         .0.full_name(),
         .1.full_name()
     )]
     MixedScripts(Script, Script),
     /// A character that is not on an American keyboard.
-    #[error("Use the letters A to Z, digits and the signs of an American keyboard only.")]
+    #[error("Use only letters A to Z, digits, and characters on a US keyboard.")]
     NotOnKeyboard,
 }
 

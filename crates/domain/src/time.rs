@@ -54,16 +54,10 @@ impl Timestamp {
         )
     }
 
-    /// `2026-05-25 14:03 UTC`, for pages.
+    /// `2026-05-25 14:03 UTC`, for files, the command line and records.
     pub fn minute_text(self) -> String {
         let (year, month, day, hour, minute, _) = self.civil();
         format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
-    }
-
-    /// `14:03:09 UTC`, for a time of today.
-    pub fn clock_text(self) -> String {
-        let (_, _, _, hour, minute, second) = self.civil();
-        format!("{hour:02}:{minute:02}:{second:02} UTC")
     }
 }
 

@@ -51,7 +51,7 @@ pub enum Fault {
     #[error("the first line must be {}", COLUMNS.join(","))]
     Head,
     /// There is no line after the first.
-    #[error("the file names no fob")]
+    #[error("the file lists no hardware token")]
     Empty,
     /// A line is longer than 1 KiB, such as by a quote that is never closed.
     #[error("the line is longer than {MAX_LINE_BYTES} bytes")]
@@ -63,7 +63,7 @@ pub enum Fault {
     #[error("{0}")]
     Serial(#[source] CredentialIdError),
     /// The serial number is one of an app.
-    #[error("this is the ID of an app, and no fob's")]
+    #[error("this is the ID of an app, not of a hardware token")]
     NotHardware,
     /// The algorithm is none of the three.
     #[error("sha1, sha256 or sha512")]

@@ -86,11 +86,11 @@ mod tests {
             };
             let text = notice_text(*note, &facts).unwrap();
             assert!(text.contains("us/n") && text.contains("demonstration"), "{note:?}");
-            assert!(text.contains("Lakeside, by Countersign"), "{note:?}");
+            assert!(text.contains("Lakeside, via Countersign"), "{note:?}");
             assert!(!note.subject().contains('\n') && !note.code().is_empty());
             let plain = NoticeFacts { link: "y", not_me: None, demonstration: false, ..facts };
             let plain = notice_text(*note, &plain).unwrap();
-            assert!(!plain.contains("not me:") && !plain.contains("{{"), "{note:?}: {plain}");
+            assert!(!plain.contains("not you") && !plain.contains("{{"), "{note:?}: {plain}");
         }
     }
 }

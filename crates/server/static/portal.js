@@ -35,18 +35,13 @@ function countdown(seconds, tick) {
   return start;
 }
 
-// Times come in UTC; here in the reader's own time zone, with the original as a tooltip.
-const english = navigator.languages.find((it) => it.startsWith("en")) ?? "en-US";
-const formats = [{ dateStyle: "medium" }, { timeStyle: "short" }]
-  .map((it) => new Intl.DateTimeFormat(english, it));
-function own(box, time, parts) {
-  if (Number.isNaN(time)) return;
+// Times come in the practice's time zone. Where the practice is not known, such as on the sign-in page, the end of a
+// lockout comes in UTC and is shown in the reader's own time zone, with the original as a tooltip.
+const clock = new Intl.DateTimeFormat("en-US", { hour: "numeric", minute: "2-digit", second: "2-digit", timeZoneName: "short" });
+each(".clock[data-in]", (box) => {
   box.title = box.textContent;
-  // In a narrow column the line breaks between day and time, nowhere else.
-  box.textContent = parts.map((it) => it.format(time).replace(/\s/g, "\u00a0")).join(", ");
-}
-each("time[datetime]", (box) => own(box, Date.parse(box.dateTime), formats));
-each(".clock[data-in]", (box) => own(box, Date.now() + Number(box.dataset.in) * 1000, formats.slice(1)));
+  box.textContent = clock.format(Date.now() + Number(box.dataset.in) * 1000);
+});
 
 // Locks and waits: <span data-seconds data-done><span class="count">
 each("[data-seconds]", (box) => {
@@ -152,7 +147,7 @@ each("form[data-infer]", (form) => {
     const words = [manufacturer, type].filter((it) => rule && it.value).map(label).join(", ");
     const clash = rule && ((byHand.has(manufacturer) && manufacturer.value !== rule.manufacturer)
       || (rule.type && byHand.has(type) && type.value !== rule.type));
-    const text = !rule ? "" : clash ? "This ID does not look like the manufacturer and type chosen above." : `From the ID: ${words}.`;
+    const text = !rule ? "" : clash ? "This ID does not match the manufacturer and type chosen above." : `From the ID: ${words}.`;
     if (found.textContent !== text) found.textContent = text;
   };
   id.addEventListener("input", look);
@@ -193,7 +188,7 @@ if (session && document.body.dataset.sessionSeconds) {
     each("[data-private]", (it) => it.remove());
   };
   const again = countdown(length, (left) => {
-    if (left === 0) enter("over", "Your session has ended. Nothing was sent; what you typed is still here, except codes and the passphrase.", "Log in again in a new tab, then come back");
+    if (left === 0) enter("over", "Your session has ended. Nothing was submitted. What you entered is still here, except passcodes and passphrases.", "Sign in again in a new tab, then come back");
     else if (left <= 120) enter("soon", "You will be signed out soon.", "Stay signed in (opens a new tab)");
     else enter("", "", "");
     count.textContent = left > 0 && left <= 120 ? span(left) : "";

@@ -200,8 +200,8 @@ fn opened(
         None => ehr.message(
             StatusCode::SERVICE_UNAVAILABLE,
             headers,
-            "e-Prescribing cannot be opened",
-            "Try again. If it happens again, call the person who runs this demonstration.",
+            "e-Prescribing can't be opened",
+            "Try again. If it happens again, contact the person who runs this demonstration.",
         ),
     }
 }
@@ -224,7 +224,7 @@ async fn switch(
         None => ehr.message(
             StatusCode::NOT_FOUND,
             &headers,
-            "No such user",
+            "User not found",
             "Use the link at the top right to switch to another person.",
         ),
     }
@@ -255,8 +255,8 @@ async fn not_found(State(ehr): State<Arc<Ehr>>, headers: HeaderMap) -> Response 
     ehr.message(
         StatusCode::NOT_FOUND,
         &headers,
-        "There is no such page",
-        "Check the address, or start from the patients.",
+        "Page not found",
+        "Check the address, or start from the patient list.",
     )
 }
 
@@ -264,8 +264,8 @@ async fn wrong_method(State(ehr): State<Arc<Ehr>>, headers: HeaderMap) -> Respon
     ehr.message(
         StatusCode::METHOD_NOT_ALLOWED,
         &headers,
-        "Nothing can be sent here",
-        "The pages of this demonstration can only be read. Start from the patients.",
+        "Forms are not accepted here",
+        "This demonstration is read-only. Start from the patient list.",
     )
 }
 
@@ -365,7 +365,7 @@ impl Ehr {
         self.message(
             StatusCode::NOT_FOUND,
             headers,
-            "There is no such patient",
+            "Patient not found",
             "The address may be mistyped. Choose the patient from the list.",
         )
     }

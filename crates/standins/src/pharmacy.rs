@@ -127,10 +127,10 @@ async fn take(State(it): State<Arc<Running>>, headers: HeaderMap, body: String) 
     };
     let of = |path: &str| said.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
     if of("/id") != posted.id || !posted.new_rx.contains(&format!("<MessageID>{}<", posted.id)) {
-        return rejected("message and signed record are not of the same prescription");
+        return rejected("message and signed record are for different prescriptions");
     }
     if of("/prescription/note").to_lowercase().starts_with("reject") {
-        return rejected("turned down, since the note to the pharmacist says so");
+        return rejected("rejected, as the note to the pharmacist requests");
     }
     let line = PharmacyLine {
         drug: format!("{} {}", of("/prescription/drug"), of("/prescription/strength")),

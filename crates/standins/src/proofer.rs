@@ -130,7 +130,7 @@ fn shown(
 }
 
 fn nothing() -> Response {
-    shown(StatusCode::NOT_FOUND, "Nothing here", "Go back.", Vec::new())
+    shown(StatusCode::NOT_FOUND, "Page not found", "Go back.", Vec::new())
 }
 
 async fn static_file(Path(file): Path<String>) -> Response {
@@ -149,7 +149,7 @@ async fn discovery(State(it): State<Arc<Running>>) -> Json<Value> {
         "id_token_signing_alg_values_supported": ["ES256"],
         "code_challenge_methods_supported": ["S256"],
         "acr_values_supported": [ASSURANCE],
-        "service_documentation": "A made-up provider. It proofs nobody.",
+        "service_documentation": "Demonstration provider. It verifies no one.",
     }))
 }
 
@@ -195,8 +195,8 @@ impl Asked {
 }
 
 fn not_asked() -> Response {
-    let text = "This page is reached from a practice that asks for proofing.";
-    shown(StatusCode::BAD_REQUEST, "Nothing was asked for", text, Vec::new())
+    let text = "This page is opened by a practice that requests identity proofing.";
+    shown(StatusCode::BAD_REQUEST, "No request", text, Vec::new())
 }
 
 async fn authorize(
@@ -217,7 +217,7 @@ async fn authorize(
         })
         .collect();
     choices.push((asked.href(""), "Decline".to_owned(), ""));
-    let text = "A real provider would now look at documents. Here you choose who you are.";
+    let text = "A real provider would now check documents. Here you choose who you are.";
     shown(StatusCode::OK, "Who are you?", text, choices)
 }
 
@@ -359,10 +359,10 @@ mod tests {
         let app = router(proofer(), true).unwrap();
         for uri in ["/authorize", "/nothing", &format!("/authorize?{ASKED}")] {
             let (_, body, _) = get(&app, uri).await;
-            assert!(body.contains("It proofs nobody"), "{uri}: {body}");
+            assert!(body.contains("It verifies no one"), "{uri}: {body}");
         }
         let (status, body, _) = get(&app, "/.well-known/openid-configuration").await;
-        assert!(status.is_success() && body.contains("It proofs nobody"));
+        assert!(status.is_success() && body.contains("It verifies no one"));
     }
 
     #[tokio::test]

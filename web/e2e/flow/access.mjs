@@ -52,7 +52,7 @@ test("sessions, launches and pages are closed to the wrong hands", async () => {
   const copy = await newPerson(browser);
   await copy.context.addCookies(cookies);
   await copy.page.goto(`${demo.origin}/portal/tokens`);
-  await heading(copy.page, "Log in to Token Management").waitFor();
+  await heading(copy.page, "Sign in to Token Management").waitFor();
   await copy.context.close();
   await context.close();
 });
@@ -92,7 +92,7 @@ test("the keyboard alone logs in", async () => {
   await page.keyboard.press("Enter");
   await heading(page, "Prescriber Dashboard").waitFor();
   await page.keyboard.press("Tab");
-  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to main content");
 
   assert.deepEqual(complaints, []);
   await context.close();

@@ -28,7 +28,7 @@ test("the help article: from the chart to a new token that logs in", async () =>
   await panel.getByRole("link", { name: "Token Management" }).click();
 
   // 5. NPI, filled in by the launch, and passphrase.
-  await heading(page, "Log in to Token Management").waitFor();
+  await heading(page, "Sign in to Token Management").waitFor();
   const npi = page.getByLabel(/^NPI/);
   assert.equal(await npi.inputValue(), demo.facts.npi);
   assert.equal(await npi.isEditable(), false);
@@ -76,7 +76,7 @@ test("the help article: from the chart to a new token that logs in", async () =>
   await field(section, "OTP").fill(bindingCode);
   await section.getByRole("button", { name: "Save" }).click();
   await hasStatus(page, phone.name, /^Active$/);
-  assert.match(await tokenRow(page, phone.name).innerText(), /Not yet/, "a code that added a token is no use of it");
+  assert.match(await tokenRow(page, phone.name).innerText(), /Never/, "a code that added a token is no use of it");
   await page.getByText("2 of 5 active").waitFor();
   await look(page, "tokens");
   tokens.push(phone);
@@ -87,19 +87,19 @@ test("the help article: from the chart to a new token that logs in", async () =>
   await provePassphrase(page);
   await choose(field(page, "Token"), new RegExp(`^${phone.name}`));
   await field(page, "Passcode").fill(bindingCode);
-  await page.getByRole("button", { name: "Log in" }).click();
-  assert.match(await fieldError(page, "passcode"), /already used.* wait for the next code/);
-  await page.getByText(/The next code comes in \d+ seconds?\.|shows a new code now/).waitFor();
+  await page.getByRole("button", { name: "Sign in" }).click();
+  assert.match(await fieldError(page, "passcode"), /already used.* Wait for the next one/);
+  await page.getByText(/Next passcode in \d+ seconds?\.|shows a new passcode now/).waitFor();
   assert.equal(await page.evaluate(() => document.activeElement.id), "passcode", "the code can't be typed at once");
   await look(page, "passcode-used");
 
   // The next one logs in: the new token works.
   await choose(field(page, "Token"), new RegExp(`^${phone.name}`));
   await field(page, "Passcode").fill(await phone.fresh());
-  await page.getByRole("button", { name: "Log in" }).click();
+  await page.getByRole("button", { name: "Sign in" }).click();
   await heading(page, "Prescriber Dashboard").waitFor();
   await page.getByRole("link", { name: "Manage Tokens" }).click();
-  assert.doesNotMatch(await tokenRow(page, phone.name).innerText(), /Not yet/);
+  assert.doesNotMatch(await tokenRow(page, phone.name).innerText(), /Never/);
   await look(page, "tokens-used");
   keepSession(await context.cookies(demo.origin));
 
@@ -128,12 +128,12 @@ test("wrong turns at the login say what to do and tell nobody who has an account
   const wrongNpi = (await says()).replaceAll(stranger, "NPI");
   assert.equal(wrongNpi, wrongPassphrase);
   assert.equal(await field(page, "NPI").inputValue(), stranger);
-  assert.equal(await heading(page, "Log in to Token Management").count(), 1);
+  assert.equal(await heading(page, "Sign in to Token Management").count(), 1);
 
   // Without a passphrase nobody gets further by address.
   for (const path of ["/portal/login/passcode", "/portal/login/lost", "/portal/dashboard", "/portal/tokens", "/portal/history"]) {
     await page.goto(demo.origin + path);
-    await heading(page, "Log in to Token Management").waitFor();
+    await heading(page, "Sign in to Token Management").waitFor();
   }
 
   // With the passphrase proved: nothing typed, letters, and a wrong code.
@@ -141,7 +141,7 @@ test("wrong turns at the login say what to do and tell nobody who has an account
   for (const typed of ["", "abcdef", "000000"]) {
     await heading(page, "Enter a passcode").waitFor();
     await field(page, "Passcode").fill(typed);
-    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("button", { name: "Sign in" }).click();
     await page.locator("#passcode-error").waitFor();
     assert.equal(await field(page, "Passcode").inputValue(), "", "a passcode came back in the page");
   }
@@ -203,7 +203,7 @@ test("wrong turns in token management keep what was typed, secrets aside", async
   await field(section, "OTP").fill("123456");
   await confirmIfAsked(page);
   await save();
-  assert.match(await fieldError(page, "credential_id"), /already on your list/);
+  assert.match(await fieldError(page, "credential_id"), /already in your list/);
 
   // A Symantec token, its ID as a tired person types it: lower case, in groups, the letter O for 0.
   const tablet = await demo.newToken("Clinic tablet", "symantec");

@@ -65,7 +65,7 @@ export async function provePasscode(page, token = handiest(active())) {
   await heading(page, "Enter a passcode").waitFor();
   if (await field(page, "Token").count()) await choose(field(page, "Token"), /^Any of my tokens/);
   await field(page, "Passcode").fill(await token.fresh());
-  await page.getByRole("button", { name: "Log in" }).click();
+  await page.getByRole("button", { name: "Sign in" }).click();
 }
 
 /** Where the last code is some time ago (a slow machine), a change asks for another one. */

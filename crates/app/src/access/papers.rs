@@ -1,7 +1,7 @@
 //! Registrations and licenses: entered, widened, narrowed and ended.
 
 use countersign_domain::{
-    Actor, AuthorityId, Event, Outcome, PersonId, Refusal,
+    Actor, AuthorityId, Date, Event, Outcome, PersonId, Refusal,
     access::{AccessRefusal, Cause},
     console::ConsoleChange,
 };
@@ -114,6 +114,14 @@ pub(super) fn changed_paper(paper: &Paper, before: &str, after: &str, reason: &s
     format!("{}: {before} -> {after}. {reason}", paper.label())
 }
 
+/// What a registration or license says, such as `Paper::says` gives it, as a page shows it: with the date in words.
+pub fn paper_in_words(says: &str) -> String {
+    let Some((before, rest)) = says.split_once(", last day ") else { return says.to_owned() };
+    let (day, after) = rest.split_at_checked(10).unwrap_or((rest, ""));
+    let day = day.parse().map_or_else(|_| day.to_owned(), Date::text);
+    format!("{before}, expires {day}{after}")
+}
+
 /// Tells the holder and those who set access control of a change of a registration or licence.
 pub(super) fn say_paper(
     tx: &mut Tx<'_>,
@@ -124,7 +132,7 @@ pub(super) fn say_paper(
 ) -> Result<(), countersign_store::Error> {
     let owner = it.person.map(|id| tx.person(id)).transpose()?.flatten();
     let whose = owner.as_ref().map_or("The institution", |person| &person.name);
-    let detail = format!("{whose}: {}, {}", it.paper.label(), it.says());
+    let detail = format!("{whose}: {}, {}", it.paper.label(), paper_in_words(&it.says()));
     let (note, practice) = (Note::PaperChanged, it.practice);
     let notice = Notice { note, practice, detail: &detail, path: "/portal" };
     if let Some(person) = &owner {

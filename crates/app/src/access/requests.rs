@@ -10,6 +10,7 @@ use countersign_store::{AccessChange, Paper, RequestRow, RequestStage, Tx};
 use super::{
     Asked, Decided, asked_of,
     matter::{matter, read_request},
+    papers::paper_in_words,
     preconditions::{changes_nothing, lacks_internal_code, leaves_nobody, waits_already},
     revocation::take_away,
 };
@@ -113,21 +114,25 @@ impl Wanted {
     /// What a notice says of it.
     fn said(&self, name: &str) -> String {
         match self {
-            Self::Permission { change: Change::Grant { .. }, .. } => format!("{name} may sign"),
-            Self::Permission { .. } => format!("{name} may no longer sign"),
+            Self::Permission { change: Change::Grant { .. }, .. } => {
+                format!("{name}: grant permission to sign")
+            }
+            Self::Permission { .. } => format!("{name}: revoke permission to sign"),
             Self::Role { role, give: true, .. } => {
-                format!("{name} gets the role: {}", role.label().to_lowercase())
+                format!("{name}: assign the role {}", role.label().to_lowercase())
             }
             Self::Role { role, .. } => {
-                format!("{name} loses the role: {}", role.label().to_lowercase())
+                format!("{name}: remove the role {}", role.label().to_lowercase())
             }
             Self::Provider { issuer, give: true, .. } => {
-                format!("proofing by {issuer} is accepted")
+                format!("accept the identity proofing provider {issuer}")
             }
-            Self::Provider { issuer, .. } => format!("proofing by {issuer} is no longer accepted"),
+            Self::Provider { issuer, .. } => {
+                format!("stop accepting the identity proofing provider {issuer}")
+            }
             Self::Paper { paper, .. } => {
                 let whose = if name.is_empty() { "the institution" } else { name };
-                format!("{} of {whose}: {}", paper.label(), paper.says())
+                format!("{} of {whose}: {}", paper.label(), paper_in_words(&paper.says()))
             }
         }
     }

@@ -132,7 +132,7 @@ fn take_away_unasked(
         person: Some(holder),
         authority: Some(authority),
         change: AccessChange::Revoke { cause },
-        reason: format!("{}: taken away at once, to be confirmed", cause.label()),
+        reason: format!("{}: revoked immediately, waiting for confirmation", cause.label()),
         // Whoever reported it; a second person confirms.
         entered_by: match actor {
             Actor::Person(person) => person,

@@ -55,10 +55,10 @@ impl App {
 /// What a deadline is about, in words.
 pub fn deadline_label(kind: &str) -> &'static str {
     match kind {
-        "loss_reported" => "Look at a reported loss",
-        "prescription_not_sent" => "Look at a prescription that was not sent",
-        "prescription_disowned" => "Look at a prescription that its practitioner disowns",
-        _ => "To do",
+        "loss_reported" => "Review a reported loss",
+        "prescription_not_sent" => "Review a prescription that was not delivered",
+        "prescription_disowned" => "Review a prescription reported as not issued by the prescriber",
+        _ => "Task",
     }
 }
 
@@ -66,13 +66,13 @@ pub fn deadline_label(kind: &str) -> &'static str {
 pub fn deadline_advice(kind: &str) -> &'static str {
     match kind {
         "loss_reported" => {
-            "The people who set access control must know of a loss within one business day. Look at the tokens, and at what was signed since."
+            "Access control designees must be notified of a loss within one business day. Review the tokens, and what was signed since the loss."
         }
         "prescription_not_sent" => {
-            "Find out why it was not sent. If that is a security incident, tell DEA and your application provider within one business day (21 CFR 1311.150(c))."
+            "Find out why it was not delivered. If this is a security incident, notify DEA and your application provider within one business day (21 CFR 1311.150(c))."
         }
         "prescription_disowned" => {
-            "Look at the record. If it was sent, call the pharmacy. If it is a security incident, tell DEA and your application provider within one business day (21 CFR 1311.150(c))."
+            "Review the record. If it was sent, call the pharmacy. If it is a security incident, notify DEA and your application provider within one business day (21 CFR 1311.150(c))."
         }
         _ => "",
     }
@@ -84,12 +84,13 @@ const REMIND_SECONDS: i64 = 4 * 3_600;
 fn remind(tx: &mut Tx<'_>, mailer: &Mailer, at: At) -> Result<(), countersign_store::Error> {
     let before = at.now.plus_seconds(REMIND_SECONDS);
     for Nearing { practice, person, kind, due } in tx.deadlines_nearing(before, at.now)? {
+        let Some(zone) = tx.practice(practice)?.map(|found| found.zone) else { continue };
         let name = person.map(|id| tx.person(id)).transpose()?.flatten();
         let whom = name.as_ref().map_or("this practice", |found| &found.name);
         let notice = Notice {
             note: Note::Reminder,
             practice,
-            detail: &format!("{} ({whom}), by {}", deadline_label(&kind), due.minute_text()),
+            detail: &format!("{} ({whom}), by {}", deadline_label(&kind), zone.moment_text(due)),
             path: &format!("/practice/{practice}/due"),
         };
         mailer.tell_designated(tx, &notice, None, at.now)?;
@@ -112,8 +113,8 @@ fn watch_papers(tx: &mut Tx<'_>, mailer: &Mailer, at: At) -> Result<u64, counter
         let what = it.paper.label();
         let owner = it.person.map(|id| tx.person(id)).transpose()?.flatten();
         let whose = owner.as_ref().map_or("The institution", |person| &person.name);
-        let verb = if ended { "ended after" } else { "ends after" };
-        let detail = format!("{whose}: {what} {verb} {}.", it.paper.expires());
+        let verb = if ended { "expired after" } else { "expires after" };
+        let detail = format!("{whose}: {what} {verb} {}.", it.paper.expires().text());
         let note = if ended { Note::Expired } else { Note::ExpiresSoon };
         let notice = Notice { note, practice: it.practice, detail: &detail, path: "/portal" };
         if let Some(person) = &owner {

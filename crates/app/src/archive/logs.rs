@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use countersign_domain::{
-    Actor, Date, Event, EventKind, PersonId, PracticeId, TimeZone, Timestamp,
+    Actor, Date, Event, EventKind, PersonId, PracticeId, TimeZone, Timestamp, month_in_words,
 };
 use countersign_store::{MonthlyLog, Tx};
 
@@ -182,7 +182,7 @@ fn make_log(
     let notice = Notice {
         note: Note::MonthlyLog,
         practice: *practice,
-        detail: &format!("{month}, {} prescriptions", entries.len()),
+        detail: &format!("{}, {} prescriptions", month_in_words(month), entries.len()),
         path: &format!("/portal/prescriptions?month={month}"),
     };
     mailer.tell(tx, &person, &notice, &[], at.now)
@@ -198,7 +198,7 @@ pub(crate) fn remind_of_logs(
     for (practice, id, month) in tx.logs_unseen(made, at.now)? {
         let Some(person) = tx.person(id)? else { continue };
         let own = format!("/portal/prescriptions?month={month}");
-        let detail = format!("{month}, of {}", person.name);
+        let detail = format!("{}, for {}", month_in_words(&month), person.name);
         let notice = Notice { note: Note::LogUnseen, practice, detail: &detail, path: &own };
         mailer.tell(tx, &person, &notice, &[], at.now)?;
         let path = format!("/practice/{practice}/records?person={id}");

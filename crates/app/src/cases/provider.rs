@@ -27,22 +27,24 @@ const AWAY_SECONDS: i64 = 3_600;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReplyRefusal {
     /// Nobody was sent there from here, or too long ago.
-    #[error("That answer belongs to no proofing that was begun here. Begin it again.")]
+    #[error("This response does not match identity proofing started here. Start again.")]
     Stale,
     /// The person, or the provider, gave up.
-    #[error("The provider did not confirm your identity. You can try again, or ask your practice.")]
+    #[error("The provider did not verify your identity. Try again, or ask your practice.")]
     Declined,
     /// The provider can't be reached.
-    #[error("The provider can't be reached now. Nothing is lost: try again in a few minutes.")]
+    #[error("The provider is unavailable. Your information is saved. Try again in a few minutes.")]
     NotReached,
     /// Its answer can't be trusted.
-    #[error("The provider's answer can't be used ({}). Ask your practice.", .0.code())]
+    #[error("The provider's response can't be used ({}). Ask your practice.", .0.code())]
     Answer(OidcError),
     /// It vouches too weakly.
-    #[error("The provider confirmed your identity too weakly. Choose its full identity check.")]
+    #[error(
+        "The provider's identity check was not strong enough. Choose its full identity check (IAL2)."
+    )]
     Weak,
     /// It speaks of somebody else.
-    #[error("The provider spoke of another person. Prove your own identity there.")]
+    #[error("The provider verified a different person. Verify your own identity.")]
     Other,
 }
 

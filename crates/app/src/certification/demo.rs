@@ -32,7 +32,7 @@ impl App {
                         facts: ReportFacts {
                             name: format!("MADE-UP-{day}"),
                             kind: ReportKind::Audit,
-                            auditor: "Nobody: this report is made up".to_owned(),
+                            auditor: "Fictional auditor (demonstration)".to_owned(),
                             // The day before, so that it holds in every time zone.
                             issued: day.plus_days(-1),
                             expires: day.plus_days(700),
@@ -90,9 +90,9 @@ impl App {
 }
 
 /// The report of a demonstration.
-const DEMO_REPORT: &str = "MADE UP. This is not an audit report.\n\n\
-    It stands in for the report of an auditor (21 CFR 1311.300) in the demonstration of Countersign {version}.\n\
-    Nobody has audited or certified this program. No prescription of the demonstration is real.\n\n\
+const DEMO_REPORT: &str = "FICTIONAL. This is not an audit report.\n\n\
+    It takes the place of an auditor's report (21 CFR 1311.300) in the demonstration of Countersign {version}.\n\
+    No one has audited or certified this software. No prescription in the demonstration is real.\n\n\
     A real report says, among other things, whether the application records, stores and transmits accurately and\n\
     consistently (21 CFR 1311.102(d)):\n\n\
     1. the information required for a prescription (21 CFR 1306.05(a)),\n\

@@ -50,15 +50,15 @@ pub struct NoticeEnd {
 pub enum NoticeRefusal {
     /// An equal one is open.
     #[error(
-        "this notice is entered already and open: same sender, same reason, same version; `countersign admin reports` lists it"
+        "this notice is already entered and open (same source, reason and version); list it with `countersign admin reports`"
     )]
     Known,
     /// No notice with this ID is open.
-    #[error("no notice with this ID is open: `countersign admin reports` lists them")]
+    #[error("no open notice has this ID; list the notices with `countersign admin reports`")]
     NotOpen,
     /// The program that would sign is one that the notice is about.
     #[error(
-        "this program is version {running}, and the notice is about all versions through {through}: install a newer one first"
+        "this is version {running}, and the notice covers all versions through {through}: install a newer version first"
     )]
     OldBuild {
         /// The version of the program.
@@ -88,10 +88,10 @@ impl App {
         self.awaits_word.store(awaits, Ordering::Relaxed);
         match (before, self.is_noncompliant()) {
             (false, true) => {
-                tracing::error!(version = %running.version, "a notice of non-compliance stops this build: nothing is signed");
+                tracing::error!(version = %running.version, "a notice of noncompliance covers this build: signing is stopped");
             }
             (true, false) => {
-                tracing::warn!(version = %running.version, "no notice of non-compliance stops this build any more");
+                tracing::warn!(version = %running.version, "no notice of noncompliance covers this build anymore");
             }
             _ => {}
         }
@@ -143,7 +143,7 @@ impl App {
                         tx.append(&stop, at.now)?;
                     }
                     let detail = format!(
-                        "{source} has given notice that this program, up to version {through}, no longer meets the requirements: {reason}"
+                        "{source} gave notice that this software, through version {through}, no longer meets the requirements: {reason}"
                     );
                     tell(tx, &mailer, Note::SigningStopped, practice, &detail, at)?;
                 }
@@ -192,8 +192,10 @@ impl App {
                             ..event.clone()
                         };
                         tx.append(&resumed, at.now)?;
-                        let detail =
-                            format!("version {} runs, compliant by {source}", running.version);
+                        let detail = format!(
+                            "version {} is running, compliant according to {source}",
+                            running.version
+                        );
                         tell(tx, &mailer, Note::SigningResumed, practice, &detail, at)?;
                     }
                 }
@@ -236,7 +238,8 @@ impl App {
                 for (practice, _) in tx.practices()? {
                     let resumed = Event { practice: Some(practice), ..event.clone() };
                     tx.append(&resumed, at.now)?;
-                    let detail = format!("version {} runs, which is certified", running.version);
+                    let detail =
+                        format!("version {} is running, which is certified", running.version);
                     tell(tx, &mailer, Note::SigningResumed, practice, &detail, at)?;
                 }
                 Ok(over.len())

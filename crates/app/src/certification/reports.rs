@@ -31,7 +31,7 @@ pub enum ReportRefusal {
     #[error(transparent)]
     Wrong(#[from] ReportError),
     /// Another one has that ID.
-    #[error("a report with this ID is entered already; a report is never changed")]
+    #[error("a report with this ID is already entered; reports can't be changed")]
     Known,
 }
 
@@ -83,7 +83,7 @@ impl App {
                 let event = Event::success(EventKind::ReportEntered, Actor::Operator, at.support);
                 tx.append(&event.detail(&detail), at.now)?;
                 for (practice, _) in tx.practices()? {
-                    let detail = format!("{} of {}", facts.name, facts.auditor);
+                    let detail = format!("{} by {}", facts.name, facts.auditor);
                     tell(tx, &mailer, Note::ReportEntered, practice, &detail, at)?;
                 }
                 Ok(Some(report))

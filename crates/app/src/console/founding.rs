@@ -22,21 +22,23 @@ pub struct Founder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FoundingRefusal {
     /// It was done before.
-    #[error("this practice was founded before; its people change its roles in the console now")]
+    #[error("this practice is already set up; change its roles under Practice administration")]
     Before,
     /// There is no such practice.
-    #[error("there is no such practice")]
+    #[error("practice not found")]
     Unknown,
     /// One person twice.
-    #[error("the two must be two people: other NPIs, e-mail addresses, telephones and DEA numbers")]
+    #[error(
+        "the two must be different people, with different NPIs, email addresses, phones and DEA numbers"
+    )]
     SamePerson,
     /// Nobody with a registration.
     #[error(
-        "one of the two must have a DEA registration and a licence of its state (21 CFR 1311.125(a))"
+        "one of the two must have a DEA registration and a license in its state (21 CFR 1311.125(a))"
     )]
     NoRegistrant,
     /// One of them is enrolled by another practice.
-    #[error("one of the two is enrolled by another practice, or has a closed account")]
+    #[error("one of the two is being enrolled by another practice, or has a closed account")]
     Elsewhere,
 }
 

@@ -145,7 +145,7 @@ pub(super) fn read(
     };
     let pharmacy = pharmacies.iter().find(|known| known.ncpdp == it.pharmacy).cloned();
     if pharmacy.is_none() {
-        tell("pharmacy", "Send the NCPDP number of a pharmacy that is set up here.");
+        tell("pharmacy", "Send the NCPDP number of a pharmacy that is set up on this server.");
     }
     if !it.ready {
         tell(

@@ -21,10 +21,10 @@ pub enum RxRefusal {
     #[error(transparent)]
     State(#[from] StateRefusal),
     /// It could not be signed now.
-    #[error("Not marked ready. {0}")]
+    #[error("Not marked ready to sign. {0}")]
     Hindered(SigningHindrance),
     /// What let it be signed does not hold any more.
-    #[error("You could not sign it now, so it can't be sent again. {0}")]
+    #[error("You can't sign it now, so it can't be sent again. {0}")]
     NotSentAgain(SigningHindrance),
 }
 

@@ -1,14 +1,11 @@
 //! The chart of a patient from which somebody came, and what its page shows.
 
 use countersign_domain::{
-    Actor, Date, PersonId, PracticeId, PrescriptionId, Registered, prescription::Patient,
+    Actor, Date, PersonId, PracticeId, PrescriptionId, Registered, TimeZone, prescription::Patient,
 };
 use countersign_store::{Identity, PrescriptionRow, Session, Tx};
 
-use super::{
-    practitioner::{Practitioner, prescribers},
-    today,
-};
+use super::practitioner::{Practitioner, prescribers};
 use crate::{App, At, Error};
 
 /// The chart from which somebody came: no other patient can be written for in that session.
@@ -35,6 +32,8 @@ pub struct Sheet {
     pub address: String,
     /// Today where the practice is.
     pub today: Date,
+    /// Time zone of the practice, in which pages show times.
+    pub zone: TimeZone,
 }
 
 impl App {
@@ -71,8 +70,10 @@ impl App {
                     .filter(|address| !address.is_empty())
                     .or(address)
                     .unwrap_or_default();
-                let today = today(tx, chart.practice, at.now)?;
-                Ok(Sheet { rows, prescribers, numbers, address, today })
+                let practice = tx.practice(chart.practice)?;
+                let zone = practice.ok_or_else(|| Tx::broken("no practice"))?.zone;
+                let today = Date::at(at.now, &zone);
+                Ok(Sheet { rows, prescribers, numbers, address, today, zone })
             })
             .await?;
         Ok(found)

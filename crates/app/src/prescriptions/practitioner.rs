@@ -167,7 +167,7 @@ impl Practitioner {
         lacks.extend(series_lacking(series));
         let name = content.supervisor.as_ref().map_or("", |it| it.name.trim());
         if !name.is_empty() && name.eq_ignore_ascii_case(self.name.trim()) {
-            let text = "Name somebody else: nobody is their own supervisor.".into();
+            let text = "Enter another person. You can't be your own supervisor.".into();
             lacks.push(Lack { field: "supervisor", text });
         }
         // Under a number of their own its first letter was looked at above.
@@ -177,7 +177,7 @@ impl Practitioner {
         {
             let state = self.state(content.dea).map(|state| state.as_text()).unwrap_or_default();
             let text = format!(
-                "{state} wants the supervisor of a mid-level practitioner named. Under an institution's DEA number this is asked of everybody without a DEA number of their own that says otherwise."
+                "{state} requires the supervisor of a mid-level practitioner. Under an institution's DEA number, this applies unless your own DEA number shows that you are not one."
             );
             lacks.push(Lack { field: "supervisor", text: text.into() });
         }

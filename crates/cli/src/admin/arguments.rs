@@ -21,12 +21,12 @@ pub(crate) enum AdminCommand {
     },
     /// List the practices
     Practices,
-    /// Name the first two people of a practice, with both of them present; once (docs/operations.md)
+    /// Set up the first two people of a practice, with both present; only once (docs/operations.md)
     Found {
         /// ID of the practice
         #[arg(long)]
         practice: PracticeId,
-        /// How identities are proofed there; this can't be changed later
+        /// How identities are verified there; can't be changed later
         #[arg(long)]
         setting: PracticeKind,
         /// Time zone of its deadlines
@@ -51,7 +51,7 @@ pub(crate) enum AdminCommand {
         #[arg(long)]
         passphrase_file: Option<PathBuf>,
     },
-    /// Create a member of staff
+    /// Create a staff member
     Staff {
         /// ID of the practice
         #[arg(long)]
@@ -71,11 +71,11 @@ pub(crate) enum AdminCommand {
         /// Name
         #[arg(long)]
         name: String,
-        /// The public key of its signed launches: P-256, PEM; not needed with SMART
+        /// Public key of its signed launches: P-256, PEM; not needed with SMART
         #[arg(long, value_name = "FILE")]
         public_key: Option<PathBuf>,
     },
-    /// Say how this installation is known to an EHR that launches with SMART on FHIR
+    /// Set the client registration of this installation at an EHR that launches with SMART on FHIR
     EhrSmart {
         /// ID of the EHR
         ehr: EhrId,
@@ -85,137 +85,137 @@ pub(crate) enum AdminCommand {
         /// Our client ID there
         #[arg(long)]
         client_id: String,
-        /// File of mode 0600 with our client secret there; none for a public client
+        /// File of mode 0600 with our client secret there; omit it for a public client
         #[arg(long, value_name = "FILE")]
         client_secret_file: Option<PathBuf>,
     },
-    /// Connect a user of an EHR with a prescriber or a member of staff
+    /// Link an EHR user to a prescriber or staff member
     EhrUser {
         /// ID of the EHR
         ehr: EhrId,
-        /// The user as a launch names it: with SMART the reference, such as `Practitioner/123`
+        /// The user as the launch names it; with SMART, the FHIR reference, such as `Practitioner/123`
         #[arg(long)]
         user: String,
         /// NPI of the prescriber
         #[arg(long, required_unless_present = "staff")]
         npi: Option<Npi>,
-        /// ID of the member of staff
+        /// ID of the staff member
         #[arg(long, conflicts_with = "npi")]
         staff: Option<StaffId>,
     },
-    /// Create a key for an integrating system; it is printed once
+    /// Create an API key for another system; it is printed once
     ApiKey {
         /// ID of the practice
         #[arg(long)]
         practice: PracticeId,
-        /// What it is for
+        /// Purpose of the key
         #[arg(long)]
         name: String,
     },
-    /// Register a system of a practice by its public key, for the API (docs/api.md); its ID is printed
+    /// Register an API client of a practice by its public key (docs/api.md); prints its ID
     ApiClient {
         /// ID of the practice
         #[arg(long)]
         practice: PracticeId,
-        /// What it is
+        /// Name of the client
         #[arg(long)]
         name: String,
         /// Its public key: P-256, PEM
         #[arg(long, value_name = "FILE")]
         public_key: PathBuf,
-        /// What it may do; several times for several
+        /// A scope it may use; can be given several times
         #[arg(long, required = true, value_parser = SCOPES)]
         scope: Vec<String>,
     },
-    /// List the keys of a practice
+    /// List the API keys of a practice
     ApiKeys {
         /// ID of the practice
         #[arg(long)]
         practice: PracticeId,
     },
-    /// Revoke a key at once and for good
+    /// Revoke an API key immediately and permanently
     RevokeApiKey {
         /// ID of the key, as `api-keys` lists it
         key: ApiKeyId,
     },
-    /// Close an account for good: sessions end, tokens are disabled, nobody signs in to it any more
+    /// Close an account permanently: its sessions end, its tokens are disabled, and no one can sign in to it
     CloseAccount {
         /// National Provider Identifier
         npi: Npi,
     },
-    /// List the models of tokens and whether they may sign, or judge one
+    /// List the token models and whether they may sign, or set one
     Models {
         #[command(subcommand)]
         command: Option<ModelsCommand>,
     },
-    /// Enter the audit or certification report of builds (docs/operations.md); each practice acknowledges it
+    /// Enter the audit or certification report for builds (docs/operations.md); each practice must acknowledge it
     AddReport(AddReport),
-    /// List the reports, and the notices of non-compliance
+    /// List the reports and the notices of noncompliance
     Reports,
-    /// Enter a notice that this version no longer meets the requirements: signing stops in every practice at once,
+    /// Enter a notice that this version no longer meets the requirements: signing stops in every practice immediately,
     /// until a newer build runs that a release manifest lists (21 CFR 1311.102(g)-(i), 1311.302)
     Noncompliance(AddNotice),
-    /// End a notice of non-compliance with a newer build that no release manifest lists, on the word of whoever gave
-    /// the notice that the program is compliant again (21 CFR 1311.102(h), (i))
+    /// End a notice of noncompliance with a newer build that no release manifest lists, when the source of the
+    /// notice states that the software is compliant again (21 CFR 1311.102(h), (i))
     EndNoncompliance(EndNotice),
-    /// Let a practice sign prescriptions with a new key from now on; older signatures stay verifiable
+    /// Switch a practice to a new signing key; older signatures stay verifiable
     RotateSigningKey {
         /// ID of the practice
         #[arg(long)]
         practice: PracticeId,
     },
-    /// List signed prescriptions that nobody has to keep any more and nothing holds, or remove them
+    /// List or remove signed prescriptions that are past their retention period and not under a legal hold
     ExpiredRecords {
         /// ID of the practice
         #[arg(long)]
         practice: PracticeId,
-        /// Remove them for good, with the monthly logs of their time: how many the list had
+        /// Remove them permanently, with the monthly logs of their time; give the number of records listed
         #[arg(long, requires = "by", value_name = "COUNT")]
         remove: Option<usize>,
-        /// Who removes them: your name
+        /// Your name, as the person who removes them
         #[arg(long)]
         by: Option<String>,
     },
-    /// Put a delivery of fobs into the stock of a practice: all of it or nothing (docs/operations.md)
+    /// Add a delivery of hardware tokens to the stock of a practice, all or nothing (docs/operations.md)
     ImportFobs {
         /// ID of the practice
         #[arg(long)]
         practice: PracticeId,
-        /// Model of the fobs, which must be allowed
+        /// Model of the hardware tokens, which must be allowed
         #[arg(long)]
         model: ModelCode,
-        /// What names the delivery, such as its date and number
+        /// Name of the delivery, such as its date and number
         #[arg(long)]
         batch: String,
-        /// File with the fobs, as docs/operations.md describes it
+        /// File with the hardware tokens, as docs/operations.md describes it
         #[arg(long)]
         file: PathBuf,
-        /// Manufacturer, for serial numbers of digits alone
+        /// Manufacturer, for serial numbers with digits only
         #[arg(long)]
         manufacturer: Option<String>,
-        /// Who had them in hand: your name
+        /// Your name, as the person who received them
         #[arg(long)]
         by: String,
     },
-    /// Record that you have seen the device which a token lives on (21 CFR 1311.115(a)(3))
+    /// Record that you have seen the device a token is on (21 CFR 1311.115(a)(3))
     AttestDevice {
         /// Credential ID or serial number
         credential: String,
-        /// Manufacturer, for IDs of digits alone
+        /// Manufacturer, for IDs with digits only
         #[arg(long)]
         manufacturer: Option<String>,
-        /// What it is
+        /// Type of device
         #[arg(long)]
         class: DeviceKind,
-        /// Who has seen it: your name
+        /// Your name, as the person who saw it
         #[arg(long)]
         by: String,
     },
-    /// Disable a token at once and for good
+    /// Disable a token immediately and permanently
     DisableToken {
         /// Credential ID or serial number
         credential: String,
-        /// Manufacturer, for IDs of digits alone
+        /// Manufacturer, for IDs with digits only
         #[arg(long)]
         manufacturer: Option<String>,
     },
@@ -224,18 +224,18 @@ pub(crate) enum AdminCommand {
 /// What `countersign admin models` does beside listing.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
-    /// Say what a model is and whether its tokens may be added and may sign (21 CFR 1311.115(b))
+    /// Describe a model, and allow or block its tokens for signing (21 CFR 1311.115(b))
     Set {
         /// Short name, such as countersign-authenticator
         #[arg(long)]
         code: ModelCode,
-        /// Who makes it
+        /// Manufacturer
         #[arg(long)]
         maker: String,
-        /// What it is called
+        /// Product name
         #[arg(long)]
         name: String,
-        /// An app, or a fob or card
+        /// An app, or a hardware token or card
         #[arg(long)]
         kind: ModelKind,
         /// Number of its FIPS 140 certificate, or none
@@ -244,10 +244,10 @@ pub(crate) enum ModelsCommand {
         /// Whether its tokens may be added and may sign
         #[arg(long)]
         allow_signing: YesNo,
-        /// Why; it is shown to prescribers
+        /// Reason, shown to prescribers
         #[arg(long)]
         note: String,
-        /// Who decides: your name
+        /// Your name, as the person who decides
         #[arg(long)]
         by: String,
     },
@@ -256,9 +256,9 @@ pub(crate) enum ModelsCommand {
 /// How a practice proofs identities.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum PracticeKind {
-    /// Practitioners with DEA registrations of their own; an outside provider proofs (21 CFR 1311.105)
+    /// Practitioners with their own DEA registrations; an outside provider verifies identities (21 CFR 1311.105)
     Practitioners,
-    /// An institution with its own DEA registration, which proofs in person (21 CFR 1311.110)
+    /// An institution with its own DEA registration, which verifies identities in person (21 CFR 1311.110)
     Institution,
 }
 
@@ -278,7 +278,7 @@ pub(crate) enum DeviceKind {
 pub(crate) enum ModelKind {
     /// An app
     Soft,
-    /// A fob or card
+    /// A hardware token or card
     Hard,
 }
 

@@ -48,7 +48,7 @@ fn check_registration([number, state, schedules, last]: &[String; 4]) -> anyhow:
     number.parse::<DeaNumber>().context("number")?;
     state.parse::<UsState>().context("state")?;
     schedules.parse::<Schedules>().context("schedules")?;
-    last.parse::<Date>().context("last day")?;
+    last.parse::<Date>().context("expiration date")?;
     Ok(())
 }
 
@@ -73,7 +73,7 @@ impl FounderFile {
             Some([state, number, expires]) => {
                 let number: KeyboardLine<40> = number.parse().context("licence: number")?;
                 state.parse::<UsState>().context("licence: state")?;
-                expires.parse::<Date>().context("licence: last day")?;
+                expires.parse::<Date>().context("licence: expiration date")?;
                 Some([state, number.into(), expires])
             }
         };
@@ -103,7 +103,7 @@ impl FounderFile {
         // All of it was read above; what the store can't read would be none.
         if invited.papers().len() != asked {
             bail!(
-                "dea is [number, state, schedules, last day], licence is [state, number, last day]; one of them can't be read"
+                "dea is [number, state, schedules, expiration date], licence is [state, number, expiration date]; one of them is not valid"
             );
         }
         Ok(Founder { invitee: Invitee { sign_in, invited } })
@@ -146,7 +146,7 @@ pub(super) async fn found(
             check_registration(&parts).with_context(about)?;
             let invited = Invited { registrations: vec![parts], ..Invited::default() };
             let paper = invited.papers().into_iter().next();
-            let paper = paper.context("it can't be read").with_context(about)?;
+            let paper = paper.context("it is not valid").with_context(about)?;
             last_day(&paper, today).with_context(about)?;
             Some(paper)
         }
@@ -154,10 +154,10 @@ pub(super) async fn found(
     let known = &app.options().providers;
     for (issuer, accepted) in &it.providers {
         if !known.iter().any(|(_, client)| client.issuer == *issuer) {
-            bail!("providers: {issuer} is in none of proofing.provider_files");
+            bail!("providers: {issuer} is not in any of proofing.provider_files");
         }
         if accepted.trim().is_empty() {
-            bail!("providers: {issuer}: say which values stand for IAL2");
+            bail!("providers: {issuer}: give the values that mean IAL2");
         }
         check_line(accepted, 200).with_context(|| format!("providers: {issuer}"))?;
     }
@@ -168,12 +168,12 @@ pub(super) async fn found(
     let lines: String = links
         .into_iter()
         .map(|(who, link)| {
-            let line = if link.is_empty() { "has an account already" } else { &link };
+            let line = if link.is_empty() { "already has an account" } else { &link };
             format!("{who}  {line}\n")
         })
         .collect();
     Ok(format!(
-        "Founded. Each of the two now opens their own link, once:\n{lines}\
-         From now on the practice's own people change its roles.\n"
+        "Practice set up. Each of the two now opens their own link, which works once:\n{lines}\
+         From now on, the practice manages its own roles.\n"
     ))
 }

@@ -49,7 +49,7 @@ pub(super) fn facts<'a>(
     vip_keys: &VipKeys,
 ) -> anyhow::Result<Facts<'a>> {
     let ehr_port = port + 1;
-    let program = std::env::current_exe().context("where this program lies")?;
+    let program = std::env::current_exe().context("the path of this program")?;
     let vip = format!("http://127.0.0.1:{port}{vip_path}");
     let token_command = |token: &str| {
         format!(
@@ -105,17 +105,17 @@ pub(super) fn write_facts(data: &Path, facts: &Facts<'_>) -> anyhow::Result<()> 
 
 pub(super) fn welcome(facts: &Facts<'_>, data: &Path) -> String {
     format!(
-        "\nCountersign demonstration (made-up people and patients)\n\n\
+        "\nCountersign demonstration (fictional people and patients)\n\n\
          1. Open a chart:      {}\n   and choose the e-Prescribing tab, then the menu > Utilities > Token Management.\n\
          2. NPI:               {}\n   Passphrase:        {}\n\
-         3. A passcode of the first token, {TOKEN}:\n   {}\n\n\
+         3. Passcode from the first token, {TOKEN}:\n   {}\n\n\
          Token Management without an EHR: {}\n\
          Messages and notices: {}\n\
-         The pharmacy: {}\n\
-         Others of the practice (log-in, passphrase, token) and two invited prescribers\n\
-         (link, date of birth) stand in demo.json.\n\
-         The same facts: {}\n\
-         Stop with Ctrl-C; the next start keeps the data.\n\n",
+         Pharmacy: {}\n\
+         Other users (sign-in ID, passphrase, token) and two invited prescribers\n\
+         (link, date of birth) are in demo.json.\n\
+         Also saved in: {}\n\
+         Press Ctrl-C to stop. The data is kept for the next start.\n\n",
         facts.chart_url,
         facts.npi,
         facts.passphrase,

@@ -60,11 +60,11 @@ pub(super) async fn first_start(data: &Path, app: &App, issuer: &str) -> anyhow:
     let practice = app.create_practice(PRACTICE.to_owned(), at).await?;
     let person = made_up(NPI, NAME, &passphrase, vec![Role::Prescriber], "+1 402 555 0101")?;
     let prescriber = app.install_demo_person(practice, person, at).await?.context(
-        "the database holds the demonstration's prescriber already: make demo-reset starts afresh",
+        "the database already has the demonstration's prescriber: run make demo-reset to start over",
     )?;
     let nurse =
         app.create_staff(practice, "Jamie Lee".to_owned(), "jlee".to_owned(), at).await?.context(
-            "the database holds the demonstration's nurse already: make demo-reset starts afresh",
+            "the database already has the demonstration's nurse: run make demo-reset to start over",
         )?;
     let (key, document) = SigningKey::generate()?;
     private_file::create(&data.join("ehr.key"), HEXLOWER.encode(document.expose()).as_bytes())?;
@@ -101,7 +101,9 @@ pub(super) async fn first_start(data: &Path, app: &App, issuer: &str) -> anyhow:
     }
     let hospital = app.create_practice(HOSPITAL.to_owned(), at).await?;
     let provider = Some((issuer.to_owned(), ASSURANCE.to_owned()));
-    let [ruth, ben, sam] = people[..] else { bail!("the demonstration's people are not three") };
+    let [ruth, ben, sam] = people[..] else {
+        bail!("the demonstration does not have three people")
+    };
     let unit = |text: &str| text.to_owned();
     let roles = vec![(sam, Role::Proofing, unit("Front office"))];
     let setting = Setting::Practitioners;
@@ -219,7 +221,7 @@ async fn make_other(
     };
     let person = made_up(sign_in, name, &passphrase, roles, phone)?;
     let id = app.install_demo_person(practice, person, at).await?.context(
-        "the database holds the demonstration's people already: make demo-reset starts afresh",
+        "the database already has the demonstration's people: run make demo-reset to start over",
     )?;
     let made = app.install_demo_token(practice, id, token.parse()?, at).await?;
     soft_token::keep_for_demo(tokens, token, made, pin)?;

@@ -29,7 +29,7 @@ pub(super) const OTHERS: [OtherPerson; 3] = [
     OtherPerson {
         name: "Ruth Okafor",
         sign_in: "ruth@lakeside.example",
-        role: "administrator, enters grants; authorizes tokens in the hospital",
+        role: "administrator, requests permissions; credential issuer in the hospital",
         dea: None,
         token: "Ruth's phone",
         phone: "+1 402 555 0102",
@@ -37,7 +37,7 @@ pub(super) const OTHERS: [OtherPerson; 3] = [
     OtherPerson {
         name: "Dr. Ben Castillo",
         sign_in: "1000000004",
-        role: "second prescriber, executes grants",
+        role: "second prescriber, approves permissions",
         dea: Some("BC1234563"),
         token: "Ben's phone",
         phone: "+1 402 555 0103",
@@ -45,7 +45,7 @@ pub(super) const OTHERS: [OtherPerson; 3] = [
     OtherPerson {
         name: "Sam Whitfield",
         sign_in: "sam@lakeside.example",
-        role: "proofs identities in the hospital, looks at near matches in the clinic",
+        role: "identity proofing in the hospital; reviews name or address mismatches in the clinic",
         dea: None,
         token: "Sam's phone",
         phone: "+1 402 555 0104",

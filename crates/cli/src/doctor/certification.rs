@@ -12,7 +12,7 @@ use crate::told;
 /// Whether the report that a release manifest names is on file and in force.
 pub(crate) fn certification_finding(report: Option<ReportFacts>, today: Date) -> Finding {
     const NAME: &str = "certification";
-    let enter = "enter the report with `countersign admin add-report`: until then nobody can sign";
+    let enter = "enter the report with `countersign admin add-report`; no one can sign until then";
     match report {
         None => Finding::warn(
             NAME,
@@ -20,7 +20,7 @@ pub(crate) fn certification_finding(report: Option<ReportFacts>, today: Date) ->
             enter,
         ),
         Some(it) if !it.holds(today) => {
-            Finding::warn(NAME, format!("the report {} holds no more", it.name), enter)
+            Finding::warn(NAME, format!("report {} is no longer valid", it.name), enter)
         }
         Some(it) => Finding::good(
             NAME,
@@ -34,17 +34,17 @@ pub(crate) fn manifest_finding(error: &anyhow::Error) -> Finding {
     Finding::bad(
         "certification",
         one_line(&told(error)),
-        "correct the setting or the file: the server does not start with it",
+        "correct the setting or the file; the server does not start until then",
     )
 }
 
-/// The notices of non-compliance that are open, or that stop this build although they have ended; nothing where there
+/// The notices of noncompliance that are open, or that stop this build although they have ended; nothing where there
 /// is none. A notice stops a build whether a release manifest lists it or `signing.unlisted_build` lets it sign.
 pub(crate) fn notices_finding(
     notices: &[NoncomplianceNotice],
     running: &RunningBuild,
 ) -> Option<Finding> {
-    const NAME: &str = "non-compliance";
+    const NAME: &str = "noncompliance";
     let said = |it: &NoncomplianceNotice| {
         let ended = if it.ended.is_some() { " (ended)" } else { "" };
         format!(
@@ -63,18 +63,18 @@ pub(crate) fn notices_finding(
     if stopping.is_empty() {
         return Some(Finding::warn(
             NAME,
-            format!("a notice about older versions pauses signing: {}", all(&open)),
-            "start the server: a notice ends two minutes after it was entered, once this listed build runs",
+            format!("a notice about older versions stops signing: {}", all(&open)),
+            "start the server: the notice ends two minutes after it was entered, once this listed build is running",
         ));
     }
     let version = running.version;
     let old = stopping.iter().any(|it| version <= it.through);
     let do_this = if old {
-        "install a newer build (docs/operations.md, \"Notice of non-compliance\")".to_owned()
+        "install a newer build (docs/operations.md, \"Notice of noncompliance\")".to_owned()
     } else {
         let id = stopping.first().map(|it| it.id.to_string()).unwrap_or_default();
         format!(
-            "install a build that a release manifest lists; or, when whoever gave the notice says that version {version} is compliant, run `countersign admin end-noncompliance {id}`"
+            "install a build that a release manifest lists; or, if the source of the notice states that version {version} is compliant, run `countersign admin end-noncompliance {id}`"
         )
     };
     let unlisted = if running.listed.is_none() && !old {
@@ -84,7 +84,7 @@ pub(crate) fn notices_finding(
     };
     Some(Finding::bad(
         NAME,
-        one_line(&format!("nothing is signed by this build{unlisted}: {}", all(&stopping))),
+        one_line(&format!("this build can't sign{unlisted}: {}", all(&stopping))),
         do_this,
     ))
 }

@@ -17,14 +17,14 @@ pub(crate) fn listen_finding(settings: &Settings) -> Finding {
     if let Listen::Unix(path) = &listen
         && !path.parent().is_some_and(Path::is_dir)
     {
-        let do_this = format!("create the folder of {}", path.display());
+        let do_this = format!("create the folder for {}", path.display());
         return Finding::bad(NAME, says, do_this);
     }
     if !origin.starts_with("https:") {
         return Finding::warn(
             NAME,
             says,
-            "good for a trial on this machine; for prescribers, put a validated TLS terminator in front and set server.public_url",
+            "suitable for a trial on this machine; for production, put a validated TLS terminator in front and set server.public_url",
         );
     }
     Finding::good(NAME, says)
@@ -39,17 +39,21 @@ pub(crate) fn host_name_finding(settings: &Settings) -> Finding {
         Err(error) => return Finding::bad(NAME, error.to_string(), "correct the setting"),
     };
     let host = url.host_str().unwrap_or_default().to_owned();
-    let do_this = "give it a host name of its own, on which nothing else is served at any port: browsers send the session cookie to all ports of a host";
+    let do_this = "give it its own host name that serves nothing else on any port: browsers send the session cookie to all ports of a host";
     if is_loopback(&url) {
-        return Finding::warn(NAME, format!("{host} is shared with all that runs here"), do_this);
+        return Finding::warn(
+            NAME,
+            format!("{host} is shared with everything on this machine"),
+            do_this,
+        );
     }
     if url.domain().is_none() {
-        return Finding::warn(NAME, format!("{host} is an address and no name"), do_this);
+        return Finding::warn(NAME, format!("{host} is an IP address, not a host name"), do_this);
     }
     if url.port().is_some() {
-        return Finding::warn(NAME, format!("{host} is asked at a port of its own"), do_this);
+        return Finding::warn(NAME, format!("{host} is used with a nonstandard port"), do_this);
     }
-    Finding::good(NAME, format!("{host}; nothing else may be served there, at any port"))
+    Finding::good(NAME, format!("{host}; it must not serve anything else, on any port"))
 }
 
 /// Whether limits know clients apart: behind a proxy only where it is trusted.
@@ -65,10 +69,13 @@ pub(crate) fn proxy_finding(settings: &Settings) -> Finding {
         Listen::Tcp(address) => addresses.trusts_address(address.ip()),
     };
     if trusted {
-        return Finding::good(NAME, "it says whom it speaks for (server.trusted_proxies)");
+        return Finding::good(NAME, "it reports client addresses (server.trusted_proxies)");
     }
     if settings.public_url().is_ok_and(|url| is_loopback(&url)) {
-        return Finding::good(NAME, "none is trusted, and none is needed on this machine alone");
+        return Finding::good(
+            NAME,
+            "no proxy is trusted; none is needed for use on this machine only",
+        );
     }
     let wanted = match &listen {
         Listen::Unix(_) => "unix".to_owned(),
@@ -76,9 +83,9 @@ pub(crate) fn proxy_finding(settings: &Settings) -> Finding {
     };
     Finding::warn(
         NAME,
-        "it is not trusted: all clients share the limits of one address",
+        "not trusted: all clients share the limits of one address",
         format!(
-            "put \"{wanted}\" into server.trusted_proxies, and let the proxy say whom it speaks for (docs/operations.md, \"Reverse proxy\")"
+            "add \"{wanted}\" to server.trusted_proxies, and configure the proxy to report client addresses (docs/operations.md, \"Reverse proxy\")"
         ),
     )
 }
@@ -90,8 +97,8 @@ pub(crate) fn support_finding(settings: &Settings) -> Finding {
     if practice.support_phone.is_empty() && practice.support_email.is_empty() {
         return Finding::warn(
             NAME,
-            "neither telephone nor email is set",
-            "set practice.support_phone or practice.support_email: a prescriber without a token needs it",
+            "no phone or email is set",
+            "set practice.support_phone or practice.support_email; a prescriber without a token needs it",
         );
     }
     Finding::good(NAME, practice.support_name.clone())
@@ -118,5 +125,5 @@ pub(crate) fn signing_finding(settings: &Settings) -> Finding {
         return Finding::good(NAME, "gateway, time server and build are set".to_owned());
     }
     let says = format!("not set: {}", missing.join(", "));
-    Finding::warn(NAME, says, "set them (docs/operations.md): until then nobody can sign")
+    Finding::warn(NAME, says, "set them (docs/operations.md); no one can sign until then")
 }

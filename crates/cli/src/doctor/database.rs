@@ -15,13 +15,14 @@ pub(crate) fn clock_finding(offset_ms: i64) -> Finding {
     #[expect(clippy::cast_precision_loss, reason = "a number for people, with one decimal")]
     let seconds = distance as f64 / 1_000.0;
     let says = format!("{seconds:.1} s {side} the database's");
-    let do_this = "keep both machines' clocks right with chrony or systemd-timesyncd";
+    let do_this = "synchronize both machines' clocks with chrony or systemd-timesyncd";
     if distance <= CLOCK_GOOD_MS {
         Finding::good(NAME, says)
     } else if distance <= CLOCK_BAD_MS {
         Finding::warn(NAME, says, do_this)
     } else {
-        let do_this = format!("{do_this}: right passcodes are refused while they differ this much");
+        let do_this =
+            format!("{do_this}; valid passcodes are rejected while they differ this much");
         Finding::bad(NAME, says, do_this)
     }
 }
@@ -33,18 +34,18 @@ pub(crate) fn schema_finding(found: Option<i64>, wanted: i64) -> Finding {
         Some(found) if found == wanted => Finding::good(NAME, format!("version {found}")),
         Some(found) if found > wanted => Finding::bad(
             NAME,
-            format!("version {found}, newer than this binary knows ({wanted})"),
-            "use the newer binary that the database was migrated with",
+            format!("version {found}, newer than this binary supports ({wanted})"),
+            "use the newer binary that migrated the database",
         ),
         Some(found) => Finding::warn(
             NAME,
-            format!("version {found}; this binary wants {wanted}"),
-            "back up, then run `countersign migrate` (a start does the same)",
+            format!("version {found}; this binary needs {wanted}"),
+            "back up, then run `countersign migrate` (starting the server also migrates)",
         ),
         None => Finding::warn(
             NAME,
             "the database is empty",
-            "run `countersign migrate` (a start does the same); if it should hold data, correct [database]",
+            "run `countersign migrate` (starting the server also migrates); if it should contain data, correct [database]",
         ),
     }
 }
@@ -55,8 +56,8 @@ pub(crate) fn models_finding(allowed: usize) -> Finding {
     if allowed == 0 {
         return Finding::warn(
             NAME,
-            "none is allowed: no token can be added, and no passcode signs",
-            "look at each model you want, then run `countersign admin models set` (docs/operations.md, \"Token models\")",
+            "no model is allowed: no token can be added, and no one can sign",
+            "review each model you want, then run `countersign admin models set` (docs/operations.md, \"Token models\")",
         );
     }
     Finding::good(NAME, format!("{allowed} allowed for signing"))
@@ -70,7 +71,7 @@ pub(crate) fn database_finding<E: std::fmt::Display>(answer: Result<String, E>) 
         Err(error) => Finding::bad(
             NAME,
             one_line(&error.to_string()),
-            "start the database, or correct [database] in the configuration; then run this again",
+            "start the database or correct [database] in the configuration, then run this again",
         ),
     }
 }

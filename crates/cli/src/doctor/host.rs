@@ -32,7 +32,7 @@ pub(crate) fn fips_finding(status: Result<FipsStatus, FipsError>) -> Finding {
         Err(error) => Finding::bad(
             NAME,
             error.to_string(),
-            "use a binary built as docs/fips.md says (AWS_LC_FIPS_SYS_USE_SYSTEM=0); the server does not start with this one",
+            "use a binary built as described in docs/fips.md (AWS_LC_FIPS_SYS_USE_SYSTEM=0); the server does not start with this one",
         ),
     }
 }
@@ -45,22 +45,22 @@ pub(crate) fn time_finding(now: Timestamp) -> Finding {
     if (EARLIEST_YEAR..LATEST_YEAR).contains(&year) {
         return Finding::good(NAME, says);
     }
-    Finding::bad(NAME, says, "set the clock and keep it right with chrony or systemd-timesyncd")
+    Finding::bad(NAME, says, "set the clock and synchronize it with chrony or systemd-timesyncd")
 }
 
 /// The configuration file: readable, and not writable by others.
 pub(crate) fn config_file_finding(path: Option<&Path>) -> Finding {
     const NAME: &str = "configuration file";
     let Some(path) = path else {
-        return Finding::good(NAME, "none; defaults and variables are used");
+        return Finding::good(NAME, "none; using defaults and environment variables");
     };
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) => return Finding::bad(NAME, explain(path, &error), "put the file right"),
+        Err(error) => return Finding::bad(NAME, explain(path, &error), "correct the file"),
     };
     let says = format!("{}, mode {:04o}", path.display(), mode(&metadata));
     if mode(&metadata) & 0o022 != 0 {
-        let do_this = format!("other accounts may change it: run `chmod go-w {}`", path.display());
+        let do_this = format!("other accounts can change it: run `chmod go-w {}`", path.display());
         return Finding::bad(NAME, says, do_this);
     }
     Finding::good(NAME, says)
@@ -70,14 +70,16 @@ pub(crate) fn config_file_finding(path: Option<&Path>) -> Finding {
 pub(crate) fn key_file_finding(path: &Path) -> Finding {
     const NAME: &str = "master key file";
     match key_file::read(path) {
-        Ok(_) => Finding::good(NAME, format!("{}, closed to other accounts", path.display())),
+        Ok(_) => {
+            Finding::good(NAME, format!("{}, not accessible to other accounts", path.display()))
+        }
         Err(KeyFileError::Missing(path)) => Finding::bad(
             NAME,
             format!("{} is missing", path.display()),
-            "restore it from your backup; only an installation without data gets a new one, at its first start",
+            "restore it from your backup; a new one is created only at the first start of an installation without data",
         ),
         Err(error) => {
-            Finding::bad(NAME, error.to_string(), "put the file right, then run this again")
+            Finding::bad(NAME, error.to_string(), "correct the file, then run this again")
         }
     }
 }
@@ -88,12 +90,12 @@ pub(crate) fn vip_keys_finding(hmac: &Path, token: &Path) -> Finding {
     match vip_keys::read(hmac, token) {
         Ok(_) => Finding::good(
             NAME,
-            format!("{} and {}, closed to other accounts", hmac.display(), token.display()),
+            format!("{} and {}, not accessible to other accounts", hmac.display(), token.display()),
         ),
         Err(error) => Finding::bad(
             NAME,
             one_line(&told(&error)),
-            "make or restore the file (docs/operations.md, \"VIP Access protocol\"), or set vip.enabled = false",
+            "create or restore the file (docs/operations.md, \"VIP Access protocol\"), or set vip.enabled = false",
         ),
     }
 }
@@ -115,7 +117,7 @@ pub(crate) fn data_folder_finding(database: &Path) -> Finding {
             return Finding::warn(
                 NAME,
                 format!("{} does not exist yet", folder.display()),
-                "nothing, before the first start; otherwise correct database.path",
+                "nothing if the server has never started; otherwise correct database.path",
             );
         }
         Err(error) => return Finding::bad(NAME, explain(folder, &error), "correct the folder"),
@@ -131,18 +133,18 @@ pub(crate) fn data_folder_finding(database: &Path) -> Finding {
     let says = format!("{}, mode {:04o}, writable", folder.display(), mode(&metadata));
     if mode(&metadata) & 0o022 != 0 {
         let do_this =
-            format!("other accounts may replace the data: run `chmod 700 {}`", folder.display());
+            format!("other accounts can replace the data: run `chmod 700 {}`", folder.display());
         return Finding::bad(NAME, says, do_this);
     }
     match fs::metadata(database) {
         Ok(file) if mode(&file) & 0o022 != 0 => {
-            let says = format!("{} may be changed by other accounts", database.display());
+            let says = format!("{} can be changed by other accounts", database.display());
             Finding::bad(NAME, says, format!("run `chmod 600 {}`", database.display()))
         }
         // Where nobody else may enter the folder, the mode of the file does not matter.
         Ok(file) if mode(&metadata) & 0o077 != 0 && mode(&file) & 0o044 != 0 => Finding::warn(
             NAME,
-            format!("{} may be read by other accounts", database.display()),
+            format!("{} can be read by other accounts", database.display()),
             format!("run `chmod 700 {}`", folder.display()),
         ),
         _ => Finding::good(NAME, says),

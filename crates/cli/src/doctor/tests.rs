@@ -40,7 +40,7 @@ fn a_host_that_is_well() {
     assert!(findings.iter().all(|f| f.state == State::Good), "{findings:#?}");
     assert_eq!(exit_code(&findings), 0);
     let text = render(&findings);
-    assert!(text.contains("FIPS 3") && text.ends_with("Everything looks good.\n"), "{text}");
+    assert!(text.contains("FIPS 3") && text.ends_with("All checks passed.\n"), "{text}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the probe is removed");
 }
 
@@ -82,8 +82,8 @@ fn a_host_that_is_not() {
     assert_eq!(bad, ["time", "master key file"]);
     assert_eq!(exit_code(&findings), 1);
     let text = render(&findings);
-    assert!(text.contains("BAD   time") && text.contains("To do: set the clock"), "{text}");
-    assert!(text.ends_with("2 bad, 5 to look at.\n"), "{text}");
+    assert!(text.contains("FAIL  time") && text.contains("To do: set the clock"), "{text}");
+    assert!(text.ends_with("2 failed, 5 warnings.\n"), "{text}");
 }
 
 #[test]

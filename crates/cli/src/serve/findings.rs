@@ -28,8 +28,8 @@ pub(super) async fn store_findings(settings: &Settings, key: Arc<dyn KeyProvider
         Err(error) => return vec![doctor::database_finding(Err(error))],
     };
     let kind = match settings.database.kind {
-        DatabaseKind::Sqlite => "SQLite answers",
-        DatabaseKind::Postgres => "PostgreSQL answers",
+        DatabaseKind::Sqlite => "SQLite responds",
+        DatabaseKind::Postgres => "PostgreSQL responds",
     };
     let mut findings =
         vec![doctor::database_finding::<countersign_store::Error>(Ok(kind.to_owned()))];

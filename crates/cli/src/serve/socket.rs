@@ -48,26 +48,28 @@ fn why_not_bound(address: &str, setting: &str, error: &std::io::Error) -> String
         }
         (E::AddrInUse, ..) => {
             format!(
-                "{address} is in use: stop what listens there, or choose another address in {setting}"
+                "{address} is in use: stop the program that listens there, or choose another address in {setting}"
             )
         }
         (E::NotFound, _, Some(folder)) => {
             format!(
-                "{address}: {folder} does not exist: make it, or choose another path in {setting}"
+                "{address}: {folder} does not exist: create it, or choose another path in {setting}"
             )
         }
         (E::PermissionDenied, _, Some(folder)) => {
             format!(
-                "{address}: this account may not write to {folder}: let it, or choose another path in {setting}"
+                "{address}: this account has no permission to write to {folder}: grant it, or choose another path in {setting}"
             )
         }
         (E::PermissionDenied, ..) => {
             format!(
-                "{address}: this account may not listen there: choose a port from 1024 on in {setting}"
+                "{address}: this account has no permission to listen there: choose port 1024 or higher in {setting}"
             )
         }
         (E::AddrNotAvailable, ..) => {
-            format!("{address}: this machine has no such address: choose another in {setting}")
+            format!(
+                "{address}: this machine does not have this address: choose another in {setting}"
+            )
         }
         _ => format!("cannot listen on {address} ({error}): choose another address in {setting}"),
     }

@@ -23,7 +23,7 @@ pub(super) async fn watch_clock(app: Arc<App>, server: String) {
                 MEASURE_EVERY
             }
             Err(error) => {
-                tracing::warn!(%error, "the time server did not answer");
+                tracing::warn!(%error, "the time server did not respond");
                 Duration::from_mins(1)
             }
         };

@@ -92,7 +92,7 @@ impl Settings {
         let symantec = Manufacturer::Symantec.code();
         if vip.enabled && !self.manufacturers.enabled.iter().any(|code| code == symantec) {
             return Err(
-                "vip.enabled is true, but its credentials could not be added: put \"symantec\" into manufacturers.enabled"
+                "vip.enabled is true, but its credentials can't be added: add \"symantec\" to manufacturers.enabled"
                     .into(),
             );
         }
@@ -104,21 +104,22 @@ impl Settings {
         if !notices.smtp.is_empty() {
             let here = notices.smtp.parse::<SocketAddr>().is_ok_and(|it| it.ip().is_loopback());
             if !here {
-                return Err("notices.smtp must be a loopback address with its port, such as 127.0.0.1:25: run the relay that speaks TLS on this machine".into());
+                return Err("notices.smtp must be a loopback address with its port, such as 127.0.0.1:25: run a mail relay with TLS on this machine".into());
             }
             if notices.from.parse::<EmailAddress>().is_err() {
-                return Err("notices.from must be an e-mail address, such as countersign@clinic.example, since notices.smtp is set".into());
+                return Err("notices.from must be an email address, such as countersign@clinic.example, since notices.smtp is set".into());
             }
         }
         if !notices.webhook_url.is_empty() && !is_safe(&notices.webhook_url) {
             return Err(
-                "notices.webhook_url must begin with https://, except on this machine alone".into(),
+                "notices.webhook_url must begin with https://, except for a server on this machine"
+                    .into(),
             );
         }
         let transmission = &self.transmission;
         if !transmission.gateway_url.is_empty() && !is_safe(&transmission.gateway_url) {
             return Err(
-                "transmission.gateway_url must begin with https://, except on this machine alone"
+                "transmission.gateway_url must begin with https://, except for a server on this machine"
                     .into(),
             );
         }
@@ -132,7 +133,7 @@ impl Settings {
     fn check_proxies(&self) -> Result<(), String> {
         let proxies = parse_proxies(&self.server.trusted_proxies)?;
         if proxies.is_empty() && self.server.client_address == ClientAddress::ProxyProtocol {
-            return Err("server.client_address is proxy-protocol, but nobody may speak it: name the proxy in server.trusted_proxies".into());
+            return Err("server.client_address is proxy-protocol, but no proxy is trusted: add the proxy to server.trusted_proxies".into());
         }
         Ok(())
     }
@@ -156,7 +157,7 @@ impl Settings {
                     return Ok(());
                 }
                 // The text is not repeated: it may hold a password.
-                Err("database.url is not understood: give postgres://user@host1:5432,host2:5432/name".into())
+                Err("database.url is not valid: give postgres://user@host1:5432,host2:5432/name".into())
             }
         }
     }

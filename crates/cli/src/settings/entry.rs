@@ -56,16 +56,16 @@ impl Entry {
             }
             (serde_json::Value::Array(_), ValueKind::Array(items)) => {
                 items.iter().any(|item| !matches!(item.kind, ValueKind::String(_))).then(|| {
-                    format!("{key} must be a list of texts in quotes, such as {}", self.default)
+                    format!("{key} must be a list of strings in quotes, such as {}", self.default)
                 })
             }
             (serde_json::Value::Array(_), _) => {
-                Some(format!("{key} must be a list of texts in quotes, such as {}", self.default))
+                Some(format!("{key} must be a list of strings in quotes, such as {}", self.default))
             }
             (serde_json::Value::Bool(_), ValueKind::Boolean(_)) => None,
             (serde_json::Value::Bool(_), _) => Some(format!("{key} must be true or false")),
             (_, ValueKind::String(word)) => self.unknown_word(word),
-            _ => Some(format!("{key} must be a text in quotes")),
+            _ => Some(format!("{key} must be a string in quotes")),
         }
     }
 

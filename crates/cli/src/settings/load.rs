@@ -120,7 +120,7 @@ fn read_variables(
         }
         let Some(entry) = entries.iter().find(|entry| entry.variable() == name) else {
             faults.push(format!(
-                "the variable {name} is not a setting: correct its name (COUNTERSIGN_SECTION__NAME, as in docs/configuration.md) or unset it"
+                "environment variable {name} is not a setting: correct its name (COUNTERSIGN_SECTION__NAME, see docs/configuration.md) or unset it"
             ));
             continue;
         };
@@ -162,7 +162,8 @@ fn read_file(path: &Path, needed: bool) -> Result<Option<ReadFile>, SettingsErro
         _ => failed(&error),
     })?;
     if text.len() as u64 > FILE_BYTES_MAX {
-        let fault = format!("{} is larger than 256 KiB: is it the right file?", path.display());
+        let fault =
+            format!("{} is larger than 256 KiB: check that it is the right file", path.display());
         return Err(fault.into());
     }
     Ok(Some(ReadFile { text, mode: metadata.permissions().mode() & 0o7777 }))
@@ -220,7 +221,7 @@ fn exposed_password(path: &Path, source: &Config, mode: u32) -> Option<String> {
     let exposed = mode & 0o044 != 0 && DatabaseUrl(url).has_password();
     exposed.then(|| {
         format!(
-            "{0}: database.url holds a password and other accounts may read the file (mode {mode:04o}): run `chmod 600 {0}`, or give the URL in COUNTERSIGN_DATABASE__URL",
+            "{0}: database.url contains a password and other accounts can read the file (mode {mode:04o}): run `chmod 600 {0}`, or give the URL in COUNTERSIGN_DATABASE__URL",
             path.display()
         )
     })

@@ -15,7 +15,7 @@ pub(super) fn parse_listen(text: &str) -> Result<Listen, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         if !path.starts_with('/') || path.len() > SOCKET_PATH_MAX || path.contains('\0') {
             return Err(format!(
-                "server.listen: give the whole path of the socket, at most {SOCKET_PATH_MAX} bytes, such as unix:/run/countersign/server.sock"
+                "server.listen: give the full path of the socket, at most {SOCKET_PATH_MAX} bytes, such as unix:/run/countersign/server.sock"
             ));
         }
         return Ok(Listen::Unix(path.into()));
@@ -23,10 +23,10 @@ pub(super) fn parse_listen(text: &str) -> Result<Listen, String> {
     match text.parse::<SocketAddr>() {
         Ok(address) if address.ip().is_loopback() => Ok(Listen::Tcp(address)),
         Ok(_) => Err(format!(
-            "server.listen: {text} can be reached from other machines, and this server does not end TLS itself: listen on 127.0.0.1:8700 or unix:/path, and put a validated TLS terminator in front"
+            "server.listen: {text} can be reached from other machines, and this server does not terminate TLS: listen on 127.0.0.1:8700 or unix:/path, and put a validated TLS terminator in front"
         )),
         Err(_) => Err(format!(
-            "server.listen: {text:?} is not understood: give 127.0.0.1:8700, [::1]:8700 or unix:/path (no host names; TLS is ended by a validated TLS terminator in front)"
+            "server.listen: {text:?} is not valid: give 127.0.0.1:8700, [::1]:8700 or unix:/path (no host names; put a validated TLS terminator in front)"
         )),
     }
 }
@@ -35,7 +35,7 @@ pub(super) fn parse_public_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).ok().filter(|url| url.host_str().is_some());
     let Some(url) = url.filter(|url| matches!(url.scheme(), "http" | "https")) else {
         return Err(format!(
-            "server.public_url: {text:?} is no web address: give https://erx.example.org"
+            "server.public_url: {text:?} is not a web address: give https://erx.example.org"
         ));
     };
     let more = url.path() != "/" || url.query().is_some() || url.fragment().is_some();
@@ -47,7 +47,7 @@ pub(super) fn parse_public_url(text: &str) -> Result<Url, String> {
     }
     if url.scheme() != "https" && !is_loopback(&url) {
         return Err(format!(
-            "server.public_url: {text} must begin with https; plain http is for this machine only"
+            "server.public_url: {text} must begin with https; plain http is only for this machine"
         ));
     }
     Ok(url)
@@ -66,18 +66,18 @@ pub(super) fn parse_manufacturers(codes: &[String]) -> Result<Vec<Manufacturer>,
     for code in codes {
         let Ok(maker) = code.parse::<Manufacturer>() else {
             return Err(format!(
-                "manufacturers.enabled: {code:?} is not known; choose from {}",
+                "manufacturers.enabled: {code:?} is unknown; choose from {}",
                 Manufacturer::ALL.map(Manufacturer::code).join(", ")
             ));
         };
         if makers.contains(&maker) {
-            return Err(format!("manufacturers.enabled: {code} stands there twice; remove one"));
+            return Err(format!("manufacturers.enabled: {code} is listed twice; remove one"));
         }
         makers.push(maker);
     }
     if makers.is_empty() {
         return Err(
-            "manufacturers.enabled is empty: no token could be added; name at least one".into()
+            "manufacturers.enabled is empty, so no token can be added: list at least one".into()
         );
     }
     Ok(makers)
@@ -121,12 +121,12 @@ pub(super) fn check_vip_path(path: &str) -> Result<(), String> {
     };
     let Some(parts) = parts.filter(|parts| path.len() <= 100 && parts.iter().all(good)) else {
         return Err(format!(
-            "vip.path: {path:?} is no path: give letters, digits, - and _ after a slash, such as /vip"
+            "vip.path: {path:?} is not a path: give letters, digits, - and _ after a slash, such as /vip"
         ));
     };
     match parts.first().filter(|first| TAKEN.contains(first)) {
         Some(first) => {
-            Err(format!("vip.path: /{first} is used already: choose another, such as /vip"))
+            Err(format!("vip.path: /{first} is already in use: choose another, such as /vip"))
         }
         None => Ok(()),
     }
@@ -153,21 +153,21 @@ pub(super) fn check_time_server(text: &str) -> Result<(), String> {
     let Some((host, port)) = text.rsplit_once(':') else { return wrong("it has no port") };
     let digits = port.bytes().all(|byte| byte.is_ascii_digit());
     if !digits || !port.parse::<u16>().is_ok_and(|port| port > 0) {
-        return wrong("what follows the colon is no port from 1 to 65535");
+        return wrong("the part after the colon is not a port from 1 to 65535");
     }
     let label = |it: &str| {
         let plain = it.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         (1..=63).contains(&it.len()) && plain && !it.starts_with('-') && !it.ends_with('-')
     };
     if host.len() > 253 || !host.strip_suffix('.').unwrap_or(host).split('.').all(label) {
-        return wrong("what precedes the port is no host name and no address");
+        return wrong("the part before the port is not a host name or address");
     }
     Ok(())
 }
 
 pub(super) fn check_text(key: &str, text: &str, needed: bool) -> Result<(), String> {
     if needed && text.trim().is_empty() {
-        return Err(format!("{key} is empty: pages name it where a prescriber needs help"));
+        return Err(format!("{key} is empty: pages show it to prescribers who need help"));
     }
     check_line(text, 200).map_err(|error| format!("{key}: {error}"))
 }
@@ -181,6 +181,6 @@ pub(super) fn check_email(text: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "practice.support_email: {text:?} is no email address: give name@host, or leave it empty"
+        "practice.support_email: {text:?} is not an email address: give name@host, or leave it empty"
     ))
 }

@@ -155,7 +155,7 @@ fn wrong_types_are_refused_not_converted() {
         ("[policy]\npassphrase_iterations = 1000", "from 210000 to 10000000"),
         ("[policy]\notpauth = \"yes\"", "policy.otpauth must be true or false"),
         ("[policy]\nlaunch_seconds = 4", "policy.launch_seconds must be from 5 to 300, not 4"),
-        ("[practice]\nsupport_phone = 800", "practice.support_phone must be a text in quotes"),
+        ("[practice]\nsupport_phone = 800", "practice.support_phone must be a string in quotes"),
         ("[manufacturers]\nenabled = \"rsa\"", "must be a list"),
         ("[manufacturers]\nenabled = [1]", "must be a list"),
         ("[database]\nkind = \"mysql\"", "one of sqlite, postgres, not \"mysql\""),
@@ -187,7 +187,7 @@ fn wrong_types_are_refused_not_converted() {
 #[test]
 fn a_state_asks_for_more_years_and_not_for_fewer() {
     for (states, expected) in [
-        ("NE 5", "records.states: a state can ask for more years"),
+        ("NE 5", "records.states: a state can require more years"),
         ("Nebraska", "records.states: \"Nebraska\": write the two letters"),
     ] {
         let line = faults(load_text(&format!("[records]\nstates = [\"{states}\"]\n"), &[]));
@@ -237,9 +237,9 @@ fn proxies_are_read_or_named_as_wrong() {
     assert_eq!(load_text("", &variable).unwrap().server.trusted_proxies.len(), 2);
     for (text, expected) in [
         ("trusted_proxies = [\"localhost\"]", "\"localhost\": give an address"),
-        ("trusted_proxies = [\"10.1.2.3/8\"]", "begins at 10.0.0.0/8"),
+        ("trusted_proxies = [\"10.1.2.3/8\"]", "starts at 10.0.0.0/8"),
         ("trusted_proxies = [\"0.0.0.0/0\"]", "every address"),
-        ("client_address = \"proxy-protocol\"", "nobody may speak it"),
+        ("client_address = \"proxy-protocol\"", "no proxy is trusted"),
         ("client_address = \"x-real-ip\"", "one of x-forwarded-for, forwarded, proxy-protocol"),
     ] {
         let line = faults(load_text(&format!("[server]\n{text}\n"), &[]));
@@ -321,10 +321,10 @@ fn the_vip_path_is_its_own() {
     }
     let long = "/x".repeat(51);
     for bad in ["", "/", "vip", "/vip/", "//vip", "/v p", "/{x}", "/..", "/v?x", &long] {
-        assert!(check_vip_path(bad).unwrap_err().contains("is no path"), "{bad}");
+        assert!(check_vip_path(bad).unwrap_err().contains("is not a path"), "{bad}");
     }
     for taken in ["/portal", "/api/vip", "/provision"] {
-        assert!(check_vip_path(taken).unwrap_err().contains("used already"), "{taken}");
+        assert!(check_vip_path(taken).unwrap_err().contains("already in use"), "{taken}");
     }
     let alone = faults(load_text("[vip]\nenabled = true\n", &[]));
     assert!(alone.contains("manufacturers.enabled"), "{alone}");
@@ -366,7 +366,7 @@ fn a_password_in_an_open_file_is_refused() {
     assert!(load_path(&path, &secret).is_ok());
     assert!(faults(load_text(&text(""), &[])).contains("database.url is empty"));
     let line = faults(load_text(&text("s3cret"), &[]));
-    assert!(line.contains("not understood") && !line.contains("s3"), "{line}");
+    assert!(line.contains("not valid") && !line.contains("s3"), "{line}");
     let line = faults(load_text("[database]\nurl = \"postgres://h/d\"", &[]));
     assert!(line.contains("kind is sqlite"), "{line}");
     let line = faults(load_text("[database]\nurl = \"postgres://a:s3cret@h/d\" x", &[]));

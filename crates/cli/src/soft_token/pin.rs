@@ -47,7 +47,7 @@ impl Pin {
         let pin = text.expose();
         ensure!(
             pin.chars().count() >= PIN_MIN_CHARACTERS,
-            "the PIN needs at least {PIN_MIN_CHARACTERS} characters; several words are better"
+            "the PIN needs at least {PIN_MIN_CHARACTERS} characters; several words are recommended"
         );
         ensure!(
             pin.len() <= PIN_MAX_BYTES,
@@ -55,7 +55,7 @@ impl Pin {
         );
         ensure!(
             !pin.chars().any(char::is_control),
-            "the PIN holds a character that can't be typed: use letters, digits, spaces and signs"
+            "the PIN contains an invalid character: use letters, digits, spaces and punctuation"
         );
         Ok(Self(text))
     }
@@ -85,16 +85,16 @@ impl Pin {
     fn from_prompt(twice: bool) -> anyhow::Result<Self> {
         let ask = |prompt: &str| {
             rpassword::prompt_password(prompt).map(SecretText::new).map_err(|error| {
-                anyhow!("there is no terminal to ask for the PIN ({error}): give --pin-file FILE or set {PIN_VARIABLE}")
+                anyhow!("no terminal to ask for the PIN ({error}): give --pin-file FILE or set {PIN_VARIABLE}")
             })
         };
         if !twice {
             return Self::new(ask("PIN: ")?);
         }
         let pin = Self::new(ask("Choose a PIN for this token (6 characters or more): ")?)?;
-        let again = ask("The same PIN again: ")?;
+        let again = ask("Repeat the PIN: ")?;
         let same = SecretBytes::new(again.expose().into()).ct_eq(pin.0.expose().as_bytes());
-        ensure!(same, "the two PINs differ: nothing was made, start again");
+        ensure!(same, "the PINs do not match: nothing was created, start over");
         Ok(pin)
     }
 

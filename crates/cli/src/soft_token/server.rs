@@ -57,7 +57,7 @@ impl Server {
         } else {
             ensure!(
                 is_loopback(&origin),
-                "--server: use https; over plain http the secret of the token could be read on the way"
+                "--server: use https; with plain http others could read the token's secret"
             );
             // No proxy may see the seed, and no certificates are needed: a computer may have none.
             builder.no_proxy().tls_backend_preconfigured(trusts_nobody())
@@ -87,7 +87,7 @@ impl Server {
             native::Family::Countersign => SeedAlgorithm::Sha256,
             native::Family::Symantec => SeedAlgorithm::Sha1,
         };
-        let own = AgreementKey::generate().context("the FIPS module made no key")?;
+        let own = AgreementKey::generate().context("the FIPS module could not create a key")?;
         let request = ProvisionRequest {
             device_key: own.public_key().clone(),
             algorithm,
@@ -104,7 +104,7 @@ impl Server {
             .ok_or_else(|| self.not_understood())?;
         let seed = answer.seed(own, algorithm).map_err(|error| {
             anyhow!(
-                "{} does not prove that it has the same secret ({error}): nothing was kept; somebody may be in between",
+                "{} did not prove that it has the same secret ({error}): nothing was saved; someone may be intercepting the connection",
                 self.name()
             )
         })?;
@@ -134,7 +134,7 @@ impl Server {
         let mut bytes = Vec::with_capacity(4_096);
         let read = answer.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes);
         let bytes = SecretBytes::new(bytes);
-        read.map_err(|error| anyhow!("{} broke off ({error}): try again", self.name()))?;
+        read.map_err(|error| anyhow!("connection to {} failed ({error}): try again", self.name()))?;
         if status.is_success() {
             return Ok(bytes);
         }
@@ -143,7 +143,7 @@ impl Server {
 
     fn not_understood(&self) -> anyhow::Error {
         anyhow!(
-            "{} gave an answer that is not understood: is it a Countersign server, of this version?",
+            "{} sent an invalid response: check that it is a Countersign server of this version",
             self.name()
         )
     }
@@ -158,8 +158,10 @@ impl Server {
         let problem = serde_json::from_slice::<Problem>(body.expose()).ok();
         let words = problem.and_then(|problem| problem.detail.or(problem.title));
         match words.map(|words| shown(&words)).filter(|words| !words.is_empty()) {
-            Some(words) => anyhow!("{} refused: {words}", self.name()),
-            None => anyhow!("{} answered {status}: is it a Countersign server?", self.name()),
+            Some(words) => anyhow!("{} rejected the request: {words}", self.name()),
+            None => {
+                anyhow!("{} returned {status}: check that it is a Countersign server", self.name())
+            }
         }
     }
 
@@ -169,7 +171,7 @@ impl Server {
             cause = deeper;
         }
         anyhow!(
-            "{} can't be reached ({cause}): check the address, and that the server runs",
+            "{} can't be reached ({cause}): check the address and that the server is running",
             self.name()
         )
     }

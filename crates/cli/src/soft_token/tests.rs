@@ -160,7 +160,7 @@ fn a_new_token_is_kept_sealed_and_shows_the_right_passcode() {
 
     let arguments = new_arguments(folder.path(), "http://127.0.0.1:1".into(), "my phone");
     let line = fail(new_token(&arguments, fixed, &mut Vec::new()));
-    assert!(line.contains("kept here already"), "{line}");
+    assert!(line.contains("already exists here"), "{line}");
 }
 
 #[test]
@@ -168,17 +168,20 @@ fn what_the_server_says_is_shown_and_nothing_is_kept() {
     let problem = r#"{"type":"about:blank","title":"Too many","detail":"Wait a minute.\u001b[2J","status":429}"#;
     let fixed_reply = |status, body: &str| Reply::Fixed(status, body.to_owned());
     let cases = [
-        (vec![fixed_reply("404 Not Found", "<html>")], "answered 404"),
-        (vec![fixed_reply("200 OK", "{}")], "not understood"),
-        (vec![fixed_reply("302 Found", "")], "answered 302"),
+        (vec![fixed_reply("404 Not Found", "<html>")], "returned 404"),
+        (vec![fixed_reply("200 OK", "{}")], "invalid response"),
+        (vec![fixed_reply("302 Found", "")], "returned 302"),
         (
             vec![time_answer(0), fixed_reply("429 Too Many Requests", problem)],
-            "refused: Wait a minute. [2J",
+            "rejected the request: Wait a minute. [2J",
         ),
-        (vec![time_answer(0), Reply::Credential("SYMC12345674")], "not understood"),
-        (vec![time_answer(0), Reply::Impostor("CNST12345674")], "nothing was kept"),
-        (vec![time_answer(0), fixed_reply("201 Created", r#"{"seed":"x"}"#)], "not understood"),
-        (vec![time_answer(0), fixed_reply("201 Created", &"x".repeat(100_000))], "not understood"),
+        (vec![time_answer(0), Reply::Credential("SYMC12345674")], "invalid response"),
+        (vec![time_answer(0), Reply::Impostor("CNST12345674")], "nothing was saved"),
+        (vec![time_answer(0), fixed_reply("201 Created", r#"{"seed":"x"}"#)], "invalid response"),
+        (
+            vec![time_answer(0), fixed_reply("201 Created", &"x".repeat(100_000))],
+            "invalid response",
+        ),
     ];
     for (answers, expected) in cases {
         let folder = tempfile::tempdir().unwrap();
@@ -226,7 +229,7 @@ fn the_seal_holds_against_another_pin_name_id_or_setting() {
     let folder = tempfile::tempdir().unwrap();
     let path = keep(folder.path(), "phone", "CNST12345674");
     let stored = StoredToken::read(&path).unwrap();
-    assert!(fail(stored.open(&pin("plum anchor violin"))).contains("PIN is not right"));
+    assert!(fail(stored.open(&pin("plum anchor violin"))).contains("incorrect PIN"));
     let text = fs::read_to_string(&path).unwrap();
     let other_id =
         CredentialId::random(countersign_domain::TokenKind::OtpSoft, &mut SystemRng).unwrap();
@@ -267,14 +270,14 @@ fn one_token_needs_no_name_and_more_do() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     assert!(fail(find_token(dir, None)).contains("token new --server URL"));
-    assert!(fail(find_token(&dir.join("no"), Some("x"))).contains("holds none"));
+    assert!(fail(find_token(&dir.join("no"), Some("x"))).contains("is empty"));
     keep(dir, "phone", "CNST12345674");
     assert_eq!(find_token(dir, None).unwrap().name, "phone");
     keep(dir, "desk top", "SYMC26070843");
     assert_eq!(find_token(dir, Some("desk top")).unwrap().credential_id, "SYMC26070843");
     assert_eq!(find_token(dir, Some("symc 2607 0843")).unwrap().name, "desk top");
-    assert!(fail(find_token(dir, None)).contains("Give its name: 'desk top', phone"));
-    assert!(fail(find_token(dir, Some("no"))).contains("here are 'desk top', phone"));
+    assert!(fail(find_token(dir, None)).contains("give one of these names: 'desk top', phone"));
+    assert!(fail(find_token(dir, Some("no"))).contains("available: 'desk top', phone"));
     keep(dir, "phone", "SYMC26070844");
     assert!(fail(find_token(dir, Some("phone"))).contains("give the credential ID"));
     assert_eq!(find_token(dir, Some("SYMC26070844")).unwrap().name, "phone");
@@ -348,7 +351,7 @@ fn code_for_a_pipe_is_digits_only() {
     });
     assert!(signing.iter().all(|code| code.len() == 9) && signing[0] != signing[1]);
     arguments.sign = Some("1234".to_owned());
-    assert!(fail(show_code(&arguments, true, &mut Vec::new())).contains("8 digits"));
+    assert!(fail(show_code(&arguments, true, &mut Vec::new())).contains("8-digit"));
 }
 
 #[test]
@@ -383,7 +386,7 @@ fn pins_have_six_characters_and_private_files() {
     assert!(refused("12345").contains("at least 6 characters"));
     assert!(refused("ééééé").contains("at least 6 characters"));
     assert!(refused(&"x".repeat(129)).contains("128 bytes"));
-    assert!(refused("12345\t6").contains("can't be typed"));
+    assert!(refused("12345\t6").contains("invalid character"));
     let folder = tempfile::tempdir().unwrap();
     let source = pin_file(folder.path());
     assert_eq!(source.read(true).unwrap().0.expose(), PIN);

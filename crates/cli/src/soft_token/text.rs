@@ -67,6 +67,6 @@ pub(super) fn clock_warning(offset_ms: i64) -> Option<String> {
     let seconds = offset_ms.saturating_abs() / 1_000;
     let side = if offset_ms > 0 { "behind" } else { "ahead of" };
     Some(format!(
-        "Look at your clock: this computer is {seconds} s {side} the server.\nPasscodes may be refused until it is right. Switch on automatic time, then go on."
+        "Check your clock: this computer is {seconds} s {side} the server.\nPasscodes may be rejected until it is correct. Turn on automatic time, then continue."
     ))
 }

@@ -63,7 +63,7 @@ impl StoredToken {
     }
 
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let damaged = || format!("{} is damaged or no token file: remove it", path.display());
+        let damaged = || format!("{} is damaged or not a token file: remove it", path.display());
         let bytes = private_file::read(path, FILE_BYTES_MAX)?;
         let value: serde_json::Value =
             serde_json::from_slice(bytes.expose()).with_context(damaged)?;
@@ -72,7 +72,7 @@ impl StoredToken {
             .and_then(serde_json::Value::as_u64)
             .is_some_and(|v| v > VERSION.into())
         {
-            bail!("{} was made by a newer version: update countersign", path.display());
+            bail!("{} was created by a newer version: update countersign", path.display());
         }
         let mut token: Self = serde_json::from_value(value).with_context(damaged)?;
         let iterations = PBKDF2_MIN_ITERATIONS..=ITERATIONS_MAX;
@@ -91,7 +91,7 @@ impl StoredToken {
         let key = pin.key(self.iterations, &self.bytes_of(&self.salt)?)?;
         let seed = key
             .open(&self.place()?, &self.bytes_of(&self.sealed)?)
-            .map_err(|_| anyhow!("the PIN is not right, or {} was changed", self.path.display()))?;
+            .map_err(|_| anyhow!("incorrect PIN, or {} was changed", self.path.display()))?;
         Ok((TokenSeed::new(seed)?, self.params()?))
     }
 
@@ -119,9 +119,9 @@ impl StoredToken {
     }
 
     fn bytes_of(&self, text: &str) -> anyhow::Result<Vec<u8>> {
-        BASE64
-            .decode(text.as_bytes())
-            .map_err(|_| anyhow!("{} is damaged or no token file: remove it", self.path.display()))
+        BASE64.decode(text.as_bytes()).map_err(|_| {
+            anyhow!("{} is damaged or not a token file: remove it", self.path.display())
+        })
     }
 }
 
@@ -180,21 +180,21 @@ pub(super) fn find_token(folder: &Path, wanted: Option<&str>) -> anyhow::Result<
         (1, _) => tokens.pop().ok_or_else(|| anyhow!("no token")),
         (0, _) if !faults.is_empty() => bail!("{}", faults.join("\n")),
         (0, None) => bail!(
-            "no tokens in {}: make one by `countersign token new --server URL --name NAME`",
+            "no tokens in {}: create one with `countersign token new --server URL --name NAME`",
             folder.display()
         ),
         (0, Some(wanted)) if all.is_empty() => {
-            bail!("no token {} in {}, which holds none", quoted(wanted), folder.display())
+            bail!("no token {} in {}, which is empty", quoted(wanted), folder.display())
         }
         (0, Some(wanted)) => {
             bail!(
-                "no token {} in {}; here are {}",
+                "no token {} in {}; available: {}",
                 quoted(wanted),
                 folder.display(),
                 all.join(", ")
             )
         }
-        (_, None) => bail!("which token? Give its name: {}", all.join(", ")),
+        (_, None) => bail!("several tokens: give one of these names: {}", all.join(", ")),
         (_, Some(_)) => bail!("several tokens have that name: give the credential ID"),
     }
 }

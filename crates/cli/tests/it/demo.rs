@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::run::{Place, Said, Server, connect, free_ports};
 
-const READY: &str = "Stop with Ctrl-C";
+const READY: &str = "Press Ctrl-C to stop";
 
 fn demo(place: &Place, port: u16) -> Server {
     place.start(&["demo", "--data", "data", "--port", &port.to_string()], READY)
@@ -57,7 +57,7 @@ fn a_second_start_keeps_the_data_and_a_reset_takes_only_its_own() {
     let said = place.run(&["demo", "--data", "data", "--reset-only"]).good();
     assert!(said.contains("removed"), "{said}");
     assert_eq!(place.names("data"), ["my-notes.txt"]);
-    place.run(&["demo", "--data", "data", "--reset-only"]).fails("no folder of the demonstration");
+    place.run(&["demo", "--data", "data", "--reset-only"]).fails("not a demonstration folder");
     assert_eq!(place.names("data"), ["my-notes.txt"]);
     let said = place.run(&["demo", "--data", "nowhere", "--reset-only"]).good();
     assert!(said.contains("Nothing to reset"), "{said}");
@@ -81,7 +81,7 @@ fn a_real_installation_is_not_turned_into_a_demonstration() {
     place.run(&["migrate"]).good();
     let before = place.names("data");
     let arguments = ["demo".to_owned(), "--port".to_owned(), free_ports().to_string()];
-    place.run(&arguments).fails("holds a database and no demonstration");
+    place.run(&arguments).fails("contains a database that is not a demonstration");
     place.run(&["demo", "--reset-only"]).fails("nothing was removed");
     assert_eq!(place.names("data"), before);
 }
@@ -110,7 +110,7 @@ fn a_token_for_the_terminal() {
     shell.args(["-c", next]).current_dir("/").env("COUNTERSIGN_TOKEN_PIN", "correct battery");
     let shown = shell.output().unwrap();
     assert!(shown.status.success() && shown.stdout.len() == 7, "{next}: {shown:?}");
-    new("laptop", &pin).fails("is kept here already");
+    new("laptop", &pin).fails("already exists here");
     let names = place.names("tokens");
     assert_eq!(names.len(), 1);
     let file = place.path("tokens").join(&names[0]);
@@ -119,7 +119,7 @@ fn a_token_for_the_terminal() {
     let code = |pin: &str| place.run(&["token", "code", "laptop", "--pin-file", pin]);
     let shown = code(&pin).good();
     assert!(shown.trim().len() == 6 && shown.trim().bytes().all(|b| b.is_ascii_digit()), "{shown}");
-    code(&wrong).fails("PIN is not right");
+    code(&wrong).fails("incorrect PIN");
     code(&place.path("nothing").display().to_string()).fails("does not exist");
     place.run(&["token", "code", "phone", "--pin-file", &pin]).fails("phone");
     let listed = place.run(&["token", "list"]).good();

@@ -44,7 +44,10 @@ fn an_export_is_verified_and_printed_with_nothing_but_the_keys() {
         place.run(&[&["prescription", "verify", &file, "--keys", &keys], pdf].concat())
     };
     place.write("export.jsonl", &format!("{}\n\n{}\n{}\n", good[0], good[1], good[2]));
-    assert_eq!(verify("export.jsonl", &["--pdf", "pages.pdf"]).good(), "All 3 signatures hold.\n");
+    assert_eq!(
+        verify("export.jsonl", &["--pdf", "pages.pdf"]).good(),
+        "All 3 signatures are valid.\n"
+    );
     let pages = std::fs::read(place.path("pages.pdf")).unwrap();
     let pages = String::from_utf8_lossy(&pages);
     for text in
@@ -55,7 +58,7 @@ fn an_export_is_verified_and_printed_with_nothing_but_the_keys() {
     // One record alone is printed too.
     place.write("one.jws", &signed(&key, "rx-4", "Tramadol"));
     let said = verify("one.jws", &["--pdf", "one.pdf"]).good();
-    assert!(said.starts_with("The signature holds.") && said.contains("Tramadol"), "{said}");
+    assert!(said.starts_with("The signature is valid.") && said.contains("Tramadol"), "{said}");
     assert!(place.path("one.pdf").exists());
     // A line that was changed, or is none, is named, and nothing is printed.
     let (other, _) = SigningKey::generate().unwrap();

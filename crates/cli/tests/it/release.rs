@@ -48,7 +48,7 @@ fn a_manifest_lists_binaries_and_nothing_else_does() {
     place.write("drugs", "3N | Testosterone\n2N | Testosterone | NY\n4 | Testosterone | KY\n");
     place
         .run(&["serve", "--check-config"])
-        .fails("drugs: line 3: federally this drug is of schedule 3N");
+        .fails("drugs: line 3: this drug is federally in schedule 3N");
     place.write("drugs", "3N | Testosterone\n2N | Testosterone | NY\n5 | Gabapentin | KY\n");
     let states = "schedule_v_states = [\"KY 5 180\"]\nno_series_states = [\"NY\"]\nsupervisor_states = [\"TX\"]\n";
     let file = format!("[signing]\ndrug_table_file = \"drugs\"\n{states}");
@@ -61,15 +61,15 @@ fn a_manifest_lists_binaries_and_nothing_else_does() {
             "\"KY 5 180\", \"KY 4 -\"",
             "signing.schedule_v_states: this state has a limit already",
         ),
-        ("\"NY\"", "\"New York\"", "signing.no_series_states: \"New York\": Use the two letters"),
-        ("\"TX\"", "\"XX\"", "signing.supervisor_states: \"XX\": Use the two letters"),
+        ("\"NY\"", "\"New York\"", "signing.no_series_states: \"New York\": Enter the two-letter"),
+        ("\"TX\"", "\"XX\"", "signing.supervisor_states: \"XX\": Enter the two-letter"),
     ] {
         place.write("countersign.toml", &file.replace(good, bad));
         place.run(&["serve", "--check-config"]).fails(text);
     }
 }
 
-/// The operator enters reports and notices of non-compliance; what is wrong is named in one line.
+/// The operator enters reports and notices of noncompliance; what is wrong is named in one line.
 /// Shows: R-1304.06-ef
 #[test]
 fn reports_and_notices_are_entered_on_the_command_line() {
@@ -105,15 +105,15 @@ fn reports_and_notices_are_entered_on_the_command_line() {
         place.run(&[&fixed, more].concat())
     };
     add("nowhere.pdf", &expires, &["--binary", own]).fails("nowhere.pdf");
-    add("report.txt", &expires, &[]).fails("covers one build at least");
+    add("report.txt", &expires, &[]).fails("must cover at least one build");
     let late = today.plus_years(3).to_string();
-    add("report.txt", &late, &["--binary", own]).fails("two years at most");
+    add("report.txt", &late, &["--binary", own]).fails("at most two years");
     let said = add("report.txt", &expires, &["--binary", own, "--build", &"ab".repeat(32)]).good();
     assert!(
         said.contains("R-1  audit of Example LLP") && said.contains(&"ab".repeat(32)),
         "{said}"
     );
-    add("report.txt", &expires, &["--binary", own]).fails("never changed");
+    add("report.txt", &expires, &["--binary", own]).fails("can't be changed");
     let notice = |reason: &str| {
         place.run(&[
             "admin",
@@ -128,21 +128,21 @@ fn reports_and_notices_are_entered_on_the_command_line() {
     };
     // The true cause, once.
     for (reason, why) in [
-        ("a\nb", "--reason: Write it on one line."),
+        ("a\nb", "--reason: Enter it on one line."),
         ("a\u{202e}b", "--reason: It has a character that can't be seen (U+202E). Remove it."),
         (" ", "--reason: This is empty."),
-        (&"x".repeat(201), "--reason: At most 200 characters; these are 201."),
+        (&"x".repeat(201), "--reason: Use at most 200 characters (now 201)."),
     ] {
         assert_eq!(notice(reason).err, format!("countersign: {why}\n"));
     }
     let late = add("report.txt", &late, &["--binary", own]).err;
-    assert_eq!(late.matches("two years at most").count(), 1, "{late}");
+    assert_eq!(late.matches("at most two years").count(), 1, "{late}");
     assert!(
-        notice("refills are sent wrongly").good().contains("Nothing is signed in any practice")
+        notice("refills are sent wrongly").good().contains("Signing is stopped in every practice")
     );
-    notice("refills are sent wrongly").fails("entered already and open");
+    notice("refills are sent wrongly").fails("already entered and open");
     let said = place.run(&["admin", "reports"]).good();
-    assert!(said.contains("open: nothing is signed") && said.contains("refills"), "{said}");
+    assert!(said.contains("open: signing is stopped") && said.contains("refills"), "{said}");
 }
 
 /// An open notice is shown whatever the settings say of the build, and has an end where no manifest lists the build.
@@ -173,29 +173,27 @@ fn a_notice_of_noncompliance_is_shown_and_ended() {
         let id = said.split("Recorded as ").nth(1).unwrap().split('.').next().unwrap();
         id.to_owned()
     };
-    assert!(!doctor().out.contains("non-compliance"));
+    assert!(!doctor().out.contains("noncompliance"));
     let older = id_in(&notice(&["--through", "0.0.1"]));
     for text in ["", "[signing]\nunlisted_build = true\n"] {
         place.write("countersign.toml", text);
         let said = doctor();
         assert_eq!(said.code, 1, "{said:?}");
-        for part in
-            ["nothing is signed by this build", "through version 0.0.1, from Provider: x", &older]
-        {
+        for part in ["this build can't sign", "through version 0.0.1, from Provider: x", &older] {
             assert!(said.out.contains(part), "{part}: {}", said.out);
         }
         assert!(said.out.contains("also with signing.unlisted_build = true"), "{}", said.out);
         assert!(said.out.contains("admin end-noncompliance"), "{}", said.out);
     }
-    end("0196f000-0000-7000-8000-000000000000").fails("no notice with this ID is open");
+    end("0196f000-0000-7000-8000-000000000000").fails("no open notice has this ID");
     assert!(end(&older).good().starts_with("Ended."));
-    end(&older).fails("no notice with this ID is open");
+    end(&older).fails("no open notice has this ID");
     let said = doctor();
-    assert!(!said.out.contains("non-compliance"), "{}", said.out);
+    assert!(!said.out.contains("noncompliance"), "{}", said.out);
     assert!(place.run(&["admin", "reports"]).good().contains("ended "));
     // One about this very version ends with a newer program alone.
     let own = id_in(&notice(&[]));
-    end(&own).fails("install a newer one first");
+    end(&own).fails("install a newer version first");
     let said = doctor();
     assert!(said.out.contains("To do: install a newer build"), "{}", said.out);
 }

@@ -34,7 +34,7 @@ fn check_config_good_and_bad() {
     let mut place = Place::new();
     // Nothing listens here, and the file is to be heard.
     place.unset(LISTEN);
-    assert_eq!(place.run(&["serve", "--check-config"]).good(), "The configuration is good.\n");
+    assert_eq!(place.run(&["serve", "--check-config"]).good(), "The configuration is valid.\n");
     assert_eq!(place.names("."), Vec::<String>::new(), "a check makes nothing");
     let config = place.run(&["config"]).good();
     place.write("countersign.toml", &config);
@@ -76,7 +76,7 @@ fn a_wrong_setting_is_named_with_its_file_and_the_true_cause() {
     let cases: [(&str, Option<&str>, &[&str]); 22] = [
         (MANIFEST, None, &["signing.release_keys_file is empty", "release_manifest_file is set"]),
         (&both, None, &["signing.release_keys_file: key: ", missing]),
-        (&both, Some("{}"), &["signing.release_keys_file: key: no JSON Web Key Set"]),
+        (&both, Some("{}"), &["signing.release_keys_file: key: not a JSON Web Key Set"]),
         (&both, Some("{\"keys\": []}"), &["signing.release_manifest_file: manifest: not valid: "]),
         (
             "[signing]\nrelease_manifest_file = \"no\"\nrelease_keys_file = \"key\"\n",
@@ -86,7 +86,7 @@ fn a_wrong_setting_is_named_with_its_file_and_the_true_cause() {
         (DRUGS, None, &["signing.drug_table_file: key: ", missing]),
         (DRUGS, Some("4 | A\u{202e}B"), &["signing.drug_table_file: key: line 1: ", "U+202E"]),
         (GATEWAY, None, &["transmission.gateway_key_file: key does not exist"]),
-        (GATEWAY, Some("abc"), &["transmission.gateway_key_file: key: ", "64 lower-case hexa"]),
+        (GATEWAY, Some("abc"), &["transmission.gateway_key_file: key: ", "64 lowercase hexa"]),
         (HOOK, None, &["notices.webhook_key_file: key does not exist"]),
         (HOOK, Some(""), &["notices.webhook_key_file: key: ", "openssl rand -hex 32"]),
         (VIP, None, &["vip.hmac_key_file: the key file key is missing"]),
@@ -99,8 +99,12 @@ fn a_wrong_setting_is_named_with_its_file_and_the_true_cause() {
             &["transmission.pharmacies: ", "name and address: ", "U+202E"],
         ),
         (&time("time.nist.gov"), None, &["signing.time_server: ", "it has no port"]),
-        (&time("time.nist.gov:0"), None, &["signing.time_server: ", "no port from 1 to 65535"]),
-        (&time("time.nist.gov:+123"), None, &["signing.time_server: ", "no port from 1 to 65535"]),
+        (&time("time.nist.gov:0"), None, &["signing.time_server: ", "not a port from 1 to 65535"]),
+        (
+            &time("time.nist.gov:+123"),
+            None,
+            &["signing.time_server: ", "not a port from 1 to 65535"],
+        ),
         (&time("ntp://time.nist.gov:123"), None, &["signing.time_server: ", "no host name"]),
         (&time(":123"), None, &["signing.time_server: ", "no host name"]),
         (&time("::1:123"), None, &["signing.time_server: ", "no host name"]),
@@ -131,7 +135,7 @@ fn a_socket_that_can_not_be_made_is_refused_before_a_start() {
     fs::create_dir(place.path("folder")).unwrap();
     let unix = |place: &Place, name: &str| format!("unix:{}", place.path(name).display());
     for (name, why) in [
-        ("none/server.sock", "none does not exist: make it"),
+        ("none/server.sock", "none does not exist: create it"),
         ("letter/server.sock", "cannot listen on"),
         ("letter", "letter is a file: remove it"),
         ("folder", "folder is a folder"),
@@ -157,7 +161,9 @@ fn no_configuration_file_is_passed_over() {
     let commands = [&["demo"][..], &["version"], &["config"], &["token", "list"]];
     // A build without the demonstration does not know the first.
     for command in commands.into_iter().skip(usize::from(!cfg!(feature = "demo"))) {
-        place.run(&[&["--config", &file][..], command].concat()).fails("reads no settings");
+        place
+            .run(&[&["--config", &file][..], command].concat())
+            .fails("does not read a configuration file");
     }
     assert_eq!(place.names("."), ["c.toml"]);
 }
@@ -248,7 +254,7 @@ fn an_address_that_cannot_be_had() {
     std::os::unix::net::UnixListener::bind(place.path("taken.sock")).unwrap();
     let unix = |place: &Place, name: &str| format!("unix:{}", place.path(name).display());
     for (name, why, what_to_do) in [
-        ("none/server.sock", "none does not exist", "make it"),
+        ("none/server.sock", "none does not exist", "create it"),
         ("letter", "letter is a file", "remove it"),
         ("letter/server.sock", "cannot listen on", "choose another address"),
     ] {
@@ -409,11 +415,11 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
     for name in ["FIPS module", "time", "master key file", "data folder", "database", "schema"] {
         assert!(said.out.lines().any(|line| line.contains(name)), "{name}: {}", said.out);
     }
-    assert!(!said.out.contains("BAD"), "{}", said.out);
+    assert!(!said.out.contains("FAIL"), "{}", said.out);
     fs::set_permissions(place.path("data/master.key"), fs::Permissions::from_mode(0o666)).unwrap();
     let said = place.run(&["doctor"]);
     assert_eq!(said.code, 1, "{said:?}");
-    assert!(said.out.contains("BAD") && said.out.contains("chmod 600"), "{}", said.out);
+    assert!(said.out.contains("FAIL") && said.out.contains("chmod 600"), "{}", said.out);
     fs::set_permissions(place.path("data/master.key"), fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(place.path("data/countersign.db"), "no database\n".repeat(100)).unwrap();
     let said = place.run(&["doctor"]);

@@ -38,8 +38,8 @@ impl Cause {
     pub const fn label(self) -> &'static str {
         match self {
             Self::FactorLost => "Token or passphrase lost, stolen or compromised",
-            Self::Expired => "Registration or licence expired",
-            Self::Withdrawn => "Registration or licence withdrawn",
+            Self::Expired => "Registration or license expired",
+            Self::Withdrawn => "Registration or license withdrawn",
             Self::Left => "Left the practice",
             Self::NonCompliant => "Not compliant",
         }

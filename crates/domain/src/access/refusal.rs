@@ -6,50 +6,52 @@ use thiserror::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AccessRefusal {
     /// Not one of those who set access control here.
-    #[error("You are not one of the people who set access control here.")]
+    #[error("You are not an access control designee at this practice.")]
     NotDesignated,
     /// A grant without the day on which registration and licence were looked at.
-    #[error("Say on which day you looked at the DEA registration and the licence.")]
+    #[error("Enter the date you verified the DEA registration and the license.")]
     NotVerified,
     /// No reason was typed.
-    #[error("Say why, in a few words.")]
+    #[error("Enter a short reason.")]
     NoReason,
     /// The person who entered it, by this or another account.
     #[error(
-        "Another person must do this: you entered it, or share an address, telephone, NPI or DEA number with who did."
+        "Another person must do this: you requested it, or you share an address, phone, NPI or DEA number with the person who did."
     )]
     SamePerson,
     /// Nobody knows who they are: no address of theirs is confirmed.
     #[error(
-        "First confirm your telephone or postal address by a code: see Addresses. Both people need that."
+        "First confirm your phone or mailing address with a code, under Addresses. Both people must do this."
     )]
     Unconfirmed,
     /// The holder of the permission, by this or another account.
-    #[error("Nobody grants a permission to themselves.")]
+    #[error("You can't grant a permission to yourself.")]
     OwnPermission,
     /// The holder of the registration or licence, by this or another account.
-    #[error("Nobody approves a change of their own registration or licence.")]
+    #[error("You can't approve a change to your own registration or license.")]
     OwnPaper,
     /// The person whose permission was taken away.
-    #[error("Nobody decides on a report about themselves.")]
+    #[error("You can't decide on a report about yourself.")]
     OwnReport,
     /// The registration is expired or withdrawn.
     #[error("The DEA registration is not in force.")]
     NotInForce,
     /// A newer decision stands against it.
-    #[error("Something newer was decided since this was entered. Enter it again.")]
+    #[error("A newer decision was made after this was requested. Request it again.")]
     Overtaken,
     /// A DEA number that stands here for another state, and on which something rests.
-    #[error("This number is registered here for another state, and permissions rest on that.")]
+    #[error("This number is on file for another state, and permissions depend on it.")]
     OtherState,
     /// Only the person who entered the request may withdraw it.
-    #[error("Only the person who entered it withdraws it.")]
+    #[error("Only the person who requested it can withdraw it.")]
     NotYours,
     /// A permission that is taken away is not given back by withdrawing.
-    #[error("This works already. Another person confirms it, or says that it was a mistake.")]
+    #[error(
+        "This is already in effect. Another person must confirm it or report that it was a mistake."
+    )]
     WorksAlready,
     /// The change would leave the role without anybody.
-    #[error("Nobody else would have this role. Give it to somebody else first.")]
+    #[error("No one else has this role. Assign it to another person first.")]
     LastOne,
     /// Outside institutions a DEA registrant executes (1311.125(c)).
     #[error("Only a practitioner with a DEA registration in force can do this.")]
@@ -58,20 +60,18 @@ pub enum AccessRefusal {
     #[error("This request is no longer open.")]
     NotOpen,
     /// What was confirmed is not what the request says now.
-    #[error("The request has changed since it was shown to you. Look at it again.")]
+    #[error("The request has changed since you opened it. Review it again.")]
     Changed,
     /// An institution's number, and no internal code of the person (21 CFR 1301.22(c), 1311.120(b)(1)(ii)).
     #[error(
-        "Enter the internal code of this person first: the institution's DEA number can't be used without one."
+        "First enter this person's internal code, which is required with the institution's DEA number."
     )]
     NoInternalCode,
     /// The same change was entered before, and nobody has decided on it.
-    #[error(
-        "The same change already waits for a second person. It is listed on the first page of the console."
-    )]
+    #[error("The same change is already waiting for approval. See Practice administration.")]
     WaitsAlready,
     /// There is nothing to take away, or to confirm.
-    #[error("Nothing to change: the permission is already in that state.")]
+    #[error("No changes: the permission already has that status.")]
     NoChange,
 }
 

@@ -46,10 +46,10 @@ impl Manufacturer {
         match self {
             Self::Countersign => "CNST and 8 digits, for example CNST 1234 5674",
             Self::Symantec => {
-                "App: SYMC, SYMD, SYMZ, VSMT, VSMB, SYDC, VSST or UBHE and 8 digits. Key fob: AVT and 9 digits, or FT and 10 digits"
+                "App: SYMC, SYMD, SYMZ, VSMT, VSMB, SYDC, VSST or UBHE and 8 digits. Hardware token: AVT and 9 digits, or FT and 10 digits"
             }
-            Self::OneSpan => "7 to 12 digits from the back of the fob; dashes may stay",
-            Self::Rsa => "9 to 12 digits from the back of the fob",
+            Self::OneSpan => "7 to 12 digits from the back of the hardware token; dashes are fine",
+            Self::Rsa => "9 to 12 digits from the back of the hardware token",
         }
     }
 }

@@ -17,7 +17,7 @@ pub struct Pharmacy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PharmacyError {
     /// The text does not have the form of an entry.
-    #[error("a pharmacy is its NCPDP number of seven digits, a space, and name and address")]
+    #[error("give the pharmacy as its seven-digit NCPDP number, a space, and its name and address")]
     Shape,
     /// Name and address are no line of text.
     #[error("name and address: {0}")]

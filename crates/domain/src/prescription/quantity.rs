@@ -4,7 +4,7 @@ use thiserror::Error;
 
 /// The amount is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("Type how much, such as 30 or 2.5.")]
+#[error("Enter the quantity, such as 30 or 2.5.")]
 pub struct QuantityError;
 
 /// An amount: more than nothing, at most two decimals.

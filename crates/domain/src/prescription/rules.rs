@@ -35,15 +35,13 @@ impl Rules<'_> {
         if known == chosen {
             return None;
         }
-        let code = known.code();
+        let code = known.label();
         let federal = self.drugs.schedule_of(drug, None);
         Some(if federal == Some(known) {
-            format!("In the table this drug is of schedule {code}.")
+            format!("This drug is {code}.")
         } else {
             let state = self.state_name();
-            format!(
-                "In {state}, where the DEA number is registered, this drug is of schedule {code}."
-            )
+            format!("In {state}, where the DEA number is registered, this drug is {code}.")
         })
     }
 }
@@ -67,17 +65,17 @@ impl Content {
             }
         };
         let empty = |text: &str| text.trim().is_empty();
-        lack(empty(&self.patient.name), "patient", "The chart names no patient.");
+        lack(empty(&self.patient.name), "patient", "No patient in the chart.");
         lack(
             empty(&self.patient.address),
             "address",
-            "Type the patient's full address: the law asks for it (21 CFR 1306.05).",
+            "Enter the patient's full address, as required by law (21 CFR 1306.05).",
         );
-        lack(empty(&self.drug), "drug", "Type the drug.");
+        lack(empty(&self.drug), "drug", "Enter the drug.");
         lack(
             one_script(&self.drug).is_err(),
             "drug",
-            "It mixes letters of two alphabets, some of which look alike. Type the name again.",
+            "The name mixes letters from two alphabets. Enter it again.",
         );
         let measured = |text: &str| {
             let unit = |c: char| c.is_alphabetic() || c == '%';
@@ -86,13 +84,13 @@ impl Content {
         lack(
             !measured(&self.strength),
             "strength",
-            "Type the strength with its unit, such as 10 mg.",
+            "Enter the strength with its unit, such as 10 mg.",
         );
-        lack(empty(&self.form), "form", "Type the form, such as tablet.");
+        lack(empty(&self.form), "form", "Enter the form, such as tablet.");
         lack(self.schedule.is_none(), "schedule", "Choose the schedule.");
-        lack(self.quantity.is_none(), "quantity", "Type how much, such as 30 or 2.5.");
-        lack(empty(&self.unit), "unit", "Type of what, such as tablets.");
-        lack(empty(&self.directions), "directions", "Type the directions for use.");
+        lack(self.quantity.is_none(), "quantity", "Enter the quantity, such as 30 or 2.5.");
+        lack(empty(&self.unit), "unit", "Enter the unit, such as tablets.");
+        lack(empty(&self.directions), "directions", "Enter the directions for use.");
         lack(self.pharmacy.is_none(), "pharmacy", "Choose the pharmacy.");
         lack(self.dea.is_none(), "dea", "Choose the DEA number for this prescription.");
         if let Some(schedule) = self.schedule {
@@ -116,19 +114,19 @@ impl Content {
         lack(
             !(1..=MOST_DAYS_SUPPLY).contains(&supply),
             "days_supply",
-            "Type from 1 to 999 days.".into(),
+            "Enter 1 to 999 days.".into(),
         );
         match schedule {
             Schedule::II | Schedule::IIN => {
-                let text = "Schedule II has no refills (21 CFR 1306.12).";
+                let text = "C-II prescriptions can't have refills (21 CFR 1306.12).";
                 lack(self.refills > 0, "refills", text.into());
                 if let Some(day) = self.earliest_fill {
                     let days = rules.today.days_until(day);
                     if self.series.is_none() {
-                        let text = "Only a series of schedule II has an earliest fill date (21 CFR 1306.12): write this one as the next of a series.";
+                        let text = "Only a C-II series has an earliest fill date (21 CFR 1306.12). Add this prescription as the next in a series.";
                         lack(true, "earliest_fill", text.into());
                     } else if days < 0 {
-                        lack(true, "earliest_fill", "This day has passed.".into());
+                        lack(true, "earliest_fill", "This date is in the past.".into());
                     } else {
                         let text = "A series covers at most 90 days from today (21 CFR 1306.12).";
                         lack(days > i32::from(SERIES_DAYS), "earliest_fill", text.into());
@@ -138,18 +136,18 @@ impl Content {
                     lack(
                         self.note.chars().count() > LONGEST_NOTE - SERIES_NOTE,
                         "note",
-                        "In a series the note has at most 190 characters.".into(),
+                        "In a series, the note can have at most 190 characters.".into(),
                     );
                     lack(
                         self.days_supply.is_none(),
                         "days_supply",
-                        "In a series, type for how many days it lasts (21 CFR 1306.12).".into(),
+                        "In a series, enter the days' supply (21 CFR 1306.12).".into(),
                     );
                     let state = rules.state_name();
                     lack(
                         rules.states.forbids_series(rules.state),
                         "series",
-                        format!("{state} does not allow a series of schedule II.").into(),
+                        format!("{state} does not allow a C-II series.").into(),
                     );
                 }
             }
@@ -166,7 +164,7 @@ impl Content {
                 let text: Cow<'static, str> = match limit {
                     Some(_) => {
                         let state = rules.state_name();
-                        format!("In {state}, schedule V has at most {most} refills.").into()
+                        format!("In {state}, C-V prescriptions have at most {most} refills.").into()
                     }
                     None => "At most 99 refills.".into(),
                 };
@@ -177,12 +175,12 @@ impl Content {
             lack(
                 self.earliest_fill.is_some(),
                 "earliest_fill",
-                "Only a series of schedule II has an earliest fill date (21 CFR 1306.12).".into(),
+                "Only a C-II series has an earliest fill date (21 CFR 1306.12).".into(),
             );
             lack(
                 self.series.is_some(),
                 "series",
-                "Only schedule II is prescribed in a series (21 CFR 1306.12).".into(),
+                "Only C-II drugs can be prescribed in a series (21 CFR 1306.12).".into(),
             );
         }
     }
@@ -192,18 +190,16 @@ impl Content {
         match &self.supervisor {
             None if mid_level && rules.states.wants_supervisor(rules.state) => {
                 let state = rules.state_name();
-                let text =
-                    format!("{state} wants the supervisor of a mid-level practitioner named.");
+                let text = format!("{state} requires the supervisor of a mid-level practitioner.");
                 found.push(Lack { field: "supervisor", text: text.into() });
             }
             Some(it) if it.name.trim().is_empty() => found.push(Lack {
                 field: "supervisor",
-                text: "Type the name of the supervisor whose DEA number this is.".into(),
+                text: "Enter the name of the supervisor with this DEA number.".into(),
             }),
             Some(it) if it.dea.is_some() && it.dea == self.dea => found.push(Lack {
                 field: "supervisor_dea",
-                text: "This is the DEA number of the prescription. A supervisor has another one."
-                    .into(),
+                text: "This is the prescriber's DEA number. Enter the supervisor's own.".into(),
             }),
             _ => {}
         }

@@ -41,7 +41,7 @@ pub fn series_lacking(all: &[&Content]) -> Vec<Lack> {
     lack(
         others.iter().any(|it| drug(it) != drug(first)),
         "drug",
-        "A series is of one drug. Write another drug by itself.",
+        "All prescriptions in a series must be for the same drug.",
     );
     let days: u32 = all.iter().filter_map(|it| it.days_supply).map(u32::from).sum();
     lack(
@@ -54,7 +54,7 @@ pub fn series_lacking(all: &[&Content]) -> Vec<Lack> {
             + usize::from(first.earliest_fill.is_none())
             > 1,
         "earliest_fill",
-        "In a series, each but the first has an earliest fill date (21 CFR 1306.12).",
+        "In a series, every prescription after the first needs an earliest fill date (21 CFR 1306.12).",
     );
     let mut dates: Vec<Date> = all.iter().filter_map(|it| it.earliest_fill).collect();
     let before = dates.len();
@@ -63,7 +63,7 @@ pub fn series_lacking(all: &[&Content]) -> Vec<Lack> {
     lack(
         dates.len() < before,
         "earliest_fill",
-        "In a series, each has an earliest fill date of its own.",
+        "In a series, each prescription needs a different earliest fill date.",
     );
     found
 }

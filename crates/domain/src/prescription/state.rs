@@ -96,7 +96,7 @@ impl State {
             Self::Transmitted { .. } => "Sent to the pharmacy",
             Self::Failed { .. } => "Not accepted by the pharmacy",
             Self::Printed { .. } => "Printed",
-            Self::Cancelled { .. } => "Cancelled",
+            Self::Cancelled { .. } => "Canceled",
         }
     }
 }
@@ -105,28 +105,30 @@ impl State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum StateRefusal {
     /// It is too far for that: what is signed stays as it is (1311.120(b)(19)).
-    #[error("A signed or cancelled prescription can't be changed. Write a new one.")]
+    #[error("A signed or canceled prescription can't be changed. Write a new one.")]
     Closed,
     /// It has not been marked ready (1311.120(b)(10)).
-    #[error("Mark it ready first.")]
+    #[error("Mark it ready to sign first.")]
     NotReady,
     /// Another practitioner's (1311.120(b)(12)).
-    #[error("Only the practitioner whose name stands on it can do this.")]
+    #[error("Only the prescriber named on it can do this.")]
     NotYours,
     /// A field is missing, or breaks a rule.
-    #[error("Something is missing. Look at the fields that are marked.")]
+    #[error("Some information is missing. Check the marked fields.")]
     Lacking,
     /// The content has changed since it was shown.
-    #[error("It has changed since it was shown to you. Look at it again.")]
+    #[error("It has changed since you opened it. Review it again.")]
     Changed,
     /// It is not on its way (1311.120(b)(18)).
-    #[error("Only what is signed is sent.")]
+    #[error("Only signed prescriptions are sent.")]
     NotSigned,
     /// They are for several people (1311.120(b)(13)).
-    #[error("One signature is for the prescriptions of one patient.")]
+    #[error("You can sign prescriptions for only one patient at a time.")]
     TwoPatients,
     /// It has not failed (1311.120(b)(20), (22), 1311.170(b)).
-    #[error("Only what could not be sent can be sent again or printed for signing.")]
+    #[error(
+        "Only a prescription that could not be delivered can be sent again or printed for manual signature."
+    )]
     NotFailed,
 }
 

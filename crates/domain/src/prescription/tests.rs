@@ -119,7 +119,7 @@ fn every_field_that_the_law_asks_for_is_asked_for() {
     let mut alone = content();
     alone.earliest_fill = "2027-04-15".parse().ok();
     let found = alone.lacking(&rules());
-    assert!(found[0].text.contains("the next of a series"), "{found:?}");
+    assert!(found[0].text.contains("the next in a series"), "{found:?}");
 }
 
 fn fields(lacks: &[Lack]) -> Vec<&'static str> {

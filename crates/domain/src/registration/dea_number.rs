@@ -12,16 +12,14 @@ pub enum DeaNumberError {
     Shape,
     /// A first letter that no practitioner has.
     #[error(
-        "This DEA number begins with a letter that practitioners don't have. Check the first letter."
+        "This DEA number starts with a letter that is not used for practitioners. Check the first letter."
     )]
     NoPractitioner,
     /// The last digit does not fit the others.
-    #[error("One character of this DEA number is not right. Check it digit by digit.")]
+    #[error("A character of this DEA number is incorrect. Check it digit by digit.")]
     BadCheckDigit,
     /// What follows the number after a hyphen is no internal code.
-    #[error(
-        "What follows the DEA number after the hyphen is no internal code: letters and digits."
-    )]
+    #[error("The internal code after the hyphen must have only letters and digits.")]
     Code,
 }
 

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 /// The text names no set of schedules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("Schedules are written 2, 2N, 3, 3N, 4 and 5, with spaces or commas between.")]
+#[error("Enter schedules as 2, 2N, 3, 3N, 4 and 5, separated by spaces or commas.")]
 pub struct SchedulesError;
 
 /// A schedule of controlled substances; N stands for those that are no narcotics (21 CFR 1308).
@@ -40,6 +40,23 @@ impl Schedule {
             Self::IV => "4",
             Self::V => "5",
         }
+    }
+
+    /// As a page shows it, such as `C-II`; `N` stands for non-narcotic.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::II => "C-II",
+            Self::IIN => "C-IIN",
+            Self::III => "C-III",
+            Self::IIIN => "C-IIIN",
+            Self::IV => "C-IV",
+            Self::V => "C-V",
+        }
+    }
+
+    /// The schedule with that code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|schedule| schedule.code() == code)
     }
 
     const fn bit(self) -> u8 {

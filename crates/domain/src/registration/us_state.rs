@@ -6,7 +6,7 @@ use thiserror::Error;
 
 /// The text is no state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("Use the two letters of the state, such as NE.")]
+#[error("Enter the two-letter state code, such as NE.")]
 pub struct UsStateError;
 
 /// A state, the District of Columbia or a territory, by its two letters (USPS).

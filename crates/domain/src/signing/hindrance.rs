@@ -6,7 +6,7 @@ use crate::{NoAuthority, Refusal, Standing, prescription::StateRefusal};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SigningHindrance {
     /// Something is missing, or was right on another day only.
-    #[error("Something is missing. Open it and look at the marked fields.")]
+    #[error("Some information is missing. Open it and check the marked fields.")]
     Lacking,
     /// The registration has ended.
     #[error("The DEA registration has expired.")]
@@ -15,78 +15,74 @@ pub enum SigningHindrance {
     #[error("The DEA registration was withdrawn.")]
     RegistrationWithdrawn,
     /// No license of the registration's state.
-    #[error("No license of the state in which this DEA number is registered is on record.")]
+    #[error("No license is on file for the state this DEA number is registered in.")]
     NoLicense,
     /// The license of the registration's state has ended.
-    #[error("The license of the state in which this DEA number is registered has expired.")]
+    #[error("The license for the state this DEA number is registered in has expired.")]
     LicenseExpired,
     /// The license of the registration's state was suspended or revoked.
-    #[error("The license of the state in which this DEA number is registered was withdrawn.")]
+    #[error("The license for the state this DEA number is registered in was withdrawn.")]
     LicenseWithdrawn,
     /// The institution's number without a code (21 CFR 1301.22(c)).
     #[error(
-        "The institution has given you no internal code, and its DEA number can't be used without one. Ask those who set access control."
+        "You need an internal code to use the institution's DEA number. Ask an access control designee."
     )]
     NoInternalCode,
     /// The code is another one by now.
     #[error(
-        "The internal code behind the DEA number has changed. Save it again, and mark it ready again."
+        "The internal code after the DEA number has changed. Save the prescription, then mark it ready to sign again."
     )]
     InternalCodeChanged,
     /// The registration does not cover the schedule.
-    #[error("This registration does not cover the schedule.")]
+    #[error("The DEA registration does not cover this schedule.")]
     Schedule,
     /// Access control says no.
-    #[error("You have no permission to sign under this DEA number.")]
+    #[error("You do not have permission to sign under this DEA number.")]
     NotPermitted,
     /// Another one of its series is not signed with it.
     #[error(
-        "All prescriptions of a series are signed together (21 CFR 1306.12). Mark the others ready too, or cancel them."
+        "All prescriptions in a series are signed together (21 CFR 1306.12). Mark the others ready to sign too, or cancel them."
     )]
     SeriesIncomplete,
     /// Nothing could be sent.
-    #[error(
-        "No way to the pharmacies is set up here, so nothing can be signed. Tell your support."
-    )]
+    #[error("No pharmacy connection is set up, so you can't sign. Contact support.")]
     NoGateway,
     /// Nobody certified this build (21 CFR 1311.300; question A18).
-    #[error(
-        "This build of the program is not a certified one, so nothing can be signed. Tell your support."
-    )]
+    #[error("This software build is not certified, so you can't sign. Contact support.")]
     Build,
     /// This build no longer meets the requirements (21 CFR 1311.102(g)-(i)).
     #[error(
-        "Notice was given that this version of the program no longer meets the requirements (21 CFR 1311.102(g)), so nothing can be signed until a newer, certified version is installed."
+        "This software version no longer meets the requirements (21 CFR 1311.102(g)), so you can't sign until a newer, certified version is installed."
     )]
     Noncompliant,
     /// The report that the release manifest names is not there (21 CFR 1311.300).
     #[error(
-        "The audit or certification report of this program is not on file here, so nothing can be signed. Tell your support."
+        "The audit or certification report for this software is not on file, so you can't sign. Contact support."
     )]
     NoReport,
     /// The report holds no longer.
     #[error(
-        "The audit or certification report of this program has expired, so nothing can be signed. Tell your support."
+        "The audit or certification report for this software has expired, so you can't sign. Contact support."
     )]
     ReportExpired,
     /// Nobody has acknowledged the report for the practice.
     #[error(
-        "Your practice has not acknowledged the audit or certification report of this version. A person who sets access control does that in the console, under Certification."
+        "Your practice has not acknowledged the audit or certification report for this version. An access control designee must do so in Practice administration, under Certification."
     )]
     ReportNotAcknowledged,
     /// The practitioner has not said that they read the report (21 CFR 1311.102(d)).
     #[error(
-        "Read the audit or certification report first: Token Management, Overview, Certification."
+        "First read the audit or certification report: Token Management, Overview, Certification."
     )]
     ReportNotReviewed,
     /// The clock may be wrong (21 CFR 1311.120(b)(8)).
     #[error(
-        "The clock of the server could not be checked, or is off by more than five minutes, so nothing can be signed. Tell your support."
+        "The server's clock could not be verified or is off by more than 5 minutes, so you can't sign. Contact support."
     )]
     Clock,
     /// The practitioner's address is not known.
     #[error(
-        "Your address is not on record, and must stand on it. Add it under Token Management, Addresses."
+        "Your address is required on prescriptions and is not on file. Add it in Token Management, under Addresses."
     )]
     NoAddress,
     /// The model of the token may not sign, here or at all.

@@ -67,7 +67,7 @@ fn what_is_not_seen_or_turns_the_order_is_refused_by_name() {
 fn what_is_too_long_is_refused_and_never_cut() {
     assert!("x".repeat(60).parse::<Line<60>>().is_ok());
     let refused = "\u{e9}".repeat(61).parse::<Line<60>>().unwrap_err();
-    assert_eq!(refused.to_string(), "At most 60 characters; these are 61.");
+    assert_eq!(refused.to_string(), "Use at most 60 characters (now 61).");
     // Spaces at the ends are no part of it.
     assert_eq!(format!("  {}  ", "x".repeat(60)).parse::<Line<60>>().unwrap().as_str().len(), 60);
 }

@@ -64,8 +64,8 @@ impl DisableReason {
             Self::Compromised => "Compromised",
             Self::Damaged => "Damaged",
             Self::Replaced => "Replaced",
-            Self::TooManyFailures => "Too many wrong passcodes",
-            Self::Emergency => "Stopped by the operator",
+            Self::TooManyFailures => "Too many incorrect passcodes",
+            Self::Emergency => "Disabled by the system operator",
             Self::AccountClosed => "Account closed",
             Self::EndOfLife => "Past its end of life",
         }

@@ -11,14 +11,14 @@ use crate::{TextError, check_line, shown_line, unambiguous};
 pub enum TokenNameError {
     /// The name is empty or has spaces only.
     #[error(
-        "Give the token a name that you will recognize, such as \u{201c}iPhone\u{201d} or \u{201c}key fob\u{201d}."
+        "Enter a name you will recognize, such as \u{201c}iPhone\u{201d} or \u{201c}Hardware token\u{201d}."
     )]
     Empty,
     /// More than 40 characters.
     #[error("Use at most 40 characters.")]
     TooLong,
     /// A character that can't be shown.
-    #[error("Use letters, digits, spaces and common signs only.")]
+    #[error("Use only letters, digits, spaces and common punctuation.")]
     BadCharacter,
     /// Letters of two alphabets, or special forms of plain ones: one token could look like another.
     #[error(transparent)]

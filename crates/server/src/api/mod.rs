@@ -75,7 +75,7 @@ pub(crate) fn routes(most: Duration) -> axum::Router<Shared> {
                     problem(
                         StatusCode::INTERNAL_SERVER_ERROR,
                         "internal",
-                        "Something went wrong on our side.",
+                        "Something went wrong on our end.",
                     )
                 })),
         )
@@ -112,12 +112,13 @@ async fn json_bytes(request: Request, most: usize) -> Result<Bytes, Response> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
     let kind = kind.and_then(|it| it.split(';').next()).map(str::trim);
     if !kind.is_some_and(|it| it.eq_ignore_ascii_case("application/json")) {
-        let detail = "Only JSON is taken: send it with the header Content-Type: application/json.";
+        let detail =
+            "Only JSON is accepted. Send it with the header Content-Type: application/json.";
         return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "body_malformed", detail));
     }
     let body = axum::body::to_bytes(request.into_body(), most).await;
     body.map_err(|_| {
-        let detail = format!("The body may have at most {most} bytes here.");
+        let detail = format!("The body must not exceed {most} bytes.");
         problem(StatusCode::PAYLOAD_TOO_LARGE, "body_malformed", &detail)
     })
 }
@@ -172,11 +173,11 @@ fn digest(text: &str) -> Result<[u8; 32], String> {
     let found = text.chars().count();
     if found != 64 {
         return Err(format!(
-            "A SHA-256 has 64 hexadecimal digits; this text has {found} characters."
+            "A SHA-256 has 64 hexadecimal digits; this value has {found} characters."
         ));
     }
     let bytes = HEXLOWER.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| "Write a SHA-256 with the digits 0 to 9 and a to f alone.".to_owned())
+    bytes.ok_or_else(|| "Write a SHA-256 with the digits 0-9 and a-f only.".to_owned())
 }
 
 fn bad_body(status: StatusCode) -> Response {
@@ -205,7 +206,7 @@ async fn check_passcode(
         return problem(
             StatusCode::UNPROCESSABLE_ENTITY,
             "purpose_unknown",
-            "The purpose is not known.",
+            "The purpose is unknown.",
         );
     };
     let content = match body.content_digest.as_deref().map(digest).transpose() {
@@ -252,7 +253,7 @@ async fn within_limits(
             (
                 limits.count(Door::Pairing, address, at.now),
                 "pairing_limit",
-                "Too many pairing codes that can't be used. Show a new one on the portal.",
+                "Too many invalid pairing codes. Show a new one in the portal.",
             )
         }
         None => (
@@ -260,7 +261,7 @@ async fn within_limits(
                 .count(Door::Provisioning, address, at.now)
                 .and_then(|()| limits.provision_unpaired(at.now)),
             "provisioning_limit",
-            "Too many new tokens are asked for. Wait a minute, or show a pairing code on the portal.",
+            "Too many new tokens requested. Wait a minute, or show a pairing code in the portal.",
         ),
     };
     let Err(wait) = wait else { return Ok(()) };
@@ -281,7 +282,7 @@ async fn provision(
         return problem(
             StatusCode::FORBIDDEN,
             "origin_foreign",
-            "Pages of another address may not ask for tokens here.",
+            "Pages from another origin may not request tokens here.",
         );
     }
     let request = match ProvisionRequest::from_json(&body) {
@@ -292,7 +293,7 @@ async fn provision(
                 RequestError::Body => StatusCode::BAD_REQUEST,
                 _ => StatusCode::UNPROCESSABLE_ENTITY,
             };
-            let detail = format!("The request is refused: {refused}.");
+            let detail = format!("The request was rejected: {refused}.");
             return problem(status, refused.code(), &detail);
         }
     };
@@ -314,7 +315,7 @@ async fn provision(
             response
         }
         Ok(Err(ProvisionRefusal::NotOffered)) => {
-            unprocessable("family_not_offered", "This server makes no tokens of that family.")
+            unprocessable("family_not_offered", "This server does not issue tokens of that family.")
         }
         Ok(Err(ProvisionRefusal::AlgorithmNotOffered)) => {
             unprocessable("algorithm_not_offered", "Tokens of that family use SHA1.")
@@ -324,7 +325,7 @@ async fn provision(
             problem(
                 StatusCode::NOT_FOUND,
                 "pairing_unknown",
-                "This code can't be used: it was used, or is older than five minutes. Show a new one.",
+                "This pairing code is not valid: it was already used or has expired (5 minutes). Show a new one.",
             )
         }
         Ok(Err(ProvisionRefusal::Full)) => {
@@ -332,7 +333,7 @@ async fn provision(
             problem(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "full",
-                "Too many new tokens wait to be added. Try again later.",
+                "Too many new tokens are waiting to be added. Try again later.",
             )
         }
         Err(error) => error_problem(&error, at),

@@ -24,7 +24,7 @@ async fn activate_page(ctx: &Ctx, id: &str) -> Result<(ActivatePage, tokens::The
         .await
         .map_err(|error| ctx.stop(&error))?;
     let way = |channel: Channel, to: &str| match channel {
-        Channel::Phone => format!("Text message or call to {to}"),
+        Channel::Phone => format!("Text message or voice call to {to}"),
         _ => format!("Letter to {to}"),
     };
     let options: Vec<Choice> = it
@@ -34,8 +34,8 @@ async fn activate_page(ctx: &Ctx, id: &str) -> Result<(ActivatePage, tokens::The
         .collect();
     let sent = it.sent.map(|(channel, until)| {
         let how = match channel {
-            Channel::Phone => "to your telephone",
-            _ => "by letter",
+            Channel::Phone => "to your phone",
+            _ => "by mail",
         };
         (how.to_owned(), show::when(until))
     });
@@ -65,7 +65,7 @@ pub(super) async fn form(ctx: Ctx, Path(id): Path<String>) -> Out {
 pub(super) async fn send(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
     let (mut template, (session, person, _, token)) = activate_page(&ctx, &id).await?;
     let Some(channel) = Channel::from_code(fields.text("channel")) else {
-        template.channel.error = Some("Choose how the code reaches you.".to_owned());
+        template.channel.error = Some("Choose how to get the code.".to_owned());
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     channel.code().clone_into(&mut template.channel.value);
@@ -83,7 +83,7 @@ pub(super) async fn activate(ctx: Ctx, Path(id): Path<String>, fields: Fields) -
     let (mut template, (session, person, _, token)) = activate_page(&ctx, &id).await?;
     template.code.value = fields.again("code", 40);
     if template.code.value.is_empty() {
-        template.code.error = Some("Type the code that was sent.".to_owned());
+        template.code.error = Some("Enter the code you were sent.".to_owned());
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     }
     let code = template.code.value.clone();

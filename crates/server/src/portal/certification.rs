@@ -24,7 +24,7 @@ use crate::{
 
 const OWN: &str = "/portal/certification";
 const NOTHING_CHANGED: &str =
-    "Nothing was changed: it was done already, or another report is in force now.";
+    "No changes made: this was already done, or a different report is now in force.";
 
 pub(super) fn line(report: &Report, place: &str) -> ReportLine {
     let facts = &report.facts;
@@ -33,8 +33,8 @@ pub(super) fn line(report: &Report, place: &str) -> ReportLine {
         name: facts.name.clone(),
         kind: facts.kind.label(),
         auditor: facts.auditor.clone(),
-        issued: facts.issued.to_string(),
-        expires: facts.expires.to_string(),
+        issued: facts.issued.text(),
+        expires: facts.expires.text(),
         format: match report.format {
             ReportFormat::Pdf => "PDF",
             ReportFormat::Text => "text",
@@ -89,9 +89,9 @@ fn done(template: &mut CertificationPage, query: &Query) {
     // Only where it is so: an address that is opened again says nothing that is not true.
     let text = match query.text("done") {
         "acknowledged" if template.acknowledged.is_some() => {
-            "The report is acknowledged for the practice."
+            "The report was acknowledged for the practice."
         }
-        "read" if template.reviewed.is_some() => "It is on record that you have read the report.",
+        "read" if template.reviewed.is_some() => "Recorded: you have read the report.",
         _ => return,
     };
     template.page.notice = Some(Notice::new(NoticeKind::Success, text));

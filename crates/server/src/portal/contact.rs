@@ -58,8 +58,8 @@ pub(super) async fn form(ctx: Ctx, query: Query) -> Out {
     let (_, overview, contact) = theirs(&ctx).await?;
     let mut template = contact_page(&ctx, &overview, &contact);
     let done = match query.text("done") {
-        "saved" => Some("The addresses are saved. The old ones are told too."),
-        "confirmed" => Some("Confirmed. Codes can go there from now on."),
+        "saved" => Some("Addresses saved. A notice was also sent to the old addresses."),
+        "confirmed" => Some("Confirmed. Codes can now be sent there."),
         _ => None,
     };
     template.page.notice = done.map(|text| Notice::new(NoticeKind::Success, text));

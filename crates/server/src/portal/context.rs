@@ -109,7 +109,7 @@ impl Ctx {
             };
             page.patient = session.patient.as_ref().map(|patient| PatientBanner {
                 name: patient.name.clone(),
-                born: patient.birth_date.clone(),
+                born: show::date(&patient.birth_date),
                 mrn: patient.mrn.clone(),
             });
         }

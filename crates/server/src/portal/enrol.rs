@@ -31,7 +31,7 @@ const PATH: &str = "/enrol";
 fn words(step: Step) -> &'static str {
     match step {
         Step::Terms => "Terms",
-        Step::PersonalData => "Your data",
+        Step::PersonalData => "Your information",
         Step::Proofing => "Identity",
         Step::Tokens => "Token",
         Step::Passphrase => "Passphrase",
@@ -65,8 +65,9 @@ fn enrol_page(ctx: &Ctx, it: &Enrolment, body: EnrolBody) -> EnrolPage {
         EnrolBody::Done(_) => Step::Done,
         _ => it.step(),
     };
-    let mut frame = ctx.frame_for("Enrolment", &it.person.name);
+    let mut frame = ctx.frame_for("Enrollment", &it.person.name);
     frame.practice = Some(it.practice.name.clone());
+    frame.zone = Some(it.practice.zone.clone());
     // Who does not prescribe is granted nothing.
     let steps = Step::ALL.into_iter().filter(|step| *step != Step::Access || it.prescribes);
     EnrolPage {
@@ -113,14 +114,14 @@ fn to_activate(it: &Enrolment) -> Option<String> {
 /// Why somebody may not sign, in a sentence; for those whose permission is suspended.
 pub(super) fn suspension(it: &Enrolment) -> Option<String> {
     let (cause, since) = it.suspended?;
-    let day = Date::at(since, &it.practice.zone);
+    let day = Date::at(since, &it.practice.zone).text();
     let why = match cause {
         Cause::FactorLost => {
             format!("a token or the passphrase was reported lost, stolen or compromised on {day}")
         }
-        Cause::Expired => format!("a registration or license expired; it was noted on {day}"),
+        Cause::Expired => format!("a registration or license expired (recorded {day})"),
         Cause::Withdrawn => {
-            format!("a registration or license was withdrawn; it was noted on {day}")
+            format!("a registration or license was withdrawn (recorded {day})")
         }
         Cause::Left => format!("you left the practice on {day}"),
         Cause::NonCompliant => format!("the conditions for signing were not met on {day}"),
@@ -132,9 +133,9 @@ pub(super) fn suspension(it: &Enrolment) -> Option<String> {
 pub(super) fn who_acts(it: &Enrolment) -> String {
     match &it.grant_entered {
         Some(by) => format!(
-            "{by} has entered it; another person who sets access control must approve it now."
+            "{by} has requested it; another access control designee must now approve it."
         ),
-        None => "Two people of your practice must approve it: one enters it, another approves it. Nobody has entered it yet."
+        None => "Two people at your practice must act: one requests it, another approves it. It has not been requested yet."
             .to_owned(),
     }
 }
@@ -177,10 +178,10 @@ pub(super) async fn show(ctx: Ctx, query: Query) -> Out {
     template.page.notice = match query.text("done") {
         "proofed" => Some(answered(it.case.as_ref())),
         "code" if open || it.case.as_ref().is_some_and(waits) => {
-            Some(Notice::new(NoticeKind::Success, "The code was right."))
+            Some(Notice::new(NoticeKind::Success, "Code accepted."))
         }
         "added" if open && it.facts.tokens > 0 => {
-            Some(Notice::new(NoticeKind::Success, "The token is added."))
+            Some(Notice::new(NoticeKind::Success, "Token added."))
         }
         _ => None,
     };
@@ -192,15 +193,15 @@ pub(super) fn answered(case: Option<&CaseView>) -> Notice {
     let near = |it: &Missing| matches!(it, Missing::NearMatch(_));
     match case {
         Some(case) if case.missing.is_empty() => {
-            Notice::new(NoticeKind::Success, "Your identity is confirmed.")
+            Notice::new(NoticeKind::Success, "Your identity is verified.")
         }
         Some(case) if case.missing.iter().any(near) => Notice::new(
             NoticeKind::Info,
-            "The provider has answered. Your identity is not confirmed yet: your name or address is written differently there, and a person of your practice compares the two.",
+            "Your identity is not verified yet: your name or address at the provider differs from your invitation. Someone at your practice will review it.",
         ),
         _ => Notice::new(
             NoticeKind::Info,
-            "The provider has answered. Your identity is not confirmed yet: see below what is missing.",
+            "Your identity is not verified yet. See below what is still needed.",
         ),
     }
 }
@@ -291,7 +292,7 @@ pub(super) async fn passphrase(ctx: Ctx, fields: Fields) -> Out {
     let new = new_passphrase(&fields.secret("new"), &it.person);
     form.new.error = new.as_ref().err().map(ToString::to_string);
     if new.is_ok() && fields.text("new") != fields.text("again") {
-        form.again.error = Some("The two are not the same. Type both again.".to_owned());
+        form.again.error = Some("The passphrases don't match. Enter both again.".to_owned());
     }
     let (Ok(new), None) = (new, &form.again.error) else {
         let template = enrol_page(&ctx, &it, EnrolBody::Passphrase(form));

@@ -18,14 +18,14 @@ use crate::{
 
 fn forgot_page(ctx: &Ctx) -> ForgotPage {
     ForgotPage {
-        page: ctx.frame("Forgotten passphrase"),
+        page: ctx.frame("Forgot your passphrase?"),
         npi: TextField::default(),
         first: SecretField::default(),
         second: SecretField::default(),
         channel: ChoiceField {
             value: Channel::Phone.code().to_owned(),
             options: vec![
-                Choice::new(Channel::Phone.code(), "Text message or call"),
+                Choice::new(Channel::Phone.code(), "Text message or voice call"),
                 Choice::new(Channel::Post.code(), "Letter"),
             ],
             error: None,
@@ -56,7 +56,7 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
     template.second.error = second.as_ref().err().map(ToString::to_string);
     let channel = Channel::from_code(fields.text("channel")).filter(|it| it.carries_codes());
     if channel.is_none() {
-        template.channel.error = Some("Choose how the code reaches you.".to_owned());
+        template.channel.error = Some("Choose how to get the code.".to_owned());
     }
     let (Ok(name), Ok(first), Ok(second), Some(channel)) = (name, first, second, channel) else {
         under_way.end(false);
@@ -96,7 +96,7 @@ async fn code_page(ctx: &Ctx, person: PersonId) -> Result<ForgotCodePage, Stop> 
     let sent = ctx.app().reset_code(person, ctx.at).await.map_err(|error| ctx.stop(&error))?;
     Ok(ForgotCodePage {
         page: ctx.frame("New passphrase"),
-        how: sent.map_or("some time ago, and has run out. Start again", how_sent),
+        how: sent.map_or("some time ago, and has expired. Start over", how_sent),
         code: TextField::default(),
         new: SecretField::default(),
         again: SecretField::default(),
@@ -113,13 +113,13 @@ pub(super) async fn code(ctx: Ctx, fields: Fields) -> Out {
     let mut template = code_page(&ctx, person).await?;
     template.code = typed(&fields, "code", 40);
     if template.code.value.is_empty() {
-        template.code.error = Some("Type the code that was sent.".to_owned());
+        template.code.error = Some("Enter the code you were sent.".to_owned());
     }
     let who = ctx.app().prescriber(person).await.map_err(|error| ctx.stop(&error))?;
     let new = new_passphrase(&fields.secret("new"), &who);
     template.new.error = new.as_ref().err().map(ToString::to_string);
     if new.is_ok() && fields.text("new") != fields.text("again") {
-        template.again.error = Some("The two are not the same. Type both again.".to_owned());
+        template.again.error = Some("The passphrases don't match. Enter both again.".to_owned());
     }
     let wrong = template.code.error.is_some() || template.again.error.is_some();
     let (Ok(new), false) = (new, wrong) else {

@@ -100,7 +100,7 @@ pub(super) fn optional<T: std::str::FromStr<Err: ToString>>(field: &mut TextFiel
     if field.value.is_empty() { None } else { read(field) }
 }
 
-const NO_REASON: &str = "Say why, in a few words.";
+const NO_REASON: &str = "Enter a short reason.";
 
 /// A reason as typed; an empty one is none.
 pub(super) fn reason(fields: &Fields, name: &str) -> TextField {

@@ -9,7 +9,7 @@ pub(super) fn what(event: &AuditRow) -> String {
     let mut text = if event.success { done(event) } else { refused(event.kind) };
     if let Some(purpose) = event.purpose.as_deref() {
         text.push_str(match purpose {
-            "login" => " to log in",
+            "login" => " to sign in",
             "manage_tokens" => " to confirm a change",
             "sign" => " to sign",
             "approve" => " to approve",
@@ -36,7 +36,7 @@ fn done(event: &AuditRow) -> String {
         EventKind::PermissionChanged => match (reason, Cause::from_code(reason)) {
             ("" | "granted", _) => "Permission to sign granted".to_owned(),
             ("report_mistaken", _) => {
-                "Report of a loss was a mistake. The permission to sign stays suspended".to_owned()
+                "Loss report was a mistake. Permission to sign remains suspended".to_owned()
             }
             (_, Some(cause)) => {
                 format!("Permission to sign suspended: {}", lower(cause.label()))
@@ -47,19 +47,21 @@ fn done(event: &AuditRow) -> String {
             "Internal code changed".to_owned()
         }
         EventKind::NearMatchDecided if detail.is_empty() => {
-            "Different spelling of name or address accepted".to_owned()
+            "Name or address mismatch accepted".to_owned()
         }
         EventKind::NearMatchDecided => {
-            "Different spelling of name or address: found to be another person".to_owned()
+            "Name or address mismatch: found to be a different person".to_owned()
         }
         // The answer of a provider may still be compared by a person.
-        EventKind::IdentityProofed if !detail.is_empty() => "Identity provider answered".to_owned(),
-        EventKind::IdentityProofed => "Identity checked in person".to_owned(),
+        EventKind::IdentityProofed if !detail.is_empty() => {
+            "Identity proofing provider responded".to_owned()
+        }
+        EventKind::IdentityProofed => "Identity proofed in person".to_owned(),
         EventKind::CaseClosed if detail.ends_with("complete") => {
             "Identity proofing completed".to_owned()
         }
-        EventKind::RoleChanged if reason == "given" => "Role given".to_owned(),
-        EventKind::RoleChanged if reason == "taken" => "Role taken away".to_owned(),
+        EventKind::RoleChanged if reason == "given" => "Role assigned".to_owned(),
+        EventKind::RoleChanged if reason == "taken" => "Role removed".to_owned(),
         EventKind::PassphraseTried => "Passphrase accepted".to_owned(),
         EventKind::PasscodeTried => "Passcode accepted".to_owned(),
         kind => kind.label().to_owned(),
@@ -69,31 +71,31 @@ fn done(event: &AuditRow) -> String {
 /// What was tried and refused, or failed.
 fn refused(kind: EventKind) -> String {
     match kind {
-        EventKind::PassphraseTried => "Passphrase to log in",
-        EventKind::PassphraseChanged => "Change of the passphrase",
+        EventKind::PassphraseTried => "Passphrase to sign in",
+        EventKind::PassphraseChanged => "Passphrase change",
         EventKind::PasscodeTried => "Passcode",
         EventKind::TokenResynced => "Resync",
         EventKind::TokenTested => "Test",
-        EventKind::TokenProvisioned => "Set-up on a device",
+        EventKind::TokenProvisioned => "Setup on a device",
         EventKind::TokenAdded => "Adding a token",
         EventKind::TokenDisabled => "Disabling a token",
         EventKind::TokenEnabled => "Enabling a token",
         EventKind::TokenRenamed => "Renaming a token",
-        EventKind::SeedHandedOver => "Showing a secret for another app",
+        EventKind::SeedHandedOver => "Exporting a secret to another app",
         EventKind::EhrLaunched => "Opening from the EHR",
-        EventKind::PassphraseChosen => "Choice of a new passphrase",
+        EventKind::PassphraseChosen => "Choosing a new passphrase",
         EventKind::IdentityProofed => "Identity proofing",
-        EventKind::NearMatchDecided => "Decision on a different spelling of name or address",
-        EventKind::IssueAuthorized => "Authorization of a token",
+        EventKind::NearMatchDecided => "Decision on a name or address mismatch",
+        EventKind::IssueAuthorized => "Authorizing a token",
         EventKind::CodeSent => "Sending a code",
-        EventKind::AddressConfirmed => "Confirmation of an address",
+        EventKind::AddressConfirmed => "Confirming an address",
         EventKind::TokenActivated => "Activation for signing",
-        EventKind::RequestEntered => "Entering a change",
-        EventKind::RequestExecuted => "Executing a change",
-        EventKind::RequestRejected => "Turning a change down",
-        EventKind::RoleChanged => "Change of a role",
-        EventKind::AuthorityChanged => "Change of a registration or license",
-        EventKind::ProfileSaved => "Change of personal data",
+        EventKind::RequestEntered => "Requesting a change",
+        EventKind::RequestExecuted => "Approving a change",
+        EventKind::RequestRejected => "Rejecting a change",
+        EventKind::RoleChanged => "Role change",
+        EventKind::AuthorityChanged => "Registration or license change",
+        EventKind::ProfileSaved => "Personal information change",
         EventKind::InvitationAccepted => "Accepting an invitation",
         EventKind::PrescriptionWritten => "Writing a prescription",
         EventKind::PrescriptionReady => "Marking a prescription ready",
@@ -126,19 +128,19 @@ pub(super) fn by(event: &AuditRow, me: PersonId) -> String {
         event.kind == EventKind::PasscodeTried && event.purpose.as_deref() == Some("login");
     if logs_in && !event.success {
         // The passphrase was right; who typed it is not known without the second factor.
-        return "someone who typed your passphrase".to_owned();
+        return "someone who entered your passphrase".to_owned();
     }
     match event.actor.as_str() {
         "person" | "prescriber" if event.actor_id.as_ref() == Some(me.as_bytes()) => {
             "you".to_owned()
         }
         "person" | "prescriber" => name("another person"),
-        "staff" => name("a member of staff"),
+        "staff" => name("a staff member"),
         "operator" => "the system operator".to_owned(),
         "api_key" => "a connected system".to_owned(),
         "ehr" => "the EHR".to_owned(),
         "system" => "the server".to_owned(),
-        _ => "someone not logged in".to_owned(),
+        _ => "someone not signed in".to_owned(),
     }
 }
 
@@ -155,77 +157,77 @@ fn lower(text: &str) -> String {
 
 fn reason_words(code: &str) -> &'static str {
     match code {
-        "passcode_wrong" => "wrong passcode",
-        "passphrase_wrong" => "wrong passphrase",
+        "passcode_wrong" => "incorrect passcode",
+        "passphrase_wrong" => "incorrect passphrase",
         "passphrase_same" => "the same as before",
         "passcode_used" => "passcode already used",
-        "passcode_behind" => "older than a passcode that was used",
+        "passcode_behind" => "older than a passcode already used",
         "passcode_late" => "passcode too old",
-        "passcode_of_other_token" => "passcode of another token",
-        "passcodes_not_consecutive" => "not two codes in a row",
+        "passcode_of_other_token" => "passcode from another token",
+        "passcodes_not_consecutive" => "not two consecutive passcodes",
         "token_blocked" | "all_tokens_blocked" | "passcodes_blocked" | "sign_in_paused" => "paused",
-        "expired" => "time was over",
-        "token_exhausted" => "too many wrong passcodes",
+        "expired" => "expired",
+        "token_exhausted" => "too many incorrect passcodes",
         "token_not_active" => "token not active",
         "sign_in_refused" => "did not match",
         "step_up_needed" => "not confirmed",
         "last_token" => "last active token",
         "credential_unknown" => "unknown ID",
         "credential_bound_to_another" => "token of another account",
-        "credential_already_yours" => "already on your list",
+        "credential_already_yours" => "already in your list",
         "token_limit" => "limit reached",
-        "choose_token" => "token not named",
-        "no_usable_token" => "no token to use",
+        "choose_token" => "no token chosen",
+        "no_usable_token" => "no usable token",
         "too_many_tests" => "too many tests",
-        "same_browser" => "in the browser that was used",
+        "same_browser" => "in the same browser",
         "self_vouching" => "confirmed by the new token",
-        "token_type_mismatch" => "other type than the ID says",
+        "token_type_mismatch" => "type does not match the ID",
         "model_not_allowed" => "model not allowed for signing",
-        "secret_shown_before" => "shown before",
-        "too_many_waiting" => "too many wait",
+        "secret_shown_before" => "already shown",
+        "too_many_waiting" => "too many pending",
         "confirm_with_old" => "not confirmed by the old token",
-        "not_reversible" => "disabled for good",
+        "not_reversible" => "permanently disabled",
         "no_change" => "nothing to change",
         "not_activated" => "token not activated for signing",
         "not_permitted" | "prescription_not_permitted" => "no permission to sign",
         "account_closed" => "account closed",
-        "code_wrong" => "wrong code",
-        "code_tries" => "too many wrong codes",
+        "code_wrong" => "incorrect code",
+        "code_tries" => "too many incorrect codes",
         "code_run_out" => "code expired",
         "code_not_sent" => "no code was sent",
-        "code_too_soon" => "a code was sent a moment ago",
+        "code_too_soon" => "a code was just sent",
         "no_channel" => "no confirmed phone or address",
         "rejected" => "rejected by the pharmacy",
         "not_reached" => "pharmacy not reached",
         "not_sent_within_a_minute" => "not sent within a minute",
         "proofing_declined" => "canceled at the provider",
         "provider_not_reached" => "provider not reached",
-        "proofing_weak" => "the provider vouches for too little",
+        "proofing_weak" => "identity assurance too low",
         "proofing_other_person" => "another person",
-        "own_case" => "own case",
-        "same_hand" => "both steps by one person",
+        "own_case" => "own identity proofing",
+        "same_hand" => "both steps by the same person",
         "own_records" => "own records",
         "own_permission" => "own permission",
-        "same_person" => "entered by the same person",
-        "not_designated" => "does not set access control",
+        "same_person" => "requested by the same person",
+        "not_designated" => "not an access control designee",
         "not_registrant" => "no DEA registration in force",
-        "request_changed" | "prescription_changed" => "changed meanwhile",
-        "request_not_open" => "decided already",
-        "prescription_not_ready" => "not marked ready",
-        "prescription_lacking" => "something is missing",
-        "prescription_of_another" => "of another prescriber",
-        "signing_timed_out" => "more than two minutes after it was shown",
+        "request_changed" | "prescription_changed" => "changed in the meantime",
+        "request_not_open" => "already decided",
+        "prescription_not_ready" => "not marked ready to sign",
+        "prescription_lacking" => "incomplete",
+        "prescription_of_another" => "belongs to another prescriber",
+        "signing_timed_out" => "more than 2 minutes after it was shown",
         "registration_not_in_force" => "registration or license not in force",
         "schedule_not_registered" => "schedule not covered by the registration",
-        "no_gateway" => "no way to the pharmacies",
-        "build_not_listed" => "this version is not certified",
+        "no_gateway" => "no pharmacy connection",
+        "build_not_listed" => "this build is not certified",
         "build_noncompliant" => "this version no longer meets the requirements",
         "report_missing" => "no certification report on file",
         "report_expired" => "certification report expired",
         "report_not_acknowledged" => "certification report not acknowledged by the practice",
         "report_not_reviewed" => "certification report not read",
-        "clock_not_checked" => "clock not checked, or wrong",
-        "no_address" => "no address on record",
+        "clock_not_checked" => "clock not verified or wrong",
+        "no_address" => "no address on file",
         _ => "",
     }
 }
@@ -267,7 +269,7 @@ mod tests {
             reason: Some("code_wrong".to_owned()),
             ..row(EventKind::TokenActivated, false)
         };
-        assert_eq!(what(&wrong), "Activation for signing: wrong code");
+        assert_eq!(what(&wrong), "Activation for signing: incorrect code");
         let sent = AuditRow {
             reason: Some("rejected".to_owned()),
             ..row(EventKind::PrescriptionSent, false)
@@ -296,7 +298,7 @@ mod tests {
             reason: Some("report_mistaken".to_owned()),
             ..row(EventKind::PermissionChanged, true)
         };
-        assert!(what(&mistaken).contains("stays suspended"), "{}", what(&mistaken));
+        assert!(what(&mistaken).contains("remains suspended"), "{}", what(&mistaken));
         texts.dedup();
         assert_eq!(texts.len(), Cause::ALL.len() + 1);
     }
@@ -319,12 +321,12 @@ mod tests {
             (of("person", Some(other), None), "another person"),
             (of("person", None, None), "another person"),
             (of("staff", Some(other), Some("Jamie Lee")), "Jamie Lee"),
-            (of("staff", Some(other), None), "a member of staff"),
+            (of("staff", Some(other), None), "a staff member"),
             (of("operator", None, None), "the system operator"),
             (of("api_key", Some(other), None), "a connected system"),
             (of("ehr", Some(other), None), "the EHR"),
             (of("system", None, None), "the server"),
-            (of("unknown", None, None), "someone not logged in"),
+            (of("unknown", None, None), "someone not signed in"),
         ] {
             assert_eq!(by(&event, me), who, "{event:?}");
         }

@@ -27,7 +27,7 @@ pub(super) async fn enter(
         _ => read::<InternalCode>(field),
     };
     let entered_code = match field.value.as_str() {
-        "" => "None, the code is taken away".to_owned(),
+        "" => "None (code removed)".to_owned(),
         code => code.to_owned(),
     };
     if field.error.is_some() {
@@ -41,8 +41,10 @@ pub(super) async fn enter(
     let entered = ctx.app().set_internal_code(act, person, code, ctx.at).await;
     let error = match asking.answered(entered)? {
         CodeEntered::Done => return Ok(see_other(&format!("{back}?done=saved"))),
-        CodeEntered::Taken => "Another person of this institution has this code, or had it.",
-        CodeEntered::NoPrescriber => "This person does not prescribe here. Give the role first.",
+        CodeEntered::Taken => "This code is or was used by another person at this institution.",
+        CodeEntered::NoPrescriber => {
+            "This person is not a prescriber here. Assign the Prescriber role first."
+        }
     };
     if let Some(field) = template.code.as_mut() {
         field.error = Some(error.to_owned());

@@ -33,9 +33,9 @@ async fn launched(ctx: &Ctx) -> Result<Option<(String, SignInName)>, Stop> {
 
 async fn login_page(ctx: &Ctx) -> Result<LoginPage, Stop> {
     let launched = launched(ctx).await?;
-    let mut frame = ctx.frame("Log in to Token Management");
+    let mut frame = ctx.frame("Sign in to Token Management");
     if let Some((name, _)) = &launched {
-        frame = ctx.frame_for("Log in to Token Management", name);
+        frame = ctx.frame_for("Sign in to Token Management", name);
     }
     Ok(LoginPage {
         page: frame,
@@ -60,14 +60,14 @@ pub(super) async fn form(ctx: Ctx, query: Query) -> Out {
     template.lost = query.text("lost") == "1";
     // Said because the address says so, whoever asks: it tells nothing of any session.
     let text = match query.text("ended") {
-        "1" => Some("Your session has ended. What was saved is kept. Log in to go on.".to_owned()),
-        "enrolled" => Some("Your passphrase is set. Log in with it and a code of your token.".to_owned()),
-        "enrolling" => Some("You were signed out because nothing happened for a while. What was saved is kept. Open the link of your invitation again: it brings you a new one.".to_owned()),
-        "reset" => Some("The new passphrase is set. Log in with it.".to_owned()),
+        "1" => Some("Your session has ended. Saved work is kept. Sign in to continue.".to_owned()),
+        "enrolled" => Some("Your passphrase is set. Sign in with it and a passcode from your token.".to_owned()),
+        "enrolling" => Some("You were signed out due to inactivity. Saved work is kept. Open your invitation link again to get a new link.".to_owned()),
+        "reset" => Some("Your new passphrase is set. Sign in with it.".to_owned()),
         "idle" => {
             let minutes = show::minutes(ctx.app().options().policy.session_idle_seconds);
             Some(format!(
-                "You were signed out because nothing happened for {minutes}. What was saved is kept. Log in to go on."
+                "You were signed out after {minutes} of inactivity. Saved work is kept. Sign in to continue."
             ))
         }
         _ => None,
@@ -146,7 +146,9 @@ async fn known(ctx: &Ctx) -> Result<(Session, PersonId, Overview), Stop> {
 }
 
 fn frame(ctx: &Ctx, overview: &Overview, title: &str) -> Page {
-    ctx.frame_for(title, &overview.prescriber.name)
+    let mut frame = ctx.frame_for(title, &overview.prescriber.name);
+    frame.zone = Some(overview.zone.clone());
+    frame
 }
 
 fn passcode_page(ctx: &Ctx, overview: &Overview) -> PasscodePage {
@@ -165,12 +167,12 @@ pub(super) async fn passcode_form(ctx: Ctx, query: Query) -> Out {
         return Ok(see_other("/portal/no-token"));
     }
     let mut template = passcode_page(&ctx, &overview);
-    let lost = format!("{} Log in with another token.", show::lost_text(&overview));
+    let lost = format!("{} Sign in with another token.", show::lost_text(&overview));
     let done = match query.text("done") {
-        "resynced" => Some("The token is back in step. Wait for its next code and enter it here."),
-        "enabled" => Some("The token is active again. Wait for its next code and enter it here."),
+        "resynced" => Some("Token resynced. Wait for its next passcode and enter it here."),
+        "enabled" => Some("Token enabled. Wait for its next passcode and enter it here."),
         "lost" => Some(lost.as_str()),
-        "recovered" => Some("The token is added. Wait for its next code and enter it here."),
+        "recovered" => Some("Token added. Wait for its next passcode and enter it here."),
         _ => None,
     };
     template.page.notice = ctx.noticed(done, &overview);
@@ -189,7 +191,7 @@ pub(super) async fn passcode(ctx: Ctx, fields: Fields) -> Out {
     let choice = chosen(fields.text("token"));
     let code = fields.text("passcode").parse::<OneTimePasscode>();
     if choice.is_none() {
-        template.token.error = Some("Choose the token whose code you are typing.".to_owned());
+        template.token.error = Some("Choose the token the passcode is from.".to_owned());
     }
     if let Err(error) = &code {
         template.passcode.error = Some(error.to_string());
@@ -245,7 +247,7 @@ pub(super) async fn resync(ctx: Ctx, fields: Fields) -> Out {
     fields.text("token").clone_into(&mut template.token.value);
     let token = fields.text("token").parse::<TokenId>();
     if token.is_err() {
-        template.token.error = Some("Choose the token whose codes you are typing.".to_owned());
+        template.token.error = Some("Choose the token the passcodes are from.".to_owned());
     }
     let codes = two_codes(&fields, &mut template);
     let (Ok(token), Some(codes)) = (token, codes) else {
@@ -322,7 +324,7 @@ pub(super) async fn lost(ctx: Ctx, fields: Fields) -> Out {
     let token = fields.text("token").parse::<TokenId>();
     let reason = DisableReason::from_code(fields.text("reason")).filter(|reason| reason.is_loss());
     if token.is_err() {
-        template.token.error = Some("Choose the token that is gone.".to_owned());
+        template.token.error = Some("Choose the lost token.".to_owned());
     }
     if reason.is_none() {
         template.reason.error = Some("Choose what happened.".to_owned());
@@ -385,7 +387,7 @@ pub(super) async fn enable(ctx: Ctx, fields: Fields) -> Out {
     let mut template = enable_page(&ctx, &overview);
     fields.text("token").clone_into(&mut template.token.value);
     let Ok(token) = fields.text("token").parse::<TokenId>() else {
-        template.token.error = Some("Choose the token that you have in hand.".to_owned());
+        template.token.error = Some("Choose the token you have with you.".to_owned());
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     enable_with(

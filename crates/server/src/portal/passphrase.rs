@@ -43,7 +43,7 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
     let typed = |name: &str| SecretText::new(fields.text(name).to_owned());
     let current = typed("current");
     if current.expose().is_empty() {
-        template.current.error = Some("Type your present passphrase.".to_owned());
+        template.current.error = Some("Enter your current passphrase.".to_owned());
     }
     let person = &overview.prescriber;
     let npi = person.sign_in.as_text();
@@ -51,7 +51,7 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
     let new = Passphrase::choose(&typed("new"), &own);
     template.new.error = new.as_ref().err().map(ToString::to_string);
     if new.is_ok() && fields.text("new") != fields.text("again") {
-        template.again.error = Some("The two are not the same. Type both again.".to_owned());
+        template.again.error = Some("The passphrases don't match. Enter both again.".to_owned());
     }
     let confirm = confirm(&fields, template.step_up.as_mut());
     let wrong = template.current.error.is_some() || template.again.error.is_some();

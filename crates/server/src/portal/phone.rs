@@ -52,7 +52,7 @@ pub(super) fn replacing_add(
 
 const INTENTS: [(&str, &str); 3] = [
     ("getting", "I'm getting a new phone and still have the old one"),
-    ("both", "I have both phones here"),
+    ("both", "I have both phones"),
     ("gone", "I no longer have the old one"),
 ];
 
@@ -125,7 +125,7 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
         return Ok(see_other("/portal/phone?intent=getting"));
     }
     if !INTENTS.iter().any(|(code, _)| *code == intent) {
-        template.intent.error = Some("Choose one.".to_owned());
+        template.intent.error = Some("Choose an option.".to_owned());
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     }
     let gone = intent == "gone";
@@ -134,7 +134,7 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
         let off = template.token.options.iter().any(|option| option.id == template.token.value);
         template.token.error = Some(
             if off {
-                "This token is disabled for now. Enable it first, then come back here."
+                "This token is temporarily disabled. Enable it first, then come back here."
             } else {
                 "Choose the token on the old phone."
             }

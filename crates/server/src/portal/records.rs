@@ -6,8 +6,8 @@ use axum::{
 };
 use countersign_app::{Entry, Format, Lifting, MOST_RECORDS, Search, rendered};
 use countersign_domain::{
-    Date, HoldId, PersonId, PracticeId, PrescriptionId, Role, check_line, console::ConsoleChange,
-    prescription::State, retyped,
+    Date, HoldId, PersonId, PracticeId, PrescriptionId, Role, Schedule, check_line,
+    console::ConsoleChange, prescription::State, retyped,
 };
 use http::{StatusCode, header};
 
@@ -36,9 +36,9 @@ fn line(entry: &Entry) -> RecordLine {
             of("/prescription/unit"),
         ),
         more: format!(
-            "{}. Schedule {}, refills: {}. {}",
+            "{}. {}, refills: {}. {}",
             of("/prescription/directions"),
-            of("/prescription/schedule"),
+            Schedule::from_code(of("/prescription/schedule")).map_or("", Schedule::label),
             entry.number("/prescription/refills"),
             of("/prescription/pharmacy/name"),
         ),
@@ -102,9 +102,9 @@ pub(super) async fn own(ctx: Ctx, query: Query) -> Out {
         month: log.month,
     };
     if query.text("done") == "disowned" {
-        let text = "Reported. The people who set access control have been told, and must look at it within one \
-                    business day. If it was sent, call its pharmacy now: it is not stopped there. If somebody \
-                    may have your token or passphrase, disable the token too.";
+        let text = "Reported. Your practice's access control designees are notified and must review it within one \
+                    business day. If it was sent, call the pharmacy now: reporting does not stop it there. If someone \
+                    may have your token or passphrase, also disable the token.";
         template.page.notice = Some(Notice::new(NoticeKind::Success, text));
     }
     Ok(page(StatusCode::OK, &template))
@@ -182,7 +182,7 @@ fn asked(get: impl Fn(&str) -> String, it: &mut RecordsPage) -> Option<Search> {
     if let (Some(from), Some(to)) = (from, to)
         && to < from
     {
-        it.to.error = Some("This day is before the first one.".to_owned());
+        it.to.error = Some("The end date is before the start date.".to_owned());
     }
     if [&it.patient, &it.drug, &it.from, &it.to].iter().any(|field| field.error.is_some()) {
         return None;
@@ -240,7 +240,7 @@ pub(super) async fn search(ctx: Ctx, Path(place): Path<String>, query: Query) ->
     template.full = i64::try_from(found.len()).unwrap_or(i64::MAX) >= MOST_RECORDS;
     let kept = |entry: &Entry| {
         let held = keeping.held(entry.it.record.prescriber);
-        let kept = if held { "Held".to_owned() } else { keeping.until(entry).to_string() };
+        let kept = if held { "Held".to_owned() } else { keeping.until(entry).text() };
         RecordLine { kept, ..line(entry) }
     };
     template.lines = Some(sorted(found.iter().map(kept).collect(), query.text("sort")));
@@ -273,7 +273,7 @@ async fn holds_page(ctx: &Ctx, known: &practice::Known) -> Result<HoldsPage, Sto
         .iter()
         .map(|it| HoldLine {
             id: it.id.to_string(),
-            whose: it.person.map_or_else(|| "Everybody".to_owned(), |id| known.name(id)),
+            whose: it.person.map_or_else(|| "All prescribers".to_owned(), |id| known.name(id)),
             reason: it.reason.clone(),
             placed: show::when(it.placed.0),
             by: known.name(it.placed.1),
@@ -302,7 +302,7 @@ async fn holds_page(ctx: &Ctx, known: &practice::Known) -> Result<HoldsPage, Sto
 /// Everybody, or one of those who prescribe.
 fn whose(known: &practice::Known) -> ChoiceField {
     let mut field = prescribers(known);
-    field.options.insert(0, Choice::new("all", "Everybody's"));
+    field.options.insert(0, Choice::new("all", "All prescribers"));
     field
 }
 
@@ -315,8 +315,8 @@ pub(super) async fn holds(ctx: Ctx, Path(place): Path<String>, query: Query) -> 
     let known = practice::known(&ctx, &place).await?;
     let mut template = holds_page(&ctx, &known).await?;
     let done = match query.text("done") {
-        "held" => Some("The hold is in force."),
-        "lifted" => Some("The hold is lifted."),
+        "held" => Some("Hold placed."),
+        "lifted" => Some("Hold lifted."),
         _ => None,
     };
     template.page.notice = done.map(|text| Notice::new(NoticeKind::Success, text));
@@ -331,7 +331,7 @@ pub(super) async fn hold(ctx: Ctx, Path(place): Path<String>, fields: Fields) ->
     if template.person.options.iter().any(|it| it.value == asked) {
         asked.clone_into(&mut template.person.value);
     } else {
-        template.person.error = Some("Choose whose prescriptions are held.".to_owned());
+        template.person.error = Some("Choose the prescriber.".to_owned());
     }
     if template.person.error.is_some() || template.reason.error.is_some() {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
@@ -387,7 +387,7 @@ pub(super) async fn lift(
     match lifted.map_err(|error| ctx.stop(&error))? {
         Lifting::Done => return Ok(see_other(&format!("{}/holds?done=lifted", known.base()))),
         Lifting::Own => {
-            let text = "It holds your own records: somebody else must lift it.";
+            let text = "This hold covers your own records, so another person must lift it.";
             template.page.notice = Some(Notice::new(NoticeKind::Error, text));
         }
         Lifting::NotConfirmed(refusal) => {

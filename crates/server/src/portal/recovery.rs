@@ -32,15 +32,15 @@ pub(super) enum CaseForm {
 
 pub(super) fn way_label(channel: Channel, to: &str) -> String {
     match channel {
-        Channel::Phone => format!("Text message or call to {to}"),
+        Channel::Phone => format!("Text message or voice call to {to}"),
         _ => format!("Letter to {to}"),
     }
 }
 
 pub(super) const fn how_sent(channel: Channel) -> &'static str {
     match channel {
-        Channel::Phone => "to your telephone",
-        _ => "by letter",
+        Channel::Phone => "to your phone",
+        _ => "by mail",
     }
 }
 
@@ -52,35 +52,36 @@ fn names(view: &CaseView, role: Role) -> String {
         .map(|(_, name)| name.as_str())
         .collect();
     if names.is_empty() {
-        "Nobody of your practice has this task yet. Ask its administrator.".to_owned()
+        "No one at your practice has this role yet. Ask your administrator.".to_owned()
     } else {
-        format!("Who can act now: {}.", names.join(", "))
+        format!("Can be done by: {}.", names.join(", "))
     }
 }
 
 /// What is missing in words, and who can act: for whoever works on the case of somebody else.
 pub(super) fn missing_line(view: &CaseView, it: &Missing) -> MissingLine {
-    let applicant = || format!("{}, on their own page.", view.name);
+    let applicant = || format!("{}, after signing in.", view.name);
     let (what, who) = match it {
         Missing::Evidence if view.setting == Setting::Institution => {
-            ("A photo ID shown in person.", names(view, Role::Proofing))
+            ("Photo ID checked in person.", names(view, Role::Proofing))
         }
-        Missing::Evidence => ("Proof of identity by an outside provider.", applicant()),
-        Missing::ListedProvider => {
-            ("The practice no longer accepts the provider that answered.", applicant())
-        }
+        Missing::Evidence => ("Identity proofing by an outside provider.", applicant()),
+        Missing::ListedProvider => (
+            "New identity proofing: the practice no longer accepts the provider used.",
+            applicant(),
+        ),
         Missing::Assurance | Missing::Identity => {
-            ("A full proof of the applicant's own identity.", applicant())
+            ("Full identity proofing of the applicant.", applicant())
         }
-        Missing::NearMatch(_) => (
-            "The name or address is written differently at the provider. Compare the two below.",
+        Missing::NearMatch(_) => {
+            ("Review of the name or address mismatch shown below.", names(view, Role::Proofing))
+        }
+        Missing::VaConfirmation => (
+            "Confirmation of the applicant's Veterans Affairs appointment.",
             names(view, Role::Proofing),
         ),
-        Missing::VaConfirmation => {
-            ("The applicant's appointment with Veterans Affairs.", names(view, Role::Proofing))
-        }
         Missing::AddressCode => {
-            ("A code that comes to the applicant's address of record.", applicant())
+            ("Confirmation code sent to the applicant's address of record.", applicant())
         }
         Missing::PhotoId | Missing::Licence | Missing::Registration | Missing::Issue => {
             return own_missing_line(view, it);
@@ -99,37 +100,39 @@ fn own_missing_line(view: &CaseView, it: &Missing) -> MissingLine {
             if view.providers.is_empty() =>
         {
             (
-                "Proof of your identity.",
-                "Your practice accepts no proofing provider yet. Ask its administrator.".to_owned(),
+                "Identity proofing.",
+                "Your practice has no identity proofing provider yet. Ask your administrator."
+                    .to_owned(),
             )
         }
         Missing::Evidence => (
-            "Proof of your identity by an outside provider.",
-            "You, with the button below.".to_owned(),
+            "Identity proofing by an outside provider.",
+            "You can do this with the button below.".to_owned(),
         ),
         Missing::ListedProvider => (
-            "Your practice no longer accepts the provider that proofed you.",
-            "You, with another provider.".to_owned(),
+            "New identity proofing: your practice no longer accepts the provider you used.",
+            "You can do this with another provider.".to_owned(),
         ),
         Missing::Assurance | Missing::Identity => {
-            ("A full proof of your own identity.", "You, with the button below.".to_owned())
+            ("Full identity proofing.", "You can do this with the button below.".to_owned())
         }
         Missing::NearMatch(_) => (
-            "Your name or address is written differently there. A person of your practice compares the two.",
+            "Review by your practice: your name or address at the provider differs from your invitation.",
             names(view, Role::Proofing),
         ),
-        Missing::PhotoId => ("A photo ID that is valid.", names(view, Role::Proofing)),
-        Missing::Licence => ("A state licence in force.", names(view, Role::Proofing)),
+        Missing::PhotoId => ("A valid photo ID.", names(view, Role::Proofing)),
+        Missing::Licence => ("A state license in force.", names(view, Role::Proofing)),
         Missing::Registration => {
             ("A DEA registration in force, or privileges here.", names(view, Role::Proofing))
         }
-        Missing::VaConfirmation => ("Your appointment.", names(view, Role::Proofing)),
-        Missing::AddressCode => {
-            ("A code that comes to your address.", "You, with the button below.".to_owned())
+        Missing::VaConfirmation => {
+            ("Confirmation of your appointment.", names(view, Role::Proofing))
         }
-        Missing::Issue => {
-            ("The word of the unit that authorizes tokens.", names(view, Role::Issuing))
-        }
+        Missing::AddressCode => (
+            "Confirmation code sent to your address.",
+            "You can do this with the button below.".to_owned(),
+        ),
+        Missing::Issue => ("Authorization by a credential issuer.", names(view, Role::Issuing)),
     };
     MissingLine { what: what.to_owned(), who }
 }
@@ -203,7 +206,7 @@ pub(super) async fn send(
 ) -> Result<Option<CaseForm>, Stop> {
     let value: String = fields.text("channel").chars().take(20).collect();
     let Some(channel) = Channel::from_code(&value) else {
-        let text = "Choose how the code reaches you.".to_owned();
+        let text = "Choose how to get the code.".to_owned();
         return Ok(Some(CaseForm::Way(value, text)));
     };
     match ctx.app().send_case_code(session, person, channel, ctx.at).await {
@@ -238,7 +241,7 @@ pub(super) async fn go_to_provider(
     let begun = ctx.app().begin_proofing(session, person, fields.text("issuer"), ctx.at).await;
     let begun = begun.map_err(|error| ctx.stop(&error))?;
     // By a page, since no form of ours may be sent on to another origin.
-    let mut frame = ctx.frame("Opening the proofing provider");
+    let mut frame = ctx.frame("Opening the identity proofing provider");
     frame.patient = None;
     Ok(begun.map(|continue_href| page(StatusCode::OK, &LaunchPage { page: frame, continue_href })))
 }
@@ -283,8 +286,10 @@ pub(super) fn read_contact(
     for field in [&mut *email, &mut *email2] {
         match field.value.parse::<EmailAddress>() {
             Ok(found) if emails.contains(&found) => {
-                field.error =
-                    Some("That is the same address. Give another one, or none.".to_owned());
+                field.error = Some(
+                    "This is the same address. Enter a different one, or leave it empty."
+                        .to_owned(),
+                );
             }
             Ok(found) => emails.push(found),
             Err(_) if field.value.is_empty() && !emails.is_empty() => {}
@@ -309,14 +314,15 @@ pub(super) fn read_contact(
     };
     let short = (1..8).contains(&address.value.chars().count());
     if short && address.error.is_none() {
-        address.error = Some("Type street, town, state and ZIP code.".to_owned());
+        address.error = Some("Enter street, city, state and ZIP code.".to_owned());
     }
     if phone.value.is_empty() && address.value.is_empty() {
-        phone.error =
-            Some("Give a mobile phone or a postal address: a code must reach you.".to_owned());
+        phone.error = Some(
+            "Enter a mobile phone or a mailing address, so that we can send you a code.".to_owned(),
+        );
     } else if phone.value.is_empty() && email2.value.is_empty() && email2.error.is_none() {
         email2.error = Some(
-            "Give a second address or a mobile phone: changes are told at two places.".to_owned(),
+            "Enter a second email address or a mobile phone. Notices of changes go to two addresses.".to_owned(),
         );
     }
     let wrong = [&*email, &*email2, &*phone, &*address].iter().any(|it| it.error.is_some());
@@ -352,6 +358,7 @@ async fn roads(
     let full = matches!(session.stage, Stage::Full { .. });
     let mut frame = ctx.frame_for("No active token", &overview.prescriber.name);
     frame.practice = Some(overview.prescriber.practice_name.clone());
+    frame.zone = Some(overview.zone.clone());
     frame.nav = if full { NavTab::Tokens } else { NavTab::Hidden };
     let template = NoTokenPage {
         page: frame,
@@ -375,13 +382,13 @@ pub(super) async fn show(ctx: Ctx, query: Query) -> Out {
     let done = |text: String| Some(Notice::new(NoticeKind::Success, text));
     template.page.notice = match query.text("done") {
         "lost" => done(format!(
-            "{} The people who set access control are told.",
+            "{} Your practice's access control designees are notified.",
             show::lost_text(&overview)
         )),
         "disabled" => done(show::DISABLED.to_owned()),
         "proofed" => Some(enrol::answered(case.as_ref())),
         // Said while it is so, and not when the address is opened again later.
-        "code" if template.add.is_some() => done("The code was right.".to_owned()),
+        "code" if template.add.is_some() => done("Code accepted.".to_owned()),
         _ => None,
     };
     if let (Some(add), Ok(id)) = (&mut template.add, query.text("pairing").parse()) {

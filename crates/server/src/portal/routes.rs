@@ -196,7 +196,7 @@ pub(crate) fn routes(shared: &Shared, most: Duration) -> Router<Shared> {
 
 async fn not_found(ctx: Ctx, uri: http::Uri) -> Response {
     if crate::web::edge::is_ours(uri.path()) {
-        return problem(StatusCode::NOT_FOUND, "not_found", "There is no such address.");
+        return problem(StatusCode::NOT_FOUND, "not_found", "Page not found.");
     }
     error_page(StatusCode::NOT_FOUND, ctx.frame(""))
 }

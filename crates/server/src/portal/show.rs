@@ -2,7 +2,7 @@
 
 use countersign_app::Overview;
 use countersign_domain::{
-    Blocked, DeviceClass, DisableReason, EventKind, FORMATS, Manufacturer, ModelCode, Policy,
+    Blocked, Date, DeviceClass, DisableReason, EventKind, FORMATS, Manufacturer, ModelCode, Policy,
     Refusal, SameBrowser, Timestamp, Token, TokenKind, TokenModel, TokenState,
 };
 use countersign_store::AuditRow;
@@ -16,12 +16,13 @@ use crate::views::{
 /// How long the pages speak of a suspicion: long enough for somebody who prescribes once a month.
 const TWIN_SECONDS: i64 = 40 * 86_400;
 
-pub(super) fn when(at: Timestamp) -> When {
-    let (year, month, day, hour, minute, second) = at.civil();
-    When::new(
-        at.minute_text(),
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"),
-    )
+/// A date that a form or a record writes as `2026-11-27`, as a page shows it: `Nov 27, 2026`.
+pub(super) fn date(text: &str) -> String {
+    text.parse().map_or_else(|_| text.to_owned(), Date::text)
+}
+
+pub(super) const fn when(at: Timestamp) -> When {
+    When(at)
 }
 
 pub(super) fn label(token: &Token) -> TokenLabel {
@@ -41,9 +42,9 @@ pub(super) fn log_in_only(token: &Token, overview: &Overview) -> Option<&'static
         // Nobody expects a token of theirs to sign.
         None
     } else if !model(&overview.models, token).allowed {
-        Some("log-in only: its model may not sign")
+        Some("sign-in only: model not allowed for signing")
     } else if overview.refused_models.contains(token.model()) {
-        Some("log-in only: your practice does not let its model sign")
+        Some("sign-in only: your practice does not allow its model for signing")
     } else if token.activated().is_none() {
         Some(NOT_ACTIVATED)
     } else {
@@ -51,7 +52,7 @@ pub(super) fn log_in_only(token: &Token, overview: &Overview) -> Option<&'static
     }
 }
 
-const NOT_ACTIVATED: &str = "log-in only: not activated for signing";
+const NOT_ACTIVATED: &str = "sign-in only: not activated for signing";
 
 /// Whether an activation is all that keeps an active token from signing.
 pub(super) fn waits_for_activation(token: &Token, overview: &Overview) -> bool {
@@ -141,7 +142,7 @@ pub(super) fn lock(
         _ => LockSubject::Account,
     };
     let seconds = u64::try_from(now.seconds_until(until)).unwrap_or(0);
-    Some(Lock { subject, until: until.clock_text(), seconds })
+    Some(Lock { subject, until, seconds })
 }
 
 pub(super) fn events(overview: &Overview, only: Option<&Token>, most: usize) -> Vec<EventRow> {
@@ -159,10 +160,7 @@ pub(super) fn added_by(overview: &Overview, token: &Token) -> String {
     let added = overview.events.iter().find(|event| {
         event.success && event.token == Some(token.id()) && event.kind == EventKind::TokenAdded
     });
-    added.map_or_else(
-        || "an unknown person".to_owned(),
-        |event| history::by(event, overview.prescriber.id),
-    )
+    added.map_or_else(|| "unknown".to_owned(), |event| history::by(event, overview.prescriber.id))
 }
 
 /// What a token lives on, as far as it is known.
@@ -215,20 +213,20 @@ pub(super) fn same_browser(
         SameBrowser::Deny => Notice::new(
             NoticeKind::Info,
             format!(
-                "Your token \u{201c}{name}\u{201d} is in this browser, so its codes don't count here. Use a token on another device."
+                "Your token \u{201c}{name}\u{201d} is in this browser, so you can't use it here. Use a token on another device."
             ),
         ),
         SameBrowser::Warn => Notice::new(
             NoticeKind::Warning,
             format!(
-                "Your token \u{201c}{name}\u{201d} is in the browser you are using. Sign with a token on another device. This is on record."
+                "Your token \u{201c}{name}\u{201d} is in the browser you are using. Use a token on another device. This was recorded."
             ),
         ),
     })
 }
 
 /// What is said of a token that was disabled for a while or for good.
-pub(super) const DISABLED: &str = "The token is disabled. Its codes no longer work.";
+pub(super) const DISABLED: &str = "Token disabled. Its passcodes no longer work.";
 
 /// Whether somebody prescribes: a loss of theirs suspends their permission to sign.
 pub(super) fn prescribes(overview: &Overview) -> bool {
@@ -239,7 +237,7 @@ pub(super) fn prescribes(overview: &Overview) -> bool {
 pub(super) fn lost_text(overview: &Overview) -> String {
     if prescribes(overview) {
         format!(
-            "{DISABLED} Your permission to sign is suspended, for every token, until two people of your practice approve it again."
+            "{DISABLED} Your permission to sign is suspended for all your tokens until two people at your practice approve it again."
         )
     } else {
         DISABLED.to_owned()
@@ -248,7 +246,7 @@ pub(super) fn lost_text(overview: &Overview) -> String {
 
 pub(super) fn reasons(only_loss: bool, overview: &Overview) -> Vec<Reason> {
     let stops = if prescribes(overview) {
-        " Your permission to sign is suspended too, for every token, until two people of your practice approve it again."
+        " Your permission to sign is suspended for all your tokens until two people at your practice approve it again."
     } else {
         ""
     };
@@ -263,13 +261,13 @@ pub(super) fn reasons(only_loss: bool, overview: &Overview) -> Vec<Reason> {
                 DisableReason::TemporarilyUnavailable => {
                     "Left at home, or being repaired.".to_owned()
                 }
-                DisableReason::Lost => format!("You do not know where it is.{stops}"),
-                DisableReason::Stolen => format!("Somebody took it.{stops}"),
+                DisableReason::Lost => format!("You don't know where it is.{stops}"),
+                DisableReason::Stolen => format!("Someone took it.{stops}"),
                 DisableReason::Compromised => {
-                    format!("Somebody else may have seen its codes or used it.{stops}")
+                    format!("Someone else may have seen its passcodes or used it.{stops}")
                 }
-                DisableReason::Damaged => "It is broken or shows no codes.".to_owned(),
-                _ => "Another token took its place.".to_owned(),
+                DisableReason::Damaged => "It is broken or shows no passcodes.".to_owned(),
+                _ => "You use another token instead.".to_owned(),
             }),
             reversible: reason.is_reversible(),
         })
@@ -313,7 +311,7 @@ pub(super) fn offered(on: &[Manufacturer], models: &[TokenModel]) -> Vec<Manufac
 pub(super) fn models_note(offered: &[Manufacturer], models: &[TokenModel]) -> Option<String> {
     if offered.is_empty() {
         return Some(
-            "No model of token is allowed for signing here yet. Ask your practice's support."
+            "No token model is allowed for signing here yet. Contact your practice's support."
                 .to_owned(),
         );
     }
@@ -325,7 +323,7 @@ pub(super) fn models_note(offered: &[Manufacturer], models: &[TokenModel]) -> Op
 pub(super) fn model(models: &[TokenModel], token: &Token) -> ModelFacts {
     let Some(model) = models.iter().find(|model| model.code == *token.model()) else {
         let name = match token.model().as_str() {
-            ModelCode::UNKNOWN => "Not known".to_owned(),
+            ModelCode::UNKNOWN => "Unknown".to_owned(),
             code => code.to_owned(),
         };
         return ModelFacts { name, fips: "none".to_owned(), allowed: false, note: String::new() };
@@ -359,7 +357,7 @@ pub(super) fn clock(token: &Token) -> Option<String> {
     let seconds = token.drift().current() * i64::from(token.params().period());
     match seconds {
         0 => None,
-        1.. => Some(format!("About {seconds} seconds fast; allowed for.")),
-        _ => Some(format!("About {} seconds slow; allowed for.", -seconds)),
+        1.. => Some(format!("About {seconds} seconds fast (corrected).")),
+        _ => Some(format!("About {} seconds slow (corrected).", -seconds)),
     }
 }

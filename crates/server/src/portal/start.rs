@@ -123,37 +123,37 @@ pub(super) async fn smart_callback(ctx: Ctx, headers: HeaderMap, query: Query) -
 }
 
 fn not_launched(ctx: &Ctx, LaunchRefusal(code): LaunchRefusal) -> Response {
-    tracing::warn!(support = %ctx.at.support, code, "a launch was refused");
+    tracing::warn!(support = %ctx.at.support, code, "a launch was rejected");
     let mut frame = ctx.frame("");
     frame.area = Area::EPrescribing;
     let (heading, what_to_do) = match code {
         "launch_unknown_ehr" => (
-            "This EHR is not known here",
-            "Tell your support: the address of the EHR must be registered first.",
+            "This EHR is not registered",
+            "Contact support: the address of the EHR must be registered first.",
         ),
         "launch_unknown_user" => (
-            "You are not known here yet",
-            "Tell your support: your user of the EHR must be connected with your account first.",
+            "Your EHR user is not linked to an account",
+            "Contact support: your EHR user must be linked to your account first.",
         ),
         "launch_ehr_not_reached" | "launch_ehr_refused" | "launch_ehr_configuration" => (
-            "The EHR did not answer",
-            "Go back to the patient's chart and choose e-Prescribing again in a moment.",
+            "The EHR did not respond",
+            "Wait a moment, go back to the patient's chart, and choose e-Prescribing again.",
         ),
         "launch_no_patient" => (
-            "The EHR named no patient",
-            "Open the chart of a patient, and choose e-Prescribing there.",
+            "The EHR did not name a patient",
+            "Open a patient's chart, and choose e-Prescribing there.",
         ),
         "launch_patient_name" => (
             "The patient's name can't be shown",
-            "Tell your support: the EHR's name of this patient is too long, mixes alphabets, or has characters that can't be seen.",
+            "Contact support: the patient's name in the EHR is too long, mixes alphabets, or has invisible characters.",
         ),
         "launch_patient_birth_date" => (
             "The patient's date of birth can't be used",
-            "Tell your support: the EHR's date of birth of this patient is no day, or one that has not come yet.",
+            "Contact support: the patient's date of birth in the EHR is invalid or in the future.",
         ),
         "launch_from_the_future" => (
-            "The clocks of the EHR and of this system differ",
-            "Tell your support: the EHR's clock, or the one of this system, is wrong.",
+            "The clocks of the EHR and this system differ",
+            "Contact support: the clock of the EHR or of this system is wrong.",
         ),
         "launch_bad_claim"
         | "launch_malformed"
@@ -165,10 +165,10 @@ fn not_launched(ctx: &Ctx, LaunchRefusal(code): LaunchRefusal) -> Response {
         | "launch_too_long"
         | "launch_bad_key" => (
             "The EHR's link can't be used here",
-            "Tell your support: choosing e-Prescribing again will not help until the EHR's link is mended. The log says what is wrong with it.",
+            "Contact support: the EHR's link must be fixed first. The server log gives the cause.",
         ),
         _ => (
-            "This link has been used or has run out",
+            "This link was already used or has expired",
             "Go back to the patient's chart and choose e-Prescribing again.",
         ),
     };
@@ -220,7 +220,7 @@ pub(super) async fn ready(State(shared): State<Shared>) -> Response {
     if shared.app.ready().await {
         "ready\n".into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response()
+        (StatusCode::SERVICE_UNAVAILABLE, "the database is not responding\n").into_response()
     }
 }
 

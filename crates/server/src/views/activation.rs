@@ -27,7 +27,7 @@ pub struct ActivatePage {
 impl ActivatePage {
     fn problems(&self) -> Vec<Problem<'_>> {
         problems([
-            ("channel", "Send it by", &self.channel.error),
+            ("channel", "Send the code by", &self.channel.error),
             ("code", "Activation code", &self.code.error),
         ])
     }

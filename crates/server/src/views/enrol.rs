@@ -93,10 +93,10 @@ impl TermsForm {
     fn audit_words(&self) -> String {
         match &self.certification {
             Some(it) => format!(
-                "I have read the report {} of {}, and do not sign what it says is not handled correctly.",
+                "I have read report {} by {}, and will not sign any prescription type that it says is not handled correctly.",
                 it.name, it.auditor
             ),
-            None => "Before I sign I read the audit or certification report of this application, and I do not sign what it says is not handled correctly."
+            None => "Before I sign, I will read the audit or certification report for this application, and I will not sign any prescription type that it says is not handled correctly."
                 .to_owned(),
         }
     }
@@ -189,7 +189,7 @@ pub struct CaseBox {
 impl CaseBox {
     pub(super) fn problems(&self) -> Vec<Problem<'_>> {
         problems([
-            ("channel", "Send it by", &self.channel.error),
+            ("channel", "Send the code by", &self.channel.error),
             ("code", "Code", &self.code.error),
         ])
     }
@@ -219,23 +219,23 @@ impl EnrolPage {
             ]),
             EnrolBody::Data(it) => problems([
                 ("born", "Date of birth", &it.born.error),
-                ("email", "E-mail address", &it.email.error),
-                ("email2", "Second e-mail address", &it.email2.error),
+                ("email", "Email address", &it.email.error),
+                ("email2", "Second email address", &it.email2.error),
                 ("phone", "Mobile phone", &it.phone.error),
-                ("address", "Postal address", &it.address.error),
+                ("address", "Mailing address", &it.address.error),
                 ("dea", "DEA number", &it.dea.error),
                 ("dea_state", "State", &it.dea_state.error),
                 ("schedules", "Schedules", &it.schedules.error),
-                ("dea_expires", "Last day", &it.dea_expires.error),
+                ("dea_expires", "Expiration date", &it.dea_expires.error),
                 ("licence_state", "State", &it.licence_state.error),
-                ("licence", "Licence number", &it.licence.error),
-                ("licence_expires", "Last day", &it.licence_expires.error),
+                ("licence", "License number", &it.licence.error),
+                ("licence_expires", "Expiration date", &it.licence_expires.error),
             ]),
             EnrolBody::Proofing(it) | EnrolBody::Closed(it) => it.problems(),
             EnrolBody::Token(it) => it.problems(),
             EnrolBody::Passphrase(it) => problems([
                 ("new", "Passphrase", &it.new.error),
-                ("again", "Passphrase again", &it.again.error),
+                ("again", "Confirm passphrase", &it.again.error),
             ]),
             EnrolBody::Access(_) | EnrolBody::Done(_) => Vec::new(),
         }
@@ -268,9 +268,9 @@ impl ForgotPage {
     fn problems(&self) -> Vec<Problem<'_>> {
         problems([
             ("npi", "NPI", &self.npi.error),
-            ("first", "Code of one token", &self.first.error),
-            ("second", "Code of another token", &self.second.error),
-            ("channel", "Third code", &self.channel.error),
+            ("first", "Passcode from one token", &self.first.error),
+            ("second", "Passcode from another token", &self.second.error),
+            ("channel", "Send a verification code by", &self.channel.error),
         ])
     }
 }
@@ -296,7 +296,7 @@ impl ForgotCodePage {
         problems([
             ("code", "Code", &self.code.error),
             ("new", "New passphrase", &self.new.error),
-            ("again", "New passphrase again", &self.again.error),
+            ("again", "Confirm new passphrase", &self.again.error),
         ])
     }
 }
@@ -343,10 +343,10 @@ pub struct ContactPage {
 impl ContactPage {
     fn problems(&self) -> Vec<Problem<'_>> {
         let mut all = problems([
-            ("email", "E-mail address", &self.email.error),
-            ("email2", "Second e-mail address", &self.email2.error),
+            ("email", "Email address", &self.email.error),
+            ("email2", "Second email address", &self.email2.error),
             ("phone", "Mobile phone", &self.phone.error),
-            ("address", "Postal address", &self.address.error),
+            ("address", "Mailing address", &self.address.error),
         ]);
         all.extend(step_up_problems(self.step_up.as_ref()));
         for way in &self.ways {

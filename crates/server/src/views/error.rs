@@ -26,39 +26,38 @@ impl ErrorPage {
         let (heading, what_to_do) = match status {
             400 | 422 => (
                 "This request could not be read",
-                "Go back, check what you typed and send it again.",
+                "Go back, check what you entered, and submit it again.",
             ),
-            401 => ("Please log in", "Log in, then try again."),
+            401 => ("Please sign in", "Sign in, then try again."),
             403 => (
-                "This page is not open to you",
-                "If you think it should be, ask your practice's support.",
+                "You don't have access to this page",
+                "If you need access, contact your practice's support.",
             ),
-            404 => {
-                ("There is no such page", "Check the address, or start again from the first page.")
-            }
-            405 => ("This page can't be used that way", "Start again from the first page."),
-            413 => {
-                ("That was too much to send", "Go back, shorten what you typed and send it again.")
-            }
+            404 => ("Page not found", "Check the address, or start from the home page."),
+            405 => ("This action isn't available here", "Start again from the home page."),
+            413 => (
+                "The submitted data is too large",
+                "Go back, shorten what you entered, and submit it again.",
+            ),
             415 => (
-                "This kind of request is not understood",
-                "Go back and send the form from the page itself.",
+                "This type of request is not supported",
+                "Go back and submit the form from its own page.",
             ),
             429 => (
-                "Too many tries in a short time",
-                "Wait a little, then try again. Your account and tokens are not changed by this.",
+                "Too many attempts",
+                "Wait a moment, then try again. Your account and tokens are not affected.",
             ),
             503 => (
                 "The service is not available right now",
                 "Nothing was changed. Wait a minute, then try again.",
             ),
             504 => (
-                "It is not certain whether this was done",
-                "Look whether it was done before you try again. A code that you typed counts as used.",
+                "We can't tell whether this was completed",
+                "Check whether it was completed before you try again. A passcode you entered counts as used.",
             ),
             _ => (
-                "Something went wrong on our side",
-                "Look whether your change was made before you try again. If it happens again, give the support code to your practice's support.",
+                "Something went wrong on our end",
+                "Check whether your change was made before you try again. If this happens again, give the support code to your practice's support.",
             ),
         };
         Self {
@@ -66,7 +65,7 @@ impl ErrorPage {
             status,
             heading: heading.to_owned(),
             what_to_do: what_to_do.to_owned(),
-            onward: Some(("/portal".to_owned(), "Go to the first page".to_owned())),
+            onward: Some(("/portal".to_owned(), "Go to the home page".to_owned())),
         }
     }
 }

@@ -158,7 +158,7 @@ pub(super) fn step_up_problems(step_up: Option<&StepUp>) -> Vec<Problem<'_>> {
     step_up.map_or_else(Vec::new, |it| {
         problems([
             ("stepup_token", "Active token", &it.token.error),
-            ("stepup_passcode", "Passcode of the active token", &it.passcode.error),
+            ("stepup_passcode", "Passcode from that token", &it.passcode.error),
         ])
     })
 }

@@ -1,6 +1,8 @@
 //! The frame around every page: header, tabs, menu, patient, notice and footer.
 
-use super::SigningLine;
+use countersign_domain::{TimeZone, Timestamp};
+
+use super::{SigningLine, When};
 
 /// What the frame of a page shows: header, menu, patient, notice and footer.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +15,8 @@ pub struct Page {
     pub user: Option<SignedIn>,
     /// Name of the practice.
     pub practice: Option<String>,
+    /// Time zone of the practice; none where nobody's practice is known, and times are then in UTC.
+    pub zone: Option<TimeZone>,
     /// The tab that is marked as current; [`NavTab::Hidden`] shows no tabs.
     pub nav: NavTab,
     /// The menu at the top left.
@@ -41,6 +45,16 @@ impl Page {
     /// A page with a title and nothing else in its frame.
     pub fn new(title: impl Into<String>) -> Self {
         Self { title: title.into(), ..Self::default() }
+    }
+
+    /// A moment as this page shows it: `Nov 27, 2026, 4:00 PM CST`.
+    pub(super) fn time(&self, when: &When) -> String {
+        self.zone.as_ref().unwrap_or(&TimeZone::UTC).moment_text(when.0)
+    }
+
+    /// A time of today as this page shows it: `4:00:44 PM CST`.
+    pub(super) fn clock(&self, at: &Timestamp) -> String {
+        self.zone.as_ref().unwrap_or(&TimeZone::UTC).clock_text(*at)
     }
 
     /// Whether whoever is signed in prescribes.
@@ -212,8 +226,8 @@ impl NoticeKind {
         match self {
             Self::Success => "Done",
             Self::Info => "Note",
-            Self::Warning => "Attention",
-            Self::Error => "Problem",
+            Self::Warning => "Warning",
+            Self::Error => "Error",
         }
     }
 

@@ -28,9 +28,9 @@ pub struct PassphrasePage {
 impl PassphrasePage {
     fn problems(&self) -> Vec<Problem<'_>> {
         let mut all = problems([
-            ("current", "Present passphrase", &self.current.error),
+            ("current", "Current passphrase", &self.current.error),
             ("new", "New passphrase", &self.new.error),
-            ("again", "New passphrase again", &self.again.error),
+            ("again", "Confirm new passphrase", &self.again.error),
         ]);
         all.extend(step_up_problems(self.step_up.as_ref()));
         all

@@ -113,7 +113,7 @@ impl RxEditPage {
             ("quantity", "Quantity", &self.quantity.error),
             ("unit", "Unit", &self.unit.error),
             ("refills", "Refills", &self.refills.error),
-            ("directions", "Directions", &self.directions.error),
+            ("directions", "Directions for use", &self.directions.error),
             ("days_supply", "Days' supply", &self.days_supply.error),
             ("earliest_fill", "Earliest fill date", &self.earliest_fill.error),
             ("supervisor", "Supervisor", &self.supervisor.error),
@@ -344,13 +344,13 @@ impl HoldsPage {
 
     fn problems(&self) -> Vec<Problem<'_>> {
         if let Some(it) = &self.lifting {
-            let mut all = problems([("lifting", "Why it is lifted", &it.why.error)]);
+            let mut all = problems([("lifting", "Reason for lifting", &it.why.error)]);
             all.extend(step_up_problems(it.step_up.as_ref()));
             return all;
         }
         problems([
-            ("person", "Whose prescriptions", &self.person.error),
-            ("reason", "Why", &self.reason.error),
+            ("person", "Prescriptions by", &self.person.error),
+            ("reason", "Reason", &self.reason.error),
         ])
     }
 }

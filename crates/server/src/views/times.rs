@@ -1,12 +1,15 @@
 //! Moments, spans of time, and locks that end by themselves.
 
+use countersign_domain::Timestamp;
+pub use countersign_domain::month_in_words;
+
 /// A lock that ends by itself.
 #[derive(Clone, Debug)]
 pub struct Lock {
     /// What is locked.
     pub subject: LockSubject,
-    /// When it ends, as a time of day in UTC; `portal.js` puts the reader's own time in its place.
-    pub until: String,
+    /// When it ends.
+    pub until: Timestamp,
     /// Seconds left.
     pub seconds: u64,
 }
@@ -48,19 +51,21 @@ impl NextCode {
     }
 }
 
-/// A moment, for people and for programs.
-#[derive(Clone, Debug, Default)]
-pub struct When {
-    /// As it is shown, in UTC.
-    pub text: String,
-    /// RFC 3339, for the `datetime` attribute; `portal.js` shows it in the reader's own time zone.
-    pub machine: String,
+/// A moment. [`super::Page::time`] shows it in the practice's time zone.
+#[derive(Clone, Copy, Debug)]
+pub struct When(pub Timestamp);
+
+impl Default for When {
+    fn default() -> Self {
+        Self(Timestamp::from_seconds(0))
+    }
 }
 
 impl When {
-    /// A moment.
-    pub fn new(text: impl Into<String>, machine: impl Into<String>) -> Self {
-        Self { text: text.into(), machine: machine.into() }
+    /// RFC 3339 in UTC, for the `datetime` attribute.
+    pub(super) fn machine(self) -> String {
+        let (year, month, day, hour, minute, second) = self.0.civil();
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }
 }
 

@@ -48,7 +48,7 @@ impl TokenStatus {
             Self::Active => "Active",
             Self::Locked => "Locked",
             Self::Disabled => "Disabled",
-            Self::Ended => "Disabled for good",
+            Self::Ended => "Permanently disabled",
         }
     }
 

@@ -36,8 +36,8 @@ impl ResyncPage {
     fn problems(&self) -> Vec<Problem<'_>> {
         problems([
             ("token", "Token", &self.token.error),
-            ("passcode1", "First code", &self.passcode1.error),
-            ("passcode2", "Second code", &self.passcode2.error),
+            ("passcode1", "First passcode", &self.passcode1.error),
+            ("passcode2", "Second passcode", &self.passcode2.error),
         ])
     }
 }
@@ -71,7 +71,7 @@ impl EnablePage {
     fn problems(&self) -> Vec<Problem<'_>> {
         let mut all = problems([
             ("token", "Token", &self.token.error),
-            ("passcode", "Passcode of this token", &self.passcode.error),
+            ("passcode", "Passcode from this token", &self.passcode.error),
         ]);
         all.extend(step_up_problems(self.step_up.as_ref()));
         all

@@ -49,7 +49,7 @@ fn moved() -> Response {
 fn file(name: &str) -> Response {
     let found = FILES.iter().find(|(known, _)| *known == name);
     let Some(((name, bytes), kind)) = found.and_then(|it| Some((*it, content_type(it.0)?))) else {
-        return (StatusCode::NOT_FOUND, "There is no such file.\n").into_response();
+        return (StatusCode::NOT_FOUND, "File not found.\n").into_response();
     };
     let keep = if is_hashed(name) { "public, max-age=31536000, immutable" } else { "no-cache" };
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, keep)], bytes).into_response()

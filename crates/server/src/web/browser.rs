@@ -203,7 +203,7 @@ pub(crate) async fn for_new_token(
         return Err(problem(
             StatusCode::CONFLICT,
             "portal_browser",
-            "This browser is signed in to prescribe. A token must be on another device.",
+            "This browser is signed in for prescribing. A token must be on another device.",
         ));
     }
     let (browser, cookie) = browser_mark(&shared.app, headers).map_err(fault)?;

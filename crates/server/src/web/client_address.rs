@@ -70,10 +70,10 @@ pub enum TrustedProxyError {
     #[error("give an address (127.0.0.1), a network (10.1.0.0/16, fd00:1::/32) or unix")]
     Malformed,
     /// The network has bits behind its prefix.
-    #[error("this network begins at {0}: write it so")]
+    #[error("this network starts at {0}: use that address")]
     HostBits(String),
     /// The network is everybody.
-    #[error("this is every address: anybody could name any address as theirs")]
+    #[error("this covers every address, so any client could fake its address")]
     Everybody,
 }
 
@@ -211,7 +211,7 @@ impl ClientAddresses {
         let lines: Vec<&HeaderValue> = headers.get_all(name).iter().collect();
         for line in lines.into_iter().rev() {
             let Some(hops) = line.to_str().ok().and_then(read) else {
-                tracing::debug!("a forwarding header of a proxy can't be read");
+                tracing::debug!("a forwarding header from a proxy can't be read");
                 return client;
             };
             for hop in hops.into_iter().rev() {

@@ -42,7 +42,7 @@ impl Edge {
     pub(crate) fn new(shared: Shared) -> Self {
         let host = OwnHost::of(&shared.app.options().public_url);
         if host.is_none() {
-            tracing::error!("server.public_url is no origin: nothing is served");
+            tracing::error!("server.public_url is not an origin: nothing is served");
         }
         Self { shared, host: Arc::new(host) }
     }
@@ -173,17 +173,17 @@ async fn refused(shared: &Shared, fault: Misdirected, path: &str) -> Response {
         Misdirected::Malformed => (
             StatusCode::BAD_REQUEST,
             "host_malformed",
-            "A request needs one Host that is a host name",
+            "A request needs exactly one Host header with a host name",
         ),
         Misdirected::Foreign => {
-            (StatusCode::MISDIRECTED_REQUEST, "host_foreign", "This server has another address")
+            (StatusCode::MISDIRECTED_REQUEST, "host_foreign", "Wrong host name")
         }
         Misdirected::Embedded => {
-            (StatusCode::FORBIDDEN, "origin_foreign", "A page of another site asked for this")
+            (StatusCode::FORBIDDEN, "origin_foreign", "This request came from another site")
         }
     };
-    tracing::warn!(code, "a request was refused for its host or the site that sent it");
-    let advice = format!("This server is {own}.");
+    tracing::warn!(code, "a request was rejected because of its host or origin");
+    let advice = format!("Use {own}.");
     if is_ours(path) {
         let mut response = problem(status, code, &format!("{heading}. {advice}"));
         let no_store = HeaderValue::from_static("no-store");

@@ -339,7 +339,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
         let new = buffer.filled().get(before..).unwrap_or_default();
         if let Err((good, fault)) = this.framing.feed(new) {
             this.fault = Some(fault);
-            tracing::warn!(%fault, "a request was refused for its framing");
+            tracing::warn!(%fault, "a request was rejected because of its framing");
             buffer.set_filled(before + good);
             if this.framing.in_head() {
                 // There is room: the byte at fault was here.

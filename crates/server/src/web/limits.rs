@@ -340,7 +340,9 @@ fn put(buckets: &mut HashMap<Bucket, i64>, bucket: Bucket, filled: i64, now: Tim
     if buckets.len() >= MOST_BUCKETS && !buckets.contains_key(&bucket) {
         buckets.retain(|_, empty| filled_until(*empty, now) > 0);
         if buckets.len() >= MOST_BUCKETS {
-            tracing::warn!("too many addresses are limited at a time: all limits begin anew");
+            tracing::warn!(
+                "too many addresses are rate-limited at the same time: all limits were reset"
+            );
             buckets.clear();
         }
     }

@@ -126,7 +126,7 @@ pub async fn listen_with(
             }
         };
         if slots.count() >= options.most_connections && !slots.close_longest_idle() {
-            tracing::warn!("all connections are busy: one more was turned away");
+            tracing::warn!("all connections are in use: a connection was rejected");
             if turned_away.len() < MOST_TURNED_AWAY {
                 turned_away.spawn(turn_away(stream));
             }

@@ -53,7 +53,7 @@ pub(crate) async fn within(
     if let Ok(response) = tokio::time::timeout(most, next.run(request)).await {
         return response;
     }
-    tracing::warn!("a request took too long and was given up");
+    tracing::warn!("a request timed out");
     late()
 }
 
@@ -108,15 +108,15 @@ pub(crate) fn status_of(error: &Error, at: At) -> StatusCode {
         Error::SignedOut => StatusCode::UNAUTHORIZED,
         Error::NotFound => StatusCode::NOT_FOUND,
         Error::NulInText => {
-            tracing::warn!(%support, "a text with a NUL character was refused");
+            tracing::warn!(%support, "a text with a NUL character was rejected");
             StatusCode::BAD_REQUEST
         }
         Error::Busy => {
-            tracing::warn!(%support, "too many wait for a passphrase hash");
+            tracing::warn!(%support, "too many requests are waiting for a passphrase hash");
             StatusCode::SERVICE_UNAVAILABLE
         }
         Error::HashFailed => {
-            tracing::error!(%support, "a passphrase hash ended without an answer");
+            tracing::error!(%support, "a passphrase hash task ended without a result");
             StatusCode::SERVICE_UNAVAILABLE
         }
         Error::Unavailable(cause) => {
@@ -124,11 +124,11 @@ pub(crate) fn status_of(error: &Error, at: At) -> StatusCode {
             StatusCode::SERVICE_UNAVAILABLE
         }
         Error::OutcomeUnknown(cause) => {
-            tracing::error!(%support, %cause, "it is not known whether a change was made");
+            tracing::error!(%support, %cause, "the outcome of a change is unknown");
             StatusCode::GATEWAY_TIMEOUT
         }
         Error::Internal(cause) => {
-            tracing::error!(%support, %cause, "internal fault");
+            tracing::error!(%support, %cause, "internal error");
             StatusCode::INTERNAL_SERVER_ERROR
         }
     }
@@ -168,11 +168,11 @@ pub(crate) fn error_problem(error: &Error, at: At) -> Response {
         Error::OutcomeUnknown(_) => {
             ("outcome_unknown", "Not verified. Wait for the next passcode.")
         }
-        Error::NotFound => ("not_found", "There is no such thing."),
+        Error::NotFound => ("not_found", "Not found."),
         Error::NulInText => {
-            ("nul_in_text", "A text holds a NUL character (U+0000). Nothing was changed.")
+            ("nul_in_text", "A value contains a NUL character (U+0000). Nothing was changed.")
         }
-        _ => ("internal", "Something went wrong on our side."),
+        _ => ("internal", "Something went wrong on our end."),
     };
     problem(status, code, &format!("{detail} Support code {support}."))
 }
@@ -199,5 +199,5 @@ pub(crate) fn frame(options: &Options, support: SupportCode, title: &str) -> Pag
 /// Without the module's generator no support code and no token can be made.
 pub(crate) fn no_randomness() -> Response {
     tracing::error!("the random generator of the FIPS module failed");
-    problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
+    problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our end.")
 }

@@ -60,11 +60,11 @@ both! {
         let digest = "5f".repeat(32);
         let asked = |passcode: &str, digest: &str| json!({"credential_id": credential, "passcode": passcode, "purpose": "approve", "content_digest": digest});
         for (bad, why) in [
-            ("5f", "this text has 2 characters"),
-            (&"5f".repeat(33), "this text has 66 characters"),
-            ("", "this text has 0 characters"),
-            (&"5F".repeat(32), "0 to 9 and a to f"),
-            (&"5g".repeat(32), "0 to 9 and a to f"),
+            ("5f", "this value has 2 characters"),
+            (&"5f".repeat(33), "this value has 66 characters"),
+            ("", "this value has 0 characters"),
+            (&"5F".repeat(32), "0-9 and a-f"),
+            (&"5g".repeat(32), "0-9 and a-f"),
         ] {
             let reply = api.post("/api/v1/passcode-checks", &asked(&app.code(), bad)).await;
             reply.is_problem(422, "digest_malformed");
@@ -101,16 +101,16 @@ both! {
         // Both hang on the token's chain, and the history finds them.
         app.clock.advance(900);
         let mut browser = app.signed_in().await;
-        browser.get("/portal/tokens").await.says(200, "An older code of");
+        browser.get("/portal/tokens").await.says(200, "An older passcode from");
         let id = app.token_id(&app.person.phone.credential).await.to_string();
-        browser.get(&format!("/portal/tokens/{id}")).await.says(200, "Two devices suspected");
+        browser.get(&format!("/portal/tokens/{id}")).await.says(200, "Possible token copy detected");
         // At the page the person learns it at once.
         app.clock.advance(900);
         let mut second = app.at_passcode().await;
         let (here, behind) = (app.code(), app.person.phone.code_after(app.now(), -1));
         assert!(api.check(&own, &here).await.verified());
         let page = second.passcode(&id, &behind).await;
-        page.says(422, "older than one that was already used");
+        page.says(422, "older than one already used");
         assert_eq!(app.database.texts(all).await.len(), 2);
     }
 
@@ -236,7 +236,7 @@ both! {
         let mut browser = app.signed_in().await;
         for gone in [&late, &stale] {
             let page = add(&mut browser, gone, &gone.code(app.now()), &[]).await;
-            assert!(page.field_error("credential_id").unwrap().contains("No token with this ID"));
+            assert!(page.field_error("credential_id").unwrap().contains("Token not found"));
         }
         app.clock.advance(1);
         app.app.purge().await.unwrap();
@@ -296,7 +296,7 @@ both! {
         send("application/json", truncated.clone()).await.is_problem(400, "body_malformed");
         let large = send("application/json", vec![b' '; 5_000]).await;
         large.is_problem(413, "body_malformed");
-        assert!(large.body.contains("at most 4096 bytes"), "{}", large.body);
+        assert!(large.body.contains("not exceed 4096 bytes"), "{}", large.body);
         let other = send("text/plain", truncated).await;
         other.is_problem(415, "body_malformed");
         assert!(other.body.contains("Content-Type: application/json"), "{}", other.body);
@@ -336,7 +336,7 @@ both! {
         app.clock.advance(300);
         asker.ask_pairing(&code).await.is_problem(404, "pairing_unknown");
         assert!(browser.get(&format!("{address}/state")).await.body.contains("\"over\""));
-        browser.get(&address).await.says(200, "This code has run out.");
+        browser.get(&address).await.says(200, "This code has expired.");
 
         // Somebody else's is nobody's.
         let person = app.another_person().await;
@@ -406,5 +406,5 @@ async fn a_family_that_is_switched_off() {
     let phone = app.provision().await;
     let mut browser = app.signed_in().await;
     let page = add(&mut browser, &phone, WRONG_CODE, &[("credential_id", "SYMC12345678")]).await;
-    assert!(page.field_error("credential_id").unwrap().contains("not used here"));
+    assert!(page.field_error("credential_id").unwrap().contains("not supported here"));
 }

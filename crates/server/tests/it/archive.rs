@@ -93,13 +93,13 @@ both! {
         signed(&app, &mut browser, &with(fields(), &[("drug", "Alprazolam"), ("note", "=1+1"), ("directions", "=HYPERLINK(\"x\")")])).await;
         let mut portal = app.signed_in().await;
         let page = portal.get("/portal/prescriptions").await;
-        page.says(200, "Signed prescriptions, 2026-05");
+        page.says(200, "Signed prescriptions, May 2026");
         page.says(200, "Oxycodone hydrochloride 5 mg, 30 tablets");
         let at = |page: &str, what: &str| page.find(what).unwrap();
         assert!(at(&page.body, "Oxycodone") < at(&page.body, "Alprazolam"));
         let page = portal.get("/portal/prescriptions?sort=drug").await;
         assert!(at(&page.body, "Oxycodone") > at(&page.body, "Alprazolam"));
-        portal.get("/portal/prescriptions?month=2024-06").await.says(200, "None in this month");
+        portal.get("/portal/prescriptions?month=2024-06").await.says(200, "None this month");
         assert_eq!(portal.get("/portal/prescriptions?month=xx").await.status, 404);
         // What leaves is on record, is no formula, and verifies with nothing of ours.
         let before = app.event_count().await;
@@ -142,13 +142,13 @@ both! {
         assert_eq!(events.iter().filter(|it| **it == "prescription_disowned refused not_mine").count(), 1, "once");
         let mut console = app.signed_in_as(&ben).await;
         let due = console.get(&format!("/practice/{practice}/due")).await;
-        due.says(200, "its practitioner disowns");
+        due.says(200, "reported as not issued by the prescriber");
         due.says(200, "call the pharmacy");
         let record = format!("/practice/{practice}/records?patient={id}");
         assert!(due.body.contains(&record));
-        console.get(&record).await.says(200, "One every six hours. Schedule 2, refills: 0. Corner Pharmacy");
+        console.get(&record).await.says(200, "One every six hours. C-II, refills: 0. Corner Pharmacy");
         let mut browser = app.launched("amoreno").await;
-        browser.get(&path).await.says(200, "Said not to be the practitioner's");
+        browser.get(&path).await.says(200, "Reported as not issued by the prescriber");
         assert!(app.messages().await.iter().any(|it| it.kind == "prescription_disowned"));
         // Somebody else's is not there for anybody but its practitioner.
         assert_eq!(console.post(&report, &[]).await.status, 404);
@@ -187,7 +187,7 @@ both! {
         assert_eq!((told(&app).await, logs(&app).await), (2, 2), "June, though it is August");
         let mut portal = app.signed_in().await;
         let page = portal.get("/portal/prescriptions").await;
-        page.says(200, "Not looked at yet");
+        page.says(200, "Not reviewed yet");
         let page = portal.get("/portal/prescriptions?month=2026-06").await;
         page.says(200, "Oxycodone hydrochloride 5 mg");
         app.clock.advance(8 * 86_400);
@@ -224,7 +224,7 @@ both! {
         let console = async |app: &TestApp| app.signed_in_as(&ben).await;
         let at = format!("/practice/{}", app.practice);
         let mut desk = console(&app).await;
-        desk.get(&format!("{at}/records")).await.says(200, "2032-05-25");
+        desk.get(&format!("{at}/records")).await.says(200, "May 25, 2032");
         app.clock.advance(8 * 86_400);
         app.app.watch().await.unwrap();
         // The last day, in the time zone of the practice, counts.
@@ -239,7 +239,7 @@ both! {
         let mut desk = console(&app).await;
         let page = desk.post(&format!("{at}/holds"), &[("reason", " ")]).await;
         assert!(page.field_error("reason").is_some() && page.field_error("person").is_some());
-        page.says(422, "2 things to correct");
+        page.says(422, "2 fields need attention");
         let ada = app.person.id.to_string();
         let before = app.event_count().await;
         app.confirm(&mut desk, &ben, &format!("{at}/holds"), &[("person", &ada), ("reason", "State v. X")]).await
@@ -260,13 +260,13 @@ both! {
         // A session alone lifts nothing: the reason, then a fresh passcode.
         let page = desk.post(&lift, &[]).await;
         assert!(page.field_error(&why).is_some());
-        desk.post(&lift, &[(&why, "Case closed")]).await.says(200, "Passcode of the active token");
+        desk.post(&lift, &[(&why, "Case closed")]).await.says(200, "Passcode from that token");
         let lifting = |code: &str| vec![(why.clone(), "Case closed".to_owned()), ("stepup_token".to_owned(), "any".to_owned()), ("stepup_passcode".to_owned(), code.to_owned())];
         let send = async |desk: &mut Browser, path: &str, form: Vec<(String, String)>| {
             let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             desk.post(path, &form).await
         };
-        send(&mut desk, &lift, lifting(WRONG_CODE)).await.says(422, "not right");
+        send(&mut desk, &lift, lifting(WRONG_CODE)).await.says(422, "Incorrect passcode");
         app.clock.advance(60);
         assert_eq!(remove(&app).await, (0, 0), "still held");
         let code = ben.phone.code(app.now());
@@ -289,7 +289,7 @@ both! {
         assert!(over(&app).await.is_empty());
         let left = app.database.texts("SELECT state FROM prescription").await;
         assert!(left.is_empty(), "{left:?}");
-        desk.get(&format!("{at}/records")).await.says(200, "Nothing was found");
+        desk.get(&format!("{at}/records")).await.says(200, "No prescriptions found");
         app.clock.advance(7 * 86_400);
         assert_eq!(remove(&app).await, (0, 1));
         assert!(app.messages().await.iter().any(|it| it.kind == "records_removed"));
@@ -393,7 +393,7 @@ both! {
         let nobody = console.get(&format!("{at}?person={}", ben.id)).await;
         assert!(!nobody.body.contains("Oxycodone"));
         let page = console.get(&format!("{at}?from=2026-05-25&to=2026-05-24")).await;
-        assert!(page.field_error("to").is_some() && !page.body.contains("Nothing was found"));
+        assert!(page.field_error("to").is_some() && !page.body.contains("No prescriptions found"));
         let page = console.get(&format!("{at}?from=soon")).await;
         assert!(page.field_error("from").is_some() && page.body.contains("value=\"soon\""));
         let table = console.post(&format!("{at}/export"), &[("drug", "oxy"), ("format", "csv")]).await;

@@ -120,7 +120,7 @@ async fn deny_refuses_to_add_it_from_its_own_browser() {
 async fn deny_refuses_its_codes_in_its_own_browser() {
     let app = app_that(SameBrowser::Deny).await;
     settle(&app, &app.person.phone).await;
-    let (_, other) = app.another_token(&app.person, "Key fob").await;
+    let (_, other) = app.another_token(&app.person, "Hardware token").await;
     let token = app.person.token.to_string();
 
     // Chosen: refused whatever the code is, so that nothing is learned and nothing is counted.

@@ -107,11 +107,11 @@ both! {
         listed(&mut app, Version::new(0, 1, 0), build('a'), "R-1").await;
         let mut browser = app.launched("amoreno").await;
         let path = send(&mut browser, "/e-prescribing/new", &fields()).await.location().to_owned();
-        browser.post(&format!("{path}/ready"), &[]).await.says(422, "is not on file here");
-        browser.get("/e-prescribing/sign").await.says(200, "is not on file here");
+        browser.post(&format!("{path}/ready"), &[]).await.says(422, "is not on file, so");
+        browser.get("/e-prescribing/sign").await.says(200, "is not on file, so");
         // Another report covers it, and is not the one that the manifest names; and one that covers another build.
         enter(&app, "R-0", vec![build('a')]).await;
-        browser.get("/e-prescribing/sign").await.says(200, "is not on file here");
+        browser.get("/e-prescribing/sign").await.says(200, "is not on file, so");
         let id = enter(&app, "R-1", vec![build('a'), build('b')]).await;
         browser.get("/e-prescribing/sign").await.says(200, "Your practice has not acknowledged");
         let told: Vec<String> = app.messages().await.into_iter().filter(|it| it.kind == "report_entered")
@@ -120,7 +120,7 @@ both! {
         // Shown, and served as it was entered.
         let mut desk = app.signed_in_as(&office).await;
         let page = desk.get(&place).await;
-        for text in ["R-1", "Example Auditors LLP", "Audit report", "Not yet: nobody can sign here", &"a".repeat(64)] {
+        for text in ["R-1", "Example Auditors LLP", "Audit report", "Not yet. No one can sign until it is.", &"a".repeat(64)] {
             page.says(200, text);
         }
         let document = desk.get(&format!("/portal/certification/{id}")).await;
@@ -128,7 +128,7 @@ both! {
         assert_eq!(document.header("content-type"), "text/plain; charset=utf-8");
         assert!(document.header("content-disposition").starts_with("attachment"));
         // Not without a right code, and not by somebody who does not set access control.
-        acknowledge(&mut desk, &place, WRONG_CODE).await.says(422, "not right");
+        acknowledge(&mut desk, &place, WRONG_CODE).await.says(422, "Incorrect passcode");
         browser.get("/e-prescribing/sign").await.says(200, "Your practice has not acknowledged");
         let mut own = app.signed_in().await;
         own.get(&place).await;
@@ -139,8 +139,8 @@ both! {
         acknowledge(&mut desk, &place, &code).await.leads_to(&format!("{place}?done=acknowledged"));
         desk.get(&place).await.says(200, "Dr. Ben Okafor");
         // The practitioner's own duty.
-        browser.get("/e-prescribing/sign").await.says(200, "Read the audit or certification report first");
-        own.get("/portal/dashboard").await.says(200, "Read the audit or certification report first");
+        browser.get("/e-prescribing/sign").await.says(200, "First read the audit or certification report");
+        own.get("/portal/dashboard").await.says(200, "First read the audit or certification report");
         acknowledge(&mut own, "/portal/certification", "").await.leads_to("/portal/certification?done=read");
         sign(&app, &mut browser).await.leads_to("/e-prescribing?done=signed");
         // Another build under the same report: the practice again, the practitioner not.
@@ -199,7 +199,7 @@ both! {
             .await
             .says(422, "no longer meets the requirements");
         let page = browser.get("/e-prescribing/sign").await;
-        page.says(200, "Signing has stopped: this version of the program no longer meets the requirements");
+        page.says(200, "Signing is stopped: this software version no longer meets DEA requirements");
         assert!(page.find("[name=shown]").is_none());
         // A log-in goes on.
         assert!(api.check_for(&id, &app.code(), "login").await.verified());
@@ -333,15 +333,15 @@ both! {
     async fn the_terms_name_the_report(app: TestApp) {
         let mut browser = app.browser_at(Stage::Enrolling { prescriber: app.person.id }).await;
         let page = browser.get("/enrol").await;
-        page.says(200, "No audit or certification report of this build is on file yet");
+        page.says(200, "No audit or certification report for this build is on file yet");
         assert_eq!(browser.get("/enrol/certification").await.status, 404);
         app.app.install_demo_report(app.app.at().unwrap()).await.unwrap();
         app.app.install_demo_report(app.app.at().unwrap()).await.unwrap();
         let ticked = [("keep", "yes"), ("report", "yes"), ("audit", "yes"), ("certification", "")];
         browser.post("/enrol/terms", &ticked).await.says(422, "The report has changed");
         let page = browser.get("/enrol").await;
-        page.says(200, "I have read the report MADE-UP-");
-        browser.get("/enrol/certification").await.says(200, "MADE UP. This is not an audit report.");
+        page.says(200, "I have read report MADE-UP-");
+        browser.get("/enrol/certification").await.says(200, "FICTIONAL. This is not an audit report.");
         let id = page.value("certification");
         let ticked = [("keep", "yes"), ("report", "yes"), ("audit", "yes"), ("certification", id.as_str())];
         browser.post("/enrol/terms", &ticked).await.leads_to("/enrol");

@@ -152,12 +152,12 @@ impl House {
         let mut browser = self.app.browser();
         browser.get(&link).await.says(200, "Lakeside Clinic invites you");
         browser.post(&link, &[]).await.leads_to("/enrol");
-        browser.get("/enrol").await.says(200, "I keep my token in my hands alone");
+        browser.get("/enrol").await.says(200, "I will keep my token under my sole control");
         browser
             .post("/enrol/terms", &[("keep", "yes"), ("report", "yes"), ("audit", "yes")])
             .await
             .leads_to("/enrol");
-        browser.get("/enrol").await.says(200, "Your data");
+        browser.get("/enrol").await.says(200, "Your information");
         let data = [
             ("born", "1979-02-03"),
             ("email", "grace@x.example"),

@@ -99,7 +99,7 @@ async fn a_panic_reaches_no_client() {
     let router = router(Arc::new(server), limits, std::time::Duration::from_secs(30));
     for path in ["/portal/login", "/portal/tokens", "/no/such/page"] {
         let page = Browser::new(router.clone()).get(path).await;
-        page.says(500, "Something went wrong on our side");
+        page.says(500, "Something went wrong on our end");
         page.says(500, "Support code");
         assert!(page.support_code().is_some(), "{}", page.body);
         page.says(500, "Lakeside Clinic support desk");

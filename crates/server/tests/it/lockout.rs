@@ -148,7 +148,7 @@ both! {
         let npi = app.person.npi.as_text();
         for _ in 0..2 {
             for _ in 0..2 {
-                app.browser().pass(&npi, WRONG).await.says(422, "do not match");
+                app.browser().pass(&npi, WRONG).await.says(422, "Incorrect NPI or passphrase");
             }
             let mut tries = JoinSet::new();
             for number in 0..10 {
@@ -195,7 +195,7 @@ both! {
             tries.spawn(async move { browser.pass(&npi, WRONG).await });
         }
         let pages = tries.join_all().await;
-        let judged = pages.iter().filter(|page| page.words().contains("do not match")).count();
+        let judged = pages.iter().filter(|page| page.words().contains("Incorrect NPI or passphrase")).count();
         assert_eq!(judged, 3, "as many as one after the other");
     }
 
@@ -203,7 +203,7 @@ both! {
     async fn an_attempt_that_was_cut_off_counts_as_wrong(app: TestApp) {
         let npi = app.person.npi.as_text();
         for _ in 0..2 {
-            app.browser().pass(&npi, WRONG).await.says(422, "do not match");
+            app.browser().pass(&npi, WRONG).await.says(422, "Incorrect NPI or passphrase");
         }
         // As a process leaves it that dies while it looks at one.
         let until = app.now().plus_seconds(60).micros();
@@ -222,7 +222,7 @@ both! {
         let mut browser = app.browser();
         make_known(&app, &mut browser, &app.person).await;
         for wrong in 1..=6 {
-            browser.pass(&npi, WRONG).await.says(422, "do not match");
+            browser.pass(&npi, WRONG).await.says(422, "Incorrect NPI or passphrase");
             if (3..6).contains(&wrong) {
                 let page = browser.pass(&npi, PASSPHRASE).await;
                 assert_eq!(page.seconds(), Some(30), "{wrong}: {}", page.words());
@@ -243,7 +243,7 @@ both! {
         make_known(&app, &mut browser, &app.person).await;
         assert_eq!(known_browsers(&app).await, "1");
         for _ in 0..2 {
-            browser.pass(&npi, WRONG).await.says(422, "do not match");
+            browser.pass(&npi, WRONG).await.says(422, "Incorrect NPI or passphrase");
         }
         browser.pass(&npi, PASSPHRASE).await.leads_to("/portal/login/passcode");
     }
@@ -362,7 +362,7 @@ both! {
         let at = app.app.at().unwrap();
         app.app.close_account(app.person.npi, at).await.unwrap();
         assert_eq!(known_browsers(&app).await, "0");
-        browser.pass(&app.person.npi.as_text(), PASSPHRASE).await.says(422, "do not match");
+        browser.pass(&app.person.npi.as_text(), PASSPHRASE).await.says(422, "Incorrect NPI or passphrase");
     }
 
     /// Wrong passphrases of one system of the API pause that system alone, and those of a session the session.
@@ -384,7 +384,7 @@ both! {
         ready(&mut charts).await;
         for number in 0..4 {
             let page = sign_in_the_app(&mut charts, WRONG, &app.code()).await;
-            let text = if number < 3 { "not your present passphrase" } else { "locked until" };
+            let text = if number < 3 { "Incorrect passphrase" } else { "locked until" };
             page.says(422, text);
         }
         app.clock.advance(29);
@@ -408,7 +408,7 @@ both! {
         let (id, second) = app.another_token(&app.person, "Second phone").await;
         let mut guesser = app.at_passcode().await;
         for wrong in 1..=10 {
-            guesser.passcode("any", WRONG_CODE).await.says(422, "not right");
+            guesser.passcode("any", WRONG_CODE).await.says(422, "Incorrect passcode");
             if wrong < 10 && wrong % 3 == 0 {
                 app.at_passcode().await.passcode("any", &app.code()).await.leads_to("/portal/dashboard");
                 app.clock.advance(30);
@@ -428,7 +428,7 @@ both! {
         guesser.passcode("any", &app.code()).await.says(422, "choose the token");
         let id = app.person.token.to_string();
         for pause in [120, 240] {
-            guesser.passcode(&id, WRONG_CODE).await.says(422, "not right");
+            guesser.passcode(&id, WRONG_CODE).await.says(422, "Incorrect passcode");
             let page = app.at_passcode().await.passcode(&id, &app.code()).await;
             assert_eq!(page.seconds(), Some(pause), "{}", page.words());
             app.clock.advance(pause);
@@ -455,7 +455,7 @@ both! {
         let mut session = app.signed_in().await;
         for wrong in 1..=9 {
             if wrong % 2 == 0 {
-                session.post(&test, &[("passcode", WRONG_CODE)]).await.says(200, "not right");
+                session.post(&test, &[("passcode", WRONG_CODE)]).await.says(200, "Incorrect passcode");
             } else {
                 assert!(!api.check(&credential, WRONG_CODE).await.verified());
             }

@@ -72,7 +72,7 @@ both! {
         assert!(!page.body.contains("value=\"symantec\"") && !page.words().contains("Symantec"));
         app.set_model(ModelCode::AUTHENTICATOR, false).await;
         app.set_model(ModelCode::TERMINAL, false).await;
-        browser.get("/portal/tokens/new").await.says(200, "No model of token is allowed");
+        browser.get("/portal/tokens/new").await.says(200, "No token model is allowed");
         let page = browser.get(&format!("/portal/tokens/{}", app.person.token)).await;
         page.says(200, "FIPS certificate");
         page.says(200, "Not allowed for this model");
@@ -103,14 +103,14 @@ both! {
         let (other, _) = app.another_token(&app.person, "Tablet").await;
         let mut browser = app.signed_in().await;
         browser.get("/portal/tokens").await.says(200, "New phone?");
-        browser.get("/portal/phone").await.says(200, "I have both phones here");
+        browser.get("/portal/phone").await.says(200, "I have both phones");
         let old = app.person.token.to_string();
         let page = browser.post("/portal/phone", &[("intent", "both"), ("token", &old)]).await;
         let form = format!("/portal/tokens/new?replaces={old}#add-token");
         page.leads_to(&form);
         let page = browser.get(form.split('#').next().unwrap()).await;
-        page.says(200, "takes the place of First phone");
-        page.says(200, "a code that the OLD token shows now");
+        page.says(200, "replaces First phone");
+        page.says(200, "the passcode that the OLD token shows now");
         assert_eq!((page.value("replaces"), page.value("stepup_token")), (old.clone(), old.clone()));
 
         // By picture too: whatever page comes between, it stays a replacement.
@@ -129,7 +129,7 @@ both! {
         let by = |token, code| [gone[0], ("stepup_token", token), ("stepup_passcode", code)];
         let before = app.event_count().await;
         let page = add(&mut browser, &new, &otp, &by(&other, &code)).await;
-        page.says(422, "Confirm with a code of the token that the new one replaces");
+        page.says(422, "Confirm with a passcode from the token you are replacing");
         // A wrong code of the new token: the old one's is spent, and the old one stays.
         let page = add(&mut browser, &new, WRONG_CODE, &by(&old, &code)).await;
         assert!(page.field_error("otp").is_some() && page.body.contains("stepup_passcode"));
@@ -146,7 +146,7 @@ both! {
             TokenState::Disabled { reason, since: app.now() }
         );
         assert!(app.token(&new.credential).await.is_active());
-        browser.get(&format!("/portal/tokens/{old}")).await.says(200, "Use the one it shows now");
+        browser.get(&format!("/portal/tokens/{old}")).await.says(200, "it shows a new ID. Add it as a new token");
         let page = add(&mut browser, &new, &otp, &by(&old, &code)).await;
         assert_eq!(page.status, 404, "it can't go twice");
     }
@@ -172,7 +172,7 @@ both! {
             TokenState::Disabled { reason, since: app.now() }
         );
         elsewhere.get("/portal/dashboard").await.leads_to("/portal/login?ended=1");
-        browser.get("/portal/tokens/new?done=lost").await.says(200, "Now add the new one");
+        browser.get("/portal/tokens/new?done=lost").await.says(200, "Now add the new token");
         // What the session proved with the lost token vouches for nothing.
         let new = app.provision().await;
         let otp = new.code(app.now());
@@ -229,7 +229,7 @@ pub(crate) async fn another_app_takes_the_seed_once(app: TestApp) {
     // Not without a fresh passcode.
     app.clock.advance(301);
     let page = browser.get("/portal/tokens/other").await;
-    page.says(200, "Confirm it is you");
+    page.says(200, "Confirm that it is you");
     let id = page.value("id");
     let before = app.event_count().await;
     let wrong = [("id", id.as_str()), ("stepup_token", "any"), ("stepup_passcode", WRONG_CODE)];
@@ -247,7 +247,7 @@ pub(crate) async fn another_app_takes_the_seed_once(app: TestApp) {
     let phone = phone_of(&page);
     // The same form again shows nothing, nor does any other page.
     let again = browser.post("/portal/tokens/other", &form).await;
-    again.says(422, "is not shown again");
+    again.says(422, "can't be shown again");
     assert!(again.find("#secret").is_none() && !again.body.contains("<svg"));
     let secret = BASE32_NOPAD.encode(phone.seed.expose());
     let all = app.database.texts("SELECT kind, detail FROM audit_event").await.join("\n");
@@ -261,9 +261,9 @@ pub(crate) async fn another_app_takes_the_seed_once(app: TestApp) {
     assert_eq!(token.model().as_str(), ModelCode::OTHER);
     assert_eq!((token.id().to_string(), token.seed_left().is_some()), (id, true));
     let path = format!("/portal/tokens/{}", token.id());
-    browser.get(&path).await.says(200, "Seed has left the app");
+    browser.get(&path).await.says(200, "Exported to another app");
     browser.post(&format!("{path}/disable"), &[("reason", "lost")]).await;
-    browser.get(&path).await.says(200, "Seed has left the app");
+    browser.get(&path).await.says(200, "Exported to another app");
 }
 
 #[tokio::test]

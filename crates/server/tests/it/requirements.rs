@@ -31,7 +31,7 @@ both! {
         tick();
         send(&mut own, &format!("{path}/edit"), &fields()).await.leads_to(&path);
         tick();
-        nurse.post(&format!("{path}/ready"), &[]).await.says(422, "Only the practitioner");
+        nurse.post(&format!("{path}/ready"), &[]).await.says(422, "Only the prescriber");
         tick();
         own.post(&format!("{path}/ready"), &[]).await.leads_to("/e-prescribing?done=ready");
         tick();
@@ -107,7 +107,7 @@ both! {
         assert!(page.find("[name=shown]").is_some(), "{}", page.words());
         let words = page.words();
         for (row, element) in [
-            ("b9i, date of issuance", "2026-05-25"),
+            ("b9i, date of issuance", "May 25, 2026"),
             ("b9ii, patient", name.as_str()),
             ("b9iii, drug", "Oxycodone hydrochloride"),
             ("b9iii, drug", "Testosterone cypionate"),

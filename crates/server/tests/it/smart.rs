@@ -49,7 +49,7 @@ both! {
         let (mut nurse, _) = in_from(&app, "jlee", "p-1002").await;
         nurse.get("/e-prescribing").await.says(200, "Token Management is for prescribers");
         let (_, page) = in_from(&app, "nobody", "p-1002").await;
-        page.says(403, "You are not known here yet");
+        page.says(403, "Your EHR user is not linked to an account");
         assert!(app.events().await.contains(&"ehr_launched refused launch_unknown_user".to_owned()));
     }
 
@@ -63,12 +63,12 @@ both! {
         let second = out(&app, &mut browser, &mut ehr, "p-1002").await;
         browser.get(&second).await.says(200, "Opening");
         browser.post("/e-prescribing/new", &[("patient", "p-1001"), ("drug", "Zolpidem tartrate"), ("refills", "0")]).await
-            .says(403, "Another patient");
+            .says(403, "A different patient");
         browser.get("/e-prescribing").await.says(200, "None yet");
         // Two launches at once in one browser: the cookie is the later one's, and the earlier one is refused.
         let first = out(&app, &mut browser, &mut ehr, "p-1001").await;
         let second = out(&app, &mut browser, &mut ehr, "p-1003").await;
-        browser.get(&first).await.says(403, "has been used or has run out");
+        browser.get(&first).await.says(403, "was already used or has expired");
         browser.get(&second).await.says(200, "Opening");
         browser.get("/e-prescribing").await.says(200, "Odalys Mockingham");
     }
@@ -78,23 +78,23 @@ both! {
         let (mut here, mut ehr) = (app.browser(), at_ehr(&app, "amoreno").await);
         let back = out(&app, &mut here, &mut ehr, "p-1001").await;
         // Somebody else's code, brought into a browser that never set out.
-        app.browser().get(&back).await.says(403, "has been used or has run out");
-        here.get(&back).await.says(403, "has been used or has run out");
+        app.browser().get(&back).await.says(403, "was already used or has expired");
+        here.get(&back).await.says(403, "was already used or has expired");
         let back = out(&app, &mut here, &mut ehr, "p-1001").await;
         here.get(&back).await.says(200, "Opening");
-        here.get(&back).await.says(403, "has been used or has run out");
+        here.get(&back).await.says(403, "was already used or has expired");
         // Nothing stays open after a launch that was refused.
         here.get("/e-prescribing").await.says(403, "Open e-Prescribing from a patient's chart");
         let back = out(&app, &mut here, &mut ehr, "p-1001").await;
         app.clock.advance(61);
-        here.get(&back).await.says(403, "The EHR did not answer");
+        here.get(&back).await.says(403, "The EHR did not respond");
         let back = out(&app, &mut here, &mut ehr, "p-1001").await;
         let state = back.split("state=").nth(1).unwrap();
-        here.get(&format!("/smart/callback?code=made-up&state={state}")).await.says(403, "The EHR did not answer");
+        here.get(&format!("/smart/callback?code=made-up&state={state}")).await.says(403, "The EHR did not respond");
         let back = out(&app, &mut here, &mut ehr, "p-1001").await;
         let state = back.split("state=").nth(1).unwrap();
-        here.get(&format!("/smart/callback?error=access_denied&state={state}")).await.says(403, "has been used");
-        here.get("/smart/callback?code=x&state=y").await.says(403, "has been used or has run out");
+        here.get(&format!("/smart/callback?error=access_denied&state={state}")).await.says(403, "already used");
+        here.get("/smart/callback?code=x&state=y").await.says(403, "was already used or has expired");
         app.clock.advance(301);
         let events = app.events().await;
         for reason in ["launch_other_browser", "launch_stale", "launch_ehr_refused", "launch_declined"] {
@@ -105,7 +105,7 @@ both! {
     /// An EHR that is not registered is not asked anything; a launch that was used is refused by the EHR.
     async fn only_registered_servers_are_asked(app: TestApp) {
         for iss in ["http://127.0.0.1:22/fhir", "file:///etc/passwd", "", "http://127.0.0.1:8/other"] {
-            app.browser().get(&format!("/smart/launch?iss={iss}&launch=x")).await.says(403, "This EHR is not known here");
+            app.browser().get(&format!("/smart/launch?iss={iss}&launch=x")).await.says(403, "This EHR is not registered");
         }
         let mut ehr = at_ehr(&app, "amoreno").await;
         let page = ehr.get("/patients/p-1001/e-prescribing").await;
@@ -117,7 +117,7 @@ both! {
         let page = here.get(&start).await;
         let page = ehr.get(path_of(page.location(), EHR_ORIGIN)).await;
         assert!(page.location().contains("error=invalid_request"), "{}", page.location());
-        here.get(path_of(page.location(), APP)).await.says(403, "has been used");
+        here.get(path_of(page.location(), APP)).await.says(403, "already used");
         // Somebody else's launch.
         let page = ehr.get("/patients/p-1001/e-prescribing").await;
         let page = here.get(path_of(page.location(), APP)).await;

@@ -44,8 +44,8 @@ both! {
         disable(&app, &mut browser, "lost").await.leads_to("/portal/tokens?done=lost");
         browser.get("/portal/tokens?done=lost").await.says(200, SUSPENDS);
         let page = browser.get("/portal/dashboard").await;
-        page.says(200, "a token or the passphrase was reported lost, stolen or compromised on 2026-05-25");
-        page.says(200, "Two people of your practice must approve it");
+        page.says(200, "a token or the passphrase was reported lost, stolen or compromised on May 25, 2026");
+        page.says(200, "Two people at your practice must act");
         page.says(200, "Permission to sign suspended: token or passphrase lost, stolen or compromised");
         never_says(&page, &["can\u{2019}t sign yet", "Permission to sign granted by you"]);
         let page = browser.get("/portal/approval").await;
@@ -61,7 +61,7 @@ both! {
         ];
         let entered = console.post(&format!("{person}/grant"), &fields).await;
         assert_eq!(entered.status, 303, "{}", entered.words());
-        browser.get("/portal/approval").await.says(200, "Dr. Ben Okafor has entered it");
+        browser.get("/portal/approval").await.says(200, "Dr. Ben Okafor has requested it");
     }
 
     /// A token that logs in and does not sign is called just that, and is not offered for signing.
@@ -73,8 +73,8 @@ both! {
             .await;
         let mut browser = app.signed_in().await;
         let page = browser.get("/portal/tokens?done=added").await;
-        page.says(200, "Token added. You can log in with it now. To sign prescriptions, activate it");
-        page.says(200, "log-in only: not activated for signing");
+        page.says(200, "Token added. You can sign in with it now. To sign prescriptions, activate it");
+        page.says(200, "sign-in only: not activated for signing");
         never_says(&page, &["added and active"]);
         let mut chart = app.launched("amoreno").await;
         ready(&mut chart).await;
@@ -85,10 +85,10 @@ both! {
         app.set_model(ModelCode::AUTHENTICATOR, false).await;
         app.set_model(ModelCode::TERMINAL, false).await;
         let page = browser.get("/portal/tokens").await;
-        page.says(200, "log-in only: its model may not sign");
+        page.says(200, "sign-in only: model not allowed for signing");
         let page = chart.get("/e-prescribing/sign").await;
-        page.says(200, "No token of yours can sign");
-        browser.get("/portal/dashboard").await.says(200, "None of your active tokens may sign");
+        page.says(200, "None of your tokens can sign");
+        browser.get("/portal/dashboard").await.says(200, "None of your active tokens can sign");
     }
 
     /// What others did is not said to be done by the person, and a refused attempt is not said to be the act.
@@ -108,7 +108,7 @@ both! {
         assert_eq!(page.status, 303, "{}", page.words());
         let mut browser = app.signed_in().await;
         let page = browser.get("/portal/dashboard").await;
-        page.says(200, "Permission to sign suspended: registration or licence withdrawn by Dr. Ben Okafor");
+        page.says(200, "Permission to sign suspended: registration or license withdrawn by Dr. Ben Okafor");
         let (new, _) = app.another_token(&app.person, "Newcomer").await;
         app.database
             .execute("UPDATE token SET activated = NULL, sign_until = NULL WHERE name = 'Newcomer'")
@@ -116,9 +116,9 @@ both! {
         app.give_addresses(&app.person, "ada@x.example").await;
         let path = format!("/portal/tokens/{new}");
         browser.post(&format!("{path}/activation-code"), &[("channel", "phone")]).await;
-        browser.post(&format!("{path}/activate"), &[("code", "AAAAAAAA")]).await.says(422, "not the code");
+        browser.post(&format!("{path}/activate"), &[("code", "AAAAAAAA")]).await.says(422, "Incorrect code");
         let page = browser.get(&path).await;
-        page.says(200, "Refused Activation for signing: wrong code by you");
+        page.says(200, "Refused Activation for signing: incorrect code by you");
         never_says(&page, &["Activated for signing"]);
     }
 
@@ -136,7 +136,7 @@ both! {
         for path in pages {
             let page = chart.get(path).await;
             page.says(200, SUSPENDS);
-            page.says(200, "Two people of your practice must approve it");
+            page.says(200, "Two people at your practice must act");
             assert!(page.find("[href=/portal/approval]").is_some(), "{path}: {}", page.words());
         }
         let mut nurse = app.launched("jlee").await;
@@ -146,9 +146,9 @@ both! {
     /// A wrong passcode after the right passphrase is nobody's for certain.
     async fn a_wrong_passcode_at_log_in_is_not_said_to_be_the_owners(app: TestApp) {
         let mut stranger = app.at_passcode().await;
-        stranger.passcode("any", WRONG_CODE).await.says(422, "not right");
+        stranger.passcode("any", WRONG_CODE).await.says(422, "Incorrect passcode");
         let page = app.signed_in().await.get("/portal/dashboard").await;
-        page.says(200, "Passcode to log in: wrong passcode by someone who typed your passphrase");
+        page.says(200, "Passcode to sign in: incorrect passcode by someone who entered your passphrase");
         never_says(&page, &["wrong passcode by you"]);
     }
 }

@@ -78,7 +78,7 @@ async fn a_signature_whose_task_panicked_after_its_commit_is_an_unknown_outcome(
             let _guard = tracing::subscriber::set_default(PanicAfter("prescription_signed"));
             send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &code)).await
         };
-        page.says(504, "It is not certain whether this was done");
+        page.says(504, "We can't tell whether this was completed");
         assert!(!page.words().contains("Nothing was changed"), "{}", page.words());
         // It was done, and the code is used up.
         browser.get(&path).await.says(200, "Signed record");
@@ -97,7 +97,7 @@ async fn a_log_in_and_a_new_passphrase_whose_tasks_panicked_are_unknown_outcomes
             let fields = [("npi", npi.as_str()), ("passphrase", PASSPHRASE)];
             app.browser().post("/portal/login", &fields).await
         };
-        page.says(504, "It is not certain whether this was done");
+        page.says(504, "We can't tell whether this was completed");
         let new = "seven other kettles by the moon";
         let code = app.code();
         let page = {
@@ -111,7 +111,7 @@ async fn a_log_in_and_a_new_passphrase_whose_tasks_panicked_are_unknown_outcomes
             ];
             app.signed_in().await.post("/portal/passphrase", &fields).await
         };
-        page.says(504, "It is not certain whether this was done");
+        page.says(504, "We can't tell whether this was completed");
         // It is the new one from now on.
         let fields = [("npi", npi.as_str()), ("passphrase", new)];
         app.browser().post("/portal/login", &fields).await.leads_to("/portal/login/passcode");

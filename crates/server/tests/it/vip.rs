@@ -192,7 +192,7 @@ on_both! {
         let name = [("name", "Button")];
         let page = add(&mut browser, &fob, &pressed(&fob, 0), &name).await;
         let used = page.field_error("otp").unwrap();
-        assert!(used.contains("press the button for a new code"), "{used}");
+        assert!(used.contains("Press the button on the token for a new one"), "{used}");
         let page = add(&mut browser, &fob, &pressed(&fob, 3), &name).await;
         page.leads_to("/portal/tokens?done=added");
         place.app.activate(&fob.credential).await;

@@ -56,7 +56,7 @@ pub(super) fn capabilities(base: &str, oauth: &str) -> Value {
         "date": "2026-11-01",
         "kind": "instance",
         "software": { "name": "Countersign stand-in EHR", "version": env!("CARGO_PKG_VERSION") },
-        "implementation": { "description": "Made-up charts of the demonstration", "url": base },
+        "implementation": { "description": "Fictional charts of the demonstration", "url": base },
         "fhirVersion": "4.0.1",
         "format": ["json"],
         "rest": [{
@@ -192,7 +192,8 @@ fn patient(chart: &Chart) -> Value {
 
 /// The answer for whoever has no token, or one that does not open this.
 pub(super) fn not_allowed(status: StatusCode) -> Response {
-    let mut response = outcome(status, "forbidden", "The access token does not open this.");
+    let mut response =
+        outcome(status, "forbidden", "The access token does not give access to this.");
     if status == StatusCode::UNAUTHORIZED {
         let value = http::HeaderValue::from_static("Bearer");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, value);

@@ -84,12 +84,12 @@ pub(super) static CHARTS: [Chart; 6] = [
         problems: &[
             "Low back pain after a fall, with sciatica on the left",
             "High blood pressure",
-            "Trouble staying asleep",
+            "Insomnia",
         ],
         medications: &[
             [
-                "Oxycodone 5 mg tablet (schedule II)",
-                "1 tablet every 6 hours if needed for pain, at most 4 days",
+                "Oxycodone 5 mg tablet (C-II)",
+                "1 tablet every 6 hours as needed for pain, up to 4 days",
                 "2026-05-04",
             ],
             ["Lisinopril 10 mg tablet", "1 tablet every morning", "2023-09-12"],
@@ -101,13 +101,13 @@ pub(super) static CHARTS: [Chart; 6] = [
                 "Visit note",
                 "Pain 7 of 10 when standing, less when lying down. No loss of strength, no trouble \
                  with bladder or bowel. Physical therapy started. Short course for the worst days; \
-                 risks talked over, prescription monitoring record looked up.",
+                 risks discussed, PDMP checked.",
             ],
             [
                 "2026-04-20",
                 "Phone call",
-                "Slipped on the stairs two days ago. Advice: keep moving, warmth, acetaminophen. \
-                 To be seen if it gets worse.",
+                "Slipped on the stairs two days ago. Advice: keep moving, heat, acetaminophen. \
+                 Come in if it gets worse.",
             ],
         ],
         last_visit: "2026-05-04",
@@ -122,7 +122,7 @@ pub(super) static CHARTS: [Chart; 6] = [
         allergies: &[],
         problems: &["Attention deficit hyperactivity disorder, combined type"],
         medications: &[[
-            "Methylphenidate 18 mg extended-release tablet (schedule II)",
+            "Methylphenidate 18 mg extended-release tablet (C-II)",
             "1 tablet every morning on school days",
             "2025-10-06",
         ]],
@@ -130,7 +130,7 @@ pub(super) static CHARTS: [Chart; 6] = [
             "2026-04-13",
             "Visit note",
             "Teacher reports steady work until early afternoon. Sleeps and eats well. Height and \
-             weight on his curve. Same dose, next look before the summer.",
+             weight on his curve. Same dose, follow up before summer.",
         ]],
         last_visit: "2026-04-13",
     },
@@ -142,10 +142,10 @@ pub(super) static CHARTS: [Chart; 6] = [
         mrn: "DEMO-100103",
         address: ["220 Sample Avenue", "Lincoln", "NE", "68501"],
         allergies: &["Sulfa antibiotics: hives"],
-        problems: &["Opioid use disorder, in steady treatment", "Seasonal hay fever"],
+        problems: &["Opioid use disorder, in stable treatment", "Seasonal hay fever"],
         medications: &[
             [
-                "Buprenorphine 8 mg / naloxone 2 mg film (schedule III)",
+                "Buprenorphine 8 mg / naloxone 2 mg film (C-III)",
                 "1 film under the tongue twice a day",
                 "2024-02-19",
             ],
@@ -155,8 +155,8 @@ pub(super) static CHARTS: [Chart; 6] = [
         notes: &[[
             "2026-05-11",
             "Visit note",
-            "27 months in treatment. No cravings this month, works full time. Spray at home is in \
-             date, her sister knows how to use it. Continue, seen again in four weeks.",
+            "27 months in treatment. No cravings this month, works full time. Nasal spray at home has not \
+             expired, her sister knows how to use it. Continue, follow up in four weeks.",
         ]],
         last_visit: "2026-05-11",
     },
@@ -170,9 +170,9 @@ pub(super) static CHARTS: [Chart; 6] = [
         allergies: &["Codeine: vomiting"],
         problems: &["Knee arthritis, both sides", "Type 2 diabetes", "Atrial fibrillation"],
         medications: &[
-            ["Metformin 1000 mg tablet", "1 tablet with breakfast and supper", "2019-11-05"],
+            ["Metformin 1000 mg tablet", "1 tablet with breakfast and dinner", "2019-11-05"],
             ["Apixaban 5 mg tablet", "1 tablet twice a day", "2021-01-27"],
-            ["Tramadol 50 mg tablet (schedule IV)", "1 tablet at night if needed", "2026-03-02"],
+            ["Tramadol 50 mg tablet (C-IV)", "1 tablet at bedtime as needed", "2026-03-02"],
         ],
         notes: &[
             [
@@ -181,7 +181,7 @@ pub(super) static CHARTS: [Chart; 6] = [
                 "Wakes from knee pain three nights a week. No anti-inflammatories, because of the \
                  apixaban. Trial of one tablet at night, injection planned.",
             ],
-            ["2026-02-10", "Nurse's note", "Blood sugar diary brought along: mornings 110 to 140."],
+            ["2026-02-10", "Nurse's note", "Blood sugar log reviewed: mornings 110 to 140."],
         ],
         last_visit: "2026-03-02",
     },
@@ -197,16 +197,16 @@ pub(super) static CHARTS: [Chart; 6] = [
         medications: &[
             ["Sertraline 50 mg tablet", "1 tablet every morning", "2025-07-14"],
             [
-                "Clonazepam 0.5 mg tablet (schedule IV)",
-                "Half a tablet for an attack, at most 6 a month",
+                "Clonazepam 0.5 mg tablet (C-IV)",
+                "Half a tablet for a panic attack, up to 6 a month",
                 "2025-07-14",
             ],
         ],
         notes: &[[
             "2026-05-18",
             "Visit note",
-            "One attack in six weeks, passed without the tablet. Goes on with therapy. To come off \
-             clonazepam by the fall if this lasts.",
+            "One attack in six weeks, passed without the tablet. Continues therapy. Plan to stop \
+             clonazepam by fall if this lasts.",
         ]],
         last_visit: "2026-05-18",
     },

@@ -209,7 +209,7 @@ async fn an_unknown_patient_is_a_page_that_leads_back() {
     ] {
         let answer = get(&app, uri).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{uri}");
-        assert!(answer.body.contains("<a href=\"/\">Back to the patients</a>"), "{uri}");
+        assert!(answer.body.contains("<a href=\"/\">Back to patients</a>"), "{uri}");
     }
 }
 
@@ -219,7 +219,7 @@ async fn nothing_can_be_sent() {
     let answer = send(&app(), request).await;
     assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(answer.header(ALLOW), "GET,HEAD");
-    assert!(answer.body.contains("can only be read"));
+    assert!(answer.body.contains("is read-only"));
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ impl Paper {
     pub fn label(&self) -> String {
         match self {
             Self::Dea(dea) => format!("DEA registration {}", dea.number.masked()),
-            Self::Licence(licence) => format!("licence of {}", licence.state.as_text()),
+            Self::Licence(licence) => format!("license in {}", licence.state.as_text()),
         }
     }
 
@@ -40,7 +40,7 @@ impl Paper {
     pub fn full_label(&self) -> String {
         match self {
             Self::Dea(dea) => format!("DEA registration {}", dea.number.as_text()),
-            Self::Licence(it) => format!("licence {} of {}", it.number, it.state.as_text()),
+            Self::Licence(it) => format!("license {} in {}", it.number, it.state.as_text()),
         }
     }
 

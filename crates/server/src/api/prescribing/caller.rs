@@ -50,7 +50,7 @@ impl Known {
         if let Error::OutcomeUnknown(_) = error {
             let status = status_of(error, self.at);
             let detail = format!(
-                "It is not known whether this was done. Read the signing request before you try again. Support code {}.",
+                "The outcome is unknown. Read the signing request before you try again. Support code {}.",
                 self.at.support
             );
             return Stop::with(problem(status, "outcome_unknown", &detail));
@@ -65,7 +65,7 @@ pub(super) fn no(status: StatusCode, code: &str, detail: &str) -> Stop {
 }
 
 pub(super) fn not_found() -> Stop {
-    no(StatusCode::NOT_FOUND, "not_found", "There is no such thing.")
+    no(StatusCode::NOT_FOUND, "not_found", "Not found.")
 }
 
 /// A body as it came: its digest is what an idempotency key stands for.

@@ -35,7 +35,7 @@ const OPERATIONS: [Operation; 6] = [
         path: "/api/v1/token",
         method: "post",
         id: "getToken",
-        summary: "A token for a system that proves itself with its own key",
+        summary: "Get an access token with a private-key JWT",
         scope: None,
         body: Some(("application/x-www-form-urlencoded", "TokenForm")),
         good: ("200", "TokenReply"),
@@ -45,7 +45,7 @@ const OPERATIONS: [Operation; 6] = [
         path: "/api/v1/prescribers/{npi}",
         method: "get",
         id: "getPrescriber",
-        summary: "A prescriber of the practice, their tokens and registrations",
+        summary: "Read a prescriber of the practice, with tokens and registrations",
         scope: Some("prescribers.read"),
         body: None,
         good: ("200", "PrescriberBody"),
@@ -55,7 +55,7 @@ const OPERATIONS: [Operation; 6] = [
         path: "/api/v1/signing-requests",
         method: "post",
         id: "createSigningRequest",
-        summary: "Put down what is to be signed together. Idempotent by its key, for a day",
+        summary: "Create a request to sign prescriptions together. Idempotent by its key for one day",
         scope: Some("signing"),
         body: Some((JSON, "NewRequestBody")),
         good: ("201", "RequestBody"),
@@ -65,7 +65,7 @@ const OPERATIONS: [Operation; 6] = [
         path: "/api/v1/signing-requests/{id}",
         method: "get",
         id: "getSigningRequest",
-        summary: "What to show, with a fresh digest; and what became of it",
+        summary: "Read a signing request: what to show, a new digest, and the outcome",
         scope: Some("signing"),
         body: None,
         good: ("200", "RequestBody"),
@@ -75,7 +75,7 @@ const OPERATIONS: [Operation; 6] = [
         path: "/api/v1/signing-requests/{id}/signature",
         method: "post",
         id: "sign",
-        summary: "Sign all of it, with passphrase and passcode",
+        summary: "Sign all of its prescriptions, with passphrase and passcode",
         scope: Some("signing"),
         body: Some((JSON, "SignatureBody")),
         good: ("200", "RequestBody"),
@@ -85,7 +85,7 @@ const OPERATIONS: [Operation; 6] = [
         path: "/api/v1/prescriptions/{id}",
         method: "get",
         id: "getPrescription",
-        summary: "How far a prescription is, and its signed record",
+        summary: "Read the status of a prescription, and its signed record",
         scope: Some("receipts.read"),
         body: None,
         good: ("200", "ReceiptBody"),
@@ -114,9 +114,9 @@ impl Operation {
         }
         let answer = |text: &str, kind: &str, schema: &str| json!({ "description": text, "content": { kind: { "schema": reference(schema) } } });
         let mut responses = Map::new();
-        responses.insert(self.good.0.to_owned(), answer("Done.", JSON, self.good.1));
+        responses.insert(self.good.0.to_owned(), answer("Success.", JSON, self.good.1));
         for status in self.bad.iter().chain(&["500", "503", "504"]) {
-            let text = "A problem document; its `code` says which.";
+            let text = "A problem document (RFC 9457); its `code` identifies the problem.";
             let response = if self.scope.is_some() || status.starts_with('5') {
                 answer(text, "application/problem+json", "ProblemBody")
             } else {
@@ -168,15 +168,15 @@ pub fn openapi() -> Value {
     }
     let scopes = json!({
         "prescribers.read": "Read prescribers, their tokens and registrations",
-        "signing": "Put down signing requests, and sign them with what the practitioner typed",
-        "receipts.read": "Read how far prescriptions are, and their signed records",
+        "signing": "Create signing requests, and sign them with what the prescriber entered",
+        "receipts.read": "Read the status of prescriptions, and their signed records",
     });
     json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Countersign",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "For EHRs with screens of their own. Every answer is of the practice of the system that asks.",
+            "description": "For EHRs with their own user interface. Every response is limited to the caller's practice.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "/" }],

@@ -15,22 +15,22 @@ use crate::{Shared, web::respond::Out};
 /// A token of a prescriber.
 #[derive(Debug, Serialize, JsonSchema)]
 struct TokenBody {
-    /// Credential ID without its middle.
+    /// Masked credential ID.
     credential_id: String,
     /// Its name.
     name: String,
-    /// It was activated for signing.
+    /// Whether it is activated for signing.
     activated: bool,
 }
 
 /// A DEA registration.
 #[derive(Debug, Serialize, JsonSchema)]
 struct RegistrationBody {
-    /// The number as it stands on a prescription: an institution's with hyphen and internal code.
+    /// The number as written on a prescription: for an institution, with hyphen and internal code.
     number: String,
-    /// The state. Its rules count for prescriptions under this number.
+    /// The state. Its rules apply to prescriptions under this number.
     state: String,
-    /// The schedules that it covers.
+    /// Schedules it covers.
     schedules: String,
 }
 

@@ -19,24 +19,24 @@ use crate::{Shared, web::respond::Out};
 pub(super) struct HindranceBody {
     /// Stable code.
     pub(super) code: &'static str,
-    /// In words, for the practitioner.
+    /// Explanation for the prescriber.
     pub(super) text: String,
 }
 
-/// A prescription, as it stands.
+/// The current state of a prescription.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ReceiptBody {
     /// Our identifier.
     id: String,
     /// `draft`, `ready`, `signed`, `transmitted`, `failed`, `printed` or `cancelled`.
     state: &'static str,
-    /// What it says, as it will be signed: show this, and not what you sent.
+    /// Its content as it will be signed: show this, not what you sent.
     content: Value,
     /// Why it can't be signed now; only before it is signed.
     hindrance: Option<HindranceBody>,
-    /// The signed record (JWS, RFC 7515), verifiable with `/.well-known/jwks.json`; once it is signed.
+    /// The signed record (JWS, RFC 7515), verifiable with `/.well-known/jwks.json`; after it is signed.
     record: Option<String>,
-    /// How its way to the pharmacy goes, in words; once it is signed.
+    /// Transmission status as text; after it is signed.
     transmission: Option<String>,
 }
 

@@ -51,47 +51,47 @@ struct PrescriptionBody {
     strength: String,
     /// Its form, such as `tablet`.
     form: String,
-    /// `2`, `2N`, `3`, `3N`, `4` or `5`; may be left out where the table knows the drug.
+    /// `2`, `2N`, `3`, `3N`, `4` or `5`; may be omitted if the drug table has the drug.
     #[serde(default)]
     schedule: String,
-    /// How much, as a text, such as `30` or `2.5`.
+    /// Quantity as a string, such as `30` or `2.5`.
     quantity: String,
-    /// Of what, such as `tablets`.
+    /// Unit, such as `tablets`.
     unit: String,
     /// Directions for use.
     directions: String,
-    /// For how many days it lasts; needed in a series. 0 or left out: not said.
+    /// Days' supply; required in a series. 0 or omitted: not given.
     #[serde(default)]
     #[schemars(range(max = 999))]
     days_supply: u16,
-    /// Refills: none on schedule II, at most five on III and IV, on V what the state of the DEA number allows.
+    /// Refills: none for C-II, at most five for C-III and C-IV; for C-V, what the state of the DEA number allows.
     refills: u8,
-    /// Earliest fill date of a series of schedule II, `YYYY-MM-DD`.
+    /// Earliest fill date in a C-II series, `YYYY-MM-DD`.
     #[serde(default)]
     earliest_fill: String,
-    /// A word of yours, the same on all of the request that are one series of schedule II (21 CFR 1306.12(b)): one drug, at
+    /// Your own label, the same for all prescriptions of one C-II series in the request (21 CFR 1306.12(b)): one drug, at
     /// most 90 days in all, an earliest fill date on each but the first. They are numbered by those dates.
     #[serde(default)]
     #[schemars(length(max = 40))]
     series: String,
-    /// Name of the supervisor of a mid-level practitioner, where the state wants one. Never the signer.
+    /// Name of the supervisor of a mid-level practitioner, where the state requires one. Must not be the signer.
     #[serde(default)]
     supervisor: String,
     /// DEA number of the supervisor.
     #[serde(default)]
     supervisor_dea: String,
-    /// A word to the pharmacist.
+    /// Note to the pharmacist.
     #[serde(default)]
     note: String,
-    /// NCPDP number of the pharmacy; one that is set up here.
+    /// NCPDP number of a pharmacy that is set up on this server.
     pharmacy: String,
     /// DEA number under which it is signed; an institution's with or without hyphen and internal code, which is added.
     dea: String,
-    /// The practitioner has marked this one ready on your screen (21 CFR 1311.120(b)(10)). Must be true.
+    /// The prescriber marked this prescription ready in your application (21 CFR 1311.120(b)(10)). Must be true.
     ready: bool,
 }
 
-/// What is to be signed together: prescriptions of one patient and one prescriber.
+/// Prescriptions to sign together, for one patient and one prescriber.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewRequestBody {
@@ -99,7 +99,7 @@ pub(super) struct NewRequestBody {
     npi: String,
     /// The patient.
     patient: PatientBody,
-    /// From 1 to 20.
+    /// 1 to 20 prescriptions.
     #[schemars(length(min = 1, max = 20))]
     prescriptions: Vec<PrescriptionBody>,
 }
@@ -174,16 +174,16 @@ impl NewRequestBody {
     }
 }
 
-/// Something that is wrong with a request.
+/// An error in a request.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 struct WrongBody {
-    /// Which prescription, from 0; null where it is none of them.
+    /// Index of the prescription, from 0; null if not about a prescription.
     prescription: Option<usize>,
-    /// Its name in the JSON of the request, such as `patient.address`; `practice` and `installation` are none.
+    /// JSON path of the field, such as `patient.address`; `practice` and `installation` are not fields.
     field: &'static str,
     /// What to do.
     detail: String,
-    /// Stable code, where it is no fault of the request: the prescription could not be signed now.
+    /// Stable code if the request itself is valid but the prescription can't be signed now.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
 }
@@ -193,7 +193,7 @@ struct WrongBody {
 pub(super) struct ProblemBody {
     /// `about:blank`.
     r#type: String,
-    /// The status in words.
+    /// Title of the status.
     title: String,
     /// The status.
     status: u16,
@@ -201,7 +201,7 @@ pub(super) struct ProblemBody {
     code: String,
     /// What to do.
     detail: String,
-    /// What is wrong, field by field.
+    /// The errors, by field.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     errors: Vec<WrongBody>,
 }
@@ -227,7 +227,7 @@ fn wrong(errors: Vec<Wrong>) -> Stop {
         None => StatusCode::UNPROCESSABLE_ENTITY,
     };
     let (code, detail) = first.unwrap_or_else(|| {
-        let detail = "Nothing was put down. Mend what is wrong, and send it again.".to_owned();
+        let detail = "Nothing was created. Correct the errors and send it again.".to_owned();
         ("request_wrong".to_owned(), detail)
     });
     let mut listed: Vec<WrongBody> = Vec::new();
@@ -262,8 +262,7 @@ pub(super) async fn create(
     known.must("signing")?;
     let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
     let Some(key) = key.filter(|key| (1..=128).contains(&key.len())) else {
-        let detail =
-            "Send an Idempotency-Key of 1 to 128 characters: the same for the same request.";
+        let detail = "Send an Idempotency-Key of 1 to 128 characters. Use the same key to repeat the same request.";
         return Err(no(StatusCode::BAD_REQUEST, "idempotency_key_missing", detail));
     };
     let body: NewRequestBody = sent.read()?;
@@ -278,7 +277,7 @@ pub(super) async fn create(
             Ok((StatusCode::CREATED, Json(body)).into_response())
         }
         Created::KeyReused => {
-            let detail = "This Idempotency-Key was used for another request. Choose a new one.";
+            let detail = "This Idempotency-Key was used for a different request. Use a new one.";
             Err(no(StatusCode::CONFLICT, "idempotency_key_reused", detail))
         }
         Created::Wrong(errors) => Err(wrong(errors)),

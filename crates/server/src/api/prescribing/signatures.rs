@@ -29,48 +29,48 @@ use crate::{Shared, api, web::respond::Out};
 pub(super) struct RequestBody {
     /// Our identifier.
     id: String,
-    /// Name of the practitioner, to be shown.
+    /// Name of the prescriber; show it.
     practitioner: String,
-    /// Address of the practitioner, to be shown.
+    /// Address of the prescriber; show it.
     practitioner_address: String,
-    /// NPI of the practitioner, to be shown.
+    /// NPI of the prescriber; show it.
     npi: String,
-    /// The date that will stand on all of them, to be shown.
+    /// The date on all of the prescriptions; show it.
     date: String,
-    /// The statement that must be shown while both factors are typed (21 CFR 1311.140(a)(3)).
+    /// The statement you must show while both factors are entered (21 CFR 1311.140(a)(3)).
     statement: &'static str,
-    /// When this was made, in microseconds since 1970; send it back with the signature.
+    /// When this response was created, in microseconds since 1970-01-01 UTC; return it with the signature.
     shown_at: i64,
-    /// For how many seconds from then on it can be signed.
+    /// Number of seconds after `shown_at` during which it can be signed.
     expires_in: i64,
-    /// SHA-256 of what is to be shown, in hexadecimal; send it back with the signature.
+    /// SHA-256 of what you must show, in hexadecimal; return it with the signature.
     digest: String,
-    /// For a QR code beside the field of the passcode: Countersign Authenticator shows what it says, and a code of
-    /// 8 digits that is bound to it. Nothing once there is nothing to sign.
+    /// Text for a QR code beside the passcode field: Countersign Authenticator shows its content and an 8-digit
+    /// passcode bound to it. Omitted when there is nothing to sign.
     #[serde(skip_serializing_if = "Option::is_none")]
     signing_text: Option<String>,
-    /// Eight digits in place of the picture, to be typed into the app.
+    /// 8 digits to enter in the app instead of scanning the QR code.
     #[serde(skip_serializing_if = "Option::is_none")]
     challenge: Option<String>,
     /// The prescriptions.
     prescriptions: Vec<ReceiptBody>,
 }
 
-/// The act of signing: what the practitioner typed while all of it was shown.
+/// Signing: what the prescriber entered while everything was shown.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SignatureBody {
-    /// As the signing request said.
+    /// From the signing request.
     shown_at: i64,
-    /// As the signing request said.
+    /// From the signing request.
     #[schemars(length(equal = 64))]
     digest: String,
-    /// The practitioner's passphrase. Never keep it.
+    /// The prescriber's passphrase. Never store it.
     passphrase: String,
-    /// The passcode that the practitioner's token shows.
+    /// Passcode from the prescriber's token.
     #[schemars(length(min = 6, max = 12))]
     passcode: String,
-    /// Credential ID of the token; any active one of the practitioner, where it is left out.
+    /// Credential ID of the token; if omitted, any active token of the prescriber.
     #[serde(default)]
     credential_id: Option<String>,
 }
@@ -127,13 +127,12 @@ pub(super) async fn sign(
         code.map_err(|_| unprocessable("passcode_malformed", "A passcode has 6 to 8 digits."))?;
     let digest = api::digest(&body.digest);
     let digest = digest.map_err(|detail| unprocessable("digest_malformed", &detail))?;
-    let credential =
-        match &body.credential_id {
-            None => None,
-            Some(text) => Some(api::credential(text).ok_or_else(|| {
-                unprocessable("credential_malformed", "This is no credential ID.")
-            })?),
-        };
+    let credential = match &body.credential_id {
+        None => None,
+        Some(text) => Some(api::credential(text).ok_or_else(|| {
+            unprocessable("credential_malformed", "This is not a credential ID.")
+        })?),
+    };
     let passphrase = SecretText::new(body.passphrase);
     let shown = (body.shown_at, digest);
     let signing = shared
@@ -157,7 +156,7 @@ pub(super) async fn sign(
         Signing::TimedOut => Err(no(
             StatusCode::CONFLICT,
             "signing_timed_out",
-            "More than two minutes have passed. Ask for the signing request again, show it, then sign.",
+            "More than 2 minutes have passed. Get the signing request again, show it, then sign.",
         )),
         // Who typed the passphrase right may know what is wrong with the passcode: as on our own page.
         Signing::NotConfirmed(refusal) => Err(unprocessable(refusal.code(), &refusal.to_string())),

@@ -29,10 +29,10 @@ pub(super) struct TokenForm {
     /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
     client_assertion_type: String,
     /// A JWT that you sign with ES256: `iss` and `sub` your client ID, `aud` this address, `exp` within five
-    /// minutes, `iat` and `nbf`, where they are there, at most 30 seconds ahead, `jti` of 16 to 128 characters, never
+    /// minutes, `iat` and `nbf`, if present, at most 30 seconds ahead, `jti` of 16 to 128 characters, never
     /// used before.
     client_assertion: String,
-    /// Some of your scopes, with a space between them; all of them, where it is left out.
+    /// Scopes separated by spaces; if omitted, all of your scopes.
     #[serde(default)]
     scope: String,
 }
@@ -46,7 +46,7 @@ pub(super) struct TokenReply {
     token_type: &'static str,
     /// Seconds.
     expires_in: i64,
-    /// What it opens.
+    /// Scopes granted.
     scope: String,
 }
 

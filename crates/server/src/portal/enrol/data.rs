@@ -25,7 +25,9 @@ pub(super) fn data_form(it: &Enrolment) -> DataForm {
         papers: it
             .papers
             .iter()
-            .map(|paper| format!("{}, last day {}", paper.paper.label(), paper.paper.expires()))
+            .map(|paper| {
+                format!("{}, expires {}", paper.paper.label(), paper.paper.expires().text())
+            })
             .collect(),
         asks_dea: it.prescribes && !it.papers.iter().any(|paper| paper.paper.dea().is_some()),
         asks_licence: it.prescribes
@@ -67,7 +69,7 @@ fn read_data(
         let born = read::<Date>(&mut form.born);
         let today = Date::at(ctx.now(), &it.practice.zone);
         if born.is_some_and(|born| born.days_until(today) < 18 * 365) {
-            form.born.error = Some("Type your date of birth, such as 1975-04-12.".to_owned());
+            form.born.error = Some("Enter your date of birth.".to_owned());
         }
         good &= form.born.error.is_none();
     }
@@ -102,7 +104,7 @@ fn read_data(
     }
     if form.asks_licence {
         if form.licence.value.is_empty() {
-            form.licence.error = Some("Type the number of the licence.".to_owned());
+            form.licence.error = Some("Enter the license number.".to_owned());
         }
         read::<KeyboardLine<40>>(&mut form.licence);
         let state = read::<UsState>(&mut form.licence_state);

@@ -45,7 +45,8 @@ async fn invitation_page(ctx: &Ctx, link: &str) -> Result<InvitationPage, Stop> 
 pub(in crate::portal) async fn invitation(ctx: Ctx, Path(link): Path<String>, query: Query) -> Out {
     let mut template = invitation_page(&ctx, &link).await?;
     if query.text("done") == "sent" {
-        let text = "If a new link can be had, it is on its way. Use the newest message.";
+        let text =
+            "If your invitation is still valid, a new link was sent. Use the newest message.";
         template.page.notice = Some(Notice::new(NoticeKind::Info, text));
     }
     let status = if template.closed.is_none() { StatusCode::OK } else { StatusCode::NOT_FOUND };

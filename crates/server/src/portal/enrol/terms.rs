@@ -33,7 +33,7 @@ pub(in crate::portal) async fn terms(ctx: Ctx, fields: Fields) -> Out {
     let field = |name: &str| {
         let value = fields.text(name).chars().take(10).collect::<String>();
         let missing = value != "yes";
-        let error = missing.then(|| "Read it, and tick it if you agree.".to_owned());
+        let error = missing.then(|| "Read this, and check the box if you agree.".to_owned());
         TextField { value, error }
     };
     let mut form = TermsForm {
@@ -47,7 +47,8 @@ pub(in crate::portal) async fn terms(ctx: Ctx, fields: Fields) -> Out {
         form.audit = TextField {
             value: String::new(),
             error: Some(
-                "The report has changed. Read this one, and tick it if you agree.".to_owned(),
+                "The report has changed. Read the new one, and check the box if you agree."
+                    .to_owned(),
             ),
         };
     }

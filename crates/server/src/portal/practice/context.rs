@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use countersign_app::{Act, Error, Membership, Overview, PracticeOverview};
-use countersign_domain::{PersonId, PracticeId, Refusal, console::ConsoleChange};
+use countersign_domain::{PersonId, PracticeId, Refusal, Timestamp, console::ConsoleChange};
 use countersign_store::{CodeRow, Session};
 use http::StatusCode;
 
@@ -43,12 +43,18 @@ impl Known {
     pub(in crate::portal) fn frame(&self, ctx: &Ctx, title: &str) -> Page {
         let mut page = tokens::frame(ctx, &self.overview, title, NavTab::Hidden);
         page.practice = Some(self.membership.practice.name.clone());
+        page.zone = Some(self.membership.practice.zone.clone());
         page
+    }
+
+    /// A moment in the practice's time zone, for a sentence.
+    pub(in crate::portal) fn time(&self, at: Timestamp) -> String {
+        self.membership.practice.zone.moment_text(at)
     }
 
     pub(in crate::portal) fn name(&self, id: PersonId) -> String {
         let found = self.practice_overview.people.iter().find(|person| person.id == id);
-        found.map_or_else(|| "Somebody else".to_owned(), |person| person.name.clone())
+        found.map_or_else(|| "Another user".to_owned(), |person| person.name.clone())
     }
 
     /// The code with which somebody prescribes under the institution's registration.

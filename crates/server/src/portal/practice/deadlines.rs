@@ -24,7 +24,7 @@ impl Known {
             due: show::when(it.due),
             overdue: it.done.is_none() && ctx.now() >= it.due,
             done: it.done.map(|(by, at)| {
-                (show::when(at), by.map_or_else(|| "the server".to_owned(), |by| self.name(by)))
+                (show::when(at), by.map_or_else(|| "the system".to_owned(), |by| self.name(by)))
             }),
             note: it.note.clone(),
             advice: deadline_advice(&it.kind),
@@ -41,7 +41,7 @@ fn record_of(note: &str) -> Option<PrescriptionId> {
 
 fn due_page(ctx: &Ctx, known: &Known) -> DuePage {
     DuePage {
-        page: known.frame(ctx, "What is due"),
+        page: known.frame(ctx, "Open tasks"),
         base: known.base(),
         zone: known.membership.practice.zone.name().replace('_', " "),
         due: known.practice_overview.deadlines.iter().map(|it| known.due(ctx, it)).collect(),
@@ -59,7 +59,7 @@ pub(in crate::portal) async fn due(ctx: Ctx, Path(practice): Path<String>, query
     let known = known(&ctx, &practice).await?;
     let mut template = due_page(&ctx, &known);
     if query.text("done") == "noted" {
-        template.page.notice = Some(Notice::new(NoticeKind::Success, "Noted as done."));
+        template.page.notice = Some(Notice::new(NoticeKind::Success, "Marked as done."));
     }
     Ok(page(StatusCode::OK, &template))
 }
@@ -76,7 +76,7 @@ pub(in crate::portal) async fn due_done(
     let (task, whom) = (open.what, open.whom);
     let mut note = typed(&fields, "note", 200);
     if note.value.is_empty() {
-        note.error = Some("Say what was done, in a few words.".to_owned());
+        note.error = Some("Briefly describe what was done.".to_owned());
     }
     if note.error.is_some() {
         let mut template = due_page(&ctx, &known);

@@ -42,12 +42,12 @@ fn signing(practice_overview: &PracticeOverview, person: PersonId) -> (String, &
         match row.permission {
             Permission::Granted { self_executed: false, .. } => words.push("May sign"),
             Permission::Granted { self_executed: true, .. } => {
-                words.push("May sign, granted by the holder");
+                words.push("May sign, granted by the registration holder");
             }
             Permission::Revoked { review, .. } => {
                 class = "ended";
                 words.push(match review {
-                    Review::Waiting => "Suspended, to be confirmed",
+                    Review::Waiting => "Suspended, waiting for confirmation",
                     Review::Confirmed => "Suspended",
                     Review::Mistaken => MISTAKEN,
                 });
@@ -71,7 +71,7 @@ impl Known {
             .collect();
         let mut found = Vec::new();
         if designated.len() < 2 {
-            found.push("Fewer than two people set access control here, so nothing can be granted. Name a second one.".to_owned());
+            found.push("This practice has fewer than two access control designees, so no permission can be granted. Assign a second one.".to_owned());
         }
         let registrant = self.practice_overview.authorities.iter().any(|it| {
             it.paper.dea().is_some()
@@ -79,7 +79,7 @@ impl Known {
                 && it.person.is_some_and(|person| designated.contains(&person))
         });
         if self.membership.practice.setting == Setting::Practitioners && !registrant {
-            found.push("None of the people who set access control here has a DEA registration in force, so nothing can be executed.".to_owned());
+            found.push("No access control designee here has a DEA registration in force, so nothing can be approved.".to_owned());
         }
         found
     }
@@ -100,7 +100,7 @@ pub(in crate::portal) async fn home(ctx: Ctx, Path(practice): Path<String>, quer
         known.practice_overview.requests.iter().rev().filter(|row| still_waits(row, ctx.now()));
     let open = known.practice_overview.deadlines.iter().filter(|it| it.done.is_none());
     let mut template = PracticePage {
-        page: known.frame(&ctx, "Console"),
+        page: known.frame(&ctx, "Practice administration"),
         base: known.base(),
         name: known.membership.practice.name.clone(),
         rule: match known.membership.practice.setting {
@@ -133,18 +133,18 @@ pub(in crate::portal) async fn home(ctx: Ctx, Path(practice): Path<String>, quer
         lacking: known.lacking(&ctx),
     };
     let done = match query.text("done") {
-        "executed" => Some("The change is executed. It works from now on."),
-        "confirmed" => Some("The record is confirmed. The permission was taken away before."),
-        "rejected" => Some("The change is turned down. Nothing was changed."),
-        "mistaken" => Some(
-            "The report is not confirmed. A new grant by two people gives the permission back.",
-        ),
-        "withdrawn" => Some("The change is withdrawn. Nothing was changed."),
-        "entered" => Some("The change is entered. Another person now has to look at it."),
-        "revoked" => Some("The permission is taken away. Another person now confirms the record."),
-        "invited" => Some("The invitation is on its way to their own e-mail address."),
-        "resent" => Some("A new link is on its way. The old one no longer works."),
-        "taken-back" => Some("The invitation is taken back. Its link no longer works."),
+        "executed" => Some("Change approved. It is now in effect."),
+        "confirmed" => Some("Record confirmed. The permission was already revoked."),
+        "rejected" => Some("Change rejected. Nothing was changed."),
+        "mistaken" => {
+            Some("Report not confirmed. To restore the permission, two people must grant it again.")
+        }
+        "withdrawn" => Some("Change withdrawn. Nothing was changed."),
+        "entered" => Some("Change requested. Another person must now approve it."),
+        "revoked" => Some("Permission revoked. Another person must now confirm the record."),
+        "invited" => Some("Invitation sent to their email address."),
+        "resent" => Some("New link sent. The old one no longer works."),
+        "taken-back" => Some("Invitation canceled. Its link no longer works."),
         _ => None,
     };
     template.page.notice = done.map(|text| Notice::new(NoticeKind::Success, text));

@@ -21,20 +21,20 @@ use crate::{
 
 fn invite_page(ctx: &Ctx, known: &Known) -> InvitePage {
     InvitePage {
-        page: known.frame(ctx, "Invite somebody"),
+        page: known.frame(ctx, "Invite a user"),
         base: known.base(),
         role: choice(
             if known.membership.may(ConsoleChange::EnterRequest) {
                 vec![
-                    Choice::new(Role::Prescriber.code(), "Prescribes"),
+                    Choice::new(Role::Prescriber.code(), "Prescriber"),
                     Choice::new(
                         Role::Administrator.code(),
-                        "Administers, prescribes nothing (another person approves)",
+                        "Administrator, not a prescriber (another person approves)",
                     ),
-                    Choice::new("both", "Prescribes and administers (another person approves)"),
+                    Choice::new("both", "Prescriber and administrator (another person approves)"),
                 ]
             } else {
-                vec![Choice::new(Role::Prescriber.code(), "Prescribes")]
+                vec![Choice::new(Role::Prescriber.code(), "Prescriber")]
             },
             "",
         ),
@@ -55,7 +55,7 @@ pub(in crate::portal) async fn invite_form(ctx: Ctx, Path(practice): Path<String
 /// Reads the parts of a name into their one form: each by itself, and all in one script.
 fn read_name(it: &mut InvitePage) {
     for (field, text) in
-        [(&mut it.given, "Type the given name."), (&mut it.family, "Type the family name.")]
+        [(&mut it.given, "Enter the first name."), (&mut it.family, "Enter the last name.")]
     {
         if field.value.is_empty() {
             field.error = Some(text.to_owned());
@@ -146,7 +146,7 @@ fn read_invite(fields: &Fields, it: &mut InvitePage, today: Date) -> Option<Invi
     let licence = [&it.licence, &it.licence_state, &it.licence_expires];
     if licence.iter().any(|field| !field.value.is_empty()) {
         if it.licence.value.is_empty() {
-            it.licence.error = Some("Type the number of the licence.".to_owned());
+            it.licence.error = Some("Enter the license number.".to_owned());
         }
         read::<KeyboardLine<40>>(&mut it.licence);
         let state = read::<UsState>(&mut it.licence_state);
@@ -209,9 +209,9 @@ pub(in crate::portal) async fn invite(
         Ok(Invite::Sent(_)) => {
             return Ok(see_other(&format!("{}?done=invited", known.base())));
         }
-        Ok(Invite::AlreadyHere) => "This person is in your practice already.".to_owned(),
+        Ok(Invite::AlreadyHere) => "This person is already in your practice.".to_owned(),
         Ok(Invite::Elsewhere) => {
-            "This person can't be invited now: their account is closed, or another practice enrols them. Ask the operator.".to_owned()
+            "This person can't be invited now: their account is closed, or another practice is enrolling them. Contact the system operator.".to_owned()
         }
         Ok(Invite::Refused(refusal)) => {
             template.role.error = Some(refusal.to_string());
@@ -270,12 +270,12 @@ pub(in crate::portal) async fn revoke(
 /// What an enrolment waits for, in words.
 pub(super) const fn waits(step: Step) -> &'static str {
     match step {
-        Step::Terms => "Waits for the person: terms.",
-        Step::PersonalData => "Waits for the person: data.",
-        Step::Proofing => "Waits for identity proofing.",
-        Step::Tokens => "Waits for the person: a token.",
-        Step::Passphrase => "Waits for the person: a passphrase.",
-        Step::Access => "Waits for two people to grant the permission.",
+        Step::Terms => "Next: the user accepts the terms.",
+        Step::PersonalData => "Next: the user enters their information.",
+        Step::Proofing => "Next: identity proofing.",
+        Step::Tokens => "Next: the user adds a token.",
+        Step::Passphrase => "Next: the user chooses a passphrase.",
+        Step::Access => "Next: two people grant permission to sign.",
         Step::Done => "",
     }
 }
@@ -306,8 +306,8 @@ pub(super) fn invitation_lines(
             continue;
         }
         let state = match (accepted, ctx.now() >= row.invitation.expires) {
-            (true, _) => "Begun",
-            (false, true) => "Run out",
+            (true, _) => "In progress",
+            (false, true) => "Expired",
             (false, false) => "Sent",
         };
         lines.push(InvitationLine {

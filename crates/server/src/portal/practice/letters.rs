@@ -25,7 +25,7 @@ pub(in crate::portal) async fn letters(ctx: Ctx, Path(practice): Path<String>) -
         person.and_then(|id| names.get(&id)).map_or("", |name| *name).to_owned()
     };
     let template = LettersPage {
-        page: known.frame(&ctx, "Letters and messages"),
+        page: known.frame(&ctx, "Messages"),
         base: known.base(),
         can_print: known.membership.may(ConsoleChange::PrintLetter),
         letters: letters

@@ -22,14 +22,14 @@ use crate::{
 /// What is odd about a name, for those who check it; empty where nothing is.
 pub(super) fn odd_name(name: &str) -> &'static str {
     if mixes_scripts(name) {
-        "This name mixes letters of different scripts: one may not be the letter that it looks like."
+        "This name mixes letters from different alphabets. A letter may not be what it looks like."
     } else {
         ""
     }
 }
 
 /// Of a permission that was taken away by a report which nobody confirmed.
-pub(super) const MISTAKEN: &str = "Suspended. Not confirmed: a new grant by two is needed";
+pub(super) const MISTAKEN: &str = "Suspended. Report not confirmed: two people must grant it again";
 
 /// What somebody signs in with: an NPI in full, or masked.
 pub(super) fn signs_in(known: &Known, person: PersonId, full: bool) -> String {
@@ -153,7 +153,7 @@ pub(in crate::portal) async fn person_page(
         end_reason: TextField::default(),
         waits: of.map(|it| waits(it.step)).filter(|step| !step.is_empty()).map(|step| {
             // Who has enrolled already waits again after a loss.
-            (if person.has_passphrase { "Waiting" } else { "Enrollment" }, step)
+            (if person.has_passphrase { "Next step" } else { "Enrollment" }, step)
         }),
         can_prove: known.membership.may_invite()
             && id != known.membership.person
@@ -170,7 +170,7 @@ pub(in crate::portal) async fn person_page(
         },
         give: ChoiceField {
             value: "yes".to_owned(),
-            options: vec![Choice::new("yes", "Give it"), Choice::new("no", "Take it away")],
+            options: vec![Choice::new("yes", "Assign"), Choice::new("no", "Remove")],
             error: None,
         },
         unit: TextField::default(),
@@ -216,20 +216,20 @@ pub(in crate::portal) async fn person(
         "saved" => Some((NoticeKind::Success, "Saved.")),
         "narrowed" => Some((
             NoticeKind::Success,
-            "What is narrower works now. Another person has to look at the rest.",
+            "Reductions are in effect. Another person must approve the rest.",
         )),
         "narrowed-only" => Some((
             NoticeKind::Error,
-            "What is narrower works now. The rest was not entered: that is for those who set access control, with a confirmed address.",
+            "Reductions are in effect. The rest was not requested: only an access control designee with a confirmed address can do that.",
         )),
-        "ended" => Some((NoticeKind::Success, "It is ended, and so is what rested on it.")),
-        "disabled" => Some((NoticeKind::Success, "The token is disabled, and its owner told.")),
+        "ended" => Some((NoticeKind::Success, "Ended. Permissions that depend on it are revoked.")),
+        "disabled" => Some((NoticeKind::Success, "Token disabled and its owner notified.")),
         "lost" => Some((
             NoticeKind::Success,
-            "The token is disabled, and its owner told. A permission to sign that they had is suspended, for every token, until two people approve it again.",
+            "Token disabled and its owner notified. Their permission to sign, if any, is suspended for all tokens until two people approve it again.",
         )),
-        "asked" => Some((NoticeKind::Success, "The link is on its way to their own address.")),
-        "not-asked" => Some((NoticeKind::Error, "No link was sent: no address is on record.")),
+        "asked" => Some((NoticeKind::Success, "Link sent to their address.")),
+        "not-asked" => Some((NoticeKind::Error, "No link was sent: no address is on file.")),
         _ => None,
     };
     template.page.notice = done.map(|(kind, text)| Notice::new(kind, text));

@@ -14,7 +14,7 @@ use super::{
     requests::enter,
 };
 use crate::{
-    portal::{Ctx, Fields, read, reason, typed},
+    portal::{Ctx, Fields, read, reason, show, typed},
     web::respond::{Out, see_other},
 };
 
@@ -36,7 +36,7 @@ pub(in crate::portal) async fn grant(
     let today = Date::at(ctx.now(), &known.membership.practice.zone);
     if verified.is_some_and(|day| day > today || day.plus_days(WARN_DAYS) < today) {
         template.verified.error =
-            Some("Give a day of the last 30 on which you looked at both.".to_owned());
+            Some("Enter a date within the last 30 days on which you verified both.".to_owned());
     }
     let (Ok(authority), true) = (authority, template.problems_are_none()) else {
         return person_wrong(&ctx, &known, template, person).await;
@@ -49,7 +49,7 @@ pub(in crate::portal) async fn grant(
         ("Change", "Permission to sign".to_owned()),
         ("Person", template.name.clone()),
         ("Registration", template.grant.chosen().to_owned()),
-        ("Looked at on", template.verified.value.clone()),
+        ("Verified on", show::date(&template.verified.value)),
         ("Reason", why.clone()),
     ]);
     match enter(&asking, wanted, why).await? {

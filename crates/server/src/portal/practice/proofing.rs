@@ -1,7 +1,7 @@
 //! Identity proofing: the cases of a practice, what is decided in them, and asking somebody to prove it again.
 
 use axum::extract::Path;
-use countersign_app::{Asked, CaseView, Decision, Seen};
+use countersign_app::{Asked, CaseView, Decision, Seen, paper_in_words};
 use countersign_domain::{
     Date, PersonId, Role, access::Setting, console::ConsoleChange, proofing::CaseState,
 };
@@ -24,7 +24,7 @@ use crate::{
 fn purpose(purpose: CasePurpose) -> &'static str {
     match purpose {
         CasePurpose::Enrolment => "First credential",
-        CasePurpose::Recovery => "New token, none is left",
+        CasePurpose::Recovery => "New token (no active token)",
         CasePurpose::Passphrase => "New passphrase",
     }
 }
@@ -75,10 +75,10 @@ async fn case_page(ctx: &Ctx, known: &Known, id: &str) -> Result<(CasePage, Case
                 let profile = ctx.app().contact(view.row.person, ctx.at).await;
                 let ours = profile.map_err(|error| ctx.stop(&error))?.profile;
                 let rows = [
-                    ("Given name", &ours.given, &proofed.given),
+                    ("First name", &ours.given, &proofed.given),
                     ("Middle name", &ours.middle, &proofed.middle),
-                    ("Family name", &ours.family, &proofed.family),
-                    ("Date of birth", &ours.born, &proofed.born),
+                    ("Last name", &ours.family, &proofed.family),
+                    ("Date of birth", &show::date(&ours.born), &show::date(&proofed.born)),
                     ("Address", &ours.address, &proofed.address),
                 ];
                 compared = rows.into_iter().map(|(w, a, b)| (w, a.clone(), b.clone())).collect();
@@ -90,17 +90,20 @@ async fn case_page(ctx: &Ctx, known: &Known, id: &str) -> Result<(CasePage, Case
         }
         Some(EvidenceRow::InPerson { by, unit, id_kind, id_last_four, id_expires, .. }) => {
             let name = by.parse().map(|id: PersonId| known.name(id)).unwrap_or_default();
-            facts.push(("Seen by", format!("{name} ({unit})")));
-            facts.push(("Photo ID", format!("{id_kind}, •••• {id_last_four}, until {id_expires}")));
+            facts.push(("Proofed in person by", format!("{name} ({unit})")));
+            facts.push((
+                "Photo ID",
+                format!("{id_kind}, •••• {id_last_four}, expires {}", show::date(id_expires)),
+            ));
         }
         None => {}
     }
     if let Some((by, at)) = view.row.near {
-        let when = at.minute_text();
-        facts.push(("Near match", format!("accepted by {}, {when}", known.name(by))));
+        let when = known.time(at);
+        facts.push(("Name or address mismatch", format!("accepted by {}, {when}", known.name(by))));
     }
     if let Some(at) = view.row.address_confirmed {
-        facts.push(("Address", format!("confirmed by a code, {}", at.minute_text())));
+        facts.push(("Address", format!("confirmed by a code, {}", known.time(at))));
     }
     if let Some((by, unit)) = &view.row.issue {
         facts.push(("Authorized by", format!("{} ({unit})", known.name(*by))));
@@ -109,7 +112,9 @@ async fn case_page(ctx: &Ctx, known: &Known, id: &str) -> Result<(CasePage, Case
     if has(Role::Proofing) || has(Role::Issuing) {
         let contact = ctx.app().contact(view.row.person, ctx.at).await;
         let profile = contact.map_err(|error| ctx.stop(&error))?.profile;
-        for (what, text) in [("Date of birth", profile.born), ("Address", profile.address)] {
+        for (what, text) in
+            [("Date of birth", show::date(&profile.born)), ("Address", profile.address)]
+        {
             if !text.is_empty() {
                 facts.push((what, text));
             }
@@ -120,11 +125,12 @@ async fn case_page(ctx: &Ctx, known: &Known, id: &str) -> Result<(CasePage, Case
         let papers = known.practice_overview.authorities.iter();
         for it in papers.filter(|it| it.person == Some(view.row.person)) {
             facts.push(match &it.paper {
-                Paper::Dea(dea) => {
-                    ("DEA number", format!("{}, {}", dea.number.as_text(), it.says()))
-                }
+                Paper::Dea(dea) => (
+                    "DEA number",
+                    format!("{}, {}", dea.number.as_text(), paper_in_words(&it.says())),
+                ),
                 Paper::Licence(license) => {
-                    ("License", format!("{}, {}", license.number, it.says()))
+                    ("License", format!("{}, {}", license.number, paper_in_words(&it.says())))
                 }
             });
         }
@@ -148,7 +154,7 @@ async fn case_page(ctx: &Ctx, known: &Known, id: &str) -> Result<(CasePage, Case
             value: String::new(),
             options: [
                 "Passport",
-                "Driving licence",
+                "Driver's license",
                 "State ID",
                 "Military ID",
                 "Other government ID",
@@ -205,7 +211,7 @@ pub(in crate::portal) async fn case(
     let known = known(&ctx, &practice).await?;
     let (mut template, view) = case_page(&ctx, &known, &id).await?;
     if query.text("done") == "1" {
-        template.page.notice = Some(Notice::new(NoticeKind::Success, "Noted."));
+        template.page.notice = Some(Notice::new(NoticeKind::Success, "Saved."));
     }
     case_out(&ctx, &known, &view, &template, StatusCode::OK).await
 }
@@ -213,13 +219,13 @@ pub(in crate::portal) async fn case(
 fn read_seen(fields: &Fields, it: &mut CasePage) -> Option<Seen> {
     fields.text("id_kind").clone_into(&mut it.id_kind.value);
     if !it.id_kind.options.iter().any(|known| known.value == it.id_kind.value) {
-        it.id_kind.error = Some("Choose the kind of photo ID.".to_owned());
+        it.id_kind.error = Some("Choose the type of photo ID.".to_owned());
     }
     it.id_last_four = typed(fields, "id_last_four", 10);
     let right = it.id_last_four.value.chars().count() == 4
         && it.id_last_four.value.chars().all(|c| c.is_ascii_alphanumeric());
     if !right {
-        it.id_last_four.error = Some("Type the last four characters of the number.".to_owned());
+        it.id_last_four.error = Some("Enter the last four characters of the ID number.".to_owned());
     }
     it.id_expires = typed(fields, "id_expires", 20);
     let expires = read::<Date>(&mut it.id_expires);
@@ -232,11 +238,11 @@ fn read_seen(fields: &Fields, it: &mut CasePage) -> Option<Seen> {
         field.value = if ticked(name) { "yes".to_owned() } else { String::new() };
     }
     if !ticked("licence") {
-        it.licence.error = Some("Without state authority nothing can be issued.".to_owned());
+        it.licence.error = Some("State authorization is required.".to_owned());
     }
     if !ticked("registration") && !ticked("privileges") {
         it.registration.error =
-            Some("One of the two must be in force: registration or privileges.".to_owned());
+            Some("Check one: the DEA registration or the privileges.".to_owned());
     }
     fields.text("va").clone_into(&mut it.va.value);
     let va_confirmed = match it.va.value.as_str() {

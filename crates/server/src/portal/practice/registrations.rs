@@ -1,7 +1,7 @@
 //! DEA registrations and state licenses: shown, entered and ended.
 
 use axum::{extract::Path, response::Response};
-use countersign_app::{Asked, NewPaper, PaperDone};
+use countersign_app::{Asked, NewPaper, PaperDone, paper_in_words};
 use countersign_domain::{
     AuthorityId, Date, DeaNumber, DeaRegistration, KeyboardLine, LastDayError, PersonId, Schedules,
     StateLicence, UsState, WARN_DAYS,
@@ -15,7 +15,7 @@ use super::{
     people::{MISTAKEN, person_page, person_wrong},
 };
 use crate::{
-    portal::{Ctx, Fields, read, reason, typed},
+    portal::{Ctx, Fields, read, reason, show, typed},
     views::{Choice, PaperLine},
     web::respond::{Out, Stop, see_other},
 };
@@ -35,7 +35,7 @@ pub(super) fn papers(known: &Known, ctx: &Ctx, person: PersonId, full: bool) -> 
         } else if !it.holds(ctx.now()) {
             "Expired".to_owned()
         } else if left <= WARN_DAYS {
-            format!("Ends in {left} days")
+            format!("Expires in {left} days")
         } else {
             "In force".to_owned()
         };
@@ -48,7 +48,7 @@ pub(super) fn papers(known: &Known, ctx: &Ctx, person: PersonId, full: bool) -> 
         let (permission, class) = match (it.paper.dea(), permission) {
             (None, _) => (String::new(), "disabled"),
             (_, Some(Permission::Granted { self_executed, .. })) if self_executed => {
-                ("May sign, granted by the holder".to_owned(), "active")
+                ("May sign, granted by the registration holder".to_owned(), "active")
             }
             (_, Some(Permission::Granted { .. })) => ("May sign".to_owned(), "active"),
             (_, Some(Permission::Revoked { review: Review::Mistaken, .. })) => {
@@ -63,7 +63,7 @@ pub(super) fn papers(known: &Known, ctx: &Ctx, person: PersonId, full: bool) -> 
             Paper::Dea(dea) if it.person.is_none() => {
                 let number = if full { dea.number.as_text() } else { dea.number.masked() };
                 (
-                    "DEA registration of the institution",
+                    "Institution's DEA registration",
                     match known.code(person) {
                         Some(row) => format!("{number}-{}", row.code),
                         None => number,
@@ -76,14 +76,14 @@ pub(super) fn papers(known: &Known, ctx: &Ctx, person: PersonId, full: bool) -> 
                 if full { dea.number.as_text() } else { dea.number.masked() },
                 dea.schedules.to_string(),
             ),
-            Paper::Licence(licence) => ("State licence", licence.number.clone(), String::new()),
+            Paper::Licence(licence) => ("State license", licence.number.clone(), String::new()),
         };
         PaperLine {
             what: what.to_owned(),
             number,
             state: it.paper.state().as_text(),
             schedules,
-            expires: it.paper.expires().to_string(),
+            expires: it.paper.expires().text(),
             standing,
             permission,
             class,
@@ -114,7 +114,7 @@ pub(super) fn can_be_ended(known: &Known, person: PersonId, full: bool) -> Vec<C
             Paper::Dea(dea) => dea.number.masked(),
             Paper::Licence(license) => license.number.clone(),
         };
-        let text = format!("{}{of} {number}, {}", it.paper.label(), it.says());
+        let text = format!("{}{of} {number}, {}", it.paper.label(), paper_in_words(&it.says()));
         Choice::new(it.id.to_string(), text)
     };
     known.practice_overview.authorities.iter().filter(theirs).map(choice).collect()
@@ -183,7 +183,7 @@ pub(in crate::portal) async fn dea(
         ("DEA number", template.dea.value.clone()),
         ("State", template.dea_state.value.clone()),
         ("Schedules", template.schedules.value.clone()),
-        ("Last day", template.dea_expires.value.clone()),
+        ("Expiration date", show::date(&template.dea_expires.value)),
         ("Reason", template.dea_reason.value.clone()),
     ]);
     match save_paper(&asking, it, &here).await? {
@@ -198,7 +198,7 @@ pub(in crate::portal) async fn dea(
 /// Why a registration or licence is not saved, in words.
 fn paper_refused(refusal: AccessRefusal) -> String {
     match refusal {
-        AccessRefusal::NoChange => "It says that already.".to_owned(),
+        AccessRefusal::NoChange => "No changes: this is already on file.".to_owned(),
         other => other.to_string(),
     }
 }
@@ -215,7 +215,7 @@ pub(in crate::portal) async fn licence(
     template.licence_expires = typed(&fields, "licence_expires", 20);
     template.licence_reason = reason(&fields, "licence_reason");
     if template.licence.value.is_empty() {
-        template.licence.error = Some("Type the number of the licence.".to_owned());
+        template.licence.error = Some("Enter the license number.".to_owned());
     }
     read::<KeyboardLine<40>>(&mut template.licence);
     let read =
@@ -238,7 +238,7 @@ pub(in crate::portal) async fn licence(
         ("Person", template.name.clone()),
         ("License", template.licence.value.clone()),
         ("State", template.licence_state.value.clone()),
-        ("Last day", template.licence_expires.value.clone()),
+        ("Expiration date", show::date(&template.licence_expires.value)),
         ("Reason", template.licence_reason.value.clone()),
     ]);
     match save_paper(&asking, it, &here).await? {
@@ -263,7 +263,7 @@ pub(in crate::portal) async fn end(
     let ended = template.ended.options.iter().any(|it| it.value == template.ended.value);
     let authority = template.ended.value.parse::<AuthorityId>();
     if !ended || authority.is_err() {
-        template.ended.error = Some("Choose the registration or licence.".to_owned());
+        template.ended.error = Some("Choose the registration or license.".to_owned());
     }
     let (Ok(authority), true) = (authority, template.problems_are_none()) else {
         return person_wrong(&ctx, &known, template, person).await;
@@ -272,7 +272,7 @@ pub(in crate::portal) async fn end(
     let (change, action) = (ConsoleChange::NarrowPaper, format!("{back}/end"));
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
         ("Person", template.name.clone()),
-        ("To be ended", template.ended.chosen().to_owned()),
+        ("Ending", template.ended.chosen().to_owned()),
         ("Reason", why.clone()),
     ]);
     let act = asking.act()?;
@@ -280,7 +280,7 @@ pub(in crate::portal) async fn end(
     if asking.answered(done)? {
         Ok(see_other(&format!("{}?done=ended", template.here)))
     } else {
-        template.ended.error = Some("It is ended already.".to_owned());
+        template.ended.error = Some("This has already ended.".to_owned());
         person_wrong(&ctx, &known, template, person).await
     }
 }

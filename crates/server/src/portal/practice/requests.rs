@@ -1,7 +1,7 @@
 //! Changes of access control that two people make: entered, executed, rejected, withdrawn.
 
 use axum::extract::Path;
-use countersign_app::{Asked, ChangeRequestView, Execution, Wanted, still_waits};
+use countersign_app::{Asked, ChangeRequestView, Execution, Wanted, paper_in_words, still_waits};
 use countersign_domain::{
     RequestId, SignInName, Timestamp,
     access::{AccessRefusal, Matter},
@@ -34,34 +34,34 @@ impl Known {
             AccessChange::Grant { .. } => format!("{whom}: permission to sign"),
             AccessChange::Revoke { cause } => {
                 let cause = cause.label().to_lowercase();
-                format!("{whom}: permission taken away ({cause})")
+                format!("{whom}: permission to sign revoked ({cause})")
             }
             AccessChange::Role { role, give, .. } => {
                 let role = role.label().to_lowercase();
                 format!(
                     "{whom}: {} the role \u{201c}{role}\u{201d}",
-                    if *give { "gets" } else { "loses" }
+                    if *give { "assign" } else { "remove" }
                 )
             }
             AccessChange::Provider { issuer, give: true, .. } => {
-                format!("Accept the proofing provider {issuer}")
+                format!("Accept the identity proofing provider {issuer}")
             }
             AccessChange::Provider { issuer, .. } => {
-                format!("No longer accept the proofing provider {issuer}")
+                format!("Stop accepting the identity proofing provider {issuer}")
             }
             AccessChange::Paper { paper, .. } => {
                 let whose = if whom.is_empty() { "The institution" } else { &whom };
                 let label = paper.label();
-                format!("{whose}: {label} lasts longer or covers more")
+                format!("{whose}: {label} extended")
             }
         };
         let state = match (row.stage, row.decided) {
-            (RequestStage::Executed, Some((by, _))) => format!("Executed by {}", self.name(by)),
-            (RequestStage::Rejected, Some((by, _))) => format!("Turned down by {}", self.name(by)),
+            (RequestStage::Executed, Some((by, _))) => format!("Approved by {}", self.name(by)),
+            (RequestStage::Rejected, Some((by, _))) => format!("Rejected by {}", self.name(by)),
             (RequestStage::Withdrawn, _) => "Withdrawn".to_owned(),
-            (RequestStage::Overtaken, _) => "Closed by a newer decision".to_owned(),
-            _ if !still_waits(row, now) => "Ran out".to_owned(),
-            _ => "Waits for a second person".to_owned(),
+            (RequestStage::Overtaken, _) => "Superseded".to_owned(),
+            _ if !still_waits(row, now) => "Expired".to_owned(),
+            _ => "Waiting for approval".to_owned(),
         };
         RequestLine {
             href: format!("{}/requests/{}", self.base(), row.id),
@@ -136,25 +136,27 @@ fn request_page(ctx: &Ctx, known: &Known, shown: &ChangeRequestView) -> RequestP
         line.dea = dea.as_text();
     }
     let paper = match &shown.request.matter {
-        Matter::Paper { before, after, .. } if full => Some((before.clone(), after.clone())),
+        Matter::Paper { before, after, .. } if full => {
+            Some((paper_in_words(before), paper_in_words(after)))
+        }
         Matter::Paper { .. } => match &row.change {
             AccessChange::Paper { paper, before } => {
                 let before = if before.is_empty() { "none" } else { before };
-                Some((before.to_owned(), paper.says()))
+                Some((paper_in_words(before), paper_in_words(&paper.says())))
             }
             _ => None,
         },
         _ => None,
     };
     let registration = match authority {
-        Some(it) if paper.is_none() => it.says(),
+        Some(it) if paper.is_none() => paper_in_words(&it.says()),
         _ => String::new(),
     };
     let mine = shown.hindrance == Some(AccessRefusal::SamePerson);
     let outside = shown.hindrance == Some(AccessRefusal::NotDesignated);
     let works = shown.request.matter.works_at_once();
     RequestPage {
-        page: known.frame(ctx, "Change of access control"),
+        page: known.frame(ctx, "Access control change"),
         base: known.base(),
         here: format!("{}/requests/{}", known.base(), row.id),
         odd_name: row.person.map_or("", |id| odd_name(&known.name(id))),
@@ -162,13 +164,13 @@ fn request_page(ctx: &Ctx, known: &Known, shown: &ChangeRequestView) -> RequestP
         sign_in,
         registration,
         verified: match &row.change {
-            AccessChange::Grant { verified: Some(day), .. } => day.to_string(),
+            AccessChange::Grant { verified: Some(day), .. } => day.text(),
             _ => String::new(),
         },
         more: match &row.change {
-            AccessChange::Role { unit, .. } if !unit.is_empty() => format!("Unit {unit}"),
+            AccessChange::Role { unit, .. } if !unit.is_empty() => format!("Department: {unit}"),
             AccessChange::Provider { accepted, .. } if !accepted.is_empty() => {
-                format!("Counts as IAL2: {accepted}")
+                format!("Accepted as IAL2: {accepted}")
             }
             _ => String::new(),
         },
@@ -209,7 +211,7 @@ pub(in crate::portal) async fn execute(
     let digest = HEXLOWER.decode(fields.text("shown").as_bytes()).ok();
     let digest: Option<[u8; 32]> = digest.and_then(|bytes| bytes.try_into().ok());
     if fields.text("passphrase").is_empty() {
-        template.passphrase.error = Some("Type your passphrase.".to_owned());
+        template.passphrase.error = Some("Enter your passphrase.".to_owned());
     }
     let confirm = tokens::confirm(&fields, template.step_up.as_mut());
     let (Ok(Some(confirm)), None) = (confirm, &template.passphrase.error) else {
@@ -264,7 +266,7 @@ pub(in crate::portal) async fn reject(
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
         ("Change", template.line.what.clone()),
         ("DEA number", template.line.dea.clone()),
-        ("Entered by", template.line.by.clone()),
+        ("Requested by", template.line.by.clone()),
         ("Reason", why.clone()),
     ]);
     let act = asking.act()?;

@@ -43,7 +43,7 @@ pub(in crate::portal) async fn role(
     let give = template.give.value == "yes";
     let needs_unit = matches!(role, Some(Role::Proofing | Role::Issuing)) && give;
     if needs_unit && template.unit.value.is_empty() {
-        template.unit.error = Some("Say in which unit.".to_owned());
+        template.unit.error = Some("Enter the department.".to_owned());
     }
     // In one form: who proofed and who issues are compared by it (21 CFR 1311.110(b)).
     if let Some(unit) = optional::<Label<60>>(&mut template.unit) {
@@ -63,14 +63,14 @@ pub(in crate::portal) async fn role(
             ("Person", template.name.clone()),
             ("Role", role.label().to_owned()),
             ("Change", template.give.chosen().to_owned()),
-            ("Unit", if give { template.unit.value.clone() } else { String::new() }),
+            ("Department", if give { template.unit.value.clone() } else { String::new() }),
             ("Reason", why.clone()),
         ]);
         return match enter(&asking, wanted, why).await? {
             None => Ok(see_other(&format!("{}?done=entered", known.base()))),
             Some(refusal) => {
                 template.role.error = Some(match refusal {
-                    AccessRefusal::NoChange => "It is so already.".to_owned(),
+                    AccessRefusal::NoChange => "No changes: this is already the case.".to_owned(),
                     other => other.to_string(),
                 });
                 person_wrong(&ctx, &known, template, person).await
@@ -89,7 +89,7 @@ pub(in crate::portal) async fn role(
     if asking.answered(done)?.is_ok() {
         Ok(see_other(&format!("{}?done=saved", template.here)))
     } else {
-        template.role.error = Some("It is so already.".to_owned());
+        template.role.error = Some("No changes: this is already the case.".to_owned());
         person_wrong(&ctx, &known, template, person).await
     }
 }

@@ -23,10 +23,10 @@ async fn rules_page(ctx: &Ctx, known: &Known) -> Result<(RulesPage, Rules), Stop
         .map(|model| {
             let refused = rules.refused.iter().find(|(code, ..)| *code == model.code);
             let (state, note) = match (model.allowed, refused) {
-                (false, _) => ("Forbidden by the operator", model.note.clone()),
+                (false, _) => ("Blocked by the system operator", model.note.clone()),
                 (true, Some((_, reason, at, by))) => {
-                    let note = format!("{reason}. {}, {}", known.name(*by), at.minute_text());
-                    ("Not wanted here", note)
+                    let note = format!("{reason}. {}, {}", known.name(*by), known.time(*at));
+                    ("Blocked by this practice", note)
                 }
                 (true, None) => ("Allowed", model.note.clone()),
             };
@@ -35,15 +35,15 @@ async fn rules_page(ctx: &Ctx, known: &Known) -> Result<(RulesPage, Rules), Stop
         .collect();
     let allowed = rules.models.iter().filter(|model| model.allowed);
     let template = RulesPage {
-        page: known.frame(ctx, "Rules"),
+        page: known.frame(ctx, "Settings"),
         base: known.base(),
         name: known.membership.practice.name.clone(),
         rule: match known.membership.practice.setting {
             Setting::Practitioners => {
-                "Individual practitioners: an outside provider says who somebody is (21 CFR 1311.105)"
+                "Individual practitioners: an outside provider verifies identity (21 CFR 1311.105)"
             }
             Setting::Institution => {
-                "Institution: in person, and another unit authorizes tokens (21 CFR 1311.110)"
+                "Institution: identity is verified in person, and a different department authorizes tokens (21 CFR 1311.110)"
             }
         },
         can_set: known.membership.may(ConsoleChange::RefuseModel),
@@ -57,7 +57,7 @@ async fn rules_page(ctx: &Ctx, known: &Known) -> Result<(RulesPage, Rules), Stop
                 .collect(),
             "",
         ),
-        give: choice(vec![Choice::new("yes", "Accept it"), Choice::new("no", "No longer")], ""),
+        give: choice(vec![Choice::new("yes", "Accept"), Choice::new("no", "Stop accepting")], ""),
         accepted: TextField::default(),
         provider_reason: TextField::default(),
         models,
@@ -71,8 +71,8 @@ async fn rules_page(ctx: &Ctx, known: &Known) -> Result<(RulesPage, Rules), Stop
         ),
         refuse: choice(
             vec![
-                Choice::new("yes", "Its tokens don't sign here"),
-                Choice::new("no", "Its tokens sign here again"),
+                Choice::new("yes", "Block for signing here"),
+                Choice::new("no", "Allow for signing here"),
             ],
             "",
         ),
@@ -147,7 +147,7 @@ pub(in crate::portal) async fn model(
             return Ok(see_other(&format!("{}/rules?done=saved", known.base())));
         }
     }
-    template.model.error = Some("It is so already.".to_owned());
+    template.model.error = Some("No changes: this is already the case.".to_owned());
     Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
 }
 
@@ -168,7 +168,7 @@ pub(in crate::portal) async fn provider(
     }
     if give && template.accepted.value.is_empty() {
         template.accepted.error =
-            Some("Type the values that this provider uses for IAL2 or more.".to_owned());
+            Some("Enter the values this provider uses for IAL2 or higher.".to_owned());
     }
     let wrong = template.provider.error.is_some()
         || template.accepted.error.is_some()
@@ -188,7 +188,7 @@ pub(in crate::portal) async fn provider(
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
         ("Provider", template.provider.chosen().to_owned()),
         ("Change", template.give.chosen().to_owned()),
-        ("Counts as IAL2 or more", template.accepted.value.clone()),
+        ("Accepted as IAL2 or higher", template.accepted.value.clone()),
         ("Reason", why.clone()),
     ]);
     match enter(&asking, wanted, why).await? {

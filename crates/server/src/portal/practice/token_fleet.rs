@@ -31,7 +31,8 @@ fn fleet_line(ctx: &Ctx, known: &Known, it: &Fleet) -> (FleetLine, [bool; 4]) {
         it.blocked_until.is_some() || active.iter().any(|token| locked(&token)),
         prescriber && active.iter().any(|token| token.activated().is_none()),
     ];
-    let words = ["no active token", "one token only", "locked now", "a token waits for activation"];
+    let words =
+        ["no active token", "only one token", "locked now", "a token not activated for signing"];
     let mut attention: Vec<&str> =
         words.iter().zip(marks).filter(|(_, on)| *on).map(|(word, _)| *word).collect();
     let step = waits(it.step);
@@ -55,13 +56,13 @@ const MONTH: i64 = 30 * 86_400;
 fn fob_line(ctx: &Ctx, known: &Known, it: &Fob) -> FobLine {
     let left = ctx.now().seconds_until(it.ends);
     let state = match (it.state.as_str(), it.owner, &it.sent) {
-        _ if left <= 0 => "At its end of life".to_owned(),
+        _ if left <= 0 => "Past end of life".to_owned(),
         ("active", Some(owner), _) => format!("In use by {}", known.name(owner)),
-        ("disabled", ..) => "Disabled for good".to_owned(),
+        ("disabled", ..) => "Permanently disabled".to_owned(),
         (_, _, Some((to, how, at))) => {
-            format!("Sent to {}, {how}, {}", known.name(*to), at.minute_text())
+            format!("Sent to {}, {how}, {}", known.name(*to), known.time(*at))
         }
-        _ => "In the drawer".to_owned(),
+        _ => "In stock".to_owned(),
     };
     FobLine {
         serial: it.credential.masked(),
@@ -71,7 +72,7 @@ fn fob_line(ctx: &Ctx, known: &Known, it: &Fob) -> FobLine {
         left: match left / MONTH {
             _ if left <= 0 => "None".to_owned(),
             0 => "Less than a month".to_owned(),
-            1 => "A month".to_owned(),
+            1 => "1 month".to_owned(),
             months => format!("{months} months"),
         },
         ends: show::when(it.ends),
@@ -85,9 +86,9 @@ async fn fleet_page(ctx: &Ctx, known: &Known) -> Result<FleetPage, Stop> {
     let all: Vec<_> = fleet.iter().map(|it| fleet_line(ctx, known, it)).collect();
     let texts = [
         "without an active token",
-        "with one token only",
+        "with only one token",
         "locked now",
-        "with a token to activate",
+        "with a token not activated for signing",
     ];
     let mut sums: Vec<(usize, &'static str)> = texts
         .into_iter()
@@ -101,16 +102,16 @@ async fn fleet_page(ctx: &Ctx, known: &Known) -> Result<FleetPage, Stop> {
     let soon = ctx.now().plus_seconds(3 * MONTH);
     sums.push((
         fobs.iter().filter(free).filter(|it| it.sent.is_none()).count(),
-        "fobs in the drawer",
+        "hardware tokens in stock",
     ));
     sums.push((
         fobs.iter().filter(|it| it.state == "active" && it.ends < soon).count(),
-        "fobs in use that end within three months",
+        "hardware tokens in use that reach end of life within 3 months",
     ));
     let mut lines: Vec<FleetLine> = all.into_iter().map(|(line, _)| line).collect();
     lines.sort_by_key(|line| line.attention.is_empty());
     Ok(FleetPage {
-        page: known.frame(ctx, "Tokens of everybody"),
+        page: known.frame(ctx, "All tokens"),
         base: known.base(),
         sums,
         lines,
@@ -145,7 +146,7 @@ pub(in crate::portal) async fn fleet(ctx: Ctx, Path(practice): Path<String>, que
     let known = known(&ctx, &practice).await?;
     let mut template = fleet_page(&ctx, &known).await?;
     if query.text("done") == "sent" {
-        template.page.notice = Some(Notice::new(NoticeKind::Success, "Noted."));
+        template.page.notice = Some(Notice::new(NoticeKind::Success, "Saved."));
     }
     Ok(page(StatusCode::OK, &template))
 }
@@ -163,13 +164,13 @@ pub(in crate::portal) async fn send_fob(
     let fob = template.fob.value.parse::<TokenId>();
     let person = template.person.value.parse::<PersonId>();
     if fob.is_err() {
-        template.fob.error = Some("Choose the fob.".to_owned());
+        template.fob.error = Some("Choose the hardware token.".to_owned());
     }
     if person.is_err() {
         template.person.error = Some("Choose the person.".to_owned());
     }
     if template.how.value.is_empty() {
-        template.how.error = Some("Say how it went to them.".to_owned());
+        template.how.error = Some("Enter how it was delivered.".to_owned());
     }
     let (Ok(fob), Ok(person), None) = (fob, person, &template.how.error) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
@@ -187,7 +188,8 @@ pub(in crate::portal) async fn send_fob(
     if asking.answered(sent)? {
         return Ok(see_other(&format!("{}/fleet?done=sent", known.base())));
     }
-    template.fob.error = Some("That fob is in use, or not in your stock.".to_owned());
+    template.fob.error =
+        Some("That hardware token is already in use or not in your stock.".to_owned());
     Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
 }
 
@@ -221,7 +223,7 @@ pub(in crate::portal) async fn disable(
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
         ("Person", template.name.clone()),
         ("Token", template.token.chosen().to_owned()),
-        ("Why", why.label().to_owned()),
+        ("Reason", why.label().to_owned()),
         ("Reason", words.clone()),
     ]);
     let act = asking.act()?;
@@ -233,7 +235,7 @@ pub(in crate::portal) async fn disable(
         }
         Err(refusal) => {
             template.token.error = Some(match refusal {
-                Refusal::TokenNotActive => "That token is disabled already.".to_owned(),
+                Refusal::TokenNotActive => "That token is already disabled.".to_owned(),
                 other => other.to_string(),
             });
             person_wrong(&ctx, &known, template, person).await

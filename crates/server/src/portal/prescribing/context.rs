@@ -39,10 +39,10 @@ fn not_from_a_chart(ctx: &Ctx) -> Stop {
 pub(super) fn another_chart(ctx: &Ctx) -> Stop {
     Stop::with(closed(
         ctx.frame(""),
-        "Another patient's chart is open now",
-        "After that page another chart was opened in this browser. Nothing was saved. Open the first patient's \
+        "A different patient's chart is open",
+        "Another chart was opened in this browser after that page. Nothing was saved. Open the first patient's \
          chart again from your EHR.",
-        Some((HOME.to_owned(), "To the chart that is open".to_owned())),
+        Some((HOME.to_owned(), "Go to the open chart".to_owned())),
     ))
 }
 
@@ -66,6 +66,7 @@ impl Known {
     pub(super) fn frame(&self, ctx: &Ctx, title: &str) -> Page {
         let mut frame = ctx.frame_for(title, &self.name);
         frame.area = Area::EPrescribing;
+        frame.zone = Some(self.sheet.zone.clone());
         frame.signing.clone_from(&self.signing);
         frame
     }
@@ -136,34 +137,34 @@ fn short(content: &Content) -> String {
 pub(super) fn facts(content: &Content) -> Vec<(&'static str, String)> {
     let quantity = content.quantity.as_ref().map_or("", Quantity::as_str);
     let mut facts = vec![
-        ("Patient", format!("{}, born {}", content.patient.name, content.patient.born)),
-        ("Record number", content.patient.mrn.clone()),
+        ("Patient", format!("{}, DOB {}", content.patient.name, show::date(&content.patient.born))),
+        ("MRN", content.patient.mrn.clone()),
         ("Patient's address", content.patient.address.clone()),
         ("Drug", content.drug.clone()),
         ("Strength, form", format!("{}, {}", content.strength, content.form)),
-        ("Schedule", content.schedule.map_or("", Schedule::code).to_owned()),
+        ("Schedule", content.schedule.map_or("", Schedule::label).to_owned()),
         ("Quantity", format!("{quantity} {}", content.unit)),
-        ("Directions", content.directions.clone()),
+        ("Directions for use", content.directions.clone()),
         ("Refills", content.refills.to_string()),
     ];
     if let Some(days) = content.days_supply {
         facts.push(("Days' supply", days.to_string()));
     }
     if let Some(day) = content.earliest_fill {
-        facts.push(("Do not fill before", day.to_string()));
+        facts.push(("Do not fill before", day.text()));
     }
     if let Some(day) = content.last_fill {
-        facts.push(("Do not fill after", day.to_string()));
+        facts.push(("Do not fill after", day.text()));
     }
     if let Some(series) = content.series {
         let text = match series.of {
-            0 => "Schedule II".to_owned(),
+            0 => "C-II".to_owned(),
             of => format!("{} of {of}", series.number),
         };
         facts.push(("In a series", text));
     }
     if !content.note.is_empty() {
-        facts.push(("To the pharmacist", content.note.clone()));
+        facts.push(("Note to the pharmacist", content.note.clone()));
     }
     facts.push((
         "Pharmacy",
@@ -175,7 +176,7 @@ pub(super) fn facts(content: &Content) -> Vec<(&'static str, String)> {
     facts.push(("DEA number", content.written_dea()));
     if let Some(it) = &content.supervisor {
         let dea = it.dea.map(|dea| format!(", DEA {}", dea.as_text())).unwrap_or_default();
-        facts.push(("Supervisor, who does not sign", format!("{}{dea}", it.name)));
+        facts.push(("Supervisor (does not sign)", format!("{}{dea}", it.name)));
     }
     facts
 }

@@ -16,14 +16,15 @@ use crate::{
     web::respond::{Out, page, see_other},
 };
 
-const NEXT: &str = "Write the next of a series";
+const NEXT: &str = "Add the next in a series";
 
 fn edit_page(ctx: &Ctx, known: &Known, row: Option<&PrescriptionRow>) -> RxEditPage {
     let field = |value: &str| TextField { value: value.to_owned(), error: None };
     let content = row.map(|row| &row.it.content);
     let of = |text: fn(&Content) -> &str| field(content.map_or("", text));
     let options = |options: Vec<Choice>, value: String| ChoiceField { value, options, error: None };
-    let schedules = Schedule::ALL.into_iter().map(|it| Choice::new(it.code(), it.code())).collect();
+    let schedules =
+        Schedule::ALL.into_iter().map(|it| Choice::new(it.code(), it.label())).collect();
     let prescribers = match known.me() {
         Some(_) => Vec::new(),
         None => known
@@ -45,7 +46,7 @@ fn edit_page(ctx: &Ctx, known: &Known, row: Option<&PrescriptionRow>) -> RxEditP
         .collect();
     let state = known.rules(ctx, content.and_then(|it| it.dea)).state;
     let address = content.map_or(known.sheet.address.as_str(), |it| it.patient.address.as_str());
-    let heading = if row.is_some() { "Change a prescription" } else { "Write a prescription" };
+    let heading = if row.is_some() { "Edit a prescription" } else { "Write a prescription" };
     RxEditPage {
         page: known.frame(ctx, heading),
         patient: known.chart.patient.id.clone(),
@@ -164,7 +165,7 @@ fn read_draft(
         fields.text(name).clone_into(&mut field.value);
     }
     if it.drug.value.is_empty() && it.drug.error.is_none() {
-        it.drug.error = Some("Type the drug.".to_owned());
+        it.drug.error = Some("Enter the drug.".to_owned());
     }
     let dea = it.dea.value.parse::<DeaNumber>().ok();
     let dea =
@@ -178,10 +179,13 @@ fn read_draft(
     // A drug that is not in the table has the schedule that somebody says, and nobody did for this one.
     if listed.is_none() && chosen.is_none() && it.drug.error.is_none() {
         let near = ctx.app().options().drugs.beginning_with(&it.drug.value);
-        let near =
-            if near.is_empty() { String::new() } else { format!(" It has {}.", near.join(", ")) };
+        let near = if near.is_empty() {
+            String::new()
+        } else {
+            format!(" Did you mean {}?", near.join(", "))
+        };
         it.schedule.error = Some(format!(
-            "This drug is not in the table.{near} Look whether it is spelled right, or choose its schedule."
+            "This drug is not in the drug table.{near} Check the spelling, or choose its schedule."
         ));
     }
     let quantity = match it.quantity.value.as_str() {
@@ -190,7 +194,7 @@ fn read_draft(
     };
     let refills = it.refills.value.parse::<u8>().ok().filter(|refills| *refills < 100);
     if refills.is_none() {
-        it.refills.error = Some("Type how many refills; 0 for none.".to_owned());
+        it.refills.error = Some("Enter the number of refills (0 for none).".to_owned());
     }
     let earliest_fill = match it.earliest_fill.value.as_str() {
         "" => None,
@@ -201,7 +205,7 @@ fn read_draft(
         text => {
             let days = text.parse::<u16>().ok();
             if days.is_none() {
-                it.days_supply.error = Some("Type the days as a number, such as 30.".to_owned());
+                it.days_supply.error = Some("Enter the number of days, such as 30.".to_owned());
             }
             days
         }

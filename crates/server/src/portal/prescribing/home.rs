@@ -22,9 +22,9 @@ pub(in crate::portal) async fn home(ctx: Ctx, query: Query) -> Out {
         rows: known.sheet.rows.iter().map(|row| known.line(row)).collect(),
     };
     let done = match query.text("done") {
-        "signed" => Some("Signed, and on its way to the pharmacy."),
-        "ready" => Some("Marked ready. Review and sign it, or write another one first."),
-        "cancelled" => Some("Cancelled."),
+        "signed" => Some("Signed. Being sent to the pharmacy."),
+        "ready" => Some("Marked ready to sign. Review and sign it, or write another one first."),
+        "cancelled" => Some("Canceled."),
         // It may have been turned down again by now: then its line says so.
         "again"
             if known
@@ -33,7 +33,7 @@ pub(in crate::portal) async fn home(ctx: Ctx, query: Query) -> Out {
                 .iter()
                 .any(|row| matches!(row.it.state, RxState::Signed { .. })) =>
         {
-            Some("It is being sent again.")
+            Some("Being sent again.")
         }
         _ => None,
     };

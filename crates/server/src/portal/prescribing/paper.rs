@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use super::context::{HOME, facts, found, known};
 use crate::{
-    portal::Ctx,
+    portal::{Ctx, show},
     views::RxPaperPage,
     web::respond::{Out, page},
 };
@@ -24,7 +24,7 @@ pub(in crate::portal) async fn paper(ctx: Ctx, Path(id): Path<String>) -> Out {
         RxState::Printed { .. } => Some(format!(
             "This prescription was originally transmitted electronically to {} on {}. The electronic transmission failed.",
             content.pharmacy.as_ref().map_or("the pharmacy", |it| it.name.as_str()),
-            way.begun.minute_text(),
+            known.sheet.zone.moment_text(way.begun),
         )),
         _ => return Err(ctx.not_found()),
     };
@@ -34,12 +34,12 @@ pub(in crate::portal) async fn paper(ctx: Ctx, Path(id): Path<String>) -> Out {
     let text = |path: &str| {
         said.pointer(path).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
     };
-    facts.insert(0, ("Date", text("/written")));
-    facts.push(("Practitioner", text("/practitioner/name")));
+    facts.insert(0, ("Date", show::date(&text("/written"))));
+    facts.push(("Prescriber", text("/practitioner/name")));
     facts.push(("NPI", text("/practitioner/npi")));
-    facts.push(("Practitioner's address", text("/practitioner/address")));
+    facts.push(("Prescriber's address", text("/practitioner/address")));
     let template = RxPaperPage {
-        page: known.frame(&ctx, "Prescription on paper"),
+        page: known.frame(&ctx, "Printed prescription"),
         href: format!("{HOME}/rx/{}", row.id),
         facts,
         failure,

@@ -54,7 +54,7 @@ fn view_page(ctx: &Ctx, known: &Known, one: &OneRx) -> RxViewPage {
         },
         paper: match row.it.state {
             RxState::Signed { .. } | RxState::Transmitted { .. } => Some("Print a copy"),
-            RxState::Printed { .. } => Some("Show the paper"),
+            RxState::Printed { .. } => Some("Show the printed prescription"),
             _ => None,
         },
         key_id: one.signed.as_ref().map(|record| record.key_id.clone()),
@@ -67,23 +67,23 @@ fn sending(one: &OneRx) -> Option<(String, Option<When>, String)> {
     let pharmacy = one.row.it.content.pharmacy.as_ref().map_or("the pharmacy", |it| &it.name);
     let (words, when, more) = match one.row.it.state {
         RxState::Signed { .. } if way.state.outcome().is_empty() => {
-            (format!("On its way to {pharmacy}."), None, String::new())
+            (format!("Being sent to {pharmacy}."), None, String::new())
         }
         RxState::Signed { .. } => (
-            format!("Not taken yet by {pharmacy}: {}.", way.state.outcome()),
+            format!("Not accepted yet by {pharmacy}: {}.", way.state.outcome()),
             None,
-            format!(" It is tried again by itself ({} so far).", way.tries),
+            format!(" Retrying automatically ({} so far).", way.tries),
         ),
-        RxState::Transmitted { at } => (format!("{pharmacy} took it at"), Some(at), String::new()),
+        RxState::Transmitted { at } => (format!("Accepted by {pharmacy}"), Some(at), String::new()),
         RxState::Failed { at } => (
-            format!("It did not get to {pharmacy},"),
+            format!("Not delivered to {pharmacy},"),
             Some(at),
             format!(": {}.", way.state.outcome()),
         ),
         RxState::Printed { at } => (
-            "Printed, to be signed by hand,".to_owned(),
+            "Printed for manual signature".to_owned(),
             Some(at),
-            ". It is not sent any more.".to_owned(),
+            ". It will not be sent again.".to_owned(),
         ),
         RxState::Draft | RxState::Ready { .. } | RxState::Cancelled { .. } => return None,
     };
@@ -95,7 +95,7 @@ pub(in crate::portal) async fn one(ctx: Ctx, Path(id): Path<String>, query: Quer
     let one = found(&ctx, &known, &id).await?;
     let mut template = view_page(&ctx, &known, &one);
     if query.text("done") == "unmarked" && one.row.it.state == RxState::Draft {
-        let text = "Saved. It is no longer marked ready: review it, and mark it again.";
+        let text = "Saved. It is no longer marked ready to sign: review it, then mark it again.";
         template.page.notice = Some(Notice::new(NoticeKind::Warning, text));
     }
     Ok(page(StatusCode::OK, &template))

@@ -34,9 +34,9 @@ async fn sign_page(ctx: &Ctx, known: &Known, overview: &Overview) -> Result<RxSi
         let why = set.hindrances.iter().filter(|(id, _)| *id == row.id);
         let why: Vec<String> = why.map(|(_, why)| why.to_string()).collect();
         line.hindrance = why.join(" ");
-        line.facts.insert(0, ("Date", set.today.to_string()));
-        line.facts.push(("Practitioner", format!("{}, NPI {npi}", set.person.name)));
-        line.facts.push(("Practitioner's address", set.address.clone()));
+        line.facts.insert(0, ("Date", set.today.text()));
+        line.facts.push(("Prescriber", format!("{}, NPI {npi}", set.person.name)));
+        line.facts.push(("Prescriber's address", set.address.clone()));
         line
     };
     let rows: Vec<RxLine> = set.rows.iter().map(line).collect();
@@ -76,9 +76,9 @@ fn practitioner<'a>(ctx: &Ctx, known: &'a Known) -> Result<(PersonId, &'a Overvi
     known.me().zip(known.overview.as_ref()).ok_or_else(|| {
         Stop::with(closed(
             ctx.frame(""),
-            "Only prescribers sign",
-            "What you write waits for the prescriber whose name stands on it.",
-            Some((HOME.to_owned(), "Back to the prescriptions".to_owned())),
+            "Only prescribers can sign",
+            "Prescriptions you write wait for the named prescriber to sign.",
+            Some((HOME.to_owned(), "Back to prescriptions".to_owned())),
         ))
     })
 }
@@ -95,7 +95,7 @@ pub(in crate::portal) async fn sign(ctx: Ctx, fields: Fields) -> Out {
     let (me, overview) = practitioner(&ctx, &known)?;
     let mut template = sign_page(&ctx, &known, overview).await?;
     if fields.text("passphrase").is_empty() {
-        template.passphrase.error = Some("Type your passphrase.".to_owned());
+        template.passphrase.error = Some("Enter your passphrase.".to_owned());
     }
     let confirm = tokens::confirm(&fields, template.step_up.as_mut());
     let (Ok(Some(confirm)), None) = (confirm, &template.passphrase.error) else {
@@ -113,14 +113,14 @@ pub(in crate::portal) async fn sign(ctx: Ctx, fields: Fields) -> Out {
     let text = match signing.map_err(|error| ctx.stop(&error))? {
         Signing::Done(_) => return Ok(see_other(&format!("{HOME}?done=signed"))),
         Signing::Refused(StateRefusal::NotReady) => {
-            "Nothing was signed: what you saw is not marked ready any more. Somebody may have changed it. \
-             Look at it, and mark it ready again."
+            "Nothing was signed: a prescription you reviewed is no longer marked ready to sign. Someone may have changed it. \
+             Review it, then mark it ready again."
                 .to_owned()
         }
         Signing::Refused(refusal) => refusal.to_string(),
         Signing::Hindered(hindrance) => hindrance.to_string(),
         Signing::TimedOut => {
-            "More than two minutes have passed. Look at it again, then sign.".to_owned()
+            "More than 2 minutes have passed. Review the prescriptions again, then sign.".to_owned()
         }
         Signing::NotConfirmed(refusal @ countersign_domain::Refusal::WrongPassphrase) => {
             template.passphrase.error = Some(refusal.to_string());

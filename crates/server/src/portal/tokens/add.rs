@@ -38,7 +38,7 @@ pub(in crate::portal) fn plain_add(ctx: &Ctx, models: &[TokenModel], action: &st
     AddToken {
         manufacturer: choice(show::makers(&offered)),
         manufacturer_help: offered.contains(&Manufacturer::Symantec).then(|| {
-            "Symantec IDs are served by this server's built-in authority, not by Symantec. A code from the vendor's own VIP Access app cannot be checked here.".to_owned()
+            "Symantec IDs are issued by this server, not by Symantec. Passcodes from the vendor's own VIP Access app can't be verified here.".to_owned()
         }),
         models_note: show::models_note(&offered, models),
         issuer,
@@ -71,7 +71,7 @@ pub(in crate::portal) async fn add_form(ctx: Ctx, query: Query) -> Out {
     }
     if template.add.is_some() {
         let lost = format!(
-            "{} Now add the new one: confirm with a token that you still have.",
+            "{} Now add the new token, and confirm with a token that you still have.",
             show::lost_text(&overview)
         );
         let done = (query.text("done") == "lost").then_some(lost.as_str());
@@ -122,15 +122,15 @@ pub(in crate::portal) fn read_add(
     match &credential {
         Err(countersign_domain::CredentialIdError::OtherMaker) => {
             let label = infer_format(fields.text("credential_id"))
-                .map_or("another maker", |f| f.manufacturer.label());
+                .map_or("another manufacturer", |f| f.manufacturer.label());
             add.manufacturer.error = Some(format!(
-                "This ID belongs to a {label} token. Choose {label}, or leave the choice to the ID."
+                "This ID belongs to a {label} token. Choose {label}, or Detect from the ID."
             ));
         }
         Err(error) => add.credential_id.error = Some(error.to_string()),
         Ok(id) if !on.contains(&id.manufacturer()) => {
             add.credential_id.error = Some(format!(
-                "{} tokens are not used here. Ask your practice's support.",
+                "{} tokens are not supported here. Contact your practice's support.",
                 id.manufacturer().label()
             ));
         }
@@ -139,7 +139,7 @@ pub(in crate::portal) fn read_add(
                 Some(format!("From the ID: {}, {}.", id.manufacturer().label(), id.kind().label()));
             if kind.is_some_and(|kind| kind != id.kind()) {
                 add.token_type.error = Some(format!(
-                    "This ID belongs to an {}. Choose that, or leave the choice to the ID.",
+                    "This ID belongs to an {}. Choose that, or Detect from the ID.",
                     id.kind().label()
                 ));
             }
@@ -232,7 +232,7 @@ pub(in crate::portal) fn add_refused(ctx: &Ctx, add: &mut AddToken, refusal: &Re
             if let Some(blocked) = refusal.blocked() {
                 let seconds = ctx.now().seconds_until(blocked.until);
                 add.otp.error = Some(format!(
-                    "{refusal} It opens again in {}.",
+                    "{refusal} It unlocks in {}.",
                     crate::views::span(u64::try_from(seconds).unwrap_or(0))
                 ));
             }

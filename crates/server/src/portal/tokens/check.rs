@@ -50,7 +50,7 @@ pub(in crate::portal) async fn test(ctx: Ctx, Path(id): Path<String>, fields: Fi
         Ok(()) => Some(TestResult {
             kind: NoticeKind::Success,
             heading: "This token works.".to_owned(),
-            text: "The code was right. It is spent now, so wait for the next one before you use this token.".to_owned(),
+            text: "Passcode accepted. Each passcode works once, so wait for the next one before you use this token.".to_owned(),
             offer_resync: false,
         }),
         Err(Error::Refused(refusal)) => {
@@ -59,8 +59,8 @@ pub(in crate::portal) async fn test(ctx: Ctx, Path(id): Path<String>, fields: Fi
             let late = matches!(refusal, Refusal::WrongPasscode | Refusal::LatePasscode { .. });
             template.lock.is_none().then(|| TestResult {
                 kind: NoticeKind::Warning,
-                heading: "That code was not accepted.".to_owned(),
-                text: format!("{refusal} This test did not count against the token."),
+                heading: "Passcode not accepted.".to_owned(),
+                text: format!("{refusal} This test does not count toward locking the token."),
                 offer_resync: late,
             })
         }

@@ -32,6 +32,7 @@ pub(in crate::portal) async fn known_token(ctx: &Ctx, id: &str) -> Result<Theirs
 pub(in crate::portal) fn frame(ctx: &Ctx, overview: &Overview, title: &str, nav: NavTab) -> Page {
     let mut page = ctx.frame_for(title, &overview.prescriber.name);
     page.practice = Some(overview.prescriber.practice_name.clone());
+    page.zone = Some(overview.zone.clone());
     page.nav = nav;
     if let Some(user) = &mut page.user {
         user.prescribes = show::prescribes(overview);

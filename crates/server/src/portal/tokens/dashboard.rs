@@ -47,10 +47,8 @@ pub(in crate::portal) async fn dashboard(ctx: Ctx, query: Query) -> Out {
         not_sent: ctx.app().count_not_sent(person).await.map_err(|error| ctx.stop(&error))?,
     };
     let done = match query.text("done") {
-        "passphrase" => {
-            Some("Your passphrase is changed. It is the one you sign with from now on.")
-        }
-        "joined" => Some("You have joined. What you may sign there, its own people decide."),
+        "passphrase" => Some("Passphrase changed. Use it to sign in and to sign prescriptions."),
+        "joined" => Some("You have joined. That practice decides what you may sign there."),
         _ => None,
     };
     template.page.notice = ctx.noticed(done, &overview);
@@ -84,18 +82,18 @@ pub(in crate::portal) async fn signing(
         link,
     };
     let not_yet = "You can\u{2019}t sign yet.";
-    let see = "See how it stands";
+    let see = "View status";
     if let Some(why) = enrol::suspension(&it) {
         let text = format!("{why} {}", enrol::who_acts(&it));
         return Ok(Some(line("You can\u{2019}t sign now.", text, "/portal/approval", see)));
     }
     if let Some(token) = waits.filter(|_| !signs) {
         let href = format!("/portal/tokens/{}/activate", token.id());
-        let mut text = "Your token waits for its activation.".to_owned();
+        let mut text = "Your token is not activated for signing.".to_owned();
         if !it.facts.granted {
             text = format!("{text} {}", enrol::who_acts(&it));
         }
-        return Ok(Some(line(not_yet, text, &href, "Activate it")));
+        return Ok(Some(line(not_yet, text, &href, "Activate")));
     }
     if !it.facts.granted {
         return Ok(Some(line(not_yet, enrol::who_acts(&it), "/portal/approval", see)));
@@ -106,12 +104,13 @@ pub(in crate::portal) async fn signing(
         return Ok(Some(line(heading, text, "/portal/certification", "Certification")));
     }
     if !signs && overview.tokens.iter().any(Token::is_active) {
-        let text = "None of your active tokens may sign: their models are not allowed.".to_owned();
+        let text = "None of your active tokens can sign: their models are not allowed for signing."
+            .to_owned();
         return Ok(Some(line(
             "You can\u{2019}t sign now.",
             text,
             "/portal/tokens",
-            "See your tokens",
+            "View your tokens",
         )));
     }
     Ok(Some(SigningLine { allowed: true, ..line("", String::new(), "", "") }))

@@ -44,28 +44,28 @@ pub(in crate::portal) async fn list(ctx: Ctx, query: Query) -> Out {
     }
     let lost = show::lost_text(&overview);
     let done = match query.text("done") {
-        "activated" => Some("The token is activated for signing."),
+        "activated" => Some("Token activated for signing."),
         "added" if show::prescribes(&overview) => Some(
-            "Token added. You can log in with it now. To sign prescriptions, activate it in its row. The code that you just used is used up.",
+            "Token added. You can sign in with it now. To sign prescriptions, activate it in the list below. The passcode you just used can't be used again.",
         ),
-        "added" => {
-            Some("Token added. You can log in with it now. The code that you just used is used up.")
-        }
+        "added" => Some(
+            "Token added. You can sign in with it now. The passcode you just used can't be used again.",
+        ),
         "replaced" if show::prescribes(&overview) => Some(
-            "The new token is added, and the old one is disabled for good. You can log in with the new one now. To sign prescriptions, activate it in its row. Remove the token from the old phone.",
+            "New token added, and the old one is permanently disabled. You can sign in with the new one now. To sign prescriptions, activate it in the list below. Remove the token from the old phone.",
         ),
         "replaced" => Some(
-            "The new token is added, and the old one is disabled for good. Remove it from the old phone.",
+            "New token added, and the old one is permanently disabled. Remove the old one from the old phone.",
         ),
         "disabled" => Some(show::DISABLED),
         "lost" => Some(lost.as_str()),
-        "enabled" => Some("The token is active again."),
-        "resynced" => Some("The token is back in step. Its next code will work."),
+        "enabled" => Some("Token enabled."),
+        "resynced" => Some("Token resynced. Its next passcode will work."),
         _ => None,
     };
     template.page.notice = ctx.noticed(done, &overview);
     if template.active_count() == 0 {
-        let text = "You have no active token, so you can neither sign nor add one. Enable one below with its own code, or prove your identity again.";
+        let text = "You have no active token, so you can't sign or add a token. Enable one below with a passcode from it, or verify your identity again.";
         template.page.notice = Some(Notice::new(NoticeKind::Warning, text));
     }
     Ok(page(StatusCode::OK, &template))
@@ -74,7 +74,7 @@ pub(in crate::portal) async fn list(ctx: Ctx, query: Query) -> Out {
 pub(in crate::portal) async fn history(ctx: Ctx) -> Out {
     let (_, _, overview) = known(&ctx).await?;
     let template = HistoryPage {
-        page: frame(&ctx, &overview, "History of tokens", NavTab::Tokens),
+        page: frame(&ctx, &overview, "History of all tokens", NavTab::Tokens),
         tokens: overview
             .tokens
             .iter()

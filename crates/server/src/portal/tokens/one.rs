@@ -50,7 +50,7 @@ pub(in crate::portal) async fn one(ctx: Ctx, Path(id): Path<String>, query: Quer
     let (session, _, overview, token) = known_with_events(&ctx, &id).await?;
     let mut template = token_page(&ctx, &session, &overview, &token);
     if query.text("done") == "renamed" {
-        template.page.notice = Some(Notice::new(NoticeKind::Success, "The new name is saved."));
+        template.page.notice = Some(Notice::new(NoticeKind::Success, "Name saved."));
     }
     Ok(page(StatusCode::OK, &template))
 }

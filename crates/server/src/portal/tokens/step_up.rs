@@ -30,7 +30,7 @@ pub(in crate::portal) fn confirm(
     let choice = chosen(fields.text("stepup_token"));
     let code = fields.text("stepup_passcode").parse::<OneTimePasscode>();
     if choice.is_none() {
-        asked.token.error = Some("Choose the token whose code you are typing.".to_owned());
+        asked.token.error = Some("Choose the token the passcode is from.".to_owned());
     }
     asked.passcode.error = code.as_ref().err().map(ToString::to_string);
     match (choice, code) {

@@ -48,7 +48,7 @@ pub struct FleetPage {
 impl FleetPage {
     fn problems(&self) -> Vec<Problem<'_>> {
         problems([
-            ("fob", "Fob", &self.fob.error),
+            ("fob", "Hardware token", &self.fob.error),
             ("person", "To", &self.person.error),
             ("how", "How", &self.how.error),
         ])

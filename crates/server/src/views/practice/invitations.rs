@@ -55,23 +55,23 @@ impl InvitePage {
 
     fn problems(&self) -> Vec<Problem<'_>> {
         problems([
-            ("role", "What they do here", &self.role.error),
-            ("given", "Given name", &self.given.error),
+            ("role", "Role", &self.role.error),
+            ("given", "First name", &self.given.error),
             ("middle", "Middle name", &self.middle.error),
-            ("family", "Family name", &self.family.error),
+            ("family", "Last name", &self.family.error),
             ("suffix", "Suffix", &self.suffix.error),
-            ("email", "E-mail address", &self.email.error),
-            ("email2", "Second e-mail address", &self.email2.error),
+            ("email", "Email address", &self.email.error),
+            ("email2", "Second email address", &self.email2.error),
             ("phone", "Mobile phone", &self.phone.error),
-            ("address", "Postal address", &self.address.error),
+            ("address", "Mailing address", &self.address.error),
             ("npi", "NPI", &self.npi.error),
             ("dea", "DEA number", &self.dea.error),
             ("dea_state", "State", &self.dea_state.error),
             ("schedules", "Schedules", &self.schedules.error),
-            ("dea_expires", "Last day", &self.dea_expires.error),
-            ("licence_state", "Licence of the state", &self.licence_state.error),
-            ("licence", "Licence number", &self.licence.error),
-            ("licence_expires", "Last day of the licence", &self.licence_expires.error),
+            ("dea_expires", "Expiration date", &self.dea_expires.error),
+            ("licence_state", "License state", &self.licence_state.error),
+            ("licence", "License number", &self.licence.error),
+            ("licence_expires", "License expiration date", &self.licence_expires.error),
         ])
     }
 }

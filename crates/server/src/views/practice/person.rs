@@ -120,7 +120,7 @@ impl PersonPage {
     fn problems(&self) -> Vec<Problem<'_>> {
         problems([
             ("registration", "Registration", &self.grant.error),
-            ("verified", "Looked at on", &self.verified.error),
+            ("verified", "Verified on", &self.verified.error),
             ("grant_reason", "Reason", &self.grant_reason.error),
             ("revoked", "Registration", &self.revoke.error),
             ("cause", "Cause", &self.cause.error),
@@ -129,20 +129,20 @@ impl PersonPage {
             ("dea", "DEA number", &self.dea.error),
             ("dea_state", "State", &self.dea_state.error),
             ("schedules", "Schedules", &self.schedules.error),
-            ("dea_expires", "Last day", &self.dea_expires.error),
+            ("dea_expires", "Expiration date", &self.dea_expires.error),
             ("dea_reason", "Reason", &self.dea_reason.error),
             ("licence_state", "State", &self.licence_state.error),
-            ("licence", "Licence number", &self.licence.error),
-            ("licence_expires", "Last day", &self.licence_expires.error),
+            ("licence", "License number", &self.licence.error),
+            ("licence_expires", "Expiration date", &self.licence_expires.error),
             ("licence_reason", "Reason", &self.licence_reason.error),
-            ("ended", "Registration or licence", &self.ended.error),
+            ("ended", "Registration or license", &self.ended.error),
             ("end_reason", "Reason", &self.end_reason.error),
             ("role", "Role", &self.role.error),
-            ("unit", "Unit", &self.unit.error),
+            ("unit", "Department", &self.unit.error),
             ("role_reason", "Reason", &self.role_reason.error),
             ("token", "Token", &self.token.error),
-            ("why", "Why", &self.why.error),
-            ("disable_reason", "In words", &self.disable_reason.error),
+            ("why", "Reason", &self.why.error),
+            ("disable_reason", "Details", &self.disable_reason.error),
         ])
     }
 }

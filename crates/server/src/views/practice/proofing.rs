@@ -92,9 +92,9 @@ impl CasePage {
     fn problems(&self) -> Vec<Problem<'_>> {
         let mut all = problems([
             ("id_kind", "Photo ID", &self.id_kind.error),
-            ("id_last_four", "Last four characters", &self.id_last_four.error),
-            ("id_expires", "Valid until", &self.id_expires.error),
-            ("licence", "State authority", &self.licence.error),
+            ("id_last_four", "Last four characters of the ID number", &self.id_last_four.error),
+            ("id_expires", "ID expiration date", &self.id_expires.error),
+            ("licence", "State authorization", &self.licence.error),
             ("registration", "DEA registration", &self.registration.error),
         ]);
         all.extend(step_up_problems(self.step_up.as_ref()));

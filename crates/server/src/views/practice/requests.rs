@@ -74,7 +74,7 @@ impl RequestPage {
     fn problems(&self) -> Vec<Problem<'_>> {
         let mut all = problems([("passphrase", "Passphrase", &self.passphrase.error)]);
         if let Some(it) = &self.reject {
-            all.extend(problems([("reject_reason", "Why", &it.error)]));
+            all.extend(problems([("reject_reason", "Reason", &it.error)]));
         }
         all.extend(step_up_problems(self.step_up.as_ref()));
         all

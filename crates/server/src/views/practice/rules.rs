@@ -48,7 +48,7 @@ impl RulesPage {
     fn problems(&self) -> Vec<Problem<'_>> {
         problems([
             ("provider", "Provider", &self.provider.error),
-            ("accepted", "Values", &self.accepted.error),
+            ("accepted", "Accepted values", &self.accepted.error),
             ("provider_reason", "Reason", &self.provider_reason.error),
             ("model", "Model", &self.model.error),
             ("model_reason", "Reason", &self.model_reason.error),

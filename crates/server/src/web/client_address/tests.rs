@@ -61,7 +61,7 @@ fn proxies_are_addresses_networks_and_the_socket() {
     }
     assert_eq!(
         "10.1.2.3/8".parse::<TrustedProxy>().unwrap_err().to_string(),
-        "this network begins at 10.0.0.0/8: write it so"
+        "this network starts at 10.0.0.0/8: use that address"
     );
 }
 

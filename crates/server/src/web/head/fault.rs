@@ -14,9 +14,9 @@ pub(crate) enum HeadFault {
     BareCr,
     #[error("a control character")]
     Control,
-    #[error("a line begins with a blank")]
+    #[error("a line starts with whitespace")]
     Folded,
-    #[error("a field has no name, or a name with a blank or another character that no name has")]
+    #[error("a header field has no name, or an invalid name")]
     Name,
     #[error("the first line is not method, target and version with one space between them")]
     RequestLine,
@@ -28,13 +28,13 @@ pub(crate) enum HeadFault {
     Encoding,
     #[error("Content-Length together with Transfer-Encoding")]
     LengthAndEncoding,
-    #[error("the address has a character that must be written with a percent sign")]
+    #[error("the request target contains a character that must be percent-encoded")]
     Target,
-    #[error("the head is longer than 64 KiB")]
+    #[error("the header section is larger than 64 KiB")]
     TooLong,
     #[error("more than {MOST_FIELDS} header fields")]
     TooMany,
-    #[error("a chunk is not framed as RFC 9112 says")]
+    #[error("a chunk is not framed according to RFC 9112")]
     Chunk,
 }
 

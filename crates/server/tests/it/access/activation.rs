@@ -19,9 +19,9 @@ both! {
         let api = place.app.api().await;
         place.app.clock.advance(30);
         assert!(!api.check(new.credential.as_str(), &new.code(place.app.now())).await.verified());
-        browser.get("/portal/tokens").await.says(200, "log-in only: not activated for signing");
-        browser.get(&here).await.says(200, "Text message or call to •••• 0100");
-        browser.post(&here, &[("code", "ABCD1234")]).await.says(422, "Ask for a code first");
+        browser.get("/portal/tokens").await.says(200, "sign-in only: not activated for signing");
+        browser.get(&here).await.says(200, "Text message or voice call to •••• 0100");
+        browser.post(&here, &[("code", "ABCD1234")]).await.says(422, "Request a code first");
         browser.post(&send, &[("channel", "email")]).await.says(422, "no code can be sent");
         browser.post(&send, &[("channel", "phone")]).await.leads_to(&here);
         browser.post(&send, &[("channel", "phone")]).await.says(422, "Wait a minute");
@@ -34,9 +34,9 @@ both! {
         assert_eq!(text.to, "+14025550100");
         let first = code_of(&text.text);
         for _ in 0..5 {
-            browser.post(&here, &[("code", "AAAA AAAA")]).await.says(422, "not the code");
+            browser.post(&here, &[("code", "AAAA AAAA")]).await.says(422, "Incorrect code");
         }
-        browser.post(&here, &[("code", &first)]).await.says(422, "too often");
+        browser.post(&here, &[("code", &first)]).await.says(422, "Too many incorrect entries");
         place.app.clock.advance(60);
         browser.post(&send, &[("channel", "phone")]).await.leads_to(&here);
         let second = {
@@ -46,7 +46,7 @@ both! {
         // Ten minutes later it has run out.
         place.app.clock.advance(600);
         let mut browser = place.app.signed_in().await;
-        browser.post(&here, &[("code", &second)]).await.says(422, "has run out");
+        browser.post(&here, &[("code", &second)]).await.says(422, "has expired");
         // A letter lasts; somebody prints it, once.
         browser.post(&send, &[("channel", "post")]).await.leads_to(&here);
         let mut office = place.app.signed_in_as(&place.office).await;
@@ -66,7 +66,7 @@ both! {
         browser.post(&here, &[("code", &typed)]).await.leads_to("/portal/tokens?done=activated");
         browser.get("/portal/tokens?done=activated").await.says(200, "activated for signing");
         assert!(api.check(new.credential.as_str(), &new.code(place.app.now())).await.verified());
-        browser.post(&here, &[("code", &typed)]).await.says(422, "Nothing to activate");
+        browser.post(&here, &[("code", &typed)]).await.says(422, "not active or is already activated");
         assert_eq!(place.notices("token_activated").await, ["+14025550100", "ada@lakeside.example"]);
         assert_eq!(place.notices("token_added").await.len(), 2);
     }

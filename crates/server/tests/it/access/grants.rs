@@ -35,7 +35,7 @@ both! {
         assert!(!place.may_sign().await, "entered is not granted");
         let page = doctor.get(&request).await;
         page.says(200, "Token is back");
-        page.says(200, "2026-05-25");
+        page.says(200, "May 25, 2026");
         // A wrong passphrase spends no passcode, a wrong passcode grants nothing, nor does another page.
         let code = place.doctor.phone.code(place.app.now());
         let shown = page.value("shown");
@@ -44,8 +44,8 @@ both! {
                  ("stepup_token", "any".to_owned()), ("stepup_passcode", code)]
         };
         for (shown, passphrase, code, text) in [
-            (shown.clone(), "not the right passphrase", code.clone(), "not your present passphrase"),
-            (shown.clone(), PASSPHRASE, WRONG_CODE.to_owned(), "not right"),
+            (shown.clone(), "not the right passphrase", code.clone(), "Incorrect passphrase"),
+            (shown.clone(), PASSPHRASE, WRONG_CODE.to_owned(), "Incorrect passcode"),
             ("00".repeat(32), PASSPHRASE, code.clone(), "has changed since"),
             (String::new(), PASSPHRASE, code.clone(), "has changed since"),
         ] {
@@ -111,12 +111,12 @@ both! {
         let mut own = place.app.signed_in_as(&holder).await;
         let fields = [("registration", registration.as_str()), ("verified", "2026-05-25"), ("grant_reason", "me")];
         let page = own.post(&format!("{}/grant", place.person()), &fields).await;
-        page.says(422, "Nobody grants a permission to themselves");
+        page.says(422, "You can't grant a permission to yourself");
         let code = second.code(place.app.now());
         let page = own.get(&request).await;
-        page.says(200, "Nobody grants a permission to themselves");
+        page.says(200, "You can't grant a permission to yourself");
         let fields = [("shown", ""), ("passphrase", PASSPHRASE), ("stepup_token", "any"), ("stepup_passcode", code.as_str())];
-        own.post(&request, &fields).await.says(422, "Nobody grants a permission to themselves");
+        own.post(&request, &fields).await.says(422, "You can't grant a permission to yourself");
         // The doctor turns it down; then nobody executes it.
         let mut doctor = place.app.signed_in_as(&place.doctor).await;
         let reject = format!("{request}/reject");
@@ -131,7 +131,7 @@ both! {
     /// A change that waits for a second person is not entered a second time, by whomever and for whatever reason; once it
     /// is withdrawn or overtaken it can be. What still takes something away is never refused for that.
     async fn the_same_change_waits_only_once(app: TestApp) {
-        const WAITS: &str = "The same change already waits for a second person";
+        const WAITS: &str = "The same change is already waiting for approval";
         let place = Place::of(app).await;
         let mut office = place.app.signed_in_as(&place.office).await;
         let mut doctor = place.app.signed_in_as(&place.doctor).await;
@@ -187,12 +187,12 @@ both! {
         // A report closes the grant that waits; the same report has nothing more to take, until another grant waits.
         let left = [("revoked", registration.as_str()), ("cause", "left"), ("revoke_reason", "Gone")];
         place.enter(&mut office, "revoke", &left).await;
-        doctor.get(&second).await.says(200, "Closed by a newer decision");
+        doctor.get(&second).await.says(200, "Superseded");
         doctor.post(&format!("{here}/revoke"), &left).await.says(422, WAITS);
         place.app.clock.advance(1);
         let third = place.grant(&mut office).await;
         place.enter(&mut doctor, "revoke", &left).await;
-        doctor.get(&third).await.says(200, "Closed by a newer decision");
+        doctor.get(&third).await.says(200, "Superseded");
     }
 
     /// Two people who enter one change at the same moment: one of them is told that it waits.
@@ -236,7 +236,7 @@ both! {
         place.app.clock.advance(30);
         assert!(place.may_sign().await, "under the other number");
         let page = office.get(&place.person()).await;
-        page.says(200, "Suspended: registration or licence withdrawn");
+        page.says(200, "Suspended: registration or license withdrawn");
         let fields = [("revoked", other.as_str()), ("cause", "withdrawn"), ("revoke_reason", "Returned too")];
         place.enter(&mut office, "revoke", &fields).await;
         place.app.clock.advance(30);

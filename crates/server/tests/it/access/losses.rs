@@ -22,10 +22,10 @@ both! {
         assert_eq!(place.notices("loss_reported").await, ["+14025550100", "ada@lakeside.example"]);
         let mut doctor = place.app.signed_in_as(&place.doctor).await;
         let page = doctor.get(&place.base).await;
-        page.says(200, "Look at a reported loss");
-        page.says(200, "Suspended, to be confirmed");
+        page.says(200, "Review a reported loss");
+        page.says(200, "Suspended, waiting for confirmation");
         // Monday, Memorial Day: counting begins on Tuesday and ends with it, New York's midnight.
-        page.says(200, "2026-05-27 04:00 UTC");
+        page.says(200, "May 27, 2026, 12:00 AM EDT");
         let confirm = place.waiting(&mut doctor).await;
         place.execute(&mut doctor, &place.doctor, &confirm).await
             .leads_to(&format!("{}?done=confirmed", place.base));
@@ -33,8 +33,8 @@ both! {
         let done = page.addresses(&format!("{}/due/", place.base)).remove(0);
         // What the law wants done is not noted as done without a word.
         let page = doctor.post(&done, &[("note", " ")]).await;
-        page.says(422, "Say what was done");
-        page.says(422, "must know of a loss within one business day");
+        page.says(422, "Briefly describe what was done");
+        page.says(422, "must be notified of a loss within one business day");
         place.app.confirm(&mut doctor, &place.doctor, &done, &[("note", "Spoke with her")]).await
             .leads_to(&format!("{}/due?done=noted", place.base));
         assert_eq!(doctor.post(&done, &[("note", "again")]).await.status, 404);
@@ -63,11 +63,11 @@ both! {
         let mut stranger = place.app.browser();
         stranger.get(&link).await.says(200, "Dr. Ada Moreno");
         browser.get("/portal/tokens").await.says(200, "2 of 5 active");
-        stranger.post(&link, &[]).await.says(200, "Everything is stopped");
+        stranger.post(&link, &[]).await.says(200, "Account secured");
         browser.get("/portal/tokens").await.leads_to("/portal/login?ended=1");
         place.app.clock.advance(30);
         assert!(!place.may_sign().await);
-        stranger.post(&link, &[]).await.says(422, "does not work");
+        stranger.post(&link, &[]).await.says(422, "link is not valid");
         assert_eq!(stranger.get("/not-me/x").await.status, 404);
         // The owner turns the own token on again; signing takes two people.
         let mut owner = place.app.at_passcode().await;
@@ -114,7 +114,7 @@ both! {
         let mut doctor = place.app.signed_in_as(&place.doctor).await;
         place.app.clock.advance(30);
         place.execute(&mut doctor, &place.doctor, &renewal).await.leads_to(&format!("{}?done=executed", place.base));
-        office.get(&place.person()).await.says(200, "last day 2029-05-31");
+        office.get(&place.person()).await.says(200, "expires May 31, 2029");
         assert!(!place.may_sign().await);
         let bad = [("dea", "BM0000001"), ("dea_state", "XX"), ("schedules", "9"), ("dea_expires", "soon")];
         let page = office.post(&format!("{}/dea", place.person()), &bad).await;

@@ -30,7 +30,7 @@ both! {
             request
         };
         let unmarked = Request::post("/portal/login").body(Body::from("a=b")).unwrap();
-        browser.send(unmarked).await.says(403, "not open to you");
+        browser.send(unmarked).await.says(403, "You don't have access");
         let page = browser.send(elsewhere(0)).await;
         let code = page.support_code().unwrap().to_owned();
         let sql = format!("SELECT kind, outcome, reason FROM audit_event WHERE support = '{code}'");
@@ -71,7 +71,7 @@ async fn a_flood_of_sign_ins_from_one_address() {
         assert_eq!(browser.pass(&npi(5).as_text(), "not the right passphrase").await.status, 422);
     }
     let page = browser.pass(&app.person.npi.as_text(), PASSPHRASE).await;
-    page.says(429, "Wait a little");
+    page.says(429, "Wait a moment");
     let sql = format!(
         "SELECT kind, reason FROM audit_event WHERE support = '{}'",
         page.support_code().unwrap()

@@ -76,7 +76,7 @@ both! {
         assert!(api.check(&credential, &code).await.verified());
     }
 
-    /// An older code of the window is dead once a later one was used.
+    /// An older passcode from the window is dead once a later one was used.
     async fn code_of_an_earlier_step_after_a_later_one(app: TestApp) {
         let api = app.api().await;
         let phone = &app.person.phone;
@@ -126,19 +126,19 @@ both! {
         let id = app.person.token.to_string();
         let mut browser = app.at_passcode().await;
         for _ in 0..2 {
-            browser.passcode(&id, WRONG_CODE).await.says(422, "not right");
+            browser.passcode(&id, WRONG_CODE).await.says(422, "Incorrect passcode");
         }
         app.restart().await;
         assert_eq!(app.token(&app.person.phone.credential).await.failures().count, 2);
         browser.use_server(app.router());
-        browser.passcode(&id, WRONG_CODE).await.says(422, "not right");
+        browser.passcode(&id, WRONG_CODE).await.says(422, "Incorrect passcode");
         app.restart().await;
         browser.use_server(app.router());
         let page = browser.passcode(&id, &app.code()).await;
         assert_eq!(page.seconds(), Some(30));
         for _ in 4..=6 {
             app.clock.advance(30);
-            browser.passcode(&id, WRONG_CODE).await.says(422, "not right");
+            browser.passcode(&id, WRONG_CODE).await.says(422, "Incorrect passcode");
         }
         app.restart().await;
         browser.use_server(app.router());
@@ -146,7 +146,7 @@ both! {
         // The same for the passphrase.
         let npi = app.person.npi.as_text();
         for _ in 0..3 {
-            app.browser().pass(&npi, "not the right passphrase").await.says(422, "do not match");
+            app.browser().pass(&npi, "not the right passphrase").await.says(422, "Incorrect NPI or passphrase");
         }
         app.restart().await;
         assert_eq!(app.browser().pass(&npi, PASSPHRASE).await.status, 422);
@@ -170,11 +170,11 @@ both! {
         let count = async || app.token(credential).await.failures().count;
         assert!(!api.check(credential.as_str(), WRONG_CODE).await.verified());
         assert_eq!(count().await, 1);
-        app.at_passcode().await.passcode(&id, WRONG_CODE).await.says(422, "not right");
+        app.at_passcode().await.passcode(&id, WRONG_CODE).await.says(422, "Incorrect passcode");
         assert_eq!(count().await, 2);
         let resync = [("token", id.as_str()), ("passcode1", "111111"), ("passcode2", "222222")];
         let page = app.at_passcode().await.post("/portal/login/resync", &resync).await;
-        page.says(422, "not two codes in a row");
+        page.says(422, "not two consecutive passcodes");
         assert_eq!(count().await, 3);
         app.clock.advance(30);
         let mut browser = app.signed_in().await;
@@ -193,10 +193,10 @@ both! {
         let mut browser = app.signed_in().await;
         for _ in 0..3 {
             let page = add(&mut browser, &phone, WRONG_CODE, &[]).await;
-            assert!(page.field_error("otp").unwrap().contains("not right"));
+            assert!(page.field_error("otp").unwrap().contains("Incorrect passcode"));
         }
         let page = add(&mut browser, &phone, &phone.code(app.now()), &[]).await;
-        assert!(page.field_error("otp").unwrap().contains("paused"), "{}", page.words());
+        assert!(page.field_error("otp").unwrap().contains("locked"), "{}", page.words());
         assert_eq!(app.token(&phone.credential).await.failures().count, 3);
     }
 
@@ -263,7 +263,7 @@ both! {
         for _ in 0..20 {
             app.clock.advance(5);
             app.app.purge().await.unwrap();
-            assert!(!api.check(&credential, &early).await.verified(), "at {}", app.now().clock_text());
+            assert!(!api.check(&credential, &early).await.verified(), "at {}", app.now().minute_text());
             // Failures would pause the token and hide what is asked here.
             app.database.execute("UPDATE token SET failures = 0, blocked_until = NULL").await;
             app.database.execute("UPDATE prescriber SET failures = 0, blocked_until = NULL").await;

@@ -42,7 +42,7 @@ both! {
                 .body(Body::from(body))
                 .unwrap();
             let page = browser.send(request).await;
-            page.says(422, "do not match");
+            page.says(422, "Incorrect NPI or passphrase");
             assert_eq!(app.event_count().await - before, 1, "{text:.20}");
             app.database.execute("DELETE FROM sign_in_pause").await;
         }
@@ -146,7 +146,7 @@ both! {
         let paths = ["/portal/login", "/portal/tokens", "/sign-out", &name];
         for path in &paths[..2] {
             let page = browser.post_raw(path, vec![b'a'; 17 * 1024]).await;
-            page.says(413, "too much to send");
+            page.says(413, "too large");
             page.says(413, "Support code");
         }
         // 10,000 fields: those of a short name fit no body, those of none at all do.

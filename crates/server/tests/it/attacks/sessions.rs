@@ -77,7 +77,7 @@ both! {
                 tries.spawn(async move { browser.pass(&npi, "not the right passphrase").await });
             }
             let pages = tries.join_all().await;
-            let judged = pages.iter().filter(|page| page.words().contains("do not match")).count();
+            let judged = pages.iter().filter(|page| page.words().contains("Incorrect NPI or passphrase")).count();
             assert_eq!(judged, 3, "as many as one after the other");
         }
     }
@@ -106,7 +106,7 @@ both! {
         let code = phone.code(app.now());
         let page =
             add(&mut browser, &phone, &code, &[("stepup_token", &id), ("stepup_passcode", &code)]).await;
-        assert!(page.field_error("stepup_passcode").unwrap().contains("not with the new one"));
+        assert!(page.field_error("stepup_passcode").unwrap().contains("not the new one"));
         let page =
             add(&mut browser, &phone, &code, &[("stepup_token", "any"), ("stepup_passcode", &code)]).await;
         assert_eq!(page.status, 422);

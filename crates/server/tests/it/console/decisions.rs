@@ -44,19 +44,19 @@ both! {
         place.app.clock.advance(30);
         place.execute(&mut doctor, &place.doctor, &old).await.says(422, "no longer open");
         assert!(!may().await);
-        doctor.get(&old).await.says(200, "Closed by a newer decision");
+        doctor.get(&old).await.says(200, "Superseded");
         // The same with a role: given and taken since, the older giving is over.
         let fields = [("role", "proofing"), ("give", "yes"), ("unit", "Front"), ("role_reason", "x")];
         let given = place.enter(&mut office, "role", &fields).await;
-        doctor.get(&given).await.says(200, "mean exactly what stands above");
+        doctor.get(&given).await.says(200, "approve exactly what is shown above");
         let (id, practice, now) = (place.app.person.id, place.app.practice, place.app.now());
         place.app.store.write("test_given", move |tx| {
             tx.give_role(id, practice, Role::Proofing, "Front", now.plus_seconds(1))?;
             tx.end_role(id, practice, Role::Proofing, now.plus_seconds(2)).map(drop)
         }).await.unwrap();
-        doctor.get(&given).await.says(200, "Something newer was decided");
+        doctor.get(&given).await.says(200, "A newer decision was made");
         place.app.clock.advance(30);
-        place.execute(&mut doctor, &place.doctor, &given).await.says(422, "Something newer was decided");
+        place.execute(&mut doctor, &place.doctor, &given).await.says(422, "A newer decision was made");
     }
 
     /// "The report was a mistake": a reason, a passcode, what is due is settled, and signing takes two again. Whoever
@@ -78,7 +78,7 @@ both! {
         place.app.confirm(&mut doctor, &place.doctor, &format!("{report}/reject"), &reason).await
             .leads_to(&format!("{}?done=mistaken", place.base));
         assert!(!may().await, "it gives nothing back");
-        doctor.get(&place.person()).await.says(200, "Suspended. Not confirmed: a new grant by two is needed");
+        doctor.get(&place.person()).await.says(200, "Suspended. Report not confirmed: two people must grant it again");
         doctor.get(&format!("{}/due", place.base)).await.says(200, "It was in the other coat");
         let practice = place.app.practice;
         let due = place.app.store.read("test_due", move |tx| tx.deadlines(practice, 9)).await.unwrap();
@@ -90,8 +90,8 @@ both! {
         // Entered and withdrawn by who entered it, and by nobody else.
         let mut office = place.app.signed_in_as(&place.office).await;
         let first = place.grant(&mut office).await;
-        doctor.post(&format!("{first}/withdraw"), &[]).await.says(422, "Only the person who entered it");
-        office.get(&first).await.says(200, "Withdraw it");
+        doctor.post(&format!("{first}/withdraw"), &[]).await.says(422, "Only the person who requested it");
+        office.get(&first).await.says(200, "Withdraw");
         office.post(&format!("{first}/withdraw"), &[]).await.leads_to(&format!("{}?done=withdrawn", place.base));
         place.app.clock.advance(30);
         place.execute(&mut doctor, &place.doctor, &first).await.says(422, "no longer open");
@@ -104,7 +104,7 @@ both! {
         let registration = place.registration(&mut office).await;
         let fields = [("revoked", registration.as_str()), ("cause", "left"), ("revoke_reason", "Gone")];
         let taken = place.enter(&mut office, "revoke", &fields).await;
-        office.post(&format!("{taken}/withdraw"), &[]).await.says(422, "works already");
+        office.post(&format!("{taken}/withdraw"), &[]).await.says(422, "already in effect");
         let id = place.app.person.id;
         let stands = place.app.store.read("test_permission", move |tx| tx.permissions_of(id)).await.unwrap();
         assert!(stands.iter().all(|(_, row)| matches!(row.permission, Permission::Revoked { .. })));

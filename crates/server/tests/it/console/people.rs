@@ -46,14 +46,14 @@ both! {
             place.app.store.write("test_forget", move |tx| tx.purge(now).map(drop)).await.unwrap();
         };
         forget().await;
-        doctor.get(&request).await.says(200, "mean exactly what stands above");
+        doctor.get(&request).await.says(200, "approve exactly what is shown above");
         // One telephone.
         profile(two, &["doctor@lakeside.example"], "+14025550701", true).await;
         try_it(&mut doctor).await.says(422, "share an address");
         // Another person, of whom no code has come back.
         profile(two, &["doctor@lakeside.example"], "+14025550702", false).await;
         forget().await;
-        try_it(&mut doctor).await.says(422, "confirm your telephone or postal address");
+        try_it(&mut doctor).await.says(422, "confirm your phone or mailing address");
         profile(two, &["doctor@lakeside.example"], "+14025550702", true).await;
         try_it(&mut doctor).await.leads_to(&format!("{}?done=executed", place.base));
     }
@@ -74,7 +74,7 @@ both! {
         let roles = async || place.app.store.read("test_roles", move |tx| tx.roles_of(mona)).await.unwrap().len();
         assert_eq!(roles().await, 0);
         let request = place.waiting(&mut doctor).await;
-        doctor.get(&request).await.says(200, "Mona Reyes: gets the role");
+        doctor.get(&request).await.says(200, "Mona Reyes: assign the role");
         place.execute(&mut office, &place.office, &request).await.says(422, "Another person must do this");
         place.app.clock.advance(30);
         place.execute(&mut doctor, &place.doctor, &request).await.leads_to(&format!("{}?done=executed", place.base));

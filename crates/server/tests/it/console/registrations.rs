@@ -30,7 +30,7 @@ both! {
         // No date that no registration has.
         for last in ["2099-12-31", "2029-08-26"] {
             let page = place.app.confirm(&mut office, &place.office, &path, &form("2 2N 3 3N 4 5", last)).await;
-            assert!(page.field_error("dea_expires").unwrap().contains("36 months"), "{}", page.words());
+            assert!(page.field_error("dea_expires").unwrap().contains("too far in the future"), "{}", page.words());
         }
         // Entered, it waits; nothing has moved, and the others are told.
         place.app.confirm(&mut office, &place.office, &path, &form("2 2N 3 3N 4 5", "2029-05-31")).await
@@ -41,9 +41,9 @@ both! {
         office.get(&renewal).await.says(200, "Another person must do this");
         place.app.clock.advance(30);
         let mut own = place.app.signed_in_as(&holder).await;
-        place.execute(&mut own, &holder, &renewal).await.says(422, "own registration or licence");
+        place.execute(&mut own, &holder, &renewal).await.says(422, "own registration or license");
         let page = doctor.get(&renewal).await;
-        page.says(200, "BM0000000: NE, schedules 2 2N 3 3N 4 5, last day 2029-05-31");
+        page.says(200, "BM0000000: NE, schedules 2 2N 3 3N 4 5, expires May 31, 2029");
         place.execute(&mut doctor, &place.doctor, &renewal).await.leads_to(&format!("{}?done=executed", place.base));
         assert_eq!(row().await, ["2 2N 3 3N 4 5, 2029-05-31"]);
         assert!(until().await > first.1);
@@ -56,7 +56,7 @@ both! {
             .leads_to(&format!("{}?done=saved", place.person()));
         assert_eq!(row().await, ["4 5, 2029-01-31"]);
         assert!(until().await < at_once);
-        place.app.confirm(&mut office, &place.office, &path, &form("4 5", "2029-01-31")).await.says(422, "It says that already");
+        place.app.confirm(&mut office, &place.office, &path, &form("4 5", "2029-01-31")).await.says(422, "No changes: this is already on file");
         // Both at once: what is narrower works, the rest waits. The holder enters it, and does not approve it.
         place.app.clock.advance(30);
         let mut own = place.app.signed_in_as(&holder).await;
@@ -70,7 +70,7 @@ both! {
         place.app.confirm(&mut office, &place.office, &path, &form("5", "2028-12-31")).await
             .leads_to(&format!("{}?done=saved", place.person()));
         place.app.clock.advance(30);
-        place.execute(&mut doctor, &place.doctor, &wider).await.says(422, "Something newer was decided");
+        place.execute(&mut doctor, &place.doctor, &wider).await.says(422, "A newer decision was made");
         assert_eq!(row().await, ["5, 2028-12-31"]);
         // A licence of the state that is new would carry the permission further: two people as well.
         let licence = [("licence_state", "NE"), ("licence", "NE-999"), ("licence_expires", "2031-05-31"), ("licence_reason", "A new one")];
@@ -88,7 +88,7 @@ both! {
             .leads_to(&format!("{}?done=ended", place.person()));
         place.app.clock.advance(30);
         assert!(!place.may_sign().await && until().await.is_none());
-        office.get(&place.person()).await.says(200, "Suspended: registration or licence withdrawn");
+        office.get(&place.person()).await.says(200, "Suspended: registration or license withdrawn");
         // In force again takes two.
         place.app.confirm(&mut office, &place.office, &path, &form("5", "2028-12-31")).await
             .leads_to(&format!("{}?done=entered", place.base));
@@ -140,7 +140,7 @@ both! {
         let narrower = [("dea", "BM0000000"), ("dea_state", "NE"), ("schedules", "4 5"), ("dea_expires", "2028-01-31"), ("dea_reason", "Less")];
         place.app.confirm(&mut office, &place.office, &path, &narrower).await.leads_to(&format!("{}?done=saved", place.person()));
         place.app.clock.advance(30);
-        place.execute(&mut doctor, &place.doctor, &grant).await.says(422, "Something newer was decided");
+        place.execute(&mut doctor, &place.doctor, &grant).await.says(422, "A newer decision was made");
         // Ended: everybody's permission under it goes at once.
         let end = [("ended", id.to_string()), ("end_reason", "Surrendered".to_owned())];
         let end = end.each_ref().map(|(name, value)| (*name, value.as_str()));
@@ -179,10 +179,10 @@ both! {
         assert_eq!(shown(&place.app).await, before + 1);
         let page = browser.get(&request).await;
         assert!(!page.body.contains("BM0000000") && !page.body.contains(&number), "{}", page.words());
-        assert!(!page.body.contains("letters of different scripts"));
+        assert!(!page.body.contains("letters from different alphabets"));
         let blob = crate::access::blob(&place.app, &crate::access::hex(place.app.person.id.as_bytes()));
         place.app.database.execute(&format!("UPDATE prescriber SET name = 'Dr. \u{410}da Moreno' WHERE id = {blob}")).await;
-        doctor.get(&request).await.says(200, "letters of different scripts");
-        doctor.get(&place.person()).await.says(200, "letters of different scripts");
+        doctor.get(&request).await.says(200, "letters from different alphabets");
+        doctor.get(&place.person()).await.says(200, "letters from different alphabets");
     }
 }

@@ -21,7 +21,7 @@ async fn requests_that_can_be_read_in_two_ways_are_refused() {
         ("\nGET /healthz HTTP/1.1\r\nHost: erx.test\r\n\r\n".to_owned(), "LF alone"),
         (head("X: a\rb\r\n"), "CR without LF"),
         (head("X: a\0b\r\n"), "control character"),
-        (head("X: a\r\n b\r\n"), "begins with a blank"),
+        (head("X: a\r\n b\r\n"), "starts with whitespace"),
         (head("X : a\r\n"), "name"),
         (head("Content-Length : 5\r\n"), "name"),
         ("GET /a b HTTP/1.1\r\nHost: erx.test\r\n\r\n".to_owned(), "first line"),

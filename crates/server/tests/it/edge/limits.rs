@@ -51,7 +51,7 @@ async fn every_429_and_503_says_when_to_try_again() {
     assert_eq!(browser.pass(&sign_in, WRONG).await.status, 422);
     let shut = browser.pass(&sign_in, WRONG).await;
     says_when(&shut, "log-in");
-    shut.says(429, "Wait a little");
+    shut.says(429, "Wait a moment");
     assert!(shut.support_code().is_some());
     assert_eq!(browser.post("/portal/forgot", &forgot).await.status, 422);
     says_when(&browser.post("/portal/forgot", &forgot).await, "forgotten passphrase");
@@ -182,7 +182,7 @@ async fn pages_of_other_sites_fill_no_limit_behind_their_readers_back() {
         headers.insert(name, value.parse().unwrap());
     }
     let page = app.browser().send(request.body(Body::empty()).unwrap()).await;
-    page.says(403, "This EHR is not known here");
+    page.says(403, "This EHR is not registered");
 }
 
 /// A browser that the account knows logs in while somebody guesses behind the same address.

@@ -31,7 +31,7 @@ both! {
         }
         let fields = [("model", model), ("refuse", "yes"), ("model_reason", "Phones only")];
         house.app.confirm(&mut office, &house.office, &format!("{rules}/model"), &fields).await.leads_to(&format!("{rules}?done=saved"));
-        office.post(&format!("{rules}/model"), &fields).await.says(422, "It is so already");
+        office.post(&format!("{rules}/model"), &fields).await.says(422, "No changes: this is already the case");
         office.get(&rules).await.says(200, "Phones only");
         house.app.clock.advance(30);
         assert!(!api.check(house.app.person.phone.credential.as_str(), &house.app.code()).await.verified());
@@ -50,15 +50,15 @@ both! {
         office.post(&format!("{here}/role"), &role("administrator", "yes")).await.leads_to(&format!("{}?done=entered", house.base));
         let mut second = house.at_desk(&house.doctor).await;
         house.execute_newest(&mut second, &house.doctor).await;
-        office.post(&format!("{here}/role"), &role("administrator", "yes")).await.says(422, "It is so already");
+        office.post(&format!("{here}/role"), &role("administrator", "yes")).await.says(422, "No changes: this is already the case");
         house.app.clock.advance(1);
         office.post(&format!("{here}/role"), &role("administrator", "no")).await.leads_to(&format!("{}?done=entered", house.base));
         house.execute_newest(&mut second, &house.doctor).await;
         let own = format!("{}/people/{}", house.base, house.office.id);
-        office.post(&format!("{own}/role"), &role("administrator", "no")).await.says(422, "Nobody else would have this role");
+        office.post(&format!("{own}/role"), &role("administrator", "no")).await.says(422, "No one else has this role");
         // The fleet at a glance.
         let page = office.get(&format!("{}/fleet", house.base)).await;
-        page.says(200, "with one token only");
+        page.says(200, "with only one token");
         page.says(200, "Dr. Ada Moreno");
         // A colleague's token: disabled with a reason, told to its owner; never added.
         let token = house.app.person.token.to_string();
@@ -105,8 +105,8 @@ both! {
         let mut office = house.at_desk(&house.office).await;
         let fleet = format!("{}/fleet", house.base);
         let page = office.get(&fleet).await;
-        page.says(200, "2 fobs in the drawer");
-        page.says(200, "A month");
+        page.says(200, "2 hardware tokens in stock");
+        page.says(200, "1 month");
         let bad = office.post(&format!("{fleet}/send"), &[("how", "")]).await;
         for field in ["fob", "person", "how"] {
             assert!(bad.field_error(field).is_some(), "{field}");
@@ -124,7 +124,7 @@ both! {
         crate::add(&mut browser, &phone, &phone.code(house.app.now()), &[("manufacturer", "symantec")]).await
             .leads_to("/portal/tokens?done=added");
         office.get(&fleet).await.says(200, "In use by Dr. Ada Moreno");
-        office.post(&format!("{fleet}/send"), &fields).await.says(422, "in use, or not in your stock");
+        office.post(&format!("{fleet}/send"), &fields).await.says(422, "already in use or not in your stock");
         house.app.activate(&phone.credential).await;
         let api = house.app.api().await;
         house.app.clock.advance(30);
@@ -149,6 +149,6 @@ both! {
         // What nobody has added is kept, however many days have passed.
         house.app.app.purge().await.unwrap();
         let mut office = house.at_desk(&house.office).await;
-        office.get(&fleet).await.says(200, "At its end of life");
+        office.get(&fleet).await.says(200, "Past end of life");
     }
 }

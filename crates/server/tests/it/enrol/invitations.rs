@@ -14,7 +14,7 @@ both! {
         house.invite(&[]).await.leads_to(&format!("{}?done=invited", house.base));
         assert_eq!(house.message("invitation").await.0, "grace@x.example");
         let mut browser = house.begin().await;
-        browser.get("/enrol").await.says(200, "Your practice accepts no proofing provider yet");
+        browser.get("/enrol").await.says(200, "Your practice has no identity proofing provider yet");
         assert_eq!(browser.post("/enrol/provider", &[("issuer", ISSUER)]).await.status, 404, "not on the list");
         house.accept_provider().await;
         // Later steps answer with the one that is due, and do nothing.
@@ -22,39 +22,39 @@ both! {
         page.leads_to("/enrol");
         let new = [("new", NEW_PASSPHRASE), ("again", NEW_PASSPHRASE)];
         browser.post("/enrol/passphrase", &new).await.leads_to("/enrol");
-        browser.get("/enrol").await.says(200, "Prove your identity with Test provider");
+        browser.get("/enrol").await.says(200, "Verify your identity with Test provider");
         for page in ["/portal/dashboard", "/portal/tokens", "/portal/login", "/portal/addresses"] {
             browser.get(page).await.leads_to("/enrol");
         }
         // Somebody else, nobody, and an answer that was not asked for.
-        house.go_to_provider(&mut browser, "/enrol/provider", "other").await.says(422, "another person");
-        house.go_to_provider(&mut browser, "/enrol/provider", "nobody").await.says(422, "did not confirm");
-        browser.get("/proofing/finish?state=made-up&code=x").await.says(422, "belongs to no proofing");
-        browser.get("/enrol").await.says(200, "Prove your identity with Test provider");
+        house.go_to_provider(&mut browser, "/enrol/provider", "other").await.says(422, "a different person");
+        house.go_to_provider(&mut browser, "/enrol/provider", "nobody").await.says(422, "did not verify");
+        browser.get("/proofing/finish?state=made-up&code=x").await.says(422, "does not match identity proofing");
+        browser.get("/enrol").await.says(200, "Verify your identity with Test provider");
         // Written otherwise: a person looks at it, and never the person themselves or the office.
         house.go_to_provider(&mut browser, "/enrol/provider", "near").await.leads_to("/enrol?done=proofed");
         let page = browser.get("/enrol?done=proofed").await;
-        page.says(200, "Your identity is not confirmed yet: your name or address is written differently there");
-        assert!(!page.words().contains("Your identity is confirmed"), "{}", page.words());
+        page.says(200, "Your identity is not verified yet: your name or address at the provider differs");
+        assert!(!page.words().contains("Your identity is verified"), "{}", page.words());
         assert_eq!(house.decide(&house.office, &[("decision", "near")]).await.status, 404);
         let mut proofer = house.at_desk(&house.proofer).await;
         let case = house.case(&mut proofer).await;
         // Whoever decides is not spoken to as if they were the applicant.
         let page = proofer.get(&case).await;
         page.says(200, "Birgit");
-        page.says(200, "Compare the two below");
-        for words in ["Your name", "your identity", "You, with"] {
+        page.says(200, "mismatch shown below");
+        for words in ["Your name", "your identity", "You can do this with"] {
             assert!(!page.words().contains(words), "{words}: {}", page.words());
         }
         let wrong = [("decision", "near"), ("stepup_token", "any"), ("stepup_passcode", WRONG_CODE)];
-        proofer.post(&case, &wrong).await.says(422, "not right");
+        proofer.post(&case, &wrong).await.says(422, "Incorrect passcode");
         assert_eq!(house.decide(&house.proofer, &[("decision", "near")]).await.status, 303);
         // Nobody of the practice proofs in person where an outside provider must.
         house.decide(&house.proofer, &SEEN).await.says(422, "nothing to decide");
         // The code to the address: wrong ones count.
         browser.post("/enrol/code", &[("channel", "post")]).await.says(422, "no code can be sent");
         browser.post("/enrol/code", &[("channel", "phone")]).await.leads_to("/enrol");
-        browser.post("/enrol/confirm", &[("code", "AAAAAAAA")]).await.says(422, "not the code");
+        browser.post("/enrol/confirm", &[("code", "AAAAAAAA")]).await.says(422, "Incorrect code");
         let code = house.code().await;
         browser.post("/enrol/confirm", &[("code", &code)]).await.leads_to("/enrol?done=code");
         assert_eq!(house.count("case_complete").await, 2);
@@ -71,7 +71,7 @@ both! {
         browser.get("/enrol").await.says(200, "Add a second token now?");
         let (_, page) = house.add_token(&mut browser, "/enrol/tokens").await;
         page.leads_to("/enrol?done=added");
-        for (new, again, text) in [("short", "short", "14"), (NEW_PASSPHRASE, "other words altogether", "not the same")] {
+        for (new, again, text) in [("short", "short", "14"), (NEW_PASSPHRASE, "other words altogether", "don't match")] {
             browser.post("/enrol/passphrase", &[("new", new), ("again", again)]).await.says(422, text);
         }
         browser.post("/enrol/passphrase", &new).await.leads_to("/portal/login?ended=enrolled");
@@ -79,7 +79,7 @@ both! {
         let npi = npi(9_000).as_text();
         browser.pass(&npi, NEW_PASSPHRASE).await.leads_to("/portal/login/passcode");
         browser.passcode("any", &phone.code(house.app.now())).await.leads_to("/portal/dashboard");
-        browser.get("/portal/dashboard").await.says(200, "waits for its activation");
+        browser.get("/portal/dashboard").await.says(200, "not activated for signing");
         browser.get("/portal/approval").await.says(200, "Waiting for access approval");
         // The proofed phone carries the activation, and two people grant.
         let token = house.app.token_id(&phone.credential).await;
@@ -93,7 +93,7 @@ both! {
         assert!(!api.check(phone.credential.as_str(), &phone.code(house.app.now())).await.verified());
         house.granted(house.person_id(9_000).await).await;
         assert!(api.check(phone.credential.as_str(), &phone.code(house.app.now())).await.verified());
-        browser.get("/portal/approval").await.says(200, "All is done");
+        browser.get("/portal/approval").await.says(200, "Enrollment complete");
         let said = house.app.events().await;
         for line in [
             "person_invited success -", "invitation_accepted success -", "terms_accepted success -", "profile_saved success -",
@@ -129,23 +129,23 @@ both! {
         let mut browser = house.app.browser();
         browser.get(&first).await.says(404, "replaced by a newer one");
         browser.post(&first, &[]).await.says(422, "replaced by a newer one");
-        browser.get("/invitation/none").await.says(404, "does not work");
+        browser.get("/invitation/none").await.says(404, "link is not valid");
         // Opening it changes nothing; sending the form does, once.
-        browser.get(&second).await.says(200, "Begin");
-        browser.get(&second).await.says(200, "Begin");
+        browser.get(&second).await.says(200, "Get started");
+        browser.get(&second).await.says(200, "Get started");
         browser.post(&second, &[]).await.leads_to("/enrol");
-        browser.post("/enrol/terms", &[("keep", "yes"), ("report", "yes")]).await.says(422, "tick it");
+        browser.post("/enrol/terms", &[("keep", "yes"), ("report", "yes")]).await.says(422, "check the box");
         browser.post("/enrol/terms", &[("keep", "yes"), ("report", "yes"), ("audit", "yes")]).await.leads_to("/enrol");
         let mut phone = house.app.browser();
         phone.get(&second).await.says(404, "g•••@x.example");
-        phone.post(&second, &[]).await.says(422, "each works once");
+        phone.post(&second, &[]).await.says(422, "Each link works once");
         house.app.clock.advance(60);
         phone.post(&format!("{second}/again"), &[]).await.leads_to(&format!("{second}?done=sent"));
         phone.post(&format!("{second}/again"), &[]).await.leads_to(&format!("{second}?done=sent"));
         assert_eq!(house.count("invitation").await, 3, "one new link, and not before a minute has passed");
         let third = house.link("invitation").await;
         phone.post(&third, &[]).await.leads_to("/enrol");
-        phone.get("/enrol").await.says(200, "Your data");
+        phone.get("/enrol").await.says(200, "Your information");
         browser.get("/enrol").await.leads_to("/portal/login?ended=1");
         let bad = [("born", "yesterday"), ("email", "grace@x.example"), ("phone", ""), ("address", "")];
         let page = phone.post("/enrol/data", &bad).await;
@@ -154,20 +154,20 @@ both! {
         house.app.confirm(&mut office, &house.office, &format!("{}/invitations/{id}/revoke", house.base), &[]).await
             .leads_to(&format!("{}?done=taken-back", house.base));
         phone.get("/enrol").await.leads_to("/portal/login?ended=1");
-        phone.get(&third).await.says(404, "taken back");
-        phone.get("/portal/login?ended=enrolling").await.says(200, "Open the link of your invitation again");
+        phone.get(&third).await.says(404, "canceled");
+        phone.get("/portal/login?ended=enrolling").await.says(200, "Open your invitation link again");
         assert_eq!(office.post(&format!("{}/invitations/{id}/revoke", house.base), &[]).await.status, 404);
         // A new one runs out by itself after thirty days.
         house.app.clock.advance(1);
         house.invite(&[]).await.leads_to(&format!("{}?done=invited", house.base));
         let fourth = house.link("invitation").await;
         house.app.clock.advance(30 * 86_400);
-        phone.get(&fourth).await.says(404, "has run out");
+        phone.get(&fourth).await.says(404, "has expired");
         // Whoever is here is not invited again.
         let mut house = house;
         house.app.clock.advance(-30 * 86_400);
         let here = house.doctor.npi.as_text();
-        house.invite(&[("npi", &here)]).await.says(422, "in your practice already");
+        house.invite(&[("npi", &here)]).await.says(422, "already in your practice");
         // Somebody with an account elsewhere joins with it.
         let elsewhere = house.app.another_person().await;
         house.app.give_addresses(&elsewhere, "own@y.example").await;
@@ -183,7 +183,7 @@ both! {
         house.invite(&[("npi", &npi), ("email", "typed@by.example")]).await.leads_to(&format!("{}?done=invited", house.base));
         assert_eq!(house.message("invitation").await.0, "own@y.example", "not where the office says");
         let link = house.link("invitation").await;
-        house.app.browser().get(&link).await.says(200, "You have an account already");
+        house.app.browser().get(&link).await.says(200, "you already have an account");
         house.app.browser().post(&link, &[]).await.leads_to("/portal/login");
         let mut other = house.at_desk(&house.doctor).await;
         other.post(&link, &[]).await.says(422, "replaced by a newer one");

@@ -14,8 +14,8 @@ both! {
         let mut browser = house.begin().await;
         let page = browser.get("/enrol").await;
         page.says(200, "Show your photo ID in person");
-        page.says(200, "The word of the unit that authorizes tokens");
-        page.says(200, "Who can act now");
+        page.says(200, "Authorization by a credential issuer");
+        page.says(200, "Can be done by");
         // Each point is asked for beside its field.
         let none = [("decision", "in_person"), ("id_last_four", "21"), ("id_expires", "soon")];
         let page = house.decide(&house.proofer, &none).await;
@@ -25,7 +25,7 @@ both! {
         let mut veteran = SEEN.to_vec();
         veteran.push(("va", "open"));
         assert_eq!(house.decide(&house.proofer, &veteran).await.status, 303);
-        browser.get("/enrol").await.says(200, "Your appointment");
+        browser.get("/enrol").await.says(200, "Confirmation of your appointment");
         assert_eq!(house.decide(&house.proofer, &SEEN).await.status, 303);
         house.decide(&house.issuer, &[("decision", "issue")]).await.says(422, "not complete yet");
         house.confirm_by_phone(&mut browser, "/enrol").await.leads_to("/enrol?done=code");
@@ -34,7 +34,7 @@ both! {
         house.app.store.write("test_role", move |tx| {
             tx.give_role(id, practice, Role::Issuing, "Security", now).map(drop)
         }).await.unwrap();
-        house.decide(&house.proofer, &[("decision", "issue")]).await.says(422, "Another person of another unit");
+        house.decide(&house.proofer, &[("decision", "issue")]).await.says(422, "A different person in a different department");
         assert_eq!(house.decide(&house.issuer, &[("decision", "issue")]).await.status, 303);
         let (phone, page) = house.add_token(&mut browser, "/enrol/tokens").await;
         page.leads_to("/enrol?done=added");
@@ -68,10 +68,10 @@ both! {
         thief.post("/portal/recovery/code", &[("channel", "phone")]).await.leads_to("/portal/no-token");
         assert_eq!(house.message("code_text").await.0, "+14025550100");
         for _ in 0..5 {
-            thief.post("/portal/recovery/confirm", &[("code", "AAAAAAAA")]).await.says(422, "not the code");
+            thief.post("/portal/recovery/confirm", &[("code", "AAAAAAAA")]).await.says(422, "Incorrect code");
         }
-        thief.post("/portal/recovery/confirm", &[("code", "AAAAAAAA")]).await.says(422, "too often");
-        house.add_token(&mut thief, "/portal/recovery/tokens").await.1.says(422, "time for adding a token is over");
+        thief.post("/portal/recovery/confirm", &[("code", "AAAAAAAA")]).await.says(422, "Too many incorrect entries");
+        house.add_token(&mut thief, "/portal/recovery/tokens").await.1.says(422, "time to add a token has expired");
         for page in ["/portal/addresses", "/portal/passphrase", "/portal/tokens", "/enrol"] {
             let page = thief.get(page).await;
             assert_eq!(page.status, 303, "{}", page.words());
@@ -86,7 +86,7 @@ both! {
         let two = owner.phone.code(house_two.app.now());
         let mut finder = house_two.app.browser();
         let fields = [("npi", npi.as_str()), ("first", &two), ("second", &one), ("channel", "phone")];
-        finder.post("/portal/forgot", &fields).await.says(422, "That did not match");
+        finder.post("/portal/forgot", &fields).await.says(422, "We could not verify this");
         finder.get("/portal/forgot/code").await.leads_to("/portal/forgot");
     }
 
@@ -108,11 +108,11 @@ both! {
         let fields = [("role", "proofing"), ("give", "yes"), ("unit", "Front office"), ("role_reason", "helps")];
         office.post(&format!("{clerk}/role"), &fields).await.leads_to(&format!("{}?done=entered", house.base));
         let mut second = house.at_desk(&house.issuer).await;
-        second.get(&house.base).await.says(200, "gets the role");
+        second.get(&house.base).await.says(200, "assign the role");
         let mut own = house.at_desk(&house.issuer).await;
         let page = own.get(&house.base).await;
         let request = newest_waiting(&page);
-        house.execute(&mut own, &house.issuer, &request).await.says(422, "not one of the people");
+        house.execute(&mut own, &house.issuer, &request).await.says(422, "not an access control designee");
         // Nor does a made-up DEA number, which passes its check digit, make a registrant of the colleague.
         let (clerk_id, practice, now) = (house.issuer.id, house.app.practice, house.app.now());
         house.app.store.write("test_clerk", move |tx| {
@@ -133,19 +133,19 @@ both! {
         assert_eq!(stolen.post(&request, &fields).await.status, 422);
         assert_eq!(stolen.get("/portal/addresses").await.status, 200);
         let moved = [("email", "thief@x.example"), ("phone", "402 555 0199"), ("stepup_token", "any"), ("stepup_passcode", WRONG_CODE)];
-        stolen.post("/portal/addresses", &moved).await.says(422, "not right");
+        stolen.post("/portal/addresses", &moved).await.says(422, "Incorrect passcode");
         // It invites somebody made up: who gets no further than the proofing.
         house.invite(&[("email", "thief@x.example"), ("phone", "402 555 0199")]).await.leads_to(&format!("{}?done=invited", house.base));
         let mut browser = house.begin().await;
         house.confirm_by_phone(&mut browser, "/enrol").await.leads_to("/enrol?done=code");
         house.add_token(&mut browser, "/enrol/tokens").await.1.leads_to("/enrol");
-        browser.get("/enrol").await.says(200, "What is missing");
+        browser.get("/enrol").await.says(200, "Still needed");
         // With the doctor it is done, as the rule has it; and taken again the same way.
         house.app.clock.advance(30);
         let mut doctor = house.at_desk(&house.doctor).await;
         house.execute(&mut doctor, &house.doctor, &request).await.leads_to(&format!("{}?done=executed", house.base));
         house.app.clock.advance(30);
-        office.get(&clerk).await.says(200, "Proofs identities (Front office)");
+        office.get(&clerk).await.says(200, "Identity proofing (Front office)");
         let fields = [("role", "proofing"), ("give", "no"), ("role_reason", "left")];
         office.post(&format!("{clerk}/role"), &fields).await.leads_to(&format!("{}?done=entered", house.base));
         let said = house.app.events().await;

@@ -14,16 +14,16 @@ both! {
         let id = house.app.person.token.to_string();
         let npi = house.app.person.npi.as_text();
         let mut browser = house.app.browser();
-        browser.get("/portal/login?lost=1").await.says(200, "First say who you are");
+        browser.get("/portal/login?lost=1").await.says(200, "Sign in first.");
         let fields = [("npi", npi.as_str()), ("passphrase", PASSPHRASE), ("then", "lost")];
         browser.post("/portal/login", &fields).await.leads_to("/portal/login/lost");
         let page = browser.get("/portal/login/lost").await;
         page.says(200, "It is your only token");
         let lost = [("token", id.as_str()), ("reason", "lost"), ("confirmation", "DISABLE")];
         browser.post("/portal/login/lost", &lost).await.leads_to("/portal/no-token?done=lost");
-        browser.get("/portal/no-token?done=lost").await.says(200, "Begin identity proofing");
+        browser.get("/portal/no-token?done=lost").await.says(200, "Start identity proofing");
         // Nothing but proofing is offered, and none of the later steps works.
-        house.add_token(&mut browser, "/portal/recovery/tokens").await.1.says(422, "time for adding a token is over");
+        house.add_token(&mut browser, "/portal/recovery/tokens").await.1.says(422, "time to add a token has expired");
         browser.post("/portal/recovery", &[]).await.leads_to("/portal/no-token");
         assert_eq!(house.count("recovery_begun").await, 2, "told at both addresses");
         browser.get("/portal/no-token").await.says(200, "Show your photo ID in person");
@@ -31,7 +31,7 @@ both! {
         assert_eq!(house.decide(&house.proofer, &SEEN).await.status, 303);
         assert_eq!(house.decide(&house.issuer, &[("decision", "issue")]).await.status, 303);
         let page = browser.get("/portal/no-token").await;
-        page.says(200, "a fob from the drawer");
+        page.says(200, "a hardware token from your practice");
         // The first code wrong: what was typed is kept, the window stays.
         let (phone, page) = house.add_token(&mut browser, "/portal/recovery/tokens").await;
         page.leads_to("/portal/login/passcode?done=recovered");
@@ -53,8 +53,8 @@ both! {
         let mut browser = house.app.at_passcode().await;
         let lost = [("token", id.as_str()), ("reason", "stolen"), ("confirmation", "DISABLE")];
         browser.post("/portal/login/lost", &lost).await.leads_to("/portal/no-token?done=lost");
-        house.add_token(&mut browser, "/portal/recovery/tokens").await.1.says(422, "time for adding a token is over");
-        browser.get("/portal/no-token").await.says(200, "Begin identity proofing");
+        house.add_token(&mut browser, "/portal/recovery/tokens").await.1.says(422, "time to add a token has expired");
+        browser.get("/portal/no-token").await.says(200, "Start identity proofing");
     }
 
     /// Left at home is no loss: the token's own code turns it on again, and the permission stays.
@@ -65,7 +65,7 @@ both! {
         let fields = [("reason", "temporarily_unavailable"), ("confirmation", "DISABLE")];
         browser.post(&format!("/portal/tokens/{id}/disable"), &fields).await.leads_to("/portal/tokens?done=disabled");
         browser.get("/portal/tokens?done=disabled").await.leads_to("/portal/no-token?done=disabled");
-        browser.get("/portal/no-token").await.says(200, "Turn a token back on");
+        browser.get("/portal/no-token").await.says(200, "Enable a token");
         let api = house.app.api().await;
         assert!(!api.check(house.app.person.phone.credential.as_str(), &house.app.code()).await.verified());
         house.app.clock.advance(30);
@@ -91,7 +91,7 @@ both! {
         let nobody = countersign_testkit::npi(77).as_text();
         for (name, first, other) in [(nobody.as_str(), one.as_str(), two.as_str()), (npi.as_str(), WRONG_CODE, WRONG_CODE)] {
             let fields = [("npi", name), ("first", first), ("second", other), ("channel", "phone")];
-            browser.post("/portal/forgot", &fields).await.says(422, "That did not match");
+            browser.post("/portal/forgot", &fields).await.says(422, "We could not verify this");
         }
         // A stranger who knows the NPI uses up no try of its tokens, and no code.
         assert_eq!(house.app.owner_failures().await.count, 0);
@@ -103,18 +103,18 @@ both! {
         let fields = [("npi", npi.as_str()), ("first", &one), ("second", &two), ("channel", "phone")];
         browser.post("/portal/forgot", &fields).await.leads_to("/portal/forgot/code");
         browser.get("/portal/forgot").await.leads_to("/portal/forgot/code");
-        browser.get("/portal/forgot/code").await.says(200, "to your telephone");
+        browser.get("/portal/forgot/code").await.says(200, "to your phone");
         browser.get("/portal/dashboard").await.leads_to("/portal/forgot/code");
         let code = house.code().await;
         let send = |code: &str| vec![("code", code.to_owned()), ("new", NEW_PASSPHRASE.to_owned()), ("again", NEW_PASSPHRASE.to_owned())];
         let fields = send("AAAAAAAA");
         let fields: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (*n, v.as_str())).collect();
-        browser.post("/portal/forgot/code", &fields).await.says(422, "not the code");
+        browser.post("/portal/forgot/code", &fields).await.says(422, "Incorrect code");
         let fields = send(&code);
         let fields: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (*n, v.as_str())).collect();
         browser.post("/portal/forgot/code", &fields).await.leads_to("/portal/login?ended=reset");
         assert_eq!(house.count("passphrase_changed").await, 2);
-        browser.pass(&npi, PASSPHRASE).await.says(422, "do not match");
+        browser.pass(&npi, PASSPHRASE).await.says(422, "Incorrect NPI or passphrase");
         browser.pass(&npi, NEW_PASSPHRASE).await.leads_to("/portal/login/passcode");
         // With less than that: the practice sends a link to the addresses on record, and learns nothing.
         let mut office = house.at_desk(&house.office).await;
@@ -138,7 +138,7 @@ both! {
         assert_eq!(house.decide(&house.issuer, &[("decision", "issue")]).await.status, 303);
         owner.get("/enrol").await.says(200, "Choose a passphrase");
         owner.post("/enrol/passphrase", &new).await.leads_to("/portal/login?ended=enrolled");
-        owner.pass(&npi, NEW_PASSPHRASE).await.says(422, "do not match");
+        owner.pass(&npi, NEW_PASSPHRASE).await.says(422, "Incorrect NPI or passphrase");
         owner.pass(&npi, "another nine lanterns over rivers").await.leads_to("/portal/login/passcode");
     }
 
@@ -154,7 +154,7 @@ both! {
         ];
         let mut without = fields.to_vec();
         without.push(("stepup_passcode", WRONG_CODE));
-        browser.post("/portal/addresses", &without).await.says(422, "not right");
+        browser.post("/portal/addresses", &without).await.says(422, "Incorrect passcode");
         assert_eq!(house.count("addresses_changed").await, 0);
         let code = house.app.code();
         let mut with = fields.to_vec();
@@ -169,11 +169,11 @@ both! {
         house.app.clock.advance(30);
         crate::add(&mut browser, &new, &new.code(house.app.now()), &[]).await.leads_to("/portal/tokens?done=added");
         let path = format!("/portal/tokens/{}", house.app.token_id(&new.credential).await);
-        browser.post(&format!("{path}/activation-code"), &[("channel", "phone")]).await.says(422, "of yours is confirmed here");
+        browser.post(&format!("{path}/activation-code"), &[("channel", "phone")]).await.says(422, "no confirmed phone or mailing address");
         browser.post("/portal/addresses/phone/code", &[]).await.leads_to("/portal/addresses");
         browser.post("/portal/addresses/phone/code", &[]).await.says(422, "Wait a minute");
         assert_eq!(house.message("code_text").await.0, "+14025550177");
-        browser.post("/portal/addresses/phone/confirm", &[("code_phone", "AAAAAAAA")]).await.says(422, "not the code");
+        browser.post("/portal/addresses/phone/confirm", &[("code_phone", "AAAAAAAA")]).await.says(422, "Incorrect code");
         let code = house.code().await;
         browser.post("/portal/addresses/phone/confirm", &[("code_phone", &code)]).await.leads_to("/portal/addresses?done=confirmed");
         assert_eq!(browser.post("/portal/addresses/email/code", &[]).await.status, 404);

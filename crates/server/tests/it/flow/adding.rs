@@ -45,7 +45,7 @@ both! {
         let mut browser = app.browser();
         let id = app.token_id(&new.credential).await.to_string();
         let page = browser.sign_in(&app.person.npi.as_text(), PASSPHRASE, &id, &spent).await;
-        page.says(422, "That passcode was already used");
+        page.says(422, "This passcode was already used");
         assert_eq!(page.seconds(), Some(30), "the page says how long to wait");
         app.clock.advance(30);
         let page = browser.passcode(&id, &new.code(app.now())).await;
@@ -59,14 +59,14 @@ both! {
         let id = app.token_id(&app.person.phone.credential).await;
         let mut browser = app.signed_in().await;
         let path = format!("/portal/tokens/{id}");
-        browser.get(&path).await.says(200, "Not known");
+        browser.get(&path).await.says(200, "Unknown");
         let at = app.app.at().unwrap();
         let credential = app.person.phone.credential.clone();
         let done = app.app.attest_device(credential.clone(), DeviceClass::Tablet, "Ruth".to_owned(), at);
         assert!(done.await.unwrap());
         let device = app.token(&credential).await.device();
         assert_eq!((device.class, device.evidence), (DeviceClass::Tablet, DeviceEvidence::Attested));
-        browser.get(&path).await.says(200, "Tablet, seen and confirmed by a person");
+        browser.get(&path).await.says(200, "Tablet, seen and confirmed in person");
         let rows = app.database.texts(
             "SELECT outcome, actor, detail FROM audit_event WHERE kind = 'device_attested'",
         ).await;
@@ -90,7 +90,7 @@ both! {
         browser.get("/portal/tokens/new").await.says(200, "Limit reached");
         let sixth = app.provision().await;
         let page = add(&mut browser, &sixth, &sixth.code(app.now()), &[]).await;
-        page.says(422, "You have 5 active tokens, which is the limit");
+        page.says(422, "You have reached the limit of 5 active tokens");
         let path = format!("/portal/tokens/{}/disable", app.person.token);
         browser.post(&path, &[("reason", "replaced")]).await.leads_to("/portal/tokens?done=disabled");
         let mut browser = app.signed_in().await;
@@ -130,7 +130,7 @@ both! {
         let code = phone.code(app.now());
         add(&mut browser, &phone, &code, &[]).await.leads_to("/portal/tokens?done=added");
         let page = add(&mut browser, &phone, &code, &[]).await;
-        page.says(422, "This token is already on your list");
+        page.says(422, "This token is already in your list");
     }
 
     /// IDs are forgiven as people type them; what does not fit is said beside the field.
@@ -144,14 +144,14 @@ both! {
         let digit = if id.ends_with('0') { '1' } else { '0' };
         let slipped = format!("{}{digit}", &id[..11]);
         let cases = [
-            (("credential_id", slipped.as_str()), "credential_id", "One digit is not right"),
+            (("credential_id", slipped.as_str()), "credential_id", "A digit is incorrect"),
             (("credential_id", ""), "credential_id", "Enter the credential ID"),
-            (("credential_id", "QQQQ12345678"), "credential_id", "letters at the front"),
+            (("credential_id", "QQQQ12345678"), "credential_id", "ID prefix"),
             (("manufacturer", "symantec"), "manufacturer", "belongs to a Countersign token"),
             (("manufacturer", "rsa"), "manufacturer", "Choose one from the list"),
             (("token_type", "otp_hard"), "token_type", "OTP SOFT TOKEN"),
             (("issuer", "somebody_else"), "issuer", "Choose one from the list"),
-            (("name", ""), "name", "Give the token a name"),
+            (("name", ""), "name", "Enter a name you will recognize"),
             (("otp", "12"), "otp", "Enter the 6 digits"),
         ];
         for (field, beside, says) in cases {
@@ -162,7 +162,7 @@ both! {
         }
         let unknown = "CNST00000000";
         let page = add(&mut browser, &phone, WRONG_CODE, &[("credential_id", unknown)]).await;
-        assert!(page.field_error("credential_id").unwrap().contains("No token with this ID"));
+        assert!(page.field_error("credential_id").unwrap().contains("Token not found"));
         let code = phone.code(app.now());
         let page = add(&mut browser, &phone, &code, &[("credential_id", &typed)]).await;
         page.leads_to("/portal/tokens?done=added");

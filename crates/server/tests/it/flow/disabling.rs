@@ -19,7 +19,7 @@ both! {
         let page = browser
             .post("/portal/login/enable", &[("token", &id), ("passcode", &app.code())])
             .await;
-        page.says(422, "disabled for good");
+        page.says(422, "permanently disabled");
         // The last one goes by the form that said so.
         let second_id = second_id.to_string();
         let lost = [("token", second_id.as_str()), ("reason", "lost"), ("confirmation", "yes")];
@@ -48,7 +48,7 @@ both! {
         // In the same session: the way to add one leads to the one that can be enabled.
         browser.get("/portal/tokens/new").await.leads_to("/portal/no-token");
         let page = browser.get("/portal/no-token").await;
-        page.says(200, "Turn a token back on");
+        page.says(200, "Enable a token");
         let enable = format!("/portal/tokens/{id}/enable");
         assert!(page.body.contains(&format!("href=\"{enable}\"")), "{}", page.body);
         browser.get(&enable).await.says(200, "Enable this token");
@@ -58,14 +58,14 @@ both! {
 
         let mut browser = app.at_passcode().await;
         browser.get("/portal/login/passcode").await.leads_to("/portal/no-token");
-        browser.get("/portal/no-token").await.says(200, "Turn a token back on");
+        browser.get("/portal/no-token").await.says(200, "Enable a token");
         browser.passcode(&id, &app.code()).await.says(422, "not active");
         let other = app.provision().await;
         let wrong = other.code(app.now());
         let page = browser
             .post("/portal/login/enable", &[("token", &id), ("passcode", &wrong)])
             .await;
-        page.says(422, "That passcode is not right");
+        page.says(422, "Incorrect passcode.");
         let code = app.code();
         let page =
             browser.post("/portal/login/enable", &[("token", &id), ("passcode", &code)]).await;
@@ -108,7 +108,7 @@ both! {
             if *reason == "temporarily_unavailable" {
                 page.leads_to("/portal/tokens?done=enabled");
             } else {
-                page.says(422, "disabled for good and cannot be enabled again");
+                page.says(422, "permanently disabled and can't be enabled again");
             }
         }
         let page = browser.get("/portal/history").await;

@@ -54,13 +54,13 @@ both! {
         let mut browser = app.browser();
         let page = browser.get("/launch?token=a.b.c").await;
         page.says(403, "The EHR's link can't be used here");
-        page.says(403, "choosing e-Prescribing again will not help");
+        page.says(403, "the EHR's link must be fixed first");
         let unknown = app.launch("mallory", |_| {});
-        browser.get(&format!("/launch?token={unknown}")).await.says(403, "You are not known here yet");
+        browser.get(&format!("/launch?token={unknown}")).await.says(403, "Your EHR user is not linked to an account");
         let used = app.launch("amoreno", |_| {});
         assert_eq!(app.browser().get(&format!("/launch?token={used}")).await.status, 200);
         let page = browser.get(&format!("/launch?token={used}")).await;
-        page.says(403, "This link has been used or has run out");
+        page.says(403, "This link was already used or has expired");
         page.says(403, "Go back to the patient's chart");
         let page = browser.get("/e-prescribing").await;
         page.says(403, "Open e-Prescribing from a patient's chart");
@@ -121,7 +121,7 @@ both! {
 
         let closed = app.browser().pass(&app.person.npi.as_text(), PASSPHRASE).await;
         let unknown = app.browser().pass(&npi(998).as_text(), PASSPHRASE).await;
-        closed.says(422, "That NPI and passphrase do not match");
+        closed.says(422, "Incorrect NPI or passphrase");
         let same = |page: &countersign_testkit::Page, typed: &str| {
             page.without_support_code().replace(typed, "NPI")
         };
@@ -135,7 +135,7 @@ both! {
             app.browser().pass(&mine, PASSPHRASE).await;
         }
         let page = app.browser().pass(&mine, PASSPHRASE).await;
-        page.says(422, "this account is locked until");
+        page.says(422, "This account is locked until");
     }
 
     /// The portal without an EHR; a wrong check digit is said beside the field, what was typed kept.

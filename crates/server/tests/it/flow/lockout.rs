@@ -10,7 +10,7 @@ both! {
         let id = app.person.token.to_string();
         let mut browser = app.at_passcode().await;
         for failure in 1..=6 {
-            browser.passcode(&id, WRONG_CODE).await.says(422, "That passcode is not right");
+            browser.passcode(&id, WRONG_CODE).await.says(422, "Incorrect passcode.");
             if (3..6).contains(&failure) {
                 let page = browser.passcode(&id, &app.code()).await;
                 page.says(422, "First phone is locked");
@@ -20,7 +20,7 @@ both! {
         }
         let page = browser.passcode(&id, &app.code()).await;
         page.says(422, "First phone is locked until");
-        page.says(422, "Your other tokens work as usual");
+        page.says(422, "Your other tokens still work");
         assert_eq!(page.seconds(), Some(900));
         app.clock.advance(100);
         for _ in 0..5 {
@@ -50,12 +50,12 @@ both! {
         let second_id = second_id.to_string();
         for id in [&first_id, &second_id] {
             for _ in 0..3 {
-                browser.passcode(id, WRONG_CODE).await.says(422, "That passcode is not right");
+                browser.passcode(id, WRONG_CODE).await.says(422, "Incorrect passcode.");
             }
             app.clock.advance(10);
         }
         let page = browser.passcode("any", &second.code(app.now())).await;
-        page.says(422, "all your tokens are locked. The first one can be tried again at");
+        page.says(422, "All your tokens are locked. The first one unlocks at");
         assert_eq!(page.seconds(), Some(10), "that of the first, not of the second");
         assert!(page.field_error("passcode").is_none(), "{}", page.words());
         assert_eq!(app.owner_failures().await.count, 6, "a try meanwhile counts nowhere");
@@ -73,10 +73,10 @@ both! {
             let mut browser = app.at_passcode().await;
             let page = browser.passcode(&id, WRONG_CODE).await;
             if failure < 30 {
-                page.says(422, "That passcode is not right");
+                page.says(422, "Incorrect passcode.");
                 app.clock.advance(3_601);
             } else {
-                page.says(422, "disabled for good");
+                page.says(422, "permanently disabled");
             }
         }
         let state = app.token(&app.person.phone.credential).await.state();

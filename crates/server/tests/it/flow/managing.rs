@@ -27,7 +27,7 @@ both! {
         let mut browser = app.signed_in().await;
         for _ in 0..5 {
             let page = browser.post(&path, &[("passcode", WRONG_CODE)]).await;
-            page.says(200, "did not count against the token");
+            page.says(200, "does not count toward locking the token");
         }
         assert_eq!(app.token(&app.person.phone.credential).await.failures().count, 0);
         assert_eq!(app.owner_failures().await.count, 0);
@@ -62,7 +62,7 @@ both! {
         let code = app.code();
         browser.post(&path, &[("passcode", &code)]).await.says(200, "This token works");
         let page = browser.post(&path, &[("passcode", &code)]).await;
-        page.says(200, "The next code comes in");
+        page.says(200, "Next passcode in");
         assert_eq!(page.seconds(), Some(30));
     }
 
@@ -75,7 +75,7 @@ both! {
         let page = browser.get(&path).await;
         assert!(!page.body.contains("stepup_passcode"), "not yet");
         app.clock.advance(1);
-        browser.get(&path).await.says(200, "Confirm it is you");
+        browser.get(&path).await.says(200, "Confirm that it is you");
 
         let page = browser.post(&name, &[("name", "Kitchen fob")]).await;
         assert_eq!(page.status, 422);
@@ -88,7 +88,7 @@ both! {
         let wrong = with(WRONG_CODE);
         let wrong = wrong.each_ref().map(|(key, value)| (*key, value.as_str()));
         let page = browser.post(&name, &wrong).await;
-        assert!(page.field_error("stepup_passcode").unwrap().contains("not right"));
+        assert!(page.field_error("stepup_passcode").unwrap().contains("Incorrect passcode"));
         assert!(page.body.contains("value=\"Kitchen fob\""), "the name is kept");
         assert!(!page.body.contains(WRONG_CODE), "a passcode is never echoed");
         let token = app.token(&app.person.phone.credential).await;

@@ -8,7 +8,7 @@ both! {
     async fn any_of_my_tokens_counts_a_failure_once(app: TestApp) {
         let (_, second) = app.another_token(&app.person, "Second phone").await;
         let mut browser = app.at_passcode().await;
-        browser.passcode("any", WRONG_CODE).await.says(422, "That passcode is not right");
+        browser.passcode("any", WRONG_CODE).await.says(422, "Incorrect passcode.");
         assert_eq!(app.owner_failures().await.count, 1);
         for credential in [&app.person.phone.credential, &second.credential] {
             assert_eq!(app.token(credential).await.failures().count, 0);
@@ -25,7 +25,7 @@ both! {
         let mut browser = app.at_passcode().await;
         let code = second.code(app.now());
         let page = browser.passcode(&app.person.token.to_string(), &code).await;
-        page.says(422, "That passcode is from your token \u{201c}Second phone\u{201d}");
+        page.says(422, "This passcode is from your token \u{201c}Second phone\u{201d}");
         let page = browser.passcode(&second_id.to_string(), &code).await;
         page.says(422, "already used");
     }
@@ -49,7 +49,7 @@ both! {
         let mut browser = app.at_passcode().await;
         let late = slow.code_after(app.now(), 2);
         let page = browser.passcode("any", &late).await;
-        page.says(422, "That passcode is not right");
+        page.says(422, "Incorrect passcode.");
     }
 
     /// A code that came too late is told apart from a wrong one, with its age.
@@ -57,7 +57,7 @@ both! {
         let mut browser = app.at_passcode().await;
         let late = app.person.phone.code_after(app.now(), -10);
         let page = browser.passcode(&app.person.token.to_string(), &late).await;
-        page.says(422, "That passcode was right 5 minutes ago");
+        page.says(422, "This passcode expired 5 minutes ago");
     }
 
     /// Two codes in a row bring a token back, and are worth nothing as a login.
@@ -68,7 +68,7 @@ both! {
         let id = app.person.token.to_string();
         let mut browser = app.at_passcode().await;
         let (first, second) = (phone.code(app.now()), phone.code_after(app.now(), 1));
-        browser.passcode(&id, &first).await.says(422, "That passcode is not right");
+        browser.passcode(&id, &first).await.says(422, "Incorrect passcode.");
         let resync = |one: &str, two: &str| {
             vec![
                 ("token".to_owned(), id.clone()),
@@ -79,7 +79,7 @@ both! {
         let fields = resync(&first, &phone.code_after(app.now(), 2));
         let fields: Vec<_> = fields.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
         let page = browser.post("/portal/login/resync", &fields).await;
-        page.says(422, "not two codes in a row");
+        page.says(422, "not two consecutive passcodes");
         let fields = resync(&first, &second);
         let fields: Vec<_> = fields.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
         let page = browser.post("/portal/login/resync", &fields).await;

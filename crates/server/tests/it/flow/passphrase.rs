@@ -10,7 +10,7 @@ both! {
         let mut browser = app.signed_in().await;
         let mut elsewhere = app.signed_in().await;
         browser.get("/portal/dashboard").await.says(200, "Change passphrase");
-        browser.get("/portal/passphrase").await.says(200, "New passphrase again");
+        browser.get("/portal/passphrase").await.says(200, "Confirm new passphrase");
         let form = |current, new, again, code| {
             [
                 ("current", current),
@@ -40,19 +40,19 @@ both! {
         // A wrong present one spends no code and counts as at the log-in.
         let wrong = "violin meadow copper granite";
         let page = browser.post("/portal/passphrase", &form(wrong, NEW, NEW, &code)).await;
-        assert!(page.field_error("current").unwrap().contains("not your present passphrase"));
+        assert!(page.field_error("current").unwrap().contains("Incorrect passphrase"));
         let page = browser.post("/portal/passphrase", &form(PASSPHRASE, PASSPHRASE, PASSPHRASE, &code)).await;
-        assert!(page.field_error("new").unwrap().contains("the passphrase you have"));
+        assert!(page.field_error("new").unwrap().contains("your current passphrase"));
         let page = browser.post("/portal/passphrase", &form(PASSPHRASE, NEW, NEW, WRONG_CODE)).await;
         assert!(page.field_error("stepup_passcode").is_some());
         let mut stranger = app.browser();
-        stranger.pass(&app.person.npi.as_text(), NEW).await.says(422, "do not match");
+        stranger.pass(&app.person.npi.as_text(), NEW).await.says(422, "Incorrect NPI or passphrase");
         let page = browser.post("/portal/passphrase", &form(PASSPHRASE, NEW, NEW, &code)).await;
         page.leads_to("/portal/dashboard?done=passphrase");
-        browser.get("/portal/dashboard?done=passphrase").await.says(200, "passphrase is changed");
+        browser.get("/portal/dashboard?done=passphrase").await.says(200, "Passphrase changed");
         elsewhere.get("/portal/dashboard").await.leads_to("/portal/login?ended=1");
         // The old one is worth nothing now, the new one logs in.
-        stranger.pass(&app.person.npi.as_text(), PASSPHRASE).await.says(422, "do not match");
+        stranger.pass(&app.person.npi.as_text(), PASSPHRASE).await.says(422, "Incorrect NPI or passphrase");
         stranger.pass(&app.person.npi.as_text(), NEW).await.leads_to("/portal/login/passcode");
         let rows = app.database.texts(
             "SELECT outcome, reason FROM audit_event WHERE kind = 'passphrase_changed' ORDER BY reason",
@@ -82,7 +82,7 @@ both! {
                 ("stepup_token", "any"),
                 ("stepup_passcode", WRONG_CODE),
             ];
-            browser.post("/portal/passphrase", &form).await.says(422, "not your present passphrase");
+            browser.post("/portal/passphrase", &form).await.says(422, "Incorrect passphrase");
         }
         app.clock.advance(5);
         let code = app.code();
@@ -110,7 +110,7 @@ both! {
             let mut browser = app.browser();
             for _ in 0..3 {
                 let page = browser.pass(&npi, "not the right passphrase").await;
-                page.says(422, "do not match");
+                page.says(422, "Incorrect NPI or passphrase");
                 seen.push(page.without_support_code().replace(&npi, "NPI"));
             }
             let page = browser.pass(&npi, PASSPHRASE).await;

@@ -15,11 +15,11 @@ both! {
         let page = browser.get("/portal/tokens/new").await;
         assert!(!page.body.contains("stepup_passcode"), "not yet");
         app.clock.advance(1);
-        browser.get("/portal/tokens/new").await.says(200, "Confirm it is you");
+        browser.get("/portal/tokens/new").await.says(200, "Confirm that it is you");
 
         let otp = new.code(app.now());
         let page = add(&mut browser, &new, &otp, &[("name", "Kitchen phone")]).await;
-        page.says(422, "Confirm it is you");
+        page.says(422, "Confirm that it is you");
         assert!(page.field_error("stepup_passcode").is_some());
         assert!(page.body.contains("value=\"Kitchen phone\""), "the name is kept");
         assert!(page.body.contains(new.credential.as_str()), "the ID is kept");
@@ -28,7 +28,7 @@ both! {
 
         let wrong = [("stepup_token", "any"), ("stepup_passcode", WRONG_CODE)];
         let page = add(&mut browser, &new, &otp, &wrong).await;
-        assert!(page.field_error("stepup_passcode").unwrap().contains("not right"));
+        assert!(page.field_error("stepup_passcode").unwrap().contains("Incorrect passcode"));
         assert!(!page.body.contains(WRONG_CODE) && !page.body.contains(&otp));
 
         let before = app.event_count().await;
@@ -56,7 +56,7 @@ both! {
         let before = app.event_count().await;
         idle.get("/portal/tokens").await.leads_to("/portal/login?ended=idle");
         let page = idle.get("/portal/login?ended=idle").await;
-        page.says(200, "You were signed out because nothing happened for 15 minutes.");
+        page.says(200, "You were signed out after 15 minutes of inactivity.");
         // Whoever asks reads the same: the address alone says it, and no session is looked for.
         let stranger = app.browser().get("/portal/login?ended=idle").await;
         assert_eq!(page.without_support_code(), stranger.without_support_code());

@@ -14,9 +14,9 @@ both! {
         let page = send(&mut browser, "/e-prescribing/new", &fields()).await;
         let path = page.location().to_owned();
         let page = browser.get(&path).await;
-        page.says(200, "Your address is not on record");
+        page.says(200, "Your address is required on prescriptions");
         assert!(!page.body.contains("Mark ready to sign"));
-        browser.post(&format!("{path}/ready"), &[]).await.says(422, "Not marked ready. Your address is not on record");
+        browser.post(&format!("{path}/ready"), &[]).await.says(422, "Not marked ready to sign. Your address is required on prescriptions");
         app.give_addresses(&app.person, "ada@x.example").await;
         browser.post(&format!("{path}/ready"), &[]).await.leads_to("/e-prescribing?done=ready");
         let parts = shown(&browser.get("/e-prescribing/sign").await);
@@ -76,7 +76,7 @@ both! {
         ];
         app.confirm(&mut desk, &office, &format!("{path}/dea"), &fields).await.leads_to(&format!("{path}?done=saved"));
         let page = send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &app.code())).await;
-        page.says(422, "does not cover the schedule");
+        page.says(422, "does not cover this schedule");
     }
 
     /// What is typed is kept whole or refused; a schedule belongs to its drug; a strength has a unit.
@@ -85,7 +85,7 @@ both! {
         let mut browser = app.launched("amoreno").await;
         let long = format!("{} DO NOT EXCEED FOUR A DAY", "One tablet. ".repeat(90));
         let page = send(&mut browser, "/e-prescribing/new", &with(fields(), &[("directions", &long)])).await;
-        assert_eq!(page.field_error("directions").as_deref(), Some("At most 1000 characters; these are 1105."));
+        assert_eq!(page.field_error("directions").as_deref(), Some("Use at most 1000 characters (now 1105)."));
         assert!(page.body.contains("DO NOT EXCEED FOUR A DAY"), "what was typed is there");
         let both = with(fields(), &[("directions", &long), ("strength", "five"), ("refills", "1")]);
         let page = send(&mut browser, "/e-prescribing/new", &both).await;
@@ -101,7 +101,7 @@ both! {
         let form = browser.get(&edit).await;
         assert!(form.find("option[value=2][selected]").is_none(), "nobody chose it");
         let page = send(&mut browser, &edit, &with(fields(), &[("drug", "OxyContinn")])).await;
-        assert!(page.field_error("schedule").unwrap().contains("not in the table"));
+        assert!(page.field_error("schedule").unwrap().contains("not in the drug table"));
         let page = send(&mut browser, &edit, &with(fields(), &[("drug", "oxycodone")])).await;
         assert!(page.field_error("schedule").unwrap().contains("Oxycodone hydrochloride"));
         let page = send(&mut browser, &edit, &with(fields(), &[("drug", "OxyContinn"), ("schedule", "2")])).await;
@@ -113,7 +113,7 @@ both! {
         }
         let alone = with(fields(), &[("earliest_fill", "2026-06-24"), ("days_supply", "30")]);
         let page = send(&mut browser, &edit, &alone).await;
-        assert!(page.field_error("earliest_fill").unwrap().contains("the next of a series"));
+        assert!(page.field_error("earliest_fill").unwrap().contains("the next in a series"));
     }
 }
 
@@ -128,20 +128,20 @@ async fn a_wrong_clock_or_build_signs_nothing() {
     let mut browser = app.launched("amoreno").await;
     let draft = written(&mut browser).await;
     let mark = format!("{draft}/ready");
-    browser.post(&mark, &[]).await.says(422, "not a certified one");
+    browser.post(&mark, &[]).await.says(422, "build is not certified");
     let page = browser.get("/e-prescribing/sign").await;
-    page.says(200, "This build of the program is not a certified one, so nothing can be signed");
-    page.says(200, "This build of the program is not a certified one.");
+    page.says(200, "This software build is not certified, so you can't sign");
+    page.says(200, "This software build is not certified.");
     assert!(page.find("[name=shown]").is_none());
     app.restart_with(|options| options.build = Build::Listed { report: "R-1".to_owned() }).await;
     crate::certification::report_in_force(&app, "R-1").await;
     let mut browser = app.launched("amoreno").await;
     let page = browser.get("/e-prescribing/sign").await;
-    page.says(200, "The clock of the server could not be checked");
-    assert!(!page.body.contains("is not a certified one"));
-    browser.post(&mark, &[]).await.says(422, "The clock of the server could not be checked");
+    page.says(200, "The server's clock could not be verified");
+    assert!(!page.body.contains("is not certified"));
+    browser.post(&mark, &[]).await.says(422, "The server's clock could not be verified");
     app.app.clock_was_measured(-301);
-    browser.post(&mark, &[]).await.says(422, "off by more than five minutes");
+    browser.post(&mark, &[]).await.says(422, "off by more than 5 minutes");
     browser.post(&format!("{draft}/cancel"), &[]).await.leads_to("/e-prescribing?done=cancelled");
     for (offset, right) in [(0, true), (301, false), (-301, false), (-300, true)] {
         app.app.clock_was_measured(offset);
@@ -155,7 +155,7 @@ async fn a_wrong_clock_or_build_signs_nothing() {
     app.clock.advance(31);
     send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &app.code()))
         .await
-        .says(422, "The clock of the server could not be checked");
+        .says(422, "The server's clock could not be verified");
     app.app.clock_was_measured(1);
     send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &app.code()))
         .await
@@ -181,7 +181,7 @@ async fn what_waits_for_a_token_goes_on_once_there_is_one() {
     let page = portal.post(&format!("{path}/disable"), &off).await;
     assert_eq!(page.status, 303, "{}", page.words());
     let page = browser.get("/e-prescribing/sign").await;
-    page.says(200, "No token of yours can sign");
+    page.says(200, "None of your tokens can sign");
     assert!(page.find("[name=shown]").is_none(), "nothing is signed without one");
     app.clock.advance(30);
     let fields = [("token", app.person.token.to_string()), ("passcode", app.code())];
@@ -206,5 +206,5 @@ async fn what_waits_for_a_token_goes_on_once_there_is_one() {
         .leads_to("/portal/login/passcode");
     let id = app.person.token.to_string();
     browser.passcode(&id, &app.code()).await.leads_to("/portal/dashboard");
-    browser.get("/portal/tokens").await.says(200, "A prescription waits for your signature");
+    browser.get("/portal/tokens").await.says(200, "1 prescription is waiting for your signature");
 }

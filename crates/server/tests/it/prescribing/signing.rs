@@ -34,11 +34,11 @@ both! {
         // Neither factor alone, and nothing that is bound to something else.
         let code = app.code();
         for (form, text) in [
-            (signing(&parts, "", &code), "Type your passphrase"),
-            (signing(&parts, "not the right passphrase", &code), "not your present passphrase"),
-            (signing(&parts, PASSPHRASE, WRONG_CODE), "not right"),
+            (signing(&parts, "", &code), "Enter your passphrase"),
+            (signing(&parts, "not the right passphrase", &code), "Incorrect passphrase"),
+            (signing(&parts, PASSPHRASE, WRONG_CODE), "Incorrect passcode"),
             (signing(&("00".repeat(32), parts.1.clone()), PASSPHRASE, &code), "has changed since"),
-            (signing(&(parts.0.clone(), "0".to_owned()), PASSPHRASE, &code), "two minutes"),
+            (signing(&(parts.0.clone(), "0".to_owned()), PASSPHRASE, &code), "2 minutes"),
         ] {
             send(&mut browser, "/e-prescribing/sign", &form).await.says(422, text);
         }
@@ -47,7 +47,7 @@ both! {
         assert!(app.event_count().await > events);
         let page = browser.get(&path).await;
         page.says(200, "Signed record");
-        page.says(200, "On its way to Corner Pharmacy");
+        page.says(200, "Being sent to Corner Pharmacy");
         let jws = browser.get(&format!("{path}/record")).await.body;
         let keys = app.browser().get("/.well-known/jwks.json").await.body;
         let said = record::verify(&jws, keys.as_bytes()).unwrap();
@@ -75,7 +75,7 @@ both! {
         send(&mut browser, &format!("{path}/edit"), &fields()).await.says(422, "can't be changed");
         browser.post(&format!("{path}/ready"), &[]).await.says(422, "can't be changed");
         browser.post(&format!("{path}/cancel"), &[]).await.says(422, "can't be changed");
-        browser.get("/e-prescribing/sign").await.says(200, "Nothing is marked ready");
+        browser.get("/e-prescribing/sign").await.says(200, "No prescriptions are marked ready");
     }
 
     /// A code can be bound to what is signed: it is good for that and nothing else, once, and the record says so.
@@ -101,7 +101,7 @@ both! {
         let now = text(&app).await;
         let code = app.person.phone.bound_code(&now, Binding::Shown, app.now());
         let page = browser.get("/e-prescribing/sign").await;
-        send(&mut browser, "/e-prescribing/sign", &signing(&shown(&page), PASSPHRASE, &code)).await.says(422, "not right");
+        send(&mut browser, "/e-prescribing/sign", &signing(&shown(&page), PASSPHRASE, &code)).await.says(422, "Incorrect passcode");
         let path = browser.get("/e-prescribing").await.addresses("/e-prescribing/rx/").remove(0);
         browser.post(&format!("{path}/cancel"), &[]).await;
         app.database.execute("UPDATE token SET model = 'countersign-authenticator'").await;
@@ -122,7 +122,7 @@ both! {
                 // What another set was signed with is no code for this one.
                 let code = phone.bound_code(&before, Binding::Shown, app.now());
                 let form = signing(&shown(&page), PASSPHRASE, &code);
-                send(&mut browser, "/e-prescribing/sign", &form).await.says(422, "not right");
+                send(&mut browser, "/e-prescribing/sign", &form).await.says(422, "Incorrect passcode");
             }
             let code = match binding {
                 Binding::Unbound => app.code(),
@@ -163,7 +163,7 @@ both! {
         page.leads_to(&format!("{path}?done=unmarked"));
         browser.get(page.location()).await.says(200, "no longer marked ready");
         let code = app.code();
-        send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &code)).await.says(422, "not marked ready any more");
+        send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &code)).await.says(422, "no longer marked ready");
         browser.post(&format!("{path}/ready"), &[]).await.leads_to("/e-prescribing?done=ready");
         send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &code)).await.says(422, "has changed since");
         // A second one that came in between is not signed unseen either.
@@ -172,7 +172,7 @@ both! {
         send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &code)).await.says(422, "has changed since");
         let parts = shown(&browser.get("/e-prescribing/sign").await);
         app.clock.advance(120);
-        send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &app.code())).await.says(422, "two minutes");
+        send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &app.code())).await.says(422, "2 minutes");
         let parts = shown(&browser.get("/e-prescribing/sign").await);
         app.clock.advance(119);
         send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &app.code())).await.leads_to("/e-prescribing?done=signed");
@@ -183,34 +183,34 @@ both! {
     async fn staff_write_and_the_practitioner_alone_signs(mut app: TestApp) {
         app.give_addresses(&app.person, "ada@x.example").await;
         let mut nurse = app.launched("jlee").await;
-        nurse.get("/e-prescribing/sign").await.says(403, "Only prescribers sign");
-        send(&mut nurse, "/e-prescribing/sign", &[]).await.says(403, "Only prescribers sign");
+        nurse.get("/e-prescribing/sign").await.says(403, "Only prescribers can sign");
+        send(&mut nurse, "/e-prescribing/sign", &[]).await.says(403, "Only prescribers can sign");
         let ada = app.person.id.to_string();
         let page = send(&mut nurse, "/e-prescribing/new", &fields()).await;
         assert!(page.field_error("prescriber").is_some());
         let draft = with(fields(), &[("prescriber", &ada)]);
         let page = send(&mut nurse, "/e-prescribing/new", &draft).await;
         let path = page.location().to_owned();
-        nurse.post(&format!("{path}/ready"), &[]).await.says(422, "Only the practitioner");
+        nurse.post(&format!("{path}/ready"), &[]).await.says(422, "Only the prescriber");
         // The number is the practitioner's to choose, whatever a form says.
         let mut own = app.launched("amoreno").await;
         own.get(&path).await.says(200, "Choose the DEA number");
-        own.post(&format!("{path}/ready"), &[]).await.says(422, "Something is missing");
+        own.post(&format!("{path}/ready"), &[]).await.says(422, "Some information is missing");
         send(&mut own, &format!("{path}/edit"), &fields()).await.leads_to(&path);
         own.post(&format!("{path}/ready"), &[]).await.leads_to("/e-prescribing?done=ready");
         // A word by staff, and it must be looked at again: it says who wrote, and the number stays.
         send(&mut nurse, &format!("{path}/edit"), &draft).await.leads_to(&format!("{path}?done=unmarked"));
         let page = own.get(&path).await;
-        page.says(200, "Last written by Jamie Lee");
+        page.says(200, "Last edited by Jamie Lee");
         page.says(200, &countersign_testkit::dea(0).as_text());
-        own.get("/e-prescribing").await.says(200, "written by Jamie Lee");
-        own.get("/e-prescribing/sign").await.says(200, "Nothing is marked ready");
-        // Another patient's chart knows nothing of it.
+        own.get("/e-prescribing").await.says(200, "prepared by Jamie Lee");
+        own.get("/e-prescribing/sign").await.says(200, "No prescriptions are marked ready");
+        // A different patient's chart knows nothing of it.
         let mut elsewhere = app.browser();
         let token = app.launch("amoreno", |claims| "p-2002".clone_into(&mut claims.patient.id));
         elsewhere.get(&format!("/launch?token={token}")).await;
         // A page that was opened before the other chart writes nothing into it.
-        send(&mut elsewhere, "/e-prescribing/new", &fields()).await.says(403, "Another patient's chart");
+        send(&mut elsewhere, "/e-prescribing/new", &fields()).await.says(403, "A different patient's chart");
         for path in [path.clone(), format!("{path}/edit"), format!("{path}/record")] {
             assert_eq!(elsewhere.get(&path).await.status, 404, "{path}");
         }

@@ -24,9 +24,9 @@ both! {
         assert_eq!(app.transmit().await, 1);
         assert_eq!(app.transmit().await, 0, "not at once again");
         let mut browser = app.launched("amoreno").await;
-        browser.get(&path).await.says(200, "Not taken yet by Corner Pharmacy");
-        browser.post(&format!("{path}/print"), &[]).await.says(422, "Only what could not be sent");
-        browser.post(&format!("{path}/send-again"), &[]).await.says(422, "Only what could not be sent");
+        browser.get(&path).await.says(200, "Not accepted yet by Corner Pharmacy");
+        browser.post(&format!("{path}/print"), &[]).await.says(422, "Only a prescription that could not be delivered");
+        browser.post(&format!("{path}/send-again"), &[]).await.says(422, "Only a prescription that could not be delivered");
         *app.mood.lock().unwrap() = GatewayMood::Up;
         app.clock.advance(4);
         assert_eq!(app.transmit().await, 1);
@@ -37,7 +37,7 @@ both! {
         assert_eq!(desk.body.matches("<section>").count(), 1, "{}", desk.words());
         let mut browser = app.launched("amoreno").await;
         let page = browser.get(&path).await;
-        page.says(200, "Corner Pharmacy, 3 Oak Street took it at");
+        page.says(200, "Accepted by Corner Pharmacy, 3 Oak Street");
         browser.get(&format!("{path}/paper")).await.says(200, "Copy only—not valid for dispensing");
         for way in ["print", "send-again", "cancel"] {
             assert_eq!(browser.post(&format!("{path}/{way}"), &[]).await.status, 422, "{way}");
@@ -81,13 +81,13 @@ both! {
             assert!(!text.contains("Oxycodone") && !text.contains("Rosa"), "{text}");
         }
         let mut console = app.signed_in_as(&ben).await;
-        console.get(&format!("/practice/{}/due", app.practice)).await.says(200, "Look at a prescription that was not sent");
+        console.get(&format!("/practice/{}/due", app.practice)).await.says(200, "Review a prescription that was not delivered");
         let mut browser = app.launched("amoreno").await;
-        browser.get(&path).await.says(200, "It did not get to Corner Pharmacy");
+        browser.get(&path).await.says(200, "Not delivered to Corner Pharmacy");
         assert_eq!(browser.get(&format!("{path}/paper")).await.status, 404, "printed first");
         let mut nurse = app.launched("jlee").await;
         for way in ["print", "send-again", "cancel"] {
-            nurse.post(&format!("{path}/{way}"), &[]).await.says(422, "Only the practitioner");
+            nurse.post(&format!("{path}/{way}"), &[]).await.says(422, "Only the prescriber");
         }
         // Once more, in vain; then on paper.
         browser.post(&format!("{path}/send-again"), &[]).await.leads_to("/e-prescribing?done=again");
@@ -103,7 +103,7 @@ both! {
         page.says(200, "The electronic transmission failed.");
         assert!(!page.body.contains("Copy only"));
         *app.mood.lock().unwrap() = GatewayMood::Up;
-        browser.post(&format!("{path}/send-again"), &[]).await.says(422, "Only what could not be sent");
+        browser.post(&format!("{path}/send-again"), &[]).await.says(422, "Only a prescription that could not be delivered");
         app.clock.advance(3_600);
         assert_eq!(app.transmit().await, 0);
         Browser::new(app.pharmacy.clone()).get("/").await.says(200, "None yet");
@@ -117,12 +117,12 @@ both! {
         let no = with(fields(), &[("note", "Reject this, please")]);
         let path = signed(&app, &mut browser, &no).await;
         assert_eq!(app.transmit().await, 1);
-        browser.get(&path).await.says(200, "turned down, since the note to the pharmacist says so");
+        browser.get(&path).await.says(200, "rejected, as the note to the pharmacist requests");
         let events = app.events().await;
         assert!(events.contains(&"prescription_sent refused rejected".to_owned()), "{events:?}");
         // It waits where its practitioner looks, whatever chart is open; and the notice stops no token.
         let mut portal = app.signed_in().await;
-        portal.get("/portal/dashboard").await.says(200, "did not reach the pharmacy, or the pharmacy rejected it");
+        portal.get("/portal/dashboard").await.says(200, "did not reach the pharmacy or");
         portal.get("/portal/prescriptions").await.says(200, "Rosa Lindqvist: Oxycodone hydrochloride 5 mg");
         let failed = app.messages().await.into_iter().find(|it| it.kind == "prescription_failed").unwrap();
         let text = failed.body.unwrap().text;
@@ -144,8 +144,8 @@ async fn without_a_gateway_nothing_is_signed() {
     let mut browser = app.launched("amoreno").await;
     // It can be written, and not be marked ready.
     let path = written(&mut browser).await;
-    browser.get(&path).await.says(200, "No way to the pharmacies is set up");
-    browser.post(&format!("{path}/ready"), &[]).await.says(422, "No way to the pharmacies");
+    browser.get(&path).await.says(200, "No pharmacy connection is set up");
+    browser.post(&format!("{path}/ready"), &[]).await.says(422, "No pharmacy connection");
     app.restart_with(|options| options.gateway = true).await;
     let mut browser = app.launched("amoreno").await;
     browser.post(&format!("{path}/ready"), &[]).await.leads_to("/e-prescribing?done=ready");
@@ -153,13 +153,13 @@ async fn without_a_gateway_nothing_is_signed() {
     app.restart_with(|options| options.gateway = false).await;
     let mut browser = app.launched("amoreno").await;
     let page = browser.get("/e-prescribing/sign").await;
-    page.says(200, "No way to the pharmacies is set up");
+    page.says(200, "No pharmacy connection is set up");
     assert!(page.find("[name=shown]").is_none());
     let events = app.events().await;
     assert!(events.contains(&"prescription_ready refused no_gateway".to_owned()), "{events:?}");
 }
 
-/// One that its practitioner disowns is sent no more; one that could not be signed now is not sent again; and two
+/// One that reported as not issued by the prescriber is sent no more; one that could not be signed now is not sent again; and two
 /// people whom two EHRs give one ID are not mixed up.
 #[tokio::test]
 async fn what_must_not_go_out_stays() {
@@ -176,7 +176,7 @@ async fn what_must_not_go_out_stays() {
     *app.mood.lock().unwrap() = GatewayMood::Up;
     app.clock.advance(120);
     assert_eq!(app.transmit().await, 0);
-    browser.get(&path).await.says(200, "Cancelled");
+    browser.get(&path).await.says(200, "Canceled");
     let no = with(fields(), &[("note", "reject")]);
     let path = signed(&app, &mut browser, &no).await;
     app.transmit().await;
@@ -194,7 +194,7 @@ async fn what_must_not_go_out_stays() {
         })
         .await
         .unwrap();
-    browser.post(&format!("{path}/send-again"), &[]).await.says(422, "You could not sign it now");
+    browser.post(&format!("{path}/send-again"), &[]).await.says(422, "You can't sign it now");
     // The same ID, and somebody else.
     let mut other = app.browser();
     let token = app.launch("amoreno", |claims| "Other Person".clone_into(&mut claims.patient.name));

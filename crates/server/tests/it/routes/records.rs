@@ -368,7 +368,7 @@ both! {
         leaves!(app, 1, 422, browser.post("/portal/passphrase", &changed));
         leaves!(app, 0, 303, browser.post("/portal/phone", &[("intent", "getting")]));
         leaves!(app, 0, 422, browser.post("/portal/phone", &[]));
-        // Off by default: as if there were no such page.
+        // Off by default: as if there were Page not found.
         leaves!(app, 0, 404, browser.post("/portal/tokens/other", &[("id", id.as_str())]));
 
         // With a passcode that confirms: one record for it, one for the change.

@@ -117,7 +117,7 @@ async fn by_the_wrong_method() {
         }
     }
     let page = browser.clone().get("/no/such/page").await;
-    page.says(404, "no such page");
+    page.says(404, "Page not found");
     check_headers(&page, "/no/such/page");
     let reply = Api::new(app.router(), None).send(Method::GET, "/api/v1/nothing", "", vec![]).await;
     reply.is_problem(404, "not_found");

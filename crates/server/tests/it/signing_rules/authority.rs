@@ -34,13 +34,13 @@ both! {
             "UPDATE authority SET schedules = '2 2N 3 3N 4 5' WHERE kind = 'dea'",
         ];
         for (spoil, code, text) in [
-            ("UPDATE authority SET schedules = '3 3N 4 5' WHERE kind = 'dea'", "schedule_not_registered", "does not cover the schedule"),
+            ("UPDATE authority SET schedules = '3 3N 4 5' WHERE kind = 'dea'", "schedule_not_registered", "does not cover this schedule"),
             ("UPDATE authority SET stops_at = 1 WHERE kind = 'dea'", "registration_not_in_force", "registration has expired"),
             ("UPDATE authority SET withdrawn = 1 WHERE kind = 'dea'", "registration_not_in_force", "registration was withdrawn"),
-            ("UPDATE authority SET stops_at = 1 WHERE kind = 'licence'", "license_not_in_force", "license of the state in which this DEA number is registered has expired"),
-            ("UPDATE authority SET withdrawn = 1 WHERE kind = 'licence'", "license_not_in_force", "license of the state in which this DEA number is registered was withdrawn"),
-            ("UPDATE authority SET state = 'IA' WHERE kind = 'licence'", "license_not_in_force", "No license of the state in which this DEA number is registered"),
-            ("UPDATE authority SET state = 'IA' WHERE kind = 'dea'", "license_not_in_force", "No license of the state in which this DEA number is registered"),
+            ("UPDATE authority SET stops_at = 1 WHERE kind = 'licence'", "license_not_in_force", "license for the state this DEA number is registered in has expired"),
+            ("UPDATE authority SET withdrawn = 1 WHERE kind = 'licence'", "license_not_in_force", "license for the state this DEA number is registered in was withdrawn"),
+            ("UPDATE authority SET state = 'IA' WHERE kind = 'licence'", "license_not_in_force", "No license is on file for the state this DEA number is registered in"),
+            ("UPDATE authority SET state = 'IA' WHERE kind = 'dea'", "license_not_in_force", "No license is on file for the state this DEA number is registered in"),
         ] {
             app.database.execute(spoil).await;
             // Marked ready: no, and the page says why.
@@ -54,7 +54,7 @@ both! {
             page.says(200, text);
             assert!(page.find("[name=shown]").is_none(), "{code}");
             let page = browser.post(&format!("{failed}/send-again"), &[]).await;
-            page.says(422, "You could not sign it now");
+            page.says(422, "You can't sign it now");
             page.says(422, text);
             // The API: nothing new is put down, what was is not signed.
             let (status, answer) = ehr.send(&token, Method::POST, REQUESTS, Some("other"), &wanted(&app)).await;
@@ -70,7 +70,7 @@ both! {
             let form = browser.get("/e-prescribing/new").await;
             assert_eq!(form.body.contains(&format!("<option value=\"{number}\"")), offered, "{code}");
             if !offered {
-                form.says(200, "No DEA number can be used here");
+                form.says(200, "You have no DEA number you can use here");
             }
             let (_, known) = ehr.send(&token, Method::GET, &npi, None, &Value::Null).await;
             assert_eq!(known["registrations"].as_array().unwrap().len(), usize::from(offered), "{known}");
@@ -120,11 +120,11 @@ both! {
         let mut colleague = app.launched("bokafor").await;
         colleague.get(&marked).await.says(200, "Ready to sign");
         for path in [&marked, &draft] {
-            mark(&mut colleague, path).await.says(422, "Only the practitioner whose name stands on it");
+            mark(&mut colleague, path).await.says(422, "Only the prescriber named on it");
         }
         let form = with(fields(), &[("dea", &dea(1).as_text())]);
-        send(&mut colleague, &format!("{marked}/edit"), &form).await.says(422, "Only the practitioner");
-        colleague.get(SIGN).await.says(200, "Nothing is marked ready");
+        send(&mut colleague, &format!("{marked}/edit"), &form).await.says(422, "Only the prescriber");
+        colleague.get(SIGN).await.says(200, "No prescriptions are marked ready");
         let code = ben.phone.code(app.now());
         send(&mut colleague, SIGN, &signing(&parts, PASSPHRASE, &code)).await.says(422, "Nothing was signed");
         // One of their own ready beside it: still not the other's.

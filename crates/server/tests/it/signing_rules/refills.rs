@@ -33,14 +33,14 @@ both! {
             options.drugs = Arc::new("3N | Testosterone\n2N | Testosterone | NE\n".parse::<Table>().unwrap());
         }).await;
         let mut browser = app.launched("amoreno").await;
-        browser.get(SIGN).await.says(200, "Something is missing");
-        browser.get(&path).await.says(200, "In NE, schedule V has at most 5 refills.");
+        browser.get(SIGN).await.says(200, "Some information is missing");
+        browser.get(&path).await.says(200, "In NE, C-V prescriptions have at most 5 refills.");
         let page = send(&mut browser, "/e-prescribing/new", &five).await;
-        assert_eq!(page.field_error("refills").as_deref(), Some("In NE, schedule V has at most 5 refills."));
+        assert_eq!(page.field_error("refills").as_deref(), Some("In NE, C-V prescriptions have at most 5 refills."));
         let edit = format!("{path}/edit");
         send(&mut browser, &edit, &with(five.clone(), &[("refills", "5")])).await.leads_to(&format!("{path}?done=unmarked"));
         mark(&mut browser, &path).await.leads_to("/e-prescribing?done=ready");
-        browser.get(SIGN).await.says(200, "Do not fill after 2026-11-21");
+        browser.get(SIGN).await.says(200, "Do not fill after Nov 21, 2026");
         let record = sign(&app, &mut browser, &path).await;
         assert_eq!(record["prescription"]["last_fill"], "2026-11-21");
         // IV, everywhere: six months, counted from the day of issue.
@@ -51,7 +51,7 @@ both! {
         mark(&mut browser, &path).await.leads_to("/e-prescribing?done=ready");
         let record = sign(&app, &mut browser, &path).await;
         assert_eq!((&record["written"], &record["prescription"]["last_fill"]), (&json!("2026-05-26"), &json!("2026-11-26")));
-        browser.get(&format!("{path}/paper")).await.says(200, "Do not fill after 2026-11-26");
+        browser.get(&format!("{path}/paper")).await.says(200, "Do not fill after Nov 26, 2026");
         // A stricter schedule of the state: found for its number, and a looser one is refused.
         app.clock.advance(30);
         let drug = |schedule: &'static str, refills: &'static str| {
@@ -60,13 +60,13 @@ both! {
         for looser in ["3N", "4"] {
             let page = send(&mut browser, "/e-prescribing/new", &drug(looser, "0")).await;
             let error = page.field_error("schedule").unwrap();
-            assert!(error.contains("In NE, where the DEA number is registered, this drug is of schedule 2N."), "{error}");
+            assert!(error.contains("In NE, where the DEA number is registered, this drug is C-IIN."), "{error}");
         }
         let page = send(&mut browser, "/e-prescribing/new", &drug("", "1")).await;
-        assert_eq!(page.field_error("refills").as_deref(), Some("Schedule II has no refills (21 CFR 1306.12)."));
+        assert_eq!(page.field_error("refills").as_deref(), Some("C-II prescriptions can't have refills (21 CFR 1306.12)."));
         for chosen in ["", "2N"] {
             let path = send(&mut browser, "/e-prescribing/new", &drug(chosen, "0")).await.location().to_owned();
-            browser.get(&path).await.says(200, "Schedule 2N");
+            browser.get(&path).await.says(200, "Schedule C-IIN");
             browser.post(&format!("{path}/cancel"), &[]).await;
         }
         // The same through the API.

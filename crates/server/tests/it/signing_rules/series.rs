@@ -83,18 +83,18 @@ both! {
         let first = written(&mut browser).await;
         let id = first.rsplit('/').next().unwrap().to_owned();
         let next = format!("/e-prescribing/new?after={id}");
-        browser.get(&first).await.says(200, "Write the next of a series");
+        browser.get(&first).await.says(200, "Add the next in a series");
         assert_eq!(browser.get("/e-prescribing/new?after=x").await.status, 404);
         // The next one says the same, and is filled later.
         let bad = with(fields(), &[("after", &id), ("days_supply", "many")]);
         let page = send(&mut browser, "/e-prescribing/new", &bad).await;
-        page.says(422, "Write the next of a series");
+        page.says(422, "Add the next in a series");
         assert!(page.field_error("days_supply").is_some() && page.body.contains(&format!("name=\"after\" value=\"{id}\"")));
         let edit = format!("{first}/edit");
         send(&mut browser, &edit, &with(fields(), &[("days_supply", "30")])).await.leads_to(&first);
         mark(&mut browser, &first).await.leads_to("/e-prescribing?done=ready");
         let form = browser.get(&next).await;
-        form.says(200, "Write the next of a series");
+        form.says(200, "Add the next in a series");
         assert!(form.body.contains("value=\"2026-06-24\""), "{}", form.words());
         let of_series = |days: &'static str, fill: &'static str| {
             with(fields(), &[("after", &id), ("days_supply", days), ("earliest_fill", fill)])
@@ -106,28 +106,28 @@ both! {
         mark(&mut browser, &second).await.leads_to("/e-prescribing?done=ready");
         let third = send(&mut browser, "/e-prescribing/new", &of_series("31", "2026-07-24")).await.location().to_owned();
         browser.get(&third).await.says(200, "A series covers at most 90 days' supply in all");
-        mark(&mut browser, &third).await.says(422, "Something is missing");
+        mark(&mut browser, &third).await.says(422, "Some information is missing");
         // Not all of it is ready, and it is signed together or not at all.
         let page = browser.get(SIGN).await;
-        page.says(200, "Something is missing");
-        page.says(200, "All prescriptions of a series are signed together");
+        page.says(200, "Some information is missing");
+        page.says(200, "All prescriptions in a series are signed together");
         assert!(page.find("[name=shown]").is_none());
         let edit = format!("{third}/edit");
         for (change, text) in [
-            (("earliest_fill", ""), "each but the first has an earliest fill date"),
-            (("earliest_fill", "2026-06-24"), "each has an earliest fill date of its own"),
-            (("drug", "Hydromorphone hydrochloride"), "A series is of one drug"),
+            (("earliest_fill", ""), "every prescription after the first needs an earliest fill date"),
+            (("earliest_fill", "2026-06-24"), "each prescription needs a different earliest fill date"),
+            (("drug", "Hydromorphone hydrochloride"), "must be for the same drug"),
         ] {
             let form = with(of_series("30", "2026-07-24"), &[change]);
             assert_eq!(send(&mut browser, &edit, &form).await.status, 303);
             browser.get(&third).await.says(200, text);
-            mark(&mut browser, &third).await.says(422, "Something is missing");
+            mark(&mut browser, &third).await.says(422, "Some information is missing");
         }
         send(&mut browser, &edit, &of_series("30", "2026-07-24")).await.leads_to(&third);
-        browser.get(SIGN).await.says(200, "All prescriptions of a series are signed together");
+        browser.get(SIGN).await.says(200, "All prescriptions in a series are signed together");
         mark(&mut browser, &third).await.leads_to("/e-prescribing?done=ready");
         let page = browser.get(SIGN).await;
-        for text in ["In a series 3 of 3", "Do not fill before 2026-07-24", "Days' supply 30", "Sign 3 prescriptions"] {
+        for text in ["In a series 3 of 3", "Do not fill before Jul 24, 2026", "Days' supply 30", "Sign 3 prescriptions"] {
             page.says(200, text);
         }
         let record = sign(&app, &mut browser, &first).await;
@@ -138,7 +138,7 @@ both! {
             assert_eq!((&rx["series"]["number"], &rx["series"]["of"], &rx["earliest_fill"]), (&json!(number), &json!(3), &json!(fill)));
             assert_eq!((&rx["series"]["id"], &record["written"]), (named, &json!("2026-05-25")), "linked, and of one day");
         }
-        browser.get(&format!("{third}/paper")).await.says(200, "Do not fill before 2026-07-24");
+        browser.get(&format!("{third}/paper")).await.says(200, "Do not fill before Jul 24, 2026");
         // A state that forbids it.
         app.restart_with(|options| options.states = rules(&[], &["NE"], &[])).await;
         app.clock.advance(30);
@@ -146,8 +146,8 @@ both! {
         let one = written(&mut browser).await;
         let one_id = one.rsplit('/').next().unwrap().to_owned();
         let two = send(&mut browser, "/e-prescribing/new", &with(of_series("30", "2026-06-24"), &[("after", &one_id)])).await.location().to_owned();
-        browser.get(&two).await.says(200, "NE does not allow a series of schedule II.");
-        mark(&mut browser, &two).await.says(422, "Something is missing");
+        browser.get(&two).await.says(200, "NE does not allow a C-II series.");
+        mark(&mut browser, &two).await.says(422, "Some information is missing");
         // What is signed has no next one any more.
         let page = send(&mut browser, "/e-prescribing/new", &of_series("30", "2026-08-01")).await;
         page.says(422, "can't be changed");
@@ -166,7 +166,7 @@ both! {
         let second = send(&mut browser, "/e-prescribing/new", &next).await.location().to_owned();
         mark(&mut browser, &first).await.leads_to("/e-prescribing?done=ready");
         let page = browser.get(SIGN).await;
-        for text in ["Not signed now", "Can't be signed. All prescriptions of a series are signed together", "Sign the prescription"] {
+        for text in ["Not signed now", "Can't be signed. All prescriptions in a series are signed together", "Sign the prescription"] {
             page.says(200, text);
         }
         // A draft of the series is put away between the look and the signature: what was held back is not signed with it.
@@ -185,7 +185,7 @@ both! {
         let parts = shown(&browser.get(SIGN).await);
         sign(&app, &mut browser, &alone).await;
         let page = send(&mut browser, SIGN, &signing(&parts, PASSPHRASE, &app.code())).await;
-        page.says(422, "Nothing was signed: what you saw is not marked ready any more");
+        page.says(422, "Nothing was signed: a prescription you reviewed is no longer marked ready");
         browser.post(&format!("{held}/cancel"), &[]).await;
         browser.get(&first).await.says(200, "Signed by");
         // Alone, it says why.

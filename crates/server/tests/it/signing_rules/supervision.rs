@@ -27,8 +27,8 @@ both! {
         let mut browser = app.launched("amoreno").await;
         let own = with(fields(), &[("dea", &number)]);
         let path = send(&mut browser, "/e-prescribing/new", &own).await.location().to_owned();
-        browser.get(&path).await.says(200, "NE wants the supervisor of a mid-level practitioner named");
-        mark(&mut browser, &path).await.says(422, "Something is missing");
+        browser.get(&path).await.says(200, "NE requires the supervisor of a mid-level practitioner");
+        mark(&mut browser, &path).await.says(422, "Some information is missing");
         let edit = format!("{path}/edit");
         for (name, dea_number, field) in [
             ("", "BM1234563", "supervisor"), ("Dr. Sue", "BM1234564", "supervisor_dea"), ("Dr. Sue", number.as_str(), "supervisor_dea"),
@@ -37,14 +37,14 @@ both! {
             assert!(page.field_error(field).is_some(), "{field} {}", page.words());
         }
         send(&mut browser, &edit, &with(own.clone(), &[("supervisor", "dr. ada moreno")])).await.leads_to(&path);
-        browser.get(&path).await.says(200, "nobody is their own supervisor");
+        browser.get(&path).await.says(200, "You can't be your own supervisor");
         send(&mut browser, &edit, &with(own, &[("supervisor", "Dr. Sue O'Neil"), ("supervisor_dea", "BM1234563")])).await.leads_to(&path);
         mark(&mut browser, &path).await.leads_to("/e-prescribing?done=ready");
-        browser.get(SIGN).await.says(200, "Supervisor, who does not sign Dr. Sue O'Neil, DEA BM1234563");
+        browser.get(SIGN).await.says(200, "Supervisor (does not sign) Dr. Sue O'Neil, DEA BM1234563");
         let record = sign(&app, &mut browser, &path).await;
         assert_eq!(record["prescription"]["supervisor"], json!({ "name": "Dr. Sue O'Neil", "dea": "BM1234563" }));
         assert_eq!((&record["practitioner"]["name"], &record["practitioner"]["dea"]), (&json!("Dr. Ada Moreno"), &json!(number)));
-        browser.get(&format!("{path}/paper")).await.says(200, "Supervisor, who does not sign Dr. Sue O'Neil");
+        browser.get(&format!("{path}/paper")).await.says(200, "Supervisor (does not sign) Dr. Sue O'Neil");
     }
 
     /// A hospital's number does not say who signs under it: where the state wants a supervisor, whoever has no number of
@@ -58,7 +58,7 @@ both! {
         let own = with(fields(), &[("dea", HOSPITAL_DEA)]);
         let mut browser = house.app.launched("amoreno").await;
         let path = send(&mut browser, "/e-prescribing/new", &own).await.location().to_owned();
-        browser.get(&path).await.says(200, "NE wants the supervisor of a mid-level practitioner named. Under an");
+        browser.get(&path).await.says(200, "NE requires the supervisor of a mid-level practitioner. Under an");
         let mut ehr = System::of(&house.app, "signing").await;
         let token = ehr.token(&house.app, "the-first-of-them").await;
         let mut body = wanted(&house.app);
@@ -83,7 +83,7 @@ both! {
         house.app.restart_with(|options| options.states = rules(&[], &[], &["TX"])).await;
         let mut browser = house.app.launched("amoreno").await;
         let page = browser.get(&path).await;
-        assert!(!page.words().contains("wants the supervisor"), "{}", page.words());
+        assert!(!page.words().contains("requires the supervisor"), "{}", page.words());
     }
 
     /// A hospital: its number with the code of each prescriber, on page, record, message, print, API and log; nothing
@@ -97,12 +97,12 @@ both! {
         let (ada, ben) = (house.app.person.clone(), house.ben.clone());
         let number = HOSPITAL_DEA;
         // Nobody has a code: no grant, no number to choose, no signature.
-        house.grant(&mut desk, &ada).await.says(422, "Enter the internal code of this person first");
+        house.grant(&mut desk, &ada).await.says(422, "First enter this person's internal code");
         let own_number = house.own_number(&ada).await;
         let page = house.grant_under(&mut desk, &ada, own_number).await;
-        page.says(422, "Enter the internal code of this person first");
+        page.says(422, "First enter this person's internal code");
         let mut browser = house.app.launched("amoreno").await;
-        browser.get("/e-prescribing/new").await.says(200, "the institution has given you no internal code");
+        browser.get("/e-prescribing/new").await.says(200, "you have no internal code from the institution");
         for (typed, text) in [("0-12", "letters and digits"), ("1234567890123456", "letters and digits")] {
             let page = house.code(&mut desk, &ada, typed).await;
             assert!(page.field_error("code").unwrap().contains(text), "{}", page.words());
@@ -113,14 +113,14 @@ both! {
         page.says(200, "AH5006134-012");
         page.says(200, "Entered by Dr. Ben Okafor");
         let page = house.code(&mut desk, &ben, "012").await;
-        assert!(page.field_error("code").unwrap().contains("Another person of this institution"));
+        assert!(page.field_error("code").unwrap().contains("by another person at this institution"));
         let page = house.code(&mut desk, &office, "013").await;
-        assert!(page.field_error("code").unwrap().contains("does not prescribe here"));
+        assert!(page.field_error("code").unwrap().contains("is not a prescriber here"));
         house.code(&mut desk, &ben, "a12").await.leads_to(&format!("{}?done=saved", house.page(&ben)));
         // With the code alone nobody signs either.
         let own = with(fields(), &[("dea", number)]);
         let path = send(&mut browser, "/e-prescribing/new", &own).await.location().to_owned();
-        mark(&mut browser, &path).await.says(422, "no permission to sign under this DEA number");
+        mark(&mut browser, &path).await.says(422, "not have permission to sign under this DEA number");
         for person in [&ada, &ben] {
             assert_eq!(house.grant(&mut desk, person).await.status, 303);
             house.execute(&mut desk, &mut second).await;
@@ -167,14 +167,14 @@ both! {
         mark(&mut browser, &path).await.leads_to("/e-prescribing?done=ready");
         let mut desk = house.app.signed_in_as(&office).await;
         house.code(&mut desk, &ada, "014").await.leads_to(&format!("{}?done=saved", house.page(&ada)));
-        browser.get(SIGN).await.says(200, "internal code behind the DEA number has changed");
+        browser.get(SIGN).await.says(200, "internal code after the DEA number has changed");
         let page = house.code(&mut desk, &ben, "012").await;
         assert!(page.field_error("code").is_some(), "a code stays its person's");
         house.code(&mut desk, &ada, "012").await.leads_to(&format!("{}?done=saved", house.page(&ada)));
         assert!(browser.get(SIGN).await.find("[name=shown]").is_some());
         // Taken away: at once.
         house.code(&mut desk, &ada, "").await.leads_to(&format!("{}?done=saved", house.page(&ada)));
-        browser.get(SIGN).await.says(200, "given you no internal code");
+        browser.get(SIGN).await.says(200, "need an internal code");
         assert!(!house.may_sign(&ada).await && house.may_sign(&ben).await);
         house.code(&mut desk, &ada, "012").await.leads_to(&format!("{}?done=saved", house.page(&ada)));
         house.app.clock.advance(30);
@@ -203,7 +203,7 @@ both! {
         let events = house.app.events().await;
         assert_eq!(events.iter().filter(|it| *it == "permission_changed success expired").count(), 2, "{events:?}");
         desk = house.app.signed_in_as(&office).await;
-        desk.get(&house.page(&ada)).await.says(200, "Suspended: registration or licence expired");
+        desk.get(&house.page(&ada)).await.says(200, "Suspended: registration or license expired");
         house.app.clock.advance(8 * 86_400);
         house.app.app.watch().await.unwrap();
         let mut portal = house.app.signed_in().await;

@@ -76,7 +76,7 @@ pub(super) async fn authorize(
             StatusCode::BAD_REQUEST,
             &headers,
             "This app is not registered",
-            "Its client ID, or the address that it wants to be reached at, is not known here.",
+            "Its client ID or redirect address is not registered here.",
         );
     };
     let back = |pairs: &[(&str, &str)]| {

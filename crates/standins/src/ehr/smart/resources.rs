@@ -47,7 +47,7 @@ pub(super) async fn read(
     match found {
         Some(body) => fhir::answer(StatusCode::OK, &body),
         // Another patient's too: a token says nothing of whether that one exists.
-        None => fhir::outcome(StatusCode::NOT_FOUND, "not-found", "There is no such resource."),
+        None => fhir::outcome(StatusCode::NOT_FOUND, "not-found", "Resource not found."),
     }
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn search(
         return fhir::not_allowed(StatusCode::UNAUTHORIZED);
     };
     if !fhir::TYPES.iter().any(|(known, _)| *known == kind) {
-        return fhir::outcome(StatusCode::NOT_FOUND, "not-supported", "There is no such type.");
+        return fhir::outcome(StatusCode::NOT_FOUND, "not-supported", "Unknown resource type.");
     }
     if !access.opens(&kind, 's') {
         return fhir::not_allowed(StatusCode::FORBIDDEN);
