@@ -56,7 +56,6 @@ on_both! {
         store.write("case", move |tx| tx.create_case(&row)).await.unwrap();
         for (column, value, back, damage) in [
             ("state", "'complete'", "'open'", "proofing_case.state"),
-            ("state", "'asleep'", "'open'", "proofing_case.state"),
             ("complete_at", "5", "NULL", "proofing_case.state"),
             ("window_until", "5", "NULL", "proofing_case.state"),
             ("near_at", "5", "NULL", "proofing_case.near_at"),
