@@ -105,7 +105,7 @@ test("an invited prescriber enrols by an outside provider; a near match goes to 
   await heading(proofer.page, "Identity proofing").waitFor();
   await look(proofer.page, "console-cases");
   await follow(proofer.page, "Grace Lindholm");
-  await proofer.page.getByText("Name or address mismatch").waitFor();
+  await proofer.page.getByRole("heading", { name: "Name or address mismatch" }).waitFor();
   await look(proofer.page, "console-case-near", true);
   await decide(proofer.page, sam.token, "Same person");
   await proofer.page.getByText("Saved.").waitFor();

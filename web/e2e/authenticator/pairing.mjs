@@ -115,7 +115,7 @@ test("without a camera the code is typed, and the app says so", async () => {
   await press(page, "Set up");
   await choosePin(page);
   await press(page, "Scan the QR code");
-  await page.getByText(/(This app may not use the camera|No camera could be used)/).waitFor();
+  await page.getByText(/(This app has no permission to use the camera|No camera available)/).waitFor();
   await look(page, "no-camera");
   await context.close();
 });

@@ -28,7 +28,7 @@ test("several tokens: named, renamed, removed with a word on what is lost", stan
 
   const spaced = (id) => id.replace(/(.{4})(?=.)/g, "$1 ");
   await press(page, `Remove Ward <b>tablet</b>, ${spaced(second)}`);
-  await page.getByText(`You lose the passcodes of Ward <b>tablet</b>, credential ID ${spaced(second)}.`).waitFor();
+  await page.getByText(`You lose the token Ward <b>tablet</b>, credential ID ${spaced(second)}.`).waitFor();
   assert.equal(await page.getByText("This is the only token in this app.").count(), 0);
   await press(page, "Cancel");
   await press(page, `Remove Ward <b>tablet</b>, ${spaced(second)}`);
