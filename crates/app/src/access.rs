@@ -11,7 +11,7 @@ mod requests;
 mod revocation;
 mod upkeep;
 
-use countersign_domain::{Event, Refusal, access::AccessRefusal};
+use countersign_domain::{Event, access::AccessRefusal};
 
 pub use execute::Execution;
 pub use matter::{ChangeRequestView, still_waits};
@@ -23,25 +23,8 @@ pub(super) use requests::{overtake_if_gone, put_request};
 pub(super) use revocation::{leave, suspend};
 pub use upkeep::{deadline_advice, deadline_label};
 
-/// What became of something that access control decides on.
-#[derive(Debug)]
-pub enum Asked<T> {
-    /// It was done.
-    Done(T),
-    /// Access control says no.
-    Refused(AccessRefusal),
-    /// The passphrase or the passcode was refused; nothing was done.
-    NotConfirmed(Refusal),
-}
+/// What came of something that access control decides on.
+pub type Asked<T> = crate::Answer<T, AccessRefusal>;
 
 /// What access control says of a change, with its record; nothing where it is about nobody of the practice.
 type Decided<T> = Option<(Result<T, AccessRefusal>, Event)>;
-
-/// What the console says of something that access control decides on.
-fn asked_of<T>(asked: Result<Result<T, AccessRefusal>, Refusal>) -> Asked<T> {
-    match asked {
-        Ok(Ok(done)) => Asked::Done(done),
-        Ok(Err(refusal)) => Asked::Refused(refusal),
-        Err(refusal) => Asked::NotConfirmed(refusal),
-    }
-}

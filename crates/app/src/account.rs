@@ -12,8 +12,6 @@ use crate::{context::At, in_doubt::InDoubtSteps, notices::Mailer, owner_notices:
 #[derive(Clone)]
 pub(crate) struct Account {
     pub(crate) owner: PasscodeFailures,
-    /// When this session last proved a passcode; `None` before the first.
-    passcode_at: Option<Timestamp>,
     pub(crate) tokens: Vec<Token>,
     marks: Vec<ReadMark>,
     in_doubt: InDoubtSteps,
@@ -24,19 +22,13 @@ pub(crate) struct Account {
 impl Account {
     pub(crate) fn new(
         owner: PasscodeFailures,
-        passcode_at: Option<Timestamp>,
         rows: Vec<TokenRow>,
         in_doubt: InDoubtSteps,
     ) -> Self {
         let (mut tokens, marks): (Vec<Token>, _) =
             rows.into_iter().map(|row| (row.token, row.mark)).unzip();
         in_doubt.apply(tokens.iter_mut());
-        Self { owner, passcode_at, tokens, marks, in_doubt, consumed_elsewhere: None }
-    }
-
-    /// Whether a change of tokens needs a fresh passcode first.
-    pub(crate) fn needs_step_up(&self, policy: &Policy, now: Timestamp) -> bool {
-        needs_step_up(self.passcode_at, policy, now)
+        Self { owner, tokens, marks, in_doubt, consumed_elsewhere: None }
     }
 
     /// The steps that were consumed since `before`.

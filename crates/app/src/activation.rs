@@ -7,21 +7,21 @@ mod letters;
 mod repudiation;
 
 use countersign_domain::{
-    Actor, Event, EventKind, PersonId, Refusal, Timestamp, Token, TokenId,
+    PersonId, Refusal, Timestamp, Token, TokenId,
+    command::commands,
     proofing::{ActivationRefusal, Channel},
 };
 use countersign_store::{Person, Session, Tx};
 use thiserror::Error as ThisError;
 
 use super::{
-    App, At, Error,
+    Answer, App, At, Error,
+    command::{Caller, Decision},
     notices::{Mailer, Note, Notice},
 };
 
 use codes::try_code;
-pub(super) use codes::{
-    About, channels, on_the_way, put_on_record, put_on_the_way, subject_of, take_code, typed,
-};
+pub(super) use codes::{About, channels, on_the_way, put_on_the_way, subject_of, take_code, typed};
 
 /// Why a token is not activated now.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
@@ -108,20 +108,16 @@ impl App {
     pub async fn send_activation_code(
         &self,
         session: &Session,
-        person: PersonId,
         token: TokenId,
         channel: Channel,
         at: At,
-    ) -> Result<Result<(), Hindrance>, Error> {
-        let (practice, mailer) = (session.practice, self.mailer());
-        self.about_code("send_activation_code", session, person, move |tx, who| {
-            let result = send_code(tx, &mailer, who, token, channel, at)?;
-            let event = Event::success(EventKind::CodeSent, Actor::Person(person), at.support)
-                .about(practice, person)
-                .token(result.is_ok().then_some(token))
-                .detail(channel.code());
-            put_on_record(tx, &result, event, at.now)?;
-            Ok(Some(result))
+    ) -> Result<Answer<(), Hindrance>, Error> {
+        self.run(commands::SEND_ACTIVATION_CODE, Caller::of(session), at, move |cx| {
+            let who = cx.who()?;
+            let result = send_code(cx.tx, cx.mailer, &who, token, channel, at)?;
+            cx.about_token(result.is_ok().then_some(token));
+            cx.detail(channel.code());
+            Ok(Decision::of(result))
         })
         .await
     }
@@ -131,29 +127,25 @@ impl App {
     pub async fn activate_token(
         &self,
         session: &Session,
-        person: PersonId,
         token: TokenId,
         code: &str,
         at: At,
-    ) -> Result<Result<(), Hindrance>, Error> {
-        let (practice, mailer, code) = (session.practice, self.mailer(), typed(code));
-        self.about_code("activate_token", session, person, move |tx, who| {
-            let result = try_code(tx, person, token, &code, at.now)?;
-            let mut event =
-                Event::success(EventKind::TokenActivated, Actor::Person(person), at.support)
-                    .about(practice, person)
-                    // An event never names somebody else's token.
-                    .token((result != Err(Hindrance::NothingToDo)).then_some(token));
+    ) -> Result<Answer<(), Hindrance>, Error> {
+        let (practice, code) = (session.practice, typed(code));
+        self.run(commands::ACTIVATE_TOKEN, Caller::of(session), at, move |cx| {
+            let who = cx.who()?;
+            let result = try_code(cx.tx, who.id, token, &code, at.now)?;
+            // An event never names somebody else's token.
+            cx.about_token((result != Err(Hindrance::NothingToDo)).then_some(token));
             if let Ok(channel) = &result {
-                tx.activate_token(token, person, at.now)?;
-                event = event.detail(&format!("portal and {}", channel.code()));
-                let name = tx.token_name(token)?.unwrap_or_default();
+                cx.tx.activate_token(token, who.id, at.now)?;
+                cx.detail(&format!("portal and {}", channel.code()));
+                let name = cx.tx.token_name(token)?.unwrap_or_default();
                 let note = Note::TokenActivated;
                 let notice = Notice { note, practice, detail: &name, path: "/portal" };
-                mailer.tell(tx, who, &notice, &[], at.now)?;
+                cx.mailer.tell(cx.tx, &who, &notice, &[], at.now)?;
             }
-            put_on_record(tx, &result, event, at.now)?;
-            Ok(Some(result.map(drop)))
+            Ok(Decision::of(result.map(drop)))
         })
         .await
     }

@@ -6,19 +6,20 @@ mod logs;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, convert::Infallible};
 
 use countersign_domain::{
-    Actor, Date, DeadlineId, Event, EventKind, Outcome, PersonId, PracticeId, PrescriptionId,
-    Refusal, Timestamp, console::ConsoleChange, one_business_day_after, prescription::State,
+    Date, DeadlineId, Outcome, PersonId, PracticeId, PrescriptionId, Refusal, Timestamp,
+    command::commands, one_business_day_after, prescription::State,
 };
 use countersign_protocol::record;
-use countersign_store::{Archived, Deadline, Tx};
+use countersign_store::{Archived, Deadline, Session, Tx};
 use serde_json::Value;
 
 use super::{
-    Act, App, At, Error, Membership,
+    Act, Answer, App, At, Error, Membership,
     access::RECORD_ROLES,
+    command::{Caller, Decision},
     notices::{Mailer, Note, Notice},
 };
 
@@ -95,21 +96,17 @@ impl App {
     /// Notes that records leave as a file.
     pub async fn note_export(
         &self,
-        person: PersonId,
+        session: &Session,
         practice: PracticeId,
         what: String,
         at: At,
-    ) -> Result<(), Error> {
-        self.store
-            .write("note_export", move |tx| {
-                let event =
-                    Event::success(EventKind::RecordsExported, Actor::Person(person), at.support)
-                        .about(practice, person)
-                        .detail(&what);
-                tx.append(&event, at.now)
-            })
-            .await?;
-        Ok(())
+    ) -> Result<Answer<(), Infallible>, Error> {
+        self.run(commands::EXPORT_OWN_RECORDS, Caller::of(session), at, move |cx| {
+            cx.event.practice = Some(practice);
+            cx.detail(&what);
+            Ok(Decision::Done(()))
+        })
+        .await
     }
 
     /// The records of a practice that a search finds, to leave as a file: with a passcode where the last one is
@@ -119,13 +116,15 @@ impl App {
         act: Act,
         search: Search,
         at: At,
-    ) -> Result<Result<Vec<Entry>, Refusal>, Error> {
+    ) -> Result<Answer<Vec<Entry>, Infallible>, Error> {
         let found = self.search_records(&act.membership, search, at).await?;
-        let (person, practice) = (act.membership.person, act.membership.practice.id);
         let what = format!("{} records of the practice", found.len());
+        let person = act.membership.person;
         let noted = self
-            .console(act, ConsoleChange::ExportRecords, at, move |_, event| {
-                Ok(Some(((), event.about(practice, person).detail(&what))))
+            .run(commands::EXPORT_RECORDS, Caller::Member(Box::new(act)), at, move |cx| {
+                cx.about(person);
+                cx.detail(&what);
+                Ok(Decision::Done(()))
             })
             .await?;
         Ok(noted.map(|()| found))
@@ -173,19 +172,27 @@ impl App {
 
     /// A practitioner says that a record in their name is not theirs: an incident, which those who set
     /// access control must look at within one business day (21 CFR 1311.150(c)).
-    pub async fn disown(&self, person: PersonId, id: PrescriptionId, at: At) -> Result<(), Error> {
-        let mailer = self.mailer();
-        let found = self
-            .store
-            .write("disown", move |tx| {
-                let Some(it) = tx.record_of(person, id)? else { return Ok(false) };
-                if tx.disown(&it.record, at.now)? {
-                    incident(tx, &mailer, person, &it, at)?;
-                }
-                Ok(true)
-            })
-            .await?;
-        if found { Ok(()) } else { Err(Error::NotFound) }
+    pub async fn disown(
+        &self,
+        session: &Session,
+        id: PrescriptionId,
+        at: At,
+    ) -> Result<Answer<(), Refusal>, Error> {
+        self.run(commands::DISOWN_RECORD, Caller::of(session), at, move |cx| {
+            let who = cx.who()?;
+            let Some(it) = cx.tx.record_of(who.id, id)? else { return Ok(Decision::NotFound) };
+            cx.event.practice = Some(it.record.practice);
+            cx.detail(&id.to_string());
+            if !cx.tx.disown(&it.record, at.now)? {
+                return Ok(Decision::Refused(Refusal::NoChange));
+            }
+            incident(cx.tx, cx.mailer, who.id, &it, at)?;
+            // Somebody else may have signed: what the trail calls a failure.
+            cx.event.outcome = Outcome::Refused;
+            cx.reason("not_mine");
+            Ok(Decision::Done(()))
+        })
+        .await
     }
 }
 
@@ -215,13 +222,6 @@ fn incident(
 ) -> Result<(), countersign_store::Error> {
     let practice = it.record.practice;
     let id = it.record.prescription.to_string();
-    let mut event =
-        Event::success(EventKind::PrescriptionDisowned, Actor::Person(person), at.support)
-            .about(practice, person)
-            .detail(&id);
-    // Somebody else may have signed: what the trail calls a failure.
-    event.outcome = Outcome::Refused;
-    tx.append(&event.reason("not_mine"), at.now)?;
     stop(tx, it, at)?;
     let Some(rules) = tx.practice(practice)? else { return Ok(()) };
     let name = tx.person(person)?.map(|person| person.name).unwrap_or_default();

@@ -7,18 +7,20 @@ mod provider;
 mod views;
 
 use countersign_domain::{
-    Actor, CaseId, Date, Event, EventKind, PersonId, PracticeId, Role, Timestamp,
+    Actor, CaseId, Date, Event, EventKind, PersonId, PracticeId, Refusal, Role, Timestamp,
+    command::commands,
     proofing::{CaseState, Channel, missing},
 };
 use countersign_store::{CasePurpose, CaseRow, Person, Session, Stage, Tx};
 
 use super::{
-    App, At, Error, Hindrance,
-    activation::{About, put_on_record, put_on_the_way, take_code, typed},
+    Answer, App, At, Error, Hindrance,
+    activation::{About, put_on_the_way, take_code, typed},
+    command::{Caller, Decision},
     notices::{Mailer, Note, Notice},
 };
 
-pub use decisions::{Decision, Seen};
+pub use decisions::{CaseDecision, Seen};
 use evidence::domain_case;
 pub use provider::ReplyRefusal;
 pub use views::CaseView;
@@ -31,49 +33,40 @@ impl App {
     pub async fn begin_recovery(
         &self,
         session: &Session,
-        person: PersonId,
         at: At,
-    ) -> Result<(), Error> {
-        let (session, mailer) = (session.id, self.mailer());
-        let done = self
-            .store
-            .write("begin_recovery", move |tx| {
-                tx.lock_prescriber(person)?;
-                if tx.lock_session(session)?.is_none() {
-                    return Ok(None);
-                }
-                let Some(who) = tx.person(person)? else { return Ok(None) };
-                if tx.tokens_of(person)?.iter().any(|row| row.token.is_active()) {
-                    return Ok(Some(()));
-                }
-                open_case(tx, &mailer, &who, who.practice, CasePurpose::Recovery, at)?;
-                Ok(Some(()))
-            })
-            .await?;
-        done.ok_or(Error::SignedOut)
+    ) -> Result<Answer<(), Refusal>, Error> {
+        self.run(commands::BEGIN_RECOVERY, Caller::of(session), at, move |cx| {
+            let who = cx.who()?;
+            cx.detail(CasePurpose::Recovery.code());
+            if cx.tx.tokens_of(who.id)?.iter().any(|row| row.token.is_active()) {
+                return Ok(Decision::Refused(Refusal::NoChange));
+            }
+            cx.event.practice = Some(who.practice);
+            let opened = put_case(cx.tx, cx.mailer, &who, who.practice, CasePurpose::Recovery, at)?;
+            Ok(if opened { Decision::Done(()) } else { Decision::Refused(Refusal::NoChange) })
+        })
+        .await
     }
 
     /// Sends a code to an address on record, about the case that is under way.
     pub async fn send_case_code(
         &self,
         session: &Session,
-        person: PersonId,
         channel: Channel,
         at: At,
-    ) -> Result<Result<(), Hindrance>, Error> {
-        let mailer = self.mailer();
-        self.about_code("send_case_code", session, person, move |tx, who| {
-            let Some(case) = current_case(tx, person)? else { return Ok(None) };
-            let profile = tx.profile(who)?.unwrap_or_default();
+    ) -> Result<Answer<(), Hindrance>, Error> {
+        self.run(commands::SEND_CASE_CODE, Caller::of(session), at, move |cx| {
+            let who = cx.who()?;
+            let Some(case) = current_case(cx.tx, who.id)? else { return Ok(Decision::NotFound) };
+            let profile = cx.tx.profile(&who)?.unwrap_or_default();
             let ways = ways(&case, &profile);
             let (subject, practice) = (*case.id.as_bytes(), case.practice);
             let about = About { subject, practice, kind: "address" };
-            let result = put_on_the_way(tx, &mailer, who, &profile, &ways, about, channel, at)?;
-            let event = Event::success(EventKind::CodeSent, Actor::Person(person), at.support)
-                .about(practice, person)
-                .detail(channel.code());
-            put_on_record(tx, &result, event, at.now)?;
-            Ok(Some(result))
+            cx.event.practice = Some(practice);
+            cx.detail(channel.code());
+            let (tx, mailer) = (&mut *cx.tx, cx.mailer);
+            let sent = put_on_the_way(tx, mailer, &who, &profile, &ways, about, channel, at)?;
+            Ok(Decision::of(sent))
         })
         .await
     }
@@ -83,26 +76,25 @@ impl App {
     pub async fn take_case_code(
         &self,
         session: &Session,
-        person: PersonId,
         code: &str,
         at: At,
-    ) -> Result<Result<(), Hindrance>, Error> {
-        let (mailer, code) = (self.mailer(), typed(code));
-        self.about_code("take_case_code", session, person, move |tx, who| {
-            let Some(mut case) = current_case(tx, person)? else { return Ok(None) };
-            let result = take_code(tx, person, case.id.as_bytes(), &code, at.now)?;
-            let mut event =
-                Event::success(EventKind::AddressConfirmed, Actor::Person(person), at.support)
-                    .about(case.practice, person);
+    ) -> Result<Answer<(), Hindrance>, Error> {
+        let code = typed(code);
+        self.run(commands::TAKE_CASE_CODE, Caller::of(session), at, move |cx| {
+            let who = cx.who()?;
+            let Some(mut case) = current_case(cx.tx, who.id)? else {
+                return Ok(Decision::NotFound);
+            };
+            cx.event.practice = Some(case.practice);
+            let result = take_code(cx.tx, who.id, case.id.as_bytes(), &code, at.now)?;
             if let Ok(sent) = &result {
-                event = event.detail(sent.channel.code());
-                confirm_address(tx, who, sent.channel, at.now)?;
+                cx.detail(sent.channel.code());
+                confirm_address(cx.tx, &who, sent.channel, at.now)?;
                 case.address_confirmed = Some(at.now);
                 case.state.open_window(at.now);
             }
-            put_on_record(tx, &result, event, at.now)?;
-            settle(tx, &mailer, who, &mut case, at)?;
-            Ok(Some(result.map(drop)))
+            save_and_complete(cx.tx, cx.mailer, &who, &mut case, at)?;
+            Ok(Decision::of(result.map(drop)))
         })
         .await
     }
@@ -141,8 +133,26 @@ pub(super) fn open_case(
     purpose: CasePurpose,
     at: At,
 ) -> Result<(), countersign_store::Error> {
+    if put_case(tx, mailer, who, practice, purpose, at)? {
+        let event = Event::success(EventKind::CaseOpened, Actor::Person(who.id), at.support)
+            .about(practice, who.id)
+            .detail(purpose.code());
+        tx.append(&event, at.now)?;
+    }
+    Ok(())
+}
+
+/// The same without a record. `false` where one of that purpose is under way.
+fn put_case(
+    tx: &mut Tx<'_>,
+    mailer: &Mailer,
+    who: &Person,
+    practice: PracticeId,
+    purpose: CasePurpose,
+    at: At,
+) -> Result<bool, countersign_store::Error> {
     if current_case(tx, who.id)?.is_some_and(|case| case.purpose == purpose) {
-        return Ok(());
+        return Ok(false);
     }
     let id = CaseId::new(at.now, tx.rng())?;
     tx.create_case(&CaseRow {
@@ -157,10 +167,6 @@ pub(super) fn open_case(
         address_confirmed: None,
         issue: None,
     })?;
-    let event = Event::success(EventKind::CaseOpened, Actor::Person(who.id), at.support)
-        .about(practice, who.id)
-        .detail(purpose.code());
-    tx.append(&event, at.now)?;
     let path = format!("/practice/{practice}/cases/{id}");
     let notice = Notice { note: Note::CaseOpened, practice, detail: &who.name, path: &path };
     mailer.tell_roles(tx, &notice, &[Role::Proofing, Role::Issuing], Some(who.id), at.now)?;
@@ -169,11 +175,11 @@ pub(super) fn open_case(
         let notice = Notice { note: Note::RecoveryBegun, path: "/portal/login", ..notice };
         mailer.tell(tx, who, &notice, &[], at.now)?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Writes a case; where nothing is missing any more it is complete, and opens the quarter of an hour.
-fn settle(
+fn save_and_complete(
     tx: &mut Tx<'_>,
     mailer: &Mailer,
     who: &Person,

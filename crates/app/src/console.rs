@@ -3,21 +3,20 @@
 
 mod founding;
 
+use std::convert::Infallible;
+
 use countersign_domain::{
-    Actor, Event, ModelCode, Outcome, PersonId, Purpose, Refusal, Role, TimeZone, Timestamp, Token,
-    TokenModel, console::ConsoleChange, enrolment::Stage as Step,
+    ModelCode, PersonId, Refusal, Role, TimeZone, Timestamp, Token, TokenModel, command::commands,
+    enrolment::Stage as Step,
 };
-use countersign_store::{Authority, CasePurpose, InvitationRow, Session, Tx};
+use countersign_store::{Authority, CasePurpose, InvitationRow, Session};
 
 use super::{
-    Account, App, At, Confirm, Error, Membership,
-    access::{leave, membership, overtake_if_gone},
+    Answer, App, At, Confirm, Error, Membership,
+    access::{leave, overtake_if_gone},
+    command::{Caller, Decision},
     enrol::enrolment,
-    log,
     notices::{Note, Notice},
-    record,
-    sign_in::{passcode_event, verify},
-    tell_owner,
 };
 
 pub use founding::{Founder, FoundingRefusal};
@@ -63,84 +62,6 @@ pub struct Rules {
 }
 
 impl App {
-    /// Makes a change in the console, as the table of them says: by somebody with one of its roles, with as fresh a
-    /// passcode as it asks for, and with its record, all in one transaction. Roles are read again there, so that one
-    /// that was taken meanwhile does nothing any more. The passcode is consumed before `work` begins. Where `work`
-    /// finds nothing to change it answers with nothing; where the passcode is missing or refused, nothing is done.
-    pub(super) async fn console<T, F>(
-        &self,
-        act: Act,
-        change: ConsoleChange,
-        at: At,
-        mut work: F,
-    ) -> Result<Result<T, Refusal>, Error>
-    where
-        T: Send + 'static,
-        F: FnMut(&mut Tx<'_>, Event) -> Result<Option<(T, Event)>, countersign_store::Error>
-            + Send
-            + 'static,
-    {
-        let rule = change.rule();
-        if !rule.allows(&act.membership.roles) {
-            return Err(Error::NotFound);
-        }
-        let (policy, in_doubt, mailer) =
-            (self.options.policy, self.in_doubt.clone(), self.mailer());
-        let (watch, consumed) = self.in_doubt.watch();
-        let (by, practice) = (act.membership.person, act.membership.practice.id);
-        let (session, confirm) = (act.session.id, act.confirm);
-        let result = self
-            .store
-            .write(rule.event.code(), move |tx| {
-                // Prescriber, then session, then token: the order in which everyone locks.
-                let owner = tx.lock_prescriber(by)?;
-                let Some(passcode_at) = tx.lock_session(session)? else {
-                    return Ok(Err(Error::SignedOut));
-                };
-                if !membership(tx, by, practice)?.is_some_and(|it| rule.allows(&it.roles)) {
-                    return Ok(Err(Error::NotFound));
-                }
-                let rows = tx.tokens_of(by)?;
-                let mut account = Account::new(owner, passcode_at, rows, in_doubt.clone());
-                let before = account.clone();
-                let mut event = Event::success(rule.event, Actor::Person(by), at.support);
-                event.practice = Some(practice);
-                if rule.step_up.asks(account.needs_step_up(&policy, at.now)) {
-                    let proved = match &confirm {
-                        None => Err(Refusal::StepUpNeeded),
-                        Some(confirm) => {
-                            let proved =
-                                verify(&mut account, confirm.chosen, &confirm.code, at, &policy);
-                            let (chosen, purpose) = (confirm.chosen, Purpose::Approve);
-                            let passcode =
-                                passcode_event(&proved, by, practice, chosen, purpose, at);
-                            record(tx, &account.noted_browser(passcode, at), at.now)?;
-                            consumed.set(account.consumed_since(&before));
-                            account.save_changes(&before, by, tx)?;
-                            account.tell_new_pause(&before, by, &mailer, tx, at.now)?;
-                            proved.map(drop)
-                        }
-                    };
-                    if let Err(refusal) = proved {
-                        event.outcome = Outcome::Refused;
-                        let event = event.reason(refusal.code());
-                        tx.append(&event, at.now)?;
-                        return Ok(Ok((Err(refusal), event)));
-                    }
-                    tx.renew_passcode(session, at.now)?;
-                }
-                let Some((done, event)) = work(tx, event)? else { return Ok(Err(Error::NotFound)) };
-                record(tx, &event, at.now)?;
-                tell_owner(&mailer, &event, tx, at.now)?;
-                Ok(Ok((Ok(done), event)))
-            })
-            .await;
-        watch.settle(&result);
-        let (answer, event) = result??;
-        log(&event);
-        Ok(answer)
-    }
-
     /// Gives or takes the role that one person may: prescriber. Who no longer prescribes here no longer signs here.
     pub async fn set_prescriber(
         &self,
@@ -149,31 +70,30 @@ impl App {
         give: bool,
         reason: String,
         at: At,
-    ) -> Result<Result<Result<(), Refusal>, Refusal>, Error> {
-        let (by, practice, mailer) =
-            (act.membership.person, act.membership.practice.id, self.mailer());
+    ) -> Result<Answer<(), Refusal>, Error> {
+        let (by, practice) = (act.membership.person, act.membership.practice.id);
         let role = Role::Prescriber;
-        self.console(act, ConsoleChange::SetPrescriber, at, move |tx, event| {
-            if !tx.is_member(person, practice)? {
-                return Ok(None);
+        self.run(commands::SET_PRESCRIBER, Caller::Member(Box::new(act)), at, move |cx| {
+            if !cx.tx.is_member(person, practice)? {
+                return Ok(Decision::NotFound);
             }
-            let mut event =
-                event.about(practice, person).detail(&format!("{}: {reason}", role.code()));
+            cx.about(person);
+            cx.detail(&format!("{}: {reason}", role.code()));
+            let tx = &mut *cx.tx;
             let changed = if give {
                 tx.give_role(person, practice, role, "", at.now)?
             } else {
                 tx.end_role(person, practice, role, at.now)?
             };
             if !changed {
-                event.outcome = Outcome::Refused;
-                let event = event.reason(Refusal::NoChange.code());
-                return Ok(Some((Err(Refusal::NoChange), event)));
+                return Ok(Decision::Refused(Refusal::NoChange));
             }
             if !give {
-                leave(tx, &mailer, person, practice, by, at)?;
+                leave(tx, cx.mailer, person, practice, by, at)?;
                 overtake_if_gone(tx, person, practice, at)?;
             }
-            Ok(Some((Ok(()), event.reason(if give { "given" } else { "taken" }))))
+            cx.reason(if give { "given" } else { "taken" });
+            Ok(Decision::Done(()))
         })
         .await
     }
@@ -210,10 +130,10 @@ impl App {
         zone: TimeZone,
         reason: String,
         at: At,
-    ) -> Result<Result<(), Refusal>, Error> {
-        let (by, practice, mailer) =
-            (act.membership.person, act.membership.practice.clone(), self.mailer());
-        self.console(act, ConsoleChange::SetTimeZone, at, move |tx, event| {
+    ) -> Result<Answer<(), Infallible>, Error> {
+        let (by, practice) = (act.membership.person, act.membership.practice.clone());
+        self.run(commands::SET_TIME_ZONE, Caller::Member(Box::new(act)), at, move |cx| {
+            let tx = &mut *cx.tx;
             tx.save_practice_rules(practice.id, practice.setting, &zone)?;
             for it in tx.all_authorities(practice.id)? {
                 let Some(it) = tx.authority(practice.id, it.id)? else { continue };
@@ -224,14 +144,15 @@ impl App {
             let path = format!("/practice/{}/rules", practice.id);
             let (note, practice) = (Note::ZoneChanged, practice.id);
             let notice = Notice { note, practice, detail: &detail, path: &path };
-            mailer.tell_designated(tx, &notice, Some(by), at.now)?;
-            Ok(Some(((), event.detail(&format!("time zone {}: {reason}", zone.name())))))
+            cx.mailer.tell_designated(tx, &notice, Some(by), at.now)?;
+            cx.detail(&format!("time zone {}: {reason}", zone.name()));
+            Ok(Decision::Done(()))
         })
         .await
     }
 
     /// Lets tokens of a model sign no more in this practice, or again. What the operator forbids stays
-    /// forbidden. `false` where it is so already.
+    /// forbidden.
     pub async fn refuse_model(
         &self,
         act: Act,
@@ -239,18 +160,14 @@ impl App {
         refuse: bool,
         reason: String,
         at: At,
-    ) -> Result<Result<bool, Refusal>, Error> {
+    ) -> Result<Answer<(), Refusal>, Error> {
         let (by, practice) = (act.membership.person, act.membership.practice.id);
-        self.console(act, ConsoleChange::RefuseModel, at, move |tx, event| {
+        self.run(commands::REFUSE_MODEL, Caller::Member(Box::new(act)), at, move |cx| {
             let why = refuse.then_some(reason.as_str());
-            let changed = tx.refuse_model(practice, &model, why, by, at.now)?;
+            let changed = cx.tx.refuse_model(practice, &model, why, by, at.now)?;
             let how = if refuse { "refused" } else { "allowed" };
-            let mut event = event.detail(&format!("model {model} {how}: {reason}"));
-            if !changed {
-                event.outcome = Outcome::Refused;
-                event = event.reason(Refusal::NoChange.code());
-            }
-            Ok(Some((changed, event)))
+            cx.detail(&format!("model {model} {how}: {reason}"));
+            Ok(Decision::of(changed.then_some(()).ok_or(Refusal::NoChange)))
         })
         .await
     }

@@ -1,17 +1,19 @@
 //! The addresses of an account: changed with a fresh passcode, told to the old ones too, confirmed by a
 //! code that comes back.
 
+use std::convert::Infallible;
+
 use countersign_domain::{
-    Actor, EmailAddress, Event, EventKind, PersonId, PhoneNumber, PracticeId, proofing::Channel,
+    EmailAddress, PersonId, PhoneNumber, PracticeId, command::commands, proofing::Channel,
 };
-use countersign_store::{Profile, Session, Tx};
+use countersign_store::{Person, Profile, Session, Tx};
 
 use super::{
-    App, At, Change, Confirm, Error, Hindrance,
-    activation::{About, channels, on_the_way, put_on_record, put_on_the_way, take_code, typed},
+    Answer, App, At, Confirm, Error, Hindrance,
+    activation::{About, channels, on_the_way, put_on_the_way, take_code, typed},
     cases::confirm_address,
+    command::{Caller, Decision},
     notices::{Mailer, Note, Notice},
-    tokens::step_up,
 };
 
 /// The addresses of somebody, and how far each is confirmed.
@@ -54,13 +56,12 @@ pub struct ContactForm {
 fn write_addresses(
     tx: &mut Tx<'_>,
     mailer: &Mailer,
-    person: PersonId,
+    who: &Person,
     practice: PracticeId,
     form: &ContactForm,
     at: At,
 ) -> Result<(), countersign_store::Error> {
-    let who = tx.person(person)?.ok_or_else(|| Tx::broken("nobody"))?;
-    let old = tx.profile(&who)?.unwrap_or_default();
+    let old = tx.profile(who)?.unwrap_or_default();
     let phone = form.phone.as_ref().map(|it| it.as_str().to_owned()).unwrap_or_default();
     let kept = Profile {
         emails: form.emails.iter().map(|it| it.as_str().to_owned()).collect(),
@@ -70,7 +71,7 @@ fn write_addresses(
         address: form.address.clone(),
         ..old.clone()
     };
-    tx.save_profile(&who, &kept, at.now)?;
+    tx.save_profile(who, &kept, at.now)?;
     let what: Vec<&str> = [
         ("email", old.emails != kept.emails),
         ("phone", old.phone != kept.phone),
@@ -85,10 +86,10 @@ fn write_addresses(
     let detail = what.join(", ");
     let (note, path) = (Note::AddressesChanged, "/portal");
     let notice = Notice { note, practice, detail: &detail, path };
-    mailer.tell(tx, &who, &notice, &old.emails, at.now)?;
+    mailer.tell(tx, who, &notice, &old.emails, at.now)?;
     if old.phone != kept.phone && !old.phone.is_empty() {
         let (way, to) = (Channel::Phone, old.phone.as_str());
-        mailer.write(tx, &notice, Some(person), way, to, None, at.now)?;
+        mailer.write(tx, &notice, Some(who.id), way, to, None, at.now)?;
     }
     Ok(())
 }
@@ -125,31 +126,16 @@ impl App {
     pub async fn change_contact(
         &self,
         session: &Session,
-        person: PersonId,
         form: ContactForm,
         at: At,
-    ) -> Result<Change<()>, Error> {
-        let policy = self.options.policy;
-        let (session, practice, mailer) = (session.id, session.practice, self.mailer());
-        self.decide("change_contact", person, session, at.now, move |account, tx| {
-            let confirm = form.confirm.as_ref();
-            let vouched = step_up(account, tx, true, confirm, None, session, at, &policy)?;
-            let change = match vouched {
-                Ok(()) => {
-                    write_addresses(tx, &mailer, person, practice, &form, at)?;
-                    Change::Done(())
-                }
-                Err(refusal) => Change::NotConfirmed(refusal),
-            };
-            let event = Event::of(
-                EventKind::ProfileSaved,
-                Actor::Person(person),
-                &change.outcome(),
-                at.support,
-            )
-            .about(practice, person)
-            .detail("addresses");
-            Ok((Ok(change), event))
+    ) -> Result<Answer<(), Infallible>, Error> {
+        let practice = session.practice;
+        let caller = Caller::confirmed(session, form.confirm.clone());
+        self.run(commands::CHANGE_ADDRESSES, caller, at, move |cx| {
+            let who = cx.who()?;
+            write_addresses(cx.tx, cx.mailer, &who, practice, &form, at)?;
+            cx.detail("addresses");
+            Ok(Decision::Done(()))
         })
         .await
     }
@@ -158,22 +144,19 @@ impl App {
     pub async fn send_contact_code(
         &self,
         session: &Session,
-        person: PersonId,
         channel: Channel,
         at: At,
-    ) -> Result<Result<(), Hindrance>, Error> {
-        let (practice, mailer) = (session.practice, self.mailer());
-        self.about_code("send_contact_code", session, person, move |tx, who| {
-            let profile = tx.profile(who)?.unwrap_or_default();
+    ) -> Result<Answer<(), Hindrance>, Error> {
+        self.run(commands::SEND_ADDRESS_CODE, Caller::of(session), at, move |cx| {
+            let who = cx.who()?;
+            let profile = cx.tx.profile(&who)?.unwrap_or_default();
             let ways = channels(&profile, false);
-            let subject = subject(person, channel);
+            let subject = subject(who.id, channel);
             let about = About { subject, practice: who.practice, kind: "contact" };
-            let result = put_on_the_way(tx, &mailer, who, &profile, &ways, about, channel, at)?;
-            let event = Event::success(EventKind::CodeSent, Actor::Person(person), at.support)
-                .about(practice, person)
-                .detail(channel.code());
-            put_on_record(tx, &result, event, at.now)?;
-            Ok(Some(result))
+            cx.detail(channel.code());
+            let (tx, mailer) = (&mut *cx.tx, cx.mailer);
+            let sent = put_on_the_way(tx, mailer, &who, &profile, &ways, about, channel, at)?;
+            Ok(Decision::of(sent))
         })
         .await
     }
@@ -182,23 +165,19 @@ impl App {
     pub async fn take_contact_code(
         &self,
         session: &Session,
-        person: PersonId,
         channel: Channel,
         code: &str,
         at: At,
-    ) -> Result<Result<(), Hindrance>, Error> {
-        let (practice, code) = (session.practice, typed(code));
-        self.about_code("take_contact_code", session, person, move |tx, who| {
-            let result = take_code(tx, person, &subject(person, channel), &code, at.now)?;
+    ) -> Result<Answer<(), Hindrance>, Error> {
+        let code = typed(code);
+        self.run(commands::CONFIRM_ADDRESS, Caller::of(session), at, move |cx| {
+            let who = cx.who()?;
+            cx.detail(channel.code());
+            let result = take_code(cx.tx, who.id, &subject(who.id, channel), &code, at.now)?;
             if result.is_ok() {
-                confirm_address(tx, who, channel, at.now)?;
+                confirm_address(cx.tx, &who, channel, at.now)?;
             }
-            let event =
-                Event::success(EventKind::AddressConfirmed, Actor::Person(person), at.support)
-                    .about(practice, person)
-                    .detail(channel.code());
-            put_on_record(tx, &result, event, at.now)?;
-            Ok(Some(result.map(drop)))
+            Ok(Decision::of(result.map(drop)))
         })
         .await
     }

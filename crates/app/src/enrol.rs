@@ -4,9 +4,9 @@ mod invitations;
 mod links;
 mod steps;
 
-pub(super) use invitations::make_invitation;
-pub use invitations::{Invite, Invitee};
+pub use invitations::{InviteRefusal, Invitee};
+pub(super) use invitations::{MadeInvitation, make_invitation};
 pub(super) use links::enter;
 pub use links::{Followed, Link};
 pub(super) use steps::enrolment;
-pub use steps::{Enrolment, PersonalData, Stepped, TERMS_VERSION, new_passphrase};
+pub use steps::{Enrolment, PersonalData, StepRefusal, TERMS_VERSION, new_passphrase};

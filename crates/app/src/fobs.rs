@@ -1,13 +1,15 @@
 //! Hardware tokens of a practice: put into stock, sent to somebody, taken out of use at their end of life.
 
 use countersign_domain::{
-    Actor, Device, DisableReason, Event, EventKind, ModelCode, Outcome, PersonId, PracticeId,
-    ProvisionedToken, Refusal, Token, TokenId, console::ConsoleChange,
+    Actor, Device, DisableReason, Event, EventKind, ModelCode, PersonId, PracticeId,
+    ProvisionedToken, Refusal, Token, TokenId, command::commands,
 };
 pub use countersign_provision::fobs::NewFob;
 use countersign_store::{Fob, TokenRow, Tx};
 
 use super::{Act, App, At, Error, Membership, notices::Mailer, record, tell_owner};
+use crate::command::{Caller, Decision};
+use crate::{Answer, RefusalCode};
 
 /// Why a delivery is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,8 +22,17 @@ pub enum ImportRefusal {
     Known(String),
 }
 
+impl RefusalCode for ImportRefusal {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::Model(_) => Refusal::ModelNotAllowed.code(),
+            Self::Known(_) => "known",
+        }
+    }
+}
+
 impl App {
-    /// Puts a delivery of fobs into the stock of a practice: all or none. `by` is who had it in hand.
+    /// Puts a delivery of fobs into the stock of a practice: all or none. `by` is who had it in hand. How many they are.
     pub async fn import_fobs(
         &self,
         practice: PracticeId,
@@ -30,47 +41,40 @@ impl App {
         by: String,
         fobs: Vec<NewFob>,
         at: At,
-    ) -> Result<Result<usize, ImportRefusal>, Error> {
-        let done = self
-            .store
-            .write("import_fobs", move |tx| {
-                if !tx.signing_models()?.allow(&model) {
-                    return Ok(Err(ImportRefusal::Model(model.clone())));
+    ) -> Result<Answer<usize, ImportRefusal>, Error> {
+        self.run(commands::IMPORT_FOBS, Caller::Operator, at, move |cx| {
+            cx.event.practice = Some(practice);
+            cx.detail(&format!("{} of {model}, {batch}, by {by}", fobs.len()));
+            let tx = &mut *cx.tx;
+            if !tx.signing_models()?.allow(&model) {
+                return Ok(Decision::Refused(ImportRefusal::Model(model.clone())));
+            }
+            // Before anything is written: a delivery is taken as a whole.
+            for fob in &fobs {
+                if tx.token_by_credential(&fob.credential)?.is_some() {
+                    return Ok(Decision::Refused(ImportRefusal::Known(fob.credential.masked())));
                 }
-                let mut event =
-                    Event::success(EventKind::FobsImported, Actor::Operator, at.support)
-                        .detail(&format!("{} of {model}, {batch}, by {by}", fobs.len()));
-                event.practice = Some(practice);
-                // Before anything is written: a delivery is taken as a whole.
-                for fob in &fobs {
-                    if tx.token_by_credential(&fob.credential)?.is_some() {
-                        event.outcome = Outcome::Refused;
-                        tx.append(&event.reason("known"), at.now)?;
-                        return Ok(Err(ImportRefusal::Known(fob.credential.masked())));
-                    }
+            }
+            for fob in &fobs {
+                let token = Token::provisioned(ProvisionedToken {
+                    id: TokenId::new(at.now, tx.rng())?,
+                    credential: fob.credential.clone(),
+                    params: fob.params,
+                    seed: fob.seed.clone(),
+                    expires: fob.ends,
+                    created: at.now,
+                    device: Device::default(),
+                    model: model.clone(),
+                })
+                .map_err(|_| Tx::broken("no token has these parts"))?;
+                if !tx.create_token(&token)? {
+                    return Err(Tx::broken("a serial number stands twice in a delivery"));
                 }
-                for fob in &fobs {
-                    let token = Token::provisioned(ProvisionedToken {
-                        id: TokenId::new(at.now, tx.rng())?,
-                        credential: fob.credential.clone(),
-                        params: fob.params,
-                        seed: fob.seed.clone(),
-                        expires: fob.ends,
-                        created: at.now,
-                        device: Device::default(),
-                        model: model.clone(),
-                    })
-                    .map_err(|_| Tx::broken("no token has these parts"))?;
-                    if !tx.create_token(&token)? {
-                        return Err(Tx::broken("a serial number stands twice in a delivery"));
-                    }
-                    tx.create_fob(token.id(), practice, &batch, fob.ends, at.now)?;
-                }
-                tx.append(&event, at.now)?;
-                Ok(Ok(fobs.len()))
-            })
-            .await?;
-        Ok(done)
+                tx.create_fob(token.id(), practice, &batch, fob.ends, at.now)?;
+            }
+            Ok(Decision::Done(fobs.len()))
+        })
+        .await
     }
 
     /// The stock of a practice.
@@ -79,7 +83,7 @@ impl App {
         Ok(self.store.read("fobs", move |tx| tx.fobs(practice, 500)).await?)
     }
 
-    /// Notes that a fob was handed or mailed to somebody. `false` where it can't be.
+    /// Notes that a fob was handed or mailed to somebody.
     pub async fn send_fob(
         &self,
         act: Act,
@@ -87,20 +91,17 @@ impl App {
         to: PersonId,
         how: String,
         at: At,
-    ) -> Result<Result<bool, Refusal>, Error> {
+    ) -> Result<Answer<(), Refusal>, Error> {
         let practice = act.membership.practice.id;
-        self.console(act, ConsoleChange::SendFob, at, move |tx, event| {
-            if !tx.is_member(to, practice)? {
-                return Ok(None);
+        self.run(commands::SEND_FOB, Caller::Member(Box::new(act)), at, move |cx| {
+            if !cx.tx.is_member(to, practice)? {
+                return Ok(Decision::NotFound);
             }
-            let sent = tx.send_fob(practice, token, to, &how, at.now)?;
-            let mut event = event.about(practice, to).token(token).detail(&how);
-            if !sent {
-                event.outcome = Outcome::Refused;
-                event.token = None;
-                event = event.reason(Refusal::NoChange.code());
-            }
-            Ok(Some((sent, event)))
+            cx.about(to);
+            cx.detail(&how);
+            let sent = cx.tx.send_fob(practice, token, to, &how, at.now)?;
+            cx.about_token(sent.then_some(token));
+            Ok(Decision::of(sent.then_some(()).ok_or(Refusal::NoChange)))
         })
         .await
     }

@@ -11,27 +11,27 @@ use std::sync::Arc;
 
 use countersign_crypto::{SecretText, sha256};
 use countersign_domain::{
-    CredentialId, Npi, PersonId, PracticeId, PrescriptionId, Refusal, SigningRequestId,
+    CredentialId, EventKind, Npi, PersonId, PracticeId, PrescriptionId, Refusal, SigningRequestId,
+    command::commands,
     otp::OneTimePasscode,
-    prescription::{Content, Patient, Prescription, State},
+    prescription::{Patient, Prescription, State},
 };
 use countersign_store::{SigningRequest, Tx};
 
 use super::{
-    App, At, Chosen, Confirm, Error, OneRx, Signing, SigningForm, SigningSet,
+    Answer, App, At, Chosen, Confirm, Error, OneRx, RefusalCode, Signing, SigningForm, SigningSet,
     attempts::Source,
-    prescriptions::{Practitioner, Which, prescribers, signing_set},
+    command::{self, Decision},
+    prescriptions::{Practitioner, Signer, Which, prescribers, signing_set},
     to_completion::to_completion,
 };
 
 pub use clients::{ACCESS_SECONDS, Caller, SCOPES};
 pub use reading::{Written, Wrong};
-use reading::{make_series, put_down, read};
+use reading::{contents_of, judged, make_series, put_down};
 
 /// How long an idempotency key is remembered, in seconds: a day.
 const REMEMBERED_SECONDS: i64 = 86_400;
-/// Most prescriptions of one request.
-const MOST_PRESCRIPTIONS: usize = 20;
 
 /// What is asked to be signed.
 #[derive(Debug, Clone)]
@@ -48,15 +48,25 @@ pub struct NewRequest {
     pub key: String,
 }
 
-/// What became of a new request.
+/// Why a request is not put down.
 #[derive(Debug)]
-pub enum Created {
-    /// It is there, now or since an earlier try with the same key.
-    There(SigningRequestId),
+pub enum RequestRefusal {
+    /// It was, at an earlier try with the same key.
+    Before(SigningRequestId),
     /// The key was used for another request.
     KeyReused,
     /// Something is wrong with it.
     Wrong(Vec<Wrong>),
+}
+
+impl RefusalCode for RequestRefusal {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::Before(_) => Refusal::NoChange.code(),
+            Self::KeyReused => "idempotency_key_reused",
+            Self::Wrong(wrong) => wrong.iter().find_map(|it| it.code).unwrap_or("request_wrong"),
+        }
+    }
 }
 
 /// A signing request as its system sees it.
@@ -130,91 +140,73 @@ impl App {
         caller: &Caller,
         request: NewRequest,
         at: At,
-    ) -> Result<Created, Error> {
+    ) -> Result<Answer<SigningRequestId, RequestRefusal>, Error> {
         let key = caller.0.key;
         let (ground, pharmacies) = (self.ground(at.now), self.options.pharmacies.clone());
-        let done = self
-            .store
-            .write("request_signing", move |tx| {
-                let key_hash = sha256(request.key.as_bytes());
-                if let Some((digest, id)) = tx.api_answer(key.id, &key_hash)? {
-                    let same = digest == request.digest;
-                    return Ok(if same { Created::There(id) } else { Created::KeyReused });
+        let caller = command::Caller::Api(key);
+        self.run(commands::REQUEST_SIGNING, caller, at, move |cx| {
+            let tx = &mut *cx.tx;
+            let wrong = |wrong| Ok(Decision::Refused(RequestRefusal::Wrong(wrong)));
+            let key_hash = sha256(request.key.as_bytes());
+            if let Some((digest, id)) = tx.api_answer(key.id, &key_hash)? {
+                let same = digest == request.digest;
+                let before = RequestRefusal::Before(id);
+                return Ok(Decision::Refused(if same {
+                    before
+                } else {
+                    RequestRefusal::KeyReused
+                }));
+            }
+            let person = prescriber(tx, key.practice, request.npi)?;
+            let practitioner = match &person {
+                Some((id, _)) => Practitioner::of(tx, *id, key.practice, at.now)?,
+                None => None,
+            };
+            let (Some((person, _)), Some(practitioner)) = (person, practitioner) else {
+                let text = "No prescriber in the practice has this NPI.".to_owned();
+                return wrong(vec![Wrong::of(None, "prescriber", text)]);
+            };
+            cx.event.prescriber = Some(person);
+            let mut contents = match contents_of(&request, &practitioner, &ground, &pharmacies) {
+                Ok(contents) => contents,
+                Err(found) => return wrong(found),
+            };
+            let mut ids = Vec::new();
+            for _ in &contents {
+                ids.push(PrescriptionId::new(at.now, tx.rng())?);
+            }
+            let words: Vec<&str> =
+                request.prescriptions.iter().map(|it| it.series.trim()).collect();
+            make_series(&words, &ids, &mut contents);
+            let found = judged(tx, &practitioner, &ground, &contents)?;
+            if !found.is_empty() {
+                return wrong(found);
+            }
+            let (written, mut last) = (cx.event_of(EventKind::PrescriptionWritten), None);
+            for (id, content) in ids.iter().zip(contents) {
+                // One record for each that is ready; the last is the event of the command.
+                if let Some(before) = last.replace(*id) {
+                    let ready = cx.event.clone().detail(&before.to_string());
+                    cx.tx.append(&ready, at.now)?;
                 }
-                let person = prescriber(tx, key.practice, request.npi)?;
-                let practitioner = match &person {
-                    Some((id, _)) => Practitioner::of(tx, *id, key.practice, at.now)?,
-                    None => None,
-                };
-                let (Some((person, _)), Some(practitioner)) = (person, practitioner) else {
-                    let text = "No prescriber in the practice has this NPI.".to_owned();
-                    return Ok(Created::Wrong(vec![Wrong::of(None, "prescriber", text)]));
-                };
-                let mut wrong = Vec::new();
-                if !(1..=MOST_PRESCRIPTIONS).contains(&request.prescriptions.len()) {
-                    let text = format!("Send 1 to {MOST_PRESCRIPTIONS} prescriptions.");
-                    wrong.push(Wrong::of(None, "prescriptions", text));
-                }
-                let mut contents = Vec::new();
-                for (at, written) in request.prescriptions.iter().enumerate() {
-                    let read = read(written, &request.patient, &practitioner, &ground, &pharmacies);
-                    match read {
-                        Ok(content) => contents.push(content),
-                        Err(found) => wrong.extend(
-                            found.into_iter().map(|(field, text)| Wrong::of(Some(at), field, text)),
-                        ),
-                    }
-                }
-                if !wrong.is_empty() {
-                    return Ok(Created::Wrong(wrong));
-                }
-                let mut ids = Vec::new();
-                for _ in &contents {
-                    ids.push(PrescriptionId::new(at.now, tx.rng())?);
-                }
-                let words: Vec<&str> =
-                    request.prescriptions.iter().map(|it| it.series.trim()).collect();
-                make_series(&words, &ids, &mut contents);
-                for (at, content) in contents.iter().enumerate() {
-                    // The practitioner has marked each one ready elsewhere: it is judged as if it were marked here.
-                    let series: Vec<&Content> = contents
-                        .iter()
-                        .filter(|it| {
-                            let id = |it: &Content| it.series.map(|series| series.id);
-                            content.series.is_some() && id(it) == id(content)
-                        })
-                        .collect();
-                    let judgment = practitioner.judge(tx, &ground, content, &series)?;
-                    let lacks = judgment.lacks.into_iter();
-                    wrong.extend(
-                        lacks.map(|it| Wrong::of(Some(at), it.field, it.text.into_owned())),
-                    );
-                    wrong.extend(judgment.hindrances.into_iter().map(|it| Wrong {
-                        prescription: Some(at),
-                        field: it.field(),
-                        text: it.to_string(),
-                        code: Some(it.code()),
-                    }));
-                }
-                if !wrong.is_empty() {
-                    return Ok(Created::Wrong(wrong));
-                }
-                for (id, content) in ids.iter().zip(contents) {
-                    let rules = practitioner.rules(&ground, content.dea);
-                    let mut it = Prescription { prescriber: person, content, state: State::Draft };
-                    it.mark_ready(person, &rules, at.now)
-                        .map_err(|_| Tx::broken("what lacks nothing is not ready"))?;
-                    put_down(tx, key, *id, it, at)?;
-                }
-                let id = SigningRequestId::new(at.now, tx.rng())?;
-                let row = SigningRequest { id, key, prescriber: person, prescriptions: ids };
-                tx.create_signing_request(&row, at.now)?;
-                let until = at.now.plus_seconds(REMEMBERED_SECONDS);
-                tx.keep_api_answer(key.id, (&key_hash, &request.digest), id, until)?;
-                Ok(Created::There(id))
-            })
-            .await?;
-        Ok(done)
+                let rules = practitioner.rules(&ground, content.dea);
+                let mut it = Prescription { prescriber: person, content, state: State::Draft };
+                it.mark_ready(person, &rules, at.now)
+                    .map_err(|_| Tx::broken("what lacks nothing is not ready"))?;
+                put_down(cx.tx, key.practice, *id, it, at)?;
+                cx.tx.append(&written.clone().detail(&id.to_string()), at.now)?;
+            }
+            if let Some(last) = last {
+                cx.detail(&last.to_string());
+            }
+            let id = SigningRequestId::new(at.now, cx.tx.rng())?;
+            let row = SigningRequest { id, key, prescriber: person, prescriptions: ids };
+            cx.tx.create_signing_request(&row, at.now)?;
+            let until = at.now.plus_seconds(REMEMBERED_SECONDS);
+            cx.tx.keep_api_answer(key.id, (&key_hash, &request.digest), id, until)?;
+            Ok(Decision::Done(id))
+        })
+        .await
     }
 
     /// A signing request, as it can be shown and signed now.
@@ -291,7 +283,9 @@ impl App {
         let source = Source::ApiClient { person, key: key.id };
         // Runs to its end even if the client leaves.
         to_completion("sign_request", at, async move {
-            app.sign_as(person, key.practice, None, &source, which, form, at).await
+            let (command, caller) = (commands::SIGN_REQUEST, command::Caller::Api(key));
+            let practice = key.practice;
+            app.sign_as(Signer { person, practice, source, command, caller }, which, form, at).await
         })
         .await
     }

@@ -1,18 +1,28 @@
 //! The internal codes with which an institution lets people prescribe under its DEA registration (21 CFR 1301.22(c)).
 
-use countersign_domain::{InternalCode, Outcome, PersonId, Refusal, console::ConsoleChange};
+use countersign_domain::{InternalCode, PersonId, command::commands};
 
-use super::{Act, App, At, Error};
+use super::{
+    Act, Answer, App, At, Error, RefusalCode,
+    command::{Caller, Decision},
+};
 
-/// What became of a code that was entered.
+/// Why an internal code is not given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CodeEntered {
-    /// It is the person's from now on, or they have none any more.
-    Done,
+pub enum InternalCodeRefusal {
     /// It is, or was, somebody else's here: what was signed with it names that person.
     Taken,
     /// The person does not prescribe here.
     NoPrescriber,
+}
+
+impl RefusalCode for InternalCodeRefusal {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::Taken => "internal_code_taken",
+            Self::NoPrescriber => "not_a_prescriber",
+        }
+    }
 }
 
 impl App {
@@ -24,35 +34,23 @@ impl App {
         person: PersonId,
         code: Option<InternalCode>,
         at: At,
-    ) -> Result<Result<CodeEntered, Refusal>, Error> {
+    ) -> Result<Answer<(), InternalCodeRefusal>, Error> {
         let (by, practice) = (act.membership.person, act.membership.practice.id);
-        self.console(act, ConsoleChange::SetInternalCode, at, move |tx, event| {
-            if !tx.is_member(person, practice)? {
-                return Ok(None);
+        self.run(commands::SET_INTERNAL_CODE, Caller::Member(Box::new(act)), at, move |cx| {
+            if !cx.tx.is_member(person, practice)? {
+                return Ok(Decision::NotFound);
             }
+            cx.about(person);
             let said = match &code {
                 Some(code) => format!("internal code {code}"),
                 None => "no internal code".to_owned(),
             };
-            let mut event = event.about(practice, person).detail(&said);
-            let prescribes = tx.prescribes(person, practice)?;
-            let done = if code.is_some() && !prescribes {
-                CodeEntered::NoPrescriber
-            } else if tx.set_internal_code(practice, person, code.as_ref(), by, at.now)? {
-                CodeEntered::Done
-            } else {
-                CodeEntered::Taken
-            };
-            let refused = match done {
-                CodeEntered::Done => None,
-                CodeEntered::Taken => Some("internal_code_taken"),
-                CodeEntered::NoPrescriber => Some("not_a_prescriber"),
-            };
-            if let Some(reason) = refused {
-                event.outcome = Outcome::Refused;
-                event = event.reason(reason);
+            cx.detail(&said);
+            if code.is_some() && !cx.tx.prescribes(person, practice)? {
+                return Ok(Decision::Refused(InternalCodeRefusal::NoPrescriber));
             }
-            Ok(Some((done, event)))
+            let given = cx.tx.set_internal_code(practice, person, code.as_ref(), by, at.now)?;
+            Ok(Decision::of(given.then_some(()).ok_or(InternalCodeRefusal::Taken)))
         })
         .await
     }

@@ -1,15 +1,38 @@
 use countersign_crypto::{VerifyingKey, sha256};
 use countersign_domain::{
-    Actor, EhrId, Event, EventKind, Outcome, PersonId, PracticeId, SessionRowId, StaffId, Timestamp,
+    Actor, EhrId, PersonId, PracticeId, Refusal, SessionRowId, StaffId, Timestamp,
+    command::commands,
 };
 use countersign_protocol::launch::{LaunchClaims, peek_issuer, verify_launch};
 use countersign_store::{Identity, Patient, Session, Stage};
 
-use super::{App, At, Error, SessionSecret, new_session, session_end};
+use super::{
+    Answer, App, At, Error, RefusalCode, SessionSecret,
+    command::{Caller, Decision},
+    new_session, session_end,
+};
 
 /// Why a launch from an EHR was refused; a stable code for the audit event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaunchRefusal(pub &'static str);
+
+impl RefusalCode for LaunchRefusal {
+    fn refusal_code(&self) -> &'static str {
+        self.0
+    }
+}
+
+/// A launch whose proof holds: what it asks for.
+pub(super) struct CheckedLaunch {
+    /// The user, as the EHR names them.
+    pub(super) user: String,
+    /// SHA-256 of what makes it work once.
+    pub(super) once: [u8; 32],
+    /// Until when that is remembered.
+    pub(super) expires: Timestamp,
+    /// The patient whose chart is open.
+    pub(super) patient: Patient,
+}
 
 impl App {
     /// Ends what is open in a browser in which a launch begins, whatever becomes of the launch: chart, user and a log-in
@@ -26,18 +49,24 @@ impl App {
         if sessions.is_empty() {
             return Ok(());
         }
-        self.store
-            .write("end_before_launch", move |tx| {
-                for session in &sessions {
-                    // Two requests at once end it once.
-                    if tx.end_session(session.id)? {
-                        let event = session_end(session, Actor::Unknown, at.support);
-                        tx.append(&event.reason("launch_began"), at.now)?;
-                    }
+        self.run(commands::END_BEFORE_LAUNCH, Caller::Anybody, at, move |cx| {
+            let mut events = Vec::new();
+            for session in &sessions {
+                // Two requests at once end it once.
+                if cx.tx.end_session(session.id)? {
+                    let event = session_end(session, Actor::Unknown, at.support);
+                    events.push(event.reason("launch_began"));
                 }
-                Ok(())
-            })
-            .await?;
+            }
+            // One record for each; the last is the event of the command.
+            let Some(last) = events.pop() else { return Ok(Decision::Refused(Refusal::NoChange)) };
+            for event in events {
+                cx.tx.append(&event, at.now)?;
+            }
+            cx.event = last;
+            Ok(Decision::Done(()))
+        })
+        .await?;
         Ok(())
     }
 
@@ -46,18 +75,11 @@ impl App {
         &self,
         token: &str,
         at: At,
-    ) -> Result<Result<SessionSecret, LaunchRefusal>, Error> {
+    ) -> Result<Answer<SessionSecret, LaunchRefusal>, Error> {
         let (claims, ehr) = match self.check_launch(token, at).await? {
             Ok(found) => found,
-            Err(refusal) => {
-                let mut event = Event::success(EventKind::EhrLaunched, Actor::Unknown, at.support);
-                event.outcome = Outcome::Refused;
-                let event = event.reason(refusal.0);
-                self.store.write("accept_launch", move |tx| tx.append(&event, at.now)).await?;
-                return Ok(Err(refusal));
-            }
+            Err(refusal) => return self.open_launch(None, Err(refusal), at).await,
         };
-        let expires = Timestamp::from_seconds(claims.exp);
         // With the EHR's own id, so that none can use up another's launch.
         let jti = [ehr.id.as_bytes().as_slice(), claims.jti.as_bytes()].concat();
         let patient = Patient {
@@ -67,59 +89,64 @@ impl App {
             mrn: claims.patient.mrn,
             address: String::new(),
         };
-        let once = (sha256(&jti), expires);
-        self.open_launch((ehr.id, ehr.practice), claims.sub, once, patient, at).await
+        let checked = CheckedLaunch {
+            user: claims.sub,
+            once: sha256(&jti),
+            expires: Timestamp::from_seconds(claims.exp),
+            patient,
+        };
+        self.open_launch(Some((ehr.id, ehr.practice)), Ok(checked), at).await
     }
 
-    /// Begins the session of a launch that was checked: for the user whom the EHR names, with the patient
-    /// whose chart is open, and once.
+    /// Begins the session of a launch that was checked: for the user whom the EHR names, with the patient whose chart is
+    /// open, and once. A launch that the check has refused goes on record the same way. `ehr` is the EHR that it comes
+    /// from, and its practice; nothing where that is not known.
     pub(super) async fn open_launch(
         &self,
-        (ehr, practice): (EhrId, PracticeId),
-        user: String,
-        (once, expires): ([u8; 32], Timestamp),
-        patient: Patient,
+        ehr: Option<(EhrId, PracticeId)>,
+        checked: Result<CheckedLaunch, LaunchRefusal>,
         at: At,
-    ) -> Result<Result<SessionSecret, LaunchRefusal>, Error> {
-        let policy = self.options.policy;
-        let answer = self
-            .store
-            .write("accept_launch", move |tx| {
-                let identity = tx.ehr_user(ehr, &user)?;
-                let fresh = tx.use_launch(&once, expires)?;
-                let refusal = match identity {
-                    _ if !fresh => Some("launch_used"),
-                    None => Some("launch_unknown_user"),
-                    Some(Identity::Prescriber(id)) if !tx.lock_open_account(id)? => {
-                        Some("account_closed")
-                    }
-                    Some(_) => None,
-                };
-                let mut event = Event::success(EventKind::EhrLaunched, Actor::Ehr(ehr), at.support);
-                event.practice = Some(practice);
-                if let Some(Identity::Prescriber(id)) = identity {
-                    event.prescriber = Some(id);
+    ) -> Result<Answer<SessionSecret, LaunchRefusal>, Error> {
+        self.run(commands::OPEN_LAUNCH, Caller::Ehr, at, move |cx| {
+            if let Some((ehr, practice)) = ehr {
+                (cx.event.actor, cx.event.practice) = (Actor::Ehr(ehr), Some(practice));
+            }
+            let launch = match &checked {
+                Ok(launch) => launch,
+                Err(refusal) => return Ok(Decision::Refused(*refusal)),
+            };
+            let Some((ehr, practice)) = ehr else { return Ok(Decision::NotFound) };
+            let identity = cx.tx.ehr_user(ehr, &launch.user)?;
+            if let Some(Identity::Prescriber(id)) = identity {
+                cx.about(id);
+            }
+            let fresh = cx.tx.use_launch(&launch.once, launch.expires)?;
+            let refusal = match identity {
+                _ if !fresh => Some("launch_used"),
+                None => Some("launch_unknown_user"),
+                Some(Identity::Prescriber(id)) if !cx.tx.lock_open_account(id)? => {
+                    Some("account_closed")
                 }
-                if let Some(code) = refusal {
-                    event.outcome = Outcome::Refused;
-                    tx.append(&event.reason(code), at.now)?;
-                    return Ok(Err(LaunchRefusal(code)));
-                }
-                tx.append(&event, at.now)?;
-                let context = Session {
-                    id: SessionRowId::new(at.now, tx.rng())?,
-                    practice,
-                    stage: Stage::Launched,
-                    launched_as: identity,
-                    patient: Some(patient.clone()),
-                    created: at.now,
-                    seen: at.now,
-                    expires: at.now,
-                };
-                new_session(tx, Some(&context), practice, Stage::Launched, &policy, at.now).map(Ok)
-            })
-            .await?;
-        Ok(answer)
+                Some(_) => None,
+            };
+            if let Some(code) = refusal {
+                return Ok(Decision::Refused(LaunchRefusal(code)));
+            }
+            let context = Session {
+                id: SessionRowId::new(at.now, cx.tx.rng())?,
+                practice,
+                stage: Stage::Launched,
+                launched_as: identity,
+                patient: Some(launch.patient.clone()),
+                created: at.now,
+                seen: at.now,
+                expires: at.now,
+            };
+            let (stage, policy) = (Stage::Launched, cx.policy);
+            let secret = new_session(cx.tx, Some(&context), practice, stage, &policy, at.now)?;
+            Ok(Decision::Done(secret))
+        })
+        .await
     }
 
     async fn check_launch(

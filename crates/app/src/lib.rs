@@ -13,6 +13,7 @@ mod browser;
 mod cases;
 mod certification;
 mod check;
+mod command;
 mod console;
 mod contact;
 mod context;
@@ -52,27 +53,28 @@ pub use access::{
     deadline_advice, deadline_label, paper_in_words, still_waits,
 };
 pub use activation::{Activation, Hindrance};
-pub use admin::{Closing, DemoPerson, ListedKey};
+pub use admin::{AdminRefusal, DemoPerson, ListedKey};
 pub use archive::{Entry, Format, MOST_RECORDS, OwnLog, Search, rendered};
 pub use attempts::KNOWN_BROWSER_SECONDS;
-pub use cases::{CaseView, Decision, ReplyRefusal, Seen};
+pub use cases::{CaseDecision, CaseView, ReplyRefusal, Seen};
 pub use certification::{
     Certification, MOST_REASON_CHARS, NewNotice, NewReport, NoticeEnd, NoticeRefusal, ReportRefusal,
 };
 pub use check::{CheckAnswer, CheckRequest};
+pub use command::{Answer, NotDone, RefusalCode};
 pub use console::{Act, Fleet, Founder, FoundingRefusal, Rules};
 pub use contact::{Contact, ContactForm, Way};
 pub use context::{App, At, By, Clock};
 pub use enrol::{
-    Enrolment, Followed, Invite, Invitee, Link, PersonalData, Stepped, TERMS_VERSION,
+    Enrolment, Followed, InviteRefusal, Invitee, Link, PersonalData, StepRefusal, TERMS_VERSION,
     new_passphrase,
 };
 pub use error::Error;
 pub use fobs::{ImportRefusal, NewFob};
 pub use integration::{
-    ACCESS_SECONDS, Caller, Created, Known, NewRequest, RequestView, SCOPES, Written, Wrong,
+    ACCESS_SECONDS, Caller, Known, NewRequest, RequestRefusal, RequestView, SCOPES, Written, Wrong,
 };
-pub use internal_codes::CodeEntered;
+pub use internal_codes::InternalCodeRefusal;
 pub use launch::LaunchRefusal;
 pub use models::{HandOverForm, HandedOver};
 pub use note::{Note, NoticeFacts, NoticeText, notice_subject};
@@ -81,12 +83,12 @@ pub use pairing::PAIRING_SECONDS;
 pub use passphrase::PassphraseForm;
 pub use prescriptions::{
     Chart, Draft, Judgment, OneRx, RxRefusal, Sheet, Signing, SigningForm, SigningHindrance,
-    SigningSet,
+    SigningRefusal, SigningSet,
 };
 pub use provision::ProvisionRefusal;
 pub use refused::network;
 pub use reset::ForgotForm;
-pub use retention::{Keeping, Lifting, OverRecord, RemovalRefusal, Removed};
+pub use retention::{Keeping, LiftRefusal, OverRecord, RemovalRefusal, Removed};
 pub use session::{CookieSession, SessionSecret};
 pub use sign_in::{Chosen, LoggedIn, SignInForm};
 pub use smart::{LONGEST_REFERENCE, SMART_SECONDS, SmartWay};

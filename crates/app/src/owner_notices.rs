@@ -1,6 +1,8 @@
 //! Notices to the owner of an account: of changes of tokens, and of wrong passcodes.
 
-use countersign_domain::{Event, EventKind, Outcome, PersonId, Timestamp, WRONG_PASSCODES_PER_DAY};
+use countersign_domain::{
+    Actor, Event, EventKind, Outcome, PersonId, Timestamp, WRONG_PASSCODES_PER_DAY,
+};
 use countersign_store::Tx;
 
 use crate::{
@@ -15,6 +17,10 @@ pub(crate) fn tell_owner(
     tx: &mut Tx<'_>,
     now: Timestamp,
 ) -> Result<(), countersign_store::Error> {
+    if event.actor == Actor::Operator {
+        // A token that the operator stops in an emergency is told as a loss.
+        return Ok(());
+    }
     let note = match (event.kind, event.outcome) {
         (EventKind::TokenAdded, Outcome::Success) => Note::TokenAdded,
         (EventKind::TokenEnabled, Outcome::Success) => Note::TokenEnabled,

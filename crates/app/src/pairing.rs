@@ -1,11 +1,16 @@
 //! Pairing by picture: the portal shows a code, a device makes a token with it, the portal goes on.
 
-use countersign_crypto::{HmacAlgorithm, HmacKey};
-use countersign_domain::{Actor, Event, EventKind, PairingId};
-use countersign_provision::native::PairingCode;
-use countersign_store::{Pairing, PairingState};
+use std::convert::Infallible;
 
-use super::{App, At, By, Error};
+use countersign_crypto::{HmacAlgorithm, HmacKey};
+use countersign_domain::{PairingId, command::commands};
+use countersign_provision::native::PairingCode;
+use countersign_store::{Pairing, PairingState, Session};
+
+use super::{
+    Answer, App, At, By, Error,
+    command::{Caller, Decision},
+};
 
 /// How long a pairing code can be used.
 pub const PAIRING_SECONDS: i64 = 300;
@@ -24,29 +29,25 @@ impl App {
     /// Starts a pairing for somebody who has proved both factors in the session of this secret.
     pub async fn start_pairing(
         &self,
-        by: &By<'_>,
+        session: &Session,
         session_secret: &str,
         at: At,
-    ) -> Result<PairingId, Error> {
+    ) -> Result<Answer<PairingId, Infallible>, Error> {
         let id = PairingId::new(at.now, (self.rng)().as_mut())?;
         let digest = code_of(session_secret, id).digest();
-        let pairing = Pairing {
-            id,
-            practice: by.session.practice,
-            prescriber: by.prescriber,
-            session: by.session.id,
-            expires: at.now.plus_seconds(PAIRING_SECONDS),
-        };
-        self.store
-            .write("start_pairing", move |tx| {
-                tx.create_pairing(&pairing, &digest, at.now)?;
-                let actor = Actor::Person(pairing.prescriber);
-                let event = Event::success(EventKind::PairingStarted, actor, at.support)
-                    .about(pairing.practice, pairing.prescriber);
-                tx.append(&event, at.now)
-            })
-            .await?;
-        Ok(id)
+        let (practice, this) = (session.practice, session.id);
+        self.run(commands::START_PAIRING, Caller::of(session), at, move |cx| {
+            let pairing = Pairing {
+                id,
+                practice,
+                prescriber: cx.who()?.id,
+                session: this,
+                expires: at.now.plus_seconds(PAIRING_SECONDS),
+            };
+            cx.tx.create_pairing(&pairing, &digest, at.now)?;
+            Ok(Decision::Done(id))
+        })
+        .await
     }
 
     /// The code of a pairing, for its page.

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use countersign_crypto::SecretText;
-use countersign_domain::{Actor, Event, EventKind, Passphrase, PassphraseHash, PersonId, Refusal};
+use countersign_domain::{Passphrase, PassphraseHash, Refusal, command::commands};
 use countersign_store::{Person, Session};
 
 use super::{
-    App, At, Change, Confirm, Error, attempts::Source, hashing::Place,
-    to_completion::to_completion, tokens::step_up,
+    Answer, App, At, Confirm, Error,
+    attempts::Source,
+    command::{Caller, CommandContext, Decision, person_of},
+    hashing::Place,
+    to_completion::to_completion,
 };
 
 /// What the page sends.
@@ -38,25 +41,25 @@ impl App {
     pub async fn change_passphrase(
         self: &Arc<Self>,
         session: &Session,
-        prescriber: PersonId,
         form: PassphraseForm,
         at: At,
-    ) -> Result<Change<()>, Error> {
+    ) -> Result<Answer<(), Refusal>, Error> {
         let (app, session) = (Arc::clone(self), session.clone());
-        to_completion("change_passphrase", at, async move {
-            app.try_change(session, prescriber, form, at).await
-        })
+        to_completion(
+            "change_passphrase",
+            at,
+            async move { app.try_change(session, form, at).await },
+        )
         .await
     }
 
     async fn try_change(
         &self,
         session: Session,
-        prescriber: PersonId,
         form: PassphraseForm,
         at: At,
-    ) -> Result<Change<()>, Error> {
-        let policy = self.options.policy;
+    ) -> Result<Answer<(), Refusal>, Error> {
+        let prescriber = person_of(&session).ok_or(Error::NotFound)?;
         let source = Source::Session { person: prescriber, practice: session.practice };
         let turn = self.attempt_queues.wait(&source).await?;
         let place = self.hashing.reserve()?;
@@ -71,45 +74,28 @@ impl App {
                 Some(hashed)
             }
         };
-        let (session_id, practice) = (session.id, session.practice);
-        let (confirm, before) =
-            (form.confirm, found.passphrase.as_ref().map(PassphraseHash::to_row));
-        self.decide("change_passphrase", prescriber, session_id, at.now, move |account, tx| {
-            let mut work = || -> Result<Change<()>, countersign_store::Error> {
-                // Read again under the lock: another page may have changed it while the hash ran.
-                let now =
-                    tx.person(prescriber)?.and_then(|now| now.passphrase).map(|hash| hash.to_row());
-                let Some(hashed) = &hashed else {
-                    let refusal = paused.map_or(Refusal::SignIn, Refusal::Paused);
-                    return Ok(Change::Refused(refusal));
-                };
-                if !hashed.right || now != before {
-                    // The passcode is not looked at, and so is not spent.
-                    return Ok(Change::Refused(Refusal::WrongPassphrase));
-                }
-                if hashed.same {
-                    return Ok(Change::Refused(Refusal::SamePassphrase));
-                }
-                let asked = Some(&confirm);
-                let vouched = step_up(account, tx, true, asked, None, session_id, at, &policy)?;
-                if let Err(refusal) = vouched {
-                    return Ok(Change::NotConfirmed(refusal));
-                }
-                tx.save_passphrase(prescriber, &hashed.new)?;
-                // Whoever knew the old one may hold a session, or have signed in elsewhere.
-                tx.end_other_sessions(prescriber, session_id)?;
-                tx.forget_browsers_of(prescriber, at.known_browser.as_ref())?;
-                Ok(Change::Done(()))
+        let before = found.passphrase.as_ref().map(PassphraseHash::to_row);
+        let new = hashed.as_ref().map(|hashed| hashed.new.clone());
+        // What can't be done costs no passcode.
+        let check = move |cx: &mut CommandContext<'_, '_>, _: Option<&Confirm>| {
+            // Read again under the lock: another page may have changed it while the hash ran.
+            let now = cx.who()?.passphrase.map(|hash| hash.to_row());
+            let refusal = match &hashed {
+                None => Some(paused.map_or(Refusal::SignIn, Refusal::Paused)),
+                Some(hashed) if !hashed.right || now != before => Some(Refusal::WrongPassphrase),
+                Some(hashed) => hashed.same.then_some(Refusal::SamePassphrase),
             };
-            let change = work()?;
-            let event = Event::of(
-                EventKind::PassphraseChanged,
-                Actor::Person(prescriber),
-                &change.outcome(),
-                at.support,
-            )
-            .about(practice, prescriber);
-            Ok((Ok(change), event))
+            Ok(refusal.map(Decision::Refused))
+        };
+        let (caller, this) = (Caller::confirmed(&session, Some(form.confirm)), session.id);
+        self.run_checked(commands::CHANGE_PASSPHRASE, caller, at, check, move |cx| {
+            let Some(new) = &new else { return Ok(Decision::Refused(Refusal::SignIn)) };
+            let who = cx.who()?;
+            cx.tx.save_passphrase(who.id, new)?;
+            // Whoever knew the old one may hold a session, or have signed in elsewhere.
+            cx.tx.end_other_sessions(who.id, this)?;
+            cx.tx.forget_browsers_of(who.id, at.known_browser.as_ref())?;
+            Ok(Decision::Done(()))
         })
         .await
     }

@@ -25,7 +25,8 @@ pub(super) use judgment::Ground;
 pub use judgment::Judgment;
 pub(super) use practitioner::{Practitioner, prescribers};
 pub use records::OneRx;
-pub use signing::{Signing, SigningForm};
+pub(super) use signing::Signer;
+pub use signing::{Signing, SigningForm, SigningRefusal};
 pub use signing_set::SigningSet;
 pub(super) use signing_set::{Which, signing_set};
 

@@ -1,16 +1,22 @@
 use countersign_crypto::Rng;
 use countersign_domain::{
-    Actor, CredentialId, Device, Event, EventKind, ModelCode, PersonId, PracticeId,
-    ProvisionedToken, Timestamp, Token, TokenId, TokenKind,
+    CredentialId, Device, ModelCode, PersonId, PracticeId, ProvisionedToken, Timestamp, Token,
+    TokenId, TokenKind,
+    command::commands,
     otp::{OtpParams, TokenSeed},
 };
-use countersign_provision::native::{Answer, Family, ProvisionRequest, SeedAlgorithm};
+use countersign_provision::native::{
+    Answer as DeviceAnswer, Family, ProvisionRequest, SeedAlgorithm,
+};
 use countersign_store::Tx;
 
-use super::{App, At, Error};
+use super::{
+    Answer, App, At, Error, RefusalCode,
+    command::{Caller, Decision},
+};
 
 /// Most tokens that may wait to be added; beyond it the endpoints refuse until some run out.
-pub(super) const MOST_UNASSOCIATED: i64 = 10_000;
+const MOST_UNASSOCIATED: i64 = 10_000;
 /// An ID that is taken is drawn again, so often.
 const DRAWS: u32 = 20;
 
@@ -27,15 +33,31 @@ pub enum ProvisionRefusal {
     Full,
 }
 
-/// A token that is about to be made, but for its ID and its seed.
-pub(super) struct Draft {
-    pub(super) params: OtpParams,
-    pub(super) device: Device,
-    pub(super) model: ModelCode,
-    pub(super) expires: Timestamp,
-    /// More for the reader of the event.
-    pub(super) how: Option<&'static str>,
+impl RefusalCode for ProvisionRefusal {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::NotOffered => "family_not_offered",
+            Self::AlgorithmNotOffered => "algorithm_not_offered",
+            Self::PairingUnknown => "pairing_unknown",
+            Self::Full => "provisioning_full",
+        }
+    }
 }
+
+/// A token that is about to be made, but for its ID and its seed.
+struct Draft {
+    params: OtpParams,
+    device: Device,
+    model: ModelCode,
+    expires: Timestamp,
+    /// More for the reader of the event.
+    how: Option<&'static str>,
+}
+
+/// A practice, and whoever started a pairing there.
+type Owner = (PracticeId, PersonId);
+
+type Stored<T> = Result<T, countersign_store::Error>;
 
 impl App {
     /// Makes a soft token that belongs to nobody yet; its seed is agreed with the device (native
@@ -44,13 +66,20 @@ impl App {
         &self,
         request: ProvisionRequest,
         at: At,
-    ) -> Result<Result<Answer, ProvisionRefusal>, Error> {
+    ) -> Result<Answer<DeviceAnswer, ProvisionRefusal>, Error> {
         if !self.options.manufacturers.contains(&request.family.manufacturer()) {
-            return Ok(Err(ProvisionRefusal::NotOffered));
+            return Ok(Answer::Refused(ProvisionRefusal::NotOffered));
         }
         // A vendor's ID comes with what that vendor's app can do.
         if request.family == Family::Symantec && request.algorithm != SeedAlgorithm::Sha1 {
-            return Ok(Err(ProvisionRefusal::AlgorithmNotOffered));
+            return Ok(Answer::Refused(ProvisionRefusal::AlgorithmNotOffered));
+        }
+        let pairing = request.pairing_code.as_ref().map(|code| code.digest());
+        // Looked at before anything is written: what a stranger is refused is put on record by `note_refusal`, which has
+        // a limit.
+        let early = self.store.read("before_provisioning", move |tx| owner_of(tx, pairing, at.now));
+        if let Err(refusal) = early.await? {
+            return Ok(Answer::Refused(refusal));
         }
         let params = request
             .algorithm
@@ -78,65 +107,81 @@ impl App {
         };
         // Before the transaction, which others wait for: the agreement is the costly part.
         let Some(first) = draw((self.rng)().as_mut())? else {
-            return Ok(Err(ProvisionRefusal::NotOffered));
+            return Ok(Answer::Refused(ProvisionRefusal::NotOffered));
         };
         let ready = agree(&request, &first)?;
-        let made = self
-            .store
-            .write("provision", move |tx| {
-                let pairing = request.pairing_code.as_ref().map(|code| code.digest());
-                let owner = match &pairing {
-                    Some(digest) => match tx.open_pairing(digest, at.now)? {
-                        Some(owner) => Some(owner),
-                        None => return Ok(Err(ProvisionRefusal::PairingUnknown)),
+        self.run(commands::PROVISION_TOKEN, Caller::Anybody, at, move |cx| {
+            let owner = match owner_of(cx.tx, pairing, at.now)? {
+                Ok(owner) => owner,
+                Err(refusal) => return Ok(Decision::Refused(refusal)),
+            };
+            if let Some((practice, person)) = owner {
+                // Who started the pairing sees in the history that a device has used it.
+                cx.event = cx.event.clone().about(practice, person);
+            }
+            let mut answer = None;
+            let mut drawn = Some((first.clone(), ready.clone()));
+            let make = |tx: &mut Tx<'_>| {
+                // An ID that is taken is drawn again, and agreed on anew.
+                let (credential, (given, seed)) = match drawn.take() {
+                    Some(ready) => ready,
+                    None => match draw(tx.rng())? {
+                        Some(credential) => {
+                            let agreed = agree(&request, &credential)?;
+                            (credential, agreed)
+                        }
+                        None => return Ok(None),
                     },
-                    None => None,
                 };
-                let mut answer = None;
-                let mut drawn = Some((first.clone(), ready.clone()));
-                let make = |tx: &mut Tx<'_>| {
-                    // An ID that is taken is drawn again, and agreed on anew.
-                    let (credential, (given, seed)) = match drawn.take() {
-                        Some(ready) => ready,
-                        None => match draw(tx.rng())? {
-                            Some(credential) => {
-                                let agreed = agree(&request, &credential)?;
-                                (credential, agreed)
-                            }
-                            None => return Ok(None),
-                        },
-                    };
-                    answer = Some(given);
-                    Ok(Some((credential, seed)))
-                };
-                let token = match make_token(tx, &draft, owner, at, make)? {
-                    Ok(token) => token,
-                    Err(refusal) => return Ok(Err(refusal)),
-                };
-                if let Some(digest) = &pairing {
-                    tx.use_pairing(digest, token, at.now)?;
-                }
-                Ok(answer.ok_or(ProvisionRefusal::Full))
-            })
-            .await?;
-        Ok(made)
+                answer = Some(given);
+                Ok(Some((credential, seed)))
+            };
+            let token = match make_token(cx.tx, &draft, at, make)? {
+                Ok(token) => token,
+                Err(refusal) => return Ok(Decision::Refused(refusal)),
+            };
+            if let Some(digest) = &pairing {
+                cx.tx.use_pairing(digest, token.id(), at.now)?;
+            }
+            let masked = token.credential().masked();
+            cx.about_token(token.id());
+            cx.detail(&draft.how.map_or_else(|| masked.clone(), |how| format!("{masked}, {how}")));
+            let answer = answer.ok_or_else(|| Tx::broken("a token without an answer"))?;
+            Ok(Decision::Done(answer))
+        })
+        .await
     }
 }
 
-/// Makes a token that nobody has added, with its event; `owner` is who paired it, `make` draws an ID
-/// and makes the seed that goes with it.
-pub(super) fn make_token(
+/// Who started the pairing with this digest, where one is given; why no token is made, where none may be.
+fn owner_of(
+    tx: &mut Tx<'_>,
+    pairing: Option<[u8; 32]>,
+    now: Timestamp,
+) -> Stored<Result<Option<Owner>, ProvisionRefusal>> {
+    let owner = match pairing {
+        Some(digest) => match tx.open_pairing(&digest, now)? {
+            Some(owner) => Some(owner),
+            None => return Ok(Err(ProvisionRefusal::PairingUnknown)),
+        },
+        None => None,
+    };
+    Ok(must_have_room(tx)?.map(|()| owner))
+}
+
+/// Whether fewer tokens wait to be added than may.
+pub(super) fn must_have_room(tx: &mut Tx<'_>) -> Stored<Result<(), ProvisionRefusal>> {
+    let room = tx.unassociated_tokens()? < MOST_UNASSOCIATED;
+    Ok(room.then_some(()).ok_or(ProvisionRefusal::Full))
+}
+
+/// Makes a token that nobody has added; `make` draws an ID and makes the seed that goes with it.
+fn make_token(
     tx: &mut Tx<'_>,
     draft: &Draft,
-    owner: Option<(PracticeId, PersonId)>,
     at: At,
-    mut make: impl FnMut(
-        &mut Tx<'_>,
-    ) -> Result<Option<(CredentialId, TokenSeed)>, countersign_store::Error>,
-) -> Result<Result<TokenId, ProvisionRefusal>, countersign_store::Error> {
-    if tx.unassociated_tokens()? >= MOST_UNASSOCIATED {
-        return Ok(Err(ProvisionRefusal::Full));
-    }
+    mut make: impl FnMut(&mut Tx<'_>) -> Stored<Option<(CredentialId, TokenSeed)>>,
+) -> Stored<Result<Token, ProvisionRefusal>> {
     for _ in 0..DRAWS {
         let Some((credential, seed)) = make(tx)? else {
             return Ok(Err(ProvisionRefusal::NotOffered));
@@ -153,17 +198,7 @@ pub(super) fn make_token(
         })
         .map_err(|_| Tx::broken("no token has these parts"))?;
         if tx.create_token(&token)? {
-            let masked = token.credential().masked();
-            let detail = draft.how.map_or_else(|| masked.clone(), |how| format!("{masked}, {how}"));
-            let mut event = Event::success(EventKind::TokenProvisioned, Actor::Unknown, at.support)
-                .token(token.id())
-                .detail(&detail);
-            if let Some((practice, prescriber)) = owner {
-                // Who started the pairing sees in the history that a device has used it.
-                event = event.about(practice, prescriber);
-            }
-            tx.append(&event, at.now)?;
-            return Ok(Ok(token.id()));
+            return Ok(Ok(token));
         }
     }
     Ok(Err(ProvisionRefusal::Full))

@@ -9,9 +9,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use countersign_domain::{Actor, Event, EventKind, Outcome, Timestamp};
+use countersign_domain::{Actor, Event, EventKind, Outcome, Timestamp, command::commands};
 
-use super::{App, At, log};
+use super::{
+    App, At, RefusalCode,
+    command::{Caller, Decision},
+    log,
+};
 
 /// Most records of one minute.
 const MOST: u32 = 60;
@@ -63,21 +67,39 @@ impl App {
     /// minute, and 6 for each address; the rest is logged and counted. A record that can't be
     /// written changes nothing for who was refused.
     pub async fn note_refusal(&self, reason: &'static str, address: IpAddr, at: At) {
-        let mut event = Event::success(EventKind::RequestRefused, Actor::Unknown, at.support);
-        event.outcome = Outcome::Refused;
-        event = event.reason(reason);
-        log(&event);
-        let Some(left_out) = self.refused.counts().admit(address, at.now) else { return };
-        if left_out > 0 {
-            event = event.detail(&format!("{left_out} more were refused without a record"));
-        }
-        let written = self.store.write("note_refusal", move |tx| tx.append(&event, at.now)).await;
-        if let Err(cause) = written {
+        let Some(left_out) = self.refused.counts().admit(address, at.now) else {
+            log(&not_recorded(reason, at));
+            return;
+        };
+        let noted = self.run(commands::NOTE_REFUSAL, Caller::System, at, move |cx| {
+            cx.event.actor = Actor::Unknown;
+            if left_out > 0 {
+                cx.detail(&format!("{left_out} more were refused without a record"));
+            }
+            Ok(Decision::<(), _>::Refused(Noted(reason)))
+        });
+        if let Err(cause) = noted.await {
+            log(&not_recorded(reason, at));
             let support = at.support;
             tracing::error!(%support, %cause, "a refusal could not be recorded");
             self.refused.counts().left_out += left_out + 1;
         }
     }
+}
+
+/// Why a request was refused: the command that notes it does nothing but that.
+struct Noted(&'static str);
+
+impl RefusalCode for Noted {
+    fn refusal_code(&self) -> &'static str {
+        self.0
+    }
+}
+
+/// What the log says of a refusal that has no record.
+fn not_recorded(reason: &'static str, at: At) -> Event {
+    let event = Event::success(EventKind::RequestRefused, Actor::Unknown, at.support);
+    Event { outcome: Outcome::Refused, ..event }.reason(reason)
 }
 
 /// What one client is taken to be: an IPv4 address, or the first 64 bits of an IPv6 address. An IPv4 address

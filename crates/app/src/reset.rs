@@ -4,18 +4,18 @@
 use std::sync::Arc;
 
 use countersign_domain::{
-    Actor, Event, EventKind, Outcome, Passphrase, PersonId, Refusal, SignInName,
-    otp::OneTimePasscode, proofing::Channel,
+    Passphrase, PersonId, Refusal, SignInName, command::commands, otp::OneTimePasscode,
+    proofing::Channel,
 };
 use countersign_store::{Session, Stage};
 
 use super::{
-    App, At, Chosen, Error, Hindrance, SessionSecret,
+    Answer, App, At, Chosen, Error, Hindrance, RefusalCode, SessionSecret,
     activation::{About, channels, on_the_way, put_on_the_way, take_code, typed},
     attempts::{Source, forget_browsers_and_attempts},
+    command::{Caller, Decision},
     new_session,
     notices::{Note, Notice},
-    record,
     sign_in::verify,
     to_completion::to_completion,
 };
@@ -55,7 +55,6 @@ impl App {
         old: Option<Session>,
         at: At,
     ) -> Result<SessionSecret, Error> {
-        let policy = self.options.policy;
         // A counter of its own: who has forgotten the passphrase keeps nobody from logging in, nor the other
         // way round.
         let turn = self.attempt_queues.wait(&Source::Forgotten(form.name.clone())).await?;
@@ -63,52 +62,40 @@ impl App {
             Ok(attempt) => attempt,
             Err(blocked) => return Err(Refusal::Paused(blocked).into()),
         };
-        let (name, mailer, ended) = (form.name.clone(), self.mailer(), self.clock.now());
+        let (name, ended) = (form.name.clone(), self.clock.now());
         let known = self.store.read("reset_person", move |tx| tx.person_by_name(&name)).await?;
-        let Some(who) = known.filter(|found| !found.closed) else {
-            let masked = form.name.masked();
-            self.store
-                .write("begin_reset", move |tx| {
-                    attempt.end(tx, false, ended)?;
-                    let refusal = Refusal::NotReset;
-                    let event = Event::refused(
-                        EventKind::PassphraseChosen,
-                        Actor::Unknown,
-                        &refusal,
-                        at.support,
-                    );
-                    tx.append(&event.detail(&masked), at.now)?;
-                    // What a known name costs: a token is read, its codes compared, a row written.
-                    super::check::spend(tx, &form.codes[0], at.now)?;
-                    super::check::spend(tx, &form.codes[1], at.now)
-                })
-                .await?;
-            return Err(Refusal::NotReset.into());
-        };
-        let person = who.id;
-        self.decide_in("begin_reset", person, None, at.now, move |account, tx| {
-            // On a copy: a stranger who knows an NPI must neither use up a try of its tokens nor learn
+        let known = known.filter(|found| !found.closed);
+        let masked = form.name.masked();
+        let begun = self.run(commands::BEGIN_RESET, Caller::Anybody, at, move |cx| {
+            let Some(who) = &known else {
+                attempt.end(cx.tx, false, ended)?;
+                cx.detail(&masked);
+                // What a known name costs: a token is read, its codes compared, a row written.
+                super::check::spend(cx.tx, &form.codes[0], at.now)?;
+                super::check::spend(cx.tx, &form.codes[1], at.now)?;
+                return Ok(Decision::Refused(NotReset(Refusal::NotReset.code())));
+            };
+            cx.event = cx.event.clone().about(who.practice, who.id).detail("two tokens");
+            let (policy, mailer) = (cx.policy, cx.mailer);
+            let (account, tx) = cx.account_of(who.id)?;
+            // On a copy: somebody who knows an NPI must neither use up a try of its tokens nor learn
             // which of two codes was right. Tries are counted for the name.
             let mut tried = account.clone();
             let first = verify(&mut tried, Chosen::Any, &form.codes[0], at, &policy);
             let second = verify(&mut tried, Chosen::Any, &form.codes[1], at, &policy);
-            let mut event = Event::success(EventKind::PassphraseChosen, Actor::Unknown, at.support)
-                .about(who.practice, person)
-                .detail("two tokens");
             let two = matches!((&first, &second), (Ok(one), Ok(two)) if one != two);
-            let profile = tx.profile(&who)?.unwrap_or_default();
-            let about = About { subject: subject(person), practice: who.practice, kind: "reset" };
+            let profile = tx.profile(who)?.unwrap_or_default();
+            let about = About { subject: subject(who.id), practice: who.practice, kind: "reset" };
             let sent = if two {
                 *account = tried;
                 let ways = channels(&profile, true);
-                put_on_the_way(tx, &mailer, &who, &profile, &ways, about, form.channel, at)?
+                put_on_the_way(tx, mailer, who, &profile, &ways, about, form.channel, at)?
             } else {
                 Err(Hindrance::WrongCode)
             };
             attempt.end(tx, sent.is_ok(), ended)?;
             if let Err(hindrance) = &sent {
-                event.outcome = Outcome::Refused;
-                return Ok((Err(Refusal::NotReset), event.reason(hindrance.code())));
+                return Ok(Decision::Refused(NotReset(hindrance.code())));
             }
             let notice = Notice {
                 note: Note::RecoveryBegun,
@@ -116,12 +103,15 @@ impl App {
                 detail: "",
                 path: "/portal/login",
             };
-            mailer.tell(tx, &who, &notice, &[], at.now)?;
-            let stage = Stage::Resetting { prescriber: person };
+            mailer.tell(tx, who, &notice, &[], at.now)?;
+            let stage = Stage::Resetting { prescriber: who.id };
             let secret = new_session(tx, old.as_ref(), who.practice, stage, &policy, at.now)?;
-            Ok((Ok(secret), event))
-        })
-        .await
+            Ok(Decision::Done(secret))
+        });
+        match begun.await? {
+            Answer::Done(secret) => Ok(secret),
+            Answer::Refused(_) | Answer::NotConfirmed(_) => Err(Refusal::NotReset.into()),
+        }
     }
 
     /// Where the code went, while it can be typed.
@@ -137,48 +127,42 @@ impl App {
     pub async fn end_reset(
         &self,
         session: &Session,
-        person: PersonId,
         code: &str,
         passphrase: Passphrase,
         at: At,
-    ) -> Result<Result<(), Hindrance>, Error> {
+    ) -> Result<Answer<(), Hindrance>, Error> {
         let hash = self.hash_new(passphrase).await?;
-        let (session, code, mailer) = (session.id, typed(code), self.mailer());
-        let done = self
-            .store
-            .write("end_reset", move |tx| {
-                tx.lock_prescriber(person)?;
-                if tx.lock_session(session)?.is_none() {
-                    return Ok(None);
-                }
-                let Some(who) = tx.person(person)? else { return Ok(None) };
-                let result = take_code(tx, person, &subject(person), &code, at.now)?;
-                let mut event =
-                    Event::success(EventKind::PassphraseChosen, Actor::Person(person), at.support)
-                        .about(who.practice, person);
-                match &result {
-                    Ok(sent) => {
-                        event = event.detail(&format!("two tokens and {}", sent.channel.code()));
-                        tx.save_passphrase(person, &hash)?;
-                        tx.end_sessions_of(person)?;
-                        forget_browsers_and_attempts(tx, &who, at.now)?;
-                        let notice = Notice {
-                            note: Note::PassphraseChanged,
-                            practice: who.practice,
-                            detail: "",
-                            path: "/portal",
-                        };
-                        mailer.tell(tx, &who, &notice, &[], at.now)?;
-                    }
-                    Err(hindrance) => {
-                        event.outcome = Outcome::Refused;
-                        event = event.reason(hindrance.code());
-                    }
-                }
-                record(tx, &event, at.now)?;
-                Ok(Some(result.map(drop)))
-            })
-            .await?;
-        done.ok_or(Error::SignedOut)
+        let code = typed(code);
+        self.run(commands::END_RESET, Caller::of(session), at, move |cx| {
+            let who = cx.who()?;
+            cx.event.practice = Some(who.practice);
+            let (tx, mailer) = (&mut *cx.tx, cx.mailer);
+            let sent = match take_code(tx, who.id, &subject(who.id), &code, at.now)? {
+                Ok(sent) => sent,
+                Err(hindrance) => return Ok(Decision::Refused(hindrance)),
+            };
+            tx.save_passphrase(who.id, &hash)?;
+            tx.end_sessions_of(who.id)?;
+            forget_browsers_and_attempts(tx, &who, at.now)?;
+            let notice = Notice {
+                note: Note::PassphraseChanged,
+                practice: who.practice,
+                detail: "",
+                path: "/portal",
+            };
+            mailer.tell(tx, &who, &notice, &[], at.now)?;
+            cx.detail(&format!("two tokens and {}", sent.channel.code()));
+            Ok(Decision::Done(()))
+        })
+        .await
+    }
+}
+
+/// Why no new passphrase is begun, for the record: whoever asks is told nothing of it.
+struct NotReset(&'static str);
+
+impl RefusalCode for NotReset {
+    fn refusal_code(&self) -> &'static str {
+        self.0
     }
 }

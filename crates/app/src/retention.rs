@@ -1,19 +1,21 @@
 //! How long signed records stay: legal holds, and the removal of what nobody has to keep any more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+};
 
 use countersign_domain::{
-    Actor, Date, Event, EventKind, HoldId, Outcome, PersonId, PracticeId, PrescriptionId, Purpose,
-    Refusal, TimeZone, Timestamp, UsState, console::ConsoleChange, retention::Retention,
+    Actor, Date, Event, EventKind, HoldId, PersonId, PracticeId, PrescriptionId, Refusal, TimeZone,
+    Timestamp, UsState, command::commands, retention::Retention,
 };
-use countersign_store::{Hold, Session, Tx};
+use countersign_store::{Hold, Tx};
 
 use super::{
-    Act, App, At, Confirm, Entry, Error, Membership,
+    Act, Answer, App, At, Confirm, Entry, Error, Membership, RefusalCode,
     access::RECORD_ROLES,
+    command::{Caller, CommandContext, Decision},
     notices::{Mailer, Note, Notice},
-    record,
-    sign_in::{passcode_event, verify},
 };
 
 /// How many records one transaction removes.
@@ -157,15 +159,22 @@ pub enum RemovalRefusal {
     Clock(String),
 }
 
-/// What became of lifting a hold.
-#[derive(Debug)]
-pub enum Lifting {
-    /// It holds no longer.
-    Done,
-    /// It holds the records of whoever wanted to lift it.
+/// Why a legal hold is not lifted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiftRefusal {
+    /// It is on the records of whoever lifts it.
     Own,
-    /// The passcode was refused.
-    NotConfirmed(Refusal),
+    /// It was lifted before.
+    Lifted,
+}
+
+impl RefusalCode for LiftRefusal {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::Own => "own_records",
+            Self::Lifted => Refusal::NoChange.code(),
+        }
+    }
 }
 
 impl App {
@@ -185,22 +194,21 @@ impl App {
         person: Option<PersonId>,
         reason: String,
         at: At,
-    ) -> Result<Result<(), Refusal>, Error> {
-        let (by, practice, mailer) =
-            (act.membership.person, act.membership.practice.id, self.mailer());
-        self.console(act, ConsoleChange::PlaceHold, at, move |tx, event| {
-            tx.lock_records(practice)?;
-            let id = HoldId::new(at.now, tx.rng())?;
+    ) -> Result<Answer<(), Infallible>, Error> {
+        let (by, practice) = (act.membership.person, act.membership.practice.id);
+        self.run(commands::PLACE_HOLD, Caller::Member(Box::new(act)), at, move |cx| {
+            cx.tx.lock_records(practice)?;
+            let id = HoldId::new(at.now, cx.tx.rng())?;
             let reason = reason.clone();
-            let whose = whose(tx, person)?;
+            let whose = whose(cx.tx, person)?;
             // The reason may name a patient: it lies sealed, and neither trail nor mail has it.
-            let mut event = event.detail(&id.to_string());
-            event.prescriber = person;
+            cx.detail(&id.to_string());
+            cx.about(person);
             let detail = format!("A legal hold was placed on the signed records of {whose}.");
-            tell_hold(tx, &mailer, practice, &detail, by, at)?;
+            tell_hold(cx.tx, cx.mailer, practice, &detail, by, at)?;
             let placed = (at.now, by);
-            tx.place_hold(&Hold { id, practice, person, reason, placed, lifted: None })?;
-            Ok(Some(((), event)))
+            cx.tx.place_hold(&Hold { id, practice, person, reason, placed, lifted: None })?;
+            Ok(Decision::Done(()))
         })
         .await
     }
@@ -209,49 +217,33 @@ impl App {
     /// their own records.
     pub async fn lift_hold(
         &self,
-        session: &Session,
-        membership: &Membership,
+        act: Act,
         id: HoldId,
         reason: String,
-        confirm: Confirm,
         at: At,
-    ) -> Result<Lifting, Error> {
-        let (by, practice, mailer) = (membership.person, membership.practice.id, self.mailer());
-        let found = self.store.read("hold", move |tx| tx.holds(practice)).await?;
-        let rule = ConsoleChange::LiftHold.rule();
-        let hold =
-            found.into_iter().find(|it| it.id == id).filter(|_| rule.allows(&membership.roles));
-        let hold = hold.ok_or(Error::NotFound)?;
-        let (policy, session) = (self.options.policy, session.id);
-        self.decide("lift_hold", by, session, at.now, move |account, tx| {
-            let mut event =
-                Event::success(rule.event, Actor::Person(by), at.support).detail(&id.to_string());
-            event.practice = Some(practice);
-            event.prescriber = hold.person;
-            let refused = |event: &Event, reason: &'static str| {
-                let mut event = event.clone().reason(reason);
-                event.outcome = Outcome::Refused;
-                event
-            };
-            if hold.person == Some(by) {
-                return Ok((Ok(Lifting::Own), refused(&event, "own_records")));
+    ) -> Result<Answer<(), LiftRefusal>, Error> {
+        let (by, practice) = (act.membership.person, act.membership.practice.id);
+        let find = move |tx: &mut Tx<'_>| {
+            Ok::<_, countersign_store::Error>(
+                tx.holds(practice)?.into_iter().find(|it| it.id == id),
+            )
+        };
+        let check = move |cx: &mut CommandContext<'_, '_>, _: Option<&Confirm>| {
+            let Some(hold) = find(cx.tx)? else { return Ok(Some(Decision::NotFound)) };
+            cx.about(hold.person);
+            cx.detail(&id.to_string());
+            Ok((hold.person == Some(by)).then_some(Decision::Refused(LiftRefusal::Own)))
+        };
+        let caller = Caller::Member(Box::new(act));
+        self.run_checked(commands::LIFT_HOLD, caller, at, check, move |cx| {
+            let Some(hold) = find(cx.tx)? else { return Ok(Decision::NotFound) };
+            if !cx.tx.lift_hold(practice, id, by, &reason, at.now)? {
+                return Ok(Decision::Refused(LiftRefusal::Lifted));
             }
-            let proved = verify(account, confirm.chosen, &confirm.code, at, &policy);
-            let passcode =
-                passcode_event(&proved, by, practice, confirm.chosen, Purpose::Approve, at);
-            record(tx, &account.noted_browser(passcode, at), at.now)?;
-            if let Err(refusal) = proved {
-                let event = refused(&event, refusal.code());
-                return Ok((Ok(Lifting::NotConfirmed(refusal)), event));
-            }
-            tx.renew_passcode(session, at.now)?;
-            if !tx.lift_hold(practice, id, by, &reason, at.now)? {
-                return Ok((Ok(Lifting::Done), refused(&event, Refusal::NoChange.code())));
-            }
-            let whose = whose(tx, hold.person)?;
+            let whose = whose(cx.tx, hold.person)?;
             let detail = format!("The legal hold on the signed records of {whose} was lifted.");
-            tell_hold(tx, &mailer, practice, &detail, by, at)?;
-            Ok((Ok(Lifting::Done), event))
+            tell_hold(cx.tx, cx.mailer, practice, &detail, by, at)?;
+            Ok(Decision::Done(()))
         })
         .await
     }
@@ -286,36 +278,29 @@ impl App {
         expected: usize,
         by: String,
         at: At,
-    ) -> Result<Result<Removed, RemovalRefusal>, Error> {
+    ) -> Result<Answer<Removed, RemovalRefusal>, Error> {
         let newest = self.store.read("newest_event", |tx| tx.newest_event()).await?;
         let newest = newest.unwrap_or(Timestamp::from_micros(0));
         let quiet = newest.seconds_until(at.now);
+        // Without a record: it would be the newest of the trail, and the next try would find the clock right.
         if !(-86_400..=MOST_QUIET_DAYS * 86_400).contains(&quiet) {
-            return Ok(Err(RemovalRefusal::Clock(newest.minute_text())));
+            return Ok(Answer::Refused(RemovalRefusal::Clock(newest.minute_text())));
         }
         let found = self.over_records(practice, at).await?.len();
         if found != expected {
-            return Ok(Err(RemovalRefusal::Count(found)));
+            return Ok(Answer::Refused(RemovalRefusal::Count(found)));
         }
         let (mut place, mut removed) = (Some(beginning()?), Removed::default());
         while let Some(from) = place {
-            let (rule, by) = (self.options.retention.clone(), by.clone());
-            let (next, count) = self
-                .store
-                .write("remove_over", move |tx| {
-                    tx.lock_records(practice)?;
-                    let part = Part::of(tx, practice, &rule, from, at.now)?;
-                    for (entry, it) in &part.over {
-                        tx.remove_record(&entry.it.record, part.kept_from)?;
-                        let OverRecord { id, signed, until } = it;
-                        let detail = format!("{id}, signed {signed}, kept until {until}, by {by}");
-                        let whose = entry.it.record.prescriber;
-                        tx.append(&gone(practice, whose, &detail, at), at.now)?;
-                    }
-                    Ok((part.next, part.over.len()))
-                })
-                .await?;
-            removed.records += count;
+            let rule = self.options.retention.clone();
+            let part = self.store.read("over_records", move |tx| {
+                let part = Part::of(tx, practice, &rule, from, at.now)?;
+                Ok((part.next, part.over.is_empty()))
+            });
+            let (next, empty) = part.await?;
+            if !empty {
+                removed.records += self.remove_part(practice, from, by.clone(), at).await?;
+            }
             place = next;
         }
         let (rule, mailer, records) =
@@ -341,7 +326,43 @@ impl App {
                 Ok(logs.len())
             })
             .await?;
-        Ok(Ok(removed))
+        Ok(Answer::Done(removed))
+    }
+
+    /// Removes the records of one part of the archive whose time is over: how many.
+    async fn remove_part(
+        &self,
+        practice: PracticeId,
+        from: Place,
+        by: String,
+        at: At,
+    ) -> Result<usize, Error> {
+        let rule = self.options.retention.clone();
+        let done = self.run(commands::REMOVE_EXPIRED_RECORDS, Caller::Operator, at, move |cx| {
+            cx.event.practice = Some(practice);
+            let tx = &mut *cx.tx;
+            tx.lock_records(practice)?;
+            let part = Part::of(tx, practice, &rule, from, at.now)?;
+            let mut events = Vec::new();
+            for (entry, it) in &part.over {
+                tx.remove_record(&entry.it.record, part.kept_from)?;
+                let OverRecord { id, signed, until } = it;
+                let detail = format!("{id}, signed {signed}, kept until {until}, by {by}");
+                events.push(gone(practice, entry.it.record.prescriber, &detail, at));
+            }
+            // One record for each; the last is the event of the command.
+            let Some(last) = events.pop() else { return Ok(Decision::Refused(Refusal::NoChange)) };
+            for event in events {
+                tx.append(&event, at.now)?;
+            }
+            cx.event = last;
+            Ok(Decision::Done(part.over.len()))
+        });
+        Ok(match done.await? {
+            Answer::Done(count) => count,
+            // A hold was placed meanwhile.
+            Answer::Refused(_) | Answer::NotConfirmed(_) => 0,
+        })
     }
 }
 

@@ -1,11 +1,15 @@
 //! Sessions: the secret of a cookie, how long a session lasts, and its end.
 
 use countersign_crypto::{Rng, SecretText, random_array, sha256};
-use countersign_domain::{Actor, Event, EventKind, Policy, SessionRowId, SupportCode, Timestamp};
+use countersign_domain::{
+    Actor, Event, EventKind, Policy, Refusal, SessionRowId, SupportCode, Timestamp,
+    command::commands,
+};
 use countersign_store::{Session, Stage, Tx};
 use data_encoding::BASE64URL_NOPAD;
 
 use crate::{
+    command::{Caller, Decision},
     context::{App, At},
     error::Error,
 };
@@ -64,12 +68,13 @@ impl App {
         if at.now >= session.expires || at.now >= idle_end {
             let event = session_end(&session, Actor::System, at.support).reason("expired");
             let id = session.id;
-            self.store
-                .write("session_expired", move |tx| {
-                    // Two requests at once end it once.
-                    if tx.end_session(id)? { tx.append(&event, at.now) } else { Ok(()) }
-                })
-                .await?;
+            self.run(commands::EXPIRE_SESSIONS, Caller::System, at, move |cx| {
+                cx.event = event.clone();
+                // Two requests at once end it once.
+                let ended = cx.tx.end_session(id)?;
+                Ok(Decision::of(ended.then_some(()).ok_or(Refusal::NoChange)))
+            })
+            .await?;
             let idle = at.now >= idle_end;
             let enrolling = matches!(session.stage, Stage::Enrolling { .. });
             return Ok(if idle { CookieSession::Idle { enrolling } } else { CookieSession::Over });

@@ -1,18 +1,19 @@
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use countersign_crypto::SecretText;
 use countersign_domain::{
     Actor, DisableReason, Event, EventKind, Passphrase, PassphraseHash, PersonId, Purpose, Refusal,
-    SignInName, TokenId, check_any, check_passcode, check_resync, enable_token,
+    SignInName, TokenId, check_any, check_passcode, check_resync, command::commands, enable_token,
     explain_wrong_passcode, otp::OneTimePasscode, same_browser,
 };
 use countersign_store::{Person, Session, Stage};
 
 use super::{
-    Account, App, At, By, Change, DisableForm, Error, SessionSecret,
+    Account, Answer, App, At, DisableForm, Error, SessionSecret,
     attempts::{Source, know_browser},
+    command::{Caller, Decision},
     hashing::Place,
-    log, new_session, session_end,
+    log, new_session,
     to_completion::to_completion,
 };
 
@@ -167,28 +168,29 @@ impl App {
     pub async fn prove_passcode(
         &self,
         session: Session,
-        prescriber: PersonId,
         chosen: Chosen,
         code: OneTimePasscode,
         at: At,
-    ) -> Result<LoggedIn, Error> {
-        let policy = self.options.policy;
-        let practice = session.practice;
-        self.decide("prove_passcode", prescriber, session.id, at.now, move |account, tx| {
+    ) -> Result<Answer<LoggedIn, Refusal>, Error> {
+        let (caller, practice) = (Caller::of(&session), session.practice);
+        self.run(commands::PROVE_PASSCODE, caller, at, move |cx| {
+            let (who, policy) = (cx.who()?, cx.policy);
+            let (account, tx) = cx.account()?;
             let result = verify(account, chosen, &code, at, &policy);
-            let event = passcode_event(&result, prescriber, practice, chosen, Purpose::Login, at);
-            let event = account.noted_browser(event, at);
+            let event = passcode_event(&result, who.id, practice, chosen, Purpose::Login, at);
             let answer = match result {
                 Ok(_) => {
-                    let stage = Stage::Full { prescriber, passcode_at: at.now };
-                    let browser = know_browser(tx, prescriber, at)?;
+                    let stage = Stage::Full { prescriber: who.id, passcode_at: at.now };
+                    let browser = know_browser(tx, who.id, at)?;
                     let session =
                         new_session(tx, Some(&session), practice, stage, &policy, at.now)?;
                     Ok(LoggedIn { session, browser })
                 }
                 Err(refusal) => Err(refusal),
             };
-            Ok((answer, event))
+            cx.event = event;
+            cx.note_browser();
+            Ok(Decision::of(answer))
         })
         .await
     }
@@ -197,15 +199,13 @@ impl App {
     pub async fn resync(
         &self,
         session: &Session,
-        prescriber: PersonId,
         token: TokenId,
         codes: (OneTimePasscode, OneTimePasscode),
         at: At,
-    ) -> Result<(), Error> {
-        let policy = self.options.policy;
-        let by = By { session, prescriber };
-        self.change_token(EventKind::TokenResynced, &by, token, None, at, move |token, owner, _| {
-            check_resync(token, owner, &codes.0, &codes.1, at.now, &policy).map(drop)
+    ) -> Result<Answer<(), Refusal>, Error> {
+        let command = commands::RESYNC_TOKEN;
+        self.change_token(command, session, token, at, move |token, owner, _, policy| {
+            check_resync(token, owner, &codes.0, &codes.1, at.now, policy).map(drop)
         })
         .await
     }
@@ -214,17 +214,12 @@ impl App {
     pub async fn report_lost(
         &self,
         session: &Session,
-        prescriber: PersonId,
         token: TokenId,
         reason: DisableReason,
         confirmed: bool,
         at: At,
-    ) -> Result<(), Error> {
-        let form = DisableForm { reason, confirmed, confirm: None };
-        match self.disable(session, prescriber, token, form, at).await? {
-            Change::Done(()) => Ok(()),
-            Change::Refused(refusal) | Change::NotConfirmed(refusal) => Err(refusal.into()),
-        }
+    ) -> Result<Answer<(), Refusal>, Error> {
+        self.disable(session, token, DisableForm { reason, confirmed, confirm: None }, at).await
     }
 
     /// Enables a temporarily disabled token by its own passcode; passphrase and passcode together
@@ -232,44 +227,30 @@ impl App {
     pub async fn enable(
         &self,
         session: &Session,
-        prescriber: PersonId,
         token: TokenId,
         code: OneTimePasscode,
         at: At,
-    ) -> Result<(), Error> {
-        let policy = self.options.policy;
-        let by = By { session, prescriber };
-        let purpose = Some(Purpose::EnableToken);
-        self.change_token(
-            EventKind::TokenEnabled,
-            &by,
-            token,
-            purpose,
-            at,
-            move |token, owner, active| {
-                same_browser(token, at.browser.as_ref(), &policy)?;
-                enable_token(token, owner, active, &code, at.now, &policy).map(drop)
-            },
-        )
+    ) -> Result<Answer<(), Refusal>, Error> {
+        let command = commands::ENABLE_TOKEN;
+        self.change_token(command, session, token, at, move |token, owner, active, policy| {
+            same_browser(token, at.browser.as_ref(), policy)?;
+            enable_token(token, owner, active, &code, at.now, policy).map(drop)
+        })
         .await
     }
 
     /// Ends a session.
     pub async fn sign_out(&self, session: &Session, at: At) -> Result<(), Error> {
-        let session = session.clone();
-        self.store
-            .write("sign_out", move |tx| {
-                if !tx.end_session(session.id)? {
-                    return Ok(());
-                }
-                let mut event = session_end(&session, Actor::Unknown, at.support);
-                if let Some(prescriber) = event.prescriber {
-                    event.actor = Actor::Person(prescriber);
-                }
-                tx.append(&event, at.now)
-            })
-            .await?;
-        Ok(())
+        let ended = session.clone();
+        let done = self.run(commands::SIGN_OUT, Caller::of(session), at, move |cx| {
+            cx.tx.end_session(ended.id)?;
+            Ok(Decision::<(), Infallible>::Done(()))
+        });
+        match done.await {
+            // Two requests at once end it once.
+            Ok(_) | Err(Error::SignedOut) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The prescriber with this id.

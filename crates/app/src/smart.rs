@@ -1,7 +1,7 @@
 //! A launch from an EHR that speaks SMART on FHIR: out to its authorization server, and back with a code.
 
 use countersign_crypto::{constant_time_eq, random_array, sha256};
-use countersign_domain::{EhrId, EventKind, PracticeId, Timestamp, check_line};
+use countersign_domain::{Timestamp, check_line};
 use countersign_protocol::{
     oidc::{self, Client, KeySet, OidcError, Secret},
     smart::{self, Configuration, Granted},
@@ -9,7 +9,10 @@ use countersign_protocol::{
 use countersign_store::{Patient, SmartEhr, SmartTry};
 use data_encoding::BASE64URL_NOPAD;
 
-use super::{App, At, Error, SessionSecret, launch::LaunchRefusal};
+use super::{
+    Answer, App, At, Error, SessionSecret,
+    launch::{CheckedLaunch, LaunchRefusal},
+};
 use crate::outbound::{Call, Fault};
 
 /// How long the way to the EHR and back may take, in seconds.
@@ -43,21 +46,18 @@ impl App {
         iss: &str,
         launch: Option<&str>,
         at: At,
-    ) -> Result<Result<SmartWay, LaunchRefusal>, Error> {
+    ) -> Result<Answer<SmartWay, LaunchRefusal>, Error> {
         let Some(ehr) = self.smart_ehr(iss).await? else {
-            return self
-                .launch_refused(None, LaunchRefusal("launch_unknown_ehr"), at)
-                .await
-                .map(Err);
+            return self.launch_refused(None, LaunchRefusal("launch_unknown_ehr"), at).await;
         };
         let url = Configuration::address(&ehr.iss);
         let body = match self.outbound.call(Call::get(&url)).await {
             Ok(body) => body,
-            Err(fault) => return self.ehr_silent(&ehr, &fault, at).await.map(Err),
+            Err(fault) => return self.ehr_silent(&ehr, &fault, at).await,
         };
         let Some(it) = Configuration::read(&ehr.iss, &body) else {
             let refusal = LaunchRefusal("launch_ehr_configuration");
-            return self.launch_refused(Some(&ehr), refusal, at).await.map(Err);
+            return self.launch_refused(Some(&ehr), refusal, at).await;
         };
         let draw = || -> Result<String, Error> {
             let bytes: [u8; 32] = random_array((self.rng)().as_mut())?;
@@ -81,7 +81,7 @@ impl App {
         self.store
             .write("begin_smart", move |tx| tx.create_smart_try(&hash, &ehr, &remembered, expires))
             .await?;
-        Ok(Ok(SmartWay { url, browser }))
+        Ok(Answer::Done(SmartWay { url, browser }))
     }
 
     fn smart_redirect(&self) -> String {
@@ -96,36 +96,34 @@ impl App {
         code: &str,
         browser: &str,
         at: At,
-    ) -> Result<Result<SessionSecret, LaunchRefusal>, Error> {
+    ) -> Result<Answer<SessionSecret, LaunchRefusal>, Error> {
         let (hash, now) = (sha256(state.as_bytes()), at.now);
         let found =
             self.store.write("take_smart_try", move |tx| tx.take_smart_try(&hash, now)).await?;
         let Some(it) = found else {
-            return self.launch_refused(None, LaunchRefusal("launch_stale"), at).await.map(Err);
+            return self.launch_refused(None, LaunchRefusal("launch_stale"), at).await;
         };
         let Some(ehr) = self.smart_ehr(&it.iss).await? else {
-            return self
-                .launch_refused(None, LaunchRefusal("launch_unknown_ehr"), at)
-                .await
-                .map(Err);
+            return self.launch_refused(None, LaunchRefusal("launch_unknown_ehr"), at).await;
         };
         if !constant_time_eq(&sha256(browser.as_bytes()), &it.browser) {
             let refusal = LaunchRefusal("launch_other_browser");
-            return self.launch_refused(Some(&ehr), refusal, at).await.map(Err);
+            return self.launch_refused(Some(&ehr), refusal, at).await;
         }
         if code.is_empty() {
             let refusal = LaunchRefusal("launch_declined");
-            return self.launch_refused(Some(&ehr), refusal, at).await.map(Err);
+            return self.launch_refused(Some(&ehr), refusal, at).await;
         }
         match self.exchange_smart(&ehr, &it, code, at.now).await {
             Ok((user, patient)) => {
                 // A state is unique; it was used up when it was taken.
-                let until = at.now.plus_seconds(SMART_SECONDS);
-                self.open_launch((ehr.ehr, ehr.practice), user, (hash, until), patient, at).await
+                let expires = at.now.plus_seconds(SMART_SECONDS);
+                let checked = CheckedLaunch { user, once: hash, expires, patient };
+                self.open_launch(Some((ehr.ehr, ehr.practice)), Ok(checked), at).await
             }
-            Err(Trouble::Silent(fault)) => self.ehr_silent(&ehr, &fault, at).await.map(Err),
+            Err(Trouble::Silent(fault)) => self.ehr_silent(&ehr, &fault, at).await,
             Err(Trouble::No(code)) => {
-                self.launch_refused(Some(&ehr), LaunchRefusal(code), at).await.map(Err)
+                self.launch_refused(Some(&ehr), LaunchRefusal(code), at).await
             }
         }
     }
@@ -187,12 +185,12 @@ impl App {
         Ok((user, patient))
     }
 
-    async fn ehr_silent(
+    async fn ehr_silent<T>(
         &self,
         ehr: &SmartEhr,
         fault: &Fault,
         at: At,
-    ) -> Result<LaunchRefusal, Error> {
+    ) -> Result<Answer<T, LaunchRefusal>, Error> {
         tracing::warn!(ehr = %ehr.ehr, %fault, "an EHR did not answer");
         let code = match fault {
             Fault::Refused(_) => "launch_ehr_refused",
@@ -201,24 +199,16 @@ impl App {
         self.launch_refused(Some(ehr), LaunchRefusal(code), at).await
     }
 
-    async fn launch_refused(
+    /// Puts a launch on record that is refused before it names a user.
+    async fn launch_refused<T>(
         &self,
         ehr: Option<&SmartEhr>,
         refusal: LaunchRefusal,
         at: At,
-    ) -> Result<LaunchRefusal, Error> {
-        let known: Option<(EhrId, PracticeId)> = ehr.map(|ehr| (ehr.ehr, ehr.practice));
-        self.store
-            .write("launch_refused", move |tx| {
-                use countersign_domain::{Actor, Event, Outcome};
-                let actor = known.map_or(Actor::Unknown, |(ehr, _)| Actor::Ehr(ehr));
-                let mut event = Event::success(EventKind::EhrLaunched, actor, at.support);
-                event.outcome = Outcome::Refused;
-                event.practice = known.map(|(_, practice)| practice);
-                tx.append(&event.reason(refusal.0), at.now)
-            })
-            .await?;
-        Ok(refusal)
+    ) -> Result<Answer<T, LaunchRefusal>, Error> {
+        let known = ehr.map(|ehr| (ehr.ehr, ehr.practice));
+        self.open_launch(known, Err(refusal), at).await?;
+        Ok(Answer::Refused(refusal))
     }
 }
 

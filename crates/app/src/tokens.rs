@@ -6,15 +6,18 @@ mod disable;
 use std::sync::PoisonError;
 
 use countersign_domain::{
-    Actor, CredentialId, Device, DeviceClass, DeviceEvidence, Event, EventKind, ModelCode,
-    PersonId, Purpose, Refusal, TimeZone, TokenId, TokenModel, TokenName, otp::OneTimePasscode,
+    CredentialId, Device, DeviceClass, DeviceEvidence, ModelCode, PasscodeFailures, PersonId,
+    Policy, Refusal, TimeZone, Token, TokenId, TokenModel, TokenName,
+    command::{Command, commands},
+    otp::OneTimePasscode,
     test_token,
 };
 use countersign_store::{AuditRow, Person, Session, Stage, TokenRow, Tx};
 
 use super::{
-    Account, App, At, By, Chosen, Error, needs_step_up, record,
-    sign_in::{passcode_event, verify},
+    AdminRefusal, Answer, App, At, Chosen, Error,
+    command::{Caller, Decision, person_of},
+    needs_step_up,
 };
 
 pub use add::AddForm;
@@ -54,32 +57,8 @@ pub struct RenameForm {
     pub confirm: Option<Confirm>,
 }
 
-/// What became of a change that asks for a fresh passcode once the last one is old.
-#[derive(Debug)]
-pub enum Change<T> {
-    /// It was made.
-    Done(T),
-    /// The passcode was accepted, or none was needed; the change itself was refused.
-    Refused(Refusal),
-    /// The passcode is missing or was refused; the change was not looked at.
-    NotConfirmed(Refusal),
-}
-
-impl<T> Change<T> {
-    /// Whether it was made, for its event.
-    pub(super) fn outcome(&self) -> Result<(), Refusal> {
-        match self {
-            Self::Done(_) => Ok(()),
-            Self::Refused(refusal) | Self::NotConfirmed(refusal) => Err(refusal.clone()),
-        }
-    }
-}
-
-impl<T> From<Result<T, Refusal>> for Change<T> {
-    fn from(result: Result<T, Refusal>) -> Self {
-        result.map_or_else(Self::Refused, Self::Done)
-    }
-}
+/// What came of a change of one's own tokens.
+pub type Change<T> = Answer<T, Refusal>;
 
 impl App {
     /// What the dashboard and the token pages show.
@@ -130,37 +109,20 @@ impl App {
     pub async fn rename(
         &self,
         session: &Session,
-        prescriber: PersonId,
         token: TokenId,
         form: RenameForm,
         at: At,
-    ) -> Result<Change<()>, Error> {
-        let policy = self.options.policy;
-        let session_id = session.id;
-        let practice = session.practice;
-        self.decide("rename_token", prescriber, session.id, at.now, move |account, tx| {
-            let needed = account.needs_step_up(&policy, at.now);
-            let vouched =
-                step_up(account, tx, needed, form.confirm.as_ref(), None, session_id, at, &policy)?;
-            let change = match vouched {
-                Err(refusal) => Change::NotConfirmed(refusal),
-                Ok(()) => match account.token(token) {
-                    None => Change::Refused(Refusal::TokenNotActive),
-                    Some((token, _)) => {
-                        token.rename(form.name.clone());
-                        Change::Done(())
-                    }
-                },
+    ) -> Result<Answer<(), Refusal>, Error> {
+        let caller = Caller::confirmed(session, form.confirm);
+        let name = form.name;
+        self.run(commands::RENAME_TOKEN, caller, at, move |cx| {
+            let (account, _) = cx.account()?;
+            let Some((found, _)) = account.token(token) else {
+                return Ok(Decision::Refused(Refusal::TokenNotActive));
             };
-            let event = Event::of(
-                EventKind::TokenRenamed,
-                Actor::Person(prescriber),
-                &change.outcome(),
-                at.support,
-            )
-            .about(practice, prescriber)
-            .token(theirs(account, token));
-            Ok((Ok(change), event))
+            found.rename(name.clone());
+            cx.about_token(token);
+            Ok(Decision::Done(()))
         })
         .await
     }
@@ -170,19 +132,52 @@ impl App {
     pub async fn test(
         &self,
         session: &Session,
-        prescriber: PersonId,
         token: TokenId,
         code: OneTimePasscode,
         at: At,
-    ) -> Result<(), Error> {
-        let policy = self.options.policy;
-        let by = By { session, prescriber };
-        let allowed = self.count_test(prescriber, at);
-        self.change_token(EventKind::TokenTested, &by, token, None, at, move |token, owner, _| {
-            if !allowed {
-                return Err(Refusal::TooManyTests);
-            }
-            test_token(token, owner, &code, at.now, &policy).map(drop)
+    ) -> Result<Answer<(), Refusal>, Error> {
+        let allowed = person_of(session).is_some_and(|person| self.count_test(person, at));
+        self.change_token(
+            commands::TEST_TOKEN,
+            session,
+            token,
+            at,
+            move |token, owner, _, policy| {
+                if !allowed {
+                    return Err(Refusal::TooManyTests);
+                }
+                test_token(token, owner, &code, at.now, policy).map(drop)
+            },
+        )
+        .await
+    }
+
+    /// One change of one token of the caller's own.
+    pub(super) async fn change_token<F>(
+        &self,
+        command: Command,
+        session: &Session,
+        token: TokenId,
+        at: At,
+        mut change: F,
+    ) -> Result<Answer<(), Refusal>, Error>
+    where
+        F: FnMut(&mut Token, &mut PasscodeFailures, u32, &Policy) -> Result<(), Refusal>
+            + Send
+            + 'static,
+    {
+        self.run(command, Caller::of(session), at, move |cx| {
+            let policy = cx.policy;
+            let (account, _) = cx.account()?;
+            let active = account.active();
+            // An event never names somebody else's token.
+            let Some((found, owner)) = account.token(token) else {
+                return Ok(Decision::Refused(Refusal::TokenNotActive));
+            };
+            let changed = change(found, owner, active, &policy);
+            cx.about_token(token);
+            cx.note_browser();
+            Ok(Decision::of(changed))
         })
         .await
     }
@@ -197,81 +192,32 @@ impl App {
         *count <= MOST
     }
 
-    /// Records that a person has seen the device which a token lives on. `false` if there is no such
-    /// token.
+    /// Records that a person has seen the device which a token lives on.
     pub async fn attest_device(
         &self,
         credential: CredentialId,
         class: DeviceClass,
         by: String,
         at: At,
-    ) -> Result<bool, Error> {
-        let done = self
-            .store
-            .write("attest_device", move |tx| {
-                let Some(TokenRow { token, .. }) = tx.token_by_credential(&credential)? else {
-                    return Ok(false);
-                };
-                let device = Device { class, evidence: DeviceEvidence::Attested, ..token.device() };
-                tx.save_device(token.id(), &device)?;
-                let was = token.device();
-                let detail = format!(
-                    "{} by {by}; was {}, {}",
-                    class.code(),
-                    was.class.code(),
-                    was.evidence.code()
-                );
-                let mut event =
-                    Event::success(EventKind::DeviceAttested, Actor::Operator, at.support)
-                        .token(token.id())
-                        .detail(&detail);
-                event.practice = token.practice();
-                event.prescriber = token.prescriber();
-                tx.append(&event, at.now)?;
-                Ok(true)
-            })
-            .await?;
-        Ok(done)
+    ) -> Result<Answer<(), AdminRefusal>, Error> {
+        self.run(commands::ATTEST_DEVICE, Caller::Operator, at, move |cx| {
+            cx.detail(&format!("{}, {} by {by}", credential.masked(), class.code()));
+            let Some(TokenRow { token, .. }) = cx.tx.token_by_credential(&credential)? else {
+                return Ok(Decision::Refused(AdminRefusal::TokenUnknown));
+            };
+            let was = token.device();
+            let device = Device { class, evidence: DeviceEvidence::Attested, ..was };
+            cx.tx.save_device(token.id(), &device)?;
+            cx.detail(&format!(
+                "{} by {by}; was {}, {}",
+                class.code(),
+                was.class.code(),
+                was.evidence.code()
+            ));
+            (cx.event.practice, cx.event.prescriber) = (token.practice(), token.prescriber());
+            cx.about_token(token.id());
+            Ok(Decision::Done(()))
+        })
+        .await
     }
-}
-
-/// The id, if the token is the prescriber's own: an event never names somebody else's.
-fn theirs(account: &Account, id: TokenId) -> Option<TokenId> {
-    account.tokens.iter().any(|token| token.id() == id).then_some(id)
-}
-
-/// Where a fresh passcode is needed, checks the one given, and renews the session by it.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "each is a fact of the request; a struct would only rename them"
-)]
-pub(super) fn step_up(
-    account: &mut Account,
-    tx: &mut Tx<'_>,
-    needed: bool,
-    confirm: Option<&Confirm>,
-    new: Option<TokenId>,
-    session: countersign_domain::SessionRowId,
-    at: At,
-    policy: &countersign_domain::Policy,
-) -> Result<Result<(), Refusal>, countersign_store::Error> {
-    if !needed {
-        return Ok(Ok(()));
-    }
-    let Some(confirm) = confirm else { return Ok(Err(Refusal::StepUpNeeded)) };
-    if new.is_some_and(|id| confirm.chosen == Chosen::Token(id)) {
-        return Ok(Err(Refusal::SelfVouching));
-    }
-    let result = verify(account, confirm.chosen, &confirm.code, at, policy);
-    if let Some(owner) =
-        account.tokens.first().and_then(|token| token.prescriber().zip(token.practice()))
-    {
-        let event =
-            passcode_event(&result, owner.0, owner.1, confirm.chosen, Purpose::ManageTokens, at);
-        record(tx, &account.noted_browser(event, at), at.now)?;
-    }
-    if result.is_ok() {
-        tx.renew_passcode(session, at.now)?;
-    }
-    Ok(result.map(drop))
 }

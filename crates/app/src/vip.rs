@@ -2,8 +2,9 @@
 
 use countersign_crypto::{HmacAlgorithm, Rng};
 use countersign_domain::{
-    Actor, CredentialId, Device, Event, EventKind, Manufacturer, ModelCode, ProvisionedToken,
-    Refusal, Timestamp, Token, TokenId, check_unauthenticated,
+    CredentialId, Device, Manufacturer, ModelCode, ProvisionedToken, Refusal, Timestamp, Token,
+    TokenId, check_unauthenticated,
+    command::{Command, commands},
     otp::{OtpParams, Step, TokenSeed},
     sync_unauthenticated,
 };
@@ -12,7 +13,11 @@ use countersign_provision::vip::{
 };
 use countersign_store::{Error as StoreError, TokenRow, Tx};
 
-use super::{App, At, Error, log, provision::MOST_UNASSOCIATED, record};
+use super::{
+    Answer, App, At, Error, RefusalCode,
+    command::{Caller, Decision},
+    provision::must_have_room,
+};
 use crate::ProvisionRefusal;
 
 /// Tries to draw an ID that nobody has yet.
@@ -52,6 +57,29 @@ pub enum VipOutcome {
     NoToken,
 }
 
+/// Why codes are not taken, and whether the token waits to be added.
+struct VipRefusal {
+    refusal: Refusal,
+    waits: bool,
+}
+
+impl RefusalCode for VipRefusal {
+    fn refusal_code(&self) -> &'static str {
+        self.refusal.code()
+    }
+}
+
+impl From<VipRefusal> for VipOutcome {
+    fn from(VipRefusal { refusal, waits }: VipRefusal) -> Self {
+        match refusal {
+            Refusal::UnknownCredential => Self::NoToken,
+            Refusal::TokenBlocked(_) | Refusal::TokenNotActive => Self::Refused,
+            _ if waits => Self::OutOfStep,
+            _ => Self::Refused,
+        }
+    }
+}
+
 impl App {
     /// The generator of the FIPS module.
     pub fn generator(&self) -> Box<dyn Rng> {
@@ -63,46 +91,42 @@ impl App {
         &self,
         model: TokenModel,
         at: At,
-    ) -> Result<Result<VipProvisioned, ProvisionRefusal>, Error> {
+    ) -> Result<Answer<VipProvisioned, ProvisionRefusal>, Error> {
         if !self.options.manufacturers.contains(&Manufacturer::Symantec) {
-            return Ok(Err(ProvisionRefusal::NotOffered));
+            return Ok(Answer::Refused(ProvisionRefusal::NotOffered));
+        }
+        // Looked at before anything is written: what a stranger is refused is put on record by `note_refusal`, which has
+        // a limit.
+        if let Err(refusal) = self.store.read("before_provisioning", must_have_room).await? {
+            return Ok(Answer::Refused(refusal));
         }
         let expires = at.now.plus_seconds(self.options.policy.unassociated_seconds);
-        let made = self
-            .store
-            .write("provision_vip", move |tx| {
-                if tx.unassociated_tokens()? >= MOST_UNASSOCIATED {
-                    return Ok(Err(ProvisionRefusal::Full));
+        self.run(commands::PROVISION_TOKEN, Caller::Anybody, at, move |cx| {
+            if let Err(refusal) = must_have_room(cx.tx)? {
+                return Ok(Decision::Refused(refusal));
+            }
+            for _ in 0..DRAWS {
+                let token = new_token(model, expires, at.now, cx.tx.rng())?;
+                if !cx.tx.create_token(&token)? {
+                    continue;
                 }
-                for _ in 0..DRAWS {
-                    let token = new_token(model, expires, at.now, tx.rng())?;
-                    if !tx.create_token(&token)? {
-                        continue;
-                    }
-                    let event =
-                        Event::success(EventKind::TokenProvisioned, Actor::Unknown, at.support)
-                            .token(token.id())
-                            .detail(&token.credential().masked());
-                    tx.append(&event, at.now)?;
-                    let credential =
-                        token.credential().as_str().parse().map_err(|_| StoreError::Crypto)?;
-                    return Ok(Ok(VipProvisioned {
-                        credential,
-                        seed: token.seed().clone(),
-                        expires,
-                    }));
-                }
-                Ok(Err(ProvisionRefusal::Full))
-            })
-            .await?;
-        Ok(made)
+                cx.about_token(token.id());
+                cx.detail(&token.credential().masked());
+                let credential =
+                    token.credential().as_str().parse().map_err(|_| StoreError::Crypto)?;
+                let seed = token.seed().clone();
+                return Ok(Decision::Done(VipProvisioned { credential, seed, expires }));
+            }
+            Ok(Decision::Refused(ProvisionRefusal::Full))
+        })
+        .await
     }
 
     /// "Is this credential in order?" A right code is used up, a wrong one counts nowhere.
     pub async fn check_vip(&self, form: CheckForm, at: At) -> Result<VipOutcome, Error> {
         let policy = self.options.policy;
         let credential = form.credential.clone();
-        self.unauthenticated(EventKind::TokenTested, &credential, at, move |token| {
+        self.unauthenticated(commands::CHECK_UNAUTHENTICATED, &credential, at, move |token| {
             check_unauthenticated(token, &form.passcode, at.now, &policy)
         })
         .await
@@ -112,7 +136,7 @@ impl App {
     pub async fn sync_vip(&self, form: SyncForm, at: At) -> Result<VipOutcome, Error> {
         let policy = self.options.policy;
         let credential = form.credential.clone();
-        self.unauthenticated(EventKind::TokenResynced, &credential, at, move |token| {
+        self.unauthenticated(commands::RESYNC_UNAUTHENTICATED, &credential, at, move |token| {
             sync_unauthenticated(token, &form.first, &form.second, at.now, &policy)
         })
         .await
@@ -120,7 +144,7 @@ impl App {
 
     async fn unauthenticated<F>(
         &self,
-        kind: EventKind,
+        command: Command,
         credential: &VipCredentialId,
         at: At,
         mut decision: F,
@@ -132,47 +156,48 @@ impl App {
         else {
             return Ok(VipOutcome::NoToken);
         };
-        let in_doubt = self.in_doubt.clone();
-        let (watch, consumed) = self.in_doubt.watch();
-        let result = self
-            .store
-            .write(kind.code(), move |tx| {
-                consumed.set(std::iter::empty());
-                let Some(TokenRow { mut token, mark, .. }) = tx.token_by_credential(&wanted)?
-                else {
-                    return Ok(None);
-                };
-                let waits = token.prescriber().is_none();
-                if !waits && token.model().as_str() != ModelCode::VIP_ACCESS {
-                    return Ok(None);
+        // Looked at before anything is written: an ID that nobody has is put on record by `note_refusal`, which has a
+        // limit.
+        let sought = wanted.clone();
+        let there = self.store.read("vip_token", move |tx| Ok(served(tx, &sought)?.is_some()));
+        if !there.await? {
+            return Ok(VipOutcome::NoToken);
+        }
+        let done = self.run(command, Caller::Anybody, at, move |cx| {
+            let Some(TokenRow { mut token, mark, .. }) = served(cx.tx, &wanted)? else {
+                return Ok(Decision::NotFound);
+            };
+            cx.about_token(token.id());
+            cx.detail("asked without a login, by the VIP Access protocol");
+            (cx.event.practice, cx.event.prescriber) = (token.practice(), token.prescriber());
+            let waits = token.prescriber().is_none();
+            cx.apply_in_doubt(&mut token);
+            match decision(&mut token) {
+                Ok(step) => {
+                    cx.note_consumed(token.id(), step);
+                    cx.tx.save_token(&token, mark)?;
+                    Ok(Decision::Done(()))
                 }
-                in_doubt.apply(std::iter::once(&mut token));
-                let answer = decision(&mut token);
-                if let Ok(step) = &answer {
-                    consumed.set(std::iter::once((token.id(), *step)));
-                    tx.save_token(&token, mark)?;
-                }
-                let mut event = Event::of(kind, Actor::Unknown, &answer, at.support)
-                    .token(token.id())
-                    .detail("asked without a login, by the VIP Access protocol");
-                event.practice = token.practice();
-                event.prescriber = token.prescriber();
-                record(tx, &event, at.now)?;
-                let outcome = match answer {
-                    Ok(_) => VipOutcome::Done,
-                    Err(Refusal::UnknownCredential) => VipOutcome::NoToken,
-                    Err(Refusal::TokenBlocked(_) | Refusal::TokenNotActive) => VipOutcome::Refused,
-                    Err(_) if waits => VipOutcome::OutOfStep,
-                    Err(_) => VipOutcome::Refused,
-                };
-                Ok(Some((outcome, event)))
-            })
-            .await;
-        watch.settle(&result);
-        let Some((outcome, event)) = result? else { return Ok(VipOutcome::NoToken) };
-        log(&event);
-        Ok(outcome)
+                Err(refusal) => Ok(Decision::Refused(VipRefusal { refusal, waits })),
+            }
+        });
+        match done.await {
+            Ok(Answer::Done(())) => Ok(VipOutcome::Done),
+            Ok(Answer::Refused(refusal)) => Ok(refusal.into()),
+            Ok(Answer::NotConfirmed(_)) => Ok(VipOutcome::Refused),
+            Err(Error::NotFound) => Ok(VipOutcome::NoToken),
+            Err(error) => Err(error),
+        }
     }
+}
+
+/// The token with this ID, where clients without a login are answered about it: it waits to be added, or is of a model
+/// whose clients ask that way.
+fn served(tx: &mut Tx<'_>, wanted: &CredentialId) -> Result<Option<TokenRow>, StoreError> {
+    let found = tx.token_by_credential(wanted)?;
+    Ok(found.filter(|TokenRow { token, .. }| {
+        token.prescriber().is_none() || token.model().as_str() == ModelCode::VIP_ACCESS
+    }))
 }
 
 fn new_token(

@@ -6,7 +6,7 @@ mod founding;
 use std::{path::Path, str::FromStr, sync::Arc};
 
 use anyhow::{Context as _, bail};
-use countersign_app::{App, Closing, LONGEST_REFERENCE, ListedKey, OverRecord, Removed};
+use countersign_app::{App, LONGEST_REFERENCE, ListedKey, OverRecord, Removed};
 use countersign_crypto::{SecretText, VerifyingKey};
 use countersign_domain::{
     CredentialId, DeviceClass, KeyboardLine, Label, Line, Manufacturer, Name, Passphrase,
@@ -50,19 +50,15 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 let practice_name = known_practice(&app, practice).await?;
                 let own = [name.as_str(), &npi.as_text(), &practice_name];
                 let phrase = read_passphrase(passphrase_file.as_deref(), &own)?;
-                match app.create_prescriber(practice, npi, name, phrase, at).await? {
-                    Some(id) => format!("Prescriber {id}\n"),
-                    None => bail!("this NPI already has an account"),
-                }
+                let made = app.create_prescriber(practice, npi, name, phrase, at).await?;
+                format!("Prescriber {}\n", made.done()?)
             }
             AdminCommand::Staff { practice, name, ehr_user } => {
                 let name = given::<Name<100>>(&name, "name")?;
                 let ehr_user = given::<Line<LONGEST_REFERENCE>>(&ehr_user, "ehr-user")?;
                 known_practice(&app, practice).await?;
-                match app.create_staff(practice, name, ehr_user, at).await? {
-                    Some(id) => format!("Staff {id}\n"),
-                    None => bail!("this EHR user name already has an account in the practice"),
-                }
+                let made = app.create_staff(practice, name, ehr_user, at).await?;
+                format!("Staff {}\n", made.done()?)
             }
             AdminCommand::Ehr { practice, name, public_key } => {
                 let name = given::<Label<100>>(&name, "name")?;
@@ -86,9 +82,7 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                             .to_owned()
                     }
                 };
-                if !app.register_smart(ehr, iss, client_id, secret, at).await? {
-                    bail!("EHR {ehr} is not registered, or another EHR has this address");
-                }
+                app.register_smart(ehr, iss, client_id, secret, at).await?.done()?;
                 let public_url = settings.public_origin()?;
                 format!(
                     "Registered. In the EHR, register:\n  launch URL    {public_url}/smart/launch\n  redirect URL  {public_url}/smart/callback\n"
@@ -96,11 +90,8 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
             }
             AdminCommand::EhrUser { ehr, user, npi, staff } => {
                 let user = given::<Line<LONGEST_REFERENCE>>(&user, "user")?;
-                if app.link_ehr_user(ehr, user, npi, staff, at).await? {
-                    "Linked.\n".to_owned()
-                } else {
-                    bail!("EHR, prescriber or staff member not found, or the user is already linked");
-                }
+                app.link_ehr_user(ehr, user, npi, staff, at).await?.done()?;
+                "Linked.\n".to_owned()
             }
             AdminCommand::ApiKey { practice, name } => {
                 let name = given::<Label<100>>(&name, "name")?;
@@ -119,20 +110,13 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 app.api_keys(practice).await?.iter().map(key_line).collect()
             }
             AdminCommand::RevokeApiKey { key } => {
-                if !app.revoke_api_key(key, at).await? {
-                    bail!(
-                        "no active key {key}; list the keys with `countersign admin api-keys --practice ID`"
-                    );
-                }
+                app.revoke_api_key(key, at).await?.done()?;
                 "Revoked. Requests with this key are now rejected.\n".to_owned()
             }
-            AdminCommand::CloseAccount { npi } => match app.close_account(npi, at).await? {
-                Closing::Done => {
-                    "Account closed. Its sessions have ended and its tokens are disabled.\n".to_owned()
-                }
-                Closing::Before => bail!("this account is already closed"),
-                Closing::Unknown => bail!("no account has this NPI"),
-            },
+            AdminCommand::CloseAccount { npi } => {
+                app.close_account(npi, at).await?.done()?;
+                "Account closed. Its sessions have ended and its tokens are disabled.\n".to_owned()
+            }
             AdminCommand::Models { command: None } => models::table(&app.models().await?),
             AdminCommand::Models { command: Some(command) } => {
                 let model = judged(command, at.now);
@@ -153,7 +137,7 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 known_practice(&app, practice).await?;
                 let by = given::<Name<40>>(by.as_deref().unwrap_or_default(), "by")?;
                 let removed = app.remove_over(practice, count, by, at).await?;
-                let Removed { records, logs } = removed.map_err(anyhow::Error::from)?;
+                let Removed { records, logs } = removed.done()?;
                 format!("{records} records and {logs} monthly logs were removed; each removal is in the audit trail.\n")
             }
             AdminCommand::ExpiredRecords { practice, remove: None, .. } => {
@@ -168,7 +152,7 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                 let batch = given::<Line<40>>(&batch, "batch")?;
                 let by = given::<Name<40>>(&by, "by")?;
                 let taken = app.import_fobs(practice, model, batch, by, fobs, at).await?;
-                let count = taken.map_err(anyhow::Error::from)?;
+                let count = taken.done()?;
                 format!("{count} hardware tokens were added to stock. Delete the file: it contains their secrets.\n")
             }
             AdminCommand::AttestDevice { credential, manufacturer, class, by } => {
@@ -179,16 +163,12 @@ pub(crate) fn run(config: Option<&Path>, command: AdminCommand) -> anyhow::Resul
                     DeviceKind::Tablet => DeviceClass::Tablet,
                     DeviceKind::Watch => DeviceClass::Watch,
                 };
-                if !app.attest_device(id, class, by, at).await? {
-                    bail!("no token has this ID");
-                }
+                app.attest_device(id, class, by, at).await?.done()?;
                 "Recorded.\n".to_owned()
             }
             AdminCommand::DisableToken { credential, manufacturer } => {
                 let id = credential_id(&credential, manufacturer.as_deref())?;
-                if !app.emergency_disable(id, at).await? {
-                    bail!("no token has this ID");
-                }
+                app.emergency_disable(id, at).await?.done()?;
                 "Disabled. Its passcodes no longer work.\n".to_owned()
             }
         };

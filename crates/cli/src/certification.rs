@@ -116,7 +116,7 @@ pub(crate) async fn add_report(app: &App, it: AddReport, at: At) -> anyhow::Resu
         by: given::<Name<40>>(&it.by, "by")?,
     };
     let entered = app.enter_report(new, at).await?;
-    let report = entered.map_err(anyhow::Error::from)?;
+    let report = entered.done()?;
     Ok(format!(
         "Entered. Before the next signature, each practice must acknowledge it and each prescriber must read it.\n{}",
         report_line(&report)
@@ -176,7 +176,7 @@ pub(crate) async fn add_notice(app: &App, it: AddNotice, at: At) -> anyhow::Resu
         );
     }
     let new = NewNotice { source, reason, through, by };
-    let id = app.enter_noncompliance(new, at).await?.map_err(anyhow::Error::from)?;
+    let id = app.enter_noncompliance(new, at).await?.done()?;
     Ok(format!(
         "Recorded as {id}. Signing is stopped in every practice, in every version. To resume, run a newer build that a release manifest lists; for a newer build that is not listed, use `countersign admin end-noncompliance {id}`. Version {through} and older can never sign again.\n"
     ))
@@ -189,7 +189,7 @@ pub(crate) async fn end_notice(app: &App, it: EndNotice, at: At) -> anyhow::Resu
         reason: given::<Line<MOST_REASON_CHARS>>(&it.reason, "reason")?,
         by: given::<Name<40>>(&it.by, "by")?,
     };
-    let ended = app.end_noncompliance(end, at).await?.map_err(anyhow::Error::from)?;
+    let ended = app.end_noncompliance(end, at).await?.done()?;
     Ok(format!(
         "Ended. If no other notice is open, versions after {} can sign again; version {} and older never can. The practices are notified.\n",
         ended.through, ended.through

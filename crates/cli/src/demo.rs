@@ -344,10 +344,10 @@ async fn know_smart(app: &App, state: &State, ehr_port: u16) -> anyhow::Result<(
     let ehr = state.ehr_id.parse::<EhrId>()?;
     let client_id = SMART_CLIENT.to_owned();
     let client_secret = state.smart_secret.clone();
-    if !app.register_smart(ehr, iss, client_id, client_secret, app.at()?).await? {
-        bail!("the demonstration EHR is not registered: run make demo-reset to start over");
-    }
-    Ok(())
+    let known = app.register_smart(ehr, iss, client_id, client_secret, app.at()?).await?;
+    known
+        .done()
+        .context("the demonstration EHR is not registered: run make demo-reset to start over")
 }
 
 /// Removes what a demonstration made, and only that.

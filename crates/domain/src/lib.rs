@@ -8,7 +8,7 @@ pub mod access;
 mod calendar;
 pub mod canonical;
 pub mod certification;
-pub mod console;
+pub mod command;
 mod contact;
 pub mod controlled;
 mod credential;

@@ -1,4 +1,4 @@
-/// What somebody does in a practice. Which role may make which change there is one table: [`crate::console`].
+/// What somebody does in a practice. Which role may make which change there is one table: [`crate::command`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
     /// Prescribes controlled substances.

@@ -109,6 +109,7 @@ impl TestApp {
             .create_staff(practice, "Jamie Lee".to_owned(), "jlee".to_owned(), at)
             .await
             .unwrap()
+            .done()
             .unwrap();
         let (ehr_key, _) = SigningKey::generate().unwrap();
         let users = vec![
@@ -126,7 +127,8 @@ impl TestApp {
         published.set(router.clone()).unwrap();
         charts.set(stand_in_ehr(ehr, &clock)).unwrap();
         let (iss, secret) = (format!("{EHR_ORIGIN}/fhir"), EHR_SECRET.to_owned());
-        assert!(app.register_smart(ehr, iss, "countersign".to_owned(), secret, at).await.unwrap());
+        let known = app.register_smart(ehr, iss, "countersign".to_owned(), secret, at).await;
+        known.unwrap().done().unwrap();
         let charts = charts.get().unwrap().clone();
         Self {
             clock,

@@ -4,29 +4,23 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use countersign_crypto::SecretText;
 use countersign_domain::{
-    Actor, AuthorityId, Event, EventKind, Outcome, PersonId, PracticeId, Purpose, RequestId,
-    Timestamp,
+    Actor, AuthorityId, Event, EventKind, PersonId, PracticeId, RequestId, Timestamp,
     access::{AccessRefusal, Confirmed, Matter, Permission, Request, Setting},
-    console::ConsoleChange,
+    command::commands,
 };
-use countersign_store::{AccessChange, Authority, Practice, RequestRow, RequestStage, Session, Tx};
+use countersign_store::{AccessChange, Authority, Practice, RequestRow, RequestStage, Tx};
 
 use super::{
-    Asked,
     matter::read_request,
-    membership::Membership,
     papers::{changed_paper, say_paper},
     preconditions::{changes_nothing, lacks_internal_code, leaves_nobody},
     requests::overtake_if_gone,
     revocation::say_permission,
 };
+use crate::command::{Caller, CommandContext, Decision};
+use crate::{Act, Answer};
 use crate::{
-    App, At, Confirm, Error,
-    attempts::Source,
-    notices::Mailer,
-    record,
-    sign_in::{passcode_event, verify},
-    to_completion::to_completion,
+    App, At, Confirm, Error, attempts::Source, notices::Mailer, to_completion::to_completion,
 };
 
 /// What the second person sends.
@@ -36,8 +30,6 @@ pub struct Execution {
     pub shown: [u8; 32],
     /// The passphrase as typed.
     pub passphrase: SecretText,
-    /// A fresh passcode; always asked for.
-    pub confirm: Confirm,
 }
 
 impl App {
@@ -45,91 +37,63 @@ impl App {
     /// (21 CFR 1311.125(c)). Runs to its end even if the client leaves.
     pub async fn execute_request(
         self: &Arc<Self>,
-        session: &Session,
-        membership: &Membership,
+        act: Act,
         id: RequestId,
         execution: Execution,
         at: At,
-    ) -> Result<Asked<()>, Error> {
-        let (app, session, membership) = (Arc::clone(self), session.clone(), membership.clone());
+    ) -> Result<Answer<(), AccessRefusal>, Error> {
+        let app = Arc::clone(self);
         to_completion("execute_request", at, async move {
-            app.try_execute(session, membership, id, execution, at).await
+            app.try_execute(act, id, execution, at).await
         })
         .await
     }
 
     async fn try_execute(
         &self,
-        session: Session,
-        membership: Membership,
+        act: Act,
         id: RequestId,
         execution: Execution,
         at: At,
-    ) -> Result<Asked<()>, Error> {
-        let policy = self.options.policy;
-        let source = Source::Session { person: membership.person, practice: session.practice };
-        let phrase = self.try_phrase(membership.person, execution.passphrase, &source).await?;
-        let (person, practice, mailer) = (membership.person, membership.practice, self.mailer());
-        let (shown, confirm) = (execution.shown, execution.confirm);
-        let answer = self
-            .decide("execute_request", person, session.id, at.now, move |account, tx| {
-                let kind = ConsoleChange::ExecuteRequest.rule().event;
-                let mut event = Event::success(kind, Actor::Person(person), at.support);
-                event.practice = Some(practice.id);
-                let mut work = || -> Result<Option<Asked<()>>, countersign_store::Error> {
-                    let Some(row) = tx.request(practice.id, id)? else { return Ok(None) };
-                    event.prescriber = row.person;
-                    event = event.clone().detail(&row.reason);
-                    let Some(request) = read_request(tx, &row, at.now)? else { return Ok(None) };
-                    if let Err(refusal) = phrase.settle(tx, person)? {
-                        return Ok(Some(Asked::NotConfirmed(refusal)));
-                    }
-                    // Before the passcode is looked at: what can't be done costs no passcode.
-                    let done = trial(tx, &practice, &row, &request, person, shown, at.now)?;
-                    let permission = match done {
-                        Ok(permission) => permission,
-                        Err(refusal) => return Ok(Some(Asked::Refused(refusal))),
-                    };
-                    let proved = verify(account, confirm.chosen, &confirm.code, at, &policy);
-                    let passcode = passcode_event(
-                        &proved,
-                        person,
-                        practice.id,
-                        confirm.chosen,
-                        Purpose::Approve,
-                        at,
-                    );
-                    record(tx, &account.noted_browser(passcode, at), at.now)?;
-                    if let Err(refusal) = proved {
-                        return Ok(Some(Asked::NotConfirmed(refusal)));
-                    }
-                    tx.renew_passcode(session.id, at.now)?;
-                    tx.decide_request(id, RequestStage::Executed, Some(person), at.now)?;
-                    if !carry_out(tx, &mailer, &practice, &row, permission, person, at)? {
-                        event = event.clone().reason("record_only");
-                    }
-                    Ok(Some(Asked::Done(())))
-                };
-                let asked = work()?;
-                match &asked {
-                    Some(Asked::Done(())) => {}
-                    Some(Asked::Refused(refusal)) => {
-                        event.outcome = Outcome::Refused;
-                        event = event.reason(refusal.code());
-                    }
-                    Some(Asked::NotConfirmed(refusal)) => {
-                        event.outcome = Outcome::Refused;
-                        event = event.reason(refusal.code());
-                    }
-                    None => {
-                        event.outcome = Outcome::Refused;
-                        event = event.reason("request_unknown");
-                    }
-                }
-                Ok((Ok(asked), event))
-            })
-            .await?;
-        answer.ok_or(Error::NotFound)
+    ) -> Result<Answer<(), AccessRefusal>, Error> {
+        let (person, practice) = (act.membership.person, act.membership.practice.clone());
+        let source = Source::Session { person, practice: act.session.practice };
+        let attempt = self.attempt_passphrase(person, execution.passphrase, &source).await?;
+        let (shown, place) = (execution.shown, practice.clone());
+        // Before the passcode is looked at: what can't be done costs no passcode.
+        let check = move |cx: &mut CommandContext<'_, '_>, _: Option<&Confirm>| {
+            let Some(row) = cx.tx.request(place.id, id)? else {
+                return Ok(Some(Decision::NotFound));
+            };
+            cx.about(row.person);
+            cx.detail(&row.reason);
+            let Some(request) = read_request(cx.tx, &row, at.now)? else {
+                return Ok(Some(Decision::NotFound));
+            };
+            if let Err(refusal) = attempt.recheck_under_lock(cx.tx, person)? {
+                return Ok(Some(Decision::NotConfirmed(refusal)));
+            }
+            let tried = trial(cx.tx, &place, &row, &request, person, shown, at.now)?;
+            Ok(tried.err().map(Decision::Refused))
+        };
+        let caller = Caller::Member(Box::new(act));
+        self.run_checked(commands::EXECUTE_REQUEST, caller, at, check, move |cx| {
+            let Some(row) = cx.tx.request(practice.id, id)? else { return Ok(Decision::NotFound) };
+            let Some(request) = read_request(cx.tx, &row, at.now)? else {
+                return Ok(Decision::NotFound);
+            };
+            let tried = trial(cx.tx, &practice, &row, &request, person, shown, at.now)?;
+            let permission = match tried {
+                Ok(permission) => permission,
+                Err(refusal) => return Ok(Decision::Refused(refusal)),
+            };
+            cx.tx.decide_request(id, RequestStage::Executed, Some(person), at.now)?;
+            if !carry_out(cx.tx, cx.mailer, &practice, &row, permission, person, at)? {
+                cx.reason("record_only");
+            }
+            Ok(Decision::Done(()))
+        })
+        .await
     }
 }
 

@@ -1,12 +1,15 @@
 //! Who acts in the console of a practice, with which roles, and what the console shows them.
 
-use countersign_domain::{Actor, Event, EventKind, PersonId, PracticeId, Role};
+use countersign_domain::{PersonId, PracticeId, Role, command::commands};
 use countersign_store::{
     Authority, CodeRow, Deadline, Listed, Member, PermissionRow, Practice, RequestRow, Tx,
 };
 
 use super::matter::still_waits;
-use crate::{App, At, Error};
+use crate::{
+    Act, App, At, Error,
+    command::{Caller, Decision},
+};
 
 /// Those who search the signed records of a practice, hold them, and hear of them.
 pub(crate) const RECORD_ROLES: [Role; 2] = [Role::Designated, Role::Administrator];
@@ -117,21 +120,19 @@ impl App {
     /// Puts on record that NPI and DEA numbers of somebody were shown in full, to whom.
     pub async fn note_shown(
         &self,
-        membership: &Membership,
+        act: Act,
         whose: Option<PersonId>,
         what: String,
         at: At,
     ) -> Result<(), Error> {
-        let (by, practice) = (Actor::Person(membership.person), membership.practice.id);
-        self.store
-            .write("note_shown", move |tx| {
-                let mut event = Event::success(EventKind::IdentifiersShown, by, at.support);
-                event.practice = Some(practice);
-                event.prescriber = whose;
-                tx.append(&event.detail(&what), at.now)
-            })
-            .await?;
-        Ok(())
+        let caller = Caller::Member(Box::new(act));
+        self.run(commands::NOTE_IDENTIFIERS_SHOWN, caller, at, move |cx| {
+            cx.about(whose);
+            cx.detail(&what);
+            Ok(Decision::Done(()))
+        })
+        .await?
+        .certain()
     }
 }
 

@@ -3,17 +3,18 @@
 use countersign_domain::{
     Actor, AuthorityId, Date, Event, Outcome, PersonId, Refusal,
     access::{AccessRefusal, Cause},
-    console::ConsoleChange,
+    command::commands,
 };
 use countersign_store::{Authority, Paper, Practice, Tx};
 
 use super::{
-    Asked, Decided, asked_of,
+    Decided,
     requests::{Wanted, put_request},
     revocation::take_unsupported,
 };
 use crate::{
-    Act, App, At, Error,
+    Act, Answer, App, At, Error,
+    command::{Caller, Decision},
     notices::{Mailer, Note, Notice},
 };
 
@@ -49,9 +50,8 @@ impl App {
         act: Act,
         it: NewPaper,
         at: At,
-    ) -> Result<Asked<PaperDone>, Error> {
-        let (by, practice, mailer) =
-            (act.membership.person, act.membership.practice.clone(), self.mailer());
+    ) -> Result<Answer<PaperDone, AccessRefusal>, Error> {
+        let (by, practice) = (act.membership.person, act.membership.practice.clone());
         let (place, paper) = (practice.id, it.paper.clone());
         let known = self
             .store
@@ -60,18 +60,20 @@ impl App {
                 Ok(all.iter().any(|known| known.paper.is_same(&paper)))
             })
             .await?;
-        let change = if known { ConsoleChange::NarrowPaper } else { ConsoleChange::EnterPaper };
-        let asked = self
-            .console(act, change, at, move |tx, event| {
-                if let Some(person) = it.person
-                    && !tx.belongs(person, practice.id)?
-                {
-                    return Ok(None);
-                }
-                put_paper(tx, &mailer, &practice, by, &it, event, at)
-            })
-            .await?;
-        Ok(asked_of(asked))
+        let change = if known { commands::NARROW_PAPER } else { commands::ENTER_PAPER };
+        self.run(change, Caller::Member(Box::new(act)), at, move |cx| {
+            if let Some(person) = it.person
+                && !cx.tx.belongs(person, practice.id)?
+            {
+                return Ok(Decision::NotFound);
+            }
+            let event = cx.event.clone();
+            let put = put_paper(cx.tx, cx.mailer, &practice, by, &it, event, at)?;
+            let Some((done, event)) = put else { return Ok(Decision::NotFound) };
+            cx.event = event;
+            Ok(Decision::of(done))
+        })
+        .await
     }
 
     /// Ends a registration or a licence at once: it was withdrawn, suspended or given up (21 CFR 1311.125(d)(3)).
@@ -83,26 +85,24 @@ impl App {
         id: AuthorityId,
         reason: String,
         at: At,
-    ) -> Result<Result<bool, Refusal>, Error> {
-        let (by, practice, mailer) =
-            (act.membership.person, act.membership.practice.id, self.mailer());
-        self.console(act, ConsoleChange::NarrowPaper, at, move |tx, mut event| {
-            let found = tx.authority(practice, id)?;
+    ) -> Result<Answer<(), Refusal>, Error> {
+        let (by, practice) = (act.membership.person, act.membership.practice.id);
+        self.run(commands::NARROW_PAPER, Caller::Member(Box::new(act)), at, move |cx| {
+            let found = cx.tx.authority(practice, id)?;
             let of = |it: &Authority| it.person.is_none() || it.person == person;
-            let Some(known) = found.filter(of) else { return Ok(None) };
-            event.prescriber = known.person;
+            let Some(known) = found.filter(of) else { return Ok(Decision::NotFound) };
+            cx.about(known.person);
             if known.withdrawn.is_some() {
-                event.outcome = Outcome::Refused;
-                return Ok(Some((false, event.reason(Refusal::NoChange.code()))));
+                return Ok(Decision::Refused(Refusal::NoChange));
             }
+            let (tx, mailer) = (&mut *cx.tx, cx.mailer);
             let ended = Authority { withdrawn: Some(at.now), ..known.clone() };
             tx.save_authority(&ended)?;
             let (actor, cause) = (Actor::Person(by), Cause::Withdrawn);
-            take_unsupported(tx, &mailer, &ended, cause, actor, true, at)?;
-            say_paper(tx, &mailer, &ended, by, at)?;
-            let event =
-                event.detail(&changed_paper(&ended.paper, &known.says(), &ended.says(), &reason));
-            Ok(Some((true, event)))
+            take_unsupported(tx, mailer, &ended, cause, actor, true, at)?;
+            say_paper(tx, mailer, &ended, by, at)?;
+            cx.detail(&changed_paper(&ended.paper, &known.says(), &ended.says(), &reason));
+            Ok(Decision::Done(()))
         })
         .await
     }

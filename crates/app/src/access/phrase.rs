@@ -7,15 +7,15 @@ use countersign_store::Tx;
 use crate::{App, Error, attempts::Source};
 
 /// A passphrase that was tried, for the decision that it is one factor of.
-pub(crate) struct Phrase {
+pub(crate) struct PassphraseAttempt {
     right: bool,
     paused: Option<countersign_domain::Blocked>,
     before: Option<String>,
 }
 
-impl Phrase {
+impl PassphraseAttempt {
     /// Whether it holds, read again under the lock: it may have been changed while the hash ran.
-    pub(crate) fn settle(
+    pub(crate) fn recheck_under_lock(
         &self,
         tx: &mut Tx<'_>,
         person: PersonId,
@@ -31,18 +31,18 @@ impl Phrase {
 
 impl App {
     /// Tries the passphrase of somebody who is known already, as far as `source` says so.
-    pub(crate) async fn try_phrase(
+    pub(crate) async fn attempt_passphrase(
         &self,
         person: PersonId,
         typed: SecretText,
         source: &Source,
-    ) -> Result<Phrase, Error> {
+    ) -> Result<PassphraseAttempt, Error> {
         let turn = self.attempt_queues.wait(source).await?;
         let place = self.hashing.reserve()?;
         let attempt = match self.begin_attempt(turn).await? {
             Ok(attempt) => attempt,
             Err(blocked) => {
-                return Ok(Phrase { right: false, paused: Some(blocked), before: None });
+                return Ok(PassphraseAttempt { right: false, paused: Some(blocked), before: None });
             }
         };
         let found = self.prescriber(person).await?;
@@ -56,6 +56,6 @@ impl App {
             })
             .await?;
         self.end_attempt(attempt, right).await?;
-        Ok(Phrase { right, paused: None, before })
+        Ok(PassphraseAttempt { right, paused: None, before })
     }
 }

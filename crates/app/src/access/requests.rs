@@ -3,19 +3,20 @@
 use countersign_domain::{
     Actor, AuthorityId, Event, EventKind, Outcome, PersonId, PracticeId, RequestId, Role,
     access::{AccessRefusal, Change, Permission, enter},
-    console::ConsoleChange,
+    command::{Command, commands},
 };
 use countersign_store::{AccessChange, Paper, RequestRow, RequestStage, Tx};
 
 use super::{
-    Asked, Decided, asked_of,
+    Decided,
     matter::{matter, read_request},
     papers::paper_in_words,
     preconditions::{changes_nothing, lacks_internal_code, leaves_nobody, waits_already},
     revocation::take_away,
 };
 use crate::{
-    Act, App, At, Error,
+    Act, Answer, App, At, Error,
+    command::{Caller, Decision},
     notices::{Mailer, Note, Notice},
 };
 
@@ -103,11 +104,11 @@ impl Wanted {
         }
     }
 
-    /// What in the console this is.
-    const fn change(&self) -> ConsoleChange {
+    /// The command that enters it.
+    const fn command(&self) -> Command {
         match self {
-            Self::Permission { change: Change::Revoke(_), .. } => ConsoleChange::TakePermission,
-            _ => ConsoleChange::EnterRequest,
+            Self::Permission { change: Change::Revoke(_), .. } => commands::TAKE_PERMISSION,
+            _ => commands::ENTER_REQUEST,
         }
     }
 
@@ -146,15 +147,15 @@ impl App {
         wanted: Wanted,
         reason: String,
         at: At,
-    ) -> Result<Asked<RequestId>, Error> {
-        let (person, practice, mailer) =
-            (act.membership.person, act.membership.practice.id, self.mailer());
-        let asked = self
-            .console(act, wanted.change(), at, move |tx, _| {
-                put_request(tx, &mailer, practice, person, &wanted, &reason, at)
-            })
-            .await?;
-        Ok(asked_of(asked))
+    ) -> Result<Answer<RequestId, AccessRefusal>, Error> {
+        let (person, practice) = (act.membership.person, act.membership.practice.id);
+        self.run(wanted.command(), Caller::Member(Box::new(act)), at, move |cx| {
+            let entered = put_request(cx.tx, cx.mailer, practice, person, &wanted, &reason, at)?;
+            let Some((entered, event)) = entered else { return Ok(Decision::NotFound) };
+            cx.event = event;
+            Ok(Decision::of(entered))
+        })
+        .await
     }
 
     /// The second person turns a change down, for a reason. Of a permission that was taken away this says that the
@@ -165,46 +166,45 @@ impl App {
         id: RequestId,
         reason: String,
         at: At,
-    ) -> Result<Asked<()>, Error> {
+    ) -> Result<Answer<(), AccessRefusal>, Error> {
         let (person, practice) = (act.membership.person, act.membership.practice.id);
-        let asked = self
-            .console(act, ConsoleChange::RejectRequest, at, move |tx, event| {
-                let Some(row) = tx.request(practice, id)? else { return Ok(None) };
-                let Some(mut request) = read_request(tx, &row, at.now)? else { return Ok(None) };
-                let by = tx.acting(person, practice, at.now)?;
-                let mut event = event.detail(&format!("{}: {reason}", row.reason));
-                event.prescriber = row.person;
-                let of = row.person.zip(row.authority);
-                let mut permission = match (&row.change, of) {
-                    (AccessChange::Revoke { .. }, Some((holder, authority))) => {
-                        tx.permission(holder, practice, authority)?
-                    }
-                    _ => Permission::None,
-                };
-                let before = permission;
-                if let Err(refusal) = request.reject(&mut permission, &by, &reason, at.now) {
-                    event.outcome = Outcome::Refused;
-                    return Ok(Some((Err(refusal), event.reason(refusal.code()))));
+        self.run(commands::REJECT_REQUEST, Caller::Member(Box::new(act)), at, move |cx| {
+            let Some(row) = cx.tx.request(practice, id)? else { return Ok(Decision::NotFound) };
+            let found = read_request(cx.tx, &row, at.now)?;
+            let Some(mut request) = found else { return Ok(Decision::NotFound) };
+            cx.detail(&format!("{}: {reason}", row.reason));
+            cx.about(row.person);
+            let tx = &mut *cx.tx;
+            let by = tx.acting(person, practice, at.now)?;
+            let of = row.person.zip(row.authority);
+            let mut permission = match (&row.change, of) {
+                (AccessChange::Revoke { .. }, Some((holder, authority))) => {
+                    tx.permission(holder, practice, authority)?
                 }
-                tx.decide_request(id, RequestStage::Rejected, Some(person), at.now)?;
-                if let Some((holder, authority)) = of
-                    && permission != before
-                {
-                    tx.save_permission(holder, practice, authority, &permission)?;
-                    let changed = EventKind::PermissionChanged;
-                    let changed = Event::success(changed, Actor::Person(person), at.support)
-                        .about(practice, holder)
-                        .reason("report_mistaken")
-                        .detail(&reason);
-                    tx.append(&changed, at.now)?;
-                }
-                if let (AccessChange::Revoke { .. }, Some(holder)) = (&row.change, row.person) {
-                    settle_loss(tx, practice, holder, person, &reason, at)?;
-                }
-                Ok(Some((Ok(()), event)))
-            })
-            .await?;
-        Ok(asked_of(asked))
+                _ => Permission::None,
+            };
+            let before = permission;
+            if let Err(refusal) = request.reject(&mut permission, &by, &reason, at.now) {
+                return Ok(Decision::Refused(refusal));
+            }
+            tx.decide_request(id, RequestStage::Rejected, Some(person), at.now)?;
+            if let Some((holder, authority)) = of
+                && permission != before
+            {
+                tx.save_permission(holder, practice, authority, &permission)?;
+                let changed = EventKind::PermissionChanged;
+                let changed = Event::success(changed, Actor::Person(person), at.support)
+                    .about(practice, holder)
+                    .reason("report_mistaken")
+                    .detail(&reason);
+                tx.append(&changed, at.now)?;
+            }
+            if let (AccessChange::Revoke { .. }, Some(holder)) = (&row.change, row.person) {
+                settle_loss(tx, practice, holder, person, &reason, at)?;
+            }
+            Ok(Decision::Done(()))
+        })
+        .await
     }
 
     /// Whoever entered a change withdraws it.
@@ -213,24 +213,22 @@ impl App {
         act: Act,
         id: RequestId,
         at: At,
-    ) -> Result<Asked<()>, Error> {
+    ) -> Result<Answer<(), AccessRefusal>, Error> {
         let (person, practice) = (act.membership.person, act.membership.practice.id);
-        let asked = self
-            .console(act, ConsoleChange::WithdrawRequest, at, move |tx, event| {
-                let Some(row) = tx.request(practice, id)? else { return Ok(None) };
-                let Some(mut request) = read_request(tx, &row, at.now)? else { return Ok(None) };
-                let by = tx.acting(person, practice, at.now)?;
-                let mut event = event.detail(&row.reason);
-                event.prescriber = row.person;
-                if let Err(refusal) = request.withdraw(&by, at.now) {
-                    event.outcome = Outcome::Refused;
-                    return Ok(Some((Err(refusal), event.reason(refusal.code()))));
-                }
-                tx.decide_request(id, RequestStage::Withdrawn, Some(person), at.now)?;
-                Ok(Some((Ok(()), event)))
-            })
-            .await?;
-        Ok(asked_of(asked))
+        self.run(commands::WITHDRAW_REQUEST, Caller::Member(Box::new(act)), at, move |cx| {
+            let Some(row) = cx.tx.request(practice, id)? else { return Ok(Decision::NotFound) };
+            let found = read_request(cx.tx, &row, at.now)?;
+            let Some(mut request) = found else { return Ok(Decision::NotFound) };
+            cx.detail(&row.reason);
+            cx.about(row.person);
+            let by = cx.tx.acting(person, practice, at.now)?;
+            if let Err(refusal) = request.withdraw(&by, at.now) {
+                return Ok(Decision::Refused(refusal));
+            }
+            cx.tx.decide_request(id, RequestStage::Withdrawn, Some(person), at.now)?;
+            Ok(Decision::Done(()))
+        })
+        .await
     }
 }
 

@@ -1,32 +1,36 @@
 //! Deadlines, reminders, and registrations and licenses that expire.
 
-use countersign_domain::{Actor, DeadlineId, Refusal, access::Cause, console::ConsoleChange};
+use std::convert::Infallible;
+
+use countersign_domain::{Actor, DeadlineId, access::Cause, command::commands};
 use countersign_store::{Authority, Nearing, Tx};
 
 use super::revocation::take_unsupported;
 use crate::{
-    Act, App, At, Error,
+    Act, Answer, App, At, Error,
     archive::remind_of_logs,
+    command::{Caller, Decision},
     fobs::retire_worn_out,
     notices::{Mailer, Note, Notice},
     tell_wrong_passcodes,
 };
 
 impl App {
-    /// Notes that something due was done. `false` where there is no such thing, or it was done.
+    /// Notes that something due was done. Nothing is found where there is no such thing, or it was done.
     pub async fn deadline_done(
         &self,
         act: Act,
         id: DeadlineId,
         note: String,
         at: At,
-    ) -> Result<Result<bool, Refusal>, Error> {
+    ) -> Result<Answer<(), Infallible>, Error> {
         let (by, practice) = (act.membership.person, act.membership.practice.id);
-        self.console(act, ConsoleChange::CloseDeadline, at, move |tx, event| {
-            if !tx.deadline_done(practice, id, Some(by), &note, at.now)? {
-                return Ok(None);
+        self.run(commands::CLOSE_DEADLINE, Caller::Member(Box::new(act)), at, move |cx| {
+            if !cx.tx.deadline_done(practice, id, Some(by), &note, at.now)? {
+                return Ok(Decision::NotFound);
             }
-            Ok(Some((true, event.detail(&note))))
+            cx.detail(&note);
+            Ok(Decision::Done(()))
         })
         .await
     }

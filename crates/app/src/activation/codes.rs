@@ -2,14 +2,14 @@
 
 use countersign_crypto::{constant_time_eq, random_array, sha256};
 use countersign_domain::{
-    Event, Outcome, PersonId, PhoneNumber, PracticeId, Timestamp, TokenId,
+    PersonId, PhoneNumber, PracticeId, Timestamp, TokenId,
     proofing::{ActivationRefusal, Channel, Piece, may_activate},
 };
-use countersign_store::{Person, Profile, SentCode, Session, Tx};
+use countersign_store::{Person, Profile, SentCode, Tx};
 
 use super::{Hindrance, to_activate};
 use crate::{
-    App, At, Error,
+    At,
     notices::{Mailer, Note, Notice},
 };
 
@@ -21,23 +21,6 @@ const CODE_LENGTH: usize = 8;
 const MOST_TRIES: i64 = 5;
 /// Seconds before another code is sent.
 const AGAIN_SECONDS: i64 = 60;
-
-/// What a use case about a code came to; nothing where there is nothing it could be about.
-pub(crate) type Coded<T> = Result<Option<Result<T, Hindrance>>, countersign_store::Error>;
-
-/// Puts such a use case on the record; what was refused stands there with its reason.
-pub(crate) fn put_on_record<T>(
-    tx: &mut Tx<'_>,
-    result: &Result<T, Hindrance>,
-    mut event: Event,
-    now: Timestamp,
-) -> Result<(), countersign_store::Error> {
-    if let Err(hindrance) = result {
-        event.outcome = Outcome::Refused;
-        event = event.reason(hindrance.code());
-    }
-    tx.append(&event, now)
-}
 
 /// The ways on which a code can go to somebody: way, and masked where to. `confirmed`: only those whose
 /// own code came back once.
@@ -70,35 +53,6 @@ pub(crate) fn typed(text: &str) -> String {
             other => other,
         })
         .collect()
-}
-
-impl App {
-    /// One use case about a code of somebody, in a session of theirs and in one transaction.
-    pub(crate) async fn about_code<T, F>(
-        &self,
-        name: &'static str,
-        session: &Session,
-        person: PersonId,
-        mut work: F,
-    ) -> Result<Result<T, Hindrance>, Error>
-    where
-        T: Send + 'static,
-        F: FnMut(&mut Tx<'_>, &Person) -> Coded<T> + Send + 'static,
-    {
-        let session = session.id;
-        let done = self
-            .store
-            .write(name, move |tx| {
-                tx.lock_prescriber(person)?;
-                if tx.lock_session(session)?.is_none() {
-                    return Ok(None);
-                }
-                let Some(who) = tx.person(person)? else { return Ok(None) };
-                work(tx, &who)
-            })
-            .await?;
-        done.ok_or(Error::SignedOut)
-    }
 }
 
 /// What a code is about.

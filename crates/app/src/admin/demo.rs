@@ -196,9 +196,13 @@ impl App {
             .store
             .write("install_demo_invitation", move |tx| {
                 let by = Actor::Operator;
-                let (_, link, event) = make_invitation(tx, &mailer, by, practice, &invitee, at)?;
+                let made = make_invitation(tx, &mailer, by, practice, &invitee, at)?;
+                let Ok(made) = made else { return Err(Tx::broken("enrolled before")) };
+                let event = Event::success(EventKind::PersonInvited, by, at.support)
+                    .about(practice, made.person)
+                    .detail(&invitee.sign_in.masked());
                 tx.append(&event, at.now)?;
-                Ok(link)
+                Ok(made.link)
             })
             .await?;
         Ok(link)

@@ -1,21 +1,18 @@
 //! What people of the practice decide about a case.
 
 use countersign_domain::{
-    Actor, CaseId, Date, Event, Outcome, PersonId, PracticeId, Purpose, Role, access::Setting,
-    console::ConsoleChange, proofing::CaseRefusal,
+    CaseId, Date, PersonId, PracticeId, Role, access::Setting, command::commands,
+    proofing::CaseRefusal,
 };
-use countersign_store::{CaseRow, EvidenceRow, Session, Tx};
+use countersign_store::{CaseRow, EvidenceRow, Tx};
 
 use super::{
     evidence::{domain_case, in_person},
-    settle,
+    save_and_complete,
 };
-use crate::{
-    App, Asked, At, Confirm, Error, Membership,
-    notices::Mailer,
-    record,
-    sign_in::{passcode_event, verify},
-};
+use crate::command::{Caller, CommandContext, Decision};
+use crate::{Act, Answer, RefusalCode};
+use crate::{App, At, Confirm, Error, notices::Mailer};
 
 /// What the credentialing office has seen.
 #[derive(Debug, Clone)]
@@ -38,7 +35,7 @@ pub struct Seen {
 
 /// What somebody decides on in a case.
 #[derive(Debug, Clone)]
-pub enum Decision {
+pub enum CaseDecision {
     /// The person was seen.
     InPerson(Seen),
     /// A near match is this person.
@@ -49,13 +46,14 @@ pub enum Decision {
     Issue,
 }
 
-/// Stable code of a refusal, for records.
-const fn refusal_code(refusal: CaseRefusal) -> &'static str {
-    match refusal {
-        CaseRefusal::OwnCase => "own_case",
-        CaseRefusal::SameHand => "same_hand",
-        CaseRefusal::NotComplete => "case_not_complete",
-        CaseRefusal::NothingToDecide => "no_change",
+impl RefusalCode for CaseRefusal {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::OwnCase => "own_case",
+            Self::SameHand => "same_hand",
+            Self::NotComplete => "case_not_complete",
+            Self::NothingToDecide => "no_change",
+        }
     }
 }
 
@@ -63,63 +61,32 @@ impl App {
     /// Decides on a case, with a fresh passcode: an open screen decides nothing.
     pub async fn decide_case(
         &self,
-        session: &Session,
-        membership: &Membership,
+        act: Act,
         id: CaseId,
-        decision: Decision,
-        confirm: Confirm,
+        decision: CaseDecision,
         at: At,
-    ) -> Result<Asked<Result<(), CaseRefusal>>, Error> {
-        let policy = self.options.policy;
-        let rule = match decision {
-            Decision::InPerson(_) => ConsoleChange::ProofInPerson,
-            Decision::Near | Decision::NotNear => ConsoleChange::DecideNear,
-            Decision::Issue => ConsoleChange::AuthorizeIssue,
-        }
-        .rule();
-        if !rule.allows(&membership.roles) {
-            return Err(Error::NotFound);
-        }
-        let (person, practice, mailer) =
-            (membership.person, membership.practice.clone(), self.mailer());
-        let session = session.id;
-        let done = self
-            .decide("decide_case", person, session, at.now, move |account, tx| {
-                let mut event = Event::success(rule.event, Actor::Person(person), at.support);
-                event.practice = Some(practice.id);
-                let Some(row) = tx.case(practice.id, id)? else {
-                    event.outcome = Outcome::Refused;
-                    return Ok((Ok(None), event.reason("case_unknown")));
-                };
-                event.prescriber = Some(row.person);
-                let proved = verify(account, confirm.chosen, &confirm.code, at, &policy);
-                let passcode = passcode_event(
-                    &proved,
-                    person,
-                    practice.id,
-                    confirm.chosen,
-                    Purpose::Approve,
-                    at,
-                );
-                record(tx, &account.noted_browser(passcode, at), at.now)?;
-                if let Err(refusal) = proved {
-                    event.outcome = Outcome::Refused;
-                    let event = event.reason(refusal.code());
-                    return Ok((Ok(Some(Asked::NotConfirmed(refusal))), event));
-                }
-                tx.renew_passcode(session, at.now)?;
-                let result = decided(tx, &mailer, &practice, row, &decision, person, at)?;
-                if let Err(refusal) = &result {
-                    event.outcome = Outcome::Refused;
-                    event = event.reason(refusal_code(*refusal));
-                }
-                if let Decision::NotNear = decision {
-                    event = event.detail("another person");
-                }
-                Ok((Ok(Some(Asked::Done(result))), event))
-            })
-            .await?;
-        done.ok_or(Error::NotFound)
+    ) -> Result<Answer<(), CaseRefusal>, Error> {
+        let command = match decision {
+            CaseDecision::InPerson(_) => commands::PROOF_IN_PERSON,
+            CaseDecision::Near | CaseDecision::NotNear => commands::DECIDE_NEAR,
+            CaseDecision::Issue => commands::AUTHORIZE_ISSUE,
+        };
+        let (person, practice) = (act.membership.person, act.membership.practice.clone());
+        let place = practice.id;
+        let check = move |cx: &mut CommandContext<'_, '_>, _: Option<&Confirm>| {
+            let Some(row) = cx.tx.case(place, id)? else { return Ok(Some(Decision::NotFound)) };
+            cx.about(row.person);
+            Ok(None)
+        };
+        self.run_checked(command, Caller::Member(Box::new(act)), at, check, move |cx| {
+            let Some(row) = cx.tx.case(practice.id, id)? else { return Ok(Decision::NotFound) };
+            if let CaseDecision::NotNear = decision {
+                cx.detail("another person");
+            }
+            let done = decided(cx.tx, cx.mailer, &practice, row, &decision, person, at)?;
+            Ok(Decision::of(done))
+        })
+        .await
     }
 }
 
@@ -129,7 +96,7 @@ fn decided(
     mailer: &Mailer,
     practice: &countersign_store::Practice,
     mut row: CaseRow,
-    decision: &Decision,
+    decision: &CaseDecision,
     person: PersonId,
     at: At,
 ) -> Result<Result<(), CaseRefusal>, countersign_store::Error> {
@@ -141,11 +108,11 @@ fn decided(
     let today = Date::at(at.now, &practice.zone);
     let mut case = domain_case(tx, &row, at.now)?;
     let result = match decision {
-        Decision::InPerson(_) if practice.setting == Setting::Practitioners => {
+        CaseDecision::InPerson(_) if practice.setting == Setting::Practitioners => {
             // Outside institutions an outside provider proofs, and nobody else (21 CFR 1311.105).
             Err(CaseRefusal::NothingToDecide)
         }
-        Decision::InPerson(seen) => {
+        CaseDecision::InPerson(seen) => {
             let evidence = EvidenceRow::InPerson {
                 by: person.to_string(),
                 unit,
@@ -165,20 +132,20 @@ fn decided(
                 row.issue = None;
             })
         }
-        Decision::Near => {
+        CaseDecision::Near => {
             case.accept_near_match(&by, at.now).map(|()| row.near = Some((person, at.now)))
         }
-        Decision::NotNear => case.accept_near_match(&by, at.now).map(|()| {
+        CaseDecision::NotNear => case.accept_near_match(&by, at.now).map(|()| {
             row.evidence = None;
             row.near = None;
         }),
-        Decision::Issue => case
+        CaseDecision::Issue => case
             .authorize_issue(&by, &unit, today)
             .map(|()| row.issue = case.issue.map(|(by, unit)| (by.person, unit))),
     };
     if result.is_ok() {
         let who = tx.person(row.person)?.ok_or_else(|| Tx::broken("a case of nobody"))?;
-        settle(tx, mailer, &who, &mut row, at)?;
+        save_and_complete(tx, mailer, &who, &mut row, at)?;
     }
     Ok(result)
 }
@@ -188,9 +155,9 @@ fn unit_of(
     tx: &mut Tx<'_>,
     practice: PracticeId,
     person: PersonId,
-    decision: &Decision,
+    decision: &CaseDecision,
 ) -> Result<String, countersign_store::Error> {
-    let role = if let Decision::Issue = decision { Role::Issuing } else { Role::Proofing };
+    let role = if let CaseDecision::Issue = decision { Role::Issuing } else { Role::Proofing };
     let members = tx.roles_of(person)?;
     let found = members.into_iter().find(|(place, it)| *place == practice && it.role == role);
     Ok(found.map(|(_, member)| member.unit).unwrap_or_default())

@@ -2,7 +2,8 @@
 
 use countersign_crypto::{random_array, sha256};
 use countersign_domain::{
-    Actor, CaseId, Event, EventKind, Outcome, PersonId, PracticeId, Timestamp,
+    CaseId, PersonId, PracticeId, Timestamp,
+    command::commands,
     identity::Match,
     proofing::{Assurance, Evidence, Provider},
     shown_line,
@@ -13,9 +14,10 @@ use countersign_protocol::oidc::{
 use countersign_store::{CaseRow, EvidenceRow, Profile, ProofingTry, Session, Tx};
 use data_encoding::BASE64URL_NOPAD;
 
-use super::{current_case, evidence::domain_case, settle};
+use super::{current_case, evidence::domain_case, save_and_complete};
 use crate::{
-    App, At, Error,
+    Answer, App, At, Error, RefusalCode,
+    command::{Caller, Decision, person_of},
     notices::Mailer,
     outbound::{Call, Fault},
 };
@@ -48,8 +50,8 @@ pub enum ReplyRefusal {
     Other,
 }
 
-impl ReplyRefusal {
-    const fn code(&self) -> &'static str {
+impl RefusalCode for ReplyRefusal {
+    fn refusal_code(&self) -> &'static str {
         match self {
             Self::Stale => "proofing_unknown",
             Self::Declined => "proofing_declined",
@@ -66,15 +68,14 @@ impl App {
     pub async fn begin_proofing(
         &self,
         session: &Session,
-        person: PersonId,
         issuer: &str,
         at: At,
-    ) -> Result<Result<String, ReplyRefusal>, Error> {
+    ) -> Result<Answer<String, ReplyRefusal>, Error> {
         let found = self.options.providers.iter().find(|(_, client)| client.issuer == issuer);
         let Some((_, client)) = found.cloned() else { return Err(Error::NotFound) };
         let discovery = match self.discover(&client).await {
             Ok(discovery) => discovery,
-            Err(refusal) => return Ok(Err(refusal)),
+            Err(refusal) => return Ok(Answer::Refused(refusal)),
         };
         let mut secrets = [String::new(), String::new(), String::new()];
         for secret in &mut secrets {
@@ -85,27 +86,26 @@ impl App {
         let redirect = self.redirect_uri();
         let url =
             oidc::authorization_url(&discovery, &client, &redirect, &state, &nonce, &verifier);
-        let (session, hash) = (session.id, sha256(state.as_bytes()));
-        let done = self
-            .store
-            .write("begin_proofing", move |tx| {
-                let Some(case) = current_case(tx, person)? else { return Ok(false) };
-                let listed = tx.providers(case.practice)?;
-                if !case.state.is_open() || !listed.iter().any(|(known, _)| *known == client.issuer)
-                {
-                    return Ok(false);
-                }
-                let it = ProofingTry {
-                    issuer: client.issuer.clone(),
-                    nonce: nonce.clone(),
-                    verifier: verifier.clone(),
-                };
-                let expires = at.now.plus_seconds(AWAY_SECONDS);
-                tx.begin_proofing_try(&hash, &case, session, &it, expires)?;
-                Ok(true)
-            })
-            .await?;
-        if done { Ok(Ok(url)) } else { Err(Error::NotFound) }
+        let (this, hash) = (session.id, sha256(state.as_bytes()));
+        self.run(commands::BEGIN_PROOFING, Caller::of(session), at, move |cx| {
+            let who = cx.who()?;
+            let Some(case) = current_case(cx.tx, who.id)? else { return Ok(Decision::NotFound) };
+            let listed = cx.tx.providers(case.practice)?;
+            if !case.state.is_open() || !listed.iter().any(|(known, _)| *known == client.issuer) {
+                return Ok(Decision::NotFound);
+            }
+            let it = ProofingTry {
+                issuer: client.issuer.clone(),
+                nonce: nonce.clone(),
+                verifier: verifier.clone(),
+            };
+            let expires = at.now.plus_seconds(AWAY_SECONDS);
+            cx.tx.begin_proofing_try(&hash, &case, this, &it, expires)?;
+            cx.event.practice = Some(case.practice);
+            cx.detail(&client.issuer);
+            Ok(Decision::Done(url.clone()))
+        })
+        .await
     }
 
     fn redirect_uri(&self) -> String {
@@ -133,15 +133,15 @@ impl App {
     pub async fn end_proofing(
         &self,
         session: &Session,
-        person: PersonId,
         state: &str,
         code: &str,
         at: At,
-    ) -> Result<Result<(), ReplyRefusal>, Error> {
-        let (session, hash) = (session.id, sha256(state.as_bytes()));
+    ) -> Result<Answer<(), ReplyRefusal>, Error> {
+        let person = person_of(session).ok_or(Error::NotFound)?;
+        let (id, hash) = (session.id, sha256(state.as_bytes()));
         let begun = self
             .store
-            .write("end_proofing_try", move |tx| tx.end_proofing_try(&hash, session, at.now))
+            .write("end_proofing_try", move |tx| tx.end_proofing_try(&hash, id, at.now))
             .await?;
         let demonstration = self.options.demonstration;
         let answer = match &begun {
@@ -162,31 +162,20 @@ impl App {
             None => (None, self.prescriber(person).await?.practice),
         };
         let issuer = begun.map(|(_, _, it)| it.issuer).unwrap_or_default();
-        let mailer = self.mailer();
-        let done = self
-            .store
-            .write("end_proofing", move |tx| {
-                tx.lock_prescriber(person)?;
-                let mut event =
-                    Event::success(EventKind::IdentityProofed, Actor::Person(person), at.support)
-                        .about(practice, person)
-                        .detail(&issuer);
-                let result = match (&answer, case) {
-                    (Ok(claims), Some(case)) => {
-                        take_reply(tx, &mailer, practice, case, person, &issuer, claims, at)?
-                    }
-                    (Err(refusal), _) => Err(refusal.clone()),
-                    (Ok(_), None) => Err(ReplyRefusal::Stale),
-                };
-                if let Err(refusal) = &result {
-                    event.outcome = Outcome::Refused;
-                    event = event.reason(refusal.code());
+        self.run(commands::END_PROOFING, Caller::of(session), at, move |cx| {
+            cx.event.practice = Some(practice);
+            cx.detail(&issuer);
+            let (tx, mailer) = (&mut *cx.tx, cx.mailer);
+            let result = match (&answer, case) {
+                (Ok(claims), Some(case)) => {
+                    take_reply(tx, mailer, practice, case, person, &issuer, claims, at)?
                 }
-                tx.append(&event, at.now)?;
-                Ok(result)
-            })
-            .await?;
-        Ok(done)
+                (Err(refusal), _) => Err(refusal.clone()),
+                (Ok(_), None) => Err(ReplyRefusal::Stale),
+            };
+            Ok(Decision::of(result))
+        })
+        .await
     }
 
     async fn exchange(
@@ -263,7 +252,7 @@ fn take_reply(
         return Ok(Err(ReplyRefusal::Other));
     }
     row = kept;
-    settle(tx, mailer, &who, &mut row, at)?;
+    save_and_complete(tx, mailer, &who, &mut row, at)?;
     Ok(Ok(()))
 }
 

@@ -3,13 +3,15 @@
 use std::sync::atomic::Ordering;
 
 use countersign_domain::{
-    Actor, Event, EventKind, NoticeId, PracticeId,
-    certification::{NoticeScope, Version},
+    Event, EventKind, NoticeId, PracticeId, Refusal, Timestamp,
+    certification::{NoticeScope, RunningBuild, Version},
+    command::commands,
 };
 use countersign_store::{NoncomplianceNotice, Tx};
 
 use crate::{
-    App, At, Error,
+    Answer, App, At, Error, RefusalCode,
+    command::{Caller, CommandContext, Decision},
     notices::{Mailer, Note, Notice},
 };
 
@@ -68,6 +70,16 @@ pub enum NoticeRefusal {
     },
 }
 
+impl RefusalCode for NoticeRefusal {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::Known => "notice_known",
+            Self::NotOpen => "notice_not_open",
+            Self::OldBuild { .. } => "build_noncompliant",
+        }
+    }
+}
+
 impl App {
     /// Whether a notice of non-compliance stops this build. One that is about its version always will: a build does
     /// not change while it runs. One that stops it because no release manifest lists it does so until it ends.
@@ -109,50 +121,35 @@ impl App {
         &self,
         new: NewNotice,
         at: At,
-    ) -> Result<Result<NoticeId, NoticeRefusal>, Error> {
-        let mailer = self.mailer();
-        let entered = self
-            .store
-            .write("enter_noncompliance", move |tx| {
-                let NewNotice { source, reason, through, by } = &new;
-                let through = *through;
-                let stopped = !tx.open_noncompliance()?.is_empty();
-                let notice = NoncomplianceNotice {
-                    id: NoticeId::new(at.now, tx.rng())?,
-                    source: source.clone(),
-                    reason: reason.clone(),
-                    through,
-                    entered: at.now,
-                    entered_by: by.clone(),
-                    ended: None,
-                };
-                if !tx.create_noncompliance(&notice)? {
-                    return Ok(None);
-                }
-                let event =
-                    Event::success(EventKind::NoncomplianceEntered, Actor::Operator, at.support)
-                        .detail(&format!("through {through}, from {source}, by {by}: {reason}"));
-                tx.append(&event, at.now)?;
-                for (practice, _) in tx.practices()? {
-                    if !stopped {
-                        let stop = Event {
-                            kind: EventKind::SigningStopped,
-                            practice: Some(practice),
-                            ..event.clone()
-                        };
-                        tx.append(&stop, at.now)?;
-                    }
-                    let detail = format!(
-                        "{source} gave notice that this software, through version {through}, no longer meets the requirements: {reason}"
-                    );
-                    tell(tx, &mailer, Note::SigningStopped, practice, &detail, at)?;
-                }
-                Ok(Some(notice.id))
-            })
-            .await?;
+    ) -> Result<Answer<NoticeId, NoticeRefusal>, Error> {
+        let entered = self.run(commands::ENTER_NONCOMPLIANCE, Caller::Operator, at, move |cx| {
+            let NewNotice { source, reason, through, by } = &new;
+            let through = *through;
+            cx.detail(&format!("through {through}, from {source}, by {by}: {reason}"));
+            let stopped = !cx.tx.open_noncompliance()?.is_empty();
+            let notice = NoncomplianceNotice {
+                id: NoticeId::new(at.now, cx.tx.rng())?,
+                source: source.clone(),
+                reason: reason.clone(),
+                through,
+                entered: at.now,
+                entered_by: by.clone(),
+                ended: None,
+            };
+            if !cx.tx.create_noncompliance(&notice)? {
+                return Ok(Decision::Refused(NoticeRefusal::Known));
+            }
+            let detail = format!(
+                "{source} gave notice that this software, through version {through}, no longer meets the requirements: {reason}"
+            );
+            let recorded = (!stopped).then_some(EventKind::SigningStopped);
+            say_everywhere(cx, recorded, Note::SigningStopped, &detail)?;
+            Ok(Decision::Done(notice.id))
+        });
+        let entered = entered.await?;
         let notices = self.store.read("notice_scopes", |tx| tx.notice_scopes()).await?;
         self.heed_noncompliance(&notices);
-        Ok(entered.ok_or(NoticeRefusal::Known))
+        Ok(entered)
     }
 
     /// Ends a notice of non-compliance on somebody's word that the program is compliant again (21 CFR 1311.102(h),
@@ -162,46 +159,33 @@ impl App {
         &self,
         end: NoticeEnd,
         at: At,
-    ) -> Result<Result<NoncomplianceNotice, NoticeRefusal>, Error> {
-        let (running, mailer) = (self.running(), self.mailer());
-        let ended = self
-            .store
-            .write("end_noncompliance", move |tx| {
-                let NoticeEnd { notice, source, reason, by } = &end;
-                let open = tx.open_noncompliance()?;
-                let Some(found) = open.iter().find(|it| it.id == *notice) else {
-                    return Ok(Err(NoticeRefusal::NotOpen));
-                };
-                let through = found.through;
-                if running.version <= through {
-                    let running = running.version;
-                    return Ok(Err(NoticeRefusal::OldBuild { running, through }));
-                }
-                tx.end_noncompliance(found.id, &format!("{source}, recorded by {by}"), at.now)?;
-                let event =
-                    Event::success(EventKind::NoncomplianceEnded, Actor::Operator, at.support)
-                        .detail(&format!(
-                            "through {through}, on the word of {source}, by {by}: {reason}"
-                        ));
-                tx.append(&event, at.now)?;
-                if open.len() == 1 {
-                    for (practice, _) in tx.practices()? {
-                        let resumed = Event {
-                            kind: EventKind::SigningResumed,
-                            practice: Some(practice),
-                            ..event.clone()
-                        };
-                        tx.append(&resumed, at.now)?;
-                        let detail = format!(
-                            "version {} is running, compliant according to {source}",
-                            running.version
-                        );
-                        tell(tx, &mailer, Note::SigningResumed, practice, &detail, at)?;
-                    }
-                }
-                Ok(Ok(NoncomplianceNotice { ended: Some(at.now), ..found.clone() }))
-            })
-            .await?;
+    ) -> Result<Answer<NoncomplianceNotice, NoticeRefusal>, Error> {
+        let running = self.running();
+        let ended = self.run(commands::END_NONCOMPLIANCE, Caller::Operator, at, move |cx| {
+            let NoticeEnd { notice, source, reason, by } = &end;
+            cx.detail(&format!("{notice}, on the word of {source}, by {by}: {reason}"));
+            let open = cx.tx.open_noncompliance()?;
+            let Some(found) = open.iter().find(|it| it.id == *notice) else {
+                return Ok(Decision::Refused(NoticeRefusal::NotOpen));
+            };
+            let through = found.through;
+            cx.detail(&format!("through {through}, on the word of {source}, by {by}: {reason}"));
+            if running.version <= through {
+                let running = running.version;
+                return Ok(Decision::Refused(NoticeRefusal::OldBuild { running, through }));
+            }
+            cx.tx.end_noncompliance(found.id, &format!("{source}, recorded by {by}"), at.now)?;
+            if open.len() == 1 {
+                let detail = format!(
+                    "version {} is running, compliant according to {source}",
+                    running.version
+                );
+                let recorded = Some(EventKind::SigningResumed);
+                say_everywhere(cx, recorded, Note::SigningResumed, &detail)?;
+            }
+            Ok(Decision::Done(NoncomplianceNotice { ended: Some(at.now), ..found.clone() }))
+        });
+        let ended = ended.await?;
         let notices = self.store.read("notice_scopes", |tx| tx.notice_scopes()).await?;
         self.heed_noncompliance(&notices);
         Ok(ended)
@@ -216,37 +200,63 @@ impl App {
         if !notices.iter().any(|it| it.open) || self.is_noncompliant() {
             return Ok(0);
         }
-        let (at, running, mailer) = (self.at()?, self.running(), self.mailer());
-        let ended = self
-            .store
-            .write("end_noncompliance", move |tx| {
-                let open = tx.open_noncompliance()?;
-                let over = |it: &&NoncomplianceNotice| {
-                    !running.is_stopped_by(it.scope())
-                        && it.entered.seconds_until(at.now) >= OPEN_SECONDS
-                };
-                let over: Vec<&NoncomplianceNotice> = open.iter().filter(over).collect();
-                for it in &over {
-                    tx.end_noncompliance(it.id, &format!("version {}", running.version), at.now)?;
-                }
-                if over.is_empty() || over.len() < open.len() {
-                    return Ok(over.len());
-                }
-                let detail = format!("version {}, build {}", running.version, running.id);
-                let event = Event::success(EventKind::SigningResumed, Actor::System, at.support)
-                    .detail(&detail);
-                for (practice, _) in tx.practices()? {
-                    let resumed = Event { practice: Some(practice), ..event.clone() };
-                    tx.append(&resumed, at.now)?;
-                    let detail =
-                        format!("version {} is running, which is certified", running.version);
-                    tell(tx, &mailer, Note::SigningResumed, practice, &detail, at)?;
-                }
-                Ok(over.len())
-            })
-            .await?;
-        Ok(ended)
+        let (at, running) = (self.at()?, self.running());
+        // Looked at before anything is written: a notice that stays open for now is no refusal.
+        let (now, build) = (at.now, running.clone());
+        let over = self.store.read("noncompliance_over", move |tx| {
+            Ok(tx.open_noncompliance()?.iter().any(|it| is_over(it, &build, now)))
+        });
+        if !over.await? {
+            return Ok(0);
+        }
+        let ended = self.run(commands::WATCH_CERTIFICATION, Caller::System, at, move |cx| {
+            let open = cx.tx.open_noncompliance()?;
+            let over: Vec<&NoncomplianceNotice> =
+                open.iter().filter(|it| is_over(it, &running, at.now)).collect();
+            cx.detail(&format!("version {}, build {}", running.version, running.id));
+            if over.is_empty() {
+                // Another server has ended them meanwhile.
+                return Ok(Decision::Refused(Refusal::NoChange));
+            }
+            for it in &over {
+                cx.tx.end_noncompliance(it.id, &format!("version {}", running.version), at.now)?;
+            }
+            if over.len() == open.len() {
+                let detail = format!("version {} is running, which is certified", running.version);
+                let recorded = Some(EventKind::SigningResumed);
+                say_everywhere(cx, recorded, Note::SigningResumed, &detail)?;
+            }
+            Ok(Decision::Done(over.len()))
+        });
+        Ok(match ended.await? {
+            Answer::Done(ended) => ended,
+            Answer::Refused(_) | Answer::NotConfirmed(_) => 0,
+        })
     }
+}
+
+/// Whether a build ends a notice by running: it is free of it, and every server has seen it.
+fn is_over(it: &NoncomplianceNotice, running: &RunningBuild, now: Timestamp) -> bool {
+    !running.is_stopped_by(it.scope()) && it.entered.seconds_until(now) >= OPEN_SECONDS
+}
+
+/// Tells every practice that signing stops or goes on, and puts it on record there: the event of the command as another
+/// kind, where one is given.
+fn say_everywhere(
+    cx: &mut CommandContext<'_, '_>,
+    recorded: Option<EventKind>,
+    note: Note,
+    detail: &str,
+) -> Result<(), countersign_store::Error> {
+    let at = cx.at;
+    for (practice, _) in cx.tx.practices()? {
+        if let Some(kind) = recorded {
+            let event = Event { kind, practice: Some(practice), ..cx.event.clone() };
+            cx.tx.append(&event, at.now)?;
+        }
+        tell(cx.tx, cx.mailer, note, practice, detail, at)?;
+    }
+    Ok(())
 }
 
 pub(super) fn tell(

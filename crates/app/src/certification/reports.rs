@@ -2,14 +2,18 @@
 
 use countersign_crypto::sha256;
 use countersign_domain::{
-    Actor, Date, Event, EventKind, Outcome, PersonId, Refusal, ReportId, TimeZone,
+    Date, Refusal, ReportId, TimeZone,
     certification::{BuildId, ReportError, ReportFacts, ReportFormat},
-    console::ConsoleChange,
+    command::commands,
 };
 use countersign_store::{Report, Session};
 
 use super::{current, noncompliance::tell, said};
-use crate::{Act, App, At, Change, Confirm, Error, notices::Note, tokens::step_up};
+use crate::{
+    Act, Answer, App, At, Confirm, Error, RefusalCode,
+    command::{Caller, CommandContext, Decision},
+    notices::Note,
+};
 
 /// A report as the operator enters it.
 #[derive(Debug, Clone)]
@@ -35,61 +39,58 @@ pub enum ReportRefusal {
     Known,
 }
 
+impl RefusalCode for ReportRefusal {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::Wrong(_) => "report_wrong",
+            Self::Known => "report_known",
+        }
+    }
+}
+
 impl App {
     /// Enters a report. Every practice is told: each acknowledges it before its next signature.
     pub async fn enter_report(
         &self,
         new: NewReport,
         at: At,
-    ) -> Result<Result<Report, ReportRefusal>, Error> {
-        let today = Date::at(at.now, &TimeZone::UTC);
-        if let Err(error) = new.facts.check(today) {
-            return Ok(Err(error.into()));
-        }
-        let format = match ReportFormat::of(&new.document) {
-            Ok(format) => format,
-            Err(error) => return Ok(Err(error.into())),
-        };
-        if new.builds.is_empty() {
-            return Ok(Err(ReportError::NoBuild.into()));
-        }
-        let mailer = self.mailer();
-        let entered = self
-            .store
-            .write("enter_report", move |tx| {
-                let report = Report {
-                    id: ReportId::new(at.now, tx.rng())?,
-                    facts: new.facts.clone(),
-                    format,
-                    sha256: sha256(&new.document),
-                    entered: at.now,
-                    entered_by: new.by.clone(),
-                    builds: new.builds.clone(),
-                };
-                if !tx.create_report(&report, &new.document)? {
-                    return Ok(None);
-                }
-                let facts = &report.facts;
-                let detail = format!(
-                    "{} {} of {}, {} to {}, {} builds, by {}",
-                    facts.kind.code(),
-                    facts.name,
-                    facts.auditor,
-                    facts.issued,
-                    facts.expires,
-                    report.builds.len(),
-                    report.entered_by
-                );
-                let event = Event::success(EventKind::ReportEntered, Actor::Operator, at.support);
-                tx.append(&event.detail(&detail), at.now)?;
-                for (practice, _) in tx.practices()? {
-                    let detail = format!("{} by {}", facts.name, facts.auditor);
-                    tell(tx, &mailer, Note::ReportEntered, practice, &detail, at)?;
-                }
-                Ok(Some(report))
-            })
-            .await?;
-        Ok(entered.ok_or(ReportRefusal::Known))
+    ) -> Result<Answer<Report, ReportRefusal>, Error> {
+        self.run(commands::ENTER_REPORT, Caller::Operator, at, move |cx| {
+            let facts = &new.facts;
+            let (kind, from, to) = (facts.kind.code(), facts.issued, facts.expires);
+            cx.detail(&format!(
+                "{kind} {} of {}, {from} to {to}, {} builds, by {}",
+                facts.name,
+                facts.auditor,
+                new.builds.len(),
+                new.by
+            ));
+            let today = Date::at(at.now, &TimeZone::UTC);
+            let format = facts.check(today).and_then(|()| ReportFormat::of(&new.document));
+            let format = match format {
+                Ok(format) if !new.builds.is_empty() => format,
+                Ok(_) => return Ok(Decision::Refused(ReportError::NoBuild.into())),
+                Err(error) => return Ok(Decision::Refused(error.into())),
+            };
+            let report = Report {
+                id: ReportId::new(at.now, cx.tx.rng())?,
+                facts: facts.clone(),
+                format,
+                sha256: sha256(&new.document),
+                entered: at.now,
+                entered_by: new.by.clone(),
+                builds: new.builds.clone(),
+            };
+            if !cx.tx.create_report(&report, &new.document)? {
+                return Ok(Decision::Refused(ReportRefusal::Known));
+            }
+            let detail = format!("{} by {}", facts.name, facts.auditor);
+            for (practice, _) in cx.tx.practices()? {
+                tell(cx.tx, cx.mailer, Note::ReportEntered, practice, &detail, at)?;
+            }
+            Ok(Decision::Done(report))
+        })
+        .await
     }
 
     /// All reports, the newest first.
@@ -107,28 +108,23 @@ impl App {
         Ok((report, document))
     }
 
-    /// Acknowledges the report of the running build for the practice. `shown` is the report that was seen; `false`
+    /// Acknowledges the report of the running build for the practice. `shown` is the report that was seen; refused
     /// where another one is in force by now, or it was acknowledged before.
     pub async fn acknowledge_report(
         &self,
         act: Act,
         shown: ReportId,
         at: At,
-    ) -> Result<Result<bool, Refusal>, Error> {
+    ) -> Result<Answer<(), Refusal>, Error> {
         let (by, practice, running) =
             (act.membership.person, act.membership.practice.id, self.running());
-        self.console(act, ConsoleChange::AcknowledgeReport, at, move |tx, mut event| {
-            let report = current(tx, &running, shown)?;
-            let mut done = false;
-            if let Some(report) = &report {
-                event = event.detail(&said(report, &running));
-                done = tx.acknowledge_report(practice, report.id, &running.id, by, at.now)?;
-            }
-            if !done {
-                event.outcome = Outcome::Refused;
-                event = event.reason(Refusal::NoChange.code());
-            }
-            Ok(Some((done, event)))
+        self.run(commands::ACKNOWLEDGE_REPORT, Caller::Member(Box::new(act)), at, move |cx| {
+            let Some(report) = current(cx.tx, &running, shown)? else {
+                return Ok(Decision::Refused(Refusal::NoChange));
+            };
+            cx.detail(&said(&report, &running));
+            let done = cx.tx.acknowledge_report(practice, report.id, &running.id, by, at.now)?;
+            Ok(Decision::of(done.then_some(()).ok_or(Refusal::NoChange)))
         })
         .await
     }
@@ -138,37 +134,26 @@ impl App {
     pub async fn review_report(
         &self,
         session: &Session,
-        person: PersonId,
         shown: ReportId,
         confirm: Option<Confirm>,
         at: At,
-    ) -> Result<Change<()>, Error> {
-        let (policy, running) = (self.options.policy, self.running());
-        let (practice, session) = (session.practice, session.id);
-        self.decide("review_report", person, session, at.now, move |account, tx| {
-            let needed = account.needs_step_up(&policy, at.now);
-            let confirm = confirm.as_ref();
-            let mut detail = String::new();
-            let mut work = || -> Result<Change<()>, countersign_store::Error> {
-                let Some(report) = current(tx, &running, shown)? else {
-                    return Ok(Change::Refused(Refusal::NoChange));
-                };
-                detail = said(&report, &running);
-                let vouched = step_up(account, tx, needed, confirm, None, session, at, &policy)?;
-                if let Err(refusal) = vouched {
-                    return Ok(Change::NotConfirmed(refusal));
-                }
-                if !tx.review_report(person, report.id, at.now)? {
-                    return Ok(Change::Refused(Refusal::NoChange));
-                }
-                Ok(Change::Done(()))
+    ) -> Result<Answer<(), Refusal>, Error> {
+        let (running, seen) = (self.running(), self.running());
+        let check = move |cx: &mut CommandContext<'_, '_>, _: Option<&Confirm>| {
+            let Some(report) = current(cx.tx, &seen, shown)? else {
+                return Ok(Some(Decision::Refused(Refusal::NoChange)));
             };
-            let change = work()?;
-            let actor = Actor::Person(person);
-            let event = Event::of(EventKind::ReportReviewed, actor, &change.outcome(), at.support)
-                .about(practice, person)
-                .detail(&detail);
-            Ok((Ok(change), event))
+            cx.detail(&said(&report, &seen));
+            Ok(None)
+        };
+        let caller = Caller::confirmed(session, confirm);
+        self.run_checked(commands::REVIEW_REPORT, caller, at, check, move |cx| {
+            let who = cx.who()?;
+            let Some(report) = current(cx.tx, &running, shown)? else {
+                return Ok(Decision::Refused(Refusal::NoChange));
+            };
+            let done = cx.tx.review_report(who.id, report.id, at.now)?;
+            Ok(Decision::of(done.then_some(()).ok_or(Refusal::NoChange)))
         })
         .await
     }

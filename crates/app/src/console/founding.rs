@@ -1,14 +1,15 @@
 //! A practice is founded: the operator names its first two people.
 
 use countersign_domain::{
-    Actor, AuthorityId, Event, EventKind, PracticeId, Role, SignInName, TimeZone, access::Setting,
-    marks::Marks,
+    Actor, AuthorityId, EventKind, PracticeId, Refusal, Role, SignInName, TimeZone,
+    access::Setting, command::commands, marks::Marks,
 };
-use countersign_store::{Authority, Invited, Paper, Tx, marks_of};
+use countersign_store::{Authority, Invited, Paper, Practice, Tx, marks_of};
 
 use crate::{
-    App, At, Error, Invitee,
-    enrol::{enter, make_invitation},
+    Answer, App, At, Error, Invitee, RefusalCode,
+    command::{Caller, CommandContext, Decision},
+    enrol::{MadeInvitation, enter, make_invitation},
 };
 
 /// One of the first people of a practice.
@@ -42,6 +43,18 @@ pub enum FoundingRefusal {
     Elsewhere,
 }
 
+impl RefusalCode for FoundingRefusal {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::Before => Refusal::NoChange.code(),
+            Self::Unknown => "practice_unknown",
+            Self::SamePerson => "same_person",
+            Self::NoRegistrant => "no_registrant",
+            Self::Elsewhere => "enrolled_elsewhere",
+        }
+    }
+}
+
 impl App {
     /// Names the first two people of a practice: once, by whoever has a shell on the host (question A10).
     /// From then on its own people decide. `providers` are those whose proofing counts (issuer, values that
@@ -57,90 +70,82 @@ impl App {
         providers: Vec<(String, String)>,
         founders: [Founder; 2],
         at: At,
-    ) -> Result<Result<Vec<(String, String)>, FoundingRefusal>, Error> {
-        let mailer = self.mailer();
-        let [one, two] = &founders;
-        if founder_marks(one).meet(&founder_marks(two)) {
-            return Ok(Err(FoundingRefusal::SamePerson));
-        }
-        let registrant = founders.iter().any(|it| is_registrant(&it.invitee.invited));
-        if setting == Setting::Practitioners && !registrant {
-            return Ok(Err(FoundingRefusal::NoRegistrant));
-        }
-        let done = self
-            .store
-            .write("found_practice", move |tx| {
-                let Some(mut known) = tx.practice(practice)? else {
-                    return Ok(Err(FoundingRefusal::Unknown));
+    ) -> Result<Answer<Vec<(String, String)>, FoundingRefusal>, Error> {
+        self.run(commands::FOUND_PRACTICE, Caller::Operator, at, move |cx| {
+            let Some(mut known) = cx.tx.practice(practice)? else {
+                return Ok(Decision::Refused(FoundingRefusal::Unknown));
+            };
+            cx.event.practice = Some(practice);
+            let masked = founders.each_ref().map(|it| it.invitee.sign_in.masked());
+            cx.detail(&format!("{}: {}", known.name, masked.join(" and ")));
+            let [one, two] = &founders;
+            if founder_marks(one).meet(&founder_marks(two)) {
+                return Ok(Decision::Refused(FoundingRefusal::SamePerson));
+            }
+            let registrant = founders.iter().any(|it| is_registrant(&it.invitee.invited));
+            if setting == Setting::Practitioners && !registrant {
+                return Ok(Decision::Refused(FoundingRefusal::NoRegistrant));
+            }
+            if !cx.tx.found_practice(practice, at.now)? {
+                return Ok(Decision::Refused(FoundingRefusal::Before));
+            }
+            cx.tx.save_practice_rules(practice, setting, &zone)?;
+            (known.setting, known.zone) = (setting, zone.clone());
+            if let Some(paper) = &institution {
+                let it = Authority {
+                    id: AuthorityId::new(at.now, cx.tx.rng())?,
+                    practice,
+                    person: None,
+                    paper: paper.clone(),
+                    stops_at: paper.expires().end(&zone),
+                    withdrawn: None,
+                    warned: None,
                 };
-                if !tx.found_practice(practice, at.now)? {
-                    return Ok(Err(FoundingRefusal::Before));
-                }
-                tx.save_practice_rules(practice, setting, &zone)?;
-                (known.setting, known.zone) = (setting, zone.clone());
-                if let Some(paper) = &institution {
-                    let it = Authority {
-                        id: AuthorityId::new(at.now, tx.rng())?,
-                        practice,
-                        person: None,
-                        paper: paper.clone(),
-                        stops_at: paper.expires().end(&zone),
-                        withdrawn: None,
-                        warned: None,
-                    };
-                    tx.create_authority(&it, at.now)?;
-                }
-                for (issuer, accepted) in &providers {
-                    tx.accept_provider(practice, issuer, accepted, at.now)?;
-                }
-                let mut links = Vec::new();
-                let mut names: Vec<SignInName> = Vec::new();
-                for Founder { invitee } in &founders {
-                    let by = Actor::Operator;
-                    let link = match tx.person_by_name(&invitee.sign_in)? {
-                        // Somebody whom the operator made before goes on with that account.
-                        Some(person) if person.passphrase.is_some() && !person.closed => {
-                            for role in founding_roles(&invitee.invited) {
-                                tx.give_role(person.id, practice, role, "", at.now)?;
-                            }
-                            for paper in invitee.invited.papers() {
-                                enter(tx, &known, person.id, &paper, at)?;
-                            }
-                            tx.vouch(person.id, practice, at.now)?;
-                            String::new()
-                        }
-                        _ => {
-                            let (_, link, event) =
-                                make_invitation(tx, &mailer, by, practice, invitee, at)?;
-                            tx.append(&event, at.now)?;
-                            let made = tx.person_by_name(&invitee.sign_in)?;
-                            let Some(made) = made.filter(|_| !link.is_empty()) else {
-                                return Err(Tx::broken("a founder is enrolled elsewhere"));
-                            };
-                            for role in founding_roles(&invitee.invited) {
-                                tx.give_role(made.id, practice, role, "", at.now)?;
-                            }
-                            for paper in invitee.invited.papers() {
-                                enter(tx, &known, made.id, &paper, at)?;
-                            }
-                            tx.vouch(made.id, practice, at.now)?;
-                            link
-                        }
-                    };
-                    names.push(invitee.sign_in.clone());
-                    links.push((invitee.sign_in.masked(), link));
-                }
-                let masked: Vec<String> = names.iter().map(SignInName::masked).collect();
-                let mut event =
-                    Event::success(EventKind::PracticeFounded, Actor::Operator, at.support)
-                        .detail(&format!("{}: {}", known.name, masked.join(" and ")));
-                event.practice = Some(practice);
-                tx.append(&event, at.now)?;
-                Ok(Ok(links))
-            })
-            .await?;
-        Ok(done)
+                cx.tx.create_authority(&it, at.now)?;
+            }
+            for (issuer, accepted) in &providers {
+                cx.tx.accept_provider(practice, issuer, accepted, at.now)?;
+            }
+            let mut links = Vec::new();
+            for (founder, masked) in founders.iter().zip(masked) {
+                links.push((masked, take_in(cx, &known, &founder.invitee)?));
+            }
+            Ok(Decision::Done(links))
+        })
+        .await
     }
+}
+
+/// Makes one of the first two somebody of the practice: the link by which they begin, empty where they have an account.
+fn take_in(
+    cx: &mut CommandContext<'_, '_>,
+    known: &Practice,
+    invitee: &Invitee,
+) -> Result<String, countersign_store::Error> {
+    let (at, practice) = (cx.at, known.id);
+    let found = cx.tx.person_by_name(&invitee.sign_in)?;
+    let (person, link) = match found {
+        // Somebody whom the operator made before goes on with that account.
+        Some(person) if person.passphrase.is_some() && !person.closed => (person.id, String::new()),
+        _ => {
+            let by = Actor::Operator;
+            let made = make_invitation(cx.tx, cx.mailer, by, practice, invitee, at)?;
+            let Ok(MadeInvitation { person, link, .. }) = made else {
+                return Err(Tx::broken("a founder is enrolled elsewhere"));
+            };
+            let event = cx.event_of(EventKind::PersonInvited).about(practice, person);
+            cx.tx.append(&event.detail(&invitee.sign_in.masked()), at.now)?;
+            (person, link)
+        }
+    };
+    for role in founding_roles(&invitee.invited) {
+        cx.tx.give_role(person, practice, role, "", at.now)?;
+    }
+    for paper in invitee.invited.papers() {
+        enter(cx.tx, known, person, &paper, at)?;
+    }
+    cx.tx.vouch(person, practice, at.now)?;
+    Ok(link)
 }
 
 /// The first two set access control; they invite everybody else.

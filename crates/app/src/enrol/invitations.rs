@@ -1,19 +1,22 @@
 //! Invitations: sent, sent again, and taken back.
 
+use std::convert::Infallible;
+
 use countersign_domain::{
-    Actor, DisableReason, Event, EventKind, InvitationId, Outcome, PersonId, PracticeId, Refusal,
-    Role, SignInName,
+    Actor, DisableReason, Event, EventKind, InvitationId, PersonId, PracticeId, Refusal, Role,
+    SignInName,
     access::AccessRefusal,
-    console::ConsoleChange,
+    command::{Command, commands},
     enrolment::{Invitation, InvitationState, LinkSecret},
     proofing::Channel,
 };
 use countersign_store::{CasePurpose, InvitationRow, Invited, Person, Profile, TokenRow, Tx};
 
 use crate::{
-    Act, App, At, Error, Membership, Wanted,
+    Act, Answer, App, At, Error, Membership, RefusalCode, Wanted,
     access::{overtake_if_gone, put_request},
     cases::current_case,
+    command::{Caller, Decision},
     notices::{Mailer, Note, Notice},
 };
 
@@ -29,17 +32,36 @@ pub struct Invitee {
     pub invited: Invited,
 }
 
-/// What became of an invitation.
+/// Why somebody is not invited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Invite {
-    /// It is on its way.
-    Sent(InvitationId),
-    /// Somebody of this practice signs in with that name already.
+pub enum InviteRefusal {
+    /// They are of the practice already.
     AlreadyHere,
-    /// Another practice enrols that person at the moment.
-    Elsewhere,
+    /// The account of that NPI or address is closed.
+    AccountClosed,
+    /// Another practice enrolls that person at the moment.
+    EnrollsElsewhere,
     /// The role takes two people, and whoever invites is none of those who ask for it.
-    Refused(AccessRefusal),
+    Access(AccessRefusal),
+}
+
+impl RefusalCode for InviteRefusal {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::AlreadyHere => "already_here",
+            Self::AccountClosed => "account_closed",
+            Self::EnrollsElsewhere => "enrolled_elsewhere",
+            Self::Access(refusal) => refusal.code(),
+        }
+    }
+}
+
+/// An invitation that was made.
+pub(crate) struct MadeInvitation {
+    pub(crate) id: InvitationId,
+    pub(crate) person: PersonId,
+    /// The link that works, for whoever is at the terminal of the host.
+    pub(crate) link: String,
 }
 
 impl App {
@@ -50,13 +72,13 @@ impl App {
         act: Act,
         invitee: Invitee,
         at: At,
-    ) -> Result<Result<Invite, Refusal>, Error> {
-        let (by, practice, mailer) =
-            (act.membership.person, act.membership.practice.id, self.mailer());
-        self.console(act, ConsoleChange::Invite, at, move |tx, event| {
+    ) -> Result<Answer<InvitationId, InviteRefusal>, Error> {
+        let (by, practice) = (act.membership.person, act.membership.practice.id);
+        self.run(commands::INVITE, Caller::Member(Box::new(act)), at, move |cx| {
+            let (tx, mailer) = (&mut *cx.tx, cx.mailer);
             let roles = invitee.invited.roles.iter().filter_map(|code| Role::from_code(code));
             let wanted: Vec<Role> = roles.filter(|role| role.takes_two()).collect();
-            let event = event.detail(&invitee.sign_in.masked());
+            cx.event = cx.event.clone().detail(&invitee.sign_in.masked());
             if !wanted.is_empty() {
                 let who = tx.acting(by, practice, at.now)?;
                 let refusal = match (who.designated, who.confirmed) {
@@ -65,41 +87,43 @@ impl App {
                     (true, true) => None,
                 };
                 if let Some(refusal) = refusal {
-                    let event = Event { outcome: Outcome::Refused, ..event };
-                    return Ok(Some((Invite::Refused(refusal), event.reason(refusal.code()))));
+                    return Ok(Decision::Refused(InviteRefusal::Access(refusal)));
                 }
             }
-            let (answer, _, event) =
-                make_invitation(tx, &mailer, Actor::Person(by), practice, &invitee, at)?;
-            if let (Invite::Sent(_), Some(person)) = (&answer, event.prescriber) {
-                for role in wanted {
-                    let unit = invitee.invited.unit.clone();
-                    let wanted = Wanted::Role { person, role, unit, give: true };
-                    let reason = "Invited with this role";
-                    let asked = put_request(tx, &mailer, practice, by, &wanted, reason, at)?;
-                    if let Some((_, event)) = asked {
-                        tx.append(&event, at.now)?;
-                    }
+            let made = make_invitation(tx, mailer, Actor::Person(by), practice, &invitee, at)?;
+            let made = match made {
+                Ok(made) => made,
+                Err(refusal) => return Ok(Decision::Refused(refusal)),
+            };
+            for role in wanted {
+                let (person, unit) = (made.person, invitee.invited.unit.clone());
+                let wanted = Wanted::Role { person, role, unit, give: true };
+                let reason = "Invited with this role";
+                let asked = put_request(tx, mailer, practice, by, &wanted, reason, at)?;
+                if let Some((_, event)) = asked {
+                    tx.append(&event, at.now)?;
                 }
             }
-            Ok(Some((answer, event)))
+            cx.about(made.person);
+            Ok(Decision::Done(made.id))
         })
         .await
     }
 
     /// Asks somebody of the practice to prove their identity again, because the passphrase is forgotten and
     /// no two tokens are left: a link to the addresses on record, of which nobody here learns anything
-    /// (SP 800-63B, 6.1.2.3). `false` where it can't be sent.
+    /// (SP 800-63B, 6.1.2.3).
     pub async fn ask_to_prove_again(
         &self,
         act: Act,
         person: PersonId,
         at: At,
-    ) -> Result<Result<bool, Refusal>, Error> {
-        let (by, practice, mailer) =
-            (act.membership.person, act.membership.practice.id, self.mailer());
-        self.console(act, ConsoleChange::ProveAgain, at, move |tx, event| {
-            let mut event = event.about(practice, person).detail("prove again");
+    ) -> Result<Answer<(), Refusal>, Error> {
+        let (by, practice) = (act.membership.person, act.membership.practice.id);
+        self.run(commands::PROVE_AGAIN, Caller::Member(Box::new(act)), at, move |cx| {
+            cx.about(person);
+            cx.detail("prove again");
+            let tx = &mut *cx.tx;
             let found = tx.person(person)?;
             // The practice that keeps the account, and nobody for themselves.
             let who = found.filter(|it| it.practice == practice && !it.closed && by != person);
@@ -108,12 +132,11 @@ impl App {
                 None => None,
             };
             let (Some(who), Some(profile)) = (who, profile) else {
-                event.outcome = Outcome::Refused;
-                return Ok(Some((false, event.reason(Refusal::NoChange.code()))));
+                return Ok(Decision::Refused(Refusal::NoChange));
             };
             let invited = Invited { profile, again: true, ..Invited::default() };
-            send_invitation(tx, &mailer, Actor::Person(by), practice, &who, invited, at)?;
-            Ok(Some((true, event)))
+            send_invitation(tx, cx.mailer, Actor::Person(by), practice, &who, invited, at)?;
+            Ok(Decision::Done(()))
         })
         .await
     }
@@ -124,13 +147,14 @@ impl App {
         act: Act,
         id: InvitationId,
         at: At,
-    ) -> Result<Result<(), Refusal>, Error> {
-        let (by, practice, mailer) =
-            (act.membership.person, act.membership.practice.id, self.mailer());
-        self.console(act, ConsoleChange::ResendInvitation, at, move |tx, _| {
-            let Some(row) = tx.invitation(practice, id)? else { return Ok(None) };
-            let sent = send_again(tx, &mailer, row, Actor::Person(by), at)?;
-            Ok(sent.map(|event| ((), event)))
+    ) -> Result<Answer<(), Infallible>, Error> {
+        let (by, practice) = (act.membership.person, act.membership.practice.id);
+        self.run(commands::RESEND_INVITATION, Caller::Member(Box::new(act)), at, move |cx| {
+            let Some(row) = cx.tx.invitation(practice, id)? else { return Ok(Decision::NotFound) };
+            let sent = send_again(cx.tx, cx.mailer, row, Actor::Person(by), at)?;
+            let Some(event) = sent else { return Ok(Decision::NotFound) };
+            cx.event = event;
+            Ok(Decision::Done(()))
         })
         .await
     }
@@ -141,17 +165,17 @@ impl App {
         act: Act,
         id: InvitationId,
         at: At,
-    ) -> Result<Result<(), Refusal>, Error> {
+    ) -> Result<Answer<(), Infallible>, Error> {
         let (by, practice) = (act.membership.person, act.membership.practice.id);
-        self.console(act, ConsoleChange::RevokeInvitation, at, move |tx, _| {
-            let Some(row) = tx.invitation(practice, id)? else { return Ok(None) };
-            if row.invitation.state == InvitationState::Revoked || finished(tx, &row)? {
-                return Ok(None);
+        self.run(commands::REVOKE_INVITATION, Caller::Member(Box::new(act)), at, move |cx| {
+            let Some(row) = cx.tx.invitation(practice, id)? else { return Ok(Decision::NotFound) };
+            if row.invitation.state == InvitationState::Revoked || finished(cx.tx, &row)? {
+                return Ok(Decision::NotFound);
             }
             let person = row.person;
-            let event = take_back(tx, row, Actor::Person(by), at)?;
-            overtake_if_gone(tx, person, practice, at)?;
-            Ok(Some(((), event)))
+            cx.event = take_back(cx.tx, row, Actor::Person(by), at)?;
+            overtake_if_gone(cx.tx, person, practice, at)?;
+            Ok(Decision::Done(()))
         })
         .await
     }
@@ -159,13 +183,13 @@ impl App {
 
 impl Membership {
     /// Whether somebody with this membership may make a change, as the table of them says.
-    pub fn may(&self, change: ConsoleChange) -> bool {
-        change.rule().allows(&self.roles)
+    pub fn may(&self, command: Command) -> bool {
+        command.allows(&self.roles)
     }
 
     /// Whether somebody with this membership invites people.
     pub fn may_invite(&self) -> bool {
-        self.may(ConsoleChange::Invite)
+        self.may(commands::INVITE)
     }
 }
 
@@ -186,7 +210,7 @@ pub(super) fn finished(
 }
 
 /// Invites somebody, with an account where there is none. Also says which link works, for whoever is at
-/// the console of the host. The event is the caller's to write.
+/// the terminal of the host. The event is the caller's to write.
 pub(crate) fn make_invitation(
     tx: &mut Tx<'_>,
     mailer: &Mailer,
@@ -194,29 +218,18 @@ pub(crate) fn make_invitation(
     practice: PracticeId,
     invitee: &Invitee,
     at: At,
-) -> Result<(Invite, String, Event), countersign_store::Error> {
-    let event = |outcome, person: Option<PersonId>, reason: &'static str| {
-        let mut event = Event::success(EventKind::PersonInvited, by, at.support)
-            .detail(&invitee.sign_in.masked());
-        event.outcome = outcome;
-        event.practice = Some(practice);
-        event.prescriber = person;
-        if outcome == Outcome::Refused { event.reason(reason) } else { event }
-    };
+) -> Result<Result<MadeInvitation, InviteRefusal>, countersign_store::Error> {
     let person = if let Some(known) = tx.person_by_name(&invitee.sign_in)? {
         let member = tx.is_member(known.id, practice)?;
-        let refused = if member && known.passphrase.is_some() {
-            Some((Invite::AlreadyHere, "already_here"))
-        } else if known.closed {
-            Some((Invite::Elsewhere, "account_closed"))
-        } else if known.passphrase.is_none() && known.practice != practice {
-            Some((Invite::Elsewhere, "enrolled_elsewhere"))
-        } else {
-            None
-        };
-        if let Some((answer, reason)) = refused {
-            // Whose account it is, an event of this practice does not say.
-            return Ok((answer, String::new(), event(Outcome::Refused, None, reason)));
+        // Whose account it is, an event of this practice does not say.
+        if member && known.passphrase.is_some() {
+            return Ok(Err(InviteRefusal::AlreadyHere));
+        }
+        if known.closed {
+            return Ok(Err(InviteRefusal::AccountClosed));
+        }
+        if known.passphrase.is_none() && known.practice != practice {
+            return Ok(Err(InviteRefusal::EnrollsElsewhere));
         }
         known
     } else {
@@ -233,7 +246,7 @@ pub(crate) fn make_invitation(
         tx.save_profile(&person, &invited.profile, at.now)?;
     }
     let (id, link) = send_invitation(tx, mailer, by, practice, &person, invited, at)?;
-    Ok((Invite::Sent(id), link, event(Outcome::Success, Some(person.id), "")))
+    Ok(Ok(MadeInvitation { id, person: person.id, link }))
 }
 
 fn full_name(profile: &Profile) -> String {

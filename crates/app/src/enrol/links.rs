@@ -1,7 +1,10 @@
 //! The link of an invitation: where it leads, and how it is followed.
 
+use std::convert::Infallible;
+
 use countersign_domain::{
     Actor, AuthorityId, Event, EventKind, Outcome, PersonId, Role,
+    command::commands,
     enrolment::{InvitationRefusal, InvitationState, LinkSecret},
 };
 use countersign_store::{
@@ -9,7 +12,12 @@ use countersign_store::{
 };
 
 use super::invitations::{AGAIN_SECONDS, finished, send_again};
-use crate::{App, At, Error, SessionSecret, cases::open_case, new_session};
+use crate::{
+    Answer, App, At, Error, RefusalCode, SessionSecret,
+    cases::open_case,
+    command::{Caller, Decision},
+    new_session,
+};
 
 /// Where the link of an invitation leads.
 #[derive(Debug, Clone)]
@@ -32,14 +40,12 @@ pub enum Link {
     },
 }
 
-/// What following a link leads to.
+/// Where a link that was followed leads.
 pub enum Followed {
-    /// The enrolment goes on in this session.
+    /// An enrollment goes on in this session.
     Begun(SessionSecret),
-    /// They have an account: log in, then follow it again.
-    LogIn,
-    /// It does not work.
-    Refused(InvitationRefusal),
+    /// The person has an account: they sign in, and join from there.
+    SignIn,
 }
 
 impl App {
@@ -76,107 +82,104 @@ impl App {
         link: &str,
         old: Option<Session>,
         at: At,
-    ) -> Result<Followed, Error> {
-        let replaced = Followed::Refused(InvitationRefusal::Replaced);
+    ) -> Result<Answer<Followed, InvitationRefusal>, Error> {
+        let replaced = Answer::Refused(InvitationRefusal::Replaced);
         let Some(digest) = LinkSecret::digest_of(link) else { return Ok(replaced) };
-        let (policy, mailer) = (self.options.policy, self.mailer());
-        let done = self
-            .store
-            .write("follow_invitation", move |tx| {
-                let Some(mut row) = tx.invitation_by_link(&digest)? else { return Ok(None) };
-                let Some(person) = tx.person(row.person)? else { return Ok(None) };
-                if person.passphrase.is_some() && !row.invited.again {
-                    return Ok(Some(Followed::LogIn));
-                }
-                let accepted = match row.invitation.accept(&digest, at.now) {
-                    Ok(()) if person.closed => Err(InvitationRefusal::TakenBack),
-                    other => other,
-                };
-                let event =
-                    Event::success(EventKind::InvitationAccepted, Actor::Unknown, at.support)
-                        .about(row.practice, row.person)
-                        .detail(&row.id.to_string());
-                if let Err(why) = accepted {
-                    let event = Event { outcome: Outcome::Refused, ..event };
-                    tx.append(&event.reason(invitation_code(why)), at.now)?;
-                    return Ok(Some(Followed::Refused(why)));
-                }
-                tx.lock_prescriber(row.person)?;
-                tx.save_invitation(&row, at.now)?;
-                join(tx, &row, &person, at)?;
-                if row.invited.again {
-                    let purpose = CasePurpose::Passphrase;
-                    open_case(tx, &mailer, &person, row.practice, purpose, at)?;
-                }
-                tx.end_enrolling_sessions_of(row.person)?;
-                let stage = Stage::Enrolling { prescriber: row.person };
-                let secret = new_session(tx, old.as_ref(), row.practice, stage, &policy, at.now)?;
-                tx.append(&event, at.now)?;
-                Ok(Some(Followed::Begun(secret)))
-            })
-            .await?;
-        Ok(done.unwrap_or(replaced))
+        let done = self.run(commands::FOLLOW_INVITATION, Caller::Link, at, move |cx| {
+            let Some(mut row) = cx.tx.invitation_by_link(&digest)? else {
+                return Ok(Decision::NotFound);
+            };
+            let Some(person) = cx.tx.person(row.person)? else { return Ok(Decision::NotFound) };
+            cx.event = cx.event.clone().about(row.practice, row.person);
+            cx.detail(&row.id.to_string());
+            if person.passphrase.is_some() && !row.invited.again {
+                return Ok(Decision::Done(Followed::SignIn));
+            }
+            let accepted = match row.invitation.accept(&digest, at.now) {
+                Ok(()) if person.closed => Err(InvitationRefusal::TakenBack),
+                other => other,
+            };
+            if let Err(why) = accepted {
+                return Ok(Decision::Refused(why));
+            }
+            let (tx, policy) = (&mut *cx.tx, cx.policy);
+            tx.lock_prescriber(row.person)?;
+            tx.save_invitation(&row, at.now)?;
+            join(tx, &row, &person, at)?;
+            if row.invited.again {
+                let purpose = CasePurpose::Passphrase;
+                open_case(tx, cx.mailer, &person, row.practice, purpose, at)?;
+            }
+            tx.end_enrolling_sessions_of(row.person)?;
+            let stage = Stage::Enrolling { prescriber: row.person };
+            let secret = new_session(tx, old.as_ref(), row.practice, stage, &policy, at.now)?;
+            Ok(Decision::Done(Followed::Begun(secret)))
+        });
+        match done.await {
+            // A link that nobody knows was replaced.
+            Err(Error::NotFound) => Ok(Answer::Refused(InvitationRefusal::Replaced)),
+            other => other,
+        }
     }
 
     /// Joins another practice with the account that one has (question A11).
     pub async fn join_practice(
         &self,
-        person: PersonId,
+        session: &Session,
         link: &str,
         at: At,
-    ) -> Result<Result<(), InvitationRefusal>, Error> {
-        let replaced = Err(InvitationRefusal::Replaced);
+    ) -> Result<Answer<(), InvitationRefusal>, Error> {
+        let replaced = Answer::Refused(InvitationRefusal::Replaced);
         let Some(digest) = LinkSecret::digest_of(link) else { return Ok(replaced) };
-        let done = self
-            .store
-            .write("join_practice", move |tx| {
-                let Some(mut row) = tx.invitation_by_link(&digest)? else { return Ok(None) };
-                // A link for somebody else says nothing of whom.
-                if row.person != person || row.invited.again {
-                    return Ok(None);
-                }
-                let Some(who) = tx.person(person)? else { return Ok(None) };
-                let accepted = row.invitation.accept(&digest, at.now);
-                let actor = Actor::Person(person);
-                let event = Event::success(EventKind::InvitationAccepted, actor, at.support)
-                    .about(row.practice, person)
-                    .detail(&row.id.to_string());
-                if let Err(why) = accepted {
-                    let event = Event { outcome: Outcome::Refused, ..event };
-                    tx.append(&event.reason(invitation_code(why)), at.now)?;
-                    return Ok(Some(Err(why)));
-                }
-                tx.lock_prescriber(person)?;
-                tx.save_invitation(&row, at.now)?;
-                join(tx, &row, &who, at)?;
-                tx.append(&event, at.now)?;
-                Ok(Some(Ok(())))
-            })
-            .await?;
-        Ok(done.unwrap_or(replaced))
+        let done = self.run(commands::JOIN_PRACTICE, Caller::of(session), at, move |cx| {
+            let who = cx.who()?;
+            // A link for somebody else says nothing of whom.
+            let found = cx.tx.invitation_by_link(&digest)?;
+            let found = found.filter(|row| row.person == who.id && !row.invited.again);
+            let Some(mut row) = found else { return Ok(Decision::NotFound) };
+            cx.event.practice = Some(row.practice);
+            cx.detail(&row.id.to_string());
+            if let Err(why) = row.invitation.accept(&digest, at.now) {
+                return Ok(Decision::Refused(why));
+            }
+            cx.tx.save_invitation(&row, at.now)?;
+            join(cx.tx, &row, &who, at)?;
+            Ok(Decision::Done(()))
+        });
+        match done.await {
+            Err(Error::NotFound) => Ok(Answer::Refused(InvitationRefusal::Replaced)),
+            other => other,
+        }
     }
 
-    /// Sends a new link to somebody whose link was used: to the address that was invited, whoever asks.
-    pub async fn ask_again(&self, link: &str, at: At) -> Result<bool, Error> {
-        let Some(digest) = LinkSecret::digest_of(link) else { return Ok(false) };
-        let mailer = self.mailer();
-        let done = self
-            .store
-            .write("ask_again", move |tx| {
-                let Some(row) = tx.invitation_by_link(&digest)? else { return Ok(false) };
-                if row.invitation.state != InvitationState::Accepted
-                    || at.now < row.created.plus_seconds(AGAIN_SECONDS)
-                {
-                    return Ok(false);
-                }
-                let sent = send_again(tx, &mailer, row, Actor::Unknown, at)?;
-                if let Some(event) = &sent {
-                    tx.append(event, at.now)?;
-                }
-                Ok(sent.is_some())
-            })
-            .await?;
-        Ok(done)
+    /// Sends a new link to somebody whose link was used: to the address that was invited, whoever asks. Nothing is found
+    /// where there is none to send.
+    pub async fn ask_again(&self, link: &str, at: At) -> Result<Answer<(), Infallible>, Error> {
+        let Some(digest) = LinkSecret::digest_of(link) else { return Err(Error::NotFound) };
+        self.run(commands::ASK_INVITATION_AGAIN, Caller::Link, at, move |cx| {
+            let found = cx.tx.invitation_by_link(&digest)?;
+            let found = found.filter(|row| {
+                row.invitation.state == InvitationState::Accepted
+                    && at.now >= row.created.plus_seconds(AGAIN_SECONDS)
+            });
+            let Some(row) = found else { return Ok(Decision::NotFound) };
+            let sent = send_again(cx.tx, cx.mailer, row, Actor::Unknown, at)?;
+            let Some(event) = sent else { return Ok(Decision::NotFound) };
+            cx.event = event;
+            Ok(Decision::Done(()))
+        })
+        .await
+    }
+}
+
+impl RefusalCode for InvitationRefusal {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::Replaced => "link_replaced",
+            Self::RunOut => "link_run_out",
+            Self::TakenBack => "link_taken_back",
+            Self::Used => "link_used",
+        }
     }
 }
 
@@ -184,15 +187,6 @@ fn masked(address: &str) -> String {
     address
         .parse::<countersign_domain::EmailAddress>()
         .map_or_else(|_| String::new(), |email| email.masked())
-}
-
-const fn invitation_code(why: InvitationRefusal) -> &'static str {
-    match why {
-        InvitationRefusal::Replaced => "link_replaced",
-        InvitationRefusal::RunOut => "link_run_out",
-        InvitationRefusal::TakenBack => "link_taken_back",
-        InvitationRefusal::Used => "link_used",
-    }
 }
 
 /// Makes somebody one of a practice, as their invitation says: roles that one person gives, and papers.

@@ -2,9 +2,9 @@
 
 use countersign_crypto::SecretText;
 use countersign_domain::{
-    Actor, Event, EventKind, Outcome, Passphrase, PersonId, PracticeId, ReportId, Role, Timestamp,
-    Token, TokenModel,
+    Passphrase, PersonId, PracticeId, ReportId, Role, Timestamp, Token, TokenModel,
     access::{Cause, Permission, Setting},
+    command::{Command, commands},
     enrolment::{Facts, Stage as Step, stage},
 };
 use countersign_store::{
@@ -14,10 +14,10 @@ use countersign_store::{
 
 use super::links::enter;
 use crate::{
-    App, At, Error,
+    Answer, App, At, Error, RefusalCode,
     attempts::forget_browsers_and_attempts,
     cases::{CaseView, case_view, current_case, open_case},
-    log,
+    command::{Caller, CommandContext, Decision},
     notices::{Note, Notice},
 };
 
@@ -72,15 +72,22 @@ pub struct PersonalData {
     pub papers: Vec<Paper>,
 }
 
-/// What becomes of a step that is not the one that is due.
-#[derive(Debug)]
-pub enum Stepped<T> {
-    /// It was done.
-    Done(T),
+/// Why a step of an enrollment is not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepRefusal {
     /// Another step is due.
     NotNow,
-    /// The quarter of an hour for it is over, or has not begun.
+    /// The 15-minute window for it is over, or has not begun.
     NoWindow,
+}
+
+impl RefusalCode for StepRefusal {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::NotNow => "another_step",
+            Self::NoWindow => "window_over",
+        }
+    }
 }
 
 impl App {
@@ -103,23 +110,20 @@ impl App {
     pub async fn accept_terms(
         &self,
         session: &Session,
-        person: PersonId,
         report: Option<ReportId>,
         at: At,
-    ) -> Result<Stepped<()>, Error> {
-        self.enrol("accept_terms", session, person, Step::Terms, at, move |tx, it| {
-            tx.accept_terms(person, TERMS_VERSION, at.now)?;
-            let mut event =
-                Event::success(EventKind::TermsAccepted, Actor::Person(person), at.support)
-                    .about(it.practice.id, person)
-                    .detail(TERMS_VERSION);
+    ) -> Result<Answer<(), StepRefusal>, Error> {
+        self.enroll(commands::ACCEPT_TERMS, session, Step::Terms, at, move |cx, it| {
+            let person = it.person.id;
+            cx.tx.accept_terms(person, TERMS_VERSION, at.now)?;
+            cx.detail(TERMS_VERSION);
             if let Some(id) = report
-                && let Some((report, _)) = tx.report_document(id)?
+                && let Some((report, _)) = cx.tx.report_document(id)?
             {
-                tx.review_report(person, id, at.now)?;
-                event = event.detail(&format!("{TERMS_VERSION}, report {}", report.facts.name));
+                cx.tx.review_report(person, id, at.now)?;
+                cx.detail(&format!("{TERMS_VERSION}, report {}", report.facts.name));
             }
-            Ok((Stepped::Done(()), event))
+            Ok(Decision::Done(()))
         })
         .await
     }
@@ -128,12 +132,10 @@ impl App {
     pub async fn save_personal_data(
         &self,
         session: &Session,
-        person: PersonId,
         data: PersonalData,
         at: At,
-    ) -> Result<Stepped<()>, Error> {
-        let mailer = self.mailer();
-        self.enrol("save_personal_data", session, person, Step::PersonalData, at, move |tx, it| {
+    ) -> Result<Answer<(), StepRefusal>, Error> {
+        self.enroll(commands::SAVE_PERSONAL_DATA, session, Step::PersonalData, at, move |cx, it| {
             let kept = Profile {
                 // Who somebody is, the invitation says; and an address is confirmed by a code alone.
                 given: it.profile.given.clone(),
@@ -150,17 +152,16 @@ impl App {
                     .filter(|_| data.profile.address == it.profile.address),
                 ..data.profile.clone()
             };
+            let (tx, mailer) = (&mut *cx.tx, cx.mailer);
             tx.save_profile(&it.person, &kept, at.now)?;
             for paper in &data.papers {
-                enter(tx, &it.practice, person, paper, at)?;
+                enter(tx, &it.practice, it.person.id, paper, at)?;
             }
-            let event = Event::success(EventKind::ProfileSaved, Actor::Person(person), at.support)
-                .about(it.practice.id, person);
             // Who proves their identity again has a case already.
             if it.case.is_none() {
-                open_case(tx, &mailer, &it.person, it.practice.id, CasePurpose::Enrolment, at)?;
+                open_case(tx, mailer, &it.person, it.practice.id, CasePurpose::Enrolment, at)?;
             }
-            Ok((Stepped::Done(()), event))
+            Ok(Decision::Done(()))
         })
         .await
     }
@@ -170,20 +171,15 @@ impl App {
     pub async fn choose_passphrase(
         &self,
         session: &Session,
-        person: PersonId,
         passphrase: Passphrase,
         at: At,
-    ) -> Result<Stepped<()>, Error> {
+    ) -> Result<Answer<(), StepRefusal>, Error> {
         let hash = self.hash_new(passphrase).await?;
-        let mailer = self.mailer();
-        self.enrol("choose_passphrase", session, person, Step::Passphrase, at, move |tx, it| {
-            let event =
-                Event::success(EventKind::PassphraseChosen, Actor::Person(person), at.support)
-                    .about(it.practice.id, person);
+        self.enroll(commands::CHOOSE_PASSPHRASE, session, Step::Passphrase, at, move |cx, it| {
             if it.window(at.now).is_none() {
-                let event = Event { outcome: Outcome::Refused, ..event };
-                return Ok((Stepped::NoWindow, event.reason("window_over")));
+                return Ok(Decision::Refused(StepRefusal::NoWindow));
             }
+            let (tx, person) = (&mut *cx.tx, it.person.id);
             tx.save_passphrase(person, &hash)?;
             if let Some(case) = &it.case {
                 let mut row = case.row.clone();
@@ -202,50 +198,41 @@ impl App {
                 detail: "",
                 path: "/portal",
             };
-            mailer.tell(tx, &it.person, &notice, &[], at.now)?;
-            Ok((Stepped::Done(()), event))
+            cx.mailer.tell(tx, &it.person, &notice, &[], at.now)?;
+            Ok(Decision::Done(()))
         })
         .await
     }
 
-    /// One step of an enrolment: in the session of it, and only while it is the step that is due.
-    async fn enrol<T, F>(
+    /// One step of an enrollment: in the session of it, and only while it is the step that is due.
+    async fn enroll<F>(
         &self,
-        name: &'static str,
+        command: Command,
         session: &Session,
-        person: PersonId,
-        wanted: Step,
+        due: Step,
         at: At,
         mut step: F,
-    ) -> Result<Stepped<T>, Error>
+    ) -> Result<Answer<(), StepRefusal>, Error>
     where
-        T: Send + 'static,
-        F: FnMut(&mut Tx<'_>, &Enrolment) -> Result<(Stepped<T>, Event), countersign_store::Error>
+        F: FnMut(
+                &mut CommandContext<'_, '_>,
+                &Enrolment,
+            ) -> Result<Decision<(), StepRefusal>, countersign_store::Error>
             + Send
             + 'static,
     {
-        let (session, practice) = (session.id, session.practice);
-        let done = self
-            .store
-            .write(name, move |tx| {
-                tx.lock_prescriber(person)?;
-                if tx.lock_session(session)?.is_none() {
-                    return Ok(None);
-                }
-                let Some(it) = enrolment(tx, person, practice, at.now)? else { return Ok(None) };
-                if it.step() != wanted {
-                    return Ok(Some((Stepped::NotNow, None)));
-                }
-                let (done, event) = step(tx, &it)?;
-                tx.append(&event, at.now)?;
-                Ok(Some((done, Some(event))))
-            })
-            .await?;
-        let (done, event) = done.ok_or(Error::SignedOut)?;
-        if let Some(event) = &event {
-            log(event);
-        }
-        Ok(done)
+        let practice = session.practice;
+        self.run(command, Caller::of(session), at, move |cx| {
+            let who = cx.who()?;
+            let Some(it) = enrolment(cx.tx, who.id, practice, at.now)? else {
+                return Ok(Decision::NotFound);
+            };
+            if it.step() != due {
+                return Ok(Decision::Refused(StepRefusal::NotNow));
+            }
+            step(cx, &it)
+        })
+        .await
     }
 }
 

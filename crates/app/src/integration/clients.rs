@@ -1,7 +1,7 @@
 //! Systems that may ask: their keys, access tokens and scopes.
 
 use countersign_crypto::{SecretText, VerifyingKey, random_array, sha256};
-use countersign_domain::{Actor, ApiKeyId, Event, EventKind, PracticeId, Timestamp};
+use countersign_domain::{ApiKeyId, PracticeId, Timestamp, command::commands};
 use countersign_protocol::{
     jws::{Algorithm, Jws, JwsError, OtherMembers, PublicKey, Rules, Typ, unverified_payload},
     validity::{has_begun, if_there},
@@ -10,7 +10,7 @@ use countersign_store::{Access, ApiClient, ApiKey};
 use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 
-use crate::{App, At, Error};
+use crate::{App, At, Error, command};
 
 /// What a system may be allowed to do.
 pub const SCOPES: [&str; 3] = ["prescribers.read", "signing", "receipts.read"];
@@ -111,22 +111,18 @@ impl App {
     ) -> Result<ApiKeyId, Error> {
         // Nobody knows what this is the digest of: there is no text that would open anything.
         let nobody: [u8; 32] = random_array((self.rng)().as_mut())?;
-        let made = self
-            .store
-            .write("create_api_client", move |tx| {
-                let key = ApiKey { id: ApiKeyId::new(at.now, tx.rng())?, practice };
-                tx.create_api_key(&key, &name, &nobody, at.now)?;
-                let (public, scopes) = (public.clone(), scopes.clone());
-                tx.create_api_client(&ApiClient { key, public, scopes })?;
-                let mut event =
-                    Event::success(EventKind::ApiKeyCreated, Actor::Operator, at.support)
-                        .detail(&name);
-                event.practice = Some(practice);
-                tx.append(&event, at.now)?;
-                Ok(key.id)
-            })
-            .await?;
-        Ok(made)
+        let caller = command::Caller::Operator;
+        self.run(commands::CREATE_API_KEY, caller, at, move |cx| {
+            cx.event.practice = Some(practice);
+            cx.detail(&name);
+            let key = ApiKey { id: ApiKeyId::new(at.now, cx.tx.rng())?, practice };
+            cx.tx.create_api_key(&key, &name, &nobody, at.now)?;
+            let (public, scopes) = (public.clone(), scopes.clone());
+            cx.tx.create_api_client(&ApiClient { key, public, scopes })?;
+            Ok(command::Decision::Done(key.id))
+        })
+        .await?
+        .certain()
     }
 
     /// Where systems get their tokens; what their assertions are for.

@@ -1,19 +1,23 @@
 //! The prescriptions of a signing request, read and checked field by field.
 
 use countersign_domain::{
-    Actor, Date, DeaNumber, Event, EventKind, PrescriptionId, Schedule, check_line,
+    Date, DeaNumber, PracticeId, PrescriptionId, Schedule, check_line,
     prescription::{
         Content, Patient, Pharmacy, Prescription, Quantity, Series, Supervisor, longest,
         number_series,
     },
     read_dea,
 };
-use countersign_store::{ApiKey, PrescriptionRow, Tx};
+use countersign_store::{PrescriptionRow, Tx};
 
+use super::NewRequest;
 use crate::{
     At,
     prescriptions::{Ground, Practitioner},
 };
+
+/// Most prescriptions of one request.
+const MOST_PRESCRIPTIONS: usize = 20;
 
 /// A prescription as a system writes it; texts as they were sent.
 #[derive(Debug, Clone, Default)]
@@ -96,7 +100,7 @@ pub(super) fn make_series(words: &[&str], ids: &[PrescriptionId], contents: &mut
 }
 
 /// One prescription of a request; what can't be read of it, field by field.
-pub(super) fn read(
+fn read(
     it: &Written,
     patient: &Patient,
     practitioner: &Practitioner,
@@ -201,23 +205,73 @@ pub(super) fn read(
     Ok(content)
 }
 
+/// The prescriptions of a request; all that can't be read of them.
+pub(super) fn contents_of(
+    request: &NewRequest,
+    practitioner: &Practitioner,
+    ground: &Ground,
+    pharmacies: &[Pharmacy],
+) -> Result<Vec<Content>, Vec<Wrong>> {
+    let (mut contents, mut wrong) = (Vec::new(), Vec::new());
+    if !(1..=MOST_PRESCRIPTIONS).contains(&request.prescriptions.len()) {
+        let text = format!("Send from 1 to {MOST_PRESCRIPTIONS} prescriptions.");
+        wrong.push(Wrong::of(None, "prescriptions", text));
+    }
+    for (at, written) in request.prescriptions.iter().enumerate() {
+        match read(written, &request.patient, practitioner, ground, pharmacies) {
+            Ok(content) => contents.push(content),
+            Err(found) => wrong
+                .extend(found.into_iter().map(|(field, text)| Wrong::of(Some(at), field, text))),
+        }
+    }
+    if wrong.is_empty() { Ok(contents) } else { Err(wrong) }
+}
+
+/// What keeps them from being marked ready: nothing where all of them may be.
+pub(super) fn judged(
+    tx: &mut Tx<'_>,
+    practitioner: &Practitioner,
+    ground: &Ground,
+    contents: &[Content],
+) -> Result<Vec<Wrong>, countersign_store::Error> {
+    let mut wrong = Vec::new();
+    for (at, content) in contents.iter().enumerate() {
+        // The practitioner has marked each one ready elsewhere: it is judged as if it were marked here.
+        let series: Vec<&Content> = contents
+            .iter()
+            .filter(|it| {
+                let id = |it: &Content| it.series.map(|series| series.id);
+                content.series.is_some() && id(it) == id(content)
+            })
+            .collect();
+        let judgment = practitioner.judge(tx, ground, content, &series)?;
+        let lacks = judgment.lacks.into_iter();
+        wrong.extend(lacks.map(|it| Wrong::of(Some(at), it.field, it.text.into_owned())));
+        wrong.extend(judgment.hindrances.into_iter().map(|it| Wrong {
+            prescription: Some(at),
+            field: it.field(),
+            text: it.to_string(),
+            code: Some(it.code()),
+        }));
+    }
+    Ok(wrong)
+}
+
 /// Puts one down that the practitioner has marked ready on the system's screen.
 pub(super) fn put_down(
     tx: &mut Tx<'_>,
-    key: ApiKey,
+    practice: PracticeId,
     id: PrescriptionId,
     it: Prescription,
     at: At,
 ) -> Result<(), countersign_store::Error> {
-    let (practice, person) = (key.practice, it.prescriber);
     let by = "the EHR".to_owned();
-    let row = PrescriptionRow { id, practice, it, created: at.now, changed: at.now, by };
-    tx.create_prescription(&row)?;
-    for kind in [EventKind::PrescriptionWritten, EventKind::PrescriptionReady] {
-        let event = Event::success(kind, Actor::ApiKey(key.id), at.support)
-            .about(practice, person)
-            .detail(&id.to_string());
-        tx.append(&event, at.now)?;
-    }
-    Ok(())
+    tx.create_prescription(&PrescriptionRow {
+        id,
+        practice,
+        it,
+        created: at.now,
+        changed: at.now,
+        by,
+    })
 }

@@ -1,18 +1,19 @@
 //! What becomes of a prescription besides its signature: marked ready, sent again, printed, canceled.
 
 use countersign_domain::{
-    Event, EventKind, Outcome, PersonId, PrescriptionId,
+    PersonId, PrescriptionId,
+    command::{Command, commands},
     prescription::{State, StateRefusal},
     signing::SigningHindrance,
 };
 use countersign_store::{PrescriptionRow, Tx};
 
 use super::{
-    chart::{Chart, actor, me, of_chart},
+    chart::{Chart, me, of_chart},
     judgment::judge_row,
     practitioner::Practitioner,
 };
-use crate::{App, At, Error};
+use crate::{Answer, App, At, Error, RefusalCode, command::Decision};
 
 /// Why something is not done with a prescription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,10 +46,9 @@ impl App {
         chart: &Chart,
         id: PrescriptionId,
         at: At,
-    ) -> Result<Result<(), RxRefusal>, Error> {
+    ) -> Result<Answer<(), RxRefusal>, Error> {
         let ground = self.ground(at.now);
-        let kind = EventKind::PrescriptionReady;
-        self.change_prescription(kind, chart, id, at, move |tx, row, me| {
+        self.change_prescription(commands::MARK_READY, chart, id, at, move |tx, row, me| {
             let Some(me) = me else { return Ok(Err(StateRefusal::NotYours.into())) };
             let practitioner = Practitioner::of(tx, me, row.practice, at.now)?;
             let Some(practitioner) = practitioner else {
@@ -76,22 +76,28 @@ impl App {
         chart: &Chart,
         id: PrescriptionId,
         at: At,
-    ) -> Result<Result<(), RxRefusal>, Error> {
-        let (kind, running) = (EventKind::PrescriptionSentAgain, self.running());
+    ) -> Result<Answer<(), RxRefusal>, Error> {
+        let running = self.running();
         let done = self
-            .change_prescription(kind, chart, id, at, move |tx, row, me| {
-                let me = me.ok_or(StateRefusal::NotYours);
-                if let Err(refusal) = me.and_then(|me| row.it.send_again(me, at.now)) {
-                    return Ok(Err(refusal.into()));
-                }
-                // What let it be signed must hold still: it may have failed months ago.
-                let (by, practice) = (row.it.prescriber, row.practice);
-                let found = match Practitioner::of(tx, by, practice, at.now)? {
-                    Some(it) => it.resend_hindrances(tx, &running, &row.it.content, at.now)?,
-                    None => vec![SigningHindrance::NotPermitted],
-                };
-                Ok(found.first().map_or(Ok(()), |why| Err(RxRefusal::NotSentAgain(*why))))
-            })
+            .change_prescription(
+                commands::SEND_PRESCRIPTION_AGAIN,
+                chart,
+                id,
+                at,
+                move |tx, row, me| {
+                    let me = me.ok_or(StateRefusal::NotYours);
+                    if let Err(refusal) = me.and_then(|me| row.it.send_again(me, at.now)) {
+                        return Ok(Err(refusal.into()));
+                    }
+                    // What let it be signed must hold still: it may have failed months ago.
+                    let (by, practice) = (row.it.prescriber, row.practice);
+                    let found = match Practitioner::of(tx, by, practice, at.now)? {
+                        Some(it) => it.resend_hindrances(tx, &running, &row.it.content, at.now)?,
+                        None => vec![SigningHindrance::NotPermitted],
+                    };
+                    Ok(found.first().map_or(Ok(()), |why| Err(RxRefusal::NotSentAgain(*why))))
+                },
+            )
             .await?;
         self.signed.notify_one();
         Ok(done)
@@ -104,9 +110,8 @@ impl App {
         chart: &Chart,
         id: PrescriptionId,
         at: At,
-    ) -> Result<Result<(), RxRefusal>, Error> {
-        let kind = EventKind::PrescriptionPrinted;
-        self.change_prescription(kind, chart, id, at, move |_, row, me| {
+    ) -> Result<Answer<(), RxRefusal>, Error> {
+        self.change_prescription(commands::PRINT_PRESCRIPTION, chart, id, at, move |_, row, me| {
             let done = me.ok_or(StateRefusal::NotYours).and_then(|me| row.it.print(me, at.now));
             Ok(done.map_err(Into::into))
         })
@@ -119,9 +124,8 @@ impl App {
         chart: &Chart,
         id: PrescriptionId,
         at: At,
-    ) -> Result<Result<(), RxRefusal>, Error> {
-        let kind = EventKind::PrescriptionCancelled;
-        self.change_prescription(kind, chart, id, at, move |_, row, me| {
+    ) -> Result<Answer<(), RxRefusal>, Error> {
+        self.change_prescription(commands::CANCEL_PRESCRIPTION, chart, id, at, move |_, row, me| {
             Ok(row.it.cancel(me, at.now).map_err(Into::into))
         })
         .await
@@ -129,12 +133,12 @@ impl App {
 
     async fn change_prescription<F>(
         &self,
-        kind: EventKind,
+        command: Command,
         chart: &Chart,
         id: PrescriptionId,
         at: At,
         mut change: F,
-    ) -> Result<Result<(), RxRefusal>, Error>
+    ) -> Result<Answer<(), RxRefusal>, Error>
     where
         F: FnMut(
                 &mut Tx<'_>,
@@ -145,36 +149,34 @@ impl App {
             + 'static,
     {
         let chart = chart.clone();
-        let done = self
-            .store
-            .write(kind.code(), move |tx| {
-                let Some(mut row) = of_chart(tx, &chart, id)? else { return Ok(None) };
-                let from = row.it.state;
-                let result = change(tx, &mut row, me(&chart))?;
-                let mut event = Event::success(kind, actor(&chart), at.support)
-                    .about(chart.practice, row.it.prescriber)
-                    .detail(&id.to_string());
-                match &result {
-                    Ok(()) => {
-                        row.changed = at.now;
-                        if from.is_open() {
-                            tx.save_prescription(&row)?;
-                        } else {
-                            tx.move_prescription(&row, from)?;
-                        }
-                        if matches!(row.it.state, State::Signed { .. }) {
-                            tx.transmit(row.practice, row.id, at.now)?;
-                        }
-                    }
-                    Err(refusal) => {
-                        event.outcome = Outcome::Refused;
-                        event = event.reason(refusal.code());
-                    }
+        self.run(command, chart.caller(), at, move |cx| {
+            let Some(mut row) = of_chart(cx.tx, &chart, id)? else {
+                return Ok(Decision::NotFound);
+            };
+            cx.about(row.it.prescriber);
+            cx.detail(&id.to_string());
+            let from = row.it.state;
+            let tx = &mut *cx.tx;
+            let result = change(tx, &mut row, me(&chart))?;
+            if result.is_ok() {
+                row.changed = at.now;
+                if from.is_open() {
+                    tx.save_prescription(&row)?;
+                } else {
+                    tx.move_prescription(&row, from)?;
                 }
-                tx.append(&event, at.now)?;
-                Ok(Some(result))
-            })
-            .await?;
-        done.ok_or(Error::NotFound)
+                if matches!(row.it.state, State::Signed { .. }) {
+                    tx.transmit(row.practice, row.id, at.now)?;
+                }
+            }
+            Ok(Decision::of(result))
+        })
+        .await
+    }
+}
+
+impl RefusalCode for RxRefusal {
+    fn refusal_code(&self) -> &'static str {
+        self.code()
     }
 }

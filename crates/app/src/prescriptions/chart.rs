@@ -1,12 +1,12 @@
 //! The chart of a patient from which somebody came, and what its page shows.
 
 use countersign_domain::{
-    Actor, Date, PersonId, PracticeId, PrescriptionId, Registered, TimeZone, prescription::Patient,
+    Date, PersonId, PracticeId, PrescriptionId, Registered, TimeZone, prescription::Patient,
 };
 use countersign_store::{Identity, PrescriptionRow, Session, Tx};
 
 use super::practitioner::{Practitioner, prescribers};
-use crate::{App, At, Error};
+use crate::{App, At, Error, command::Caller};
 
 /// The chart from which somebody came: no other patient can be written for in that session.
 #[derive(Clone)]
@@ -17,6 +17,15 @@ pub struct Chart {
     pub practice: PracticeId,
     /// The patient.
     pub patient: countersign_store::Patient,
+    /// The session in which it is open.
+    session: Session,
+}
+
+impl Chart {
+    /// Whoever came with it: also where somebody else has signed in in that session since.
+    pub(super) fn caller(&self) -> Caller {
+        Caller::Chart(Box::new(self.session.clone()))
+    }
 }
 
 /// What the page of a chart shows.
@@ -41,7 +50,8 @@ impl App {
     pub fn chart(&self, session: &Session) -> Result<Chart, Error> {
         match (session.launched_as, &session.patient) {
             (Some(who), Some(patient)) => {
-                Ok(Chart { who, practice: session.practice, patient: patient.clone() })
+                let (practice, patient) = (session.practice, patient.clone());
+                Ok(Chart { who, practice, patient, session: session.clone() })
             }
             _ => Err(Error::NotFound),
         }
@@ -84,13 +94,6 @@ pub(super) const fn me(chart: &Chart) -> Option<PersonId> {
     match chart.who {
         Identity::Prescriber(id) => Some(id),
         Identity::Staff(_) => None,
-    }
-}
-
-pub(super) const fn actor(chart: &Chart) -> Actor {
-    match chart.who {
-        Identity::Prescriber(id) => Actor::Person(id),
-        Identity::Staff(id) => Actor::Staff(id),
     }
 }
 

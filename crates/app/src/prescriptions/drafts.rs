@@ -1,16 +1,17 @@
 //! Drafts: written, changed, and begun as a series.
 
 use countersign_domain::{
-    Event, EventKind, Outcome, PersonId, PrescriptionId,
+    PersonId, PrescriptionId,
+    command::commands,
     prescription::{Content, Patient, Prescription, Series, State, StateRefusal},
 };
 use countersign_store::{Identity, PrescriptionRow, Tx};
 
 use super::{
-    chart::{Chart, actor, name_of, of_chart},
+    chart::{Chart, name_of, of_chart},
     practitioner::{Practitioner, prescribers},
 };
-use crate::{App, At, Error};
+use crate::{Answer, App, At, Error, command::Decision};
 
 /// What is written into a form.
 #[derive(Debug, Clone)]
@@ -31,92 +32,85 @@ impl App {
         id: Option<PrescriptionId>,
         draft: Draft,
         at: At,
-    ) -> Result<Result<PrescriptionId, StateRefusal>, Error> {
+    ) -> Result<Answer<PrescriptionId, StateRefusal>, Error> {
         let chart = chart.clone();
-        let done = self
-            .store
-            .write("save_draft", move |tx| {
-                if !prescribers(tx, chart.practice)?.iter().any(|(id, _)| *id == draft.prescriber) {
-                    return Ok(None);
-                }
-                let mut content = draft.content.clone();
-                // The chart says for whom, whatever a form says: two open charts can't be mixed up.
-                content.patient = Patient {
-                    id: chart.patient.id.clone(),
-                    name: chart.patient.name.clone(),
-                    born: chart.patient.birth_date.clone(),
-                    mrn: chart.patient.mrn.clone(),
-                    address: content.patient.address,
-                };
-                // The practitioner chooses the number, for each prescription (1311.120(b)(7)): whoever else
-                // writes can neither choose it nor undo the choice.
-                let staff = matches!(chart.who, Identity::Staff(_));
-                if staff {
-                    content.dea = None;
-                }
-                let prescriber = draft.prescriber;
-                let Some(practitioner) = Practitioner::of(tx, prescriber, chart.practice, at.now)?
-                else {
-                    return Ok(None);
-                };
-                practitioner.complete(&mut content);
-                let mut event =
-                    Event::success(EventKind::PrescriptionWritten, actor(&chart), at.support)
-                        .about(chart.practice, prescriber);
-                let (id, result) = match id {
-                    None => {
-                        let id = PrescriptionId::new(at.now, tx.rng())?;
-                        let begun = match draft.after {
-                            None => Ok(None),
-                            Some(after) => {
-                                let Some(row) = of_chart(tx, &chart, after)? else {
-                                    return Ok(None);
-                                };
-                                begin_series(tx, &chart, row, prescriber, at)?.map(Some)
-                            }
-                        };
-                        if let Ok(series) = begun {
-                            content.series = series;
-                            let it = Prescription { prescriber, content, state: State::Draft };
-                            let (practice, now) = (chart.practice, at.now);
-                            let by = name_of(tx, &chart)?;
-                            let (created, changed) = (now, now);
-                            let row = PrescriptionRow { id, practice, it, created, changed, by };
-                            tx.create_prescription(&row)?;
+        self.run(commands::SAVE_DRAFT, chart.caller(), at, move |cx| {
+            let tx = &mut *cx.tx;
+            if !prescribers(tx, chart.practice)?.iter().any(|(id, _)| *id == draft.prescriber) {
+                return Ok(Decision::NotFound);
+            }
+            let mut content = draft.content.clone();
+            // The chart says for whom, whatever a form says: two open charts can't be mixed up.
+            content.patient = Patient {
+                id: chart.patient.id.clone(),
+                name: chart.patient.name.clone(),
+                born: chart.patient.birth_date.clone(),
+                mrn: chart.patient.mrn.clone(),
+                address: content.patient.address,
+            };
+            // The practitioner chooses the number, for each prescription (1311.120(b)(7)): whoever else
+            // writes can neither choose it nor undo the choice.
+            let staff = matches!(chart.who, Identity::Staff(_));
+            if staff {
+                content.dea = None;
+            }
+            let prescriber = draft.prescriber;
+            let Some(practitioner) = Practitioner::of(tx, prescriber, chart.practice, at.now)?
+            else {
+                return Ok(Decision::NotFound);
+            };
+            practitioner.complete(&mut content);
+            cx.event.prescriber = Some(prescriber);
+            let (id, result) = match id {
+                None => {
+                    let id = PrescriptionId::new(at.now, tx.rng())?;
+                    let begun = match draft.after {
+                        None => Ok(None),
+                        Some(after) => {
+                            let Some(row) = of_chart(tx, &chart, after)? else {
+                                return Ok(Decision::NotFound);
+                            };
+                            begin_series(tx, &chart, row, prescriber, at)?.map(Some)
                         }
-                        (id, begun.map(drop))
+                    };
+                    if let Ok(series) = begun {
+                        content.series = series;
+                        let it = Prescription { prescriber, content, state: State::Draft };
+                        let (practice, now) = (chart.practice, at.now);
+                        let by = name_of(tx, &chart)?;
+                        let (created, changed) = (now, now);
+                        let row = PrescriptionRow { id, practice, it, created, changed, by };
+                        tx.create_prescription(&row)?;
                     }
-                    Some(id) => {
-                        let Some(mut row) = of_chart(tx, &chart, id)? else { return Ok(None) };
-                        let own = match chart.who {
-                            Identity::Prescriber(me) => row.it.prescriber == me,
-                            Identity::Staff(_) => row.it.prescriber == prescriber,
-                        };
-                        if staff {
-                            content.dea = row.it.content.dea;
-                            practitioner.complete(&mut content);
-                        }
-                        content.series = row.it.content.series;
-                        let result =
-                            if own { row.it.edit(content) } else { Err(StateRefusal::NotYours) };
-                        if result.is_ok() {
-                            row.changed = at.now;
-                            row.by = name_of(tx, &chart)?;
-                            tx.save_prescription(&row)?;
-                        }
-                        (id, result)
-                    }
-                };
-                event = event.detail(&id.to_string());
-                if let Err(refusal) = &result {
-                    event.outcome = Outcome::Refused;
-                    event = event.reason(refusal.code());
+                    (id, begun.map(drop))
                 }
-                tx.append(&event, at.now)?;
-                Ok(Some(result.map(|()| id)))
-            })
-            .await?;
-        done.ok_or(Error::NotFound)
+                Some(id) => {
+                    let Some(mut row) = of_chart(tx, &chart, id)? else {
+                        return Ok(Decision::NotFound);
+                    };
+                    let own = match chart.who {
+                        Identity::Prescriber(me) => row.it.prescriber == me,
+                        Identity::Staff(_) => row.it.prescriber == prescriber,
+                    };
+                    if staff {
+                        content.dea = row.it.content.dea;
+                        practitioner.complete(&mut content);
+                    }
+                    content.series = row.it.content.series;
+                    let result =
+                        if own { row.it.edit(content) } else { Err(StateRefusal::NotYours) };
+                    if result.is_ok() {
+                        row.changed = at.now;
+                        row.by = name_of(tx, &chart)?;
+                        tx.save_prescription(&row)?;
+                    }
+                    (id, result)
+                }
+            };
+            cx.detail(&id.to_string());
+            Ok(Decision::of(result.map(|()| id)))
+        })
+        .await
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::sync::PoisonError;
 
-use countersign_domain::{Actor, Event, EventKind, Timestamp, signing::Installation};
+use countersign_domain::{Actor, Timestamp, command::commands, signing::Installation};
 
-use crate::{App, Build, Error};
+use crate::{
+    App, Build, Error,
+    command::{Caller, Decision},
+};
 
 /// How far the clock may be off, in seconds: five minutes (21 CFR 1311.120(b)(8)).
 const MOST_OFFSET_SECONDS: i64 = 300;
@@ -39,14 +42,13 @@ impl App {
     /// Puts on record that the operator lets a build sign that nobody certified.
     pub async fn note_unlisted_build(&self) -> Result<(), Error> {
         let at = self.at()?;
-        self.store
-            .write("note_unlisted_build", move |tx| {
-                let event =
-                    Event::success(EventKind::UnlistedBuildAllowed, Actor::Operator, at.support)
-                        .detail(env!("CARGO_PKG_VERSION"));
-                tx.append(&event, at.now)
-            })
-            .await?;
-        Ok(())
+        self.run(commands::NOTE_UNLISTED_BUILD, Caller::System, at, |cx| {
+            // By its settings the operator has allowed it.
+            cx.event.actor = Actor::Operator;
+            cx.detail(env!("CARGO_PKG_VERSION"));
+            Ok(Decision::Done(()))
+        })
+        .await?
+        .certain()
     }
 }

@@ -2,8 +2,8 @@
 
 use countersign_crypto::SigningKey;
 use countersign_domain::{
-    Actor, CredentialId, DeviceClass, Event, EventKind, PracticeId, PrescriptionId, Timestamp,
-    Token, canonical::Json, ocra::Binding, prescription::SIGNING_STATEMENT,
+    CredentialId, DeviceClass, PracticeId, PrescriptionId, Timestamp, Token, canonical::Json,
+    command::commands, ocra::Binding, prescription::SIGNING_STATEMENT,
 };
 use countersign_protocol::record;
 use countersign_store::{PrescriptionRow, PublicKey, SignedRecord, Transmission, Tx};
@@ -14,7 +14,10 @@ use super::{
     practitioner::Practitioner,
     signing_set::SigningSet,
 };
-use crate::{App, At, Error};
+use crate::{
+    App, At, Error,
+    command::{Caller, Decision},
+};
 
 /// One prescription, and what became of it.
 #[derive(Clone)]
@@ -77,19 +80,14 @@ impl App {
 
     /// Lets a practice sign with a new key from now on.
     pub async fn rotate_signing_key(&self, practice: PracticeId, at: At) -> Result<String, Error> {
-        let key_id = self
-            .store
-            .write("rotate_signing_key", move |tx| {
-                let (key_id, _) = tx.new_signing_key(practice, at.now)?;
-                let mut event =
-                    Event::success(EventKind::SigningKeyMade, Actor::Operator, at.support)
-                        .detail(&key_id);
-                event.practice = Some(practice);
-                tx.append(&event, at.now)?;
-                Ok(key_id)
-            })
-            .await?;
-        Ok(key_id)
+        self.run(commands::ROTATE_SIGNING_KEY, Caller::Operator, at, move |cx| {
+            cx.event.practice = Some(practice);
+            let (key_id, _) = cx.tx.new_signing_key(practice, at.now)?;
+            cx.detail(&key_id);
+            Ok(Decision::Done(key_id))
+        })
+        .await?
+        .certain()
     }
 }
 

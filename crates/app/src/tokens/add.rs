@@ -1,14 +1,19 @@
 //! Adding a token.
 
 use countersign_domain::{
-    Actor, CredentialId, DisableReason, Event, EventKind, NewToken, PersonId, PracticeId, Purpose,
-    Refusal, TokenId, TokenKind, TokenName, add_token, otp::OneTimePasscode, replace_token,
+    CredentialId, DisableReason, EventKind, NewToken, PracticeId, Purpose, Refusal, TokenId,
+    TokenKind, TokenName, add_token, command::commands, otp::OneTimePasscode, replace_token,
     same_browser,
 };
-use countersign_store::{CasePurpose, ReadMark, Session, TokenRow, Tx};
+use countersign_store::{CasePurpose, Session, TokenRow};
 
-use super::{Change, Confirm, step_up};
-use crate::{Account, App, At, Chosen, Error, cases::window};
+use super::Confirm;
+use crate::{
+    Answer, App, Chosen, Error,
+    cases::window,
+    command::{Caller, CommandContext, Decision},
+    context::At,
+};
 
 /// What "Add Two Factor Authentication Token" sends.
 #[derive(Debug, Clone)]
@@ -32,49 +37,42 @@ impl App {
     pub async fn add_token(
         &self,
         session: &Session,
-        prescriber: PersonId,
         form: AddForm,
         at: At,
-    ) -> Result<Change<TokenId>, Error> {
-        let policy = self.options.policy;
-        let session_id = session.id;
+    ) -> Result<Answer<TokenId, Refusal>, Error> {
         let practice = session.practice;
         let on = self.options.manufacturers.contains(&form.credential.manufacturer());
-        self.decide("add_token", prescriber, session.id, at.now, move |account, tx| {
-            let stale = account.needs_step_up(&policy, at.now);
-            let mut bound = Bound::default();
-            let mut work = || -> Result<Change<TokenId>, countersign_store::Error> {
-                let found = tx.token_by_credential(&form.credential)?;
-                let new = found.as_ref().map(|row| row.token.id());
-                let confirm = form.confirm.as_ref();
-                if let Some(old) = form.replaces {
-                    match confirm.map(|confirm| confirm.chosen) {
-                        Some(Chosen::Token(id)) if id == old => {}
-                        Some(_) => return Ok(Change::NotConfirmed(Refusal::ConfirmWithOld)),
-                        None => return Ok(Change::NotConfirmed(Refusal::StepUpNeeded)),
-                    }
+        let replaces = form.replaces;
+        let command =
+            if replaces.is_some() { commands::REPLACE_TOKEN } else { commands::ADD_TOKEN };
+        let credential = form.credential.clone();
+        // Before anything is said of the ID: a stale session learns nothing of it.
+        let check = move |cx: &mut CommandContext<'_, '_>, confirm: Option<&Confirm>| {
+            say_added(cx, &credential);
+            let chosen = confirm.map(|confirm| confirm.chosen);
+            let refusal = match (replaces, chosen) {
+                (Some(old), Some(Chosen::Token(id))) if id == old => None,
+                (Some(_), Some(_)) => Some(Refusal::ConfirmWithOld),
+                (_, None) | (None, Some(Chosen::Any)) => None,
+                (None, Some(Chosen::Token(id))) => {
+                    let new = cx.tx.token_by_credential(&credential)?;
+                    new.is_some_and(|row| row.token.id() == id).then_some(Refusal::SelfVouching)
                 }
-                let stale = stale || form.replaces.is_some();
-                // Before anything is said of the ID: a stale session learns nothing of it.
-                let vouched = step_up(account, tx, stale, confirm, new, session_id, at, &policy)?;
-                if let Err(refusal) = vouched {
-                    return Ok(Change::NotConfirmed(refusal));
-                }
-                if form.kind.is_some_and(|kind| kind != form.credential.kind()) || !on {
-                    let label = form.credential.kind().label();
-                    return Ok(Change::Refused(Refusal::TypeMismatch { label }));
-                }
-                let Some(TokenRow { token: new, mark, .. }) = found else {
-                    return Ok(Change::Refused(Refusal::UnknownCredential));
-                };
-                if account.active() == 0 {
-                    return Ok(Change::NotConfirmed(Refusal::NoUsableToken));
-                }
-                bind(account, tx, &form, new, mark, (practice, prescriber), at, &policy, &mut bound)
             };
-            let change = work()?;
-            let event = added_event(&change, &form, &bound, practice, prescriber, at);
-            Ok((Ok(change), event))
+            Ok(refusal.map(Decision::NotConfirmed))
+        };
+        let caller = Caller::confirmed(session, form.confirm.clone());
+        self.run_checked(command, caller, at, check, move |cx| {
+            if let Some(refusal) = wrong_kind(&form, on) {
+                return Ok(Decision::Refused(refusal));
+            }
+            let Some(row) = cx.tx.token_by_credential(&form.credential)? else {
+                return Ok(Decision::Refused(Refusal::UnknownCredential));
+            };
+            if cx.account()?.0.active() == 0 {
+                return Ok(Decision::NotConfirmed(Refusal::NoUsableToken));
+            }
+            bind(cx, &form, row, practice)
         })
         .await
     }
@@ -84,77 +82,69 @@ impl App {
     pub async fn add_first_token(
         &self,
         session: &Session,
-        prescriber: PersonId,
         form: AddForm,
         at: At,
-    ) -> Result<Change<TokenId>, Error> {
-        let policy = self.options.policy;
+    ) -> Result<Answer<TokenId, Refusal>, Error> {
         let (practice, stage) = (session.practice, session.stage);
         let on = self.options.manufacturers.contains(&form.credential.manufacturer());
-        self.decide("add_first_token", prescriber, session.id, at.now, move |account, tx| {
-            let mut bound = Bound::default();
-            let mut work = || -> Result<Change<TokenId>, countersign_store::Error> {
-                let Some(mut case) = window(tx, prescriber, stage, at.now)? else {
-                    return Ok(Change::NotConfirmed(Refusal::NoWindow));
-                };
-                if form.kind.is_some_and(|kind| kind != form.credential.kind()) || !on {
-                    let label = form.credential.kind().label();
-                    return Ok(Change::Refused(Refusal::TypeMismatch { label }));
-                }
-                let found = tx.token_by_credential(&form.credential)?;
-                let Some(TokenRow { token: new, mark, .. }) = found else {
-                    return Ok(Change::Refused(Refusal::UnknownCredential));
-                };
-                let owner = (practice, prescriber);
-                let change = bind(account, tx, &form, new, mark, owner, at, &policy, &mut bound)?;
-                if let (Change::Done(_), CasePurpose::Recovery) = (&change, case.purpose) {
-                    // Once: the window of a recovery ends with its token.
-                    case.state.close();
-                    tx.save_case(&case)?;
-                }
-                Ok(change)
+        self.run(commands::ADD_FIRST_TOKEN, Caller::of(session), at, move |cx| {
+            let who = cx.who()?;
+            say_added(cx, &form.credential);
+            let Some(mut case) = window(cx.tx, who.id, stage, at.now)? else {
+                return Ok(Decision::NotConfirmed(Refusal::NoWindow));
             };
-            let change = work()?;
-            let event = added_event(&change, &form, &bound, practice, prescriber, at);
-            let event = if event.reason.is_none() { event.reason("proofed") } else { event };
-            Ok((Ok(change), event))
+            if let Some(refusal) = wrong_kind(&form, on) {
+                return Ok(Decision::Refused(refusal));
+            }
+            let Some(row) = cx.tx.token_by_credential(&form.credential)? else {
+                return Ok(Decision::Refused(Refusal::UnknownCredential));
+            };
+            let decision = bind(cx, &form, row, practice)?;
+            if let (Decision::Done(_), CasePurpose::Recovery) = (&decision, case.purpose) {
+                // Once: the window of a recovery ends with its token.
+                case.state.close();
+                cx.tx.save_case(&case)?;
+            }
+            if cx.event.reason.is_none() {
+                cx.reason("proofed");
+            }
+            Ok(decision)
         })
         .await
     }
 }
 
-/// What came of binding a token, for its event.
-#[derive(Default)]
-struct Bound {
-    added: Option<TokenId>,
-    /// It lives in the browser that asks.
-    here: bool,
+/// Why a token of this kind is not added here, where it is not.
+fn wrong_kind(form: &AddForm, manufacturer_on: bool) -> Option<Refusal> {
+    let kind = form.credential.kind();
+    let wrong = form.kind.is_some_and(|chosen| chosen != kind) || !manufacturer_on;
+    wrong.then(|| Refusal::TypeMismatch { label: kind.label() })
+}
+
+/// Says what the event of a token that is added is about.
+fn say_added(cx: &mut CommandContext<'_, '_>, credential: &CredentialId) {
+    cx.event.purpose = Some(Purpose::AddToken);
+    cx.detail(&credential.masked());
 }
 
 /// Binds a token that is there to its owner, by the code that it shows.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "each is a fact of the request; a struct would only rename them"
-)]
 fn bind(
-    account: &mut Account,
-    tx: &mut Tx<'_>,
+    cx: &mut CommandContext<'_, '_>,
     form: &AddForm,
-    mut new: countersign_domain::Token,
-    mark: ReadMark,
-    (practice, prescriber): (PracticeId, PersonId),
-    at: At,
-    policy: &countersign_domain::Policy,
-    bound: &mut Bound,
-) -> Result<Change<TokenId>, countersign_store::Error> {
-    // A fob of another practice's stock is answered like one that nobody knows.
+    TokenRow { token: mut new, mark, .. }: TokenRow,
+    practice: PracticeId,
+) -> Result<Decision<TokenId, Refusal>, countersign_store::Error> {
+    let (prescriber, policy, at) = (cx.who()?.id, cx.policy, cx.at);
+    let replaced = cx.event_of(EventKind::TokenDisabled);
+    let (account, tx) = cx.account()?;
+    // A hardware token of another practice's stock is answered like one that nobody knows.
     if tx.stock_of(new.id())?.is_some_and(|stock| stock != practice) {
-        return Ok(Change::Refused(Refusal::UnknownCredential));
+        return Ok(Decision::Refused(Refusal::UnknownCredential));
     }
-    match same_browser(&new, at.browser.as_ref(), policy) {
-        Ok(passed) => bound.here = passed,
-        Err(refusal) => return Ok(Change::Refused(refusal)),
-    }
+    let in_this_browser = match same_browser(&new, at.browser.as_ref(), &policy) {
+        Ok(passed) => passed,
+        Err(refusal) => return Ok(Decision::Refused(refusal)),
+    };
     account.apply_in_doubt(&mut new);
     let refused_here = tx.refused_models(practice)?;
     let allowed = tx.signing_models()?.allow(new.model())
@@ -169,51 +159,28 @@ fn bind(
     let before = new.clone();
     let code = &form.code;
     let answer = match form.replaces {
-        None => add_token(&mut new, &mut account.owner, &by, code, at.now, policy),
+        None => add_token(&mut new, &mut account.owner, &by, code, at.now, &policy),
         Some(gone) => match account.token(gone) {
             None => Err(Refusal::TokenNotActive),
-            Some((old, owner)) => replace_token(old, &mut new, owner, &by, code, at.now, policy),
+            Some((old, owner)) => replace_token(old, &mut new, owner, &by, code, at.now, &policy),
         },
     };
-    match answer {
-        Ok(()) => {
-            if let Some(gone) = form.replaces {
-                let event =
-                    Event::success(EventKind::TokenDisabled, Actor::Person(prescriber), at.support)
-                        .about(practice, prescriber)
-                        .token(gone)
-                        .reason(DisableReason::Replaced.code());
-                tx.append(&event, at.now)?;
-            }
-            account.consumed_elsewhere = new.last_step().map(|step| (new.id(), step));
-            tx.associate_token(&new, mark)?;
-            bound.added = Some(new.id());
-            Ok(Change::Done(new.id()))
+    if let Err(refusal) = answer {
+        // A wrong code counts on the new token too, or its six digits could be guessed here.
+        if before.failures() != new.failures() || before.state() != new.state() {
+            tx.save_token(&new, mark)?;
         }
-        Err(refusal) => {
-            // A wrong code counts on the new token too, or its six digits could be guessed here.
-            if before.failures() != new.failures() || before.state() != new.state() {
-                tx.save_token(&new, mark)?;
-            }
-            Ok(Change::Refused(refusal))
-        }
+        return Ok(Decision::Refused(refusal));
     }
-}
-
-/// The event of a token that was added, or refused.
-fn added_event(
-    change: &Change<TokenId>,
-    form: &AddForm,
-    bound: &Bound,
-    practice: PracticeId,
-    prescriber: PersonId,
-    at: At,
-) -> Event {
-    let event =
-        Event::of(EventKind::TokenAdded, Actor::Person(prescriber), &change.outcome(), at.support)
-            .about(practice, prescriber)
-            .token(bound.added)
-            .purpose(Purpose::AddToken)
-            .detail(&form.credential.masked());
-    if bound.here && bound.added.is_some() { event.reason(Refusal::SAME_BROWSER) } else { event }
+    if let Some(gone) = form.replaces {
+        let event = replaced.token(gone).reason(DisableReason::Replaced.code());
+        tx.append(&event, at.now)?;
+    }
+    account.consumed_elsewhere = new.last_step().map(|step| (new.id(), step));
+    tx.associate_token(&new, mark)?;
+    cx.about_token(new.id());
+    if in_this_browser {
+        cx.reason(Refusal::SAME_BROWSER);
+    }
+    Ok(Decision::Done(new.id()))
 }

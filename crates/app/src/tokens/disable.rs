@@ -1,13 +1,17 @@
 //! Disabling a token: by its owner, for somebody else, or in an emergency.
 
 use countersign_domain::{
-    Actor, CredentialId, DisableReason, Event, EventKind, Outcome, PersonId, Refusal, TokenId,
-    access::Cause, console::ConsoleChange, disable_token,
+    Actor, CredentialId, DisableReason, PersonId, Refusal, TokenId, access::Cause,
+    command::commands, disable_token,
 };
 use countersign_store::{Session, Stage, TokenRow};
 
-use super::{Change, Confirm, step_up, theirs};
-use crate::{Act, App, At, Error, access::suspend};
+use super::Confirm;
+use crate::{
+    Act, AdminRefusal, Answer, App, At, Error,
+    access::suspend,
+    command::{Caller, Decision},
+};
 
 /// What the page that disables a token sends.
 #[derive(Debug, Clone)]
@@ -31,134 +35,121 @@ impl App {
         reason: DisableReason,
         words: String,
         at: At,
-    ) -> Result<Result<Result<(), Refusal>, Refusal>, Error> {
+    ) -> Result<Answer<(), Refusal>, Error> {
         let (by, practice) = (Actor::Person(act.membership.person), act.membership.practice.id);
-        let mailer = self.mailer();
         // A loss must never wait for a passcode.
-        let change = if reason.is_loss() {
-            ConsoleChange::DisableLostToken
+        let command = if reason.is_loss() {
+            commands::DISABLE_LOST_TOKEN
         } else {
-            ConsoleChange::DisableToken
+            commands::DISABLE_TOKEN_OF
         };
-        self.console(act, change, at, move |tx, event| {
+        self.run(command, Caller::Member(Box::new(act)), at, move |cx| {
+            let tx = &mut *cx.tx;
             if !tx.is_member(person, practice)? {
-                return Ok(None);
+                return Ok(Decision::NotFound);
             }
-            // Prescriber, then session, then token: the order in which everyone locks.
+            // Person, then session, then token: the order in which everyone locks.
             tx.lock_prescriber(person)?;
             let rows = tx.tokens_of(person)?;
             let found = rows.into_iter().find(|row| row.token.id() == token);
             // Tokens that another practice gave out are that practice's to disable.
             let found = found.filter(|row| row.token.practice() == Some(practice));
-            let Some(TokenRow { token: mut it, mark, .. }) = found else { return Ok(None) };
+            let Some(TokenRow { token: mut it, mark, .. }) = found else {
+                return Ok(Decision::NotFound);
+            };
             let result = disable_token(&mut it, reason, 1, true, at.now);
-            let mut event = event.about(practice, person).token(token).detail(&words);
-            match &result {
-                Ok(()) => {
-                    tx.save_token(&it, mark)?;
-                    tx.stale_passcodes(person)?;
-                    event = event.reason(reason.code());
-                    if reason.is_loss() {
-                        tx.end_sessions_of(person)?;
-                        let what = reason.label();
-                        suspend(tx, &mailer, person, Cause::FactorLost, by, what, at)?;
-                    }
-                }
-                Err(refusal) => {
-                    event.outcome = Outcome::Refused;
-                    event = event.reason(refusal.code());
+            if result.is_ok() {
+                tx.save_token(&it, mark)?;
+                tx.stale_passcodes(person)?;
+                if reason.is_loss() {
+                    tx.end_sessions_of(person)?;
+                    let what = reason.label();
+                    suspend(tx, cx.mailer, person, Cause::FactorLost, by, what, at)?;
                 }
             }
-            Ok(Some((result, event)))
+            cx.about(person);
+            cx.about_token(token);
+            cx.detail(&words);
+            cx.reason(reason.code());
+            Ok(Decision::of(result))
         })
         .await
     }
 
-    /// Disables a token for a reason.
+    /// Disables a token of one's own for a reason.
     pub async fn disable(
         &self,
         session: &Session,
-        prescriber: PersonId,
         token: TokenId,
         form: DisableForm,
         at: At,
-    ) -> Result<Change<()>, Error> {
-        let policy = self.options.policy;
-        let session_id = session.id;
-        let practice = session.practice;
+    ) -> Result<Answer<(), Refusal>, Error> {
+        // A loss must never wait for a passcode; everything else does.
+        let command = if form.reason.is_loss() {
+            commands::REPORT_TOKEN_LOST
+        } else {
+            commands::DISABLE_TOKEN
+        };
+        let (this, reason, confirmed) = (session.id, form.reason, form.confirmed);
         let alone = !matches!(session.stage, Stage::Full { .. });
-        let mailer = self.mailer();
-        self.decide("disable_token", prescriber, session.id, at.now, move |account, tx| {
-            // A loss must never wait for a passcode; everything else does.
-            let needed = account.needs_step_up(&policy, at.now) && !form.reason.is_loss();
-            let vouched =
-                step_up(account, tx, needed, form.confirm.as_ref(), None, session_id, at, &policy)?;
+        self.run(command, Caller::confirmed(session, form.confirm), at, move |cx| {
+            let who = cx.who()?;
+            let (account, _) = cx.account()?;
             let active = account.active();
-            let change: Change<()> = match vouched {
-                Err(refusal) => Change::NotConfirmed(refusal),
-                Ok(()) => match account.token(token) {
-                    None => Change::Refused(Refusal::TokenNotActive),
-                    Some((token, _)) => {
-                        let others = active.saturating_sub(u32::from(token.is_active()));
-                        disable_token(token, form.reason, others, form.confirmed, at.now).into()
-                    }
-                },
+            let Some((found, _)) = account.token(token) else {
+                return Ok(Decision::Refused(Refusal::TokenNotActive));
             };
-            let done = change.outcome();
-            let mut event =
-                Event::of(EventKind::TokenDisabled, Actor::Person(prescriber), &done, at.support)
-                    .about(practice, prescriber)
-                    .token(theirs(account, token));
-            if done.is_ok() {
-                if form.reason.is_loss() {
-                    // Whoever holds the token may hold a session too.
-                    tx.end_other_sessions(prescriber, session_id)?;
-                    let (actor, what) = (Actor::Person(prescriber), form.reason.label());
-                    suspend(tx, &mailer, prescriber, Cause::FactorLost, actor, what, at)?;
-                }
-                event = event.reason(form.reason.code());
-                if alone {
-                    event = event.detail("reported with the passphrase alone");
-                }
+            let others = active.saturating_sub(u32::from(found.is_active()));
+            let disabled = disable_token(found, reason, others, confirmed, at.now);
+            cx.about_token(token);
+            if let Err(refusal) = disabled {
+                return Ok(Decision::Refused(refusal));
             }
-            Ok((Ok(change), event))
+            if reason.is_loss() {
+                // Whoever holds the token may hold a session too.
+                cx.tx.end_other_sessions(who.id, this)?;
+                let (actor, what) = (Actor::Person(who.id), reason.label());
+                suspend(cx.tx, cx.mailer, who.id, Cause::FactorLost, actor, what, at)?;
+            }
+            cx.reason(reason.code());
+            if alone {
+                cx.detail("reported with the passphrase alone");
+            }
+            Ok(Decision::Done(()))
         })
         .await
     }
 
-    /// Stops a token in an emergency, by the operator's hand. `false` if there is no such token.
-    pub async fn emergency_disable(&self, credential: CredentialId, at: At) -> Result<bool, Error> {
-        let mailer = self.mailer();
-        let done = self
-            .store
-            .write("emergency_disable", move |tx| {
-                // Prescriber, then session, then token: the order in which everyone locks.
-                tx.lock_owner(&credential)?;
-                let event = Event::success(EventKind::TokenDisabled, Actor::Operator, at.support);
-                let Some(TokenRow { mut token, mark, .. }) = tx.token_by_credential(&credential)?
-                else {
-                    let refusal = Refusal::UnknownCredential;
-                    let event = Event::refused(event.kind, event.actor, &refusal, at.support);
-                    tx.append(&event.detail(&credential.masked()), at.now)?;
-                    return Ok(false);
-                };
-                let mut event = event.token(token.id()).reason(DisableReason::Emergency.code());
-                event.practice = token.practice();
-                event.prescriber = token.prescriber();
-                if token.force_disable(DisableReason::Emergency, at.now) {
-                    tx.save_token(&token, mark)?;
-                }
-                if let Some(prescriber) = token.prescriber() {
-                    // Whoever made the emergency may hold a session.
-                    tx.end_sessions_of(prescriber)?;
-                    let what = DisableReason::Emergency.label();
-                    let cause = Cause::FactorLost;
-                    suspend(tx, &mailer, prescriber, cause, Actor::Operator, what, at)?;
-                }
-                tx.append(&event, at.now)?;
-                Ok(true)
-            })
-            .await?;
-        Ok(done)
+    /// Stops a token in an emergency, by the operator's hand.
+    pub async fn emergency_disable(
+        &self,
+        credential: CredentialId,
+        at: At,
+    ) -> Result<Answer<(), AdminRefusal>, Error> {
+        self.run(commands::EMERGENCY_DISABLE, Caller::Operator, at, move |cx| {
+            let tx = &mut *cx.tx;
+            // Prescriber, then session, then token: the order in which everyone locks.
+            tx.lock_owner(&credential)?;
+            let Some(TokenRow { mut token, mark, .. }) = tx.token_by_credential(&credential)?
+            else {
+                cx.detail(&credential.masked());
+                return Ok(Decision::Refused(AdminRefusal::TokenUnknown));
+            };
+            let reason = DisableReason::Emergency;
+            if token.force_disable(reason, at.now) {
+                tx.save_token(&token, mark)?;
+            }
+            if let Some(prescriber) = token.prescriber() {
+                // Whoever made the emergency may hold a session.
+                tx.end_sessions_of(prescriber)?;
+                let (cause, what) = (Cause::FactorLost, reason.label());
+                suspend(tx, cx.mailer, prescriber, cause, Actor::Operator, what, at)?;
+            }
+            (cx.event.practice, cx.event.prescriber) = (token.practice(), token.prescriber());
+            cx.about_token(token.id());
+            cx.reason(reason.code());
+            Ok(Decision::Done(()))
+        })
+        .await
     }
 }

@@ -164,7 +164,7 @@ pub(super) async fn found(
     let done = app
         .found_practice(practice, setting, zone, institution, it.providers, founders, at)
         .await?;
-    let links = done.map_err(anyhow::Error::from)?;
+    let links = done.done()?;
     let lines: String = links
         .into_iter()
         .map(|(who, link)| {

@@ -62,8 +62,11 @@ pub(super) async fn first_start(data: &Path, app: &App, issuer: &str) -> anyhow:
     let prescriber = app.install_demo_person(practice, person, at).await?.context(
         "the database already has the demonstration's prescriber: run make demo-reset to start over",
     )?;
-    let nurse =
-        app.create_staff(practice, "Jamie Lee".to_owned(), "jlee".to_owned(), at).await?.context(
+    let nurse = app
+        .create_staff(practice, "Jamie Lee".to_owned(), "jlee".to_owned(), at)
+        .await?
+        .done()
+        .context(
             "the database already has the demonstration's nurse: run make demo-reset to start over",
         )?;
     let (key, document) = SigningKey::generate()?;

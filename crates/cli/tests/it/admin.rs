@@ -84,7 +84,7 @@ fn practices_people_and_keys() {
     let listed = place.run(&["admin", "api-keys", "--practice", &practice]).good();
     assert!(listed.contains("EHR  (revoked "), "{listed}");
     place.run(&["admin", "revoke-api-key", id]).fails("admin api-keys");
-    place.run(&["admin", "revoke-api-key", nowhere]).fails("no key");
+    place.run(&["admin", "revoke-api-key", nowhere]).fails("no active key");
     let expired = ["admin", "expired-records", "--practice", &practice];
     assert!(place.run(&expired).good().contains("No records are past their retention period"));
     let remove =
@@ -257,15 +257,19 @@ fn a_practice_is_founded_once_by_two_people() {
         (
             office,
             doctor("1234567893", "BC1234560", "ben@lakeside.example"),
-            "found.json: second person: dea: number: One character of this DEA number is not right",
+            "found.json: second person: dea: number: A character of this DEA number is incorrect",
         ),
         (
             office,
             good.replace("\"NE\", \"2 3", "\"XX\", \"2 3"),
             "dea: state: Enter the two-letter",
         ),
-        (office, good.replace("2 3 4 5", "2 3 4 6"), "dea: schedules: Schedules are written"),
-        (office, good.replace("[\"NE\", \"NE-1\"", "[\"XX\", \"NE-1\""), "licence: state: Use the"),
+        (office, good.replace("2 3 4 5", "2 3 4 6"), "dea: schedules: Enter schedules as"),
+        (
+            office,
+            good.replace("[\"NE\", \"NE-1\"", "[\"XX\", \"NE-1\""),
+            "licence: state: Enter the",
+        ),
         (office, doctor("1234567893", "BC1234563", "nowhere"), "email"),
         (office, "{}".to_owned(), "given"),
     ] {
@@ -277,9 +281,8 @@ fn a_practice_is_founded_once_by_two_people() {
         "found.json",
         &format!("{{\"people\": [{office}, {good}], \"institution_dea\": {institution}}}"),
     );
-    found(&file.display().to_string()).fails(
-        "found.json: institution_dea: number: One character of this DEA number is not right",
-    );
+    found(&file.display().to_string())
+        .fails("found.json: institution_dea: number: A character of this DEA number is incorrect");
     let file = place.write("found.json", &format!("{{\"people\": [{office}, {good}]}}"));
     let said = found(&file.display().to_string()).good();
     assert_eq!(said.matches("/invitation/").count(), 2, "{said}");

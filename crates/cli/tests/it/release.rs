@@ -129,8 +129,8 @@ fn reports_and_notices_are_entered_on_the_command_line() {
     // The true cause, once.
     for (reason, why) in [
         ("a\nb", "--reason: Enter it on one line."),
-        ("a\u{202e}b", "--reason: It has a character that can't be seen (U+202E). Remove it."),
-        (" ", "--reason: This is empty."),
+        ("a\u{202e}b", "--reason: This contains an invisible character (U+202E). Remove it."),
+        (" ", "--reason: Enter a value."),
         (&"x".repeat(201), "--reason: Use at most 200 characters (now 201)."),
     ] {
         assert_eq!(notice(reason).err, format!("countersign: {why}\n"));

@@ -90,9 +90,9 @@ fn a_wrong_setting_is_named_with_its_file_and_the_true_cause() {
         (HOOK, None, &["notices.webhook_key_file: key does not exist"]),
         (HOOK, Some(""), &["notices.webhook_key_file: key: ", "openssl rand -hex 32"]),
         (VIP, None, &["vip.hmac_key_file: the key file key is missing"]),
-        (VIP, Some("abc"), &["vip.hmac_key_file: key does not hold 64 hexadecimal digits"]),
+        (VIP, Some("abc"), &["vip.hmac_key_file: key does not contain 64 hexadecimal digits"]),
         (PROVIDER, None, &["proofing.provider_files: key does not exist"]),
-        (PROVIDER, Some("{\n\"name\": 1}"), &["proofing.provider_files: key: line 2: no JSON"]),
+        (PROVIDER, Some("{\n\"name\": 1}"), &["proofing.provider_files: key: line 2: not JSON"]),
         (
             "[transmission]\npharmacies = [\"9999991 Corner\\u202e\"]\n",
             None,
@@ -105,9 +105,9 @@ fn a_wrong_setting_is_named_with_its_file_and_the_true_cause() {
             None,
             &["signing.time_server: ", "not a port from 1 to 65535"],
         ),
-        (&time("ntp://time.nist.gov:123"), None, &["signing.time_server: ", "no host name"]),
-        (&time(":123"), None, &["signing.time_server: ", "no host name"]),
-        (&time("::1:123"), None, &["signing.time_server: ", "no host name"]),
+        (&time("ntp://time.nist.gov:123"), None, &["signing.time_server: ", "not a host name"]),
+        (&time(":123"), None, &["signing.time_server: ", "not a host name"]),
+        (&time("::1:123"), None, &["signing.time_server: ", "not a host name"]),
     ];
     for (settings, held, said) in cases {
         place.write("countersign.toml", settings);

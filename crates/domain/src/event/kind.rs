@@ -69,6 +69,8 @@ pub enum EventKind {
     PassphraseChosen,
     /// A case of identity proofing was opened.
     CaseOpened,
+    /// Somebody is sent to an identity proofing provider.
+    ProofingBegun,
     /// An identity was proofed, or a reply was refused.
     IdentityProofed,
     /// Somebody has decided on a near match.
@@ -169,7 +171,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds, for the documentation and its test.
-    pub const ALL: [Self; 81] = [
+    pub const ALL: [Self; 82] = [
         Self::PassphraseTried,
         Self::PassphraseChanged,
         Self::PasscodeTried,
@@ -203,6 +205,7 @@ impl EventKind {
         Self::ProfileSaved,
         Self::PassphraseChosen,
         Self::CaseOpened,
+        Self::ProofingBegun,
         Self::IdentityProofed,
         Self::NearMatchDecided,
         Self::IssueAuthorized,
@@ -289,6 +292,7 @@ impl EventKind {
             Self::ProfileSaved => "profile_saved",
             Self::PassphraseChosen => "passphrase_chosen",
             Self::CaseOpened => "case_opened",
+            Self::ProofingBegun => "proofing_begun",
             Self::IdentityProofed => "identity_proofed",
             Self::NearMatchDecided => "near_match_decided",
             Self::IssueAuthorized => "issue_authorized",
@@ -376,6 +380,7 @@ impl EventKind {
             Self::ProfileSaved => "Personal information saved",
             Self::PassphraseChosen => "Passphrase chosen",
             Self::CaseOpened => "Identity proofing opened",
+            Self::ProofingBegun => "Sent to an identity proofing provider",
             Self::IdentityProofed => "Identity proofing",
             Self::NearMatchDecided => "Name or address mismatch decided",
             Self::IssueAuthorized => "Token authorized",

@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use countersign_app::{At, CheckAnswer, ProvisionRefusal};
+use countersign_app::{Answer, At, CheckAnswer, ProvisionRefusal};
 use countersign_domain::{CredentialId, Manufacturer, Purpose, otp::OneTimePasscode};
 use countersign_provision::native::{ProvisionRequest, RequestError, ServerTime};
 use data_encoding::HEXLOWER;
@@ -306,7 +306,7 @@ async fn provision(
         Err(refused) => return refused,
     };
     match shared.app.provision(request, at).await {
-        Ok(Ok(answer)) => {
+        Ok(Answer::Done(answer)) => {
             let kind = http::HeaderValue::from_static("application/json");
             let mut response =
                 (StatusCode::CREATED, [(header::CONTENT_TYPE, kind)], answer.to_json())
@@ -314,13 +314,13 @@ async fn provision(
             response.headers_mut().extend(mark.map(|mark| (header::SET_COOKIE, mark)));
             response
         }
-        Ok(Err(ProvisionRefusal::NotOffered)) => {
+        Ok(Answer::Refused(ProvisionRefusal::NotOffered) | Answer::NotConfirmed(_)) => {
             unprocessable("family_not_offered", "This server does not issue tokens of that family.")
         }
-        Ok(Err(ProvisionRefusal::AlgorithmNotOffered)) => {
+        Ok(Answer::Refused(ProvisionRefusal::AlgorithmNotOffered)) => {
             unprocessable("algorithm_not_offered", "Tokens of that family use SHA1.")
         }
-        Ok(Err(ProvisionRefusal::PairingUnknown)) => {
+        Ok(Answer::Refused(ProvisionRefusal::PairingUnknown)) => {
             shared.app.note_refusal("pairing_unknown", address, at).await;
             problem(
                 StatusCode::NOT_FOUND,
@@ -328,7 +328,7 @@ async fn provision(
                 "This pairing code is not valid: it was already used or has expired (5 minutes). Show a new one.",
             )
         }
-        Ok(Err(ProvisionRefusal::Full)) => {
+        Ok(Answer::Refused(ProvisionRefusal::Full)) => {
             shared.app.note_refusal("provisioning_full", address, at).await;
             problem(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -11,7 +11,7 @@ use axum::{
     response::Response,
     routing::post,
 };
-use countersign_app::{At, Error, ProvisionRefusal, Vip, VipOutcome};
+use countersign_app::{Answer, At, Error, ProvisionRefusal, Vip, VipOutcome};
 use countersign_domain::Timestamp;
 use countersign_provision::vip::{
     AuthenticRequest, CheckAnswer, CheckForm, FORM_MAX_BYTES, Fault, Issued, REQUEST_MAX_BYTES,
@@ -121,7 +121,7 @@ async fn provision(
         return after(refused(StatusCode::TOO_MANY_REQUESTS, &refusal), wait);
     }
     match shared.app.provision_vip(asked.model(), at).await {
-        Ok(Ok(made)) => {
+        Ok(Answer::Done(made)) => {
             let issued = Issued {
                 credential: &made.credential,
                 seed: &made.seed,
@@ -133,12 +133,15 @@ async fn provision(
                 Err(refusal) => refused(told(refusal.fault()).0, &refusal),
             }
         }
-        Ok(Err(
-            ProvisionRefusal::NotOffered
-            | ProvisionRefusal::AlgorithmNotOffered
-            | ProvisionRefusal::PairingUnknown,
-        )) => refused(told(Fault::Model).0, &asked.refuse(Fault::Model)),
-        Ok(Err(ProvisionRefusal::Full)) => {
+        Ok(
+            Answer::Refused(
+                ProvisionRefusal::NotOffered
+                | ProvisionRefusal::AlgorithmNotOffered
+                | ProvisionRefusal::PairingUnknown,
+            )
+            | Answer::NotConfirmed(_),
+        ) => refused(told(Fault::Model).0, &asked.refuse(Fault::Model)),
+        Ok(Answer::Refused(ProvisionRefusal::Full)) => {
             shared.app.note_refusal("provisioning_full", address, at).await;
             refused(told(Fault::Unavailable).0, &asked.refuse(Fault::Unavailable))
         }

@@ -1,7 +1,7 @@
 //! The page that activates a token for signing, and the link that says "this was not me".
 
 use axum::extract::Path;
-use countersign_app::Hindrance;
+use countersign_app::{Answer, Error, Hindrance};
 use countersign_domain::proofing::Channel;
 use countersign_protocol::oidc::escaped;
 use http::StatusCode;
@@ -63,33 +63,34 @@ pub(super) async fn form(ctx: Ctx, Path(id): Path<String>) -> Out {
 }
 
 pub(super) async fn send(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
-    let (mut template, (session, person, _, token)) = activate_page(&ctx, &id).await?;
+    let (mut template, (session, _, _, token)) = activate_page(&ctx, &id).await?;
     let Some(channel) = Channel::from_code(fields.text("channel")) else {
         template.channel.error = Some("Choose how to get the code.".to_owned());
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     channel.code().clone_into(&mut template.channel.value);
-    match ctx.app().send_activation_code(&session, person, token.id(), channel, ctx.at).await {
-        Ok(Ok(())) => Ok(see_other(&format!("/portal/tokens/{}/activate", token.id()))),
-        Ok(Err(hindrance)) => {
+    match ctx.app().send_activation_code(&session, token.id(), channel, ctx.at).await {
+        Ok(Answer::Done(())) => Ok(see_other(&format!("/portal/tokens/{}/activate", token.id()))),
+        Ok(Answer::Refused(hindrance)) => {
             template.channel.error = Some(hindrance.to_string());
             Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
         }
+        Ok(Answer::NotConfirmed(refusal)) => Err(ctx.stop(&refusal.into())),
         Err(error) => Err(ctx.stop(&error)),
     }
 }
 
 pub(super) async fn activate(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
-    let (mut template, (session, person, _, token)) = activate_page(&ctx, &id).await?;
+    let (mut template, (session, _, _, token)) = activate_page(&ctx, &id).await?;
     template.code.value = fields.again("code", 40);
     if template.code.value.is_empty() {
         template.code.error = Some("Enter the code you were sent.".to_owned());
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     }
     let code = template.code.value.clone();
-    match ctx.app().activate_token(&session, person, token.id(), &code, ctx.at).await {
-        Ok(Ok(())) => Ok(see_other("/portal/tokens?done=activated")),
-        Ok(Err(hindrance)) => {
+    match ctx.app().activate_token(&session, token.id(), &code, ctx.at).await {
+        Ok(Answer::Done(())) => Ok(see_other("/portal/tokens?done=activated")),
+        Ok(Answer::Refused(hindrance)) => {
             let spent = matches!(hindrance, Hindrance::TooManyTries | Hindrance::Rule(_));
             if spent || template.sent.is_none() {
                 template.sent = None;
@@ -99,6 +100,7 @@ pub(super) async fn activate(ctx: Ctx, Path(id): Path<String>, fields: Fields) -
             }
             Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
         }
+        Ok(Answer::NotConfirmed(refusal)) => Err(ctx.stop(&refusal.into())),
         Err(error) => Err(ctx.stop(&error)),
     }
 }
@@ -127,7 +129,11 @@ pub(super) async fn not_me(ctx: Ctx, Path(link): Path<String>) -> Out {
 
 pub(super) async fn stop_all(ctx: Ctx, Path(link): Path<String>) -> Out {
     repudiation(&ctx, &link).await?;
-    let done = ctx.app().repudiate(&link, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    let done = match ctx.app().repudiate(&link, ctx.at).await {
+        Ok(answer) => matches!(answer, Answer::Done(())),
+        Err(Error::NotFound) => false,
+        Err(error) => return Err(ctx.stop(&error)),
+    };
     let action = String::new();
     let template = NotMePage { page: ctx.frame("This was not me"), action, name: None, done };
     let status = if done { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };

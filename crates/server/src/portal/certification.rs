@@ -7,7 +7,7 @@ use axum::{
 };
 use countersign_app::{Certification, Change, Overview};
 use countersign_domain::{
-    PersonId, PracticeId, ReportId, Role, certification::ReportFormat, console::ConsoleChange,
+    PersonId, PracticeId, ReportId, Role, certification::ReportFormat, command::commands,
 };
 use countersign_store::{NoncomplianceNotice, Report};
 use data_encoding::HEXLOWER;
@@ -149,12 +149,12 @@ pub(super) async fn own(ctx: Ctx, query: Query) -> Out {
 }
 
 pub(super) async fn review(ctx: Ctx, fields: Fields) -> Out {
-    let (mut template, session, person, overview) = own_page(&ctx).await?;
+    let (mut template, session, _, overview) = own_page(&ctx).await?;
     let report = shown(&ctx, &fields)?;
     let Ok(confirm) = tokens::confirm(&fields, template.step_up.as_mut()) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
-    let change = ctx.app().review_report(&session, person, report, confirm, ctx.at).await;
+    let change = ctx.app().review_report(&session, report, confirm, ctx.at).await;
     let change = change.map_err(|error| ctx.stop(&error))?;
     Ok(answer(&ctx, template, &overview, change, &format!("{OWN}?done=read")))
 }
@@ -220,14 +220,13 @@ pub(super) async fn acknowledge(ctx: Ctx, Path(place): Path<String>, fields: Fie
     }
     let report = shown(&ctx, &fields)?;
     let back = template.action.clone();
-    let (change, action) = (ConsoleChange::AcknowledgeReport, back.clone());
+    let (change, action) = (commands::ACKNOWLEDGE_REPORT, back.clone());
     let asking = practice::Asking::new(&ctx, &known, &fields, change, action, back);
     let act = asking.act()?;
     let done = ctx.app().acknowledge_report(act, report, ctx.at).await;
-    if asking.answered(done)? {
-        Ok(see_other(&format!("{}?done=acknowledged", template.action)))
-    } else {
-        template.page.notice = Some(Notice::new(NoticeKind::Error, NOTHING_CHANGED));
-        Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
+    if asking.answer(done)?.is_ok() {
+        return Ok(see_other(&format!("{}?done=acknowledged", template.action)));
     }
+    template.page.notice = Some(Notice::new(NoticeKind::Error, NOTHING_CHANGED));
+    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
 }

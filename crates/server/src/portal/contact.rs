@@ -1,7 +1,7 @@
 //! One's own addresses.
 
 use axum::extract::Path;
-use countersign_app::{Change, Contact, ContactForm, Hindrance, Overview};
+use countersign_app::{Answer, Contact, ContactForm, Hindrance, Overview};
 use countersign_domain::proofing::Channel;
 use http::StatusCode;
 
@@ -84,11 +84,10 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let form = ContactForm { emails, phone, address, confirm };
-    let person = overview.prescriber.id;
-    match ctx.app().change_contact(&session, person, form, ctx.at).await {
-        Ok(Change::Done(())) => return Ok(see_other("/portal/addresses?done=saved")),
-        Ok(Change::Refused(refusal)) => template.email.error = Some(refusal.to_string()),
-        Ok(Change::NotConfirmed(refusal)) => {
+
+    match ctx.app().change_contact(&session, form, ctx.at).await {
+        Ok(Answer::Done(())) => return Ok(see_other("/portal/addresses?done=saved")),
+        Ok(Answer::NotConfirmed(refusal)) => {
             let mut asked = template.step_up.take();
             template.lock = step_up_refused(&ctx, &mut asked, &refusal, &overview);
             template.step_up = asked;
@@ -116,14 +115,15 @@ fn refused(template: &mut ContactPage, channel: Channel, value: String, hindranc
 pub(super) async fn send(ctx: Ctx, Path(way): Path<String>) -> Out {
     let channel = channel_of(&ctx, &way)?;
     let (session, overview, contact) = theirs(&ctx).await?;
-    let person = overview.prescriber.id;
-    match ctx.app().send_contact_code(&session, person, channel, ctx.at).await {
-        Ok(Ok(())) => Ok(see_other("/portal/addresses")),
-        Ok(Err(hindrance)) => {
+
+    match ctx.app().send_contact_code(&session, channel, ctx.at).await {
+        Ok(Answer::Done(())) => Ok(see_other("/portal/addresses")),
+        Ok(Answer::Refused(hindrance)) => {
             let mut template = contact_page(&ctx, &overview, &contact);
             refused(&mut template, channel, String::new(), &hindrance);
             Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
         }
+        Ok(Answer::NotConfirmed(refusal)) => Err(ctx.stop(&refusal.into())),
         Err(error) => Err(ctx.stop(&error)),
     }
 }
@@ -133,14 +133,15 @@ pub(super) async fn take(ctx: Ctx, Path(way): Path<String>, fields: Fields) -> O
     let (session, overview, contact) = theirs(&ctx).await?;
     let name = if channel == Channel::Phone { "code_phone" } else { "code_post" };
     let value = fields.again(name, 40);
-    let person = overview.prescriber.id;
-    match ctx.app().take_contact_code(&session, person, channel, &value, ctx.at).await {
-        Ok(Ok(())) => Ok(see_other("/portal/addresses?done=confirmed")),
-        Ok(Err(hindrance)) => {
+
+    match ctx.app().take_contact_code(&session, channel, &value, ctx.at).await {
+        Ok(Answer::Done(())) => Ok(see_other("/portal/addresses?done=confirmed")),
+        Ok(Answer::Refused(hindrance)) => {
             let mut template = contact_page(&ctx, &overview, &contact);
             refused(&mut template, channel, value, &hindrance);
             Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
         }
+        Ok(Answer::NotConfirmed(refusal)) => Err(ctx.stop(&refusal.into())),
         Err(error) => Err(ctx.stop(&error)),
     }
 }

@@ -5,7 +5,7 @@ pub(super) mod invitation;
 pub(super) mod terms;
 
 use axum::response::Response;
-use countersign_app::{By, CaseView, Change, Enrolment, Stepped, new_passphrase};
+use countersign_app::{Answer, By, CaseView, Change, Enrolment, StepRefusal, new_passphrase};
 use countersign_domain::{
     Date, PersonId, access::Cause, enrolment::Stage as Step, proofing::Missing,
 };
@@ -207,7 +207,7 @@ pub(super) fn answered(case: Option<&CaseView>) -> Notice {
 }
 
 /// What follows a step: the next one, or the page of the one that is due.
-fn onward<T>(ctx: &Ctx, done: Result<Stepped<T>, countersign_app::Error>) -> Out {
+fn onward(ctx: &Ctx, done: Result<Answer<(), StepRefusal>, countersign_app::Error>) -> Out {
     match done {
         Ok(_) => Ok(see_other(PATH)),
         Err(error) => Err(ctx.stop(&error)),
@@ -225,24 +225,24 @@ fn case_again(ctx: &Ctx, it: &Enrolment, case: CaseForm) -> Response {
 }
 
 pub(super) async fn code(ctx: Ctx, fields: Fields) -> Out {
-    let (session, person, it) = known(&ctx).await?;
-    match recovery::send(&ctx, &session, person, &fields).await? {
+    let (session, _, it) = known(&ctx).await?;
+    match recovery::send(&ctx, &session, &fields).await? {
         None => Ok(see_other(PATH)),
         Some(refused) => Ok(case_again(&ctx, &it, refused)),
     }
 }
 
 pub(super) async fn confirm(ctx: Ctx, fields: Fields) -> Out {
-    let (session, person, it) = known(&ctx).await?;
-    match recovery::take(&ctx, &session, person, &fields).await? {
+    let (session, _, it) = known(&ctx).await?;
+    match recovery::take(&ctx, &session, &fields).await? {
         None => Ok(see_other("/enrol?done=code")),
         Some(refused) => Ok(case_again(&ctx, &it, refused)),
     }
 }
 
 pub(super) async fn provider(ctx: Ctx, fields: Fields) -> Out {
-    let (session, person, it) = known(&ctx).await?;
-    match recovery::go_to_provider(&ctx, &session, person, &fields).await? {
+    let (session, _, it) = known(&ctx).await?;
+    match recovery::go_to_provider(&ctx, &session, &fields).await? {
         Ok(response) => Ok(response),
         Err(refusal) => Ok(refused_reply(&ctx, &it, &refusal.to_string())),
     }
@@ -265,13 +265,13 @@ pub(super) async fn back(ctx: &Ctx, refused: Option<String>) -> Out {
 }
 
 pub(super) async fn add(ctx: Ctx, fields: Fields) -> Out {
-    let (session, person, it) = known(&ctx).await?;
+    let (session, _, it) = known(&ctx).await?;
     let mut add = tokens::plain_add(&ctx, &it.models, "/enrol/tokens");
     let Some(form) = tokens::read_add(&fields, &ctx.app().options().manufacturers, &mut add) else {
         let body = EnrolBody::Token(Box::new(add));
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &enrol_page(&ctx, &it, body)));
     };
-    match ctx.app().add_first_token(&session, person, form, ctx.at).await {
+    match ctx.app().add_first_token(&session, form, ctx.at).await {
         Ok(Change::Done(_)) => return Ok(see_other("/enrol?done=added")),
         // The time is over: the page says how to open it again.
         Ok(Change::NotConfirmed(_)) => return Ok(see_other(PATH)),
@@ -283,7 +283,7 @@ pub(super) async fn add(ctx: Ctx, fields: Fields) -> Out {
 }
 
 pub(super) async fn passphrase(ctx: Ctx, fields: Fields) -> Out {
-    let (session, person, it) = known(&ctx).await?;
+    let (session, _, it) = known(&ctx).await?;
     let mut form = PassphraseForm {
         until: it.window(ctx.now()).map(show::when),
         tokens: 2,
@@ -298,9 +298,9 @@ pub(super) async fn passphrase(ctx: Ctx, fields: Fields) -> Out {
         let template = enrol_page(&ctx, &it, EnrolBody::Passphrase(form));
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
-    match ctx.app().choose_passphrase(&session, person, new, ctx.at).await {
-        Ok(Stepped::Done(())) => Ok(without_session(see_other("/portal/login?ended=enrolled"))),
-        Ok(Stepped::NotNow | Stepped::NoWindow) => Ok(see_other(PATH)),
+    match ctx.app().choose_passphrase(&session, new, ctx.at).await {
+        Ok(Answer::Done(())) => Ok(without_session(see_other("/portal/login?ended=enrolled"))),
+        Ok(Answer::Refused(_) | Answer::NotConfirmed(_)) => Ok(see_other(PATH)),
         Err(error) => Err(ctx.stop(&error)),
     }
 }

@@ -1,6 +1,6 @@
 //! A forgotten passphrase: two tokens, then a code and a new one.
 
-use countersign_app::{Error, ForgotForm, new_passphrase};
+use countersign_app::{Answer, Error, ForgotForm, new_passphrase};
 use countersign_domain::{PersonId, SignInName, otp::OneTimePasscode, proofing::Channel};
 use countersign_store::{Session, Stage};
 use http::StatusCode;
@@ -126,12 +126,13 @@ pub(super) async fn code(ctx: Ctx, fields: Fields) -> Out {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let value = template.code.value.clone();
-    match ctx.app().end_reset(&session, person, &value, new, ctx.at).await {
-        Ok(Ok(())) => Ok(without_session(see_other("/portal/login?ended=reset"))),
-        Ok(Err(hindrance)) => {
+    match ctx.app().end_reset(&session, &value, new, ctx.at).await {
+        Ok(Answer::Done(())) => Ok(without_session(see_other("/portal/login?ended=reset"))),
+        Ok(Answer::Refused(hindrance)) => {
             template.code.error = Some(hindrance.to_string());
             Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
         }
+        Ok(Answer::NotConfirmed(refusal)) => Err(ctx.stop(&refusal.into())),
         Err(error) => Err(ctx.stop(&error)),
     }
 }

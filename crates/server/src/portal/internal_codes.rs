@@ -1,8 +1,8 @@
 //! The console: the internal code with which somebody prescribes under the institution's DEA number.
 
 use axum::extract::Path;
-use countersign_app::CodeEntered;
-use countersign_domain::{InternalCode, console::ConsoleChange};
+use countersign_app::InternalCodeRefusal;
+use countersign_domain::{InternalCode, command::commands};
 
 use super::{
     Ctx, Fields,
@@ -34,15 +34,17 @@ pub(super) async fn enter(
         return person_wrong(&ctx, &known, template, person).await;
     }
     let back = template.here.clone();
-    let (change, action) = (ConsoleChange::SetInternalCode, format!("{back}/code"));
+    let (change, action) = (commands::SET_INTERNAL_CODE, format!("{back}/code"));
     let asking = Asking::new(&ctx, &known, &fields, change, action, back.clone())
         .about([("Person", template.name.clone()), ("Internal code", entered_code)]);
     let act = asking.act()?;
     let entered = ctx.app().set_internal_code(act, person, code, ctx.at).await;
-    let error = match asking.answered(entered)? {
-        CodeEntered::Done => return Ok(see_other(&format!("{back}?done=saved"))),
-        CodeEntered::Taken => "This code is or was used by another person at this institution.",
-        CodeEntered::NoPrescriber => {
+    let error = match asking.answer(entered)? {
+        Ok(()) => return Ok(see_other(&format!("{back}?done=saved"))),
+        Err(InternalCodeRefusal::Taken) => {
+            "This code is or was used by another person at this institution."
+        }
+        Err(InternalCodeRefusal::NoPrescriber) => {
             "This person is not a prescriber here. Assign the Prescriber role first."
         }
     };

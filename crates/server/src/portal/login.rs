@@ -1,7 +1,7 @@
 //! Sign-in: NPI and passphrase, then a passcode; and what helps when a token is not at hand.
 
 use axum::response::Response;
-use countersign_app::{Chosen, Error, Overview, SignInForm};
+use countersign_app::{Answer, Chosen, Error, Overview, SignInForm};
 use countersign_domain::{
     DisableReason, PersonId, Refusal, SignInName, TokenId, otp::OneTimePasscode,
 };
@@ -185,7 +185,7 @@ pub(super) fn chosen(text: &str) -> Option<Chosen> {
 }
 
 pub(super) async fn passcode(ctx: Ctx, fields: Fields) -> Out {
-    let (session, prescriber, overview) = known(&ctx).await?;
+    let (session, _, overview) = known(&ctx).await?;
     let mut template = passcode_page(&ctx, &overview);
     fields.text("token").clone_into(&mut template.token.value);
     let choice = chosen(fields.text("token"));
@@ -199,7 +199,12 @@ pub(super) async fn passcode(ctx: Ctx, fields: Fields) -> Out {
     let (Some(choice), Ok(code)) = (choice, code) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
-    match ctx.app().prove_passcode(session, prescriber, choice, code, ctx.at).await {
+    match ctx
+        .app()
+        .prove_passcode(session, choice, code, ctx.at)
+        .await
+        .and_then(Answer::into_result)
+    {
         Ok(logged_in) => Ok(with_log_in(see_other("/portal/dashboard"), &ctx, &logged_in)),
         Err(Error::Refused(refusal)) => {
             template.lock = show::lock(&refusal, &overview.tokens, fields.text("token"), ctx.now());
@@ -242,7 +247,7 @@ pub(super) async fn resync_form(ctx: Ctx) -> Out {
 }
 
 pub(super) async fn resync(ctx: Ctx, fields: Fields) -> Out {
-    let (session, prescriber, overview) = known(&ctx).await?;
+    let (session, _, overview) = known(&ctx).await?;
     let mut template = resync_page(&ctx, &overview);
     fields.text("token").clone_into(&mut template.token.value);
     let token = fields.text("token").parse::<TokenId>();
@@ -253,7 +258,7 @@ pub(super) async fn resync(ctx: Ctx, fields: Fields) -> Out {
     let (Ok(token), Some(codes)) = (token, codes) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
-    match ctx.app().resync(&session, prescriber, token, codes, ctx.at).await {
+    match ctx.app().resync(&session, token, codes, ctx.at).await.and_then(Answer::into_result) {
         Ok(()) => Ok(see_other("/portal/login/passcode?done=resynced")),
         Err(error) => resync_refused(&ctx, template, &error, &overview, fields.text("token"))
             .ok_or_else(|| ctx.stop(&error)),
@@ -317,7 +322,7 @@ pub(super) async fn lost_form(ctx: Ctx) -> Out {
 }
 
 pub(super) async fn lost(ctx: Ctx, fields: Fields) -> Out {
-    let (session, prescriber, overview) = known(&ctx).await?;
+    let (session, _, overview) = known(&ctx).await?;
     let mut template = lost_page(&ctx, &overview);
     fields.text("token").clone_into(&mut template.token.value);
     fields.text("reason").clone_into(&mut template.reason.value);
@@ -334,7 +339,12 @@ pub(super) async fn lost(ctx: Ctx, fields: Fields) -> Out {
     };
     // The page says what follows, and its button means it; a form without it was not that page.
     let confirmed = fields.text("confirmation") == DISABLE_WORD;
-    match ctx.app().report_lost(&session, prescriber, token, reason, confirmed, ctx.at).await {
+    match ctx
+        .app()
+        .report_lost(&session, token, reason, confirmed, ctx.at)
+        .await
+        .and_then(Answer::into_result)
+    {
         Ok(()) => {
             let other = overview.tokens.iter().any(|it| it.is_active() && it.id() != token);
             Ok(see_other(if other {
@@ -383,7 +393,7 @@ pub(super) async fn enable_form(ctx: Ctx) -> Out {
 }
 
 pub(super) async fn enable(ctx: Ctx, fields: Fields) -> Out {
-    let (session, prescriber, overview) = known(&ctx).await?;
+    let (session, _, overview) = known(&ctx).await?;
     let mut template = enable_page(&ctx, &overview);
     fields.text("token").clone_into(&mut template.token.value);
     let Ok(token) = fields.text("token").parse::<TokenId>() else {
@@ -393,7 +403,6 @@ pub(super) async fn enable(ctx: Ctx, fields: Fields) -> Out {
     enable_with(
         &ctx,
         &session,
-        prescriber,
         token,
         template,
         &fields,
@@ -404,14 +413,9 @@ pub(super) async fn enable(ctx: Ctx, fields: Fields) -> Out {
 }
 
 /// Enables a token by its own code, at sign-in or in token management.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "two pages share it; each argument differs between them"
-)]
 pub(super) async fn enable_with(
     ctx: &Ctx,
     session: &Session,
-    prescriber: PersonId,
     token: TokenId,
     mut template: EnablePage,
     fields: &Fields,
@@ -425,7 +429,7 @@ pub(super) async fn enable_with(
             return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
         }
     };
-    match ctx.app().enable(session, prescriber, token, code, ctx.at).await {
+    match ctx.app().enable(session, token, code, ctx.at).await.and_then(Answer::into_result) {
         Ok(()) => Ok(see_other(then)),
         Err(Error::Refused(refusal)) => {
             template.lock = show::lock(&refusal, &overview.tokens, &token.to_string(), ctx.now());

@@ -4,7 +4,7 @@ use axum::{
     extract::Path,
     response::{IntoResponse, Response},
 };
-use countersign_app::By;
+use countersign_app::{Answer, By};
 use countersign_crypto::SecretText;
 use countersign_domain::{PairingId, PersonId, TokenId};
 use countersign_store::{PairingState, Stage};
@@ -57,14 +57,13 @@ fn onward(ctx: &Ctx) -> &'static str {
 }
 
 pub(super) async fn start(ctx: Ctx, fields: Fields) -> Out {
-    let (session, prescriber) = ctx.pairing_session()?;
+    let (session, _) = ctx.pairing_session()?;
     let secret = ctx.secret().ok_or_else(|| ctx.sign_in_again())?;
-    let by = By { session: &session, prescriber };
-    let id = ctx
-        .app()
-        .start_pairing(&by, secret.expose(), ctx.at)
-        .await
-        .map_err(|error| ctx.stop(&error))?;
+    let id = match ctx.app().start_pairing(&session, secret.expose(), ctx.at).await {
+        Ok(Answer::Done(id)) => id,
+        Ok(Answer::NotConfirmed(refusal)) => return Err(ctx.stop(&refusal.into())),
+        Err(error) => return Err(ctx.stop(&error)),
+    };
     let along = replaces(fields.text("replaces")).map(|token| format!("?replaces={token}"));
     Ok(see_other(&format!("/portal/pairings/{id}{}", along.unwrap_or_default())))
 }

@@ -38,7 +38,7 @@ pub(super) async fn form(ctx: Ctx) -> Out {
 }
 
 pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
-    let (session, prescriber, overview) = known(&ctx).await?;
+    let (session, _, overview) = known(&ctx).await?;
     let mut template = passphrase_page(&ctx, &overview);
     let typed = |name: &str| SecretText::new(fields.text(name).to_owned());
     let current = typed("current");
@@ -59,7 +59,7 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let form = PassphraseForm { current, new, confirm };
-    match ctx.app().change_passphrase(&session, prescriber, form, ctx.at).await {
+    match ctx.app().change_passphrase(&session, form, ctx.at).await {
         Ok(Change::Done(())) => return Ok(see_other("/portal/dashboard?done=passphrase")),
         Ok(Change::Refused(refusal @ Refusal::SamePassphrase)) => {
             template.new.error = Some(refusal.to_string());

@@ -1,7 +1,7 @@
 //! What surrounds adding a token: the new phone, and an app of another maker.
 
 use axum::response::Response;
-use countersign_app::{Change, Error, HandOverForm, HandedOver, Overview};
+use countersign_app::{Answer, Change, Error, HandOverForm, HandedOver, Overview};
 use countersign_domain::{DisableReason, ModelCode, Refusal, Token, TokenId};
 use countersign_provision::otpauth::totp_uri;
 use countersign_store::Session;
@@ -116,7 +116,7 @@ fn has_another(overview: &Overview, old: &Token) -> bool {
 /// Leads on. A loss is reported by itself, on a page that names the token: it must not live on until a
 /// new one is at hand and its code is right, and no wrong choice in a list may end another.
 pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
-    let (session, prescriber, overview) = known(&ctx).await?;
+    let (session, _, overview) = known(&ctx).await?;
     let mut template = phone_page(&ctx, &overview);
     template.intent.value = fields.again("intent", 20);
     template.token.value = fields.again("token", 40);
@@ -150,7 +150,12 @@ pub(super) async fn submit(ctx: Ctx, fields: Fields) -> Out {
         return Ok(named());
     }
     let reason = DisableReason::Lost;
-    match ctx.app().report_lost(&session, prescriber, old.id(), reason, false, ctx.at).await {
+    match ctx
+        .app()
+        .report_lost(&session, old.id(), reason, false, ctx.at)
+        .await
+        .and_then(Answer::into_result)
+    {
         Ok(()) => Ok(see_other("/portal/tokens/new?done=lost")),
         // Another page has changed something meanwhile.
         Err(Error::Refused(_)) => Ok(named()),
@@ -191,7 +196,7 @@ pub(super) async fn other_form(ctx: Ctx) -> Out {
 }
 
 pub(super) async fn other(ctx: Ctx, fields: Fields) -> Out {
-    let (session, prescriber, overview) = known(&ctx).await?;
+    let (session, _, overview) = known(&ctx).await?;
     let id = fields.text("id").parse::<TokenId>();
     let (true, Ok(id)) = (offers_other_app(&ctx, &overview), id) else {
         return Err(ctx.not_found());
@@ -201,7 +206,7 @@ pub(super) async fn other(ctx: Ctx, fields: Fields) -> Out {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let form = HandOverForm { id, confirm };
-    match ctx.app().hand_over(&session, prescriber, form, ctx.at).await {
+    match ctx.app().hand_over(&session, form, ctx.at).await {
         Ok(Change::Done(made)) => return Ok(shown(&ctx, &overview, &made)),
         Ok(Change::Refused(refusal)) => {
             // The confirmation was accepted and is spent; it need not be given again.

@@ -4,10 +4,10 @@ use axum::{
     extract::Path,
     response::{IntoResponse, Response},
 };
-use countersign_app::{Entry, Format, Lifting, MOST_RECORDS, Search, rendered};
+use countersign_app::{Answer, Entry, Format, LiftRefusal, MOST_RECORDS, Search, rendered};
 use countersign_domain::{
     Date, HoldId, PersonId, PracticeId, PrescriptionId, Role, Schedule, check_line,
-    console::ConsoleChange, prescription::State, retyped,
+    command::commands, prescription::State, retyped,
 };
 use http::{StatusCode, header};
 
@@ -143,7 +143,7 @@ pub(super) async fn own_export(ctx: Ctx, fields: Fields) -> Out {
     let log = ctx.app().own_log(person, session.practice, month, ctx.at).await;
     let log = log.map_err(|error| ctx.stop(&error))?;
     let what = format!("own records of {}", log.month);
-    let noted = ctx.app().note_export(person, session.practice, what, ctx.at).await;
+    let noted = ctx.app().note_export(&session, session.practice, what, ctx.at).await;
     noted.map_err(|error| ctx.stop(&error))?;
     let format = format_of(&fields);
     let title = format!("Signed prescriptions of {}, {}", overview.prescriber.name, log.month);
@@ -152,9 +152,9 @@ pub(super) async fn own_export(ctx: Ctx, fields: Fields) -> Out {
 }
 
 pub(super) async fn disown(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
-    let (_, person, _) = tokens::known(&ctx).await?;
+    let (session, _, _) = tokens::known(&ctx).await?;
     let id: PrescriptionId = id.parse().map_err(|_| ctx.not_found())?;
-    ctx.app().disown(person, id, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    ctx.app().disown(&session, id, ctx.at).await.map_err(|error| ctx.stop(&error))?;
     let month: String =
         fields.text("month").chars().filter(|c| c.is_ascii_digit() || *c == '-').collect();
     Ok(see_other(&format!("{OWN}?month={month}&done=disowned")))
@@ -254,12 +254,12 @@ pub(super) async fn export(ctx: Ctx, Path(place): Path<String>, fields: Fields) 
     let Some(search) = asked(get, &mut template) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
-    let (change, back) = (ConsoleChange::ExportRecords, format!("{}/records", known.base()));
+    let (change, back) = (commands::EXPORT_RECORDS, format!("{}/records", known.base()));
     let (action, fields) = (format!("{back}/export"), &fields);
     let asking = practice::Asking::new(&ctx, &known, fields, change, action, back);
     let act = asking.act()?;
     let found = ctx.app().export_records(act, search, ctx.at).await;
-    let found = asking.answered(found)?;
+    let found = asking.done(found)?;
     let format = format_of(fields);
     let title = format!("Signed prescriptions, {}", known.membership.practice.name);
     Ok(file("signed-prescriptions", format, rendered(&found, format, &title)))
@@ -337,7 +337,7 @@ pub(super) async fn hold(ctx: Ctx, Path(place): Path<String>, fields: Fields) ->
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     }
     let person = asked.parse::<PersonId>().ok();
-    let (change, back) = (ConsoleChange::PlaceHold, format!("{}/holds", known.base()));
+    let (change, back) = (commands::PLACE_HOLD, format!("{}/holds", known.base()));
     let (action, fields) = (back.clone(), &fields);
     let asking = practice::Asking::new(&ctx, &known, fields, change, action, back).about([
         ("Prescriber", template.person.chosen().to_owned()),
@@ -345,7 +345,7 @@ pub(super) async fn hold(ctx: Ctx, Path(place): Path<String>, fields: Fields) ->
     ]);
     let act = asking.act()?;
     let placed = ctx.app().place_hold(act, person, template.reason.value, ctx.at).await;
-    asking.answered(placed)?;
+    asking.done(placed)?;
     Ok(see_other(&format!("{}/holds?done=held", known.base())))
 }
 
@@ -382,15 +382,17 @@ pub(super) async fn lift(
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let why = line.why.value.clone();
-    let lifted =
-        ctx.app().lift_hold(&known.session, &known.membership, id, why, confirm, ctx.at).await;
+    let act = known.act(Some(confirm));
+    let lifted = ctx.app().lift_hold(act, id, why, ctx.at).await;
     match lifted.map_err(|error| ctx.stop(&error))? {
-        Lifting::Done => return Ok(see_other(&format!("{}/holds?done=lifted", known.base()))),
-        Lifting::Own => {
+        Answer::Done(()) | Answer::Refused(LiftRefusal::Lifted) => {
+            return Ok(see_other(&format!("{}/holds?done=lifted", known.base())));
+        }
+        Answer::Refused(LiftRefusal::Own) => {
             let text = "This hold covers your own records, so another person must lift it.";
             template.page.notice = Some(Notice::new(NoticeKind::Error, text));
         }
-        Lifting::NotConfirmed(refusal) => {
+        Answer::NotConfirmed(refusal) => {
             template.lock =
                 tokens::step_up_refused(&ctx, &mut line.step_up, &refusal, &known.overview);
         }

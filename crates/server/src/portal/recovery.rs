@@ -2,7 +2,7 @@
 //! the enrolment shows too.
 
 use axum::response::Response;
-use countersign_app::{By, CaseView, Change, Hindrance, Overview, ReplyRefusal};
+use countersign_app::{Answer, By, CaseView, Change, Hindrance, Overview, ReplyRefusal};
 use countersign_domain::{
     EmailAddress, PersonId, PhoneNumber, Role,
     access::Setting,
@@ -201,7 +201,6 @@ pub(super) fn spoilt(
 pub(super) async fn send(
     ctx: &Ctx,
     session: &Session,
-    person: PersonId,
     fields: &Fields,
 ) -> Result<Option<CaseForm>, Stop> {
     let value: String = fields.text("channel").chars().take(20).collect();
@@ -209,9 +208,10 @@ pub(super) async fn send(
         let text = "Choose how to get the code.".to_owned();
         return Ok(Some(CaseForm::Way(value, text)));
     };
-    match ctx.app().send_case_code(session, person, channel, ctx.at).await {
-        Ok(Ok(())) => Ok(None),
-        Ok(Err(hindrance)) => Ok(Some(CaseForm::Way(value, hindrance.to_string()))),
+    match ctx.app().send_case_code(session, channel, ctx.at).await {
+        Ok(Answer::Done(())) => Ok(None),
+        Ok(Answer::Refused(hindrance)) => Ok(Some(CaseForm::Way(value, hindrance.to_string()))),
+        Ok(Answer::NotConfirmed(refusal)) => Err(ctx.stop(&refusal.into())),
         Err(error) => Err(ctx.stop(&error)),
     }
 }
@@ -220,13 +220,13 @@ pub(super) async fn send(
 pub(super) async fn take(
     ctx: &Ctx,
     session: &Session,
-    person: PersonId,
     fields: &Fields,
 ) -> Result<Option<CaseForm>, Stop> {
     let value = fields.again("code", 40);
-    match ctx.app().take_case_code(session, person, &value, ctx.at).await {
-        Ok(Ok(())) => Ok(None),
-        Ok(Err(hindrance)) => Ok(Some(CaseForm::Code(value, hindrance))),
+    match ctx.app().take_case_code(session, &value, ctx.at).await {
+        Ok(Answer::Done(())) => Ok(None),
+        Ok(Answer::Refused(hindrance)) => Ok(Some(CaseForm::Code(value, hindrance))),
+        Ok(Answer::NotConfirmed(refusal)) => Err(ctx.stop(&refusal.into())),
         Err(error) => Err(ctx.stop(&error)),
     }
 }
@@ -235,15 +235,18 @@ pub(super) async fn take(
 pub(super) async fn go_to_provider(
     ctx: &Ctx,
     session: &Session,
-    person: PersonId,
     fields: &Fields,
 ) -> Result<Result<Response, ReplyRefusal>, Stop> {
-    let begun = ctx.app().begin_proofing(session, person, fields.text("issuer"), ctx.at).await;
-    let begun = begun.map_err(|error| ctx.stop(&error))?;
+    let begun = ctx.app().begin_proofing(session, fields.text("issuer"), ctx.at).await;
+    let continue_href = match begun.map_err(|error| ctx.stop(&error))? {
+        Answer::Done(address) => address,
+        Answer::Refused(refusal) => return Ok(Err(refusal)),
+        Answer::NotConfirmed(refusal) => return Err(ctx.stop(&refusal.into())),
+    };
     // By a page, since no form of ours may be sent on to another origin.
     let mut frame = ctx.frame("Opening the identity proofing provider");
     frame.patient = None;
-    Ok(begun.map(|continue_href| page(StatusCode::OK, &LaunchPage { page: frame, continue_href })))
+    Ok(Ok(page(StatusCode::OK, &LaunchPage { page: frame, continue_href })))
 }
 
 /// Back from a provider's page. The redirect comes from another origin, so that the cookie stays at home;
@@ -259,15 +262,16 @@ pub(super) async fn landed(ctx: Ctx, query: Query) -> Out {
 
 pub(super) async fn finish(ctx: Ctx, query: Query) -> Out {
     let Some(session) = ctx.session.clone() else { return Err(ctx.sign_in_again()) };
-    let person = match session.stage {
-        Stage::Enrolling { prescriber }
-        | Stage::Passphrase { prescriber }
-        | Stage::Full { prescriber, .. } => prescriber,
-        Stage::Launched | Stage::Resetting { .. } => return Err(ctx.sign_in_again()),
-    };
+    if matches!(session.stage, Stage::Launched | Stage::Resetting { .. }) {
+        return Err(ctx.sign_in_again());
+    }
     let (state, code) = (query.text("state"), query.text("code"));
-    let done = ctx.app().end_proofing(&session, person, state, code, ctx.at).await;
-    let refused = done.map_err(|error| ctx.stop(&error))?.err().map(|refusal| refusal.to_string());
+    let done = ctx.app().end_proofing(&session, state, code, ctx.at).await;
+    let refused = match done.map_err(|error| ctx.stop(&error))? {
+        Answer::Done(()) => None,
+        Answer::Refused(refusal) => Some(refusal.to_string()),
+        Answer::NotConfirmed(refusal) => return Err(ctx.stop(&refusal.into())),
+    };
     match session.stage {
         Stage::Enrolling { .. } => enrol::back(&ctx, refused).await,
         _ => back(&ctx, refused).await,
@@ -402,14 +406,14 @@ pub(super) async fn show(ctx: Ctx, query: Query) -> Out {
 }
 
 pub(super) async fn begin(ctx: Ctx) -> Out {
-    let (session, person, _) = known(&ctx).await?;
-    ctx.app().begin_recovery(&session, person, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    let (session, _, _) = known(&ctx).await?;
+    ctx.app().begin_recovery(&session, ctx.at).await.map_err(|error| ctx.stop(&error))?;
     Ok(see_other("/portal/no-token"))
 }
 
 pub(super) async fn code(ctx: Ctx, fields: Fields) -> Out {
     let (session, person, overview) = known(&ctx).await?;
-    match send(&ctx, &session, person, &fields).await? {
+    match send(&ctx, &session, &fields).await? {
         None => Ok(see_other("/portal/no-token")),
         Some(refused) => again(&ctx, &session, person, &overview, refused).await,
     }
@@ -417,7 +421,7 @@ pub(super) async fn code(ctx: Ctx, fields: Fields) -> Out {
 
 pub(super) async fn confirm(ctx: Ctx, fields: Fields) -> Out {
     let (session, person, overview) = known(&ctx).await?;
-    match take(&ctx, &session, person, &fields).await? {
+    match take(&ctx, &session, &fields).await? {
         None => Ok(see_other("/portal/no-token?done=code")),
         Some(refused) => again(&ctx, &session, person, &overview, refused).await,
     }
@@ -436,8 +440,8 @@ async fn again(
 }
 
 pub(super) async fn provider(ctx: Ctx, fields: Fields) -> Out {
-    let (session, person, _) = known(&ctx).await?;
-    match go_to_provider(&ctx, &session, person, &fields).await? {
+    let (session, _, _) = known(&ctx).await?;
+    match go_to_provider(&ctx, &session, &fields).await? {
         Ok(response) => Ok(response),
         Err(refusal) => back(&ctx, Some(refusal.to_string())).await,
     }
@@ -462,7 +466,7 @@ pub(super) async fn add(ctx: Ctx, fields: Fields) -> Out {
         Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
     };
     let Some(form) = form else { return again(template, add) };
-    match ctx.app().add_first_token(&session, person, form, ctx.at).await {
+    match ctx.app().add_first_token(&session, form, ctx.at).await {
         Ok(Change::Done(_)) => {
             return Ok(see_other(match session.stage {
                 Stage::Full { .. } => "/portal/tokens?done=added",

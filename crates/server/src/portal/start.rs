@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use cookie::SameSite;
-use countersign_app::{LaunchRefusal, SMART_SECONDS};
+use countersign_app::{Answer, Error, LaunchRefusal, SMART_SECONDS};
 use http::{HeaderMap, StatusCode, header};
 
 use super::{Ctx, Query, bare, with_session, without_session};
@@ -65,16 +65,17 @@ pub(super) async fn launch_ends_what_was_open(
 pub(super) async fn launch(ctx: Ctx, query: Query) -> Out {
     let under_way = ctx.begin(Door::Launch, "launch_limit").await?;
     let accepted = ctx.app().accept_launch(query.text("token"), ctx.at).await;
-    under_way.end(matches!(accepted, Ok(Err(_))));
+    under_way.end(matches!(accepted, Ok(Answer::Refused(_))));
     let accepted = accepted.map_err(|error| ctx.stop(&error))?;
     let mut frame = ctx.frame("Opening e-Prescribing");
     frame.area = Area::EPrescribing;
     match accepted {
-        Ok(secret) => {
+        Answer::Done(secret) => {
             let template = LaunchPage { page: frame, continue_href: "/e-prescribing".to_owned() };
             Ok(with_session(page(StatusCode::OK, &template), &secret))
         }
-        Err(refusal) => Ok(not_launched(&ctx, refusal)),
+        Answer::Refused(refusal) => Ok(not_launched(&ctx, refusal)),
+        Answer::NotConfirmed(refusal) => Err(ctx.stop(&Error::Refused(refusal))),
     }
 }
 
@@ -89,14 +90,15 @@ pub(super) async fn smart_launch(ctx: Ctx, query: Query) -> Out {
     let launch = Some(query.text("launch")).filter(|launch| !launch.is_empty());
     let begun = ctx.app().begin_smart(query.text("iss"), launch, ctx.at).await;
     match begun.map_err(|error| ctx.stop(&error))? {
-        Ok(way) => {
+        Answer::Done(way) => {
             let kept =
                 kept_cookie(SMART_COOKIE, way.browser.expose(), SameSite::Lax, SMART_SECONDS);
             let mut response = see_other(&way.url);
             set_cookie(response.headers_mut(), &kept);
             Ok(response)
         }
-        Err(refusal) => Ok(not_launched(&ctx, refusal)),
+        Answer::Refused(refusal) => Ok(not_launched(&ctx, refusal)),
+        Answer::NotConfirmed(refusal) => Err(ctx.stop(&Error::Refused(refusal))),
     }
 }
 
@@ -106,9 +108,9 @@ pub(super) async fn smart_callback(ctx: Ctx, headers: HeaderMap, query: Query) -
     let browser = cookie(&headers, SMART_COOKIE).unwrap_or_default();
     let (state, code) = (query.text("state"), query.text("code"));
     let finished = ctx.app().finish_smart(state, code, &browser, ctx.at).await;
-    under_way.end(matches!(finished, Ok(Err(_))));
+    under_way.end(matches!(finished, Ok(Answer::Refused(_))));
     match finished.map_err(|error| ctx.stop(&error))? {
-        Ok(secret) => {
+        Answer::Done(secret) => {
             ctx.shared.limits.forgive(Door::Launch, ctx.peer, ctx.now());
             let mut frame = ctx.frame("Opening e-Prescribing");
             frame.area = Area::EPrescribing;
@@ -118,7 +120,8 @@ pub(super) async fn smart_callback(ctx: Ctx, headers: HeaderMap, query: Query) -
             set_cookie(response.headers_mut(), &cookie_gone(SMART_COOKIE, SameSite::Lax));
             Ok(response)
         }
-        Err(refusal) => Ok(not_launched(&ctx, refusal)),
+        Answer::Refused(refusal) => Ok(not_launched(&ctx, refusal)),
+        Answer::NotConfirmed(refusal) => Err(ctx.stop(&Error::Refused(refusal))),
     }
 }
 

@@ -51,7 +51,7 @@ impl NextCode {
     }
 }
 
-/// A moment. [`super::Page::time`] shows it in the practice's time zone.
+/// A moment; `Page::time` shows it in the practice's time zone.
 #[derive(Clone, Copy, Debug)]
 pub struct When(pub Timestamp);
 

@@ -1,13 +1,13 @@
 //! The archive: what a practitioner and a practice find in it, what leaves it, and that nothing in it changes.
 
-use countersign_app::{RemovalRefusal, Removed, Search};
+use countersign_app::{Answer, RemovalRefusal, Removed, Search};
 use countersign_domain::{
     PersonId, PracticeId, PrescriptionId, Role, Timestamp,
     prescription::{Content, Patient, Prescription, State},
     retention::Retention,
 };
 use countersign_protocol::record;
-use countersign_store::{PrescriptionRow, SignedRecord, Tx};
+use countersign_store::{PrescriptionRow, SignedRecord, Stage, Tx};
 use countersign_testkit::{Browser, TestApp, WRONG_CODE, both};
 use data_encoding::BASE64URL_NOPAD;
 
@@ -217,8 +217,8 @@ both! {
             app.launched("amoreno").await;
             let (at, count) = (app.app.at().unwrap(), over(app).await.len());
             let wrong = app.app.remove_over(app.practice, count + 1, "Ruth Amari".to_owned(), at).await.unwrap();
-            assert_eq!(wrong, Err(RemovalRefusal::Count(count)));
-            let removed = app.app.remove_over(app.practice, count, "Ruth Amari".to_owned(), at).await.unwrap().unwrap();
+            assert_eq!(wrong, Answer::Refused(RemovalRefusal::Count(count)));
+            let removed = app.app.remove_over(app.practice, count, "Ruth Amari".to_owned(), at).await.unwrap().done().unwrap();
             (removed.records, removed.logs)
         };
         let console = async |app: &TestApp| app.signed_in_as(&ben).await;
@@ -231,7 +231,7 @@ both! {
         app.clock.advance(2_184 * 86_400);
         assert!(over(&app).await.is_empty());
         let quiet = app.app.remove_over(app.practice, 0, "Ruth Amari".to_owned(), app.app.at().unwrap()).await.unwrap();
-        assert!(matches!(quiet, Err(RemovalRefusal::Clock(_))), "nothing was on record for six years: is the clock right?");
+        assert!(matches!(quiet, Answer::Refused(RemovalRefusal::Clock(_))), "nothing was on record for six years: is the clock right?");
         assert_eq!(remove(&app).await, (0, 0));
         app.clock.advance(86_400);
         assert_eq!(over(&app).await, std::slice::from_ref(&id));
@@ -351,7 +351,9 @@ both! {
             app.app.search_records(&desk, Search::default(), app.app.at().unwrap()).await.unwrap()
         };
         let disowned = disowned.iter().find(|it| it.it.record.prescriber == ada && it.text("/practitioner/dea_state") == "IL").unwrap();
-        app.app.disown(ada, disowned.it.record.prescription, app.app.at().unwrap()).await.unwrap();
+        let mut theirs = app.browser_at(Stage::Full { prescriber: ada, passcode_at: app.now() }).await;
+        let not_mine = format!("/portal/prescriptions/{}/not-mine", disowned.it.record.prescription);
+        theirs.post(&not_mine, &[]).await.leads_to("/portal/prescriptions?month=&done=disowned");
         app.store.write("lift", {
             let (practice, now) = (app.practice, app.now());
             move |tx| {
@@ -363,7 +365,7 @@ both! {
         }).await.unwrap();
         assert_eq!(over(&app).await, 254);
         let removed = app.app.remove_over(app.practice, 254, "Ruth Amari".to_owned(), app.app.at().unwrap()).await.unwrap();
-        assert_eq!(removed, Ok(Removed { records: 254, logs: 0 }));
+        assert_eq!(removed, Answer::Done(Removed { records: 254, logs: 0 }));
         let left = app.database.texts("SELECT key_id FROM signed_record").await;
         assert_eq!(left.len(), 5, "three that are young, what is disowned, and the other practice's");
     }

@@ -1,7 +1,9 @@
 //! Certified builds: the report of the build that runs, who must acknowledge it before the first signature, and
 //! notices that a build no longer meets the requirements.
 
-use countersign_app::{Build, NewNotice, NewReport, NoticeEnd, NoticeRefusal, ReportRefusal};
+use countersign_app::{
+    Answer, Build, NewNotice, NewReport, NotDone, NoticeEnd, NoticeRefusal, ReportRefusal,
+};
 use countersign_domain::{
     Date, ReportId, Role, TimeZone,
     certification::{BuildId, ReportError, ReportFacts, ReportKind, Version},
@@ -35,7 +37,7 @@ fn new_report(app: &TestApp, name: &str, builds: Vec<BuildId>) -> NewReport {
 
 pub(crate) async fn enter(app: &TestApp, name: &str, builds: Vec<BuildId>) -> ReportId {
     let at = app.app.at().unwrap();
-    app.app.enter_report(new_report(app, name, builds), at).await.unwrap().unwrap().id
+    app.app.enter_report(new_report(app, name, builds), at).await.unwrap().done().unwrap().id
 }
 
 /// Enters a report that covers the running build, acknowledged and read, past the pages.
@@ -192,7 +194,7 @@ both! {
         );
         let through = Version::new(0, 1, 0);
         let at = other.at().unwrap();
-        other.enter_noncompliance(new_notice("refills are sent wrongly", through), at).await.unwrap().unwrap();
+        other.enter_noncompliance(new_notice("refills are sent wrongly", through), at).await.unwrap().done().unwrap();
         assert!(!api.check(&id, &app.code()).await.verified(), "the very next check");
         app.clock.advance(31);
         send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &app.code()))
@@ -260,11 +262,11 @@ both! {
         let mut browser = app.launched("amoreno").await;
         ready(&mut browser).await;
         let at = app.app.at().unwrap();
-        let first = app.app.enter_noncompliance(new_notice("refills", old), at).await.unwrap().unwrap();
+        let first = app.app.enter_noncompliance(new_notice("refills", old), at).await.unwrap().done().unwrap();
         let again = app.app.enter_noncompliance(new_notice("refills", old), at).await.unwrap();
-        assert_eq!(again, Err(NoticeRefusal::Known));
+        assert_eq!(again, Answer::Refused(NoticeRefusal::Known));
         assert_eq!(app.app.noncompliance().await.unwrap().len(), 1);
-        let second = app.app.enter_noncompliance(new_notice("directions", old), at).await.unwrap().unwrap();
+        let second = app.app.enter_noncompliance(new_notice("directions", old), at).await.unwrap().done().unwrap();
         browser.get("/e-prescribing/sign").await.says(200, "no longer meets the requirements");
         assert_eq!(app.app.watch_certification().await.unwrap(), 0, "it does not end by itself");
         let end = |notice| NoticeEnd {
@@ -275,20 +277,20 @@ both! {
         };
         app.restart_with(move |options| options.version = old).await;
         let refused = app.app.end_noncompliance(end(first), at).await.unwrap();
-        assert_eq!(refused, Err(NoticeRefusal::OldBuild { running: old, through: old }));
+        assert_eq!(refused.done().unwrap_err(), NotDone::Refused(NoticeRefusal::OldBuild { running: old, through: old }));
         app.restart_with(move |options| options.version = newer).await;
-        app.app.end_noncompliance(end(first), at).await.unwrap().unwrap();
+        app.app.end_noncompliance(end(first), at).await.unwrap().done().unwrap();
         let refused = app.app.end_noncompliance(end(first), at).await.unwrap();
-        assert_eq!(refused, Err(NoticeRefusal::NotOpen));
+        assert_eq!(refused.done().unwrap_err(), NotDone::Refused(NoticeRefusal::NotOpen));
         // The other one is still open.
         let mut browser = app.launched("amoreno").await;
         browser.get("/e-prescribing/sign").await.says(200, "no longer meets the requirements");
-        app.app.end_noncompliance(end(second), at).await.unwrap().unwrap();
+        app.app.end_noncompliance(end(second), at).await.unwrap().done().unwrap();
         assert!(!app.app.is_noncompliant());
         let mut browser = app.launched("amoreno").await;
         sign(&app, &mut browser).await.leads_to("/e-prescribing?done=signed");
         let kinds = app.database
-            .texts("SELECT kind FROM audit_event WHERE kind IN ('noncompliance_ended', 'signing_resumed') ORDER BY kind")
+            .texts("SELECT kind FROM audit_event WHERE outcome = 'success' AND kind IN ('noncompliance_ended', 'signing_resumed') ORDER BY kind")
             .await;
         assert_eq!(kinds, ["noncompliance_ended", "noncompliance_ended", "signing_resumed"]);
         let told = app.database.texts("SELECT kind FROM message WHERE kind = 'signing_resumed'").await;
@@ -316,12 +318,12 @@ both! {
             (wrong(|it| it.facts.expires = it.facts.issued.plus_years(2).plus_days(1)), ReportError::TooLong),
         ] {
             let refused = app.app.enter_report(new, at).await.unwrap();
-            assert_eq!(refused.unwrap_err(), ReportRefusal::Wrong(why));
+            assert_eq!(refused.done().unwrap_err(), NotDone::Refused(ReportRefusal::Wrong(why)));
         }
         assert!(app.app.reports().await.unwrap().is_empty());
         enter(&app, "R-1", vec![build('a')]).await;
         let again = app.app.enter_report(wrong(|it| it.document = b"another".to_vec()), at).await.unwrap();
-        assert_eq!(again.unwrap_err(), ReportRefusal::Known);
+        assert_eq!(again.done().unwrap_err(), NotDone::Refused(ReportRefusal::Known));
         let all = app.app.reports().await.unwrap();
         assert_eq!((all.len(), all[0].builds.clone()), (1, vec![build('a')]));
         let (_, document) = app.app.report_document(all[0].id).await.unwrap();

@@ -6,12 +6,12 @@ mod decisions;
 mod people;
 pub(crate) mod registrations;
 
-use countersign_app::NewFob;
+use countersign_app::{Answer, NewFob};
 use countersign_crypto::{HmacAlgorithm, SecretBytes};
 use countersign_domain::{
     AuthorityId, CaseId, CredentialId, DeaRegistration, DeadlineId, HoldId, MessageId, Npi, Role,
     access::Setting,
-    console::ConsoleChange,
+    command::{Command, commands},
     otp::{OtpParams, TokenSeed},
     proofing::{CaseState, Channel},
 };
@@ -85,7 +85,7 @@ impl Cast {
     }
 
     /// A form for a change, with all that it needs to be there.
-    async fn form(&mut self, change: ConsoleChange) -> Form {
+    async fn form(&mut self, change: Command) -> Form {
         self.made += 1;
         let made = self.made;
         let (app, base, person) = (&self.place.app, &self.place.base, self.place.person());
@@ -94,7 +94,7 @@ impl Cast {
             fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
         };
         match change {
-            ConsoleChange::EnterRequest => {
+            commands::ENTER_REQUEST => {
                 let fields = [
                     ("role", "proofing"),
                     ("give", "yes"),
@@ -103,7 +103,7 @@ impl Cast {
                 ];
                 (format!("{person}/role"), own(&fields))
             }
-            ConsoleChange::TakePermission => {
+            commands::TAKE_PERMISSION => {
                 let mut office = app.signed_in_as(&self.place.office).await;
                 let registration = self.place.registration(&mut office).await;
                 let fields = [
@@ -113,23 +113,23 @@ impl Cast {
                 ];
                 (format!("{person}/revoke"), own(&fields))
             }
-            ConsoleChange::ExecuteRequest => {
+            commands::EXECUTE_REQUEST => {
                 let path = self.entered_by(&self.place.office, &format!("Unit {made}")).await;
                 let mut office = app.signed_in_as(&self.place.doctor).await;
                 let page = office.get(&path).await;
                 let shown = page.value("shown");
                 (path, own(&[("shown", &shown), ("passphrase", countersign_testkit::PASSPHRASE)]))
             }
-            ConsoleChange::RejectRequest => {
+            commands::REJECT_REQUEST => {
                 let path = self.entered_by(&self.place.office, &format!("Unit {made}")).await;
                 (format!("{path}/reject"), own(&[("reject_reason", "Not now")]))
             }
-            ConsoleChange::WithdrawRequest => {
+            commands::WITHDRAW_REQUEST => {
                 let path =
                     self.entered_by(self.with(Role::Designated), &format!("Unit {made}")).await;
                 (format!("{path}/withdraw"), Vec::new())
             }
-            ConsoleChange::EnterPaper => {
+            commands::ENTER_PAPER => {
                 let number = dea(900 + made).as_text();
                 let fields = [
                     ("dea", number.as_str()),
@@ -140,7 +140,7 @@ impl Cast {
                 ];
                 (format!("{person}/dea"), own(&fields))
             }
-            ConsoleChange::NarrowPaper => {
+            commands::NARROW_PAPER => {
                 let fields = [
                     ("dea", "BM0000000"),
                     ("dea_state", "NE"),
@@ -150,14 +150,14 @@ impl Cast {
                 ];
                 (format!("{person}/dea"), own(&fields))
             }
-            ConsoleChange::SetPrescriber => {
+            commands::SET_PRESCRIBER => {
                 let victim = format!("{base}/people/{}", self.victims[2].id);
                 (
                     format!("{victim}/role"),
                     own(&[("role", "prescriber"), ("give", "no"), ("role_reason", "Left")]),
                 )
             }
-            ConsoleChange::Invite => {
+            commands::INVITE => {
                 let number = npi(9_000 + made).as_text();
                 let email = format!("new{made}@x.example");
                 let fields = [
@@ -169,7 +169,7 @@ impl Cast {
                 ];
                 (format!("{base}/invite"), own(&fields))
             }
-            ConsoleChange::ResendInvitation | ConsoleChange::RevokeInvitation => {
+            commands::RESEND_INVITATION | commands::REVOKE_INVITATION => {
                 let number = npi(9_000 + made).as_text();
                 let email = format!("new{made}@x.example");
                 let fields = [
@@ -198,14 +198,11 @@ impl Cast {
                     .unwrap()
                     .id;
                 let row = rows.iter().find(|row| row.person == id).unwrap();
-                let end =
-                    if change == ConsoleChange::ResendInvitation { "resend" } else { "revoke" };
+                let end = if change == commands::RESEND_INVITATION { "resend" } else { "revoke" };
                 (format!("{base}/invitations/{}/{end}", row.id), Vec::new())
             }
-            ConsoleChange::ProveAgain => (format!("{person}/prove-again"), Vec::new()),
-            ConsoleChange::ProofInPerson
-            | ConsoleChange::DecideNear
-            | ConsoleChange::AuthorizeIssue => {
+            commands::PROVE_AGAIN => (format!("{person}/prove-again"), Vec::new()),
+            commands::PROOF_IN_PERSON | commands::DECIDE_NEAR | commands::AUTHORIZE_ISSUE => {
                 let id = CaseId::new(now, &mut SeededRng).unwrap();
                 let row = CaseRow {
                     id,
@@ -221,7 +218,7 @@ impl Cast {
                 };
                 app.store.write("test_case", move |tx| tx.create_case(&row)).await.unwrap();
                 let fields = match change {
-                    ConsoleChange::ProofInPerson => own(&[
+                    commands::PROOF_IN_PERSON => own(&[
                         ("decision", "in_person"),
                         ("id_kind", "Passport"),
                         ("id_last_four", "4821"),
@@ -230,16 +227,16 @@ impl Cast {
                         ("registration", "yes"),
                         ("va", "no"),
                     ]),
-                    ConsoleChange::DecideNear => own(&[("decision", "near")]),
+                    commands::DECIDE_NEAR => own(&[("decision", "near")]),
                     _ => own(&[("decision", "issue")]),
                 };
                 (format!("{base}/cases/{id}"), fields)
             }
-            ConsoleChange::SetTimeZone => (
+            commands::SET_TIME_ZONE => (
                 format!("{base}/rules/zone"),
                 own(&[("zone", "America/Chicago"), ("zone_reason", "moved")]),
             ),
-            ConsoleChange::RefuseModel => {
+            commands::REFUSE_MODEL => {
                 let fields = [
                     ("model", "countersign-authenticator"),
                     ("refuse", "yes"),
@@ -247,8 +244,8 @@ impl Cast {
                 ];
                 (format!("{base}/rules/model"), own(&fields))
             }
-            ConsoleChange::DisableLostToken | ConsoleChange::DisableToken => {
-                let (victim, why) = if change == ConsoleChange::DisableLostToken {
+            commands::DISABLE_LOST_TOKEN | commands::DISABLE_TOKEN_OF => {
+                let (victim, why) = if change == commands::DISABLE_LOST_TOKEN {
                     (&self.victims[0], "stolen")
                 } else {
                     (&self.victims[1], "damaged")
@@ -257,7 +254,7 @@ impl Cast {
                 let path = format!("{base}/people/{}/disable", victim.id);
                 (path, own(&[("token", &token), ("why", why), ("disable_reason", "Called")]))
             }
-            ConsoleChange::SendFob => {
+            commands::SEND_FOB => {
                 let serial = format!("AVT1234{:05}", 56_700 + made);
                 let fob = NewFob {
                     credential: CredentialId::parse(&serial, None).unwrap(),
@@ -271,7 +268,7 @@ impl Cast {
                     .app
                     .import_fobs(practice, model, "Box".into(), "Ruth".into(), vec![fob], at)
                     .await;
-                assert_eq!(taken.unwrap(), Ok(1));
+                assert_eq!(taken.unwrap(), Answer::Done(1));
                 let id = app.token_id(&credential).await.to_string();
                 let to = app.person.id.to_string();
                 (
@@ -279,7 +276,7 @@ impl Cast {
                     own(&[("fob", &id), ("person", &to), ("how", "parcel")]),
                 )
             }
-            ConsoleChange::CloseDeadline => {
+            commands::CLOSE_DEADLINE => {
                 let id = DeadlineId::new(now, &mut SeededRng).unwrap();
                 let it = Deadline {
                     id,
@@ -294,7 +291,7 @@ impl Cast {
                 app.store.write("test_due", move |tx| tx.create_deadline(&it)).await.unwrap();
                 (format!("{base}/due/{id}"), own(&[("note", "Looked at")]))
             }
-            ConsoleChange::PrintLetter => {
+            commands::PRINT_LETTER => {
                 let id = MessageId::new(now, &mut SeededRng).unwrap();
                 let it = Message {
                     id,
@@ -316,13 +313,13 @@ impl Cast {
                 app.store.write("test_letter", move |tx| tx.create_message(&it)).await.unwrap();
                 (format!("{base}/letters/{id}"), Vec::new())
             }
-            ConsoleChange::ExportRecords => {
+            commands::EXPORT_RECORDS => {
                 (format!("{base}/records/export"), own(&[("drug", "oxy"), ("format", "csv")]))
             }
-            ConsoleChange::PlaceHold => {
+            commands::PLACE_HOLD => {
                 (format!("{base}/holds"), own(&[("person", "all"), ("reason", "Case")]))
             }
-            ConsoleChange::LiftHold => {
+            commands::LIFT_HOLD => {
                 let id = HoldId::new(now, &mut SeededRng).unwrap();
                 let placed = (now, app.person.id);
                 let it = Hold {
@@ -336,7 +333,7 @@ impl Cast {
                 app.store.write("test_hold", move |tx| tx.place_hold(&it)).await.unwrap();
                 (format!("{base}/holds/{id}/lift"), own(&[(format!("why-{id}").as_str(), "Over")]))
             }
-            ConsoleChange::SetInternalCode => {
+            commands::SET_INTERNAL_CODE => {
                 let registration = Authority {
                     id: AuthorityId::new(now, &mut SeededRng).unwrap(),
                     practice,
@@ -358,11 +355,12 @@ impl Cast {
                     .unwrap();
                 (format!("{person}/code"), own(&[("code", "012")]))
             }
-            ConsoleChange::AcknowledgeReport => {
+            commands::ACKNOWLEDGE_REPORT => {
                 let running = app.app.running();
                 let report = crate::certification::enter(app, "R-console", vec![running.id]).await;
                 (format!("{base}/certification"), own(&[("report", &report.to_string())]))
             }
+            other => panic!("no form for {}", other.name),
         }
     }
 

@@ -215,7 +215,8 @@ both! {
         assert_eq!(status, 422);
         let found: Vec<_> = said["errors"].as_array().unwrap().iter().map(|it| (it["prescription"].as_u64(), it["field"].as_str().unwrap())).collect();
         assert_eq!(found, [(Some(1), "quantity"), (Some(1), "dea"), (Some(1), "pharmacy"), (Some(1), "ready")]);
-        assert_eq!(app.event_count().await, before, "nothing was put down");
+        assert_eq!(app.event_count().await, before + 1, "the refusal; nothing was put down");
+        assert!(app.events().await.contains(&"prescription_ready refused request_wrong".to_owned()));
         // By the path in the request; what all of them share is said once.
         let mut two = wanted(&app);
         let second = two["prescriptions"][0].clone();
@@ -271,7 +272,8 @@ both! {
         let (status, said) = ehr.send(&token, Method::POST, REQUESTS, Some("k-2"), &wanted(&app)).await;
         assert_eq!((status, &said["code"]), (409, &json!("not_permitted")), "{said}");
         assert_eq!((&said["errors"][0]["prescription"], &said["errors"][0]["field"]), (&json!(0), &json!("dea")));
-        assert_eq!(app.event_count().await, before, "nothing is put down that can't be marked ready");
+        assert_eq!(app.event_count().await, before + 1, "the refusal; nothing is put down that can't be marked ready");
+        assert!(app.events().await.contains(&"prescription_ready refused not_permitted".to_owned()));
     }
 
     /// Tokens and assertions: once, in time, for us, by this key; scopes; another practice; a revoked system.
@@ -318,7 +320,7 @@ both! {
         assert_eq!(two.send(&second, Method::GET, &path, None, &Value::Null).await.0, 404);
         assert_eq!(two.send(&second, Method::POST, &format!("{path}/signature"), None, &signature(&view, PASSPHRASE, "123456")).await.0, 404);
         let revoked = one.id.parse().unwrap();
-        assert!(app.app.revoke_api_key(revoked, app.app.at().unwrap()).await.unwrap());
+        app.app.revoke_api_key(revoked, app.app.at().unwrap()).await.unwrap().done().unwrap();
         assert_eq!(one.send(&first, Method::GET, &path, None, &Value::Null).await.0, 401, "revoked at once");
         app.clock.advance(300);
         assert_eq!(two.send(&second, Method::GET, &path, None, &Value::Null).await.0, 401);

@@ -94,7 +94,7 @@ async fn desk(app: &TestApp) -> (Browser, String) {
     };
     let (model, at) = ("countersign-terminal".parse().unwrap(), app.app.at().unwrap());
     let (batch, by) = ("Box 1".to_owned(), "Ruth".to_owned());
-    app.app.import_fobs(practice, model, batch, by, vec![fob], at).await.unwrap().unwrap();
+    app.app.import_fobs(practice, model, batch, by, vec![fob], at).await.unwrap().done().unwrap();
     (app.signed_in().await, id.to_string())
 }
 

@@ -300,7 +300,7 @@ on_both! {
 
         let off = place.provision(TokenModel::Vsmb).await;
         let at = place.app.app.at().unwrap();
-        assert!(place.app.app.emergency_disable(off.credential.clone(), at).await.unwrap());
+        place.app.app.emergency_disable(off.credential.clone(), at).await.unwrap().done().unwrap();
         let code = off.code(place.app.now());
         assert_eq!(place.check(off.credential.as_str(), &code).await.body, unknown.body);
     }

@@ -1,7 +1,7 @@
 //! A new signing request: its body, and what may be wrong with it.
 
 use axum::{Json, extract::State, response::IntoResponse};
-use countersign_app::{Created, NewRequest, Written, Wrong};
+use countersign_app::{Answer, Error, NewRequest, RequestRefusal, Written, Wrong};
 use countersign_crypto::sha256;
 use countersign_domain::{
     Npi, Timestamp, check_line,
@@ -269,18 +269,19 @@ pub(super) async fn create(
     let request = body.checked(sha256(&sent.0), key, known.at.now).map_err(wrong)?;
     let created = shared.app.request_signing(&known.caller, request, known.at).await;
     match created.map_err(|error| known.fault(&error))? {
-        Created::There(id) => {
+        Answer::Done(id) | Answer::Refused(RequestRefusal::Before(id)) => {
             let view = shared.app.signing_request(&known.caller, id, known.at).await;
             let view = view.map_err(|error| known.fault(&error))?;
             let body = request_body(&view, &shared.app.options().public_url);
             let body = body.map_err(|error| known.fault(&error))?;
             Ok((StatusCode::CREATED, Json(body)).into_response())
         }
-        Created::KeyReused => {
+        Answer::Refused(RequestRefusal::KeyReused) => {
             let detail = "This Idempotency-Key was used for a different request. Use a new one.";
             Err(no(StatusCode::CONFLICT, "idempotency_key_reused", detail))
         }
-        Created::Wrong(errors) => Err(wrong(errors)),
+        Answer::Refused(RequestRefusal::Wrong(errors)) => Err(wrong(errors)),
+        Answer::NotConfirmed(refusal) => Err(known.fault(&Error::Refused(refusal))),
     }
 }
 

@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
     response::IntoResponse,
 };
-use countersign_app::{Error, RequestView, Signing};
+use countersign_app::{Error, RequestView, Signing, SigningRefusal};
 use countersign_crypto::SecretText;
 use countersign_domain::{
     PrescriptionId, SigningRequestId,
@@ -146,14 +146,14 @@ pub(super) async fn sign(
             let body = request_body(&view, &shared.app.options().public_url);
             Ok(Json(body.map_err(|error| known.fault(&error))?).into_response())
         }
-        Signing::Refused(refusal) => {
+        Signing::Refused(SigningRefusal::State(refusal)) => {
             let code = refusal.code();
             Err(no(StatusCode::CONFLICT, code, &refusal.to_string()))
         }
-        Signing::Hindered(hindrance) => {
+        Signing::Refused(SigningRefusal::Hindered(hindrance)) => {
             Err(no(StatusCode::CONFLICT, hindrance.code(), &hindrance.to_string()))
         }
-        Signing::TimedOut => Err(no(
+        Signing::Refused(SigningRefusal::TimedOut) => Err(no(
             StatusCode::CONFLICT,
             "signing_timed_out",
             "More than 2 minutes have passed. Get the signing request again, show it, then sign.",

@@ -140,11 +140,11 @@ fn read_data(
 }
 
 pub(in crate::portal) async fn data(ctx: Ctx, fields: Fields) -> Out {
-    let (session, person, it) = known(&ctx).await?;
+    let (session, _, it) = known(&ctx).await?;
     let mut form = data_form(&it);
     let Some(data) = read_data(&ctx, &fields, &it, &mut form) else {
         let template = enrol_page(&ctx, &it, EnrolBody::Data(Box::new(form)));
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
-    onward(&ctx, ctx.app().save_personal_data(&session, person, data, ctx.at).await)
+    onward(&ctx, ctx.app().save_personal_data(&session, data, ctx.at).await)
 }

@@ -1,7 +1,7 @@
 //! The link of an invitation: its page, following it, asking for a new one.
 
 use axum::extract::Path;
-use countersign_app::{Followed, Link};
+use countersign_app::{Answer, Error, Followed, Link};
 use countersign_protocol::oidc::escaped;
 use http::StatusCode;
 
@@ -55,17 +55,21 @@ pub(in crate::portal) async fn invitation(ctx: Ctx, Path(link): Path<String>, qu
 
 pub(in crate::portal) async fn follow(ctx: Ctx, Path(link): Path<String>) -> Out {
     let mut template = invitation_page(&ctx, &link).await?;
-    let refused = if let (true, Ok((_, person))) = (template.account, ctx.full_session()) {
-        match ctx.app().join_practice(person, &link, ctx.at).await {
-            Ok(Ok(())) => return Ok(see_other("/portal/dashboard?done=joined")),
-            Ok(Err(why)) => why,
+    let refused = if let (true, Ok((session, _))) = (template.account, ctx.full_session()) {
+        match ctx.app().join_practice(&session, &link, ctx.at).await {
+            Ok(Answer::Done(())) => return Ok(see_other("/portal/dashboard?done=joined")),
+            Ok(Answer::Refused(why)) => why,
+            Ok(Answer::NotConfirmed(refusal)) => return Err(ctx.stop(&refusal.into())),
             Err(error) => return Err(ctx.stop(&error)),
         }
     } else {
         match ctx.app().follow(&link, ctx.session.clone(), ctx.at).await {
-            Ok(Followed::Begun(secret)) => return Ok(with_session(see_other(PATH), &secret)),
-            Ok(Followed::LogIn) => return Ok(see_other("/portal/login")),
-            Ok(Followed::Refused(why)) => why,
+            Ok(Answer::Done(Followed::Begun(secret))) => {
+                return Ok(with_session(see_other(PATH), &secret));
+            }
+            Ok(Answer::Done(Followed::SignIn)) => return Ok(see_other("/portal/login")),
+            Ok(Answer::Refused(why)) => why,
+            Ok(Answer::NotConfirmed(refusal)) => return Err(ctx.stop(&refusal.into())),
             Err(error) => return Err(ctx.stop(&error)),
         }
     };
@@ -75,6 +79,10 @@ pub(in crate::portal) async fn follow(ctx: Ctx, Path(link): Path<String>) -> Out
 
 pub(in crate::portal) async fn again(ctx: Ctx, Path(link): Path<String>) -> Out {
     ctx.count(Door::Invitation, "invitation_limit").await?;
-    ctx.app().ask_again(&link, ctx.at).await.map_err(|error| ctx.stop(&error))?;
+    match ctx.app().ask_again(&link, ctx.at).await {
+        // Whether there was one to send is not said.
+        Ok(_) | Err(Error::NotFound) => {}
+        Err(error) => return Err(ctx.stop(&error)),
+    }
     Ok(see_other(&format!("/invitation/{}?done=sent", escaped(&link))))
 }

@@ -57,5 +57,5 @@ pub(in crate::portal) async fn terms(ctx: Ctx, fields: Fields) -> Out {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     }
     let report = form.certification_id.parse().ok();
-    onward(&ctx, ctx.app().accept_terms(&session, person, report, ctx.at).await)
+    onward(&ctx, ctx.app().accept_terms(&session, report, ctx.at).await)
 }

@@ -1,8 +1,10 @@
 //! Who asks in the console of a practice, and a change that they ask for.
 
+use std::convert::Infallible;
+
 use axum::response::Response;
-use countersign_app::{Act, Error, Membership, Overview, PracticeOverview};
-use countersign_domain::{PersonId, PracticeId, Refusal, Timestamp, console::ConsoleChange};
+use countersign_app::{Act, Answer, Confirm, Error, Membership, Overview, PracticeOverview};
+use countersign_domain::{PersonId, PracticeId, Refusal, Timestamp, command::Command};
 use countersign_store::{CodeRow, Session};
 use http::StatusCode;
 
@@ -22,6 +24,14 @@ pub(in crate::portal) struct Known {
     pub(in crate::portal) membership: Membership,
     pub(in crate::portal) practice_overview: PracticeOverview,
     pub(in crate::portal) overview: Overview,
+}
+
+impl Known {
+    /// Who reads a page, for what a page puts on record.
+    pub(in crate::portal) fn reads(&self) -> Act {
+        let (membership, session) = (self.membership.clone(), self.session.clone());
+        Act { membership, session, confirm: None }
+    }
 }
 
 pub(in crate::portal) async fn known(ctx: &Ctx, practice: &str) -> Result<Known, Stop> {
@@ -52,6 +62,11 @@ impl Known {
         self.membership.practice.zone.moment_text(at)
     }
 
+    /// Whoever acts here, with a passcode where one was given.
+    pub(in crate::portal) fn act(&self, confirm: Option<Confirm>) -> Act {
+        Act { membership: self.membership.clone(), session: self.session.clone(), confirm }
+    }
+
     pub(in crate::portal) fn name(&self, id: PersonId) -> String {
         let found = self.practice_overview.people.iter().find(|person| person.id == id);
         found.map_or_else(|| "Another user".to_owned(), |person| person.name.clone())
@@ -68,7 +83,7 @@ pub(in crate::portal) struct Asking<'a> {
     pub(super) ctx: &'a Ctx,
     pub(in crate::portal) known: &'a Known,
     pub(super) fields: &'a Fields,
-    pub(super) change: ConsoleChange,
+    pub(super) command: Command,
     /// Where the form is sent again.
     pub(in crate::portal) action: String,
     /// Where "Cancel" leads.
@@ -82,11 +97,11 @@ impl<'a> Asking<'a> {
         ctx: &'a Ctx,
         known: &'a Known,
         fields: &'a Fields,
-        change: ConsoleChange,
+        command: Command,
         action: String,
         back: String,
     ) -> Self {
-        Self { ctx, known, fields, change, action, back, about: Vec::new() }
+        Self { ctx, known, fields, command, action, back, about: Vec::new() }
     }
 
     /// Says what exactly is asked for; what is empty is not shown.
@@ -102,10 +117,10 @@ impl<'a> Asking<'a> {
         let known = self.known;
         let typed = self.fields.0.iter().filter(|(name, _)| !name.starts_with("stepup_"));
         ConfirmPage {
-            page: known.frame(self.ctx, self.change.rule().what),
+            page: known.frame(self.ctx, self.command.what),
             back: self.back.clone(),
             action: self.action.clone(),
-            what: self.change.rule().what,
+            what: self.command.what,
             about: self.about.clone(),
             fields: typed.cloned().collect(),
             step_up: Some(StepUp {
@@ -120,10 +135,10 @@ impl<'a> Asking<'a> {
     /// keeps what was typed.
     pub(in crate::portal) fn act(&self) -> Result<Act, Stop> {
         let (membership, session) = (self.known.membership.clone(), self.known.session.clone());
-        let rule = self.change.rule();
+        let command = self.command;
         let stale = self.ctx.app().needs_step_up(&session, self.ctx.at);
         // Whoever may not do it is told so without a passcode.
-        if !rule.step_up.asks(stale) || !rule.allows(&membership.roles) {
+        if !command.step_up.asks(stale) || !command.allows(&membership.roles) {
             return Ok(Act { membership, session, confirm: None });
         }
         let mut template = self.page();
@@ -137,13 +152,25 @@ impl<'a> Asking<'a> {
         }
     }
 
-    /// What the change came to; where the passcode was refused, the handler ends with the page that asks again.
-    pub(in crate::portal) fn answered<T>(
+    /// The same of a change that nothing but its passcode can stop.
+    pub(in crate::portal) fn done<T>(
         &self,
-        answer: Result<Result<T, Refusal>, Error>,
+        answer: Result<Answer<T, Infallible>, Error>,
     ) -> Result<T, Stop> {
-        let answer = answer.map_err(|error| self.ctx.stop(&error))?;
-        answer.map_err(|refusal| Stop::with(self.again(&refusal)))
+        self.answer(answer)?.map_err(|never| match never {})
+    }
+
+    /// What the change came to: done, or why not; where the passcode was refused, the handler ends with the page that asks
+    /// again.
+    pub(in crate::portal) fn answer<T, R>(
+        &self,
+        answer: Result<Answer<T, R>, Error>,
+    ) -> Result<Result<T, R>, Stop> {
+        match answer.map_err(|error| self.ctx.stop(&error))? {
+            Answer::Done(done) => Ok(Ok(done)),
+            Answer::Refused(refusal) => Ok(Err(refusal)),
+            Answer::NotConfirmed(refusal) => Err(Stop::with(self.again(&refusal))),
+        }
     }
 
     /// The page that asks again, because the passcode was refused.

@@ -2,7 +2,7 @@
 
 use axum::extract::Path;
 use countersign_app::{deadline_advice, deadline_label};
-use countersign_domain::{DeadlineId, PrescriptionId, console::ConsoleChange};
+use countersign_domain::{DeadlineId, PrescriptionId, command::commands};
 use countersign_store::Deadline;
 use http::StatusCode;
 
@@ -45,7 +45,7 @@ fn due_page(ctx: &Ctx, known: &Known) -> DuePage {
         base: known.base(),
         zone: known.membership.practice.zone.name().replace('_', " "),
         due: known.practice_overview.deadlines.iter().map(|it| known.due(ctx, it)).collect(),
-        can_close: known.membership.may(ConsoleChange::CloseDeadline),
+        can_close: known.membership.may(commands::CLOSE_DEADLINE),
         decided: known
             .practice_overview
             .requests
@@ -86,7 +86,7 @@ pub(in crate::portal) async fn due_done(
         (line.note, line.error) = (note.value, note.error);
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     }
-    let (change, back) = (ConsoleChange::CloseDeadline, format!("{}/due", known.base()));
+    let (change, back) = (commands::CLOSE_DEADLINE, format!("{}/due", known.base()));
     let (action, fields, known) = (format!("{back}/{id}"), &fields, &known);
     let asking = Asking::new(&ctx, known, fields, change, action, back).about([
         ("Task", task),
@@ -95,9 +95,6 @@ pub(in crate::portal) async fn due_done(
     ]);
     let act = asking.act()?;
     let done = ctx.app().deadline_done(act, id, note.value, ctx.at).await;
-    if asking.answered(done)? {
-        Ok(see_other(&format!("{}/due?done=noted", known.base())))
-    } else {
-        Err(ctx.not_found())
-    }
+    asking.done(done)?;
+    Ok(see_other(&format!("{}/due?done=noted", known.base())))
 }

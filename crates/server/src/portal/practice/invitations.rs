@@ -1,11 +1,11 @@
 //! Invitations: the form, sending again, taking back, and who is on the way.
 
 use axum::extract::Path;
-use countersign_app::{Fleet, Invite, Invitee};
+use countersign_app::{Fleet, InviteRefusal, Invitee};
 use countersign_domain::{
     Date, DeaNumber, InvitationId, KeyboardLine, LastDayError, Name, Npi, PersonId, Role,
     Schedules, SignInName, UsState,
-    console::ConsoleChange,
+    command::commands,
     enrolment::{InvitationState, Stage as Step},
     one_script,
 };
@@ -24,7 +24,7 @@ fn invite_page(ctx: &Ctx, known: &Known) -> InvitePage {
         page: known.frame(ctx, "Invite a user"),
         base: known.base(),
         role: choice(
-            if known.membership.may(ConsoleChange::EnterRequest) {
+            if known.membership.may(commands::ENTER_REQUEST) {
                 vec![
                     Choice::new(Role::Prescriber.code(), "Prescriber"),
                     Choice::new(
@@ -196,7 +196,7 @@ pub(in crate::portal) async fn invite(
     let profile = &invitee.invited.profile;
     let whom = format!("{} {}", profile.given, profile.family);
     let sign_in = invitee.sign_in.as_text();
-    let (change, back) = (ConsoleChange::Invite, format!("{}/invite", known.base()));
+    let (change, back) = (commands::INVITE, format!("{}/invite", known.base()));
     let action = back.clone();
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
         ("Person", whom),
@@ -204,20 +204,17 @@ pub(in crate::portal) async fn invite(
         ("Role", template.role.chosen().to_owned()),
     ]);
     let act = asking.act()?;
-    let sent = ctx.app().invite(act, invitee, ctx.at).await.map_err(|error| ctx.stop(&error))?;
-    let text = match sent {
-        Ok(Invite::Sent(_)) => {
-            return Ok(see_other(&format!("{}?done=invited", known.base())));
-        }
-        Ok(Invite::AlreadyHere) => "This person is already in your practice.".to_owned(),
-        Ok(Invite::Elsewhere) => {
+    let sent = ctx.app().invite(act, invitee, ctx.at).await;
+    let text = match asking.answer(sent)? {
+        Ok(_) => return Ok(see_other(&format!("{}?done=invited", known.base()))),
+        Err(InviteRefusal::AlreadyHere) => "This person is already in your practice.".to_owned(),
+        Err(InviteRefusal::AccountClosed | InviteRefusal::EnrollsElsewhere) => {
             "This person can't be invited now: their account is closed, or another practice is enrolling them. Contact the system operator.".to_owned()
         }
-        Ok(Invite::Refused(refusal)) => {
+        Err(InviteRefusal::Access(refusal)) => {
             template.role.error = Some(refusal.to_string());
             return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
         }
-        Err(refusal) => return Ok(asking.again(&refusal)),
     };
     let field = if by_npi { &mut template.npi } else { &mut template.email };
     field.error = Some(text);
@@ -239,13 +236,13 @@ pub(in crate::portal) async fn resend(
     let known = known(&ctx, &practice).await?;
     let id = id.parse().map_err(|_| ctx.not_found())?;
     let person = open_invitation(&ctx, &known, id).await?;
-    let (change, back) = (ConsoleChange::ResendInvitation, known.base());
+    let (change, back) = (commands::RESEND_INVITATION, known.base());
     let action = format!("{back}/invitations/{id}/resend");
     let asking = Asking::new(&ctx, &known, &fields, change, action, back)
         .about([("Person", known.name(person))]);
     let act = asking.act()?;
     let done = ctx.app().resend_invitation(act, id, ctx.at).await;
-    asking.answered(done)?;
+    asking.done(done)?;
     Ok(see_other(&format!("{}?done=resent", known.base())))
 }
 
@@ -257,13 +254,13 @@ pub(in crate::portal) async fn revoke(
     let known = known(&ctx, &practice).await?;
     let id = id.parse().map_err(|_| ctx.not_found())?;
     let person = open_invitation(&ctx, &known, id).await?;
-    let (change, back) = (ConsoleChange::RevokeInvitation, known.base());
+    let (change, back) = (commands::REVOKE_INVITATION, known.base());
     let action = format!("{back}/invitations/{id}/revoke");
     let asking = Asking::new(&ctx, &known, &fields, change, action, back)
         .about([("Person", known.name(person))]);
     let act = asking.act()?;
     let done = ctx.app().revoke_invitation(act, id, ctx.at).await;
-    asking.answered(done)?;
+    asking.done(done)?;
     Ok(see_other(&format!("{}?done=taken-back", known.base())))
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::Path;
 use countersign_app::notice_subject;
-use countersign_domain::{MessageId, PersonId, console::ConsoleChange, proofing::Channel};
+use countersign_domain::{MessageId, PersonId, command::commands, proofing::Channel};
 use http::StatusCode;
 
 use super::context::{Asking, known};
@@ -27,10 +27,10 @@ pub(in crate::portal) async fn letters(ctx: Ctx, Path(practice): Path<String>) -
     let template = LettersPage {
         page: known.frame(&ctx, "Messages"),
         base: known.base(),
-        can_print: known.membership.may(ConsoleChange::PrintLetter),
+        can_print: known.membership.may(commands::PRINT_LETTER),
         letters: letters
             .iter()
-            .filter(|_| known.membership.may(ConsoleChange::PrintLetter))
+            .filter(|_| known.membership.may(commands::PRINT_LETTER))
             .filter(|it| it.done.is_none() && it.person != Some(known.membership.person))
             .map(|it| LetterLine {
                 id: it.id.to_string(),
@@ -70,11 +70,11 @@ pub(in crate::portal) async fn letter(
     let waits = waits.ok_or_else(|| ctx.not_found())?;
     let to = waits.person.map(|person| known.name(person)).unwrap_or_default();
     let back = format!("{}/letters", known.base());
-    let (change, action) = (ConsoleChange::PrintLetter, format!("{back}/{id}"));
+    let (change, action) = (commands::PRINT_LETTER, format!("{back}/{id}"));
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([("To", to)]);
     let act = asking.act()?;
     let printed = ctx.app().print_letter(act, id, ctx.at).await;
-    let message = asking.answered(printed)?;
+    let message = asking.done(printed)?;
     let body = message.body.ok_or_else(|| ctx.not_found())?;
     let mut template = LetterPage {
         page: known.frame(&ctx, "Letter"),

@@ -2,7 +2,7 @@
 
 use axum::extract::Path;
 use countersign_domain::{
-    Date, DisableReason, PersonId, Role, SignInName, access::Cause, console::ConsoleChange,
+    Date, DisableReason, PersonId, Role, SignInName, access::Cause, command::commands,
     mixes_scripts,
 };
 use http::StatusCode;
@@ -58,7 +58,7 @@ async fn person_out(
     let registrations = registrations(known, person, true);
     if template.can_set && (has_npi || !registrations.is_empty()) {
         let what = "page of the person".to_owned();
-        let noted = ctx.app().note_shown(&known.membership, Some(person), what, ctx.at).await;
+        let noted = ctx.app().note_shown(known.reads(), Some(person), what, ctx.at).await;
         noted.map_err(|error| ctx.stop(&error))?;
         template.sign_in = signs_in(known, person, true);
         template.papers = papers(known, ctx, person, true);
@@ -100,8 +100,8 @@ pub(in crate::portal) async fn person_page(
         error: None,
     };
     let may_role = |role: &&Role| {
-        let two = known.membership.may(ConsoleChange::EnterRequest);
-        if role.takes_two() { two } else { known.membership.may(ConsoleChange::SetPrescriber) }
+        let two = known.membership.may(commands::ENTER_REQUEST);
+        if role.takes_two() { two } else { known.membership.may(commands::SET_PRESCRIBER) }
     };
     let template = PersonPage {
         page: known.frame(ctx, &person.name),
@@ -113,8 +113,8 @@ pub(in crate::portal) async fn person_page(
         roles: roles_of(&known.practice_overview, id),
         papers: papers(known, ctx, id, false),
         tokens: theirs.tokens.iter().filter(|token| token.is_active()).count(),
-        can_set: known.membership.may(ConsoleChange::EnterRequest),
-        can_enter: known.membership.may(ConsoleChange::EnterPaper),
+        can_set: known.membership.may(commands::ENTER_REQUEST),
+        can_enter: known.membership.may(commands::ENTER_PAPER),
         grant: choice(&registrations),
         verified: TextField {
             value: Date::at(ctx.now(), &known.membership.practice.zone).to_string(),

@@ -5,7 +5,7 @@ use countersign_app::Wanted;
 use countersign_domain::{
     Date, WARN_DAYS,
     access::{Cause, Change},
-    console::ConsoleChange,
+    command::commands,
 };
 
 use super::{
@@ -43,7 +43,7 @@ pub(in crate::portal) async fn grant(
     };
     let why = template.grant_reason.value.clone();
     let wanted = Wanted::Permission { person, authority, change: Change::Grant { verified } };
-    let (change, back) = (ConsoleChange::EnterRequest, template.here.clone());
+    let (change, back) = (commands::ENTER_REQUEST, template.here.clone());
     let action = format!("{back}/grant");
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
         ("Change", "Permission to sign".to_owned()),
@@ -85,7 +85,7 @@ pub(in crate::portal) async fn revoke(
     };
     let why = template.revoke_reason.value.clone();
     let wanted = Wanted::Permission { person, authority, change: Change::Revoke(cause) };
-    let (change, back) = (ConsoleChange::TakePermission, template.here.clone());
+    let (change, back) = (commands::TAKE_PERMISSION, template.here.clone());
     let action = format!("{back}/revoke");
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
         ("Person", template.name.clone()),

@@ -1,9 +1,9 @@
 //! Identity proofing: the cases of a practice, what is decided in them, and asking somebody to prove it again.
 
 use axum::extract::Path;
-use countersign_app::{Asked, CaseView, Decision, Seen, paper_in_words};
+use countersign_app::{Answer, CaseDecision, CaseView, Seen, paper_in_words};
 use countersign_domain::{
-    Date, PersonId, Role, access::Setting, console::ConsoleChange, proofing::CaseState,
+    Date, PersonId, Role, access::Setting, command::commands, proofing::CaseState,
 };
 use countersign_store::{CasePurpose, EvidenceRow, Paper};
 use http::StatusCode;
@@ -196,8 +196,7 @@ async fn case_out(
 ) -> Out {
     if template.facts.iter().any(|(what, _)| matches!(*what, "NPI" | "DEA number")) {
         let what = format!("case {}", view.row.id);
-        let noted =
-            ctx.app().note_shown(&known.membership, Some(view.row.person), what, ctx.at).await;
+        let noted = ctx.app().note_shown(known.reads(), Some(view.row.person), what, ctx.at).await;
         noted.map_err(|error| ctx.stop(&error))?;
     }
     Ok(page(status, template))
@@ -270,29 +269,23 @@ pub(in crate::portal) async fn decide(
     let known = known(&ctx, &practice).await?;
     let (mut template, view) = case_page(&ctx, &known, &id).await?;
     let decision = match fields.text("decision") {
-        "in_person" => read_seen(&fields, &mut template).map(Decision::InPerson),
-        "near" => Some(Decision::Near),
-        "not_near" => Some(Decision::NotNear),
-        "issue" => Some(Decision::Issue),
+        "in_person" => read_seen(&fields, &mut template).map(CaseDecision::InPerson),
+        "near" => Some(CaseDecision::Near),
+        "not_near" => Some(CaseDecision::NotNear),
+        "issue" => Some(CaseDecision::Issue),
         _ => return Err(ctx.not_found()),
     };
     let confirm = tokens::confirm(&fields, template.step_up.as_mut());
     let (Some(decision), Ok(Some(confirm))) = (decision, confirm) else {
         return case_out(&ctx, &known, &view, &template, StatusCode::UNPROCESSABLE_ENTITY).await;
     };
-    let done = ctx
-        .app()
-        .decide_case(&known.session, &known.membership, view.row.id, decision, confirm, ctx.at)
-        .await;
+    let done = ctx.app().decide_case(known.act(Some(confirm)), view.row.id, decision, ctx.at).await;
     match done.map_err(|error| ctx.stop(&error))? {
-        Asked::Done(Ok(())) => return Ok(see_other(&format!("{}?done=1", template.here))),
-        Asked::Done(Err(refusal)) => {
+        Answer::Done(()) => return Ok(see_other(&format!("{}?done=1", template.here))),
+        Answer::Refused(refusal) => {
             template.page.notice = Some(Notice::new(NoticeKind::Error, refusal.to_string()));
         }
-        Asked::Refused(refusal) => {
-            template.page.notice = Some(Notice::new(NoticeKind::Error, refusal.to_string()));
-        }
-        Asked::NotConfirmed(refusal) => {
+        Answer::NotConfirmed(refusal) => {
             let mut asked = template.step_up.take();
             template.lock = tokens::step_up_refused(&ctx, &mut asked, &refusal, &known.overview);
             template.step_up = asked;
@@ -311,12 +304,12 @@ pub(in crate::portal) async fn prove_again(
     if !known.practice_overview.people.iter().any(|person| person.id == id) {
         return Err(ctx.not_found());
     }
-    let (change, back) = (ConsoleChange::ProveAgain, format!("{}/people/{id}", known.base()));
+    let (change, back) = (commands::PROVE_AGAIN, format!("{}/people/{id}", known.base()));
     let action = format!("{back}/prove-again");
     let asking = Asking::new(&ctx, &known, &fields, change, action, back)
         .about([("Person", known.name(id))]);
     let act = asking.act()?;
     let sent = ctx.app().ask_to_prove_again(act, id, ctx.at).await;
-    let done = if asking.answered(sent)? { "asked" } else { "not-asked" };
+    let done = if asking.answer(sent)?.is_ok() { "asked" } else { "not-asked" };
     Ok(see_other(&format!("{}/people/{id}?done={done}", known.base())))
 }

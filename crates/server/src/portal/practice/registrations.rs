@@ -6,7 +6,7 @@ use countersign_domain::{
     AuthorityId, Date, DeaNumber, DeaRegistration, KeyboardLine, LastDayError, PersonId, Schedules,
     StateLicence, UsState, WARN_DAYS,
     access::{AccessRefusal, Permission, Review},
-    console::ConsoleChange,
+    command::commands,
 };
 use countersign_store::{Authority, Paper};
 
@@ -176,7 +176,7 @@ pub(in crate::portal) async fn dea(
         .any(|it| it.person.is_none() && it.paper.is_same(&paper));
     let (why, here) = (template.dea_reason.value.clone(), template.here.clone());
     let it = NewPaper { person: (!own).then_some(person), paper, reason: why };
-    let (change, action) = (ConsoleChange::EnterPaper, format!("{here}/dea"));
+    let (change, action) = (commands::ENTER_PAPER, format!("{here}/dea"));
     let back = here.clone();
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
         ("Person", if own { "The institution".to_owned() } else { template.name.clone() }),
@@ -232,7 +232,7 @@ pub(in crate::portal) async fn licence(
     let paper = Paper::Licence(StateLicence { state, number, expires, withdrawn: None });
     let (why, here) = (template.licence_reason.value.clone(), template.here.clone());
     let it = NewPaper { person: Some(person), paper, reason: why };
-    let (change, action) = (ConsoleChange::EnterPaper, format!("{here}/licence"));
+    let (change, action) = (commands::ENTER_PAPER, format!("{here}/licence"));
     let back = here.clone();
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
         ("Person", template.name.clone()),
@@ -269,7 +269,7 @@ pub(in crate::portal) async fn end(
         return person_wrong(&ctx, &known, template, person).await;
     };
     let (why, back) = (template.end_reason.value.clone(), template.here.clone());
-    let (change, action) = (ConsoleChange::NarrowPaper, format!("{back}/end"));
+    let (change, action) = (commands::NARROW_PAPER, format!("{back}/end"));
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
         ("Person", template.name.clone()),
         ("Ending", template.ended.chosen().to_owned()),
@@ -277,7 +277,7 @@ pub(in crate::portal) async fn end(
     ]);
     let act = asking.act()?;
     let done = ctx.app().end_paper(act, Some(person), authority, why, ctx.at).await;
-    if asking.answered(done)? {
+    if asking.answer(done)?.is_ok() {
         Ok(see_other(&format!("{}?done=ended", template.here)))
     } else {
         template.ended.error = Some("This has already ended.".to_owned());

@@ -5,7 +5,7 @@ use countersign_app::{Asked, ChangeRequestView, Execution, Wanted, paper_in_word
 use countersign_domain::{
     RequestId, SignInName, Timestamp,
     access::{AccessRefusal, Matter},
-    console::ConsoleChange,
+    command::commands,
 };
 use countersign_store::{AccessChange, Authority, RequestRow, RequestStage};
 use data_encoding::HEXLOWER;
@@ -117,9 +117,9 @@ async fn request_out(
         known.practice_overview.people.iter().any(|it| it.id == id && is(&it.sign_in))
     });
     let numbers = npi || !template.line.dea.is_empty() || template.paper.is_some();
-    if numbers && known.membership.may(ConsoleChange::ExecuteRequest) {
+    if numbers && known.membership.may(commands::EXECUTE_REQUEST) {
         let what = format!("change {}", row.id);
-        let noted = ctx.app().note_shown(&known.membership, row.person, what, ctx.at).await;
+        let noted = ctx.app().note_shown(known.reads(), row.person, what, ctx.at).await;
         noted.map_err(|error| ctx.stop(&error))?;
     }
     Ok(page(status, template))
@@ -127,7 +127,7 @@ async fn request_out(
 
 fn request_page(ctx: &Ctx, known: &Known, shown: &ChangeRequestView) -> RequestPage {
     let row = &shown.row;
-    let full = known.membership.may(ConsoleChange::ExecuteRequest);
+    let full = known.membership.may(commands::EXECUTE_REQUEST);
     let is_open = shown.request.is_open(ctx.now());
     let sign_in = row.person.map(|id| signs_in(known, id, full)).unwrap_or_default();
     let authority = known.authority(row);
@@ -219,9 +219,8 @@ pub(in crate::portal) async fn execute(
     };
     // A form without what was shown is bound to nothing, and so is refused as changed.
     let shown = digest.unwrap_or_default();
-    let execution = Execution { shown, passphrase: fields.secret("passphrase"), confirm };
-    match ctx.app().execute_request(&known.session, &known.membership, id, execution, ctx.at).await
-    {
+    let execution = Execution { shown, passphrase: fields.secret("passphrase") };
+    match ctx.app().execute_request(known.act(Some(confirm)), id, execution, ctx.at).await {
         Ok(Asked::Done(())) => {
             let taken = matches!(it.row.change, AccessChange::Revoke { .. });
             let done = if taken { "confirmed" } else { "executed" };
@@ -261,7 +260,7 @@ pub(in crate::portal) async fn reject(
             return request_out(&ctx, &known, &it, &template, status).await;
         }
     }
-    let (change, back) = (ConsoleChange::RejectRequest, template.here.clone());
+    let (change, back) = (commands::REJECT_REQUEST, template.here.clone());
     let action = format!("{back}/reject");
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
         ("Change", template.line.what.clone()),
@@ -292,7 +291,7 @@ pub(in crate::portal) async fn withdraw(
     let known = known(&ctx, &practice).await?;
     let (it, id) = shown(&ctx, &known, &id).await?;
     let back = format!("{}/requests/{id}", known.base());
-    let (change, action) = (ConsoleChange::WithdrawRequest, format!("{back}/withdraw"));
+    let (change, action) = (commands::WITHDRAW_REQUEST, format!("{back}/withdraw"));
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
         ("Change", known.line(&it.row, ctx.now()).what),
         ("Reason", it.row.reason.clone()),

@@ -2,7 +2,7 @@
 
 use axum::extract::Path;
 use countersign_app::{PracticeOverview, Wanted};
-use countersign_domain::{Label, PersonId, Role, access::AccessRefusal, console::ConsoleChange};
+use countersign_domain::{Label, PersonId, Role, access::AccessRefusal, command::commands};
 
 use super::{
     context::{Asking, known},
@@ -58,7 +58,7 @@ pub(in crate::portal) async fn role(
     if role.takes_two() {
         let unit = if needs_unit { template.unit.value.clone() } else { String::new() };
         let wanted = Wanted::Role { person, role, unit, give };
-        let change = ConsoleChange::EnterRequest;
+        let change = commands::ENTER_REQUEST;
         let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
             ("Person", template.name.clone()),
             ("Role", role.label().to_owned()),
@@ -77,7 +77,7 @@ pub(in crate::portal) async fn role(
             }
         };
     }
-    let change = ConsoleChange::SetPrescriber;
+    let change = commands::SET_PRESCRIBER;
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
         ("Person", template.name.clone()),
         ("Role", role.label().to_owned()),
@@ -86,7 +86,7 @@ pub(in crate::portal) async fn role(
     ]);
     let act = asking.act()?;
     let done = ctx.app().set_prescriber(act, person, give, why, ctx.at).await;
-    if asking.answered(done)?.is_ok() {
+    if asking.answer(done)?.is_ok() {
         Ok(see_other(&format!("{}?done=saved", template.here)))
     } else {
         template.role.error = Some("No changes: this is already the case.".to_owned());

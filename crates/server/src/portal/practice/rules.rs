@@ -2,7 +2,7 @@
 
 use axum::extract::Path;
 use countersign_app::{Rules, Wanted};
-use countersign_domain::{TimeZone, access::Setting, console::ConsoleChange};
+use countersign_domain::{TimeZone, access::Setting, command::commands};
 use http::StatusCode;
 
 use super::{
@@ -46,8 +46,8 @@ async fn rules_page(ctx: &Ctx, known: &Known) -> Result<(RulesPage, Rules), Stop
                 "Institution: identity is verified in person, and a different department authorizes tokens (21 CFR 1311.110)"
             }
         },
-        can_set: known.membership.may(ConsoleChange::RefuseModel),
-        can_enter: known.membership.may(ConsoleChange::SetTimeZone),
+        can_set: known.membership.may(commands::REFUSE_MODEL),
+        can_enter: known.membership.may(commands::SET_TIME_ZONE),
         listed: rules.providers.clone(),
         provider: choice(
             rules
@@ -102,13 +102,13 @@ pub(in crate::portal) async fn zone(ctx: Ctx, Path(practice): Path<String>, fiel
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let why = template.zone_reason.value.clone();
-    let (change, back) = (ConsoleChange::SetTimeZone, format!("{}/rules", known.base()));
+    let (change, back) = (commands::SET_TIME_ZONE, format!("{}/rules", known.base()));
     let action = format!("{back}/zone");
     let asking = Asking::new(&ctx, &known, &fields, change, action, back)
         .about([("Time zone", template.zone.value.clone()), ("Reason", why.clone())]);
     let act = asking.act()?;
     let saved = ctx.app().set_time_zone(act, zone, why, ctx.at).await;
-    asking.answered(saved)?;
+    asking.done(saved)?;
     Ok(see_other(&format!("{}/rules?done=saved", known.base())))
 }
 
@@ -134,7 +134,7 @@ pub(in crate::portal) async fn model(
     // Before a passcode is asked for: what is so already costs none.
     let is_so = rules.refused.iter().any(|(refused, ..)| *refused == code) == refuse;
     if !is_so {
-        let (change, back) = (ConsoleChange::RefuseModel, format!("{}/rules", known.base()));
+        let (change, back) = (commands::REFUSE_MODEL, format!("{}/rules", known.base()));
         let action = format!("{back}/model");
         let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
             ("Model", template.model.chosen().to_owned()),
@@ -143,7 +143,7 @@ pub(in crate::portal) async fn model(
         ]);
         let act = asking.act()?;
         let done = ctx.app().refuse_model(act, code, refuse, why, ctx.at).await;
-        if asking.answered(done)? {
+        if asking.answer(done)?.is_ok() {
             return Ok(see_other(&format!("{}/rules?done=saved", known.base())));
         }
     }
@@ -183,7 +183,7 @@ pub(in crate::portal) async fn provider(
         give,
     };
     let why = template.provider_reason.value.clone();
-    let (change, back) = (ConsoleChange::EnterRequest, format!("{}/rules", known.base()));
+    let (change, back) = (commands::ENTER_REQUEST, format!("{}/rules", known.base()));
     let action = format!("{back}/provider");
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
         ("Provider", template.provider.chosen().to_owned()),

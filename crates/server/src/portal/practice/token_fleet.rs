@@ -3,7 +3,7 @@
 use axum::extract::Path;
 use countersign_app::Fleet;
 use countersign_domain::{
-    DisableReason, PersonId, Refusal, Role, Token, TokenId, console::ConsoleChange,
+    DisableReason, PersonId, Refusal, Role, Token, TokenId, command::commands,
 };
 use countersign_store::Fob;
 use http::StatusCode;
@@ -115,7 +115,7 @@ async fn fleet_page(ctx: &Ctx, known: &Known) -> Result<FleetPage, Stop> {
         base: known.base(),
         sums,
         lines,
-        can_enter: known.membership.may(ConsoleChange::SendFob),
+        can_enter: known.membership.may(commands::SEND_FOB),
         fob: ChoiceField {
             options: fobs
                 .iter()
@@ -176,7 +176,7 @@ pub(in crate::portal) async fn send_fob(
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let how = template.how.value.clone();
-    let (change, back) = (ConsoleChange::SendFob, format!("{}/fleet", known.base()));
+    let (change, back) = (commands::SEND_FOB, format!("{}/fleet", known.base()));
     let action = format!("{back}/send");
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
         ("Token", template.fob.chosen().to_owned()),
@@ -185,7 +185,7 @@ pub(in crate::portal) async fn send_fob(
     ]);
     let act = asking.act()?;
     let sent = ctx.app().send_fob(act, fob, person, how, ctx.at).await;
-    if asking.answered(sent)? {
+    if asking.answer(sent)?.is_ok() {
         return Ok(see_other(&format!("{}/fleet?done=sent", known.base())));
     }
     template.fob.error =
@@ -217,7 +217,7 @@ pub(in crate::portal) async fn disable(
     };
     let words = template.disable_reason.value.clone();
     let change =
-        if why.is_loss() { ConsoleChange::DisableLostToken } else { ConsoleChange::DisableToken };
+        if why.is_loss() { commands::DISABLE_LOST_TOKEN } else { commands::DISABLE_TOKEN_OF };
     let back = template.here.clone();
     let action = format!("{back}/disable");
     let asking = Asking::new(&ctx, &known, &fields, change, action, back).about([
@@ -228,7 +228,7 @@ pub(in crate::portal) async fn disable(
     ]);
     let act = asking.act()?;
     let done = ctx.app().disable_for(act, person, token, why, words, ctx.at).await;
-    match asking.answered(done)? {
+    match asking.answer(done)? {
         Ok(()) => {
             let done = if why.is_loss() { "lost" } else { "disabled" };
             Ok(see_other(&format!("{}?done={done}", template.here)))

@@ -1,7 +1,7 @@
 //! Drafts of prescriptions: the form, reading it, saving it.
 
 use axum::extract::Path;
-use countersign_app::{Draft, OneRx};
+use countersign_app::{Answer, Draft, OneRx};
 use countersign_domain::{
     Date, DeaNumber, Schedule,
     prescription::{Content, Patient, Quantity, Series, State as RxState, Supervisor, longest},
@@ -287,9 +287,10 @@ async fn save(ctx: &Ctx, known: &Known, fields: &Fields, row: Option<&Prescripti
     let marked = row.is_some_and(|row| matches!(row.it.state, RxState::Ready { .. }));
     let saved = ctx.app().save_draft(&known.chart, row.map(|row| row.id), draft, ctx.at).await;
     match saved.map_err(|error| ctx.stop(&error))? {
-        Ok(id) if marked => Ok(see_other(&format!("{HOME}/rx/{id}?done=unmarked"))),
-        Ok(id) => Ok(see_other(&format!("{HOME}/rx/{id}"))),
-        Err(refusal) => {
+        Answer::Done(id) if marked => Ok(see_other(&format!("{HOME}/rx/{id}?done=unmarked"))),
+        Answer::Done(id) => Ok(see_other(&format!("{HOME}/rx/{id}"))),
+        Answer::NotConfirmed(refusal) => Err(ctx.stop(&refusal.into())),
+        Answer::Refused(refusal) => {
             template.page.notice = Some(Notice::new(NoticeKind::Error, refusal.to_string()));
             Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
         }

@@ -1,7 +1,7 @@
 //! One prescription: its page, and what can be done to it: mark ready, cancel, send again, print.
 
-use axum::{extract::Path, response::Response};
-use countersign_app::{OneRx, RxRefusal};
+use axum::extract::Path;
+use countersign_app::{Answer, Error, OneRx, RxRefusal};
 use countersign_domain::{Schedule, prescription::State as RxState};
 use http::StatusCode;
 
@@ -105,31 +105,30 @@ pub(in crate::portal) async fn send_again(ctx: Ctx, Path(id): Path<String>) -> O
     let known = known(&ctx).await?;
     let one = found(&ctx, &known, &id).await?;
     let done = ctx.app().send_again(&known.chart, one.row.id, ctx.at).await;
-    let done = done.map_err(|error| ctx.stop(&error))?;
-    Ok(changed(&ctx, &known, &one, done, "?done=again"))
+    changed(&ctx, &known, &one, done, "?done=again")
 }
 
 pub(in crate::portal) async fn print(ctx: Ctx, Path(id): Path<String>) -> Out {
     let known = known(&ctx).await?;
     let one = found(&ctx, &known, &id).await?;
     let done = ctx.app().print_prescription(&known.chart, one.row.id, ctx.at).await;
-    let done = done.map_err(|error| ctx.stop(&error))?;
-    Ok(changed(&ctx, &known, &one, done, &format!("/rx/{}/paper", one.row.id)))
+    changed(&ctx, &known, &one, done, &format!("/rx/{}/paper", one.row.id))
 }
 
 fn changed(
     ctx: &Ctx,
     known: &Known,
     one: &OneRx,
-    done: Result<(), RxRefusal>,
+    done: Result<Answer<(), RxRefusal>, Error>,
     to: &str,
-) -> Response {
-    match done {
-        Ok(()) => see_other(&format!("{HOME}{to}")),
-        Err(refusal) => {
+) -> Out {
+    match done.map_err(|error| ctx.stop(&error))? {
+        Answer::Done(()) => Ok(see_other(&format!("{HOME}{to}"))),
+        Answer::NotConfirmed(refusal) => Err(ctx.stop(&refusal.into())),
+        Answer::Refused(refusal) => {
             let mut template = view_page(ctx, known, one);
             template.page.notice = Some(Notice::new(NoticeKind::Error, refusal.to_string()));
-            page(StatusCode::UNPROCESSABLE_ENTITY, &template)
+            Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template))
         }
     }
 }
@@ -138,14 +137,12 @@ pub(in crate::portal) async fn ready(ctx: Ctx, Path(id): Path<String>) -> Out {
     let known = known(&ctx).await?;
     let one = found(&ctx, &known, &id).await?;
     let done = ctx.app().mark_ready(&known.chart, one.row.id, ctx.at).await;
-    let done = done.map_err(|error| ctx.stop(&error))?;
-    Ok(changed(&ctx, &known, &one, done, "?done=ready"))
+    changed(&ctx, &known, &one, done, "?done=ready")
 }
 
 pub(in crate::portal) async fn cancel(ctx: Ctx, Path(id): Path<String>) -> Out {
     let known = known(&ctx).await?;
     let one = found(&ctx, &known, &id).await?;
     let done = ctx.app().cancel_prescription(&known.chart, one.row.id, ctx.at).await;
-    let done = done.map_err(|error| ctx.stop(&error))?;
-    Ok(changed(&ctx, &known, &one, done, "?done=cancelled"))
+    changed(&ctx, &known, &one, done, "?done=cancelled")
 }

@@ -1,6 +1,6 @@
 //! Reviewing and signing prescriptions.
 
-use countersign_app::{Overview, Signing, SigningForm};
+use countersign_app::{Overview, Signing, SigningForm, SigningRefusal};
 use countersign_domain::{
     ModelCode, PersonId,
     canonical::CanonicalError,
@@ -112,14 +112,14 @@ pub(in crate::portal) async fn sign(ctx: Ctx, fields: Fields) -> Out {
     let signing = ctx.app().sign(&known.session, form, ctx.at).await;
     let text = match signing.map_err(|error| ctx.stop(&error))? {
         Signing::Done(_) => return Ok(see_other(&format!("{HOME}?done=signed"))),
-        Signing::Refused(StateRefusal::NotReady) => {
+        Signing::Refused(SigningRefusal::State(StateRefusal::NotReady)) => {
             "Nothing was signed: a prescription you reviewed is no longer marked ready to sign. Someone may have changed it. \
              Review it, then mark it ready again."
                 .to_owned()
         }
-        Signing::Refused(refusal) => refusal.to_string(),
-        Signing::Hindered(hindrance) => hindrance.to_string(),
-        Signing::TimedOut => {
+        Signing::Refused(SigningRefusal::State(refusal)) => refusal.to_string(),
+        Signing::Refused(SigningRefusal::Hindered(hindrance)) => hindrance.to_string(),
+        Signing::Refused(SigningRefusal::TimedOut) => {
             "More than 2 minutes have passed. Review the prescriptions again, then sign.".to_owned()
         }
         Signing::NotConfirmed(refusal @ countersign_domain::Refusal::WrongPassphrase) => {

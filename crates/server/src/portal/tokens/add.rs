@@ -167,7 +167,7 @@ pub(in crate::portal) fn read_add(
 }
 
 pub(in crate::portal) async fn add(ctx: Ctx, fields: Fields) -> Out {
-    let (session, prescriber, overview) = known(&ctx).await?;
+    let (session, _, overview) = known(&ctx).await?;
     let replaces = match fields.text("replaces") {
         "" => None,
         id => Some(phone::replaces(&overview, id).ok_or_else(|| ctx.not_found())?),
@@ -185,7 +185,7 @@ pub(in crate::portal) async fn add(ctx: Ctx, fields: Fields) -> Out {
     form.confirm = confirm;
     form.replaces = replaces.map(|old| old.id());
     let form_replaces = form.replaces.is_some();
-    match ctx.app().add_token(&session, prescriber, form, ctx.at).await {
+    match ctx.app().add_token(&session, form, ctx.at).await {
         Ok(Change::Done(_)) => {
             let done = if form_replaces { "replaced" } else { "added" };
             return Ok(see_other(&format!("/portal/tokens?done={done}")));

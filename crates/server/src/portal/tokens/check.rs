@@ -1,7 +1,7 @@
 //! Testing a token, and bringing it back in step.
 
 use axum::extract::Path;
-use countersign_app::{Error, Overview};
+use countersign_app::{Answer, Error, Overview};
 use countersign_domain::{Refusal, Token, otp::OneTimePasscode};
 use http::StatusCode;
 
@@ -37,7 +37,7 @@ pub(in crate::portal) async fn test_form(ctx: Ctx, Path(id): Path<String>) -> Ou
 }
 
 pub(in crate::portal) async fn test(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
-    let (session, prescriber, overview, token) = known_token(&ctx, &id).await?;
+    let (session, _, overview, token) = known_token(&ctx, &id).await?;
     let mut template = test_page(&ctx, &overview, &token);
     let code = match fields.text("passcode").parse::<OneTimePasscode>() {
         Ok(code) => code,
@@ -46,7 +46,7 @@ pub(in crate::portal) async fn test(ctx: Ctx, Path(id): Path<String>, fields: Fi
             return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
         }
     };
-    template.result = match ctx.app().test(&session, prescriber, token.id(), code, ctx.at).await {
+    template.result = match ctx.app().test(&session, token.id(), code, ctx.at).await.and_then(Answer::into_result) {
         Ok(()) => Some(TestResult {
             kind: NoticeKind::Success,
             heading: "This token works.".to_owned(),
@@ -87,12 +87,13 @@ pub(in crate::portal) async fn resync_form(ctx: Ctx, Path(id): Path<String>) -> 
 }
 
 pub(in crate::portal) async fn resync(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
-    let (session, prescriber, overview, token) = known_token(&ctx, &id).await?;
+    let (session, _, overview, token) = known_token(&ctx, &id).await?;
     let mut template = resync_page(&ctx, &overview, &token);
     let Some(codes) = two_codes(&fields, &mut template) else {
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
-    match ctx.app().resync(&session, prescriber, token.id(), codes, ctx.at).await {
+    match ctx.app().resync(&session, token.id(), codes, ctx.at).await.and_then(Answer::into_result)
+    {
         Ok(()) => Ok(see_other("/portal/tokens?done=resynced")),
         Err(error) => resync_refused(&ctx, template, &error, &overview, &token.id().to_string())
             .ok_or_else(|| ctx.stop(&error)),

@@ -40,7 +40,7 @@ pub(in crate::portal) async fn disable_form(ctx: Ctx, Path(id): Path<String>) ->
 }
 
 pub(in crate::portal) async fn disable(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
-    let (session, prescriber, overview, token) = known_token(&ctx, &id).await?;
+    let (session, _, overview, token) = known_token(&ctx, &id).await?;
     let mut template = disable_page(&ctx, &session, &overview, &token);
     fields.text("reason").clone_into(&mut template.reason.value);
     template.confirmation.value = fields.again("confirmation", 40);
@@ -57,7 +57,7 @@ pub(in crate::portal) async fn disable(ctx: Ctx, Path(id): Path<String>, fields:
     };
     let confirmed = template.confirmation.value.trim().eq_ignore_ascii_case(DISABLE_WORD);
     let form = DisableForm { reason, confirmed, confirm };
-    match ctx.app().disable(&session, prescriber, token.id(), form, ctx.at).await {
+    match ctx.app().disable(&session, token.id(), form, ctx.at).await {
         Ok(Change::Done(())) => {
             let done = if reason.is_loss() { "lost" } else { "disabled" };
             return Ok(see_other(&format!("/portal/tokens?done={done}")));

@@ -36,12 +36,11 @@ pub(in crate::portal) async fn enable_form(ctx: Ctx, Path(id): Path<String>) -> 
 }
 
 pub(in crate::portal) async fn enable(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
-    let (session, prescriber, overview, token) = known_token(&ctx, &id).await?;
+    let (session, _, overview, token) = known_token(&ctx, &id).await?;
     let template = enable_page(&ctx, &overview, &token);
     enable_with(
         &ctx,
         &session,
-        prescriber,
         token.id(),
         template,
         &fields,

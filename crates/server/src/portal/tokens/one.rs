@@ -56,7 +56,7 @@ pub(in crate::portal) async fn one(ctx: Ctx, Path(id): Path<String>, query: Quer
 }
 
 pub(in crate::portal) async fn rename(ctx: Ctx, Path(id): Path<String>, fields: Fields) -> Out {
-    let (session, prescriber, overview, token) = known_with_events(&ctx, &id).await?;
+    let (session, _, overview, token) = known_with_events(&ctx, &id).await?;
     let mut template = token_page(&ctx, &session, &overview, &token);
     template.name.value = fields.again("name", 80);
     let name = fields.text("name").parse::<TokenName>();
@@ -66,7 +66,7 @@ pub(in crate::portal) async fn rename(ctx: Ctx, Path(id): Path<String>, fields: 
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &template));
     };
     let form = RenameForm { name, confirm };
-    match ctx.app().rename(&session, prescriber, token.id(), form, ctx.at).await {
+    match ctx.app().rename(&session, token.id(), form, ctx.at).await {
         Ok(Change::Done(())) => {
             return Ok(see_other(&format!("/portal/tokens/{}?done=renamed", token.id())));
         }

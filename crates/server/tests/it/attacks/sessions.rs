@@ -196,7 +196,7 @@ both! {
             let (server, credential) = (Arc::clone(&app.app), phone.credential.clone());
             tasks.spawn(async move {
                 let at = server.at().unwrap();
-                assert!(server.emergency_disable(credential, at).await.unwrap());
+                server.emergency_disable(credential, at).await.unwrap().done().unwrap();
             });
             tasks.join_all().await;
             assert!(!app.token(&phone.credential).await.is_active(), "round {round}");

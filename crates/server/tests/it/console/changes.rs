@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use countersign_domain::{
     Role,
-    console::{CONSOLE_CHANGES, ConsoleChange, StepUp},
+    command::{COMMANDS, Command, Guard, StepUp, commands},
 };
 use countersign_testkit::{TestApp, WRONG_CODE, both};
 
@@ -12,30 +12,24 @@ use super::{Cast, asks, borrowed};
 
 /// The table as the documentation has it.
 fn table() -> String {
-    let mut text = "# Changes in the console\n\nMade from `crates/domain/src/console.rs` by `UPDATE_DOCS=1 cargo test -p countersign-server \
-        console_changes`. The server looks there before it does anything.\n\n\
-        Another role than these finds nothing; what is missing or refused is on record as the same event. \
-        Two people make what is entered as a change: one enters, another executes with passphrase and passcode.\n\n\
-        | Change | Roles | Passcode | On record as |\n|---|---|---|---|\n"
+    let mut text = "# Commands\n\nMade from `crates/domain/src/command/commands.rs` by `UPDATE_DOCS=1 cargo test -p countersign-server \
+        commands_are_documented`. Whatever changes a state is one of these commands; `App::run` (`crates/app/src/command.rs`) reads \
+        the line before it does anything.\n\n\
+        Whoever is not named under \"Who may\" finds nothing. What is refused is on record as the same event, with its reason. \
+        Two people make what is entered as a change: one enters it, another one executes it.\n\n\
+        | Command | What | Who may | Passcode | On record as |\n|---|---|---|---|---|\n"
         .to_owned();
-    for rule in &CONSOLE_CHANGES {
-        let roles: Vec<&str> = rule.roles.iter().map(|role| role.label()).collect();
-        let event = rule.event.code();
-        writeln!(
-            text,
-            "| {} | {} | {} | `{event}` |",
-            rule.what,
-            roles.join(", "),
-            rule.step_up.label()
-        )
-        .unwrap();
+    for command in COMMANDS {
+        let (name, what, event) = (command.name, command.what, command.event.code());
+        let (may, step_up) = (command.may.label(), command.step_up.label());
+        writeln!(text, "| `{name}` | {what} | {may} | {step_up} | `{event}` |").unwrap();
     }
     text
 }
 
 #[test]
-fn console_changes_are_documented() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/console-changes.md");
+fn commands_are_documented() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/commands.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(path, table()).unwrap();
     }
@@ -45,9 +39,9 @@ fn console_changes_are_documented() {
 /// Makes every change once, by somebody who may; but for decisions on a case, which need a case at its turn.
 pub(crate) async fn every_change_once(app: TestApp) {
     let mut cast = Cast::of(app).await;
-    for rule in CONSOLE_CHANGES.iter().filter(|rule| !decides_on_a_case(rule.change)) {
-        let (path, fields) = cast.form(rule.change).await;
-        let person = cast.with(rule.roles[0]).clone();
+    for rule in of_the_practice().filter(|rule| !decides_on_a_case(rule)) {
+        let (path, fields) = cast.form(*rule).await;
+        let person = cast.with(rule.may.roles()[0]).clone();
         let mut by = cast.stale(&person).await;
         let page = cast.place.app.confirm(&mut by, &person, &path, &borrowed(&fields)).await;
         assert!(
@@ -60,11 +54,18 @@ pub(crate) async fn every_change_once(app: TestApp) {
     }
 }
 
-fn decides_on_a_case(change: ConsoleChange) -> bool {
+fn decides_on_a_case(command: &Command) -> bool {
     matches!(
-        change,
-        ConsoleChange::ProofInPerson | ConsoleChange::DecideNear | ConsoleChange::AuthorizeIssue
+        *command,
+        commands::PROOF_IN_PERSON | commands::DECIDE_NEAR | commands::AUTHORIZE_ISSUE
     )
+}
+
+/// The commands that somebody gives in the administration of a practice. That numbers were shown in full is noted when a
+/// page is read: nobody asks for it.
+fn of_the_practice() -> impl Iterator<Item = &'static Command> {
+    let given = |command: &&Command| **command != commands::NOTE_IDENTIFIERS_SHOWN;
+    COMMANDS.iter().filter(|command| matches!(command.may, Guard::Roles(_))).filter(given)
 }
 
 both! {
@@ -72,9 +73,9 @@ both! {
     /// Shows: R-1311.125-a, R-1311.130-b1, H-164.312-a1
     async fn every_change_asks_for_its_role_and_its_passcode(app: TestApp) {
         let mut cast = Cast::of(app).await;
-        for rule in &CONSOLE_CHANGES {
+        for rule in of_the_practice() {
             let (kind, what) = (rule.event.code(), rule.what);
-            let (path, fields) = cast.form(rule.change).await;
+            let (path, fields) = cast.form(*rule).await;
             let fields = borrowed(&fields);
             let before = cast.successes(kind).await;
             for role in Role::ALL {
@@ -83,7 +84,7 @@ both! {
                     // Not even with a passcode.
                     let mut by = cast.place.app.signed_in_as(&person).await;
                     let page = cast.place.app.confirm(&mut by, &person, &path, &fields).await;
-                    let refused = page.status == 404 || page.status == 422 && rule.change == ConsoleChange::ExecuteRequest;
+                    let refused = page.status == 404 || page.status == 422 && *rule == commands::EXECUTE_REQUEST;
                     assert!(refused, "{what}, {role:?}: {} {}", page.status, page.words());
                 } else if rule.step_up != StepUp::Never {
                     let mut by = cast.stale(&person).await;
@@ -98,8 +99,8 @@ both! {
                         }
                     }
                     // A passcode that is not right does nothing either. A few of them: they are counted.
-                    let few = [ConsoleChange::EnterRequest, ConsoleChange::RefuseModel, ConsoleChange::PlaceHold];
-                    if role == rule.roles[0] && few.contains(&rule.change) {
+                    let few = [commands::ENTER_REQUEST, commands::REFUSE_MODEL, commands::PLACE_HOLD];
+                    if role == rule.may.roles()[0] && few.contains(rule) {
                         let mut wrong = fields.clone();
                         wrong.extend([("stepup_token", "any"), ("stepup_passcode", WRONG_CODE)]);
                         let page = by.post(&path, &wrong).await;
@@ -107,17 +108,17 @@ both! {
                     }
                 }
                 // A session that is fresh is enough only where the table says so.
-                if rule.allows(&[role]) && rule.step_up == StepUp::Always {
+                if rule.allows(&[role]) && matches!(rule.step_up, StepUp::Always | StepUp::OwnFactors) {
                     let mut by = cast.place.app.signed_in_as(&person).await;
                     let page = by.post(&path, &fields).await;
                     assert!(asks(&page), "{what}, {role:?}: {} {}", page.status, page.words());
                 }
             }
             assert_eq!(cast.successes(kind).await, before, "{what}: nothing was done");
-            if decides_on_a_case(rule.change) {
+            if decides_on_a_case(rule) {
                 continue;
             }
-            let person = cast.with(rule.roles[0]).clone();
+            let person = cast.with(rule.may.roles()[0]).clone();
             let mut by = cast.stale(&person).await;
             let page = if rule.step_up == StepUp::Never {
                 by.post(&path, &fields).await
@@ -133,7 +134,7 @@ both! {
     /// by whatever account.
     async fn a_role_that_is_gone_does_nothing(app: TestApp) {
         let mut cast = Cast::of(app).await;
-        let (path, _) = cast.form(ConsoleChange::PrintLetter).await;
+        let (path, _) = cast.form(commands::PRINT_LETTER).await;
         let twin = cast.with(Role::Administrator).clone();
         let (id, now) = (twin.id, cast.place.app.now());
         cast.place.app.store.write("test_twin", move |tx| {

@@ -1,6 +1,6 @@
 //! What a practice administers: deadlines, roles and hardware tokens.
 
-use countersign_app::{ImportRefusal, NewFob};
+use countersign_app::{Answer, ImportRefusal, NewFob};
 use countersign_crypto::{HmacAlgorithm, SecretBytes};
 use countersign_domain::{
     CredentialId, PracticeId,
@@ -98,10 +98,10 @@ both! {
             house.app.app.import_fobs(practice, model, "Box 1".into(), "Ruth".into(), fobs, at).await.unwrap()
         };
         let model = "countersign-terminal";
-        assert!(matches!(import("nobodys", vec![fob("AVT123456789", 1)]).await, Err(ImportRefusal::Model(_))));
-        assert_eq!(import(model, vec![fob("AVT123456789", 1), fob("AVT123456788", 2)]).await, Ok(2));
+        assert!(matches!(import("nobodys", vec![fob("AVT123456789", 1)]).await, Answer::Refused(ImportRefusal::Model(_))));
+        assert_eq!(import(model, vec![fob("AVT123456789", 1), fob("AVT123456788", 2)]).await, Answer::Done(2));
         // A delivery with one that is known: nothing of it is taken.
-        assert!(matches!(import(model, vec![fob("AVT123456787", 3), fob("AVT123456789", 1)]).await, Err(ImportRefusal::Known(_))));
+        assert!(matches!(import(model, vec![fob("AVT123456787", 3), fob("AVT123456789", 1)]).await, Answer::Refused(ImportRefusal::Known(_))));
         let mut office = house.at_desk(&house.office).await;
         let fleet = format!("{}/fleet", house.base);
         let page = office.get(&fleet).await;
@@ -135,7 +135,7 @@ both! {
         let theirs = fob("AVT123456786", 4);
         let foreign = Phone::new(theirs.credential.clone(), theirs.seed.clone(), theirs.params);
         let taken = house.app.app.import_fobs(practice, model.parse().unwrap(), "Box".into(), "Sam".into(), vec![theirs], at).await;
-        assert_eq!(taken.unwrap(), Ok(1));
+        assert_eq!(taken.unwrap(), Answer::Done(1));
         let page = crate::add(&mut browser, &foreign, &foreign.code(house.app.now()), &[("manufacturer", "symantec")]).await;
         assert!(page.field_error("credential_id").is_some(), "{}", page.words());
         // At the end of its life it signs no more, to the second; then it is disabled, and its owner told.

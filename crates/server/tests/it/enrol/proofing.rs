@@ -112,7 +112,7 @@ both! {
         let mut own = house.at_desk(&house.issuer).await;
         let page = own.get(&house.base).await;
         let request = newest_waiting(&page);
-        house.execute(&mut own, &house.issuer, &request).await.says(422, "not an access control designee");
+        house.execute(&mut own, &house.issuer, &request).await.says(404, "Page not found");
         // Nor does a made-up DEA number, which passes its check digit, make a registrant of the colleague.
         let (clerk_id, practice, now) = (house.issuer.id, house.app.practice, house.app.now());
         house.app.store.write("test_clerk", move |tx| {

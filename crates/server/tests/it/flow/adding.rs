@@ -63,7 +63,7 @@ both! {
         let at = app.app.at().unwrap();
         let credential = app.person.phone.credential.clone();
         let done = app.app.attest_device(credential.clone(), DeviceClass::Tablet, "Ruth".to_owned(), at);
-        assert!(done.await.unwrap());
+        done.await.unwrap().done().unwrap();
         let device = app.token(&credential).await.device();
         assert_eq!((device.class, device.evidence), (DeviceClass::Tablet, DeviceEvidence::Attested));
         browser.get(&path).await.says(200, "Tablet, seen and confirmed in person");
@@ -73,7 +73,7 @@ both! {
         assert_eq!(rows, ["success operator tablet by Ruth; was unknown, stated"]);
         let unknown = CredentialId::parse("CNST00000000", None).unwrap();
         let done = app.app.attest_device(unknown, DeviceClass::Phone, "Ruth".to_owned(), at);
-        assert!(!done.await.unwrap());
+        assert!(done.await.unwrap().done().is_err());
     }
 
     /// At most five active tokens; a disabled one makes room.

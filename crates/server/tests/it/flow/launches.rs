@@ -1,6 +1,6 @@
 //! Launches from a chart, and the portal without one.
 
-use countersign_app::Closing;
+use countersign_app::{AdminRefusal, Answer};
 use countersign_testkit::{PASSPHRASE, both, npi};
 
 both! {
@@ -86,6 +86,33 @@ both! {
         browser.get("/portal/tokens").await.leads_to("/portal/login");
     }
 
+    /// A command of the operator that is refused is on record with its reason, and changes nothing.
+    async fn what_the_operator_is_refused_is_on_record(app: TestApp) {
+        let (at, practice, npi_here) = (app.app.at().unwrap(), app.practice, app.person.npi);
+        let made = app.app.create_staff(practice, "Jamie Lee".to_owned(), "jlee".to_owned(), at).await;
+        assert_eq!(made.unwrap(), Answer::Refused(AdminRefusal::EhrUserTaken));
+        let link = |user: &str, npi| app.app.link_ehr_user(app.ehr, user.to_owned(), Some(npi), None, at);
+        let refused = link("amoreno", npi_here).await.unwrap();
+        assert_eq!(refused, Answer::Refused(AdminRefusal::EhrUserConnected));
+        let refused = link("nobody", npi(999)).await.unwrap();
+        assert_eq!(refused, Answer::Refused(AdminRefusal::PersonUnknown));
+        let unknown = "0196f000-0000-7000-8000-000000000000".parse().unwrap();
+        let (iss, client) = ("https://ehr.example/fhir".to_owned(), "countersign".to_owned());
+        let refused = app.app.register_smart(unknown, iss.clone(), client, String::new(), at).await.unwrap();
+        assert_eq!(refused, Answer::Refused(AdminRefusal::EhrUnknown));
+        assert!(app.app.smart_ehr(&iss).await.unwrap().is_none());
+        let sql = "SELECT kind, actor, reason FROM audit_event WHERE outcome = 'refused' ORDER BY kind, reason";
+        assert_eq!(
+            app.database.texts(sql).await,
+            [
+                "ehr_registered operator ehr_unknown",
+                "ehr_registered operator ehr_user_connected",
+                "ehr_registered operator person_unknown",
+                "staff_created operator ehr_user_taken",
+            ]
+        );
+    }
+
     /// A closed account is answered like one that never was; the record says why.
     /// Shows: R-1311.125-d4
     async fn a_closed_account_is_like_none(mut app: TestApp) {
@@ -100,10 +127,10 @@ both! {
         let at = app.app.at().unwrap();
         let close = |npi| app.app.close_account(npi, at);
         let before = app.event_count().await;
-        assert_eq!(close(npi(999)).await.unwrap(), Closing::Unknown);
-        assert_eq!(close(app.person.npi).await.unwrap(), Closing::Done);
+        assert_eq!(close(npi(999)).await.unwrap(), Answer::Refused(AdminRefusal::NpiUnknown));
+        assert_eq!(close(app.person.npi).await.unwrap(), Answer::Done(()));
         assert_eq!(app.event_count().await - before, 3, "a refusal, the account, and its token");
-        assert_eq!(close(app.person.npi).await.unwrap(), Closing::Before);
+        assert_eq!(close(app.person.npi).await.unwrap(), Answer::Refused(AdminRefusal::ClosedBefore));
 
         full.get("/portal/tokens").await.leads_to("/portal/login?ended=1");
         launched.get("/e-prescribing").await.says(403, "Open e-Prescribing from");

@@ -32,9 +32,9 @@ both! {
             Ok(())
         }).await.unwrap();
         let code = app.code();
-        send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &code)).await.says(422, "no permission to sign");
+        send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &code)).await.says(422, "do not have permission to sign");
         let page = browser.get("/e-prescribing/sign").await;
-        page.says(200, "no permission to sign");
+        page.says(200, "do not have permission to sign");
         assert!(page.find("[name=shown]").is_none(), "no form where nothing can be signed");
         let said = app.events().await;
         assert!(said.contains(&"prescription_signed refused not_permitted".to_owned()), "{said:?}");

@@ -1,6 +1,6 @@
 //! Signing: both factors, codes that are bound to what is shown, who writes and who signs.
 
-use countersign_app::Chart;
+use countersign_app::CookieSession;
 use countersign_crypto::SecretBytes;
 use countersign_domain::{
     CredentialId, Role, Timestamp,
@@ -8,7 +8,7 @@ use countersign_domain::{
     otp::{OtpParams, TokenSeed},
 };
 use countersign_protocol::record;
-use countersign_store::Identity;
+
 use countersign_testkit::{PASSPHRASE, Phone, TestApp, WRONG_CODE, both};
 use data_encoding::HEXLOWER;
 
@@ -84,14 +84,11 @@ both! {
     async fn a_code_is_bound_to_what_its_token_has_shown(app: TestApp) {
         app.give_addresses(&app.person, "ada@x.example").await;
         let mut browser = app.launched("amoreno").await;
-        let patient = countersign_store::Patient {
-            id: "p-1001".to_owned(),
-            name: "Rosa Lindqvist".to_owned(),
-            birth_date: "1961-04-12".to_owned(),
-            mrn: "MRN-1001".to_owned(),
-            address: String::new(),
+        let secret = browser.session().unwrap();
+        let CookieSession::Open(session) = app.app.session(secret, app.app.at().unwrap()).await.unwrap() else {
+            panic!("the session of the chart is open")
         };
-        let chart = Chart { who: Identity::Prescriber(app.person.id), practice: app.practice, patient };
+        let chart = app.app.chart(&session).unwrap();
         let text = async |app: &TestApp| {
             let set = app.app.signing_set(&chart, app.app.at().unwrap()).await.unwrap();
             set.text(&app.app.options().public_url).unwrap()
@@ -176,6 +173,26 @@ both! {
         let parts = shown(&browser.get("/e-prescribing/sign").await);
         app.clock.advance(119);
         send(&mut browser, "/e-prescribing/sign", &signing(&parts, PASSPHRASE, &app.code())).await.leads_to("/e-prescribing?done=signed");
+    }
+
+    /// Somebody signs in to Token Management in the session of a nurse's chart: what is written in the chart stays the
+    /// nurse's, and so does its record.
+    async fn a_chart_is_of_whom_the_ehr_has_sent_whoever_signs_in_beside_it(app: TestApp) {
+        app.give_addresses(&app.person, "ada@x.example").await;
+        let mut nurse = app.launched("jlee").await;
+        nurse.pass(&app.person.npi.as_text(), PASSPHRASE).await.leads_to("/portal/login/passcode");
+        let token = app.person.token.to_string();
+        nurse.passcode(&token, &app.code()).await.leads_to("/portal/dashboard");
+        let ada = app.person.id.to_string();
+        let draft = with(fields(), &[("prescriber", &ada)]);
+        let path = send(&mut nurse, "/e-prescribing/new", &draft).await.location().to_owned();
+        nurse.post(&format!("{path}/ready"), &[]).await.says(422, "Only the prescriber");
+        nurse.get("/e-prescribing/sign").await.says(403, "Only prescribers can sign");
+        let actors = app
+            .database
+            .texts("SELECT actor FROM audit_event WHERE kind LIKE 'prescription_%' ORDER BY kind")
+            .await;
+        assert_eq!(actors, ["staff", "staff"]);
     }
 
     /// Staff write and can't mark or sign; a colleague signs nobody else's; another chart sees nothing.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use countersign_domain::command::{COMMANDS, Command, Guard, commands};
 use countersign_testkit::{Answered, Api, Backend, PASSPHRASE, Record, TestApp, WRONG_CODE, both};
 use data_encoding::HEXLOWER;
 use http::Method;
@@ -64,95 +65,108 @@ enum By {
     System,
 }
 
-/// The routes that change something, with the records of which a change leaves one at least.
-const RECORDS: [(&str, By, &[&str]); 75] = [
-    ("/e-prescribing/new", By::Session, &["prescription_written"]),
-    ("/e-prescribing/sign", By::Session, &["prescription_signed"]),
-    ("/e-prescribing/rx/{id}/edit", By::Session, &["prescription_written"]),
-    ("/e-prescribing/rx/{id}/ready", By::Session, &["prescription_ready"]),
-    ("/e-prescribing/rx/{id}/cancel", By::Session, &["prescription_cancelled"]),
-    ("/e-prescribing/rx/{id}/send-again", By::Session, &["prescription_sent_again"]),
-    ("/e-prescribing/rx/{id}/print", By::Session, &["prescription_printed"]),
-    ("/sign-out", By::Session, &["session_ended"]),
-    ("/portal/login", By::About, &["passphrase_tried"]),
-    ("/portal/login/passcode", By::Session, &["passcode_tried"]),
-    ("/portal/login/resync", By::Session, &["token_resynced"]),
-    ("/portal/login/lost", By::Session, &["token_disabled"]),
-    ("/portal/login/enable", By::Session, &["token_enabled"]),
-    ("/portal/recovery", By::Session, &["case_opened"]),
-    ("/portal/recovery/code", By::Session, &["code_sent"]),
-    ("/portal/recovery/confirm", By::Session, &["address_confirmed"]),
-    ("/portal/recovery/tokens", By::Session, &["token_added"]),
-    ("/portal/forgot", By::About, &["passphrase_chosen"]),
-    ("/portal/forgot/code", By::Session, &["passphrase_chosen"]),
-    ("/portal/addresses", By::Session, &["profile_saved"]),
-    ("/portal/addresses/{way}/code", By::Session, &["code_sent"]),
-    ("/portal/addresses/{way}/confirm", By::Session, &["address_confirmed"]),
-    ("/invitation/{link}", By::About, &["invitation_accepted"]),
-    ("/invitation/{link}/again", By::About, &["invitation_sent_again"]),
-    ("/enrol/terms", By::Session, &["terms_accepted"]),
-    ("/enrol/data", By::Session, &["profile_saved"]),
-    ("/enrol/code", By::Session, &["code_sent"]),
-    ("/enrol/confirm", By::Session, &["address_confirmed"]),
-    ("/enrol/tokens", By::Session, &["token_added"]),
-    ("/enrol/passphrase", By::Session, &["passphrase_chosen"]),
-    ("/portal/certification", By::Session, &["report_reviewed"]),
-    ("/portal/tokens", By::Session, &["token_added"]),
-    ("/portal/pairings", By::Session, &["pairing_started"]),
-    ("/portal/tokens/other", By::Session, &["seed_handed_over"]),
-    ("/portal/passphrase", By::Session, &["passphrase_changed"]),
-    ("/portal/prescriptions/export", By::Session, &["records_exported"]),
-    ("/portal/prescriptions/{id}/not-mine", By::Session, &["prescription_disowned"]),
-    ("/portal/tokens/{id}/name", By::Session, &["token_renamed"]),
-    ("/portal/tokens/{id}/disable", By::Session, &["token_disabled"]),
-    ("/portal/tokens/{id}/enable", By::Session, &["token_enabled"]),
-    ("/portal/tokens/{id}/test", By::Session, &["token_tested"]),
-    ("/portal/tokens/{id}/resync", By::Session, &["token_resynced"]),
-    ("/portal/tokens/{id}/activate", By::Session, &["token_activated"]),
-    ("/portal/tokens/{id}/activation-code", By::Session, &["code_sent"]),
-    ("/not-me/{link}", By::About, &["repudiated"]),
-    ("/practice/{practice}/due/{id}", By::Session, &["deadline_done"]),
-    ("/practice/{practice}/invite", By::Session, &["person_invited"]),
-    ("/practice/{practice}/invitations/{id}/resend", By::Session, &["invitation_sent_again"]),
-    ("/practice/{practice}/invitations/{id}/revoke", By::Session, &["invitation_revoked"]),
+/// The routes that change something, with the commands that they lead to: a change leaves the record of one of them.
+const COMMANDS_OF: [(&str, By, &[Command]); 75] = [
+    ("/e-prescribing/new", By::Session, &[commands::SAVE_DRAFT]),
+    ("/e-prescribing/sign", By::Session, &[commands::SIGN_PRESCRIPTIONS]),
+    ("/e-prescribing/rx/{id}/edit", By::Session, &[commands::SAVE_DRAFT]),
+    ("/e-prescribing/rx/{id}/ready", By::Session, &[commands::MARK_READY]),
+    ("/e-prescribing/rx/{id}/cancel", By::Session, &[commands::CANCEL_PRESCRIPTION]),
+    ("/e-prescribing/rx/{id}/send-again", By::Session, &[commands::SEND_PRESCRIPTION_AGAIN]),
+    ("/e-prescribing/rx/{id}/print", By::Session, &[commands::PRINT_PRESCRIPTION]),
+    ("/sign-out", By::Session, &[commands::SIGN_OUT]),
+    ("/portal/login", By::About, &[commands::SIGN_IN]),
+    ("/portal/login/passcode", By::Session, &[commands::PROVE_PASSCODE]),
+    ("/portal/login/resync", By::Session, &[commands::RESYNC_TOKEN]),
+    ("/portal/login/lost", By::Session, &[commands::REPORT_TOKEN_LOST]),
+    ("/portal/login/enable", By::Session, &[commands::ENABLE_TOKEN]),
+    ("/portal/recovery", By::Session, &[commands::BEGIN_RECOVERY]),
+    ("/portal/recovery/code", By::Session, &[commands::SEND_CASE_CODE]),
+    ("/portal/recovery/confirm", By::Session, &[commands::TAKE_CASE_CODE]),
+    ("/portal/recovery/tokens", By::Session, &[commands::ADD_FIRST_TOKEN]),
+    ("/portal/forgot", By::About, &[commands::BEGIN_RESET]),
+    ("/portal/forgot/code", By::Session, &[commands::END_RESET]),
+    ("/portal/addresses", By::Session, &[commands::CHANGE_ADDRESSES]),
+    ("/portal/addresses/{way}/code", By::Session, &[commands::SEND_ADDRESS_CODE]),
+    ("/portal/addresses/{way}/confirm", By::Session, &[commands::CONFIRM_ADDRESS]),
+    ("/invitation/{link}", By::About, &[commands::FOLLOW_INVITATION, commands::JOIN_PRACTICE]),
+    ("/invitation/{link}/again", By::About, &[commands::ASK_INVITATION_AGAIN]),
+    ("/enrol/terms", By::Session, &[commands::ACCEPT_TERMS]),
+    ("/enrol/data", By::Session, &[commands::SAVE_PERSONAL_DATA]),
+    ("/enrol/code", By::Session, &[commands::SEND_CASE_CODE]),
+    ("/enrol/confirm", By::Session, &[commands::TAKE_CASE_CODE]),
+    ("/enrol/tokens", By::Session, &[commands::ADD_FIRST_TOKEN]),
+    ("/enrol/passphrase", By::Session, &[commands::CHOOSE_PASSPHRASE]),
+    ("/portal/certification", By::Session, &[commands::REVIEW_REPORT]),
+    ("/portal/tokens", By::Session, &[commands::ADD_TOKEN, commands::REPLACE_TOKEN]),
+    ("/portal/pairings", By::Session, &[commands::START_PAIRING]),
+    ("/portal/tokens/other", By::Session, &[commands::EXPORT_SEED]),
+    ("/portal/passphrase", By::Session, &[commands::CHANGE_PASSPHRASE]),
+    ("/portal/prescriptions/export", By::Session, &[commands::EXPORT_OWN_RECORDS]),
+    ("/portal/prescriptions/{id}/not-mine", By::Session, &[commands::DISOWN_RECORD]),
+    ("/portal/tokens/{id}/name", By::Session, &[commands::RENAME_TOKEN]),
+    (
+        "/portal/tokens/{id}/disable",
+        By::Session,
+        &[commands::DISABLE_TOKEN, commands::REPORT_TOKEN_LOST],
+    ),
+    ("/portal/tokens/{id}/enable", By::Session, &[commands::ENABLE_TOKEN]),
+    ("/portal/tokens/{id}/test", By::Session, &[commands::TEST_TOKEN]),
+    ("/portal/tokens/{id}/resync", By::Session, &[commands::RESYNC_TOKEN]),
+    ("/portal/tokens/{id}/activate", By::Session, &[commands::ACTIVATE_TOKEN]),
+    ("/portal/tokens/{id}/activation-code", By::Session, &[commands::SEND_ACTIVATION_CODE]),
+    ("/not-me/{link}", By::About, &[commands::REPUDIATE]),
+    ("/practice/{practice}/due/{id}", By::Session, &[commands::CLOSE_DEADLINE]),
+    ("/practice/{practice}/invite", By::Session, &[commands::INVITE]),
+    ("/practice/{practice}/invitations/{id}/resend", By::Session, &[commands::RESEND_INVITATION]),
+    ("/practice/{practice}/invitations/{id}/revoke", By::Session, &[commands::REVOKE_INVITATION]),
     (
         "/practice/{practice}/cases/{id}",
         By::Session,
-        &["identity_proofed", "issue_authorized", "near_match_decided"],
+        &[commands::PROOF_IN_PERSON, commands::AUTHORIZE_ISSUE, commands::DECIDE_NEAR],
     ),
-    ("/practice/{practice}/rules/zone", By::Session, &["policy_changed"]),
-    ("/practice/{practice}/rules/model", By::Session, &["policy_changed"]),
-    ("/practice/{practice}/rules/provider", By::Session, &["request_entered"]),
-    ("/practice/{practice}/records/export", By::Session, &["records_exported"]),
-    ("/practice/{practice}/holds", By::Session, &["hold_placed"]),
-    ("/practice/{practice}/holds/{id}/lift", By::Session, &["hold_lifted"]),
-    ("/practice/{practice}/fleet/send", By::Session, &["fob_sent"]),
-    ("/practice/{practice}/people/{id}/role", By::Session, &["request_entered"]),
-    ("/practice/{practice}/people/{id}/disable", By::Session, &["token_disabled"]),
-    ("/practice/{practice}/people/{id}/prove-again", By::Session, &["person_invited"]),
-    ("/practice/{practice}/people/{id}/grant", By::Session, &["request_entered"]),
-    ("/practice/{practice}/people/{id}/revoke", By::Session, &["permission_changed"]),
+    ("/practice/{practice}/rules/zone", By::Session, &[commands::SET_TIME_ZONE]),
+    ("/practice/{practice}/rules/model", By::Session, &[commands::REFUSE_MODEL]),
+    ("/practice/{practice}/rules/provider", By::Session, &[commands::ENTER_REQUEST]),
+    ("/practice/{practice}/records/export", By::Session, &[commands::EXPORT_RECORDS]),
+    ("/practice/{practice}/holds", By::Session, &[commands::PLACE_HOLD]),
+    ("/practice/{practice}/holds/{id}/lift", By::Session, &[commands::LIFT_HOLD]),
+    ("/practice/{practice}/fleet/send", By::Session, &[commands::SEND_FOB]),
+    (
+        "/practice/{practice}/people/{id}/role",
+        By::Session,
+        &[commands::ENTER_REQUEST, commands::SET_PRESCRIBER],
+    ),
+    (
+        "/practice/{practice}/people/{id}/disable",
+        By::Session,
+        &[commands::DISABLE_TOKEN_OF, commands::DISABLE_LOST_TOKEN],
+    ),
+    ("/practice/{practice}/people/{id}/prove-again", By::Session, &[commands::PROVE_AGAIN]),
+    ("/practice/{practice}/people/{id}/grant", By::Session, &[commands::ENTER_REQUEST]),
+    ("/practice/{practice}/people/{id}/revoke", By::Session, &[commands::TAKE_PERMISSION]),
     (
         "/practice/{practice}/people/{id}/dea",
         By::Session,
-        &["authority_changed", "request_entered"],
+        &[commands::ENTER_PAPER, commands::NARROW_PAPER],
     ),
     (
         "/practice/{practice}/people/{id}/licence",
         By::Session,
-        &["authority_changed", "request_entered"],
+        // What holds longer or for more is entered as a change.
+        &[commands::ENTER_PAPER, commands::NARROW_PAPER, commands::ENTER_REQUEST],
     ),
-    ("/practice/{practice}/people/{id}/end", By::Session, &["authority_changed"]),
-    ("/practice/{practice}/people/{id}/code", By::Session, &["authority_changed"]),
-    ("/practice/{practice}/requests/{id}", By::Session, &["request_executed"]),
-    ("/practice/{practice}/requests/{id}/reject", By::Session, &["request_rejected"]),
-    ("/practice/{practice}/certification", By::Session, &["report_acknowledged"]),
-    ("/practice/{practice}/requests/{id}/withdraw", By::Session, &["request_withdrawn"]),
-    ("/practice/{practice}/letters/{id}", By::Session, &["letter_printed"]),
-    ("/api/v1/passcode-checks", By::About, &["passcode_tried"]),
-    ("/api/v1/signing-requests", By::About, &["prescription_ready"]),
-    ("/api/v1/signing-requests/{id}/signature", By::About, &["prescription_signed"]),
-    ("/provision/v1/credentials", By::System, &["token_provisioned"]),
+    ("/practice/{practice}/people/{id}/end", By::Session, &[commands::NARROW_PAPER]),
+    ("/practice/{practice}/people/{id}/code", By::Session, &[commands::SET_INTERNAL_CODE]),
+    ("/practice/{practice}/requests/{id}", By::Session, &[commands::EXECUTE_REQUEST]),
+    ("/practice/{practice}/requests/{id}/reject", By::Session, &[commands::REJECT_REQUEST]),
+    ("/practice/{practice}/certification", By::Session, &[commands::ACKNOWLEDGE_REPORT]),
+    ("/practice/{practice}/requests/{id}/withdraw", By::Session, &[commands::WITHDRAW_REQUEST]),
+    ("/practice/{practice}/letters/{id}", By::Session, &[commands::PRINT_LETTER]),
+    ("/api/v1/passcode-checks", By::About, &[commands::CHECK_PASSCODE]),
+    ("/api/v1/signing-requests", By::About, &[commands::REQUEST_SIGNING]),
+    ("/api/v1/signing-requests/{id}/signature", By::About, &[commands::SIGN_REQUEST]),
+    ("/provision/v1/credentials", By::System, &[commands::PROVISION_TOKEN]),
 ];
 
 /// Routes that leave no record when they have done their work.
@@ -241,8 +255,9 @@ async fn every_change_leaves_its_record() {
                     if record.practice.as_ref() == Some(practice) { "" } else { " elsewhere" };
                 let line = format!("{} {by}{place}", record.kind);
                 seen.entry(request.route.clone()).or_default().insert(line);
-                let rule = RECORDS.iter().find(|(route, _, kinds)| {
-                    *route == request.route && kinds.contains(&record.kind.as_str())
+                let rule = COMMANDS_OF.iter().find(|(route, _, commands)| {
+                    let kinds = || commands.iter().map(|command| command.event.code());
+                    *route == request.route && kinds().any(|kind| kind == record.kind)
                 });
                 let Some((route, wanted, _)) = rule else { continue };
                 let who = match wanted {
@@ -268,6 +283,38 @@ async fn every_change_leaves_its_record() {
         "no record of the right kind, practice and person:\n{}",
         missing.join("\n")
     );
+}
+
+/// Commands that no form leads to, with what does.
+const WITHOUT_A_FORM: [(Command, &str); 7] = [
+    (commands::OPEN_LAUNCH, "GET /launch and /smart/callback: the EHR sends the browser"),
+    (commands::END_BEFORE_LAUNCH, "the same, before"),
+    (commands::END_PROOFING, "GET /proofing/finish: the provider sends the browser"),
+    (commands::BEGIN_PROOFING, "POST /enrol/provider and /portal/recovery/provider"),
+    (commands::NOTE_IDENTIFIERS_SHOWN, "a page that shows numbers in full"),
+    (commands::CHECK_UNAUTHENTICATED, "the interface of VIP Access"),
+    (commands::RESYNC_UNAUTHENTICATED, "the same"),
+];
+
+/// Whatever changes something is a command, and every command but those of the operator and of the server is led to by
+/// a route. That a route runs the command which stands beside it, `every_change_leaves_its_record` shows by its record.
+#[test]
+fn every_route_that_changes_anything_leads_to_a_command() {
+    for (path, methods, _) in ROUTES {
+        let listed = COMMANDS_OF.iter().any(|(route, ..)| *route == path);
+        if methods.contains("POST") && !WITHOUT.contains(&path) {
+            assert!(listed, "{path} leads to no command");
+        }
+    }
+    let led: BTreeSet<&str> = COMMANDS_OF
+        .iter()
+        .flat_map(|(_, _, commands)| commands.iter().map(|command| command.name))
+        .chain(WITHOUT_A_FORM.iter().map(|(command, _)| command.name))
+        .collect();
+    for command in COMMANDS {
+        let inside = matches!(command.may, Guard::Operator | Guard::System);
+        assert_eq!(led.contains(command.name), !inside, "{}", command.name);
+    }
 }
 
 /// Counts the records of one request.

@@ -112,7 +112,7 @@ both! {
         let ben = app.another_person().await;
         app.give_addresses(&ben, "ben@x.example").await;
         let at = app.app.at().unwrap();
-        assert!(app.app.link_ehr_user(app.ehr, "bokafor".to_owned(), Some(ben.npi), None, at).await.unwrap());
+        app.app.link_ehr_user(app.ehr, "bokafor".to_owned(), Some(ben.npi), None, at).await.unwrap().done().unwrap();
         let mut own = app.launched("amoreno").await;
         let marked = ready(&mut own).await;
         let draft = written(&mut own).await;
