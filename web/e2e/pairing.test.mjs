@@ -155,7 +155,7 @@ test("a new phone, and a lost one: each page", async () => {
   await heading(page, "Report New phone lost?").waitFor();
   await look(page, "report-lost", true);
   await press(page, "Report it lost");
-  await page.getByText("Token disabled. Its passcodes no longer work. Your permission to sign is suspended for all your tokens until two people at your practice approve it again. Now add the new one: confirm with a token that you still have.").waitFor();
+  await page.getByText("Token disabled. Its passcodes no longer work. Your permission to sign is suspended for all your tokens until two people at your practice approve it again. Now add the new token, and confirm with a token that you still have.").waitFor();
   await look(page, "lost-add");
   await page.goto(`${demo.origin}/portal/tokens`);
   assert.equal(await page.getByRole("link", { name: "New phone", exact: true }).count(), 0);

@@ -265,7 +265,7 @@ test("the prescriber reads the log and disowns a line; the practice finds its re
   await heading(page, /^Signed prescriptions, /).waitFor();
   await look(page, "records", true);
   await page.getByText("I did not sign this").first().click();
-  await press(page, "Report it");
+  await press(page, "Report");
   await page.getByText("must review it within one business day").waitFor();
   await look(page, "records-reported");
   await context.close();
